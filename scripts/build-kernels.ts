@@ -1,0 +1,37 @@
+/**
+ * Builds the kernels: asc, then wasm-opt, once for each instruction set and kind of memory.
+ *
+ *   assembly/index.ts -> build/fptq-<build>.wasm -> dist/wasm/fptq-<build>.wasm
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, statSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** wasm-opt is told each feature a build may use, so that it refuses what the build must not contain. */
+const BUILDS: Record<string, string[]> = {
+  simd128: ["--enable-simd"],
+  "simd128-threads": ["--enable-simd", "--enable-threads"],
+};
+/** The scalar twins, for tests only: same exports, no SIMD, no wasm-opt. */
+const SCALAR = ["assembly/scalar/index.ts", "--target", "scalar"];
+
+/** asc emits these two by default; every engine with SIMD has them. */
+const BASELINE = ["--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext", "--enable-mutable-globals"];
+
+function run(tool: string, args: string[]): void {
+  const { status, error } = spawnSync(process.execPath, [`node_modules/${tool}`, ...args], { cwd: root, stdio: "inherit" });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`${tool} ${args.join(" ")}: exit ${status}`);
+}
+
+mkdirSync(`${root}/build`, { recursive: true });
+mkdirSync(`${root}/dist/wasm`, { recursive: true });
+run("assemblyscript/bin/asc.js", SCALAR);
+for (const [build, features] of Object.entries(BUILDS)) {
+  const output = `dist/wasm/fptq-${build}.wasm`;
+  run("assemblyscript/bin/asc.js", ["assembly/index.ts", "--target", build]);
+  run("binaryen/bin/wasm-opt", [`build/fptq-${build}.wasm`, "-O4", ...BASELINE, ...features, "-o", output]);
+  console.log(`${output}: ${(statSync(`${root}/${output}`).size / 1024).toFixed(1)} KiB`);
+}

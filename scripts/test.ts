@@ -1,0 +1,50 @@
+/**
+ * Runs the test suite with uvu, one process per file so that a large model's memory is returned, and ends with a line that counts.
+ *
+ *   tsx scripts/test.ts [PATTERN]     only files whose path contains PATTERN
+ */
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const pattern = process.argv[2] ?? "";
+
+const files = readdirSync(`${root}/test`, { recursive: true, encoding: "utf8" })
+  .map((file) => `test/${file.replaceAll("\\", "/")}`)
+  .filter((file) => file.endsWith(".test.ts") && !file.includes("node_modules") && !file.startsWith("test/runtimes/"))
+  .filter((file) => file.includes(pattern))
+  .toSorted();
+
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+for (const file of files) {
+  const started = performance.now();
+  const { stdout, stderr, status } = spawnSync(process.execPath, ["--import", "tsx", file], {
+    cwd: root,
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    env: { ...process.env, FORCE_COLOR: "0" },
+  });
+  const count = (label: string) => Number(new RegExp(`^\\s*${label}:?\\s+(\\d+)`, "m").exec(stdout)?.[1] ?? Number.NaN);
+  const [total, ok, off] = [count("Total"), count("Passed"), count("Skipped")];
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const whole = status === 0 && total === ok + off;
+  console.log(`${whole ? "ok  " : "FAIL"} ${file}  ${ok || 0} passed${off ? `, ${off} skipped` : ""}  (${seconds} s)`);
+  if (!whole) console.log(stdout + stderr);
+  else if (/^(skip|figure): /m.test(stdout))
+    console.log(
+      stdout
+        .match(/^(skip|figure): .*$/gm)
+        ?.map((line) => `     ${line}`)
+        .join("\n"),
+    );
+  passed += ok || 0;
+  skipped += off || 0;
+  // A file that crashed before its summary counts as one failure; it can never count as none.
+  failed += whole ? 0 : Math.max(1, (total || 0) - (ok || 0) - (off || 0));
+}
+if (files.length === 0) console.error(`no test file matches "${pattern}"`);
+console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
+process.exitCode = failed > 0 || files.length === 0 || passed === 0 ? 1 : 0;

@@ -1,0 +1,74 @@
+/**
+ * A checkpoint as the rest of the package sees it: one shape for safetensors folders and GGUF files.
+ *
+ * Tensors carry their Hugging Face names and row order, whatever the file called them (`tensor-names.ts`, `gguf-permute.ts`).
+ */
+import type { ModelConfig } from "./model-config.ts";
+import type { QuantizationScheme } from "./quantization-config.ts";
+
+/** Element types of stored tensors: the safetensors names, and the block formats of GGUF. */
+export type TensorType =
+  | "F32" | "F16" | "BF16" | "F64" | "I8" | "U8" | "I16" | "I32" | "I64" | "BOOL"
+  | "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q4_K" | "Q5_K" | "Q6_K"; // prettier-ignore
+
+export interface TensorInfo {
+  /** Hugging Face name, for instance `model.layers.0.self_attn.q_proj.weight`. */
+  readonly name: string;
+  readonly type: TensorType;
+  /** Row-major, outermost first: `[out_features, in_features]` for a linear layer. */
+  readonly shape: readonly number[];
+  /** Stored size. */
+  readonly bytes: number;
+  /** File the tensor is in, for messages and `fptq inspect`. */
+  readonly file: string;
+}
+
+/** What `tokenizer.json` and `tokenizer_config.json` hold; rebuilt from the metadata of a GGUF. */
+export interface TokenizerFiles {
+  readonly tokenizerJson: Record<string, unknown>;
+  readonly tokenizerConfig: Record<string, unknown>;
+}
+
+/** `generation_config.json`, the part that decoding reads. */
+export interface GenerationConfig {
+  /** Every id that ends a generation. */
+  readonly eosTokenIds: readonly number[];
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+}
+
+export interface Checkpoint {
+  /** Path or URL, for messages. */
+  readonly name: string;
+  readonly format: "safetensors" | "gguf";
+  readonly config: ModelConfig;
+  /** Present if the linear layers are stored quantized in compressed-tensors form. */
+  readonly quantization: QuantizationScheme | undefined;
+  readonly tokenizer: TokenizerFiles | undefined;
+  readonly generation: GenerationConfig;
+  /** By Hugging Face name, in file order. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+
+  /**
+   * Rows `[rowBegin, rowEnd)` of a tensor as float32, dequantized if the type is a block format, in Hugging Face row order.
+   * A one-dimensional tensor counts as one row per element. Without a range: all of it.
+   *
+   * @returns row-major values, `(rowEnd - rowBegin) * product(shape[1..])` of them
+   * @throws CheckpointError if the tensor is missing or its bytes cannot be read; UnsupportedModelError for integer types
+   */
+  readF32(name: string, options?: ReadOptions): Promise<Float32Array>;
+
+  /**
+   * Stored bytes of rows of an integer or float tensor, little-endian, row-major, not converted. Not for GGUF block formats.
+   * @throws CheckpointError if the tensor is missing or its bytes cannot be read
+   */
+  readRaw(name: string, options?: ReadOptions): Promise<Uint8Array>;
+
+  close(): Promise<void>;
+}
+
+export interface ReadOptions {
+  rows?: readonly [begin: number, end: number] | undefined;
+  signal?: AbortSignal | undefined;
+}

@@ -1,0 +1,49 @@
+/** What a caller may ask of a generation, with llama.cpp's defaults where it has them. */
+
+/** How the next token is drawn. */
+export interface SamplingOptions {
+  /** 0 means greedy: the most likely token, the lowest id among equals. Default 0.8. */
+  readonly temperature?: number | undefined;
+  /** Keep the k most likely; 0 keeps all. Default 40. */
+  readonly topK?: number | undefined;
+  /** Keep the smallest set whose probabilities reach p; 1 keeps all. Default 0.95. */
+  readonly topP?: number | undefined;
+  /** Keep tokens at least this share as likely as the most likely one; 0 keeps all. Default 0.05. */
+  readonly minP?: number | undefined;
+  /** Divides positive and multiplies negative logits of recent tokens; 1 does nothing. Default 1. */
+  readonly repeatPenalty?: number | undefined;
+  /** How many recent tokens the penalty sees; 0 none, -1 all. Default 64. */
+  readonly repeatLastN?: number | undefined;
+  /** Seed of the generator, 0..2^32-1; by default a random one, reported in the result. */
+  readonly seed?: number | undefined;
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  /** At most this many tokens; by default until the context is full. */
+  readonly maxTokens?: number | undefined;
+  /** Texts that end the generation; they are not part of the output. */
+  readonly stop?: readonly string[] | undefined;
+  /** Keep generating after an end token. Default false. */
+  readonly ignoreEos?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface StageTiming {
+  readonly tokens: number;
+  readonly ms: number;
+  readonly tokensPerSecond: number;
+}
+
+/** Why a generation ended. */
+export type StopReason = "eos" | "stop" | "length" | "context";
+
+export interface GenerationResult {
+  readonly text: string;
+  /** Generated ids, the end token not included. */
+  readonly tokens: readonly number[];
+  readonly promptTokens: number;
+  readonly prefill: StageTiming;
+  readonly decode: StageTiming;
+  readonly stop: StopReason;
+  readonly seed: number;
+}

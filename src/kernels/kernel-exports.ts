@@ -1,0 +1,226 @@
+/**
+ * The exports of every kernel build, as TypeScript sees them. Headers in `assembly/` say what each computes.
+ *
+ * All pointers are byte offsets into linear memory. A kernel that can be split takes `(begin, end, scratch)` last: the half-open
+ * range of its units of work (named in its header) and the calling thread's own scratch. Kernels marked "whole" are not split.
+ * Names follow `<op>_<activation>_<output>_<weight>_<MR>x<NR>c<KR>` (docs/kernels.md).
+ */
+export type Pointer = number;
+
+export interface KernelExports {
+  // --- sizes in bytes (assembly/layout.ts); pure functions, callable before any data exists
+  packed_bytes_f32w(N: number, K: number): number;
+  packed_bytes_qb4w(N: number, K: number, G: number): number;
+  packed_bytes_qc8w(N: number, K: number): number;
+  k_cache_bytes_f32(Hkv: number, S: number, D: number): number;
+  k_cache_bytes_qs8(Hkv: number, S: number, D: number): number;
+  v_cache_bytes_f32(Hkv: number, S: number, D: number): number;
+  v_cache_bytes_qs8(Hkv: number, S: number, D: number): number;
+  /** Scratch one thread needs for any linear kernel with at most M rows and K in_features. */
+  linear_scratch_bytes(M: number, K: number): number;
+  /** Scratch one thread needs for any attention kernel with at most M rows over a cache of S tokens. */
+  attention_scratch_bytes(M: number, S: number, D: number): number;
+
+  // --- packing while loading. Units: panels of NR = 8 channels of the rows given; rowBegin is a multiple of 8.
+  /** `source` f32[rows, K] row-major -> panels at `packed` for channels rowBegin.. of an [N, K] matrix. */
+  pack_f32w(source: Pointer, packed: Pointer, rowBegin: number, rows: number, N: number, K: number): void;
+  /** `source` i32[rows, K/8] as compressed-tensors packs it, `scales` f32[rows, K/G]. */
+  pack_qb4w(
+    source: Pointer,
+    scales: Pointer,
+    packed: Pointer,
+    rowBegin: number,
+    rows: number,
+    N: number,
+    K: number,
+    G: number,
+  ): void;
+  /** `source` i32[rows, K/4] as compressed-tensors packs 8 bits (offset binary), `scales` f32[rows]. */
+  pack_qc8w(source: Pointer, scales: Pointer, packed: Pointer, rowBegin: number, rows: number, N: number, K: number): void;
+
+  // --- embedding: rows of a packed table. Whole.
+  /** ids i32[M], table packed f32w [V, E] -> y f32[M, E] */
+  embed_f32w(ids: Pointer, table: Pointer, y: Pointer, M: number, V: number, E: number): void;
+  embed_qc8w(ids: Pointer, table: Pointer, y: Pointer, M: number, V: number, E: number): void;
+
+  // --- normalization, rotation, activation, residual. Units: rows.
+  rmsnorm_f32(x: Pointer, weight: Pointer, y: Pointer, M: number, K: number, eps: number, begin: number, end: number): void;
+  /** In place over `heads` heads of D at the start of each row of `stride` elements (Qwen3's q_norm, k_norm). */
+  rmsnorm_heads_f32(
+    x: Pointer,
+    weight: Pointer,
+    heads: number,
+    D: number,
+    stride: number,
+    eps: number,
+    begin: number,
+    end: number,
+  ): void;
+  /** f32[half] frequencies theta^(-2i/D). Whole. */
+  rope_frequencies_f32(frequencies: Pointer, theta: number, D: number): void;
+  /** cos and sin f32[count, half] of (position * frequency). Whole. */
+  rope_table_f32(frequencies: Pointer, cos: Pointer, sin: Pointer, position: number, count: number, D: number): void;
+  /** In place, half-split (Hugging Face order), over `heads` heads at the start of each row; cos and sin point at the first row's position. */
+  rope_f32(x: Pointer, cos: Pointer, sin: Pointer, heads: number, D: number, stride: number, begin: number, end: number): void;
+  /** x f32[M, 2F] (gate, then up) -> y f32[M, F] = silu(gate) * up */
+  swiglu_f32(x: Pointer, y: Pointer, F: number, begin: number, end: number): void;
+  /** x += y, both f32[count]. Whole. */
+  add_f32(x: Pointer, y: Pointer, count: number): void;
+
+  // --- quantization of activations (FPTQ, section 3). Units: rows. sums i32[M, K/G] = -8 * group sums; G = K for qc8w.
+  quantize_f32_qd8(
+    x: Pointer,
+    q: Pointer,
+    scales: Pointer,
+    sums: Pointer,
+    K: number,
+    G: number,
+    begin: number,
+    end: number,
+  ): void;
+  /** Also fills scales[m] = scale, so that one GEMM serves static and dynamic rows. */
+  quantize_f32_qs8(
+    x: Pointer,
+    q: Pointer,
+    scales: Pointer,
+    sums: Pointer,
+    K: number,
+    G: number,
+    scale: number,
+    begin: number,
+    end: number,
+  ): void;
+
+  // --- linear layers: y[M, N] = x[M, K] * w[N, K]^T + bias (bias 0: none). Units: panels of 8 channels.
+  gemm_f32_f32_f32w_4x8c1(
+    x: Pointer,
+    w: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    M: number,
+    N: number,
+    K: number,
+    begin: number,
+    end: number,
+    scratch: Pointer,
+  ): void;
+  gemm_qd8_f32_qb4w_4x8c4(
+    q: Pointer,
+    scales: Pointer,
+    sums: Pointer,
+    w: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    M: number,
+    N: number,
+    K: number,
+    G: number,
+    begin: number,
+    end: number,
+    scratch: Pointer,
+  ): void;
+  gemv_qd8_f32_qb4w_1x8c4(
+    q: Pointer,
+    scales: Pointer,
+    sums: Pointer,
+    w: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    N: number,
+    K: number,
+    G: number,
+    begin: number,
+    end: number,
+    scratch: Pointer,
+  ): void;
+  gemm_qd8_f32_qc8w_4x8c4(
+    q: Pointer,
+    scales: Pointer,
+    w: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    M: number,
+    N: number,
+    K: number,
+    begin: number,
+    end: number,
+    scratch: Pointer,
+  ): void;
+  gemv_qd8_f32_qc8w_1x8c4(
+    q: Pointer,
+    scales: Pointer,
+    w: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    N: number,
+    K: number,
+    begin: number,
+    end: number,
+    scratch: Pointer,
+  ): void;
+
+  // --- KV cache: append M rows (first at `position`) whose k or v starts each row of `stride` elements. Whole.
+  append_k_f32(k: Pointer, cache: Pointer, M: number, position: number, stride: number, Hkv: number, D: number, S: number): void;
+  append_v_f32(v: Pointer, cache: Pointer, M: number, position: number, stride: number, Hkv: number, D: number, S: number): void;
+  append_k_qs8(
+    k: Pointer,
+    cache: Pointer,
+    M: number,
+    position: number,
+    stride: number,
+    Hkv: number,
+    D: number,
+    S: number,
+    scale: number,
+  ): void;
+  append_v_qs8(
+    v: Pointer,
+    cache: Pointer,
+    M: number,
+    position: number,
+    stride: number,
+    Hkv: number,
+    D: number,
+    S: number,
+    scale: number,
+  ): void;
+
+  // --- attention of M rows at position.. over the cache; causal; window 0 means all. Units: query heads.
+  // q: rows of `stride` elements, head h at h * D; y f32[M, H * D]. kScale and vScale are read for qs8 caches only.
+  attention_f32_kf32_vf32(
+    q: Pointer,
+    k: Pointer,
+    v: Pointer,
+    y: Pointer,
+    M: number,
+    position: number,
+    stride: number,
+    H: number,
+    Hkv: number,
+    D: number,
+    S: number,
+    window: number,
+    kScale: number,
+    vScale: number,
+    begin: number,
+    end: number,
+    scratch: Pointer,
+  ): void;
+  attention_f32_kqs8_vqs8: KernelExports["attention_f32_kf32_vf32"];
+  attention_f32_kqs8_vf32: KernelExports["attention_f32_kf32_vf32"];
+  attention_f32_kf32_vqs8: KernelExports["attention_f32_kf32_vf32"];
+
+  // --- logits
+  /** Index of the first NaN or infinity in x f32[count], or -1. Whole. */
+  first_nonfinite_f32(x: Pointer, count: number): number;
+  /** Index of the largest; the lowest index among equals. Whole. */
+  argmax_f32(x: Pointer, count: number): number;
+  /** y = softmax(x / temperature), f32[count]; may be in place. Whole. */
+  softmax_f32(x: Pointer, y: Pointer, count: number, temperature: number): void;
+  /** losses f64[M] = logsumexp(logits[m]) - logits[m, targets[m]]; logits f32[M, V], targets i32[M]. Units: rows. */
+  cross_entropy_f32(logits: Pointer, targets: Pointer, losses: Pointer, V: number, begin: number, end: number): void;
+
+  // --- observers (calibration). Whole.
+  /** For rows of `stride` elements, updates min, max f32[K] and sumSquares f64[K] with x f32[M, K]. */
+  observe_f32(x: Pointer, min: Pointer, max: Pointer, sumSquares: Pointer, M: number, K: number, stride: number): void;
+}

@@ -1,0 +1,59 @@
+/** A kernel build over a memory of its own, with regions that know when something wrote past their end. */
+import { readFileSync } from "node:fs";
+import type { KernelExports } from "../../src/kernels/kernel-exports.ts";
+
+const CANARY = 0x5a;
+const CANARY_BYTES = 64;
+
+/** Builds under test: the scalar twins and the SIMD kernels have the same exports. */
+export type TestedBuild = "scalar" | "simd128";
+const FILES: Record<TestedBuild, URL> = {
+  scalar: new URL("../../build/fptq-scalar.wasm", import.meta.url),
+  simd128: new URL("../../dist/wasm/fptq-simd128.wasm", import.meta.url),
+};
+const modules = new Map<TestedBuild, WebAssembly.Module>();
+
+export class KernelMemory {
+  readonly memory = new WebAssembly.Memory({ initial: 2 });
+  readonly run: KernelExports;
+  private end = 65536; // above the module's own static data
+  private readonly canaries: number[] = [];
+
+  constructor(build: TestedBuild) {
+    const module = modules.get(build) ?? new WebAssembly.Module(readFileSync(FILES[build]));
+    modules.set(build, module);
+    this.run = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports as unknown as KernelExports;
+  }
+
+  /** A region of `bytes` at a 16-byte boundary, plus `misalign` bytes, filled with 0xa5 and followed by canaries. */
+  region(bytes: number, misalign = 0): number {
+    const pointer = ((this.end + 15) & ~15) + misalign;
+    this.end = pointer + bytes + CANARY_BYTES;
+    const missing = this.end - this.memory.buffer.byteLength;
+    if (missing > 0) this.memory.grow(Math.ceil(missing / 65536));
+    const memory = new Uint8Array(this.memory.buffer);
+    memory.fill(0xa5, pointer, pointer + bytes);
+    memory.fill(CANARY, pointer + bytes, pointer + bytes + CANARY_BYTES);
+    this.canaries.push(pointer + bytes);
+    return pointer;
+  }
+
+  /** A region holding a copy of `values`. */
+  put(values: Float32Array | Float64Array | Int32Array | Int8Array | Uint8Array, misalign = 0): number {
+    const pointer = this.region(values.byteLength, misalign);
+    new Uint8Array(this.memory.buffer).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), pointer);
+    return pointer;
+  }
+
+  bytes = (pointer: number, count: number) => new Uint8Array(this.memory.buffer.slice(pointer, pointer + count));
+  f32 = (pointer: number, count: number) => new Float32Array(this.memory.buffer.slice(pointer, pointer + 4 * count));
+  f64 = (pointer: number, count: number) => new Float64Array(this.memory.buffer.slice(pointer, pointer + 8 * count));
+  i32 = (pointer: number, count: number) => new Int32Array(this.memory.buffer.slice(pointer, pointer + 4 * count));
+  i8 = (pointer: number, count: number) => new Int8Array(this.memory.buffer.slice(pointer, pointer + count));
+
+  /** Whether every canary is intact: nothing was written past the end of a region. */
+  untouched(): boolean {
+    const memory = new Uint8Array(this.memory.buffer);
+    return this.canaries.every((start) => memory.subarray(start, start + CANARY_BYTES).every((byte) => byte === CANARY));
+  }
+}
