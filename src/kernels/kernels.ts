@@ -1,0 +1,66 @@
+/** A kernel build instantiated over a memory, alone or with a pool of threads. */
+import { instantiateSync } from "@assemblyscript/loader";
+import type { KernelExports, Pointer } from "./kernel-exports.ts";
+import type { KernelWork, SplitKernel } from "./split-kernels.ts";
+import type { ThreadPool } from "./thread-pool.ts";
+
+/** Instantiates a module over a memory. The loader turns a debug build's aborts into readable errors. */
+export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
+  // The raw exports: the loader's own wrap each call in argument-count bookkeeping that these kernels do not use.
+  return instantiateSync(module, { env: { memory } }).instance.exports as unknown as KernelExports;
+}
+
+/** The size functions of a build, which need no data and so no memory beyond the one page a module asks for. */
+export function kernelSizes(module: WebAssembly.Module, shared: boolean): KernelExports {
+  return instantiateKernels(
+    module,
+    new WebAssembly.Memory({ initial: 1, maximum: shared ? 65_536 : undefined, shared } as WebAssembly.MemoryDescriptor),
+  );
+}
+
+export class Kernels {
+  /** Kernels on the calling thread, not split. */
+  readonly run: KernelExports;
+  readonly memory: WebAssembly.Memory;
+  private readonly scratch: Pointer;
+  private readonly pool: ThreadPool | undefined;
+
+  constructor(run: KernelExports, memory: WebAssembly.Memory, scratch: Pointer, pool?: ThreadPool) {
+    this.run = run;
+    this.memory = memory;
+    this.scratch = scratch;
+    this.pool = pool;
+  }
+
+  /** Threads that take part in a split, the calling one included. */
+  get threads(): number {
+    return this.pool ? this.pool.threads : 1;
+  }
+
+  /**
+   * Runs a kernel over all its units of work, shared among the threads in contiguous ranges.
+   * @param work the arguments before `(begin, end, scratch)`
+   */
+  split<Name extends SplitKernel>(name: Name, units: number, ...work: KernelWork<Name>): void {
+    if (this.pool && units > 1) this.pool.run(name, units, work);
+    else (this.run[name] as (...args: number[]) => void)(...work, 0, units, this.scratch);
+  }
+
+  /** Views of linear memory; never kept across a change of model, cheap to make. */
+  f32(pointer: Pointer, length: number): Float32Array<ArrayBuffer> {
+    return new Float32Array(this.memory.buffer as ArrayBuffer, pointer, length);
+  }
+  f64(pointer: Pointer, length: number): Float64Array<ArrayBuffer> {
+    return new Float64Array(this.memory.buffer as ArrayBuffer, pointer, length);
+  }
+  i32(pointer: Pointer, length: number): Int32Array<ArrayBuffer> {
+    return new Int32Array(this.memory.buffer as ArrayBuffer, pointer, length);
+  }
+  u8(pointer: Pointer, length: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.memory.buffer as ArrayBuffer, pointer, length);
+  }
+
+  async dispose(): Promise<void> {
+    await this.pool?.end();
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Who owns which bytes of linear memory, decided before the memory exists.
+ *
+ * Everything a model needs has a size known from its configuration, so one memory of exactly that size is made: it never grows,
+ * views stay valid, and running out of memory happens at the start with the numbers in the message.
+ */
+import { CapabilityError } from "../errors.ts";
+import type { Pointer } from "./kernel-exports.ts";
+
+/** The kernels' own static data (tables of `assembly/math.ts`) lies below this address in every build. */
+export const STATIC_DATA_BYTES = 65_536;
+const PAGE_BYTES = 65_536;
+/** Kernels may read, never write, this far past the end of the last region. */
+const TAIL_PAD_BYTES = 64;
+/** A cache line: no two regions share one, so threads writing to neighbours do not contend. */
+const ALIGNMENT = 64;
+const MAX_BYTES = 2 ** 32 - PAGE_BYTES;
+
+export type RegionKind = "weights" | "kvCache" | "scratch";
+
+export class MemoryPlan {
+  private end = STATIC_DATA_BYTES;
+  private readonly byKind: Record<RegionKind, number> = { weights: 0, kvCache: 0, scratch: 0 };
+
+  /**
+   * Reserves a region.
+   * @param bytes its size; 0 is allowed
+   * @returns its address, a multiple of 64
+   * @throws CapabilityError if the plan no longer fits a 32-bit memory
+   */
+  reserve(kind: RegionKind, bytes: number, what: string): Pointer {
+    const pointer = this.end;
+    const padded = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    if (!(padded >= 0) || pointer + padded > MAX_BYTES) {
+      throw new CapabilityError(
+        `${what}: needs ${bytes} bytes on top of ${pointer} already planned; a 32-bit WebAssembly memory has at most ${MAX_BYTES}`,
+      );
+    }
+    this.end += padded;
+    this.byKind[kind] += padded;
+    return pointer;
+  }
+
+  /** Bytes reserved for each kind so far. */
+  bytes(): Readonly<Record<RegionKind, number>> {
+    return { ...this.byKind };
+  }
+
+  /** Pages of 64 KiB a memory needs to hold the plan. */
+  get pages(): number {
+    return Math.ceil((this.end + TAIL_PAD_BYTES) / PAGE_BYTES);
+  }
+
+  /**
+   * The memory this plan describes.
+   * @throws CapabilityError with the size if the runtime has no room for it
+   */
+  createMemory(shared: boolean): WebAssembly.Memory {
+    try {
+      return new WebAssembly.Memory({
+        initial: this.pages,
+        maximum: shared ? this.pages : undefined,
+        shared,
+      } as WebAssembly.MemoryDescriptor);
+    } catch (cause) {
+      throw new CapabilityError(
+        `memory: the runtime refused ${this.pages * PAGE_BYTES} bytes${shared ? " of shared memory" : ""}`,
+        { cause },
+      );
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/** The kernels whose work can be shared among threads. The order is the numbering workers are called by. */
+import type { KernelExports } from "./kernel-exports.ts";
+
+export const SPLIT_KERNELS = [
+  "rmsnorm_f32",
+  "rmsnorm_heads_f32",
+  "rope_f32",
+  "swiglu_f32",
+  "quantize_f32_qd8",
+  "quantize_f32_qs8",
+  "gemm_f32_f32_f32w_4x8c1",
+  "gemm_qd8_f32_qb4w_4x8c4",
+  "gemv_qd8_f32_qb4w_1x8c4",
+  "gemm_qd8_f32_qc8w_4x8c4",
+  "gemv_qd8_f32_qc8w_1x8c4",
+  "attention_f32_kf32_vf32",
+  "attention_f32_kqs8_vqs8",
+  "attention_f32_kqs8_vf32",
+  "attention_f32_kf32_vqs8",
+  "cross_entropy_f32",
+] as const satisfies readonly (keyof KernelExports)[];
+
+export type SplitKernel = (typeof SPLIT_KERNELS)[number];
+
+/** A kernel's parameters before `begin, end` and, where it has one, `scratch`. */
+export type KernelWork<Name extends SplitKernel> =
+  Parameters<KernelExports[Name]> extends [...infer Work extends number[], begin: number, end: number]
+    ? Name extends WithScratch
+      ? Work extends [...infer Before extends number[], number]
+        ? Before
+        : never
+      : Work
+    : never;
+
+type WithScratch = Extract<SplitKernel, `gem${string}` | `attention${string}`>;

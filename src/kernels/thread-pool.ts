@@ -1,0 +1,107 @@
+/** Threads over one shared memory: a job is one kernel call, split by its units of work into contiguous ranges. */
+import { CapabilityError } from "../errors.ts";
+import type { Runtime, WorkerHandle } from "../runtime/runtime.ts";
+import type { KernelExports, Pointer } from "./kernel-exports.ts";
+import { BOARD, BOARD_ARGUMENTS_OFFSET, SPINS, share } from "./kernel-worker.ts";
+import { SPLIT_KERNELS, type SplitKernel } from "./split-kernels.ts";
+
+/** All a worker needs to begin; can be posted to another thread. */
+export interface WorkerStart {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  /** 1..threads-1; the calling thread is 0. */
+  readonly thread: number;
+  readonly threads: number;
+  readonly board: Pointer;
+  /** Scratch of this thread alone. */
+  readonly scratch: Pointer;
+  /** Job number already done when the worker starts. */
+  readonly generation: number;
+}
+
+export interface PoolPlan {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly board: Pointer;
+  /** One per thread, the calling one first. */
+  readonly scratch: readonly Pointer[];
+  /** Whether the calling thread may sleep; a page's main thread may not. */
+  readonly mayBlock: boolean;
+}
+
+export class ThreadPool {
+  readonly threads: number;
+  private readonly workers: readonly WorkerHandle[];
+  private readonly table: readonly ((...args: number[]) => void)[];
+  private readonly board: Int32Array;
+  private readonly values: Float64Array;
+  private readonly scratch: Pointer;
+  private readonly mayBlock: boolean;
+  private death: Error | undefined;
+
+  private constructor(plan: PoolPlan, kernels: KernelExports, workers: readonly WorkerHandle[]) {
+    this.threads = plan.scratch.length;
+    this.workers = workers;
+    this.table = SPLIT_KERNELS.map((name) => kernels[name] as (...args: number[]) => void);
+    this.board = new Int32Array(plan.memory.buffer, plan.board, BOARD_ARGUMENTS_OFFSET / 4);
+    this.values = new Float64Array(plan.memory.buffer, plan.board + BOARD_ARGUMENTS_OFFSET, 24);
+    this.scratch = plan.scratch[0]!;
+    this.mayBlock = plan.mayBlock;
+    for (const worker of workers) worker.onDeath((error) => (this.death = error));
+  }
+
+  /** @throws CapabilityError if a worker could not start; the others are ended */
+  static async start(
+    plan: PoolPlan,
+    kernels: KernelExports,
+    spawnWorker: NonNullable<Runtime["spawnWorker"]>,
+  ): Promise<ThreadPool> {
+    const { module, memory, board, scratch } = plan;
+    const workers = scratch
+      .slice(1)
+      .map((own, i) =>
+        spawnWorker({ module, memory, board, thread: i + 1, threads: scratch.length, scratch: own, generation: 0 }),
+      );
+    try {
+      await Promise.all(workers.map((worker) => worker.ready));
+    } catch (cause) {
+      await Promise.all(workers.map((worker) => worker.end()));
+      throw new CapabilityError(`threads: ${scratch.length - 1} workers asked for, one did not start`, { cause });
+    }
+    return new ThreadPool(plan, kernels, workers);
+  }
+
+  /** @throws CapabilityError if a worker died or trapped */
+  run(name: SplitKernel, units: number, work: readonly number[]): void {
+    const { board, values, threads } = this;
+    if (this.death) throw new CapabilityError(`threads: a worker died before ${name}`, { cause: this.death });
+    const kernel = SPLIT_KERNELS.indexOf(name);
+    board[BOARD.kernel] = kernel;
+    board[BOARD.units] = units;
+    board[BOARD.argumentCount] = work.length;
+    values.set(work);
+    Atomics.store(board, BOARD.pending, threads - 1);
+    Atomics.add(board, BOARD.generation, 1);
+    Atomics.notify(board, BOARD.generation);
+    const [begin, end] = share(units, 0, threads);
+    if (begin < end) this.table[kernel]!(...work, begin, end, this.scratch);
+    this.join(name);
+  }
+
+  /** Polls first: the workers finish at about the same time as this thread. */
+  private join(name: SplitKernel): void {
+    const { board } = this;
+    for (let spin = 0; Atomics.load(board, BOARD.pending) > 0; spin++) {
+      if (spin >= SPINS && this.mayBlock) Atomics.wait(board, BOARD.pending, Atomics.load(board, BOARD.pending), 10);
+    }
+    if (Atomics.load(board, BOARD.failed) !== 0) throw new CapabilityError(`threads: ${name} trapped in a worker`);
+  }
+
+  /** Resolves when every worker is gone. */
+  async end(): Promise<void> {
+    this.board[BOARD.kernel] = -1;
+    Atomics.add(this.board, BOARD.generation, 1);
+    Atomics.notify(this.board, BOARD.generation);
+    await Promise.all(this.workers.map((worker) => worker.end()));
+  }
+}

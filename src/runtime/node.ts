@@ -1,0 +1,56 @@
+/** Node, and Deno and Bun through their `node:` modules. */
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { KernelBuild } from "../kernels/kernel-build.ts";
+import type { WorkerStart } from "../kernels/thread-pool.ts";
+import type { Runtime, WorkerHandle } from "./runtime.ts";
+
+const modules = new Map<KernelBuild, Promise<WebAssembly.Module>>();
+
+/** The same from `src/` and from `dist/`, which lie side by side. */
+const wasmFile = (build: KernelBuild) => new URL(`../../dist/wasm/fptq-${build}.wasm`, import.meta.url);
+const WORKER_FILE = new URL(`./node-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+
+function kernelModule(build: KernelBuild): Promise<WebAssembly.Module> {
+  let module = modules.get(build);
+  if (!module) {
+    module = readFile(wasmFile(build)).then((bytes) => WebAssembly.compile(bytes));
+    modules.set(build, module);
+  }
+  return module;
+}
+
+function spawnWorker(start: WorkerStart): WorkerHandle {
+  const worker = new Worker(WORKER_FILE, { workerData: start });
+  worker.unref(); // a pool that was not disposed must not keep the process alive
+  let ended = false;
+  const died = new Promise<Error>((resolve) => {
+    worker.once("error", resolve);
+    worker.once("exit", (code) => resolve(new Error(`worker ${start.thread} exited with code ${code}`)));
+  });
+  return {
+    ready: new Promise((resolve, reject) => {
+      worker.once("message", () => resolve());
+      void died.then(reject);
+    }),
+    onDeath: (handler) => void died.then((error) => ended || handler(error)),
+    async end() {
+      ended = true;
+      await worker.terminate();
+    },
+  };
+}
+
+const versions = process.versions as Record<string, string | undefined>;
+const name = versions["deno"] ? "deno" : versions["bun"] ? "bun" : "node";
+
+export const nodeRuntime: Runtime = {
+  name,
+  version: versions[name] ?? process.version,
+  kernelModule,
+  yieldToEvents: () => new Promise((resolve) => setImmediate(resolve)),
+  extraThreads: availableParallelism() - 1,
+  mayBlock: true,
+  spawnWorker,
+};

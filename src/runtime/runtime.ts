@@ -1,0 +1,31 @@
+/**
+ * What the core needs from the place it runs in. Each file beside this one supplies these capabilities for one runtime and is the
+ * only kind of file that imports a runtime's own modules.
+ */
+import type { KernelBuild } from "../kernels/kernel-build.ts";
+import type { WorkerStart } from "../kernels/thread-pool.ts";
+
+export interface Runtime {
+  /** For reports: "node", "deno", "bun", "workerd", "browser". */
+  readonly name: string;
+  readonly version: string;
+  /** The compiled module of a kernel build. */
+  kernelModule(build: KernelBuild): Promise<WebAssembly.Module>;
+  /** Lets timers, signals and other events run. Resolves in a later task, not a microtask. */
+  yieldToEvents(): Promise<void>;
+  /** How many threads kernels may use besides the calling one; absent or 0 where memory cannot be shared. */
+  readonly extraThreads?: number;
+  /** Whether the calling thread may sleep in `Atomics.wait`; a page's main thread may not. */
+  readonly mayBlock?: boolean;
+  /** Starts `runKernelWorker(start)` (`src/kernels/kernel-worker.ts`) on a thread of its own. Present where memory can be shared. */
+  spawnWorker?(start: WorkerStart): WorkerHandle;
+}
+
+export interface WorkerHandle {
+  /** Resolves when the worker waits for its first job; rejects if it could not start or died. */
+  readonly ready: Promise<void>;
+  /** Called once if the worker dies before it was told to end. */
+  onDeath(handler: (error: Error) => void): void;
+  /** Resolves when the thread is gone. */
+  end(): Promise<void>;
+}
