@@ -1,0 +1,28 @@
+/** How many weights along K share a scale. */
+import { RecipeError } from "../errors.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { inFeatures, LINEAR_INPUTS, LINEARS_OF, type LinearInput } from "./layer-inputs.ts";
+
+/** What the kernels run, in order of preference: larger groups are faster and cost fewer bits, smaller ones are more exact. */
+export const GROUP_SIZES = [128, 64, 32] as const;
+export type GroupSize = (typeof GROUP_SIZES)[number];
+
+/**
+ * The group size of the linears behind each input.
+ *
+ * @param requested one size for all, or "auto": per input the largest that divides K
+ * @throws RecipeError naming the linear, its K and the sizes that divide it
+ */
+export function chooseGroupSizes(config: ModelConfig, requested: GroupSize | "auto"): Record<LinearInput, GroupSize> {
+  const sizes = LINEAR_INPUTS.map((input) => {
+    const K = inFeatures(config, input);
+    const dividing = GROUP_SIZES.filter((size) => K % size === 0);
+    const size = requested === "auto" ? dividing[0] : dividing.find((candidate) => candidate === requested);
+    if (size !== undefined) return [input, size] as const;
+    const linears = LINEARS_OF[input].map((linear) => `model.layers.*.${linear}`).join(", ");
+    const found = requested === "auto" ? "no group size" : `group size ${requested} does not divide`;
+    const remedy = dividing.length > 0 ? `these divide: ${dividing.join(", ")}` : `none of ${GROUP_SIZES.join(", ")} divides it`;
+    throw new RecipeError(`${found}: ${linears} has ${K} in_features; ${remedy}`);
+  });
+  return Object.fromEntries(sizes) as Record<LinearInput, GroupSize>;
+}

@@ -1,0 +1,173 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { RecipeError } from "../../src/errors.ts";
+import { addErrors, errorStats, measureErrors, NO_ERRORS } from "../../src/quantizer/error-stats.ts";
+import { chooseGroupSizes, GROUP_SIZES } from "../../src/quantizer/group-size.ts";
+import { packInt32, unpackInt32 } from "../../src/quantizer/pack-int32.ts";
+import { dequantizeRows, quantizeRows, type WeightBits } from "../../src/quantizer/quantize-weights.ts";
+import { mulberry32, normal } from "../random.ts";
+import { tinyConfig } from "./tiny-config.ts";
+
+const SEED = 13;
+const test = suite(`weights to integers (seed ${SEED})`);
+const ORIGIN = { tensor: "w", firstRow: 0 };
+const throwsRecipe = (work: () => unknown, message: RegExp) =>
+  assert.throws(work, (error: unknown) => error instanceof RecipeError && message.test(error.message));
+
+/** Half-even rounding from its definition. */
+function roundHalfEven(x: number): number {
+  const below = Math.floor(x);
+  if (x - below !== 0.5) return Math.round(x);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+for (const bits of [4, 8] as const) {
+  test(`int${bits}: every size, scale and code follow the definition`, () => {
+    const random = normal(mulberry32(SEED + bits));
+    const top = 2 ** (bits - 1) - 1;
+    for (const rows of [1, 2, 5]) {
+      for (const [K, G] of [
+        [32, 32],
+        [64, 32],
+        [128, 128],
+        [192, 64],
+        [576, 64],
+        [576, 576],
+      ] as const) {
+        const weight = Float32Array.from({ length: rows * K }, () => random() * 10 ** Math.round(random()));
+        const { q, scale } = quantizeRows(weight, K, G, bits, ORIGIN);
+        for (let group = 0; group < (rows * K) / G; group++) {
+          const values = weight.subarray(group * G, (group + 1) * G);
+          assert.is(scale[group], Math.fround(Math.max(...values.map(Math.abs)) / top));
+          values.forEach((value, i) => {
+            const code = Math.min(top, Math.max(-top - 1, roundHalfEven(Math.fround(value / scale[group]!))));
+            assert.is(q[group * G + i], code === 0 ? 0 : code, `value ${value} of group ${group}`);
+          });
+        }
+      }
+    }
+  });
+}
+
+test("ties go to the even code", () => {
+  const weight = new Float32Array(32);
+  weight.set([7, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 6.5, -6.5]);
+  assert.equal([...quantizeRows(weight, 32, 32, 4, ORIGIN).q.subarray(0, 9)], [7, 0, 2, 2, 0, -2, -2, 6, -6]);
+});
+
+test("a group of zeros, and one too small for its scale, get scale 1 and codes 0", () => {
+  for (const value of [0, -0, 2 ** -149]) {
+    const { q, scale } = quantizeRows(new Float32Array(32).fill(value), 32, 32, 4, ORIGIN);
+    assert.is(scale[0], 1);
+    assert.ok(q.every((code) => code === 0));
+  }
+});
+
+test("subnormal and huge weights stay within the codes and give finite values", () => {
+  const random = mulberry32(SEED);
+  for (const magnitude of [2 ** -147, 2 ** -140, 2 ** -126, 2 ** 127]) {
+    const weight = Float32Array.from({ length: 64 }, () => (random() * 2 - 1) * magnitude);
+    const quantized = quantizeRows(weight, 64, 64, 4, ORIGIN);
+    assert.ok(quantized.q.every((code) => code >= -8 && code <= 7));
+    assert.ok(dequantizeRows(quantized).every(Number.isFinite));
+  }
+});
+
+test("NaN and infinity are refused with tensor, row and column", () => {
+  for (const bad of [NaN, Infinity, -Infinity]) {
+    for (const index of [0, 31, 32, 100, 191]) {
+      const weight = new Float32Array(192).fill(3);
+      weight[index] = bad;
+      const where = new RegExp(String.raw`^blk\.w: ${bad} at \[${40 + Math.floor(index / 64)}, ${index % 64}\]`);
+      throwsRecipe(() => quantizeRows(weight, 64, 32, 4, { tensor: "blk.w", firstRow: 40 }), where);
+    }
+  }
+});
+
+test("dequantized values are within half a step, and quantizing them again changes nothing", () => {
+  const random = normal(mulberry32(SEED));
+  const weight = Float32Array.from({ length: 4 * 256 }, random);
+  const quantized = quantizeRows(weight, 256, 128, 4, ORIGIN);
+  const restored = dequantizeRows(quantized);
+  restored.forEach((value, i) => {
+    const step = quantized.scale[Math.floor(i / 128)]!;
+    // Half a step, and the rounding of the division and the product: 2^-24 of at most 8 steps each.
+    assert.ok(Math.abs(value - weight[i]!) <= step * (0.5 + 16 * 2 ** -24), `${value} for ${weight[i]}`);
+  });
+  const again = quantizeRows(restored, 256, 128, 4, ORIGIN);
+  assert.equal(again.q, quantized.q);
+});
+
+test("int4 words are those of compressed-tensors", () => {
+  assert.equal([...packInt32(Int8Array.of(1, 2, 3, 4, 5, 6, 7, 0), 4)], [-1880241239]);
+  assert.equal([...packInt32(Int8Array.of(-1, -2, -3, -4, -5, -6, -7, -8), 4)], [19088743]);
+  assert.equal([...packInt32(Int8Array.of(7, 7, 7, 7, 7, 7, 7, 7), 4)], [-1]);
+});
+
+test("int8 words hold offset 128, element 0 lowest", () => {
+  assert.equal([...packInt32(Int8Array.of(-128, -127, 0, 127), 8)], [0xff800100 | 0]);
+});
+
+for (const bits of [4, 8] as const satisfies readonly WeightBits[]) {
+  test(`int${bits}: unpacking is the inverse of packing, for every code in every place`, () => {
+    const perWord = 32 / bits;
+    const codes = 2 ** bits;
+    const q = Int8Array.from({ length: codes * perWord }, (_, i) => ((i * 7 + Math.floor(i / codes)) % codes) - codes / 2);
+    assert.equal(unpackInt32(packInt32(q, bits), bits), q);
+  });
+}
+
+const roundingErrors = (part: Float32Array) => measureErrors(part, quantizeRows(part, 64, 32, 4, ORIGIN));
+
+test("error sums of blocks add up to those of the whole", () => {
+  const random = normal(mulberry32(SEED));
+  const weight = Float32Array.from({ length: 8 * 64 }, () => Math.round(random() * 64) / 64);
+  const halves = addErrors(roundingErrors(weight.subarray(0, 256)), roundingErrors(weight.subarray(256)));
+  const whole = roundingErrors(weight);
+  assert.is(halves.count, 512);
+  assert.is(halves.maxAbsError, whole.maxAbsError);
+  assert.is(halves.roundedToZero, whole.roundedToZero);
+  assert.ok(Math.abs(halves.noise / whole.noise - 1) < 1e-12);
+  assert.equal(addErrors(NO_ERRORS, whole), whole);
+});
+
+test("error figures of a case done by hand", () => {
+  const weight = new Float32Array(32);
+  weight.set([7, 0.25, -2.5]); // scale 1: codes 7, 0, -2
+  const stats = errorStats(measureErrors(weight, quantizeRows(weight, 32, 32, 4, ORIGIN)));
+  const [signal, noise] = [49 + 0.0625 + 6.25, 0.0625 + 0.25];
+  assert.is(stats.nmse, noise / signal);
+  assert.is(stats.sqnrDb, 10 * Math.log10(signal / noise));
+  assert.is(stats.maxAbsError, 0.5);
+  assert.is(stats.roundedToZero, 1 / 32);
+});
+
+test("a weight of zeros has no error and no infinity in its JSON", () => {
+  const weight = new Float32Array(32);
+  const stats = errorStats(measureErrors(weight, quantizeRows(weight, 32, 32, 4, ORIGIN)));
+  assert.equal(stats, { nmse: 0, sqnrDb: null, maxAbsError: 0, roundedToZero: 0 });
+  assert.equal(errorStats(NO_ERRORS), stats);
+});
+
+test("the group size is the largest that divides, per input", () => {
+  const smol = { ...tinyConfig, hiddenSize: 576, heads: 9, headDim: 64, ffnSize: 1536 };
+  assert.equal(chooseGroupSizes(smol, "auto"), { qkv: 64, o: 64, gate_up: 64, down: 128 });
+  assert.equal(chooseGroupSizes(smol, 32), { qkv: 32, o: 32, gate_up: 32, down: 32 });
+  assert.is(chooseGroupSizes({ ...smol, heads: 3, headDim: 32 }, "auto").o, 32);
+});
+
+test("a group size that does not divide is refused with linear, in_features and what divides", () => {
+  const smol = { ...tinyConfig, hiddenSize: 576, heads: 9, headDim: 64, ffnSize: 1536 };
+  throwsRecipe(
+    () => chooseGroupSizes(smol, 128),
+    /group size 128 does not divide: model\.layers\.\*\.self_attn\.q_proj.* has 576 in_features; these divide: 64, 32/,
+  );
+  for (const size of ["auto", ...GROUP_SIZES] as const) {
+    throwsRecipe(
+      () => chooseGroupSizes({ ...smol, ffnSize: 1540 }, size),
+      /down_proj has 1540 in_features; none of 128, 64, 32 divides it|q_proj/,
+    );
+  }
+});
+
+test.run();
