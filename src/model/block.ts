@@ -1,0 +1,67 @@
+/**
+ * One transformer block over M rows, the only forward pass there is: calibration, evaluation and generation run this function.
+ *
+ *   hidden += o(attention(rope(qkv(rmsnorm(hidden)))))
+ *   hidden += down(silu(gate(rmsnorm(hidden))) * up(rmsnorm(hidden)))
+ */
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import { appendToCache, attend, type LayerCache } from "./kv-cache.ts";
+import { applyLinear, type Linear } from "./linear.ts";
+import type { RopeTable } from "./rope.ts";
+import type { RunState } from "./run-state.ts";
+import type { LayerWeights } from "./weights.ts";
+
+/** Places calibration looks at: the inputs of the four fused linear layers, and keys (after RoPE) and values entering the cache. */
+export type Site = "qkv" | "o" | "gate_up" | "down" | "k" | "v";
+
+/** Sees f32[M, K] at `x`, rows `stride` elements apart, before it is used. */
+export type Observe = (site: Site, x: Pointer, M: number, K: number, stride: number) => void;
+
+/**
+ * @param M rows in `state.hidden`, f32[M, E], updated in place
+ * @param position of the first row; the cache holds everything before it
+ * @param window how many of the latest tokens a row sees; 0 for all
+ */
+export function forwardBlock(
+  kernels: Kernels,
+  config: ModelConfig,
+  layer: LayerWeights,
+  cache: LayerCache,
+  rope: RopeTable,
+  state: RunState,
+  M: number,
+  position: number,
+  window: number,
+  observe?: Observe,
+): void {
+  const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F, rmsNormEps: eps } = config;
+  const { hidden, normed, qkv, attended, projected, gateUp, activated } = state;
+  const qkvWidth = (H + 2 * Hkv) * D;
+  const linear = (site: Site, weights: Linear, x: Pointer, y: Pointer) => {
+    observe?.(site, x, M, weights.K, weights.K);
+    applyLinear(kernels, weights, x, y, M, state.activations);
+  };
+
+  kernels.split("rmsnorm_f32", M, hidden, layer.attentionNorm, normed, M, E, eps);
+  linear("qkv", layer.qkv, normed, qkv);
+  const k = qkv + 4 * H * D;
+  if (layer.qNorm) kernels.split("rmsnorm_heads_f32", M, qkv, layer.qNorm, H, D, qkvWidth, eps);
+  if (layer.kNorm) kernels.split("rmsnorm_heads_f32", M, k, layer.kNorm, Hkv, D, qkvWidth, eps);
+  // Queries and keys lie side by side, so one call rotates both.
+  const rotation = 4 * position * (D / 2);
+  kernels.split("rope_f32", M, qkv, rope.cos + rotation, rope.sin + rotation, H + Hkv, D, qkvWidth);
+  observe?.("k", k, M, Hkv * D, qkvWidth);
+  observe?.("v", k + 4 * Hkv * D, M, Hkv * D, qkvWidth);
+  appendToCache(kernels, config, cache, state, M, position);
+  attend(kernels, config, cache, state, M, position, window);
+  linear("o", layer.o, attended, projected);
+  kernels.run.add_f32(hidden, projected, M * E);
+
+  kernels.split("rmsnorm_f32", M, hidden, layer.ffnNorm, normed, M, E, eps);
+  linear("gate_up", layer.gateUp, normed, gateUp);
+  kernels.split("swiglu_f32", M, gateUp, activated, F);
+  linear("down", layer.down, activated, projected);
+  kernels.run.add_f32(hidden, projected, M * E);
+}

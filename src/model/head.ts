@@ -1,0 +1,46 @@
+/** The embedding and the head, which are often one matrix: what is stored, in which precision it runs, and when bytes are shared. */
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { KernelExports } from "../kernels/kernel-exports.ts";
+import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import { type LinearSpec, planLinear, readLinearSpec } from "./linear-spec.ts";
+import type { Linear } from "./linear.ts";
+import type { Precision } from "./precision.ts";
+import type { WeightLoader } from "./weight-loader.ts";
+import type { EmbeddingTable } from "./weights.ts";
+
+const EMBEDDING = "model.embed_tokens";
+
+export interface HeadSpec {
+  readonly embedding: LinearSpec;
+  readonly head: LinearSpec;
+  /** Whether the head reads the embedding's packed bytes. */
+  readonly shared: boolean;
+}
+
+/** @param precision of the head; undefined follows the checkpoint */
+export async function readHeadSpec(checkpoint: Checkpoint, precision: Precision | undefined): Promise<HeadSpec> {
+  const { vocabSize: V, hiddenSize: E, tiedEmbedding } = checkpoint.config;
+  const stored = (name: string) => (checkpoint.quantization?.linear(name)?.numBits === 8 ? "q8" : undefined);
+  const embedding = await readLinearSpec(checkpoint, [{ name: EMBEDDING, N: V }], E, stored(EMBEDDING));
+  const name = tiedEmbedding ? EMBEDDING : "lm_head";
+  const head = await readLinearSpec(checkpoint, [{ name, N: V }], E, precision ?? stored(name));
+  return { embedding, head, shared: tiedEmbedding && embedding.run.kind === head.run.kind };
+}
+
+export function planHead(
+  plan: MemoryPlan,
+  sizes: KernelExports,
+  spec: HeadSpec,
+): { embedding: EmbeddingTable; table: Linear; head: Linear } {
+  const table = planLinear(plan, sizes, spec.embedding);
+  return {
+    table,
+    embedding: { kind: table.kind === "f32" ? "f32w" : "qc8w", table: table.weights },
+    head: spec.shared ? table : planLinear(plan, sizes, spec.head),
+  };
+}
+
+export async function loadHead(loader: WeightLoader, spec: HeadSpec, table: Linear, head: Linear): Promise<void> {
+  await loader.linear(spec.embedding, table);
+  if (!spec.shared) await loader.linear(spec.head, head);
+}

@@ -1,0 +1,147 @@
+/** How a linear layer is stored and will run: read before any memory exists, so that its size is known. */
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { LinearScheme } from "../checkpoint/quantization-config.ts";
+import { CheckpointError, UnsupportedModelError } from "../errors.ts";
+import type { KernelExports } from "../kernels/kernel-exports.ts";
+import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import type { ActivationScale, Linear } from "./linear.ts";
+import type { Precision } from "./precision.ts";
+
+/** A module of the checkpoint whose rows are part of a fused layer. */
+export interface ModulePart {
+  readonly name: string;
+  readonly N: number;
+}
+
+export type StoredForm = { kind: "float" } | { kind: "packed"; bits: 4 | 8; groupSize: number };
+
+export interface LinearSpec {
+  readonly parts: readonly ModulePart[];
+  readonly N: number;
+  readonly K: number;
+  readonly bias: boolean;
+  readonly stored: StoredForm;
+  readonly run: { kind: "f32" } | { kind: "w4a8"; activation: ActivationScale } | { kind: "w8a8"; activation: ActivationScale };
+}
+
+/**
+ * @param modules names and out_features of the fused modules, which must be stored alike
+ * @param precision asked for by the caller; undefined follows the checkpoint (only the head has a choice)
+ * @throws CheckpointError for missing tensors or wrong shapes; UnsupportedModelError for forms the kernels do not run
+ */
+export async function readLinearSpec(
+  checkpoint: Checkpoint,
+  modules: readonly ModulePart[],
+  K: number,
+  precision?: Precision,
+): Promise<LinearSpec> {
+  const N = modules.reduce((sum, part) => sum + part.N, 0);
+  const bias = modules.some(({ name }) => checkpoint.tensors.has(`${name}.bias`));
+  for (const part of modules.slice(0, -1)) {
+    if (part.N % 8 !== 0)
+      throw new UnsupportedModelError(`${part.name}: ${part.N} out_features, need a multiple of 8 to fuse it`);
+  }
+  const schemes = modules.map(({ name }) => checkpoint.quantization?.linear(name));
+  const scheme = schemes[0];
+  const fused = `${modules.map(({ name }) => name).join(", ")}`;
+  if (schemes.some((other) => !sameScheme(scheme, other))) {
+    throw new UnsupportedModelError(`${checkpoint.name}: ${fused} share an input but are quantized in different ways`);
+  }
+  const stored = storedForm(scheme, K, fused);
+  for (const part of modules) checkShapes(checkpoint, part, K, stored);
+  const common = { parts: modules, N, K, bias, stored };
+
+  if (stored.kind === "float") {
+    return { ...common, run: precision === "q8" ? { kind: "w8a8", activation: { kind: "dynamic" } } : { kind: "f32" } };
+  }
+  // Weight-only schemes run on dequantized weights, except where int8 is asked for or, for the head, stored.
+  const weightOnly = scheme!.activations.kind === "none";
+  if (precision === "f32" || (weightOnly && precision !== "q8")) return { ...common, run: { kind: "f32" } };
+  const activation = weightOnly ? ({ kind: "dynamic" } as const) : await readActivation(checkpoint, modules, scheme!);
+  return { ...common, run: { kind: stored.bits === 4 ? "w4a8" : "w8a8", activation } };
+}
+
+function sameScheme(a: LinearScheme | undefined, b: LinearScheme | undefined): boolean {
+  if (!a || !b) return a === b;
+  return a.numBits === b.numBits && a.groupSize === b.groupSize && a.activations.kind === b.activations.kind;
+}
+
+function storedForm(scheme: LinearScheme | undefined, K: number, what: string): StoredForm {
+  if (!scheme) return { kind: "float" };
+  const groupSize = scheme.groupSize === "channel" ? K : scheme.groupSize;
+  if (K % groupSize !== 0) throw new CheckpointError(`${what}: group size ${groupSize} does not divide in_features ${K}`);
+  if (groupSize % 16 !== 0) throw new UnsupportedModelError(`${what}: group size ${groupSize}, need a multiple of 16`);
+  if (scheme.numBits === 8 && groupSize !== K) {
+    throw new UnsupportedModelError(`${what}: 8-bit weights in groups of ${groupSize}, need one scale per channel`);
+  }
+  return { kind: "packed", bits: scheme.numBits, groupSize };
+}
+
+function checkShapes(checkpoint: Checkpoint, { name, N }: ModulePart, K: number, stored: StoredForm): void {
+  if (stored.kind === "float") return checkShape(checkpoint, `${name}.weight`, [N, K]);
+  checkShape(checkpoint, `${name}.weight_packed`, [N, (K * stored.bits) / 32]);
+  checkShape(checkpoint, `${name}.weight_scale`, [N, K / stored.groupSize]);
+}
+
+/** @throws CheckpointError if the tensor is missing or has another shape */
+export function checkShape(checkpoint: Checkpoint, tensor: string, shape: readonly number[]): void {
+  const info = checkpoint.tensors.get(tensor);
+  if (!info) throw new CheckpointError(`${checkpoint.name}: no tensor ${tensor}`);
+  if (info.shape.length !== shape.length || info.shape.some((length, i) => length !== shape[i])) {
+    throw new CheckpointError(`${info.file}: ${tensor} has shape [${info.shape}], need [${shape}]`);
+  }
+}
+
+async function readActivation(
+  checkpoint: Checkpoint,
+  modules: readonly ModulePart[],
+  scheme: LinearScheme,
+): Promise<ActivationScale> {
+  if (scheme.activations.kind !== "static") return { kind: "dynamic" };
+  const scales = await Promise.all(modules.map(({ name }) => readScale(checkpoint, `${name}.input_scale`)));
+  if (scales.some((scale) => scale !== scales[0])) {
+    throw new UnsupportedModelError(
+      `${checkpoint.name}: ${modules.map(({ name }) => name).join(", ")} share an input but have input scales ${scales.join(", ")}`,
+    );
+  }
+  return { kind: "static", scale: scales[0]! };
+}
+
+/** A one-element scale. @throws CheckpointError unless it is a positive number */
+export async function readScale(checkpoint: Checkpoint, tensor: string): Promise<number> {
+  const info = checkpoint.tensors.get(tensor);
+  if (!info || info.shape.reduce((product, length) => product * length, 1) !== 1) {
+    throw new CheckpointError(
+      `${checkpoint.name}: need a tensor ${tensor} of one element, found ${info ? `[${info.shape}]` : "none"}`,
+    );
+  }
+  const scale = (await checkpoint.readF32(tensor))[0]!;
+  if (!(scale > 0 && scale < Infinity)) throw new CheckpointError(`${info.file}: ${tensor} is ${scale}, need a positive number`);
+  return scale;
+}
+
+/** Reserves memory for a layer of this spec. */
+export function planLinear(plan: MemoryPlan, sizes: KernelExports, spec: LinearSpec): Linear {
+  const { N, K, run } = spec;
+  const what = spec.parts.map(({ name }) => name).join(", ");
+  const bias = spec.bias ? plan.reserve("weights", 4 * N, `bias of ${what}`) : 0;
+  const reserve = (bytes: number) => plan.reserve("weights", bytes >>> 0, what);
+  switch (run.kind) {
+    case "f32":
+      return { kind: "f32", N, K, bias, weights: reserve(sizes.packed_bytes_f32w(N, K)) };
+    case "w8a8":
+      return { kind: "w8a8", N, K, bias, weights: reserve(sizes.packed_bytes_qc8w(N, K)), activation: run.activation };
+    case "w4a8": {
+      const groupSize = (spec.stored as { groupSize: number }).groupSize;
+      return {
+        kind: "w4a8",
+        N,
+        K,
+        bias,
+        groupSize,
+        weights: reserve(sizes.packed_bytes_qb4w(N, K, groupSize)),
+        activation: run.activation,
+      };
+    }
+  }
+}

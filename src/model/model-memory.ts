@@ -1,0 +1,64 @@
+/** The memory of a whole model, planned from its specification, and the kernels over it. */
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
+import { BOARD_BYTES } from "../kernels/kernel-worker.ts";
+import { instantiateKernels, Kernels, kernelSizes } from "../kernels/kernels.ts";
+import { MemoryPlan } from "../kernels/memory-plan.ts";
+import { ThreadPool } from "../kernels/thread-pool.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+
+/** What every plan begins with: the size functions of the build that will run, and the threads' own regions. */
+export interface MemoryPlanning {
+  readonly plan: MemoryPlan;
+  readonly sizes: KernelExports;
+  readonly module: WebAssembly.Module;
+  readonly shared: boolean;
+  readonly board: Pointer;
+  /** One region per thread. */
+  readonly scratch: readonly Pointer[];
+}
+
+/** Tokens in a chunk of a forward pass, at most. Larger chunks reuse weights more, smaller ones stay in cache. */
+export const MAX_CHUNK_ROWS = 256;
+
+/**
+ * @param threads kernels may use, the calling one included
+ * @param capacity tokens in the KV cache
+ */
+export async function beginMemoryPlan(
+  runtime: Runtime,
+  config: ModelConfig,
+  threads: number,
+  maxRows: number,
+  capacity: number,
+): Promise<MemoryPlanning> {
+  const shared = threads > 1;
+  const module = await runtime.kernelModule(shared ? "simd128-threads" : "simd128");
+  const sizes = kernelSizes(module, shared);
+  const plan = new MemoryPlan();
+  const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
+  const scratchBytes = Math.max(
+    sizes.linear_scratch_bytes(maxRows, Math.max(E, H * D, F)) >>> 0,
+    sizes.attention_scratch_bytes(maxRows, capacity, D) >>> 0,
+  );
+  return {
+    plan,
+    sizes,
+    module,
+    shared,
+    board: plan.reserve("scratch", BOARD_BYTES, "job board"),
+    scratch: Array.from({ length: threads }, (_, thread) => plan.reserve("scratch", scratchBytes, `scratch of thread ${thread}`)),
+  };
+}
+
+/** Creates the planned memory and the kernels over it, with a pool if the plan has more than one thread. */
+export async function openKernels(runtime: Runtime, planning: MemoryPlanning): Promise<Kernels> {
+  const { plan, module, shared, board, scratch } = planning;
+  const memory = plan.createMemory(shared);
+  const run = instantiateKernels(module, memory);
+  const pool =
+    scratch.length > 1 && runtime.spawnWorker
+      ? await ThreadPool.start({ module, memory, board, scratch, mayBlock: runtime.mayBlock ?? false }, run, runtime.spawnWorker)
+      : undefined;
+  return new Kernels(run, memory, scratch[0]!, pool);
+}

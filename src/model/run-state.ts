@@ -1,0 +1,44 @@
+/** Buffers a forward pass writes, sized once for the largest chunk of rows. */
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import type { ActivationBuffers } from "./linear.ts";
+
+/** Smallest group of in_features that shares a scale: 16 elements fill one vector of int8. */
+const MIN_GROUP_SIZE = 16;
+
+export interface RunState {
+  /** Most rows (tokens) in one chunk. */
+  readonly maxRows: number; // M
+  readonly ids: Pointer; // i32[M]
+  readonly hidden: Pointer; // f32[M, E], the residual stream
+  readonly normed: Pointer; // f32[M, E]
+  readonly qkv: Pointer; // f32[M, (H + 2 Hkv) * D]
+  readonly attended: Pointer; // f32[M, H * D]
+  readonly projected: Pointer; // f32[M, E], what o and down add to the residual stream
+  readonly gateUp: Pointer; // f32[M, 2 F]
+  readonly activated: Pointer; // f32[M, F]
+  readonly activations: ActivationBuffers;
+}
+
+export function planRunState(plan: MemoryPlan, config: ModelConfig, maxRows: number): RunState {
+  const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = config;
+  const maxK = Math.max(E, H * D, F);
+  const f32 = (what: string, columns: number) => plan.reserve("scratch", 4 * maxRows * columns, `${what} of ${maxRows} rows`);
+  return {
+    maxRows,
+    ids: f32("token ids", 1),
+    hidden: f32("hidden states", E),
+    normed: f32("normalized states", E),
+    qkv: f32("queries, keys and values", (H + 2 * Hkv) * D),
+    attended: f32("attention output", H * D),
+    projected: f32("projections", E),
+    gateUp: f32("gate and up projections", 2 * F),
+    activated: f32("activated states", F),
+    activations: {
+      q: plan.reserve("scratch", maxRows * maxK, "quantized activations"),
+      scales: f32("activation scales", 1),
+      sums: f32("activation group sums", maxK / MIN_GROUP_SIZE),
+    },
+  };
+}

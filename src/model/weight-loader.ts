@@ -1,0 +1,136 @@
+/** Reads tensors a few rows at a time, through a small staging region, into the kernels' packed layouts. */
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { dequantizeWeights } from "../checkpoint/pack-quantized.ts";
+import { throwIfAborted } from "../errors.ts";
+import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import { checkShape, type LinearSpec, type ModulePart } from "./linear-spec.ts";
+import type { Linear } from "./linear.ts";
+
+/** Rows read at a time hold about this many float32 values: large enough for one read to pay, small enough to be no matter. */
+const STAGED_ELEMENTS = 1 << 19;
+const PANEL_ROWS = 8;
+
+/** Where rows wait to be packed. */
+export interface Staging {
+  readonly source: Pointer;
+  readonly scales: Pointer;
+  readonly quantized: Pointer;
+  readonly sums: Pointer;
+}
+
+/** @param maxK largest in_features of any matrix that will be loaded */
+export function planStaging(plan: MemoryPlan, maxK: number): Staging {
+  const elements = Math.max(STAGED_ELEMENTS, PANEL_ROWS * maxK);
+  return {
+    source: plan.reserve("scratch", 4 * elements, "rows being loaded"),
+    scales: plan.reserve("scratch", elements / 4, "scales being loaded"),
+    quantized: plan.reserve("scratch", elements, "rows being quantized"),
+    sums: plan.reserve("scratch", elements / 4, "sums of rows being quantized"),
+  };
+}
+
+export class WeightLoader {
+  private readonly kernels: Kernels;
+  private readonly checkpoint: Checkpoint;
+  private readonly staging: Staging;
+  private readonly signal: AbortSignal | undefined;
+  private readonly onBytes: (bytes: number) => void;
+
+  /** @param onBytes told how many stored bytes each read consumed */
+  constructor(
+    kernels: Kernels,
+    checkpoint: Checkpoint,
+    staging: Staging,
+    signal: AbortSignal | undefined,
+    onBytes: (bytes: number) => void,
+  ) {
+    this.kernels = kernels;
+    this.checkpoint = checkpoint;
+    this.staging = staging;
+    this.signal = signal;
+    this.onBytes = onBytes;
+  }
+
+  /** A float vector, f32[length] at `pointer`. */
+  async vector(tensor: string, pointer: Pointer, length: number): Promise<void> {
+    checkShape(this.checkpoint, tensor, [length]);
+    this.kernels.f32(pointer, length).set(await this.readF32(tensor));
+  }
+
+  /** All parts of a linear layer and their biases. */
+  async linear(spec: LinearSpec, linear: Linear): Promise<void> {
+    if (linear.bias) this.kernels.f32(linear.bias, linear.N).fill(0);
+    let row = 0;
+    for (const part of spec.parts) {
+      const bias = `${part.name}.bias`;
+      if (this.checkpoint.tensors.has(bias)) await this.vector(bias, linear.bias + 4 * row, part.N);
+      await this.part(spec, linear, part, row);
+      row += part.N;
+    }
+  }
+
+  private async part(spec: LinearSpec, linear: Linear, { name, N }: ModulePart, firstRow: number): Promise<void> {
+    const { K, stored } = spec;
+    const block = Math.max(PANEL_ROWS, Math.floor(STAGED_ELEMENTS / K / PANEL_ROWS) * PANEL_ROWS);
+    for (let begin = 0; begin < N; begin += block) {
+      const end = Math.min(N, begin + block);
+      const at = firstRow + begin;
+      if (stored.kind === "float") this.packFloat(linear, await this.readF32(`${name}.weight`, [begin, end]), at, end - begin);
+      else {
+        const bytes = await this.readRaw(`${name}.weight_packed`, [begin, end]);
+        const scales = await this.readF32(`${name}.weight_scale`, [begin, end]);
+        if (linear.kind === "f32") {
+          const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+          this.packFloat(linear, dequantizeWeights(words, stored.bits, scales, stored.groupSize), at, end - begin);
+        } else this.packQuantized(linear, bytes, scales, at, end - begin);
+      }
+    }
+  }
+
+  private packFloat(linear: Linear, values: Float32Array, row: number, rows: number): void {
+    const { kernels, staging } = this;
+    const { N, K } = linear;
+    kernels.f32(staging.source, values.length).set(values);
+    if (linear.kind === "f32") {
+      kernels.run.pack_f32w(staging.source, linear.weights, row, rows, N, K);
+      return;
+    }
+    // A row of weights is quantized as a row of activations is: scale = absmax / 127. Then int8 becomes offset binary.
+    kernels.run.quantize_f32_qd8(staging.source, staging.quantized, staging.scales, staging.sums, K, K, 0, rows);
+    const codes = kernels.u8(staging.quantized, rows * K);
+    for (let i = 0; i < codes.length; i++) codes[i]! ^= 0x80;
+    kernels.run.pack_qc8w(staging.quantized, staging.scales, linear.weights, row, rows, N, K);
+  }
+
+  private packQuantized(linear: Linear, bytes: Uint8Array, scales: Float32Array, row: number, rows: number): void {
+    const { kernels, staging } = this;
+    const { N, K } = linear;
+    kernels.u8(staging.source, bytes.length).set(bytes);
+    kernels.f32(staging.scales, scales.length).set(scales);
+    if (linear.kind === "w4a8")
+      kernels.run.pack_qb4w(staging.source, staging.scales, linear.weights, row, rows, N, K, linear.groupSize);
+    else kernels.run.pack_qc8w(staging.source, staging.scales, linear.weights, row, rows, N, K);
+  }
+
+  private async readF32(tensor: string, rows?: readonly [number, number]): Promise<Float32Array> {
+    throwIfAborted(this.signal, `loading ${tensor}`);
+    const values = await this.checkpoint.readF32(tensor, { rows, signal: this.signal });
+    this.count(tensor, rows);
+    return values;
+  }
+
+  private async readRaw(tensor: string, rows: readonly [number, number]): Promise<Uint8Array> {
+    throwIfAborted(this.signal, `loading ${tensor}`);
+    const bytes = await this.checkpoint.readRaw(tensor, { rows, signal: this.signal });
+    this.count(tensor, rows);
+    // Words are viewed as such, so they must lie on a boundary of four bytes.
+    return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  }
+
+  private count(tensor: string, rows: readonly [number, number] | undefined): void {
+    const info = this.checkpoint.tensors.get(tensor)!;
+    this.onBytes(rows ? (info.bytes * (rows[1] - rows[0])) / info.shape[0]! : info.bytes);
+  }
+}
