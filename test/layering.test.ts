@@ -1,0 +1,95 @@
+/** Imports point down, and only `src/runtime` and `src/cli` know a runtime's own modules. */
+import { readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
+import { fileURLToPath } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+
+const test = suite("layering");
+const root = fileURLToPath(new URL("../src", import.meta.url));
+
+/** What each area may import besides itself, `errors.ts` and `progress.ts`. */
+const ALLOWED: Record<string, readonly string[]> = {
+  checkpoint: [],
+  kernels: [],
+  tokenizer: ["checkpoint"],
+  model: ["kernels", "checkpoint"],
+  decoding: ["model", "tokenizer", "checkpoint"],
+  quantizer: ["model", "kernels", "checkpoint", "tokenizer"],
+  evaluation: ["decoding", "model", "tokenizer", "checkpoint"],
+  runtime: ["kernels", "checkpoint"],
+  "core.ts": ["model", "decoding", "quantizer", "evaluation", "tokenizer", "checkpoint"],
+  "index.ts": ["core.ts", "runtime"],
+  cli: ["index.ts", "core.ts", "runtime", "decoding", "quantizer", "evaluation", "tokenizer", "model", "checkpoint"],
+};
+const EVERYWHERE = new Set(["errors.ts", "progress.ts"]);
+/** The capability contract, not a runtime: a type anyone may name. */
+const CONTRACT = "runtime/runtime.ts";
+
+interface Import {
+  file: string;
+  specifier: string;
+  typeOnly: boolean;
+}
+
+function imports(): Import[] {
+  const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+  return files.flatMap((file) => {
+    const source = readFileSync(`${root}/${file}`, "utf8");
+    const statements = source.matchAll(
+      /^(?:import|export)\s+(type\s+)?[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"|import\("([^"]+)"\)/gm,
+    );
+    return [...statements].map((match) => ({
+      file: posix.normalize(file.replaceAll("\\", "/")),
+      specifier: (match[2] ?? match[3] ?? match[4])!,
+      typeOnly: match[1] !== undefined,
+    }));
+  });
+}
+
+const area = (file: string) => file.split("/")[0]!;
+
+test("there are imports to check", () => assert.ok(imports().length > 100));
+
+test("every area is known", () => {
+  const unknown = new Set(
+    imports()
+      .map(({ file }) => area(file))
+      .filter((name) => !(name in ALLOWED) && !EVERYWHERE.has(name)),
+  );
+  assert.equal([...unknown], []);
+});
+
+test("imports point down", () => {
+  const upward = imports().flatMap(({ file, specifier, typeOnly }) => {
+    if (!specifier.startsWith(".")) return [];
+    const target = posix.normalize(posix.join(posix.dirname(file), specifier));
+    if (EVERYWHERE.has(target) || area(target) === area(file)) return [];
+    if (target === CONTRACT && typeOnly) return [];
+    return ALLOWED[area(file)]?.includes(area(target)) ? [] : [`${file} imports ${target}`];
+  });
+  assert.equal(upward, []);
+});
+
+test("runtime modules are imported by src/runtime and src/cli only", () => {
+  const leaks = imports().filter(
+    ({ file, specifier }) =>
+      /^(node|bun|deno|cloudflare|npm|jsr):|^(fs|path|os|process|worker_threads)$/.test(specifier) &&
+      !["runtime", "cli"].includes(area(file)),
+  );
+  assert.equal(leaks, []);
+});
+
+test("the core names no runtime's globals", () => {
+  const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+  const named = files
+    .filter((file) => !["runtime", "cli"].includes(area(file.replaceAll("\\", "/"))))
+    .filter((file) =>
+      /\b(process\.(?!ts)|Deno\.|Bun\.|Buffer\.|navigator\.|window\.|document\.)/.test(
+        readFileSync(`${root}/${file}`, "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, ""),
+      ),
+    );
+  assert.equal(named, []);
+});
+
+test.run();
