@@ -3,6 +3,7 @@
  *
  * Tensors carry their Hugging Face names and row order, whatever the file called them (`tensor-names.ts`, `gguf-permute.ts`).
  */
+import type { JsonObject } from "./json-object.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { QuantizationScheme } from "./quantization-config.ts";
 
@@ -43,6 +44,8 @@ export interface Checkpoint {
   readonly name: string;
   readonly format: "safetensors" | "gguf";
   readonly config: ModelConfig;
+  /** `config.json` as it was, for writing it again with keys this package does not know; made from the metadata of a GGUF. */
+  readonly configJson: JsonObject;
   /** Present if the linear layers are stored quantized in compressed-tensors form. */
   readonly quantization: QuantizationScheme | undefined;
   readonly tokenizer: TokenizerFiles | undefined;
