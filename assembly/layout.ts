@@ -1,0 +1,115 @@
+/**
+ * Every byte of the packed weights, and the sizes the host needs before it may call a kernel.
+ *
+ * A panel holds NR consecutive channels (rows of w[N, K]) for all K, as one stream in the order the kernels read it: threads
+ * split a matrix by panels, and a panel never depends on its neighbours. The last panel is padded to NR channels that
+ * contribute zero; no kernel stores their results. Packed bytes are the same for every instruction set.
+ */
+
+/** Channels in a panel: two vectors of four i32 accumulators. */
+export const NR: i32 = 8;
+/** Consecutive k of one channel that lie together: the four bytes one i32 lane of an 8-bit dot product takes. */
+export const KR: i32 = 4;
+
+
+@inline
+export function panels(N: i32): i32 {
+  return (N + NR - 1) / NR;
+}
+
+/*
+ * qb4w: 4-bit weights, one f32 scale for each channel and each group of G along K.    w[n, k] = scale[n, k / G] * (u - 8)
+ *
+ *   panel p     group 0 | group 1 | ... | group K/G - 1                 channels n = 8p .. 8p + 7
+ *
+ *   group       +-----------------+--------------+--------------+-----+------------------+
+ *               | 8 f32 scales    | k 0 .. 3     | k 4 .. 7     | ... | k G - 4 .. G - 1 |
+ *               | channel 0 .. 7  | 16 bytes     | 16 bytes     |     | 16 bytes         |
+ *               +-----------------+--------------+--------------+-----+------------------+
+ *               0                 32             48             64                       32 + 4G
+ *
+ *   16 bytes    byte       0    1    2    3    4    5    6    7    8    9    10   11   12   13   14   15
+ *               k          0    1    2    3    0    1    2    3    0    1    2    3    0    1    2    3
+ *               low nibble      channel 0           channel 1           channel 2           channel 3
+ *               high nibble     channel 4           channel 5           channel 6           channel 7
+ *
+ *   u = q + 8 in 0..15 (offset binary). Unsigned, because the relaxed 8-bit dot product is the same on all engines only for an operand
+ *   in 0..127; the 8 is taken back by accumulators that start at -8 * sum(a) over the group. Padding: u = 8, scale 0.
+ *   Scales come first, so that one forward stream carries all that a group needs.
+ */
+
+/** Bytes of one group of a qb4w panel. */
+@inline
+export function groupBytesQb4w(G: i32): usize {
+  return ((<usize>NR) << 2) + ((<usize>G * NR) >> 1);
+}
+
+
+@inline
+export function panelBytesQb4w(K: i32, G: i32): usize {
+  return <usize>(K / G) * groupBytesQb4w(G);
+}
+
+/** Bytes of w[N, K] packed as qb4w. */
+export function packed_bytes_qb4w(N: i32, K: i32, G: i32): usize {
+  return <usize>panels(N) * panelBytesQb4w(K, G);
+}
+
+/*
+ * qc8w: 8-bit weights, one f32 scale for each channel.    w[n, k] = scale[n] * q
+ *
+ *   panel       +-----------------+--------------+--------------+-----+------------------+
+ *               | 8 f32 scales    | k 0 .. 3     | k 4 .. 7     | ... | k K - 4 .. K - 1 |
+ *               | channel 0 .. 7  | 32 bytes     | 32 bytes     |     | 32 bytes         |
+ *               +-----------------+--------------+--------------+-----+------------------+
+ *               0                 32             64             96                       32 + 8K
+ *
+ *   32 bytes    byte       0    1    2    3    4  ..  7    8  ..  11   12  ..  15   16  ..  19   ...   28  ..  31
+ *               k          0    1    2    3    0  ..  3    0  ..  3    0   ..  3    0   ..  3          0   ..  3
+ *               q, int8         channel 0     channel 1    channel 2   channel 3    channel 4    ...   channel 7
+ *
+ *   q in -128..127 (two's complement). Padding: q = 0, scale 0.
+ */
+
+@inline
+export function panelBytesQc8w(K: i32): usize {
+  return ((<usize>NR) << 2) + <usize>K * NR;
+}
+
+/** Bytes of w[N, K] packed as qc8w. */
+export function packed_bytes_qc8w(N: i32, K: i32): usize {
+  return <usize>panels(N) * panelBytesQc8w(K);
+}
+
+/*
+ * Scratch of one thread in a GEMM over 8-bit activations. It is written before it is read within each call.
+ *
+ *   activations   i16[min(M, ROW_BLOCK), K]   a row block, widened (widen-activations.ts)
+ *   panel         i16[NR, K]                  one panel, unpacked (unpack-panel.ts)
+ *   tile          f32[MR, NR]                 the accumulators of one tile
+ */
+
+/**
+ * Rows whose widened activations are kept while all panels pass by. Larger blocks unpack each panel less often; 64 rows already bring
+ * unpacking to 2 % of the time of the dot products, and 64 rows of K = 1536 take 192 KiB, a tenth of the second-level cache.
+ */
+export const ROW_BLOCK: i32 = 64;
+/** Room for a tile of at most this many rows. */
+export const MAX_MR: i32 = 8;
+
+
+@inline
+export function activationScratchBytes(M: i32, K: i32): usize {
+  return (<usize>min(M, ROW_BLOCK) * <usize>K) << 1;
+}
+
+
+@inline
+export function panelScratchBytes(K: i32): usize {
+  return (<usize>K * NR) << 1;
+}
+
+/** Scratch one thread needs for any linear kernel with at most M rows and K in_features. */
+export function linear_scratch_bytes(M: i32, K: i32): usize {
+  return activationScratchBytes(M, K) + panelScratchBytes(K) + ((<usize>MAX_MR * NR) << 2);
+}

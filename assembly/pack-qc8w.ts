@@ -1,0 +1,31 @@
+/**
+ * Packing of 8-bit weights: rows as compressed-tensors stores them, to panels.
+ *
+ *   source   i32[rows, K/4]    element 4w + j of a row in bits 8j .. 8j+7 of word w, as q + 128 (`pack-quantized`, num_bits 8)
+ *   scales   f32[rows]
+ *   packed   qc8w panels of an [N, K] matrix (layout.ts); channels rowBegin .. rowBegin + rows - 1 are written
+ *
+ * Preconditions: rowBegin % 8 == 0; rows % 8 == 0 unless they end at N, where the last panel is padded; K % 16 == 0.
+ * Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any order.
+ */
+import { NR, panelBytesQc8w } from "./layout";
+
+/** Four bytes of q + 128 become two's complement when their top bits flip; padding, 128, becomes 0. */
+const OFFSETS: u32 = 0x80808080;
+
+export function pack_qc8w(source: usize, scales: usize, packed: usize, rowBegin: i32, rows: i32, N: i32, K: i32): void {
+  let panel = packed + <usize>(rowBegin / NR) * panelBytesQc8w(K);
+  for (let row = 0; row < rows; row += NR) {
+    const present = min(NR, rows - row);
+    for (let c = 0; c < NR; c++) {
+      store<f32>(panel + ((<usize>c) << 2), c < present ? load<f32>(scales + ((<usize>(row + c)) << 2)) : 0);
+    }
+    panel += (<usize>NR) << 2;
+    let words = source + <usize>row * K;
+    for (const end = words + K; words < end; words += 4) {
+      for (let c = 0; c < NR; c++, panel += 4) {
+        store<u32>(panel, (c < present ? load<u32>(words + <usize>c * K) : OFFSETS) ^ OFFSETS);
+      }
+    }
+  }
+}

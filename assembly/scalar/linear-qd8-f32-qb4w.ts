@@ -1,0 +1,62 @@
+// Twin of ../gemm-qd8-f32-qb4w.ts and ../gemv-qd8-f32-qb4w.ts: one output at a time, from the same packed bytes.
+import { groupBytesQb4w, KR, NR, panelBytesQb4w } from "../layout";
+
+/** The dot product of one row of activations with channel c of one group, from the group's 16-byte blocks. */
+function dotGroup(q: usize, blocks: usize, c: i32, start: i32, G: i32): i32 {
+  let dot = start;
+  for (let k = 0; k < G; k++) {
+    const byte = load<u8>(blocks + <usize>((k / KR) * 16 + (c % 4) * KR + (k % KR)));
+    const u = c < 4 ? byte & 15 : byte >> 4;
+    dot += <i32>load<i8>(q + <usize>k) * <i32>u;
+  }
+  return dot;
+}
+
+export function gemm_qd8_f32_qb4w_4x8c4(
+  q: usize,
+  scales: usize,
+  sums: usize,
+  w: usize,
+  bias: usize,
+  y: usize,
+  M: i32,
+  N: i32,
+  K: i32,
+  G: i32,
+  begin: i32,
+  end: i32,
+  scratch: usize,
+): void {
+  const groups = K / G;
+  for (let m = 0; m < M; m++) {
+    for (let n = begin * NR; n < min(end * NR, N); n++) {
+      let sum: f32 = 0;
+      for (let g = 0; g < groups; g++) {
+        const group = w + <usize>(n / NR) * panelBytesQb4w(K, G) + <usize>g * groupBytesQb4w(G);
+        const start = load<i32>(sums + <usize>(m * groups + g) * 4);
+        const dot = dotGroup(q + <usize>(m * K + g * G), group + NR * 4, n % NR, start, G);
+        sum += <f32>dot * load<f32>(group + <usize>(n % NR) * 4);
+      }
+      let value: f32 = sum * load<f32>(scales + <usize>m * 4);
+      if (bias != 0) value += load<f32>(bias + <usize>n * 4);
+      store<f32>(y + <usize>(m * N + n) * 4, value);
+    }
+  }
+}
+
+export function gemv_qd8_f32_qb4w_1x8c4(
+  q: usize,
+  scales: usize,
+  sums: usize,
+  w: usize,
+  bias: usize,
+  y: usize,
+  N: i32,
+  K: i32,
+  G: i32,
+  begin: i32,
+  end: i32,
+  scratch: usize,
+): void {
+  gemm_qd8_f32_qb4w_4x8c4(q, scales, sums, w, bias, y, 1, N, K, G, begin, end, scratch);
+}

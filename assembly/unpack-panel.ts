@@ -1,0 +1,40 @@
+/**
+ * Unpacking of one group of a panel to int16, once for each row block of a GEMM.
+ *
+ *   packed   k 0..3 of eight channels as `layout.ts` draws them
+ *   panel    for each 4 consecutive k, 64 bytes of int16
+ *
+ *     +---------------------+---------------------+---------------------+---------------------+
+ *     | channels 0 .. 3     | channels 4 .. 7     | channels 0 .. 3     | channels 4 .. 7     |
+ *     | k 0, 2 of each      | k 0, 2 of each      | k 1, 3 of each      | k 1, 3 of each      |
+ *     +---------------------+---------------------+---------------------+---------------------+
+ *     0                     16                    32                    48                    64
+ *
+ * Every vector is one operand of i32x4.dot_i16x8_s whose other operand is a pair of activations in all four lanes.
+ */
+
+/** `count` k of a qb4w panel: values u in 0..15. */
+@inline
+export function unpackQb4w(packed: usize, panel: usize, count: i32): void {
+  const nibble = i16x8.splat(0x000f);
+  for (const end = packed + ((<usize>count) << 2); packed < end; packed += 16, panel += 64) {
+    const w = v128.load(packed);
+    v128.store(panel, v128.and(w, nibble));
+    v128.store(panel, v128.and(i16x8.shr_u(w, 4), nibble), 16);
+    v128.store(panel, v128.and(i16x8.shr_u(w, 8), nibble), 32);
+    v128.store(panel, i16x8.shr_u(w, 12), 48);
+  }
+}
+
+/** `count` k of a qc8w panel: values q in -128..127. */
+@inline
+export function unpackQc8w(packed: usize, panel: usize, count: i32): void {
+  for (const end = packed + ((<usize>count) << 3); packed < end; packed += 32, panel += 64) {
+    const low = v128.load(packed);
+    const high = v128.load(packed, 16);
+    v128.store(panel, i16x8.shr_s(i16x8.shl(low, 8), 8));
+    v128.store(panel, i16x8.shr_s(i16x8.shl(high, 8), 8), 16);
+    v128.store(panel, i16x8.shr_s(low, 8), 32);
+    v128.store(panel, i16x8.shr_s(high, 8), 48);
+  }
+}

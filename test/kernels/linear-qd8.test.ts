@@ -1,0 +1,166 @@
+/**
+ * Linear layers over 8-bit activations, qb4w and qc8w: against an oracle in double precision that sees unpacked data only, against the scalar
+ * twin bit for bit, and every row of the GEMM against the GEMV bit for bit.
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { assertSameBits, assertWithin } from "../oracle/compare.ts";
+import { linearOracle, type QuantizedRows } from "../oracle/linear.ts";
+import { mulberry32 } from "../random.ts";
+import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
+import { putPanels, type QuantizedWeights, randomWeights } from "./packed-weights.ts";
+
+const MR = 4;
+const ROW_BLOCK = 64;
+const BUILDS: TestedBuild[] = ["scalar", "simd128"];
+const test = suite("linear qd8 (seed 23)");
+const random = mulberry32(23);
+
+/** Seeded rows with an all-zero row of scale 0 and rows at both ends of the range. */
+function randomRows(M: number, K: number): QuantizedRows {
+  const q = Int8Array.from({ length: M * K }, () => Math.floor(random() * 255) - 127);
+  const scales = Float32Array.from({ length: M }, () => 10 ** (3 * random() - 3));
+  if (M > 1) q.fill(127, K, 2 * K);
+  if (M > 2) q.fill(-127, 2 * K, 3 * K);
+  if (M > 3) q.fill((scales[3] = 0), 3 * K, 4 * K);
+  return { M, q, scales };
+}
+
+function groupSums({ q }: QuantizedRows, G: number): Int32Array {
+  const sums = new Int32Array(q.length / G);
+  for (const [i, value] of q.entries()) sums[Math.floor(i / G)]! -= 8 * value;
+  return sums;
+}
+
+/** One matrix in one build's memory, ready for several sets of rows. */
+class PackedLinear {
+  readonly kernel: KernelMemory;
+  private readonly weights: QuantizedWeights;
+  private readonly bits: 4 | 8;
+  private readonly w: number;
+  private readonly bias: number;
+
+  constructor(build: TestedBuild, weights: QuantizedWeights, bits: 4 | 8, bias?: Float32Array) {
+    this.weights = weights;
+    this.bits = bits;
+    this.kernel = new KernelMemory(build);
+    this.w = putPanels(this.kernel, weights, bits);
+    this.bias = bias ? this.kernel.put(bias, 4) : 0;
+  }
+
+  /** y[M, N] of the GEMM, panel range by panel range. */
+  gemm(rows: QuantizedRows, ranges: [number, number][] = [[0, Math.ceil(this.weights.N / 8)]]): Float32Array {
+    const { M } = rows;
+    const { N, K, G } = this.weights;
+    const { kernel, w, bias } = this;
+    const [q, scales, sums] = [kernel.put(rows.q), kernel.put(rows.scales), kernel.put(groupSums(rows, G))];
+    const [y, scratch] = [kernel.region(4 * M * N), kernel.region(kernel.run.linear_scratch_bytes(M, K))];
+    for (const [begin, end] of ranges) {
+      if (this.bits === 4) kernel.run.gemm_qd8_f32_qb4w_4x8c4(q, scales, sums, w, bias, y, M, N, K, G, begin, end, scratch);
+      else kernel.run.gemm_qd8_f32_qc8w_4x8c4(q, scales, w, bias, y, M, N, K, begin, end, scratch);
+    }
+    return kernel.f32(y, M * N);
+  }
+
+  /** y[M, N], each row by the GEMV. */
+  gemv(rows: QuantizedRows, ranges: [number, number][] = [[0, Math.ceil(this.weights.N / 8)]]): Float32Array {
+    const { M } = rows;
+    const { N, K, G } = this.weights;
+    const { kernel, w, bias } = this;
+    const [q, scales, sums] = [kernel.put(rows.q), kernel.put(rows.scales), kernel.put(groupSums(rows, G))];
+    const [y, scratch] = [kernel.region(4 * M * N), kernel.region(kernel.run.linear_scratch_bytes(1, K))];
+    for (let m = 0; m < M; m++) {
+      const row = { q: q + m * K, scale: scales + 4 * m, sums: sums + (4 * m * K) / G, y: y + 4 * m * N };
+      for (const [begin, end] of ranges) {
+        if (this.bits === 4)
+          kernel.run.gemv_qd8_f32_qb4w_1x8c4(row.q, row.scale, row.sums, w, bias, row.y, N, K, G, begin, end, scratch);
+        else kernel.run.gemv_qd8_f32_qc8w_1x8c4(row.q, row.scale, w, bias, row.y, N, K, begin, end, scratch);
+      }
+    }
+    return kernel.f32(y, M * N);
+  }
+}
+
+/** Everything this file promises, for one matrix and several numbers of rows. */
+function check(weights: QuantizedWeights, bits: 4 | 8, rowCounts: number[], bias?: Float32Array): void {
+  const scalar = new PackedLinear("scalar", weights, bits, bias);
+  const simd = new PackedLinear("simd128", weights, bits, bias);
+  for (const M of rowCounts) {
+    const rows = randomRows(M, weights.K);
+    const what = `M=${M} N=${weights.N}${bias ? " with bias" : ""}`;
+    const y = simd.gemm(rows);
+    const oracle = linearOracle(rows, weights, bias);
+    assertWithin(y, oracle.y, (i) => oracle.bound[i]!, `${what}: oracle`);
+    assertSameBits(y, scalar.gemm(rows), `${what}: twin`);
+    assertSameBits(simd.gemv(rows), y, `${what}: GEMV against GEMM`);
+  }
+  for (const { kernel } of [scalar, simd]) assert.ok(kernel.untouched(), `N=${weights.N}: wrote past the end of a region`);
+}
+
+const upTo = (last: number) => Array.from({ length: last + 1 }, (_, i) => i);
+
+for (const bits of [4, 8] as const) {
+  for (const groupSize of [16, 32, 64, 128]) {
+    for (const groups of [1, 2, 3, 5]) {
+      const K = groups * groupSize;
+      const G = bits === 4 ? groupSize : K;
+      test(`${bits} bits: M 0..${2 * MR + 1}, N 1..17, K=${K} G=${G}`, () => {
+        for (const N of upTo(17).slice(1)) {
+          const bias = N % 2 ? Float32Array.from({ length: N }, () => 4 * random() - 2) : undefined;
+          check(randomWeights(random, N, K, G, bits), bits, upTo(2 * MR + 1), bias);
+        }
+      });
+    }
+  }
+
+  test(`${bits} bits: row blocks of ${ROW_BLOCK} and their ends`, () => {
+    const weights = randomWeights(random, 9, 64, bits === 4 ? 32 : 64, bits);
+    check(weights, bits, [ROW_BLOCK - 1, ROW_BLOCK, ROW_BLOCK + 1, 2 * ROW_BLOCK + 3]);
+  });
+
+  test(`${bits} bits: the shape of a layer, one group as long as K`, () => {
+    check(randomWeights(random, 20, 1536, 1536, bits), bits, [1, 5]);
+  });
+
+  test(`${bits} bits: panel ranges put together equal the whole, and write their own channels only`, () => {
+    const weights = randomWeights(random, 29, 96, bits === 4 ? 32 : 96, bits);
+    const rows = randomRows(6, 96);
+    for (const build of BUILDS) {
+      const linear = new PackedLinear(build, weights, bits);
+      const whole = linear.gemm(rows);
+      const ranges: [number, number][] = [
+        [2, 4],
+        [0, 1],
+        [1, 2],
+      ];
+      assertSameBits(linear.gemm(rows, ranges), whole, `${build} GEMM`);
+      assertSameBits(linear.gemv(rows, ranges), whole, `${build} GEMV`);
+      const untouched = new Float32Array(new Uint8Array(4).fill(0xa5).buffer)[0];
+      for (const y of [linear.gemm(rows, [[1, 2]]), linear.gemv(rows, [[1, 2]])]) {
+        for (const [i, value] of y.entries()) {
+          const n = i % 29;
+          if (n < 8 || n >= 16) assert.is(value, untouched, `${build}: channel ${n} is not of panel 1`);
+        }
+      }
+    }
+  });
+
+  test(`${bits} bits: every product at its extreme stays exact`, () => {
+    const [N, K] = [8, 4096];
+    const G = K;
+    for (const weight of [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]) {
+      const weights = { N, K, G, q: new Int8Array(N * K).fill(weight), scales: new Float32Array(N).fill(1) };
+      for (const activation of [-127, 127]) {
+        const rows = { M: 1, q: new Int8Array(K).fill(activation), scales: Float32Array.of(1) };
+        const expected = Float32Array.from({ length: N }, () => weight * activation * K);
+        for (const build of BUILDS) {
+          const linear = new PackedLinear(build, weights, bits);
+          assertSameBits(linear.gemm(rows), expected, `${build} GEMM: ${weight} * ${activation}`);
+          assertSameBits(linear.gemv(rows), expected, `${build} GEMV: ${weight} * ${activation}`);
+        }
+      }
+    }
+  });
+}
+
+test.run();

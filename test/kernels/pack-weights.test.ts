@@ -1,0 +1,97 @@
+/** Packing: the rule of compressed-tensors, the drawings of assembly/layout.ts, and packing in pieces. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { mulberry32 } from "../random.ts";
+import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
+import { packToInt32, putPanels, type QuantizedWeights, randomWeights } from "./packed-weights.ts";
+
+const BUILDS: TestedBuild[] = ["scalar", "simd128"];
+const test = suite("pack weights (seed 11)");
+const random = mulberry32(11);
+
+test("the rule equals the golden vectors of compressed-tensors", () => {
+  assert.equal([...packToInt32(Int8Array.of(1, 2, 3, 4, 5, 6, 7, 0), 4)], [-1880241239]);
+  assert.equal([...packToInt32(Int8Array.of(-1, -2, -3, -4, -5, -6, -7, -8), 4)], [19088743]);
+  assert.equal([...packToInt32(Int8Array.of(-128, 127, 0, 1), 8)], [0x8180ff00 | 0]);
+});
+
+/** Reads a weight back as the drawing says, by byte and nibble. */
+function weightAt(
+  bytes: Uint8Array,
+  { K, G }: QuantizedWeights,
+  bits: 4 | 8,
+  n: number,
+  k: number,
+): { q: number; scale: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const c = n % 8;
+  if (bits === 8) {
+    const panel = Math.floor(n / 8) * (32 + 8 * K);
+    const at = panel + 32 + Math.floor(k / 4) * 32 + c * 4 + (k % 4);
+    return { q: view.getInt8(at), scale: view.getFloat32(panel + 4 * c, true) };
+  }
+  const group = (Math.floor(n / 8) * (K / G) + Math.floor(k / G)) * (32 + 4 * G);
+  const byte = bytes[group + 32 + Math.floor((k % G) / 4) * 16 + (c % 4) * 4 + (k % 4)]!;
+  return { q: (c < 4 ? byte & 15 : byte >> 4) - 8, scale: view.getFloat32(group + 4 * c, true) };
+}
+
+for (const bits of [4, 8] as const) {
+  for (const groupSize of [16, 32, 64, 128]) {
+    for (const groups of [1, 3]) {
+      for (const N of [1, 3, 4, 5, 7, 8, 9, 16, 17]) {
+        const K = groups * groupSize;
+        const G = bits === 4 ? groupSize : K;
+        test(`${bits} bits: every weight and scale lies where the drawing says: N=${N} K=${K} G=${G}`, () => {
+          const weights = randomWeights(random, N, K, G, bits);
+          const panels = Math.ceil(N / 8);
+          const size = panels * (bits === 4 ? (K / G) * (32 + 4 * G) : 32 + 8 * K);
+          const packed = BUILDS.map((build) => {
+            const kernel = new KernelMemory(build);
+            const bytes = kernel.bytes(putPanels(kernel, weights, bits), size);
+            assert.ok(kernel.untouched(), `${build} wrote past the end of a region`);
+            const declared = bits === 4 ? kernel.run.packed_bytes_qb4w(N, K, G) : kernel.run.packed_bytes_qc8w(N, K);
+            assert.is(declared, size, `${build}: packed bytes`);
+            return bytes;
+          });
+          assert.equal(packed[0], packed[1], "twin");
+          for (let n = 0; n < panels * 8; n++) {
+            for (let k = 0; k < K; k++) {
+              const { q, scale } = weightAt(packed[1]!, weights, bits, n, k);
+              const expected = n < N ? weights.q[n * K + k] : 0;
+              const expectedScale = n < N ? weights.scales[n * (K / G) + Math.floor(k / G)] : 0;
+              if (q !== expected || scale !== expectedScale)
+                assert.unreachable(`n=${n} k=${k}: got ${q} * ${scale}, expected ${expected} * ${expectedScale}`);
+            }
+          }
+        });
+      }
+    }
+  }
+
+  test(`${bits} bits: pieces packed in any order equal the whole`, () => {
+    const [N, K] = [27, 96];
+    const G = bits === 4 ? 32 : K;
+    const weights = randomWeights(random, N, K, G, bits);
+    for (const build of BUILDS) {
+      const kernel = new KernelMemory(build);
+      const { run } = kernel;
+      const bytes = bits === 4 ? run.packed_bytes_qb4w(N, K, G) : run.packed_bytes_qc8w(N, K);
+      const whole = kernel.bytes(putPanels(kernel, weights, bits), bytes);
+      const packed = kernel.region(bytes);
+      for (const [begin, end] of [
+        [16, 27],
+        [0, 8],
+        [8, 16],
+      ] as const) {
+        const source = kernel.put(packToInt32(weights.q.subarray(begin * K, end * K), bits));
+        const scales = kernel.put(weights.scales.subarray((begin * K) / G, (end * K) / G));
+        if (bits === 4) run.pack_qb4w(source, scales, packed, begin, end - begin, N, K, G);
+        else run.pack_qc8w(source, scales, packed, begin, end - begin, N, K);
+      }
+      assert.equal(kernel.bytes(packed, bytes), whole, build);
+      assert.ok(kernel.untouched(), `${build} wrote past the end of a region`);
+    }
+  });
+}
+
+test.run();
