@@ -1,0 +1,160 @@
+/**
+ * Every byte of the KV cache and of the scratch that attention uses.
+ *
+ * One cache holds K or V of one layer for Hkv heads and S tokens; T is S rounded up to 8. Heads follow one another. In all four
+ * layouts eight lanes lie side by side that a kernel computes at once: eight tokens of K (so a score needs no horizontal sum),
+ * eight channels of V (so a token's probability is one broadcast).
+ *
+ *   K f32   [Hkv][T/8][D][8 tokens]              V f32   [Hkv][D/8][T][8 channels]
+ *
+ *           d=0:  t0 t1 t2 t3 t4 t5 t6 t7                t=0:  d0 d1 d2 d3 d4 d5 d6 d7
+ *           d=1:  t0 t1 t2 t3 t4 t5 t6 t7                t=1:  d0 d1 d2 d3 d4 d5 d6 d7
+ *
+ *   K int8  [Hkv][T/8][D/4][8 tokens][4 d]       V int8  [Hkv][D/8][T/4][8 channels][4 t]
+ *
+ *           | t0          | t1          | ..             | d0          | d1          | ..
+ *           | d0 d2 d1 d3 | d0 d2 d1 d3 | ..             | t0 t2 t1 t3 | t0 t2 t1 t3 | ..
+ *
+ * Four bytes are one i32 lane: what a four-byte dot instruction sums. In the order 0, 2, 1, 3 the low bytes of the two 16-bit
+ * halves are elements 0 and 1 and the high bytes 2 and 3, so `i32x4.dot_i16x8_s` takes two pairs of the other operand in
+ * natural order. Int8 values are -127..127, real = scale * q with one scale per cache.
+ *
+ * Bytes of tokens never appended may hold anything: kernels mask them.
+ */
+
+/** Lanes of a tile: tokens of K, channels of V. */
+export const LANES: i32 = 8;
+/** Query rows of a tile: 4 x 8 lanes are 8 accumulators, and with 4 widened operands and 2 temporaries fill 14 of 16 registers. */
+export const TILE_ROWS: i32 = 4;
+/**
+ * Tokens whose probabilities are quantized against one maximum (attention-vqs8.ts). Blocks start at multiples of it from
+ * position 0. 64: the 14-bit error stays local, and folding a block into f32 costs a twelfth of its dot products.
+ */
+export const BLOCK: i32 = 64;
+
+/** Capacity in tokens as stored. */
+// @ts-ignore: decorator
+@inline
+export function storedTokens(S: i32): i32 {
+  return (S + LANES - 1) & -LANES;
+}
+
+/** Where element i of four lies among four bytes: 0, 2, 1, 3. */
+// @ts-ignore: decorator
+@inline
+export function interleavedByte(i: i32): i32 {
+  return ((i & 1) << 1) | ((i >> 1) & 1);
+}
+
+/** Byte offset of channel d of token t in one head of K f32. */
+// @ts-ignore: decorator
+@inline
+export function kOffsetF32(t: i32, d: i32, D: i32): usize {
+  return (<usize>((t >> 3) * D + d) * LANES + (t & 7)) << 2;
+}
+
+/** Byte offset of channel d of token t in one head of V f32. */
+// @ts-ignore: decorator
+@inline
+export function vOffsetF32(t: i32, d: i32, S: i32): usize {
+  return (<usize>((d >> 3) * storedTokens(S) + t) * LANES + (d & 7)) << 2;
+}
+
+/** Byte offset of channel d of token t in one head of K int8. */
+// @ts-ignore: decorator
+@inline
+export function kOffsetQs8(t: i32, d: i32, D: i32): usize {
+  return (<usize>((t >> 3) * (D >> 2) + (d >> 2)) * LANES + (t & 7)) * 4 + interleavedByte(d & 3);
+}
+
+/** Byte offset of channel d of token t in one head of V int8. */
+// @ts-ignore: decorator
+@inline
+export function vOffsetQs8(t: i32, d: i32, S: i32): usize {
+  return (<usize>((d >> 3) * (storedTokens(S) >> 2) + (t >> 2)) * LANES + (d & 7)) * 4 + interleavedByte(t & 3);
+}
+
+/** Bytes of one head, of K or V. */
+// @ts-ignore: decorator
+@inline
+export function headBytesF32(S: i32, D: i32): usize {
+  return <usize>storedTokens(S) * D * 4;
+}
+
+// @ts-ignore: decorator
+@inline
+export function headBytesQs8(S: i32, D: i32): usize {
+  return <usize>storedTokens(S) * D;
+}
+
+export function k_cache_bytes_f32(Hkv: i32, S: i32, D: i32): usize {
+  return <usize>Hkv * headBytesF32(S, D);
+}
+
+export function v_cache_bytes_f32(Hkv: i32, S: i32, D: i32): usize {
+  return <usize>Hkv * headBytesF32(S, D);
+}
+
+export function k_cache_bytes_qs8(Hkv: i32, S: i32, D: i32): usize {
+  return <usize>Hkv * headBytesQs8(S, D);
+}
+
+export function v_cache_bytes_qs8(Hkv: i32, S: i32, D: i32): usize {
+  return <usize>Hkv * headBytesQs8(S, D);
+}
+
+/** One row of a tile: a query of one head at one position, and the half-open range of tokens it attends to. */
+@unmanaged
+export class TileRow {
+  query: usize; // f32[D]
+  y: usize; // f32[D]
+  begin: i32;
+  end: i32;
+}
+
+/**
+ * Scratch of one thread, in this order; b counts blocks of 64 tokens, t tokens, always from position 0.
+ *
+ *   rows       TileRow[4]
+ *   factors    f32[4]             what one unit of a row's integer score is worth, in powers of two
+ *   sums       f32[4]             1 / sum of weights (times the scale of V)
+ *   values     f32[4][8]          accumulators of eight channels
+ *   queries    f32[D][4]          or i16[D/4][4 rows][4]
+ *   scores     f32[4][T]
+ *   weights    f32[T][4]          or i16[T/4][4 rows][4]
+ *   blockMax   f32[T/64][4]       later the block's factor
+ *   blockSum   f32[T/64][4]
+ */
+export const FACTORS_OFFSET: usize = 64;
+export const SUMS_OFFSET: usize = 80;
+export const VALUES_OFFSET: usize = 96;
+export const QUERIES_OFFSET: usize = 224;
+
+// @ts-ignore: decorator
+@inline
+export function scoresOffset(D: i32): usize {
+  return QUERIES_OFFSET + <usize>D * 16;
+}
+
+// @ts-ignore: decorator
+@inline
+export function weightsOffset(S: i32, D: i32): usize {
+  return scoresOffset(D) + <usize>storedTokens(S) * 16;
+}
+
+// @ts-ignore: decorator
+@inline
+export function blockMaxOffset(S: i32, D: i32): usize {
+  return weightsOffset(S, D) + <usize>storedTokens(S) * 16;
+}
+
+// @ts-ignore: decorator
+@inline
+export function blockSumOffset(S: i32, D: i32): usize {
+  return blockMaxOffset(S, D) + <usize>((S + BLOCK - 1) / BLOCK) * 16;
+}
+
+/** Bytes one thread needs; the same for any M, since rows pass through in tiles of four. */
+export function attention_scratch_bytes(M: i32, S: i32, D: i32): usize {
+  return blockSumOffset(S, D) + <usize>((S + BLOCK - 1) / BLOCK) * 16;
+}

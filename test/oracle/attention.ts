@@ -1,0 +1,130 @@
+/**
+ * Attention in double precision from its definition, over plain arrays, with a bound on what the kernels' roundings may add.
+ *
+ * A kernel's weights W differ from the exact w = 2^(score - max) by a factor 2^e (1 + eta) and, where V is int8, by the rounding
+ * to 14 bits within a block of 64 tokens. Since both sums are divided, with y the exact result:
+ *
+ *   |kernel - y| <= sum |W - w| |v - y| / sum W  +  roundings of the f32 sums
+ */
+import { F32_EPSILON } from "./compare.ts";
+
+export interface AttentionInput {
+  /** f32[T, stride]: H query heads, then Hkv heads of k, then Hkv of v, each of D. */
+  qkv: Float32Array;
+  T: number;
+  H: number;
+  Hkv: number;
+  D: number;
+  /** 0: all earlier tokens. */
+  window: number;
+  kScale: number;
+  vScale: number;
+  kind: AttentionKind;
+}
+export type AttentionKind = "kf32_vf32" | "kqs8_vqs8" | "kqs8_vf32" | "kf32_vqs8";
+export const ATTENTION_KINDS: readonly AttentionKind[] = ["kf32_vf32", "kqs8_vqs8", "kqs8_vf32", "kf32_vqs8"];
+
+/** Relative error of 2^t as assembly/exp2.ts states it. */
+export const EXP2_ERROR = 2 ** -22.3;
+const BLOCK = 64;
+const WEIGHT_MAX = 16383;
+const QUERY_MAX = 8191;
+
+export function roundHalfEven(x: number): number {
+  const r = Math.round(x);
+  return Math.abs(x % 1) === 0.5 && r % 2 !== 0 ? r - 1 : r;
+}
+
+/** x as a static int8 cache holds it, in units of the scale. The quotient of two floats rounded once is the float quotient. */
+export function quantizeStatic(x: number, scale: number): number {
+  return Math.max(-127, Math.min(127, roundHalfEven(Math.fround(x / scale)))) || 0;
+}
+
+/** y f64[T, H * D] over the cache as stored (dequantized where it is int8), and the bound of each element. */
+export function attentionOracle(input: AttentionInput): { y: Float64Array; bound: Float64Array } {
+  const { qkv, T, H, Hkv, D, window, kind } = input;
+  const stride = (H + 2 * Hkv) * D;
+  const kQs8 = kind.startsWith("kqs8");
+  const vQs8 = kind.endsWith("vqs8");
+  const kScale = Math.fround(input.kScale);
+  const vScale = Math.fround(input.vScale);
+  const element = (base: number, qs8: boolean, scale: number) => (qs8 ? scale * quantizeStatic(qkv[base]!, scale) : qkv[base]!);
+  const u = F32_EPSILON;
+  const y = new Float64Array(T * H * D);
+  const bound = new Float64Array(T * H * D);
+
+  for (let h = 0; h < H; h++) {
+    const g = Math.floor((h * Hkv) / H);
+    const keys = Float64Array.from({ length: T * D }, (_, i) =>
+      element(Math.floor(i / D) * stride + (H + g) * D + (i % D), kQs8, kScale),
+    );
+    const values = Float64Array.from({ length: T * D }, (_, i) =>
+      element(Math.floor(i / D) * stride + (H + Hkv + g) * D + (i % D), vQs8, vScale),
+    );
+    for (let p = 0; p < T; p++) {
+      const first = window > 0 ? Math.max(0, p - window + 1) : 0;
+      const n = p + 1 - first;
+      const toPowers = Math.LOG2E / Math.sqrt(D);
+      const q = qkv.subarray(p * stride + h * D, p * stride + h * D + D);
+      const queryStep = q.reduce((a, x) => Math.max(a, Math.abs(x)), 0) / QUERY_MAX;
+
+      // Scores in powers of two, and how far the kernel's may be.
+      const score = new Float64Array(n);
+      const scoreError = new Float64Array(n);
+      for (let i = 0; i < n; i++) {
+        let dot = 0;
+        let magnitude = 0;
+        let keyNorm = 0;
+        for (let d = 0; d < D; d++) {
+          const k = keys[(first + i) * D + d]!;
+          dot += q[d]! * k;
+          magnitude += Math.abs(q[d]! * k);
+          keyNorm += Math.abs(k);
+        }
+        score[i] = dot * toPowers;
+        if (kQs8) {
+          // Half a step per channel (and the rounding of up to 8191 steps in the quotient); then eight roundings of the product.
+          const rounded = queryStep * (0.5 + 2 * QUERY_MAX * u) * keyNorm * toPowers;
+          scoreError[i] = rounded + 8 * u * (magnitude * toPowers + rounded);
+        } else scoreError[i] = (D + 6) * u * magnitude * toPowers;
+      }
+      const worstScoreError = Math.max(...scoreError);
+      const max = Math.max(...score);
+      const blockMax = new Map<number, number>();
+      for (let i = 0; i < n; i++) {
+        const b = Math.floor((first + i) / BLOCK);
+        blockMax.set(b, Math.max(blockMax.get(b) ?? -Infinity, score[i]!));
+      }
+
+      const w = score.map((s) => 2 ** (s - max));
+      // Two subtractions of scores are rounded where a block has its own maximum, one otherwise; so are the powers.
+      const powers = vQs8 ? 2 : 1;
+      const weightError = w.map((weight, i) => {
+        const exponent = scoreError[i]! + powers * u * (max - score[i]! + 2 * worstScoreError);
+        const factor = 2 ** exponent * (1 + EXP2_ERROR) ** powers * (1 + u) - 1;
+        if (!vQs8) return weight * factor + 2 ** -126;
+        const block = 2 ** (blockMax.get(Math.floor((first + i) / BLOCK))! - max + 2 * worstScoreError);
+        return weight * factor + ((0.5 + 2 * WEIGHT_MAX * u) / WEIGHT_MAX) * block * (1 + EXP2_ERROR);
+      });
+      const sum = w.reduce((a, b) => a + b, 0);
+      const least = sum - weightError.reduce((a, b) => a + b, 0);
+      // Terms of the two f32 sums, plus conversion, factor and division.
+      const roundings = vQs8 ? 2 * blockMax.size + 8 : n + Math.ceil(n / 4) + 8;
+      for (let d = 0; d < D; d++) {
+        let numerator = 0;
+        for (let i = 0; i < n; i++) numerator += w[i]! * values[(first + i) * D + d]!;
+        const exact = numerator / sum;
+        let moved = 0;
+        let magnitude = 0;
+        for (let i = 0; i < n; i++) {
+          const v = values[(first + i) * D + d]!;
+          moved += weightError[i]! * Math.abs(v - exact);
+          magnitude += (w[i]! + weightError[i]!) * Math.abs(v);
+        }
+        y[(p * H + h) * D + d] = exact;
+        bound[(p * H + h) * D + d] = least > 0 ? (moved + roundings * u * magnitude) / least + 2 ** -149 : Infinity;
+      }
+    }
+  }
+  return { y, bound };
+}
