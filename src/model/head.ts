@@ -1,5 +1,6 @@
 /** The embedding and the head, which are often one matrix: what is stored, in which precision it runs, and when bytes are shared. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { EMBEDDING, HEAD } from "../checkpoint/tensor-names.ts";
 import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
 import { type LinearSpec, planLinear, readLinearSpec } from "./linear-spec.ts";
@@ -7,8 +8,6 @@ import type { Linear } from "./linear.ts";
 import type { Precision } from "./precision.ts";
 import type { WeightLoader } from "./weight-loader.ts";
 import type { EmbeddingTable } from "./weights.ts";
-
-const EMBEDDING = "model.embed_tokens";
 
 export interface HeadSpec {
   readonly embedding: LinearSpec;
@@ -21,9 +20,11 @@ export interface HeadSpec {
 export async function readHeadSpec(checkpoint: Checkpoint, precision: Precision | undefined): Promise<HeadSpec> {
   const { vocabSize: V, hiddenSize: E, tiedEmbedding } = checkpoint.config;
   const stored = (name: string) => (checkpoint.quantization?.linear(name)?.numBits === 8 ? "q8" : undefined);
-  const embedding = await readLinearSpec(checkpoint, [{ name: EMBEDDING, N: V }], E, stored(EMBEDDING));
-  const name = tiedEmbedding ? EMBEDDING : "lm_head";
-  const head = await readLinearSpec(checkpoint, [{ name, N: V }], E, precision ?? stored(name));
+  const read = (name: string, asked: Precision | undefined) =>
+    readLinearSpec(checkpoint, [{ name, outFeatures: V, inFeatures: E, bias: false }], asked);
+  const embedding = await read(EMBEDDING, stored(EMBEDDING));
+  const name = tiedEmbedding ? EMBEDDING : HEAD;
+  const head = await read(name, precision ?? stored(name));
   return { embedding, head, shared: tiedEmbedding && embedding.run.kind === head.run.kind };
 }
 

@@ -8,6 +8,7 @@
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { EMBEDDING } from "../checkpoint/tensor-names.ts";
 import { NumericError, OptionError } from "../errors.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
@@ -100,7 +101,7 @@ export class LayerStream {
       const id = ids[s]!;
       let row = this.embedded.get(id);
       if (!row) {
-        row = await checkpoint.readF32("model.embed_tokens.weight", { rows: [id, id + 1], signal });
+        row = await checkpoint.readF32(`${EMBEDDING}.weight`, { rows: [id, id + 1], signal });
         this.embedded.set(id, row);
       }
       hidden.set(row, s * E);

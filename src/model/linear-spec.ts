@@ -1,6 +1,7 @@
 /** How a linear layer is stored and will run: read before any memory exists, so that its size is known. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { LinearScheme } from "../checkpoint/quantization-config.ts";
+import type { LinearModule } from "../checkpoint/tensor-names.ts";
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
@@ -8,10 +9,7 @@ import type { ActivationScale, Linear } from "./linear.ts";
 import type { Precision } from "./precision.ts";
 
 /** A module of the checkpoint whose rows are part of a fused layer. */
-export interface ModulePart {
-  readonly name: string;
-  readonly N: number;
-}
+export type ModulePart = Pick<LinearModule, "name" | "outFeatures" | "inFeatures" | "bias">;
 
 export type StoredForm = { kind: "float" } | { kind: "packed"; bits: 4 | 8; groupSize: number };
 
@@ -25,21 +23,21 @@ export interface LinearSpec {
 }
 
 /**
- * @param modules names and out_features of the fused modules, which must be stored alike
+ * @param modules that share an input, in fused order; they must be stored alike
  * @param precision asked for by the caller; undefined follows the checkpoint (only the head has a choice)
  * @throws CheckpointError for missing tensors or wrong shapes; UnsupportedModelError for forms the kernels do not run
  */
 export async function readLinearSpec(
   checkpoint: Checkpoint,
   modules: readonly ModulePart[],
-  K: number,
   precision?: Precision,
 ): Promise<LinearSpec> {
-  const N = modules.reduce((sum, part) => sum + part.N, 0);
-  const bias = modules.some(({ name }) => checkpoint.tensors.has(`${name}.bias`));
+  const K = modules[0]!.inFeatures;
+  const N = modules.reduce((sum, part) => sum + part.outFeatures, 0);
+  const bias = modules.some((part) => part.bias);
   for (const part of modules.slice(0, -1)) {
-    if (part.N % 8 !== 0)
-      throw new UnsupportedModelError(`${part.name}: ${part.N} out_features, need a multiple of 8 to fuse it`);
+    if (part.outFeatures % 8 !== 0)
+      throw new UnsupportedModelError(`${part.name}: ${part.outFeatures} out_features, need a multiple of 8 to fuse it`);
   }
   const schemes = modules.map(({ name }) => checkpoint.quantization?.linear(name));
   const scheme = schemes[0];
@@ -48,7 +46,7 @@ export async function readLinearSpec(
     throw new UnsupportedModelError(`${checkpoint.name}: ${fused} share an input but are quantized in different ways`);
   }
   const stored = storedForm(scheme, K, fused);
-  for (const part of modules) checkShapes(checkpoint, part, K, stored);
+  for (const part of modules) checkShapes(checkpoint, part, stored);
   const common = { parts: modules, N, K, bias, stored };
 
   if (stored.kind === "float") {
@@ -77,7 +75,12 @@ function storedForm(scheme: LinearScheme | undefined, K: number, what: string): 
   return { kind: "packed", bits: scheme.numBits, groupSize };
 }
 
-function checkShapes(checkpoint: Checkpoint, { name, N }: ModulePart, K: number, stored: StoredForm): void {
+function checkShapes(
+  checkpoint: Checkpoint,
+  { name, outFeatures: N, inFeatures: K, bias }: ModulePart,
+  stored: StoredForm,
+): void {
+  if (bias) checkShape(checkpoint, `${name}.bias`, [N]);
   if (stored.kind === "float") return checkShape(checkpoint, `${name}.weight`, [N, K]);
   checkShape(checkpoint, `${name}.weight_packed`, [N, (K * stored.bits) / 32]);
   checkShape(checkpoint, `${name}.weight_scale`, [N, K / stored.groupSize]);

@@ -1,6 +1,7 @@
 /** A loaded model: token ids in, logits out. Prefill and decode are the same function over more or fewer rows. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { attentionModule, FINAL_NORM } from "../checkpoint/tensor-names.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
@@ -98,9 +99,9 @@ export class Transformer {
     const layerSpecs = await Promise.all(Array.from({ length: config.layers }, (_, l) => readLayerSpec(checkpoint, l)));
     const headSpec = await readHeadSpec(checkpoint, headPrecision);
     const kvScales = await Promise.all(
-      layerSpecs.map(async ({ prefix }) => ({
-        k: kv.k === "q8" ? await readScale(checkpoint, `${prefix}.self_attn.k_scale`) : 1,
-        v: kv.v === "q8" ? await readScale(checkpoint, `${prefix}.self_attn.v_scale`) : 1,
+      layerSpecs.map(async ({ layer }) => ({
+        k: kv.k === "q8" ? await readScale(checkpoint, `${attentionModule(layer)}.k_scale`) : 1,
+        v: kv.v === "q8" ? await readScale(checkpoint, `${attentionModule(layer)}.v_scale`) : 1,
       })),
     );
 
@@ -109,7 +110,7 @@ export class Transformer {
     const { plan, sizes } = planning;
     const layers = layerSpecs.map((spec) => planLayer(plan, sizes, config, spec));
     const { embedding, table, head } = planHead(plan, sizes, headSpec);
-    const weights: ModelWeights = { embedding, layers, finalNorm: plan.reserve("weights", 4 * E, "model.norm"), head };
+    const weights: ModelWeights = { embedding, layers, finalNorm: plan.reserve("weights", 4 * E, FINAL_NORM), head };
     const rope = planRopeTable(plan, config, contextSize);
     const caches = kvScales.map((scales) => planLayerCache(plan, sizes, config, contextSize, kv, scales));
     const staging = planStaging(plan, Math.max(E, H * D, F));
@@ -131,7 +132,7 @@ export class Transformer {
       });
       await loadHead(loader, headSpec, table, head);
       for (const [l, spec] of layerSpecs.entries()) await loadLayer(loader, config, spec, layers[l]!);
-      await loader.vector("model.norm.weight", weights.finalNorm, E);
+      await loader.vector(FINAL_NORM, weights.finalNorm, E);
       fillRopeTable(kernels, config, rope);
     } catch (error) {
       await kernels.dispose();

@@ -1,6 +1,6 @@
 /** Reads tensors a few rows at a time, through a small staging region, into the kernels' packed layouts. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { dequantizeWeights } from "../checkpoint/pack-quantized.ts";
+import { dequantizeWords } from "../checkpoint/pack-quantized.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
@@ -64,14 +64,14 @@ export class WeightLoader {
     if (linear.bias) this.kernels.f32(linear.bias, linear.N).fill(0);
     let row = 0;
     for (const part of spec.parts) {
-      const bias = `${part.name}.bias`;
-      if (this.checkpoint.tensors.has(bias)) await this.vector(bias, linear.bias + 4 * row, part.N);
+      const N = part.outFeatures;
+      if (part.bias) await this.vector(`${part.name}.bias`, linear.bias + 4 * row, N);
       await this.part(spec, linear, part, row);
-      row += part.N;
+      row += N;
     }
   }
 
-  private async part(spec: LinearSpec, linear: Linear, { name, N }: ModulePart, firstRow: number): Promise<void> {
+  private async part(spec: LinearSpec, linear: Linear, { name, outFeatures: N }: ModulePart, firstRow: number): Promise<void> {
     const { K, stored } = spec;
     const block = Math.max(PANEL_ROWS, Math.floor(STAGED_ELEMENTS / K / PANEL_ROWS) * PANEL_ROWS);
     for (let begin = 0; begin < N; begin += block) {
@@ -82,8 +82,8 @@ export class WeightLoader {
         const bytes = await this.readRaw(`${name}.weight_packed`, [begin, end]);
         const scales = await this.readF32(`${name}.weight_scale`, [begin, end]);
         if (linear.kind === "f32") {
-          const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-          this.packFloat(linear, dequantizeWeights(words, stored.bits, scales, stored.groupSize), at, end - begin);
+          const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+          this.packFloat(linear, dequantizeWords(words, stored.bits, scales, stored.groupSize), at, end - begin);
         } else this.packQuantized(linear, bytes, scales, at, end - begin);
       }
     }

@@ -5,9 +5,8 @@
  *
  * Division and product are rounded to f32, so that the integers are those of any float32 implementation.
  */
+import type { WeightBits } from "../checkpoint/pack-quantized.ts";
 import { RecipeError } from "../errors.ts";
-
-export type WeightBits = 4 | 8;
 
 /** Rows of a weight as integers. G = K means one scale per row. */
 export interface QuantizedRows {
