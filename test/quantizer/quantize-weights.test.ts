@@ -3,8 +3,8 @@ import * as assert from "uvu/assert";
 import { RecipeError } from "../../src/errors.ts";
 import { addErrors, errorStats, measureErrors, NO_ERRORS } from "../../src/quantizer/error-stats.ts";
 import { chooseGroupSizes, GROUP_SIZES } from "../../src/quantizer/group-size.ts";
-import { packInt32, unpackInt32 } from "../../src/checkpoint/pack-quantized.ts";
-import { dequantizeRows, quantizeRows, type WeightBits } from "../../src/quantizer/quantize-weights.ts";
+import { packInt32, unpackInt32, type WeightBits } from "../../src/checkpoint/pack-quantized.ts";
+import { dequantizeRows, quantizeRows } from "../../src/quantizer/quantize-weights.ts";
 import { mulberry32, normal } from "../random.ts";
 import { tinyConfig } from "./tiny-config.ts";
 
