@@ -1,0 +1,54 @@
+/**
+ * Opens whatever a user's path turned out to be: a GGUF file, a Hugging Face folder, a folder that holds one GGUF.
+ */
+import { CheckpointError } from "../errors.ts";
+import type { ModelLocation } from "./byte-source.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { GGUF_MAGIC, isGguf } from "./gguf.ts";
+import { openGgufCheckpoint } from "./gguf-checkpoint.ts";
+
+/**
+ * The checkpoint owns what it was opened from: closing it closes the file.
+ *
+ * @throws CheckpointError if the location holds no checkpoint, or a damaged one; the message says what was found
+ * @throws UnsupportedModelError if it is one this package does not run
+ */
+export async function openCheckpoint(location: ModelLocation, signal?: AbortSignal): Promise<Checkpoint> {
+  if (location.kind === "file") {
+    const { file } = location;
+    return closingOnError(file, async () => {
+      if (await isGguf(file)) return openGgufCheckpoint(file, signal);
+      const start = file.size >= GGUF_MAGIC.length ? await file.read(0, GGUF_MAGIC.length) : new Uint8Array(0);
+      const found = Array.from(start, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+      throw new CheckpointError(
+        `${file.name}: a file of ${file.size} bytes starting with ${found || "nothing"}; a GGUF file (47 47 55 46) or a model folder is needed`,
+      );
+    });
+  }
+
+  const { folder } = location;
+  const names = await folder.list();
+  const ggufNames = names.filter((name) => name.toLowerCase().endsWith(".gguf"));
+  if (ggufNames.length === 1) {
+    const file = await folder.open(ggufNames[0]!);
+    return closingOnError(file, () => openGgufCheckpoint(file, signal));
+  }
+  const found = ggufNames.length > 1 ? `${ggufNames.length} GGUF files (${listed(ggufNames)}): give one of them` : listed(names);
+  throw new CheckpointError(
+    `${folder.name}: no config.json with safetensors and no single GGUF file; found ${found || "nothing"}`,
+  );
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.toSorted().slice(0, 8).join(", ");
+  return names.length > 8 ? `${shown} and ${names.length - 8} more` : shown;
+}
+
+async function closingOnError<T>(file: { close(): Promise<void> }, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
