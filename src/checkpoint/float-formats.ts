@@ -48,7 +48,7 @@ export function f32ToBf16(value: number): number {
 let f16Table: Float32Array | undefined;
 
 /** Every float16 in 256 KiB: a table read per element is several times faster than the arithmetic. */
-function f16Values(): Float32Array {
+export function f16Values(): Float32Array {
   return (f16Table ??= Float32Array.from({ length: 65536 }, (_, bits) => f16ToF32(bits)));
 }
 

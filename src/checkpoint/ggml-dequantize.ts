@@ -10,6 +10,7 @@
  */
 import { UnsupportedModelError } from "../errors.ts";
 import type { TensorType } from "./checkpoint.ts";
+import { f16Values } from "./float-formats.ts";
 
 /** Fills `out`, as many elements as it has, from the blocks at the start of `bytes`. */
 type Dequantize = (bytes: Uint8Array, out: Float32Array) => void;
@@ -35,7 +36,7 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
     for (let i = 0; i < out.length; i++) out[i] = view.getFloat64(8 * i, true);
   },
   F16: (bytes, out) => {
-    const half = float16Values();
+    const half = f16Values();
     for (let i = 0; i < out.length; i++) out[i] = half[bytes[2 * i]! | (bytes[2 * i + 1]! << 8)]!;
   },
   BF16: (bytes, out) => {
@@ -45,7 +46,7 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
 
   /** d | i8 qs[32] */
   Q8_0: (bytes, out) => {
-    const half = float16Values();
+    const half = f16Values();
     const quants = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let i = 0, at = 0; i < out.length; i += 32, at += 34) {
       const d = half[bytes[at]! | (bytes[at + 1]! << 8)]!;
@@ -55,7 +56,7 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
 
   /** d | qs[16]; d * (q - 8) */
   Q4_0: (bytes, out) => {
-    const half = float16Values();
+    const half = f16Values();
     for (let i = 0, at = 0; i < out.length; i += 32, at += 18) {
       const d = half[bytes[at]! | (bytes[at + 1]! << 8)]!;
       for (let j = 0; j < 16; j++) {
@@ -68,7 +69,7 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
 
   /** d | m | qs[16]; d * q + m */
   Q4_1: (bytes, out) => {
-    const half = float16Values();
+    const half = f16Values();
     for (let i = 0, at = 0; i < out.length; i += 32, at += 20) {
       const d = half[bytes[at]! | (bytes[at + 1]! << 8)]!;
       const m = half[bytes[at + 2]! | (bytes[at + 3]! << 8)]!;
@@ -82,7 +83,7 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
 
   /** d | u32 qh, bit j is the fifth of quant j | qs[16]; d * (q - 16) */
   Q5_0: (bytes, out) => {
-    const half = float16Values();
+    const half = f16Values();
     const view = viewOf(bytes);
     for (let i = 0, at = 0; i < out.length; i += 32, at += 22) {
       const d = half[view.getUint16(at, true)]!;
@@ -97,7 +98,7 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
 
   /** d | m | u32 qh | qs[16]; d * q + m */
   Q5_1: (bytes, out) => {
-    const half = float16Values();
+    const half = f16Values();
     const view = viewOf(bytes);
     for (let i = 0, at = 0; i < out.length; i += 32, at += 24) {
       const d = half[view.getUint16(at, true)]!;
@@ -113,7 +114,7 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
 
   /** d | dmin | scales[12] | qs[128]; d * scale * q - dmin * min */
   Q4_K: (bytes, out) => {
-    const half = float16Values();
+    const half = f16Values();
     for (let i = 0, at = 0; i < out.length; i += 256, at += 144) {
       const d = half[bytes[at]! | (bytes[at + 1]! << 8)]!;
       const dmin = half[bytes[at + 2]! | (bytes[at + 3]! << 8)]!;
@@ -129,7 +130,7 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
 
   /** d | dmin | scales[12] | qh[32], bit s of byte j is the fifth of quant j of sub-block s | qs[128]; as Q4_K */
   Q5_K: (bytes, out) => {
-    const half = float16Values();
+    const half = f16Values();
     for (let i = 0, at = 0; i < out.length; i += 256, at += 176) {
       const d = half[bytes[at]! | (bytes[at + 1]! << 8)]!;
       const dmin = half[bytes[at + 2]! | (bytes[at + 3]! << 8)]!;
@@ -148,7 +149,7 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
 
   /** ql[128] | qh[64] | i8 scales[16] | d; two halves of 128, each four runs of 32 sharing their bytes; d * scale * (q - 32) */
   Q6_K: (bytes, out) => {
-    const half = float16Values();
+    const half = f16Values();
     const signed = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let i = 0, at = 0; i < out.length; i += 256, at += 210) {
       const d = half[bytes[at + 208]! | (bytes[at + 209]! << 8)]!;
@@ -180,21 +181,4 @@ function subBlockMin(bytes: Uint8Array, at: number, s: number): number {
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-let float16Table: Float32Array | undefined;
-
-/** The value of every float16 by its bits; built once, when the first 16-bit value is read. */
-function float16Values(): Float32Array {
-  if (float16Table !== undefined) return float16Table;
-  const values = new Float32Array(65536);
-  for (let bits = 0; bits < 65536; bits++) {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    if (exponent === 31) values[bits] = fraction === 0 ? sign * Infinity : NaN;
-    else if (exponent === 0) values[bits] = sign * fraction * 2 ** -24;
-    else values[bits] = sign * (1024 + fraction) * 2 ** (exponent - 25);
-  }
-  return (float16Table = values);
 }

@@ -4,13 +4,16 @@
 import { CheckpointError, UnsupportedModelError, throwIfAborted } from "../errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import type { Checkpoint, GenerationConfig, ReadOptions, TensorInfo, TokenizerFiles } from "./checkpoint.ts";
+import { checkTensors } from "./expected-tensors.ts";
 import { dequantize } from "./ggml-dequantize.ts";
 import { type GgufTensor, readGguf } from "./gguf.ts";
 import { GgufMetadata } from "./gguf-metadata.ts";
 import { ROPE_FACTORS_TENSOR, ggufArchitecture, ggufGenerationConfig, ggufModelConfig } from "./gguf-model-config.ts";
 import { interleavedRow } from "./gguf-permute.ts";
-import { expectedTensors, huggingFaceName } from "./gguf-tensor-names.ts";
+import { huggingFaceName } from "./gguf-tensor-names.ts";
+import type { JsonObject } from "./json-object.ts";
 import type { ModelConfig } from "./model-config.ts";
+import { writeModelConfig } from "./model-config-writer.ts";
 
 /** Stored bytes read at once: enough to make a read cheap, little beside the values they become. */
 const READ_BYTES = 4 * 1024 * 1024;
@@ -32,15 +35,16 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   const architecture = ggufArchitecture(metadata, file.name);
   const ropeFactors = await readRopeFactors(file, tensors.get(ROPE_FACTORS_TENSOR), signal);
   const config = ggufModelConfig(metadata, tensors, ropeFactors, file.name);
-  checkTensors(config, tensors, file.name);
 
-  const stored = new Map<string, StoredRows>();
-  for (const tensor of tensors.values()) {
-    if (tensor.name === ROPE_FACTORS_TENSOR || UNUSED.test(tensor.name)) continue;
-    const isInterleaved = architecture === "llama" && INTERLEAVED.test(tensor.name);
-    stored.set(huggingFaceName(tensor.name)!, storedRows(tensor, isInterleaved ? config.headDim : undefined));
-  }
-  return new GgufCheckpoint(file, config, stored, ggufGenerationConfig(metadata, config.vocabSize, file.name), undefined);
+  const isInterleaved = (name: string) => architecture === "llama" && INTERLEAVED.test(name);
+  const stored = nameTensors(tensors, isInterleaved, config.headDim, file.name);
+  const infos = new Map(Array.from(stored, ([name, rows]) => [name, tensorInfo(name, rows, file.name)]));
+  checkTensors(infos, config, undefined, file.name);
+
+  const generation = ggufGenerationConfig(metadata, config.vocabSize, file.name);
+  const bosTokenId = metadata.integer("tokenizer.ggml.bos_token_id");
+  const configJson = writeModelConfig(config, { bosTokenId, eosTokenIds: generation.eosTokenIds });
+  return new GgufCheckpoint(file, { config, configJson, generation, tokenizer: undefined, tensors: infos }, stored);
 }
 
 /** Where the rows of a tensor lie. */
@@ -75,34 +79,39 @@ async function readRopeFactors(
   return readRows(file, storedRows(tensor, undefined), 0, tensor.dims[0]!, signal);
 }
 
-/** All tensors the model needs, each of the shape it needs, and no other that would be left out unnoticed. */
-function checkTensors(config: ModelConfig, tensors: ReadonlyMap<string, GgufTensor>, file: string): void {
-  const expected = new Set([ROPE_FACTORS_TENSOR]);
-  for (const [name, shape] of expectedTensors(config)) {
-    const tensor = tensors.get(name);
-    if (tensor === undefined) throw new CheckpointError(`${file}: tensor "${name}" is missing`);
-    const found = tensor.dims.toReversed();
-    if (found.join() !== shape.join()) {
-      throw new CheckpointError(`${file}: tensor "${name}" has shape [${found.join(", ")}], [${shape.join(", ")}] is needed`);
+/** By Hugging Face name. What has no such name would be left out unnoticed, so it is refused. */
+function nameTensors(
+  tensors: ReadonlyMap<string, GgufTensor>,
+  isInterleaved: (ggufName: string) => boolean,
+  headDim: number,
+  file: string,
+): Map<string, StoredRows> {
+  const stored = new Map<string, StoredRows>();
+  for (const tensor of tensors.values()) {
+    if (tensor.name === ROPE_FACTORS_TENSOR || UNUSED.test(tensor.name)) continue;
+    const name = huggingFaceName(tensor.name);
+    if (name === undefined) {
+      throw new UnsupportedModelError(`${file}: tensor "${tensor.name}" has no place in a model of the LLaMA family`);
     }
-    if (found.length === 1 && tensor.type.blockElements > 1) {
+    if (tensor.dims.length === 1 && tensor.type.blockElements > 1) {
       throw new UnsupportedModelError(
-        `${file}: tensor "${name}" is a vector stored as ${tensor.type.name}; vectors are read as floats`,
+        `${file}: tensor "${tensor.name}" is a vector of ${tensor.type.name}; vectors are read as floats`,
       );
     }
-    expected.add(name);
+    stored.set(name, storedRows(tensor, isInterleaved(tensor.name) ? headDim : undefined));
   }
-  for (const name of tensors.keys()) {
-    if (!expected.has(name) && !UNUSED.test(name)) {
-      throw new UnsupportedModelError(`${file}: tensor "${name}" has no place in a model of architecture ${config.architecture}`);
-    }
-  }
+  return stored;
+}
+
+function tensorInfo(name: string, { tensor }: StoredRows, file: string): TensorInfo {
+  return { name, type: tensor.type.name, shape: tensor.dims.toReversed(), bytes: tensor.bytes, file };
 }
 
 class GgufCheckpoint implements Checkpoint {
   readonly name: string;
   readonly format = "gguf";
   readonly config: ModelConfig;
+  readonly configJson: JsonObject;
   readonly quantization = undefined;
   readonly tokenizer: TokenizerFiles | undefined;
   readonly generation: GenerationConfig;
@@ -112,23 +121,17 @@ class GgufCheckpoint implements Checkpoint {
 
   constructor(
     file: ByteSource,
-    config: ModelConfig,
+    contents: Pick<Checkpoint, "config" | "configJson" | "tokenizer" | "generation" | "tensors">,
     stored: ReadonlyMap<string, StoredRows>,
-    generation: GenerationConfig,
-    tokenizer: TokenizerFiles | undefined,
   ) {
     this.name = file.name;
-    this.config = config;
-    this.generation = generation;
-    this.tokenizer = tokenizer;
+    this.config = contents.config;
+    this.configJson = contents.configJson;
+    this.tokenizer = contents.tokenizer;
+    this.generation = contents.generation;
+    this.tensors = contents.tensors;
     this.#file = file;
     this.#stored = stored;
-    this.tensors = new Map(
-      Array.from(stored, ([name, { tensor }]) => [
-        name,
-        { name, type: tensor.type.name, shape: tensor.dims.toReversed(), bytes: tensor.bytes, file: file.name },
-      ]),
-    );
   }
 
   async readF32(name: string, options: ReadOptions = {}): Promise<Float32Array> {

@@ -5,7 +5,7 @@ import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import type { GenerationConfig } from "./checkpoint.ts";
 import type { Gguf, GgufTensor } from "./gguf.ts";
 import type { GgufMetadata } from "./gguf-metadata.ts";
-import type { ModelConfig, RopeScaling } from "./model-config.ts";
+import type { Architecture, ModelConfig, RopeScaling } from "./model-config.ts";
 
 /** `general.architecture` of the models this package runs. "llama" includes Mistral and SmolLM2, which are converted as such. */
 export type GgufArchitecture = "llama" | "qwen2" | "qwen3";
@@ -87,10 +87,11 @@ export function ggufModelConfig(
   if (!(ropeTheta > 0)) throw new CheckpointError(`${file}: ${key("rope.freq_base")} is ${ropeTheta}, above 0 is needed`);
 
   const window = metadata.integer(key("attention.sliding_window")) ?? 0;
+  const attentionBias = !tensors.has("blk.0.attn_q.bias") ? "none" : tensors.has("blk.0.attn_output.bias") ? "qkvo" : "qkv";
+  const mlpBias = tensors.has("blk.0.ffn_up.bias");
   return {
-    // LlamaConfig of Hugging Face has no sliding window, MistralConfig has, and nothing else differs.
-    architecture: architecture === "llama" && window > 0 ? "mistral" : architecture,
-    vocabSize: vocabSize(metadata, tensors.get("token_embd.weight"), key("vocab_size"), file),
+    architecture: huggingFaceArchitecture(architecture, { window, attentionBias, mlpBias }, file),
+    vocabSize: embeddingRows(metadata, tensors.get("token_embd.weight"), key("vocab_size"), file),
     hiddenSize,
     layers,
     heads,
@@ -103,10 +104,33 @@ export function ggufModelConfig(
     contextLength: positive("context_length"),
     attentionWindows: Array<number>(layers).fill(window),
     tiedEmbedding: !tensors.has("output.weight"),
-    attentionBias: !tensors.has("blk.0.attn_q.bias") ? "none" : tensors.has("blk.0.attn_output.bias") ? "qkvo" : "qkv",
-    mlpBias: tensors.has("blk.0.ffn_up.bias"),
+    attentionBias,
+    mlpBias,
     qkNorm: architecture === "qwen3",
   };
+}
+
+/**
+ * Hugging Face splits by name what GGUF calls "llama": only Mistral has a window, only Qwen2 biases on q, k and v alone; the
+ * arithmetic is the same.
+ *
+ * @throws UnsupportedModelError if no `config.json` can say what the file holds
+ */
+function huggingFaceArchitecture(
+  architecture: GgufArchitecture,
+  found: { window: number } & Pick<ModelConfig, "attentionBias" | "mlpBias">,
+  file: string,
+): Architecture {
+  const { window, attentionBias, mlpBias } = found;
+  const name = architecture !== "llama" ? architecture : window > 0 ? "mistral" : attentionBias === "qkv" ? "qwen2" : "llama";
+  const biases = { llama: ["none", "qkvo"], mistral: ["none"], qwen2: ["qkv"], qwen3: ["none", "qkvo"] }[name];
+  if (!biases.includes(attentionBias) || (mlpBias && name !== "llama")) {
+    const mlp = mlpBias ? ", MLP biases" : "";
+    throw new UnsupportedModelError(
+      `${file}: a ${name} model with attention biases "${attentionBias}"${mlp}: there is no such model`,
+    );
+  }
+  return name;
 }
 
 /** @throws UnsupportedModelError if it is none of the architectures this package runs */
@@ -164,7 +188,7 @@ function positiveInteger(metadata: GgufMetadata, key: string, file: string): num
 }
 
 /** The rows of the embedding are what the model computes with; tokens and metadata have to agree with them. */
-function vocabSize(metadata: GgufMetadata, embedding: GgufTensor | undefined, key: string, file: string): number {
+function embeddingRows(metadata: GgufMetadata, embedding: GgufTensor | undefined, key: string, file: string): number {
   const rows = embedding?.dims[1];
   if (rows === undefined) throw new CheckpointError(`${file}: tensor "token_embd.weight" is missing or not a matrix`);
   const tokens = metadata.strings("tokenizer.ggml.tokens")?.length ?? rows;

@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openGgufCheckpoint } from "../../src/checkpoint/gguf-checkpoint.ts";
+import { parseModelConfig } from "../../src/checkpoint/model-config.ts";
 import { CheckpointError, UnsupportedModelError } from "../../src/errors.ts";
 import { assertSameBits } from "../oracle/compare.ts";
 import { BLOCK_TYPES } from "./ggml-oracle.ts";
@@ -132,6 +133,26 @@ const withFactors = (values: Float32Array) => (tensors: Tensors) => [
   ...tensors,
 ];
 
+test("config.json made from metadata is read as the same configuration", async () => {
+  for (const model of [
+    { architecture: "llama" },
+    { architecture: "llama", isTied: false, attentionBias: "qkvo", mlpBias: true },
+    { architecture: "llama", attentionBias: "qkv" },
+    { architecture: "qwen2" },
+    { architecture: "qwen3", isTied: false },
+  ] as const) {
+    const { config, configJson } = await open(model, {
+      "tokenizer.ggml.eos_token_id": u32(2),
+      "tokenizer.ggml.bos_token_id": u32(1),
+    });
+    assert.equal(parseModelConfig(JSON.parse(JSON.stringify(configJson)), "config.json"), config);
+    assert.is(configJson["eos_token_id"], 2);
+    assert.is(configJson["bos_token_id"], 1);
+  }
+  const mistral = await open({ architecture: "llama" }, { "llama.attention.sliding_window": u32(64) });
+  assert.equal(parseModelConfig(mistral.configJson, "config.json"), mistral.config);
+});
+
 test("rope factors become configuration and are no tensor", async () => {
   const factors = Float32Array.from({ length: D / 2 }, (_, i) => 1 + i);
   const checkpoint = await open({ architecture: "llama" }, {}, withFactors(factors));
@@ -163,8 +184,8 @@ test("what is missing, contradictory or not run is refused by name", async () =>
   await rejects(open(llama, { "general.architecture": undefined }), CheckpointError, "general.architecture");
   await rejects(open(llama, { "llama.block_count": undefined }), CheckpointError, "llama.block_count");
   await rejects(open(llama, { "llama.block_count": u32(0xffffffff) }), CheckpointError, "llama.block_count", "4294967295");
-  await rejects(open(llama, { "llama.block_count": u32(L + 1) }), CheckpointError, "blk.2.attn_norm.weight");
-  await rejects(open(llama, { "llama.block_count": u32(L - 1) }), UnsupportedModelError, "blk.1.");
+  await rejects(open(llama, { "llama.block_count": u32(L + 1) }), CheckpointError, "model.layers.2.input_layernorm.weight");
+  await rejects(open(llama, { "llama.block_count": u32(L - 1) }), CheckpointError, "model.layers.1.");
   await rejects(open(llama, { "llama.attention.head_count": u32(3) }), CheckpointError, "heads");
   await rejects(open(llama, { "llama.attention.head_count_kv": u32(0) }), CheckpointError, "head_count_kv", "at least 1");
   await rejects(open(llama, { "llama.attention.head_count_kv": i32s([1, 2]) }), UnsupportedModelError, "head_count_kv");
@@ -174,7 +195,7 @@ test("what is missing, contradictory or not run is refused by name", async () =>
   await rejects(
     open(llama, { "llama.embedding_length": u32(128) }),
     CheckpointError,
-    "token_embd.weight",
+    "model.embed_tokens.weight",
     "[40, 32]",
     "[40, 128]",
   );
@@ -186,7 +207,7 @@ test("what is missing, contradictory or not run is refused by name", async () =>
   await rejects(
     open(llama, {}, (tensors) => tensors.filter(({ name }) => name !== "blk.1.ffn_up.weight")),
     CheckpointError,
-    "blk.1.ffn_up.weight",
+    "model.layers.1.mlp.up_proj.weight",
     "missing",
   );
   await rejects(
