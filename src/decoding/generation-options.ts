@@ -28,22 +28,28 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** One of the two stages; what counts as its tokens is said in `prefill.ts` and `decode.ts`. */
 export interface StageTiming {
+  /** Tokens evaluated in this stage. */
   readonly tokens: number;
   readonly ms: number;
+  /** 0 if no token was evaluated. */
   readonly tokensPerSecond: number;
 }
 
-/** Why a generation ended. */
-export type StopReason = "eos" | "stop" | "length" | "context";
+/** Why a generation ended; "cancelled" if its consumer left early or aborted it. */
+export type StopReason = "eos" | "stop" | "length" | "context" | "cancelled";
 
 export interface GenerationResult {
+  /** The text of `tokens`, up to a stop string if one was found. */
   readonly text: string;
-  /** Generated ids, the end token not included. */
+  /** Generated ids, the end token not included; those of a stop string are. */
   readonly tokens: readonly number[];
+  /** All tokens of the prompt; `prefill.tokens` are those that were not in the KV cache already. */
   readonly promptTokens: number;
   readonly prefill: StageTiming;
   readonly decode: StageTiming;
   readonly stop: StopReason;
+  /** Gives the same tokens again with the same options; 0 if greedy and none was given. */
   readonly seed: number;
 }

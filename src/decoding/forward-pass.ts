@@ -1,0 +1,45 @@
+/**
+ * What decoding and evaluation ask of a model. `src/model/transformer.ts` has this shape; tests put a toy language model in its place.
+ *
+ * Every function of floating-point logits whose last bit could differ between engines (softmax, cross entropy) is here and is
+ * computed in wasm, so that a seed gives the same tokens on every runtime. The host only compares, adds, multiplies and divides.
+ */
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { ForwardOptions as TransformerOptions, LogitsBlock } from "../model/transformer.ts";
+
+export type { LogitsBlock };
+
+/** Decoding wants logits, and to be interrupted; it observes nothing. */
+export type ForwardOptions = Pick<TransformerOptions, "logits" | "signal">;
+
+export interface ForwardPass {
+  readonly config: ModelConfig;
+  /** Capacity of the KV cache in tokens. */
+  readonly contextSize: number;
+  /** Tokens now in the KV cache. */
+  readonly length: number;
+
+  /**
+   * Appends ids to the KV cache at `length`, in chunks; yields to the event loop between layers when due and honours the signal there.
+   *
+   * @returns with "last", the logits of the last id, f32[V], a view valid until the next `forward`, which the caller may change in
+   *   place; otherwise undefined
+   * @throws AbortError; the cache then keeps only whole chunks, and `length` says how many tokens that is
+   */
+  forward(ids: ArrayLike<number>, options: ForwardOptions): Promise<Float32Array | undefined>;
+
+  /** Forgets every token at and after position `length`. */
+  truncate(length: number): void;
+
+  /** y = softmax(logits / temperature), f32[V], computed in wasm; a view valid until the next `softmax`. Does not change `logits`. */
+  softmax(logits: Float32Array, temperature: number): Float32Array;
+
+  /** Id of the largest of f32[V], the lowest id among equals. */
+  argmax(logits: Float32Array): number;
+
+  /**
+   * Negative log-likelihood (natural logarithm) of `targets[r]` under row r of a block, computed in wasm.
+   * @returns f64[rows], a view valid until the next `crossEntropy`
+   */
+  crossEntropy(block: LogitsBlock, targets: ArrayLike<number>): Float64Array;
+}

@@ -1,0 +1,141 @@
+/**
+ * Text from a prompt: context decoding once, then self-decoding until something says stop.
+ *
+ *     prompt ids -> prefill -> token -> text -> stop? -> decode -> token -> text -> stop? -> ...
+ */
+import { AbortError, OptionError } from "../errors.ts";
+import { decode } from "./decode.ts";
+import { Generation, GenerationAbortError } from "./generation.ts";
+import type { GenerateOptions, GenerationResult, StopReason } from "./generation-options.ts";
+import { onlyKnownOptions, wholeNumber } from "./option-domains.ts";
+import { prefill } from "./prefill.ts";
+import { Sampler } from "./sampler.ts";
+import { resolveSampling } from "./sampling.ts";
+import { StageMeter } from "./stage-meter.ts";
+import { limitReached, StopStrings } from "./stopping.ts";
+import type { TokenCache } from "./token-cache.ts";
+
+/** Turns ids into text, never in the middle of a UTF-8 sequence. */
+export interface TextStream {
+  push(id: number): string;
+  flush(): string;
+}
+
+/** What generating text needs of a loaded model. */
+export interface TextModel {
+  readonly cache: TokenCache;
+  /** Every id that ends a generation (`generation_config.json`, the tokenizer's end of sequence and end of turn). */
+  readonly endTokenIds: readonly number[];
+  /** Begins an empty prompt; undefined if the tokenizer has none. */
+  readonly bosTokenId: number | undefined;
+  /** A new stream for one generation. Special tokens give no text. */
+  openTextStream(): TextStream;
+}
+
+const KNOWN_OPTIONS: ReadonlySet<string> = new Set(
+  Object.keys({
+    temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, seed: 0, maxTokens: 0, stop: 0, ignoreEos: 0, signal: 0,
+  } satisfies Record<keyof GenerateOptions, 0>),
+); // prettier-ignore
+
+/**
+ * A generation that starts when it is first asked for text or for its result.
+ *
+ * Timing follows llama.cpp's two lines: `prefill` is the prompt (only what had to be evaluated; `promptTokens` counts it all) and
+ * ends with the first token, `decode` is one forward pass for each later token. Choosing tokens is included, the consumer's own time is not.
+ *
+ * @param promptIds special tokens included; if empty, the beginning-of-sequence token
+ * @throws OptionError at once: an option outside its domain, a prompt longer than the context, an id outside the vocabulary
+ */
+export function generate(model: TextModel, promptIds: ArrayLike<number>, options: GenerateOptions = {}): Generation {
+  onlyKnownOptions(options, KNOWN_OPTIONS);
+  const { cache } = model;
+  const { config, contextSize } = cache.forwardPass;
+  const { signal } = options;
+  const prompt = checkPrompt(promptIds, model, config.vocabSize, contextSize);
+  const sampling = resolveSampling(options);
+  const endTokenIds = new Set(options.ignoreEos === true ? [] : model.endTokenIds);
+  const limits = {
+    maxTokens: options.maxTokens === undefined ? Infinity : wholeNumber("maxTokens", options.maxTokens, 0),
+    contextSize,
+  };
+  const stops = new StopStrings(options.stop ?? []);
+
+  const sequence = [...prompt];
+  const meters = { prefill: new StageMeter(), decode: new StageMeter() };
+  let text = "";
+
+  const resultWith = (stop: StopReason): GenerationResult => ({
+    text,
+    tokens: sequence.slice(prompt.length),
+    promptTokens: prompt.length,
+    prefill: meters.prefill.timing,
+    decode: meters.decode.timing,
+    stop,
+    seed: sampling.kind === "sample" ? sampling.seed : (options.seed ?? 0),
+  });
+
+  async function* run(stream: TextStream): AsyncGenerator<string, GenerationResult, void> {
+    const sampler = new Sampler(sampling, config.vocabSize, cache.forwardPass);
+    const choose = (logits: Float32Array) => sampler.next(logits, sequence);
+    let stop = limitReached(limits, 0, prompt.length); // maxTokens = 0 only fills the cache
+    let next = await prefill(cache, prompt, choose, meters.prefill, signal);
+    while (stop === undefined) {
+      if (endTokenIds.has(next)) {
+        stop = "eos";
+        break;
+      }
+      sequence.push(next);
+      const piece = stops.push(stream.push(next));
+      text += piece;
+      if (piece !== "") yield piece;
+      stop = stops.found === undefined ? limitReached(limits, sequence.length - prompt.length, sequence.length) : "stop";
+      if (stop === undefined) next = await decode(cache, sequence, choose, meters.decode, signal);
+    }
+    const rest = flush(stream);
+    if (rest !== "") yield rest;
+    return resultWith(stops.found === undefined ? stop : "stop");
+  }
+
+  /** What the stream and the stop strings still hold. */
+  function flush(stream: TextStream): string {
+    const rest = stops.push(stream.flush()) + stops.flush();
+    text += rest;
+    return rest;
+  }
+
+  const stream = model.openTextStream();
+  const partial = () => {
+    flush(stream);
+    return resultWith("cancelled");
+  };
+  return new Generation(explainAbort(run(stream), partial), partial);
+}
+
+/** Gives an AbortError the partial result to carry. */
+async function* explainAbort(
+  run: AsyncGenerator<string, GenerationResult, void>,
+  partial: () => GenerationResult,
+): AsyncGenerator<string, GenerationResult, void> {
+  try {
+    return yield* run;
+  } catch (error) {
+    if (error instanceof AbortError) throw new GenerationAbortError(partial(), error.cause ?? error);
+    throw error;
+  }
+}
+
+function checkPrompt(ids: ArrayLike<number>, model: TextModel, vocabSize: number, contextSize: number): readonly number[] {
+  const prompt = Array.from(ids);
+  if (prompt.length === 0) {
+    if (model.bosTokenId === undefined)
+      throw new OptionError("prompt: got no tokens, need at least 1: this tokenizer has no beginning-of-sequence token");
+    prompt.push(model.bosTokenId);
+  }
+  if (prompt.length > contextSize)
+    throw new OptionError(`prompt: got ${prompt.length} tokens, need at most ${contextSize}, the context size`);
+  const outside = prompt.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+  if (outside !== undefined)
+    throw new OptionError(`prompt: got token id ${outside}, need whole numbers from 0 to ${vocabSize - 1}`);
+  return prompt;
+}

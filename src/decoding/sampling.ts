@@ -1,0 +1,69 @@
+/** How the next token is chosen: the caller's options, validated once, as data. */
+import type { SamplingOptions } from "./generation-options.ts";
+import { realNumber, wholeNumber } from "./option-domains.ts";
+import { randomSeed } from "./random.ts";
+
+/** Makes recent tokens less likely; see `penalizeRepetition`. */
+export interface RepetitionPenalty {
+  /** Above 1 discourages, below 1 encourages. */
+  readonly penalty: number;
+  /** How many of the latest tokens, prompt included, are looked at; Infinity for all. */
+  readonly lastN: number;
+}
+
+export type Sampling =
+  | { readonly kind: "greedy"; readonly repetition: RepetitionPenalty | undefined }
+  | {
+      readonly kind: "sample";
+      readonly repetition: RepetitionPenalty | undefined;
+      /** Infinity keeps all. */
+      readonly topK: number;
+      /** 1 keeps all. */
+      readonly topP: number;
+      /** 0 keeps all. */
+      readonly minP: number;
+      readonly temperature: number;
+      readonly seed: number;
+    };
+
+/** llama.cpp's defaults (`common_params_sampling`). */
+export const DEFAULT_SAMPLING = {
+  temperature: 0.8,
+  topK: 40,
+  topP: 0.95,
+  minP: 0.05,
+  repeatPenalty: 1,
+  repeatLastN: 64,
+} as const satisfies Omit<Required<SamplingOptions>, "seed">;
+
+/** Below this a logit divided by the temperature could leave the range of float32; from 0 to here it would be greedy anyway. */
+const MIN_TEMPERATURE = 1e-6;
+const MAX_TEMPERATURE = 1e6;
+/** Far beyond any use, and far from turning a finite logit infinite. */
+const PENALTY_RANGE = [1e-3, 1e3] as const;
+
+/**
+ * @returns the resolved sampling; without a seed in the options, a random one was drawn
+ * @throws OptionError naming the option, its value and its domain
+ */
+export function resolveSampling(options: SamplingOptions): Sampling {
+  const temperature = options.temperature ?? DEFAULT_SAMPLING.temperature;
+  const topK = wholeNumber("topK", options.topK ?? DEFAULT_SAMPLING.topK, 0);
+  const topP = realNumber("topP", options.topP ?? DEFAULT_SAMPLING.topP, 0, 1);
+  const minP = realNumber("minP", options.minP ?? DEFAULT_SAMPLING.minP, 0, 1);
+  const penalty = realNumber("repeatPenalty", options.repeatPenalty ?? DEFAULT_SAMPLING.repeatPenalty, ...PENALTY_RANGE);
+  const lastN = wholeNumber("repeatLastN", options.repeatLastN ?? DEFAULT_SAMPLING.repeatLastN, -1);
+  const seed = options.seed === undefined ? undefined : wholeNumber("seed", options.seed, 0, 2 ** 32 - 1);
+
+  const repetition = penalty === 1 || lastN === 0 ? undefined : { penalty, lastN: lastN === -1 ? Infinity : lastN };
+  if (temperature === 0) return { kind: "greedy", repetition };
+  return {
+    kind: "sample",
+    repetition,
+    topK: topK === 0 ? Infinity : topK,
+    topP,
+    minP,
+    temperature: realNumber("temperature", temperature, MIN_TEMPERATURE, MAX_TEMPERATURE),
+    seed: seed ?? randomSeed(),
+  };
+}

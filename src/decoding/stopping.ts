@@ -1,0 +1,87 @@
+/** When a generation ends, and which part of its text must wait until that is known. */
+import { OptionError } from "../errors.ts";
+import type { StopReason } from "./generation-options.ts";
+
+export interface StopLimits {
+  /** Infinity: no limit. */
+  readonly maxTokens: number;
+  /** Tokens the KV cache holds. */
+  readonly contextSize: number;
+}
+
+/**
+ * Whether there is no room for one more token.
+ *
+ * @param generated tokens so far
+ * @param sequenceLength prompt and generated tokens: what the cache would have to hold next
+ */
+export function limitReached(limits: StopLimits, generated: number, sequenceLength: number): StopReason | undefined {
+  if (generated >= limits.maxTokens) return "length";
+  if (sequenceLength > limits.contextSize) return "context";
+  return undefined;
+}
+
+/**
+ * Finds stop strings in a text that arrives in pieces, wherever the pieces are cut: text is held back as long as it could be the
+ * beginning of a stop string. The string that is complete first wins; of two that end together, the longer one.
+ */
+export class StopStrings {
+  readonly #stops: readonly string[];
+  #held = "";
+  #found: string | undefined;
+
+  /** @throws OptionError if a stop string is empty or no string */
+  constructor(stops: readonly string[]) {
+    for (const stop of stops) {
+      if (typeof stop !== "string" || stop === "")
+        throw new OptionError(`stop: got ${JSON.stringify(stop)}, need non-empty strings`);
+    }
+    this.#stops = stops;
+  }
+
+  /** The stop string that was found, if any; then nothing more comes out. */
+  get found(): string | undefined {
+    return this.#found;
+  }
+
+  /** Text that is certainly not part of a stop string, of the held text and this piece. */
+  push(piece: string): string {
+    if (this.#found !== undefined || piece === "") return "";
+    const text = this.#held + piece;
+    const match = this.#firstMatch(text);
+    const end = match ?? this.#firstBeginning(text);
+    this.#held = match === undefined ? text.slice(end) : "";
+    return text.slice(0, end);
+  }
+
+  /** The text held back at the end of the stream. */
+  flush(): string {
+    const text = this.#held;
+    this.#held = "";
+    return text;
+  }
+
+  /** Where the winning stop string begins. */
+  #firstMatch(text: string): number | undefined {
+    let start: number | undefined;
+    let end = Infinity;
+    for (const stop of this.#stops) {
+      const at = text.indexOf(stop);
+      if (at < 0) continue;
+      const stopEnd = at + stop.length;
+      if (stopEnd < end || (stopEnd === end && at < start!)) [start, end, this.#found] = [at, stopEnd, stop];
+    }
+    return start;
+  }
+
+  /** Where the longest suffix that is a beginning of a stop string begins; the end of the text if there is none. */
+  #firstBeginning(text: string): number {
+    let first = text.length;
+    for (const stop of this.#stops) {
+      for (let at = Math.max(0, text.length - stop.length + 1); at < first; at++) {
+        if (stop.startsWith(text.slice(at))) first = at;
+      }
+    }
+    return first;
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Perplexity by the rule of llama-perplexity (llama.cpp, `tools/perplexity/perplexity.cpp`, function `perplexity`), so that its
+ * figures and ours can be put side by side.
+ *
+ *     ppl = exp(mean of -ln p(target))
+ *
+ * The ids of the text are cut into chunks of n = contextSize tokens from the start, without overlap; what is left over is not used.
+ * Each chunk begins with an empty KV cache. Scored are the targets n/2 + 1 .. n - 1 of each chunk, which see at least half a context;
+ * beside that, all targets 1 .. n - 1. If the tokenizer adds a beginning-of-sequence token, it stands in for the first id of each chunk.
+ * llama-perplexity refuses a text of less than two chunks; here one is enough, and the numbers are the same.
+ */
+import type { ForwardPass, LogitsBlock } from "../decoding/forward-pass.ts";
+import { wholeNumber } from "../decoding/option-domains.ts";
+import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
+import type { Progress } from "../progress.ts";
+
+export interface PerplexityOptions {
+  /** Tokens per chunk, n. Default 512. */
+  readonly contextSize?: number | undefined;
+  /** At most this many chunks; by default as many as the text has. */
+  readonly chunks?: number | undefined;
+  /** Given only if the tokenizer adds it to a text by itself (`add_bos`). */
+  readonly bosTokenId?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** After each chunk, with the estimate so far. */
+  readonly onProgress?: ((progress: PerplexityProgress) => void) | undefined;
+}
+
+export interface Estimate {
+  readonly ppl: number;
+  /** Standard error of `ppl`: ppl * sqrt(variance of the losses / (scored - 1)), as llama-perplexity prints it after "+/-". */
+  readonly standardError: number;
+  /** Targets scored. */
+  readonly scored: number;
+}
+
+export interface PerplexityProgress extends Progress {
+  /** Over the chunks done: second halves, and all positions. */
+  readonly secondHalf: Estimate;
+  readonly allPositions: Estimate;
+}
+
+export interface PerplexityResult {
+  /** Of the second halves: the figure to compare with llama-perplexity. */
+  readonly ppl: number;
+  readonly pplAllPositions: number;
+  readonly secondHalf: Estimate;
+  readonly allPositions: Estimate;
+  readonly chunks: number;
+  /** Tokens of those chunks, `chunks * contextSize`. */
+  readonly tokens: number;
+  /** Mean negative log-likelihood (natural logarithm) of each chunk, both ways. */
+  readonly meanNllSecondHalf: readonly number[];
+  readonly meanNllAllPositions: readonly number[];
+}
+
+/**
+ * @param ids of the whole text, without special tokens
+ * @throws OptionError if an option is outside its domain or the text is shorter than one chunk; NumericError if a loss is not finite;
+ *   AbortError. The KV cache is left empty in every case.
+ */
+export async function perplexity(
+  forwardPass: ForwardPass,
+  ids: ArrayLike<number>,
+  options: PerplexityOptions = {},
+): Promise<PerplexityResult> {
+  const { signal, onProgress } = options;
+  // Fewer leave a second half with at most one target.
+  const n = wholeNumber("contextSize", options.contextSize ?? 512, 4, forwardPass.contextSize);
+  const available = Math.floor(ids.length / n);
+  if (available === 0) throw new OptionError(`text: got ${ids.length} tokens, need at least ${n} for one chunk of contextSize`);
+  const chunks = Math.min(available, options.chunks === undefined ? available : wholeNumber("chunks", options.chunks, 1));
+
+  const secondHalf = new LossSum();
+  const allPositions = new LossSum();
+  const meanNllSecondHalf: number[] = [];
+  const meanNllAllPositions: number[] = [];
+  try {
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      throwIfAborted(signal, "perplexity");
+      const chunkIds = Array.from({ length: n }, (_, i) => ids[chunk * n + i]!);
+      if (options.bosTokenId !== undefined) chunkIds[0] = options.bosTokenId;
+      const losses = await chunkLosses(forwardPass, chunkIds, chunk, signal);
+      // losses[t - 1] belongs to target t.
+      meanNllSecondHalf.push(secondHalf.add(losses.subarray(Math.floor(n / 2))));
+      meanNllAllPositions.push(allPositions.add(losses));
+      onProgress?.({
+        phase: "perplexity",
+        done: chunk + 1,
+        total: chunks,
+        unit: "chunks",
+        secondHalf: secondHalf.estimate,
+        allPositions: allPositions.estimate,
+      });
+    }
+  } finally {
+    forwardPass.truncate(0);
+  }
+  return {
+    ppl: secondHalf.estimate.ppl,
+    pplAllPositions: allPositions.estimate.ppl,
+    secondHalf: secondHalf.estimate,
+    allPositions: allPositions.estimate,
+    chunks,
+    tokens: chunks * n,
+    meanNllSecondHalf,
+    meanNllAllPositions,
+  };
+}
+
+/** f64[n - 1]: the loss of each target 1 .. n - 1. The last id is a target only, so it is not evaluated. */
+async function chunkLosses(
+  forwardPass: ForwardPass,
+  ids: readonly number[],
+  chunk: number,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array> {
+  const losses = new Float64Array(ids.length - 1);
+  let filled = 0;
+  forwardPass.truncate(0);
+  await forwardPass.forward(ids.slice(0, -1), {
+    logits: (block: LogitsBlock) => {
+      const targets = ids.slice(block.firstRow + 1, block.firstRow + 1 + block.rows);
+      losses.set(forwardPass.crossEntropy(block, targets), block.firstRow);
+      filled += block.rows;
+    },
+    signal,
+  });
+  if (filled !== losses.length)
+    throw new NumericError(`perplexity: got ${filled} losses in chunk ${chunk}, need ${losses.length}`);
+  const bad = losses.findIndex((loss) => !Number.isFinite(loss));
+  if (bad >= 0)
+    throw new NumericError(`perplexity: got loss ${losses[bad]} for token ${bad + 1} of chunk ${chunk}, need finite numbers`);
+  return losses;
+}
+
+/** Losses, added in the order of the text; their variance by Welford's recurrence, which does not cancel. */
+class LossSum {
+  #sum = 0;
+  #count = 0;
+  #runningMean = 0;
+  #squaredDeviations = 0;
+
+  /** @returns the mean of these losses */
+  add(losses: Float64Array): number {
+    let sum = 0;
+    for (const loss of losses) {
+      sum += loss;
+      this.#count++;
+      const deviation = loss - this.#runningMean;
+      this.#runningMean += deviation / this.#count;
+      this.#squaredDeviations += deviation * (loss - this.#runningMean);
+    }
+    this.#sum += sum;
+    return sum / losses.length;
+  }
+
+  get estimate(): Estimate {
+    const ppl = Math.exp(this.#sum / this.#count);
+    const variance = this.#squaredDeviations / this.#count;
+    const standardError = this.#count > 1 ? ppl * Math.sqrt(variance / (this.#count - 1)) : 0;
+    return { ppl, standardError, scored: this.#count };
+  }
+}

@@ -1,0 +1,57 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { SamplingOptions } from "../../src/decoding/generation-options.ts";
+import { resolveSampling } from "../../src/decoding/sampling.ts";
+import { OptionError } from "../../src/errors.ts";
+
+const test = suite("sampling options");
+
+test("without options: llama.cpp's defaults and a random seed", () => {
+  const { seed, ...rest } = resolveSampling({}) as { seed: number };
+  assert.equal(rest, { kind: "sample", repetition: undefined, topK: 40, topP: 0.95, minP: 0.05, temperature: 0.8 });
+  assert.ok(Number.isInteger(seed));
+  assert.not.equal(new Set(Array.from({ length: 4 }, () => (resolveSampling({}) as { seed: number }).seed)).size, 1);
+});
+
+test("temperature 0 is greedy", () => {
+  assert.equal(resolveSampling({ temperature: 0, topK: 5, seed: 1 }), { kind: "greedy", repetition: undefined });
+});
+
+test("0 and -1 mean all where llama.cpp says so", () => {
+  const sampling = resolveSampling({ topK: 0, repeatPenalty: 1.1, repeatLastN: -1, seed: 0 });
+  assert.equal(sampling, {
+    kind: "sample",
+    repetition: { penalty: 1.1, lastN: Infinity },
+    topK: Infinity,
+    topP: 0.95,
+    minP: 0.05,
+    temperature: 0.8,
+    seed: 0,
+  });
+  assert.is(resolveSampling({ repeatPenalty: 1.1, repeatLastN: 0 }).repetition, undefined);
+  assert.is(resolveSampling({ repeatPenalty: 1, repeatLastN: 64 }).repetition, undefined);
+});
+
+for (const [name, values] of Object.entries({
+  temperature: [-1, NaN, Infinity, 1e-9, "0.8"],
+  topK: [-1, 0.5, NaN, Infinity, 2 ** 53],
+  topP: [-0.1, 1.1, NaN, "1"],
+  minP: [-0.1, 1.1, NaN],
+  repeatPenalty: [0, -1, NaN, Infinity],
+  repeatLastN: [-2, 1.5, NaN],
+  seed: [-1, 0.5, 2 ** 32, NaN],
+})) {
+  test(`${name} outside its domain is refused by name, with what was got and needed`, () => {
+    for (const value of values) {
+      assert.throws(
+        () => resolveSampling({ [name]: value } as SamplingOptions),
+        (error: unknown) =>
+          error instanceof OptionError &&
+          error.message.startsWith(`${name}: got ${typeof value === "string" ? `"${value}"` : value}, need a `),
+        `${name} = ${value}`,
+      );
+    }
+  });
+}
+
+test.run();

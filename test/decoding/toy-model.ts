@@ -1,0 +1,115 @@
+/**
+ * A language model whose distributions are known: the logits of the next token are a function of the ids so far, given by the test.
+ * It keeps a KV cache of ids, evaluates in chunks, yields between them and honours the signal there, as the contract says.
+ */
+import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/decoding/forward-pass.ts";
+import { throwIfAborted } from "../../src/errors.ts";
+
+export interface ToyModel {
+  readonly vocabSize: number;
+  readonly contextSize?: number;
+  readonly chunkSize?: number;
+  /** f32[V] after these ids. */
+  readonly logits: (ids: readonly number[]) => ArrayLike<number>;
+}
+
+export class ToyForwardPass implements ForwardPass {
+  readonly config: ModelConfig;
+  readonly contextSize: number;
+  readonly #model: ToyModel;
+  /** What the KV cache holds. */
+  readonly cached: number[] = [];
+  /** Sizes of the calls to `forward`, in order. */
+  readonly calls: number[] = [];
+  /** Called before each chunk. */
+  onChunk: () => void = () => {};
+
+  constructor(model: ToyModel) {
+    this.#model = model;
+    this.contextSize = model.contextSize ?? 64;
+    this.config = toyConfig(model.vocabSize);
+  }
+
+  get length(): number {
+    return this.cached.length;
+  }
+
+  async forward(ids: ArrayLike<number>, { logits, signal }: ForwardOptions): Promise<Float32Array | undefined> {
+    if (this.length + ids.length > this.contextSize) throw new Error("toy model: the cache is full");
+    if (ids.length === 0) throw new Error("toy model: nothing to evaluate");
+    this.calls.push(ids.length);
+    const chunkSize = this.#model.chunkSize ?? Infinity;
+    for (let begin = 0; begin < ids.length; begin += chunkSize) {
+      this.onChunk();
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      throwIfAborted(signal, "toy model");
+      const end = Math.min(ids.length, begin + chunkSize);
+      const rows: Float32Array[] = [];
+      for (let i = begin; i < end; i++) {
+        this.cached.push(ids[i]!);
+        if (typeof logits === "function") rows.push(Float32Array.from(this.#model.logits(this.cached)));
+      }
+      if (typeof logits === "function") {
+        const values = new Float32Array(rows.length * this.config.vocabSize);
+        rows.forEach((row, r) => values.set(row, r * this.config.vocabSize));
+        logits({ values, pointer: 0, firstRow: begin, rows: rows.length });
+      }
+    }
+    return logits === "last" ? Float32Array.from(this.#model.logits(this.cached)) : undefined;
+  }
+
+  truncate(length: number): void {
+    this.cached.length = Math.min(length, this.cached.length);
+  }
+
+  softmax(logits: Float32Array, temperature: number): Float32Array {
+    return softmax(logits, temperature);
+  }
+
+  argmax(logits: Float32Array): number {
+    return logits.indexOf(logits.reduce((a, b) => Math.max(a, b)));
+  }
+
+  crossEntropy(block: LogitsBlock, targets: ArrayLike<number>): Float64Array {
+    const V = this.config.vocabSize;
+    if (targets.length !== block.rows) throw new Error(`toy model: ${targets.length} targets for ${block.rows} rows`);
+    return Float64Array.from(targets, (target, r) => negativeLogLikelihood(block.values.subarray(r * V, (r + 1) * V), target));
+  }
+}
+
+/** Rounded to f32, as wasm gives it. */
+export function softmax(logits: ArrayLike<number>, temperature: number): Float32Array {
+  const weights = new Float64Array(logits.length);
+  let max = -Infinity;
+  for (let i = 0; i < logits.length; i++) max = Math.max(max, logits[i]!);
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += weights[i] = Math.exp((logits[i]! - max) / temperature);
+  return Float32Array.from(weights, (w) => w / sum);
+}
+
+export function negativeLogLikelihood(logits: ArrayLike<number>, target: number): number {
+  return Math.log(Array.from(logits).reduce((sum, x) => sum + Math.exp(x), 0)) - logits[target]!;
+}
+
+function toyConfig(vocabSize: number): ModelConfig {
+  return {
+    architecture: "llama",
+    vocabSize,
+    hiddenSize: 4,
+    layers: 1,
+    heads: 1,
+    kvHeads: 1,
+    headDim: 4,
+    ffnSize: 4,
+    rmsNormEps: 1e-5,
+    ropeTheta: 10000,
+    ropeScaling: { kind: "none" },
+    contextLength: 1 << 20,
+    attentionWindows: [0],
+    tiedEmbedding: true,
+    attentionBias: "none",
+    mlpBias: false,
+    qkNorm: false,
+  };
+}
