@@ -82,7 +82,7 @@ export function checkTensors(
     if (!sameShape(found.shape, shape)) {
       throw new CheckpointError(`${found.file}: tensor ${name}: shape [${found.shape.join(", ")}], need [${shape.join(", ")}]`);
     }
-    if (type === "float" ? INTEGER_TYPES.has(found.type) : found.type !== type) {
+    if (type === "float" ? UNREADABLE_TYPES.has(found.type) : found.type !== type) {
       const need = type === "float" ? "a float type" : type;
       throw new UnsupportedModelError(`${found.file}: tensor ${name}: element type ${found.type}, need ${need}`);
     }
@@ -95,7 +95,8 @@ export function checkTensors(
   }
 }
 
-const INTEGER_TYPES: ReadonlySet<TensorType> = new Set<TensorType>(["I8", "U8", "I16", "I32", "I64", "BOOL"]);
+/** What `readF32` does not take: integers, and float64, which it could only round. */
+const UNREADABLE_TYPES: ReadonlySet<TensorType> = new Set<TensorType>(["F64", "I8", "U8", "I16", "I32", "I64", "BOOL"]);
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i]);

@@ -1,8 +1,8 @@
 /**
  * One safetensors file, laid out: header and positions from names, types and shapes.
  *
- * The order is that of the reference writer (`safetensors/src/tensor.rs`: element size descending, then name), which keeps every
- * tensor aligned to its element size, and the header is padded with spaces to 8 bytes, so that the data starts aligned too.
+ * The order is that of the reference writer (`safetensors/src/tensor.rs`: by type, larger elements first, then by name), which keeps
+ * every tensor aligned to its element size, and the header is padded with spaces to 8 bytes, so that the data starts aligned too.
  */
 import { CheckpointError } from "../errors.ts";
 import { SAFETENSORS_ELEMENT_BYTES, type SafetensorsType, tensorBytes } from "./safetensors.ts";
@@ -39,9 +39,7 @@ export function headerEntryBytes({ name, type, shape }: TensorPlan): number {
 
 /** Order, offsets and header of one file. `transformers` refuses files without the format in the metadata. */
 export function layOut(tensors: readonly TensorPlan[]): FileLayout {
-  const ordered = tensors.toSorted(
-    (a, b) => SAFETENSORS_ELEMENT_BYTES[b.type] - SAFETENSORS_ELEMENT_BYTES[a.type] || compareText(a.name, b.name),
-  );
+  const ordered = tensors.toSorted((a, b) => typeRank(a.type) - typeRank(b.type) || compareText(a.name, b.name));
   const placed: Placed[] = [];
   let offset = 0;
   for (const { name, type, shape } of ordered) {
@@ -59,6 +57,10 @@ export function layOut(tensors: readonly TensorPlan[]): FileLayout {
   new DataView(header.buffer).setBigUint64(0, BigInt(padded), true);
   header.set(json, 8);
   return { header, tensors: placed, dataBytes: offset };
+}
+
+function typeRank(type: SafetensorsType): number {
+  return Object.keys(SAFETENSORS_ELEMENT_BYTES).indexOf(type);
 }
 
 /** By code unit, which no locale changes. */

@@ -12,14 +12,14 @@ import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { describe, isJsonObject, type JsonObject, parseJsonObject } from "./json-object.ts";
 
-/** Bytes of an element, by the name the header uses. */
+/** Bytes of an element, by the name the header uses, in the order in which the reference writer puts tensors of different types. */
 export const SAFETENSORS_ELEMENT_BYTES = {
-  F64: 8,
   I64: 8,
+  F64: 8,
   F32: 4,
   I32: 4,
-  F16: 2,
   BF16: 2,
+  F16: 2,
   I16: 2,
   I8: 1,
   U8: 1,
