@@ -1,9 +1,18 @@
 // The kernel ABI: exports only, in the order data flows. `src/kernels/kernel-exports.ts` gives their TypeScript types.
-export { KR, NR, linear_scratch_bytes, packed_bytes_qb4w, packed_bytes_qc8w } from "./layout";
+export { KR, NR, linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "./layout";
 export { MR } from "./gemm-tile";
+export { pack_f32w } from "./pack-f32w";
 export { pack_qb4w } from "./pack-qb4w";
 export { pack_qc8w } from "./pack-qc8w";
+export { embed_f32w } from "./embed-f32w";
+export { embed_qc8w } from "./embed-qc8w";
+export { rmsnorm_f32, rmsnorm_heads_f32 } from "./rmsnorm";
+export { rope_frequencies_f32, rope_table_f32 } from "./rope-table";
+export { rope_f32 } from "./rope";
+export { swiglu_f32 } from "./swiglu";
+export { add_f32 } from "./add";
 export { quantize_f32_qd8, quantize_f32_qs8 } from "./quantize-activations";
+export { gemm_f32_f32_f32w_4x8c1 } from "./gemm-f32-f32-f32w";
 export { gemm_qd8_f32_qb4w_4x8c4 } from "./gemm-qd8-f32-qb4w";
 export { gemv_qd8_f32_qb4w_1x8c4 } from "./gemv-qd8-f32-qb4w";
 export { gemm_qd8_f32_qc8w_4x8c4 } from "./gemm-qd8-f32-qc8w";
@@ -12,3 +21,8 @@ export { k_cache_bytes_f32, k_cache_bytes_qs8, v_cache_bytes_f32, v_cache_bytes_
 export { append_k_f32, append_v_f32 } from "./append-f32";
 export { append_k_qs8, append_v_qs8 } from "./append-qs8";
 export { attention_f32_kf32_vf32, attention_f32_kqs8_vqs8, attention_f32_kqs8_vf32, attention_f32_kf32_vqs8 } from "./attention";
+export { first_nonfinite_f32 } from "./first-nonfinite";
+export { argmax_f32 } from "./argmax";
+export { softmax_f32 } from "./softmax";
+export { cross_entropy_f32 } from "./cross-entropy";
+export { observe_f32 } from "./observe";

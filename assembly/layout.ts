@@ -18,6 +18,26 @@ export function panels(N: i32): i32 {
 }
 
 /*
+ * f32w: float weights.
+ *
+ *   panel       +-----------------+-----------------+-----+-----------------+
+ *               | k 0             | k 1             | ... | k K - 1         |
+ *               | channel 0 .. 7  | channel 0 .. 7  |     | channel 0 .. 7  |     f32 each; padding: 0
+ *               +-----------------+-----------------+-----+-----------------+
+ *               0                 32                64                      32K
+ */
+
+@inline
+export function panelBytesF32w(K: i32): usize {
+  return (<usize>K * NR) << 2;
+}
+
+/** Bytes of w[N, K] packed as f32w. */
+export function packed_bytes_f32w(N: i32, K: i32): usize {
+  return <usize>panels(N) * panelBytesF32w(K);
+}
+
+/*
  * qb4w: 4-bit weights, one f32 scale for each channel and each group of G along K.    w[n, k] = scale[n, k / G] * (u - 8)
  *
  *   panel p     group 0 | group 1 | ... | group K/G - 1                 channels n = 8p .. 8p + 7

@@ -1,0 +1,30 @@
+/** Twins of `../math.ts`: one lane of the same operations, each rounded to f32. */
+
+export function exp(x: f32): f32 {
+  let clamped: f32 = x > 89 ? 89 : x;
+  clamped = clamped < -104 ? -104 : clamped;
+  const magic: f32 = 12582912;
+  const shifted: f32 = clamped * <f32>1.44269504 + magic;
+  const n: f32 = shifted - magic;
+  let r: f32 = clamped - n * <f32>0.693359375;
+  r = r - n * <f32>-2.1219444e-4;
+
+  let p: f32 = <f32>1.98756915e-4 * r + <f32>1.39819995e-3;
+  p = p * r + <f32>8.33345191e-3;
+  p = p * r + <f32>4.16657959e-2;
+  p = p * r + <f32>1.66666655e-1;
+  p = p * r + <f32>5.00000012e-1;
+  p = p * (r * r) + r + 1;
+
+  const exponent = reinterpret<i32>(shifted) - reinterpret<i32>(magic);
+  const first = exponent >> 1;
+  return p * powerOfTwo(first) * powerOfTwo(exponent - first);
+}
+
+function powerOfTwo(n: i32): f32 {
+  return reinterpret<f32>((n + 127) << 23);
+}
+
+export function silu(x: f32): f32 {
+  return x / (1 + exp(-x));
+}

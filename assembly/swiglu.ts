@@ -1,0 +1,27 @@
+/**
+ * SwiGLU (Shazeer 2020, equation 6): y[m,f] = silu(x[m,f]) * x[m,F+f].
+ *
+ *   x  f32[M, 2F]   gate, then up
+ *   y  f32[M, F]    must not overlap x
+ *
+ * Reads and writes nothing outside the shapes. Units: rows. Error of silu: see math.ts.
+ */
+import { silu4 } from "./math";
+import { loadPartial, storePartial } from "./simd";
+
+export function swiglu_f32(x: usize, y: usize, F: i32, begin: i32, end: i32): void {
+  const row = (<usize>F) << 2;
+  const whole = (<usize>(F & ~3)) << 2;
+  const rest = F & 3;
+  for (let m = begin; m < end; m++) {
+    const gate = x + <usize>m * (row << 1);
+    const up = gate + row;
+    const out = y + <usize>m * row;
+    for (let f: usize = 0; f < whole; f += 16) {
+      v128.store(out + f, f32x4.mul(silu4(v128.load(gate + f)), v128.load(up + f)));
+    }
+    if (rest > 0) {
+      storePartial(out + whole, f32x4.mul(silu4(loadPartial(gate + whole, rest)), loadPartial(up + whole, rest)), rest);
+    }
+  }
+}

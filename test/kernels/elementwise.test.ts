@@ -1,0 +1,71 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { assertSameBits, assertWithin, F32_EPSILON } from "../oracle/compare.ts";
+import { mulberry32, normal } from "../random.ts";
+import { fill, onBothBuilds } from "./both-builds.ts";
+
+const random = mulberry32(23);
+const gaussian = normal(random);
+const test = suite("swiglu and add (seed 23)");
+
+function swiglu(x: Float32Array, M: number, F: number, ranges: [number, number][] = [[0, M]]): Float32Array {
+  return onBothBuilds(`M=${M} F=${F}`, (kernels) => {
+    const [xAt, y] = [kernels.put(x, 4 * (F % 4)), kernels.region(4 * M * F)];
+    for (const [begin, end] of ranges) kernels.run.swiglu_f32(xAt, y, F, begin, end);
+    return kernels.f32(y, M * F);
+  });
+}
+
+/**
+ * Relative: exp is off by 1.2 units in the last place (2.4 roundings), then an addition, a division, a product.
+ * Absolute: below -88.7 exp(-x) is near or above the largest float, and what is lost is below 89 / 2^127 of up; one rounding of a subnormal.
+ */
+function assertSwiglu(y: Float32Array, x: Float32Array, M: number, F: number): void {
+  const gate = (i: number) => x[Math.floor(i / F) * 2 * F + (i % F)]!;
+  const up = (i: number) => x[Math.floor(i / F) * 2 * F + F + (i % F)]!;
+  const expected = Float64Array.from(y, (_, i) => (gate(i) / (1 + Math.exp(-gate(i)))) * up(i));
+  const lost = (i: number) => (gate(i) < -87 ? (89 * Math.abs(up(i))) / 2 ** 127 : 0);
+  assertWithin(y, expected, (i) => 5.41 * F32_EPSILON * Math.abs(expected[i]!) + lost(i) + 2 ** -149, `M=${M} F=${F}`);
+}
+
+test("swiglu equals the definition for every tail, and in ranges", () => {
+  for (const F of [1, 2, 3, 4, 5, 6, 7, 8, 9, 31, 1536]) {
+    for (const M of [0, 1, 2, 5]) {
+      const x = fill(M * 2 * F, () => 4 * gaussian());
+      const y = swiglu(x, M, F);
+      assertSwiglu(y, x, M, F);
+      const ranges: [number, number][] = [
+        [M >> 1, M],
+        [0, M >> 1],
+      ];
+      assertSameBits(swiglu(x, M, F, ranges), y, `M=${M} F=${F}, split`);
+    }
+  }
+});
+
+test("swiglu over the whole range of gates; far ones saturate, NaN stays", () => {
+  const gates = Float32Array.from({ length: 4000 }, (_, i) => (i - 2000) / 16);
+  const x = Float32Array.of(...gates, ...gates.map(() => 1 + random()));
+  assertSwiglu(swiglu(x, 1, 4000), x, 1, 4000);
+  assert.equal([...swiglu(Float32Array.of(3e38, -3e38, 0, Infinity, 1, 1, 1, 1), 1, 4)], [Math.fround(3e38), -0, 0, Infinity]);
+  const nan = swiglu(Float32Array.of(Number.NaN, 1, 1, Number.NaN), 1, 2);
+  assert.ok(nan.every(Number.isNaN));
+});
+
+test("add equals the rounded sum for every count", () => {
+  for (let count = 0; count <= 21; count++) {
+    const [x, y] = [fill(count, gaussian), fill(count, gaussian)];
+    const sum = onBothBuilds(`count=${count}`, (kernels) => {
+      const [xAt, yAt] = [kernels.put(x, 4), kernels.put(y, 8)];
+      kernels.run.add_f32(xAt, yAt, count);
+      return kernels.f32(xAt, count);
+    });
+    assertSameBits(
+      sum,
+      x.map((value, i) => value + y[i]!),
+      `count=${count}`,
+    );
+  }
+});
+
+test.run();
