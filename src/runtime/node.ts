@@ -8,14 +8,14 @@ import type { Runtime, WorkerHandle } from "./runtime.ts";
 
 const modules = new Map<KernelBuild, Promise<WebAssembly.Module>>();
 
-/** The same from `src/` and from `dist/`, which lie side by side. */
-const wasmFile = (build: KernelBuild) => new URL(`../../dist/wasm/fptq-${build}.wasm`, import.meta.url);
-const WORKER_FILE = new URL(`./node-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+/** What is built lies in `dist/`, which `src/` and `dist/` itself see at the same place. */
+const built = (path: string) => new URL(`../../dist/${path}`, import.meta.url);
+const WORKER_FILE = built("runtime/node-worker.js");
 
 function kernelModule(build: KernelBuild): Promise<WebAssembly.Module> {
   let module = modules.get(build);
   if (!module) {
-    module = readFile(wasmFile(build)).then((bytes) => WebAssembly.compile(bytes));
+    module = readFile(built(`wasm/fptq-${build}.wasm`)).then((bytes) => WebAssembly.compile(bytes));
     modules.set(build, module);
   }
   return module;
