@@ -30,12 +30,11 @@ export class StopStrings {
   #held = "";
   #found: string | undefined;
 
-  /** @throws OptionError if a stop string is empty or no string */
+  /** @throws OptionError unless `stops` is an array of non-empty strings */
   constructor(stops: readonly string[]) {
-    for (const stop of stops) {
-      if (typeof stop !== "string" || stop === "")
-        throw new OptionError(`stop: got ${JSON.stringify(stop)}, need non-empty strings`);
-    }
+    // A lone string would otherwise pass as an array of its characters.
+    if (!Array.isArray(stops) || stops.some((stop) => typeof stop !== "string" || stop === ""))
+      throw new OptionError(`stop: got ${JSON.stringify(stops)}, need an array of non-empty strings`);
     this.#stops = stops;
   }
 

@@ -118,10 +118,12 @@ test("leaving the loop while the result is being awaited settles it too", async 
   const { generation } = say("a long answer that is not wanted");
   const iterator = generation[Symbol.asyncIterator]();
   await iterator.next();
-  const result = generation.result;
+  const pending = generation.result;
   await iterator.return();
-  assert.is((await result).stop, "cancelled");
-  assert.ok((await result).tokens.length < 5);
+  const result = await pending;
+  assert.is(result.stop, "cancelled");
+  assert.ok(result.tokens.length < 5);
+  assert.equal(result.tokens, bytes((await collect(generation)).join("")), "the result counts the step that was under way");
 });
 
 test("an exception in the loop stops the work", async () => {
@@ -367,13 +369,14 @@ for (const [what, promptIds, options, message] of [
   ["an id that is no number", [NaN], {}, /prompt: got token id NaN/],
   ["maxTokens", [1], { maxTokens: -1 }, /maxTokens: got -1, need a whole number of at least 0/],
   ["temperature", [1], { temperature: -1 }, /temperature: got -1/],
-  ["a stop string", [1], { stop: [""] }, /stop: got ""/],
+  ["a stop string that is not in an array", [1], { stop: "abc" }, /stop: got "abc", need an array of non-empty strings/],
+  ["a stop string", [1], { stop: [""] }, /stop: got \[""\]/],
   ["an unknown option", [1], { topk: 3 }, /topk: unknown option; known are .*topK/],
 ] as const) {
   test(`refused at once, by name: ${what}`, () => {
     const model = byteModel(parrot(PROMPT, []));
     assert.throws(
-      () => generate(model, promptIds, options as GenerateOptions),
+      () => generate(model, promptIds, options as unknown as GenerateOptions),
       (e: unknown) => e instanceof OptionError && message.test(e.message),
     );
   });
