@@ -1,27 +1,34 @@
-/**
- * The real model, texts and reference values that lie beside the repository, not in it. Tests that need them fail in CI if they are
- * missing and are skipped elsewhere, with the reason printed.
- */
+/** Models and reference values that live beside the repository, too large or too foreign to be part of it. */
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const SHARED = new URL("../../shared/", import.meta.url);
+const SHARED = fileURLToPath(new URL("../../shared", import.meta.url));
 
-/** Path of a file below `../shared`. */
-export const sharedPath = (path: string) => fileURLToPath(new URL(path, SHARED));
-
-/** Whether all of these files are there; if not, says so (or, in CI, throws). */
-export function haveShared(...paths: string[]): boolean {
-  const missing = paths.filter((path) => !existsSync(new URL(path, SHARED)));
-  if (missing.length === 0) return true;
-  const reason = `../shared has no ${missing.join(", ")}`;
+/**
+ * The path of a shared file or folder; undefined, with a printed reason, where it is missing.
+ *
+ * @param path inside the shared folder, for instance `reference/tiny`
+ * @throws Error if it is missing and the environment variable CI is set: there a skip would hide a failure
+ */
+export function sharedData(path: string): string | undefined {
+  const full = `${SHARED}/${path}`;
+  if (existsSync(full)) return full;
+  const reason = `../shared/${path} is missing`;
   if (process.env["CI"]) throw new Error(reason);
   console.log(`skip: ${reason}`);
-  return false;
+  return undefined;
 }
 
+/** The bytes of a shared file, or undefined where it is missing. */
+export function sharedFile(path: string): Uint8Array | undefined {
+  const full = sharedData(path);
+  return full === undefined ? undefined : readFileSync(full);
+}
+
+/** A 135M-parameter LLaMA in GGUF: 30 layers, tied head. */
 export const SMOLLM2 = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
 
+/** Values for SmolLM2 from an independent float32 implementation; the rules are stated in the file. */
 export interface SmolLM2Reference {
   prompts: {
     text: string;
@@ -29,18 +36,23 @@ export interface SmolLM2Reference {
     top10_ids: number[];
     top10_logits: number[];
     greedy24: number[];
-    greedy_text: string;
-    smallest_margin: number;
   }[];
   tokenizer: { text: string; ids: number[] }[];
-  wikitext2_test: { ppl: { all_positions: number; second_half: number } };
+  wikitext2_test: { ppl: Perplexities };
   calibration: {
     absmax: Record<"qkv" | "o" | "fc1" | "down", number[]>;
     k_absmax: number[];
     v_absmax: number[];
   };
-  wikitext2_test_quantized_ppl: Record<string, { all_positions: number; second_half: number }>;
+  wikitext2_test_quantized_ppl: Record<string, Perplexities>;
 }
 
-export const smollm2Reference = (): SmolLM2Reference =>
-  JSON.parse(readFileSync(sharedPath("reference/smollm2-reference.json"), "utf8")) as SmolLM2Reference;
+export interface Perplexities {
+  all_positions: number;
+  second_half: number;
+}
+
+export function smollm2Reference(): SmolLM2Reference | undefined {
+  const bytes = sharedFile("reference/smollm2-reference.json");
+  return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as SmolLM2Reference);
+}

@@ -4,7 +4,7 @@
  * temperature, and top-p at what top-k left, renormalized.
  */
 import { UnsupportedModelError } from "../errors.ts";
-import type { ForwardPass } from "./forward-pass.ts";
+import type { ForwardPass } from "../model/forward-pass.ts";
 import { MAX_VOCABULARY, checkFinite, draw, minP, penalizeRepetition, sumOf, topK, topP } from "./logits-processors.ts";
 import { Xoshiro128 } from "./random.ts";
 import type { Sampling } from "./sampling.ts";

@@ -3,7 +3,7 @@
  * where it differs. Prefill and decode give the same bits for a token, so reuse never changes a result.
  */
 import { CapabilityError } from "../errors.ts";
-import type { ForwardPass } from "./forward-pass.ts";
+import type { ForwardPass } from "../model/forward-pass.ts";
 
 export class TokenCache {
   readonly forwardPass: ForwardPass;

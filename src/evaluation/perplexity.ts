@@ -9,7 +9,7 @@
  * beside that, all targets 1 .. n - 1. If the tokenizer adds a beginning-of-sequence token, it stands in for the first id of each chunk.
  * llama-perplexity refuses a text of less than two chunks; here one is enough, and the numbers are the same.
  */
-import type { ForwardPass, LogitsBlock } from "../decoding/forward-pass.ts";
+import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
 import { wholeNumber } from "../decoding/option-domains.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
 import type { Progress } from "../progress.ts";

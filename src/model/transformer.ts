@@ -7,8 +7,9 @@ import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { forwardBlock, type Observe } from "./block.ts";
+import { forwardBlock } from "./block.ts";
 import { EventLoopPacer } from "./event-loop-pacer.ts";
+import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
 import { loadHead, planHead, readHeadSpec } from "./head.ts";
 import { type LayerCache, planLayerCache } from "./kv-cache.ts";
 import { loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
@@ -20,25 +21,6 @@ import { fillRopeTable, planRopeTable, type RopeTable } from "./rope.ts";
 import { planRunState, type RunState } from "./run-state.ts";
 import { planStaging, WeightLoader } from "./weight-loader.ts";
 import type { ModelWeights } from "./weights.ts";
-
-/** Logits of consecutive rows of the ids given to `forward`. */
-export interface LogitsBlock {
-  /** f32[rows, V], a view valid only during the call. */
-  readonly values: Float32Array;
-  /** Of `values` in linear memory. */
-  readonly pointer: Pointer;
-  /** Index, within the ids of this call, of the first row. */
-  readonly firstRow: number;
-  readonly rows: number;
-}
-
-export interface ForwardOptions {
-  /** Which logits to compute: none, those of the last id, or all, block by block. */
-  readonly logits: "none" | "last" | ((block: LogitsBlock) => void);
-  readonly signal?: AbortSignal | undefined;
-  /** Sees activations before they are used. */
-  readonly observe?: ((layer: number) => Observe) | undefined;
-}
 
 /** Rows whose logits are computed together when all are wanted. */
 const LOGITS_ROWS = 32;
@@ -62,7 +44,7 @@ interface Parts {
   readonly regions: Readonly<Record<RegionKind, number>>;
 }
 
-export class Transformer {
+export class Transformer implements ForwardPass {
   private readonly parts: Parts;
   private readonly pacer: EventLoopPacer;
   private cached = 0;
@@ -233,14 +215,14 @@ export class Transformer {
   }
 
   /** All blocks over the M rows just embedded. */
-  private async forwardLayers(M: number, { signal, observe }: ForwardOptions): Promise<void> {
+  private async forwardLayers(M: number, { signal }: ForwardOptions): Promise<void> {
     const { kernels, config, weights, caches, rope, buffers } = this.parts;
     const { state } = buffers;
     const position = this.cached;
     for (const [l, layer] of weights.layers.entries()) {
       if (this.pacer.due()) await this.pacer.letEventsRun();
       throwIfAborted(signal, `forward pass, layer ${l}`);
-      forwardBlock(kernels, config, layer, caches[l]!, rope, state, M, position, config.attentionWindows[l]!, observe?.(l));
+      forwardBlock(kernels, config, layer, caches[l]!, rope, state, M, position, config.attentionWindows[l]!);
       if (kernels.run.first_nonfinite_f32(state.hidden, M * config.hiddenSize) >= 0) {
         throw new NumericError(`model.layers.${l}: output has NaN or infinity at positions ${position}..${position + M - 1}`);
       }

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openGgufCheckpoint } from "../../src/checkpoint/gguf-checkpoint.ts";
 import { memoryFile } from "./gguf-fixture.ts";
-import { sharedFile } from "./shared-data.ts";
+import { sharedFile } from "../shared-data.ts";
 
 const test = suite("gguf: SmolLM2-135M-Instruct");
 const file = sharedFile("models/SmolLM2-135M-Instruct.Q4_1.gguf");

@@ -3,7 +3,7 @@
  * It keeps a KV cache of ids, evaluates in chunks, yields between them and honours the signal there, as the contract says.
  */
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
-import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/decoding/forward-pass.ts";
+import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/model/forward-pass.ts";
 import { throwIfAborted } from "../../src/errors.ts";
 
 export interface ToyModel {

@@ -1,16 +1,27 @@
 /**
- * What decoding and evaluation ask of a model. `src/model/transformer.ts` has this shape; tests put a toy language model in its place.
+ * What decoding and evaluation ask of a model. The transformer beside this file is one; tests put a toy language model in its place.
  *
  * Every function of floating-point logits whose last bit could differ between engines (softmax, cross entropy) is here and is
  * computed in wasm, so that a seed gives the same tokens on every runtime. The host only compares, adds, multiplies and divides.
  */
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import type { ForwardOptions as TransformerOptions, LogitsBlock } from "../model/transformer.ts";
 
-export type { LogitsBlock };
+/** Logits of consecutive rows, handed out while they are in wasm memory. */
+export interface LogitsBlock {
+  /** f32[rows, V], a view valid only during the call. */
+  readonly values: Float32Array;
+  /** Address of `values` in wasm memory. */
+  readonly pointer: number;
+  /** Which of the ids given to `forward` row 0 of the block belongs to. */
+  readonly firstRow: number;
+  readonly rows: number;
+}
 
-/** Decoding wants logits, and to be interrupted; it observes nothing. */
-export type ForwardOptions = Pick<TransformerOptions, "logits" | "signal">;
+export interface ForwardOptions {
+  /** None, those of the last id, or those of every id in blocks of ascending rows. */
+  readonly logits: "none" | "last" | ((block: LogitsBlock) => void);
+  readonly signal?: AbortSignal | undefined;
+}
 
 export interface ForwardPass {
   readonly config: ModelConfig;
