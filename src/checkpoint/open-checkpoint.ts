@@ -6,6 +6,7 @@ import type { ModelLocation } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { GGUF_MAGIC, isGguf } from "./gguf.ts";
 import { openGgufCheckpoint } from "./gguf-checkpoint.ts";
+import { openSafetensorsCheckpoint } from "./safetensors-checkpoint.ts";
 
 /**
  * The checkpoint owns what it was opened from: closing it closes the file.
@@ -28,6 +29,9 @@ export async function openCheckpoint(location: ModelLocation, signal?: AbortSign
 
   const { folder } = location;
   const names = await folder.list();
+  const isModelFolder = names.includes("config.json") && names.some((name) => /\.safetensors(\.index\.json)?$/.test(name));
+  if (isModelFolder) return openSafetensorsCheckpoint(folder, signal);
+
   const ggufNames = names.filter((name) => name.toLowerCase().endsWith(".gguf"));
   if (ggufNames.length === 1) {
     const file = await folder.open(ggufNames[0]!);

@@ -1,0 +1,44 @@
+/** What `main.ts` gives every command; everything a command touches of the outside comes through here. */
+import { readFile } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { CheckpointError } from "../errors.ts";
+import type { Library } from "./library.ts";
+import type { Output } from "./output.ts";
+
+export interface CommandContext {
+  readonly output: Output;
+  /** stdin; `isTTY` says whether a person types there. */
+  readonly input: Readable & { readonly isTTY?: boolean };
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly library: () => Promise<Library>;
+}
+
+/**
+ * The text of a file named on the command line.
+ *
+ * @param option for the message: "--calibration"
+ * @param path "-" for stdin
+ * @throws CheckpointError if there is no such file, it cannot be read or is not UTF-8
+ */
+export async function readTextFile(context: CommandContext, option: string, path: string): Promise<string> {
+  let bytes: Uint8Array;
+  try {
+    bytes = path === "-" ? await readAll(context.input) : await readFile(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a folder" : (error as Error).message;
+    throw new CheckpointError(`${option} ${path}: cannot be read: ${reason}`, { cause: error });
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new CheckpointError(`${option} ${path}: not a UTF-8 text file`, { cause: error });
+  }
+}
+
+async function readAll(stream: Readable): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk as Uint8Array));
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,143 @@
+/** `fptq analyze`: activation ranges of every layer input, what the policy makes of them, and figures. */
+import { writeFile } from "node:fs/promises";
+import { Command } from "commander";
+import { CheckpointError, OptionError } from "../../errors.ts";
+import { type InputAnalysis, summarizeRanges } from "../../quantizer/analyse.ts";
+import { PAPER_THRESHOLDS, policyName, selectPolicies } from "../../quantizer/policy.ts";
+import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from "../calibration.ts";
+import type { CommandContext } from "../command-context.ts";
+import { addOutputOptions } from "../model-options.ts";
+import { layerList, nonEmpty, number } from "../option-values.ts";
+import { displayProgress } from "../progress.ts";
+import { formatSignificant } from "../quantities.ts";
+import { formatTable } from "../table.ts";
+
+interface AnalyzeFlags extends CalibrationFlags {
+  readonly v0: number;
+  readonly v1: number;
+  readonly json?: boolean;
+  readonly channels?: boolean;
+  readonly svg?: string;
+  readonly svgChannels?: string;
+  readonly layers?: readonly number[];
+}
+
+const EXAMPLES = `
+Examples:
+  fptq analyze SmolLM2.gguf --calibration wiki.valid.txt
+  fptq analyze SmolLM2.gguf --calibration wiki.valid.txt --svg ranges.svg --svg-channels channels.svg
+  fptq analyze ./Llama-3.2-1B --json --channels > activations.json`;
+
+export function analyzeCommand(context: CommandContext): Command {
+  const command = new Command("analyze")
+    .description("measure activation ranges and show the policy they lead to")
+    .argument("<source>", "folder with config.json and safetensors, or a GGUF file", nonEmpty);
+  addCalibrationOptions(command)
+    .optionsGroup("Policy:")
+    .option("--v0 <range>", "activations up to this range get a static scale as they are", number(0), PAPER_THRESHOLDS.v0)
+    .option("--v1 <range>", "activations from this range on get a scale per token", number(0), PAPER_THRESHOLDS.v1);
+  return addOutputOptions(command, "layers, summary")
+    .option("--channels", "with the largest value of every channel in the JSON")
+    .option("--svg <file>", "draw the range of each layer input, over the layers", nonEmpty)
+    .option("--svg-channels <file>", "draw the range of each channel, for a few layers", nonEmpty)
+    .option("--layers <list>", "which layers --svg-channels shows (default: first, middle, last)", layerList)
+    .addHelpText("after", EXAMPLES)
+    .action((source: string, flags: AnalyzeFlags) => analyzeSource(context, source, flags));
+}
+
+async function analyzeSource(context: CommandContext, source: string, flags: AnalyzeFlags): Promise<void> {
+  const { output, signal } = context;
+  const calibration = await calibrationSource(context, flags);
+  const library = await context.library();
+  using progress = displayProgress(output.logStream);
+  const { samples, ctxSize: contextSize, threads } = flags;
+  const analysis = await library.analyze(source, {
+    calibration,
+    samples,
+    contextSize,
+    threads,
+    signal,
+    onProgress: progress.onProgress,
+  });
+  const rows = describe(analysis, flags);
+
+  if (flags.json) output.json(analysisDocument(rows, analysis, flags.channels === true));
+  else output.print(`${rangeTable(rows)}\n\n${summaryTable(analysis)}`);
+
+  if (flags.svg === undefined && flags.svgChannels === undefined) return;
+  // The plotting library takes a while to load, and most calls draw nothing.
+  const { drawChannels, drawRanges } = await import("../activation-figures.ts");
+  if (flags.svg !== undefined) await writeFigure(context, "--svg", flags.svg, drawRanges(analysis, flags));
+  if (flags.svgChannels !== undefined) {
+    await writeFigure(context, "--svg-channels", flags.svgChannels, drawChannels(analysis, chooseLayers(analysis, flags.layers)));
+  }
+}
+
+interface Row extends InputAnalysis {
+  readonly policy: string;
+}
+
+function describe(analysis: readonly InputAnalysis[], { v0, v1 }: AnalyzeFlags): Row[] {
+  const policies = selectPolicies(analysis, { kind: "range", v0, v1 });
+  return analysis.map((row, i) => ({ ...row, policy: policyName(policies[i]!.policy) }));
+}
+
+const numberColumn = (head: string) => ({ head, align: "right" as const });
+
+function rangeTable(rows: readonly Row[]): string {
+  return formatTable(
+    [{ head: "layer input" }, ...["smallest", "median", "range", "equalized"].map(numberColumn), { head: "policy" }],
+    rows.map(({ name, smallest, median, range, equalizedRange, policy }) =>
+      [name].concat([smallest, median, range, equalizedRange].map(formatCell), policy),
+    ),
+  );
+}
+
+/** The paper's Tables 8 and 9 for this model. */
+function summaryTable(analysis: readonly InputAnalysis[]): string {
+  return formatTable(
+    [{ head: "all layers" }, ...["min", "max", "equalized min", "equalized max"].map(numberColumn)],
+    summarizeRanges(analysis).map(({ input, min, max, equalizedMin, equalizedMax }) =>
+      [input as string].concat([min, max, equalizedMin, equalizedMax].map(formatCell)),
+    ),
+  );
+}
+
+const formatCell = (value: number) => formatSignificant(value);
+
+function analysisDocument(rows: readonly Row[], analysis: readonly InputAnalysis[], channels: boolean) {
+  return {
+    layers: rows.map(({ name, smallest, median, range, equalizedRange, policy, channelAbsmax }) => ({
+      name,
+      smallest,
+      median,
+      range,
+      equalized_range: equalizedRange,
+      policy,
+      ...(channels ? { channel_absmax: Array.from(channelAbsmax) } : {}),
+    })),
+    summary: summarizeRanges(analysis).map(({ input, min, max, equalizedMin, equalizedMax }) => ({
+      input,
+      min,
+      max,
+      equalized_min: equalizedMin,
+      equalized_max: equalizedMax,
+    })),
+  };
+}
+
+function chooseLayers(analysis: readonly InputAnalysis[], wanted: readonly number[] | undefined): number[] {
+  const last = Math.max(...analysis.map(({ layer }) => layer));
+  const beyond = wanted?.find((layer) => layer > last);
+  if (beyond !== undefined) throw new OptionError(`--layers: got ${beyond}, the model's layers are 0 to ${last}`);
+  return [...new Set(wanted ?? [0, Math.round(last / 2), last])];
+}
+
+async function writeFigure({ output }: CommandContext, option: string, path: string, svg: string): Promise<void> {
+  try {
+    await writeFile(path, svg);
+  } catch (error) {
+    throw new CheckpointError(`${option} ${path}: cannot be written: ${(error as Error).message}`, { cause: error });
+  }
+  output.log(`wrote ${path}`);
+}

@@ -1,0 +1,85 @@
+/** `fptq inspect`: what is in a model: its shape, its policy per layer, its tensors. */
+import { basename } from "node:path";
+import { Command } from "commander";
+import { openLocation } from "../../runtime/node-files.ts";
+import type { ModelConfig } from "../../checkpoint/model-config.ts";
+import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
+import type { CommandContext } from "../command-context.ts";
+import { addOutputOptions } from "../model-options.ts";
+import { describeModel, type InputPolicy, type ModelDescription, readEqualizedInputs } from "../model-description.ts";
+import { nonEmpty } from "../option-values.ts";
+import { formatBytes, formatCount, formatSignificant } from "../quantities.ts";
+import { formatFields, formatTable } from "../table.ts";
+
+const EXAMPLES = `
+Examples:
+  fptq inspect SmolLM2-w4a8
+  fptq inspect SmolLM2.gguf --json | jq '.tensors[] | select(.dtype == "Q4_1") | .name'`;
+
+export function inspectCommand(context: CommandContext): Command {
+  const command = new Command("inspect")
+    .description("show a model's shape, policy per layer and tensors")
+    .argument("<model>", "quantized or unquantized folder, or a GGUF file", nonEmpty);
+  return addOutputOptions(command, "the same, as data")
+    .addHelpText("after", EXAMPLES)
+    .action((path: string, flags: { json?: boolean }) => inspectModel(context, path, flags));
+}
+
+async function inspectModel(context: CommandContext, path: string, flags: { json?: boolean }): Promise<void> {
+  const location = await openLocation(path);
+  const checkpoint = await openCheckpoint(location, context.signal);
+  try {
+    const description = await describeModel(checkpoint, await readEqualizedInputs(location));
+    if (flags.json) context.output.json(description);
+    else context.output.print(screen(description, checkpoint.config));
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+function screen(model: ModelDescription, config: ModelConfig): string {
+  const sections = [formatFields(summary(model, config))];
+  if (model.policy.length > 0) sections.push(policyTable(model));
+  sections.push(tensorTable(model));
+  return sections.join("\n\n");
+}
+
+function summary(model: ModelDescription, config: ModelConfig): [string, string][] {
+  const { ropeScaling: scaling } = config;
+  const windows = [...new Set(config.attentionWindows)].filter((tokens) => tokens > 0);
+  return [
+    ["model", model.name],
+    ["format", `${model.format}, ${model.tensors.length} tensors`],
+    ["architecture", config.architecture],
+    ["parameters", `${formatCount(model.parameters)}${config.tiedEmbedding ? ", the head shares the embedding" : ""}`],
+    ["size", formatBytes(model.bytes)],
+    ["bits per weight", model.bits_per_weight.toFixed(2)],
+    ["context", `${model.context_length} tokens`],
+    ["layers", `${config.layers}, hidden ${config.hiddenSize}, ffn ${config.ffnSize}`],
+    ["attention", `${config.heads} heads, ${config.kvHeads} kv heads, head size ${config.headDim}${windows.length > 0 ? `, window ${windows.join(", ")}` : ""}`],
+    ["vocabulary", `${config.vocabSize}`],
+    ["rope", `theta ${config.ropeTheta}${scaling.kind === "none" ? "" : `, scaling ${scaling.kind}`}`],
+    ["quantized", model.quantized ? `W${model.quantized.weight_bits}A8, groups of ${model.quantized.group_sizes.join(", ")}, cache ${model.quantized.kv_cache}` : "no (linear layers run in f32)"],
+  ]; // prettier-ignore
+}
+
+function policyTable({ policy }: ModelDescription): string {
+  return formatTable(
+    [{ head: "layer", align: "right" }, { head: "qkv" }, { head: "o" }, { head: "gate_up" }, { head: "down" }],
+    policy.map(({ layer, qkv, o, gate_up, down }) => [`${layer}`, cell(qkv), cell(o), cell(gate_up), cell(down)]),
+  );
+}
+
+function cell({ policy, input_scale }: InputPolicy): string {
+  if (policy === null) return "float";
+  return input_scale === null ? policy : `${policy} ${formatSignificant(input_scale)}`;
+}
+
+function tensorTable({ tensors }: ModelDescription): string {
+  // Files have their own order, often layer 0, 1, 10, 11; a person looks for layer 2 behind layer 1.
+  const sorted = tensors.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  return formatTable(
+    [{ head: "tensor" }, { head: "dtype" }, { head: "shape" }, { head: "size", align: "right" }, { head: "file" }],
+    sorted.map(({ name, dtype, shape, bytes, file }) => [name, dtype, shape.join(" x "), formatBytes(bytes), basename(file)]),
+  );
+}

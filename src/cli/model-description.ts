@@ -1,0 +1,121 @@
+/** What `inspect` says about a checkpoint, as data: its JSON, and what its tables print. */
+import { type ModelLocation, readText } from "../checkpoint/byte-source.ts";
+import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.ts";
+import { isJsonObject, parseJsonObject } from "../checkpoint/json-object.ts";
+import { CheckpointError } from "../errors.ts";
+import { type LinearInput, linearInputName, LINEARS_OF } from "../quantizer/layer-inputs.ts";
+
+export interface ModelDescription {
+  readonly name: string;
+  readonly format: "safetensors" | "gguf";
+  readonly architecture: string;
+  /** Weights of the model, not of its storage: a packed word of eight counts as eight; scales count as none. */
+  readonly parameters: number;
+  readonly bytes: number;
+  /** All stored bytes, scales included, over the parameters. */
+  readonly bits_per_weight: number;
+  readonly context_length: number;
+  readonly quantized: { weight_bits: number; group_sizes: (number | "channel")[]; kv_cache: "q8" | "f32" } | null;
+  readonly policy: readonly ({ readonly layer: number } & Readonly<Record<LinearInput, InputPolicy>>)[];
+  readonly tensors: readonly { name: string; dtype: string; shape: readonly number[]; bytes: number; file: string }[];
+}
+
+/** How the input of a linear layer is quantized; null where the layer is stored as floats, or has no stored scale. */
+export interface InputPolicy {
+  readonly policy: "static" | "lae+static" | "dynamic" | "none" | null;
+  readonly input_scale: number | null;
+}
+
+/** Tensors that describe other tensors, and hold no weights of their own. */
+const SIDE_TENSOR =
+  /(\.(weight_scale|weight_shape|weight_zero_point|input_scale|input_zero_point|k_scale|v_scale)|^rope_freqs\.weight)$/;
+
+/** @param equalized names of the layer inputs that were equalized (`readEqualizedInputs`); the tensors alone do not show it */
+export async function describeModel(checkpoint: Checkpoint, equalized: ReadonlySet<string>): Promise<ModelDescription> {
+  const tensors = [...checkpoint.tensors.values()];
+  const bytes = sum(tensors.map((tensor) => tensor.bytes));
+  const parameters = sum(tensors.map((tensor) => parameterCount(checkpoint, tensor)));
+  return {
+    name: checkpoint.name,
+    format: checkpoint.format,
+    architecture: checkpoint.config.architecture,
+    parameters,
+    bytes,
+    bits_per_weight: (8 * bytes) / parameters,
+    context_length: checkpoint.config.contextLength,
+    quantized: describeQuantization(checkpoint),
+    policy: await describePolicy(checkpoint, equalized),
+    tensors: tensors.map(({ name, type, shape, bytes: size, file }) => ({ name, dtype: type, shape, bytes: size, file })),
+  };
+}
+
+function parameterCount({ quantization }: Checkpoint, { name, shape }: TensorInfo): number {
+  if (SIDE_TENSOR.test(name)) return 0;
+  const elements = shape.reduce((product, length) => product * length, 1);
+  if (!name.endsWith(".weight_packed")) return elements;
+  const bits = quantization?.linear(name.slice(0, -".weight_packed".length))?.numBits ?? 32;
+  return elements * (32 / bits);
+}
+
+function blockLinears({ config }: Checkpoint): string[] {
+  const linears = Object.values(LINEARS_OF).flat();
+  return Array.from({ length: config.layers }, (_, layer) => linears.map((linear) => `model.layers.${layer}.${linear}`)).flat();
+}
+
+function describeQuantization(checkpoint: Checkpoint): ModelDescription["quantized"] {
+  const { quantization } = checkpoint;
+  const schemes = blockLinears(checkpoint).flatMap((module) => quantization?.linear(module) ?? []);
+  if (!quantization || schemes.length === 0) return null;
+  return {
+    weight_bits: Math.min(...schemes.map(({ numBits }) => numBits)),
+    group_sizes: [...new Set(schemes.map(({ groupSize }) => groupSize))],
+    kv_cache: quantization.kvCache ? "q8" : "f32",
+  };
+}
+
+async function describePolicy(checkpoint: Checkpoint, equalized: ReadonlySet<string>): Promise<ModelDescription["policy"]> {
+  if (!checkpoint.quantization) return [];
+  const layers: ModelDescription["policy"][number][] = [];
+  for (let layer = 0; layer < checkpoint.config.layers; layer++) {
+    const input = async (name: LinearInput) => {
+      const found = await describeInput(checkpoint, `model.layers.${layer}.${LINEARS_OF[name][0]}`);
+      const isEqualized = found.policy === "static" && equalized.has(linearInputName(layer, name));
+      return isEqualized ? ({ policy: "lae+static", input_scale: found.input_scale } as const) : found;
+    };
+    layers.push({
+      layer,
+      qkv: await input("qkv"),
+      o: await input("o"),
+      gate_up: await input("gate_up"),
+      down: await input("down"),
+    });
+  }
+  return layers;
+}
+
+const REPORT_FILE = "quantization-report.json";
+const MAX_REPORT_BYTES = 64 * 2 ** 20;
+
+/** Layer inputs whose policy in the quantizer's report is "lae+static"; none where there is no report. */
+export async function readEqualizedInputs(location: ModelLocation): Promise<ReadonlySet<string>> {
+  if (location.kind !== "folder" || !(await location.folder.list()).includes(REPORT_FILE)) return new Set();
+  const file = await location.folder.open(REPORT_FILE);
+  try {
+    const report = parseJsonObject(await readText(file, MAX_REPORT_BYTES, (message) => new CheckpointError(message)), file.name);
+    const layers = Array.isArray(report["layers"]) ? (report["layers"] as unknown[]) : [];
+    const entries = layers.filter(isJsonObject).filter(({ policy }) => policy === "lae+static");
+    return new Set(entries.map(({ name }) => String(name)));
+  } finally {
+    await file.close();
+  }
+}
+
+async function describeInput(checkpoint: Checkpoint, module: string): Promise<InputPolicy> {
+  const scheme = checkpoint.quantization?.linear(module);
+  if (!scheme) return { policy: null, input_scale: null };
+  const scaleName = `${module}.input_scale`;
+  const stored = scheme.activations.kind === "static" && checkpoint.tensors.has(scaleName);
+  return { policy: scheme.activations.kind, input_scale: stored ? (await checkpoint.readF32(scaleName))[0]! : null };
+}
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);

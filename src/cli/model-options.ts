@@ -1,0 +1,64 @@
+/** Options of every command that loads a model, with llama.cpp's names. */
+import type { Command } from "commander";
+import { addRequiredOption } from "./arguments.ts";
+import type { CommandContext } from "./command-context.ts";
+import type { LoadOptions } from "../model/load-options.ts";
+import type { Precision } from "../model/precision.ts";
+import type { LanguageModel } from "./library.ts";
+import { integer, nonEmpty, oneOf } from "./option-values.ts";
+import { displayProgress } from "./progress.ts";
+import { formatBytes } from "./quantities.ts";
+
+const PRECISION = oneOf<Precision>("f32", "q8");
+
+export interface ModelFlags {
+  readonly model: string;
+  readonly ctxSize?: number;
+  readonly threads?: number;
+  readonly cacheTypeK?: Precision;
+  readonly cacheTypeV?: Precision;
+  readonly head?: Precision;
+  readonly verbose?: boolean;
+}
+
+export function addModelOptions(command: Command, contextHelp: string): Command {
+  command.optionsGroup("Model:");
+  addRequiredOption(
+    command,
+    "-m, --model <path>",
+    "quantized folder, or an unquantized folder or GGUF file (then it runs in f32)",
+    nonEmpty,
+  );
+  return command
+    .option("-c, --ctx-size <n>", contextHelp, integer(1))
+    .option("-t, --threads <n>", "threads (default: all cores)", integer(1, 64))
+    .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", PRECISION)
+    .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", PRECISION)
+    .option("--head <f32|q8>", "precision of the output head (default: as stored)", PRECISION);
+}
+
+/** @param json what `--json` prints instead; without it the command has no such option */
+export function addOutputOptions(command: Command, json?: string): Command {
+  command.optionsGroup("Output:");
+  if (json !== undefined) command.option("--json", `print one JSON document instead: ${json}`);
+  return command.option("-v, --verbose", "more on stderr; errors with their stack").helpOption("-h, --help", "show this help");
+}
+
+/** Loads the model the flags name, with progress on stderr. */
+export async function loadModelFromFlags(context: CommandContext, flags: ModelFlags): Promise<LanguageModel> {
+  const { loadModel } = await context.library();
+  const began = performance.now();
+  using progress = displayProgress(context.output.logStream);
+  const model = await loadModel(flags.model, { ...loadOptions(flags), signal: context.signal, onProgress: progress.onProgress });
+  if (flags.verbose) {
+    const { weights, kvCache, scratch, total } = model.memory();
+    const parts = `weights ${formatBytes(weights)}, cache ${formatBytes(kvCache)}, scratch ${formatBytes(scratch)}`;
+    context.output.log(`loaded ${flags.model} in ${(performance.now() - began).toFixed(0)} ms; ${formatBytes(total)}: ${parts}`);
+  }
+  return model;
+}
+
+export function loadOptions({ ctxSize, threads, cacheTypeK, cacheTypeV, head }: ModelFlags): LoadOptions {
+  const kvCache = { ...(cacheTypeK && { k: cacheTypeK }), ...(cacheTypeV && { v: cacheTypeV }) };
+  return { contextSize: ctxSize, threads, head, kvCache };
+}

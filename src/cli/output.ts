@@ -1,0 +1,34 @@
+/**
+ * Where a command writes: data on stdout, everything a person reads meanwhile on stderr, so that a pipe gets data only.
+ */
+
+export interface Output {
+  /** Data, as it is. */
+  write(text: string): void;
+  /** Data, one line or several. */
+  print(text: string): void;
+  /** The one document of `--json`. */
+  json(document: unknown): void;
+  /** A line for a person. */
+  log(text: string): void;
+  /** The stream of `log`, for the progress bar. */
+  readonly logStream: LogStream;
+}
+
+/** What progress needs to know of stderr. */
+export interface LogStream extends NodeJS.WritableStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export function createOutput(dataStream: NodeJS.WritableStream, logStream: LogStream): Output {
+  const write = (text: string) => void dataStream.write(text);
+  const print = (text: string) => write(`${text}\n`);
+  return {
+    write,
+    print,
+    json: (document) => print(JSON.stringify(document, undefined, 2)),
+    log: (text) => void logStream.write(`${text}\n`),
+    logStream,
+  };
+}

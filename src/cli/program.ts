@@ -1,0 +1,60 @@
+/** The command line as a whole: its commands, its help, and what happens from words to exit code. */
+import { Command } from "commander";
+import { fromLlamaSpelling, messageInLlamaSpelling, optionTerm } from "./arguments.ts";
+import type { CommandContext } from "./command-context.ts";
+import { analyzeCommand } from "./commands/analyze.ts";
+import { chatCommand } from "./commands/chat.ts";
+import { inspectCommand } from "./commands/inspect.ts";
+import { pplCommand } from "./commands/ppl.ts";
+import { quantizeCommand } from "./commands/quantize.ts";
+import { runCommand } from "./commands/run.ts";
+import { errorMessage, EXIT_OK, exitCode, UsageError } from "./exit.ts";
+
+const EXAMPLES = `
+Examples:
+  fptq quantize SmolLM2.gguf -o SmolLM2-w4a8 --calibration wiki.valid.txt
+  fptq run -m SmolLM2-w4a8 -p "The capital of France is" -n 16
+  fptq chat -m SmolLM2-w4a8
+  fptq ppl -m SmolLM2-w4a8 -f wiki.test.txt
+
+Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted.
+"fptq COMMAND --help" shows the options of a command; those that llama.cpp has are called as there.`;
+
+export function createProgram(context: CommandContext, version: string): Command {
+  const program = new Command("fptq")
+    .description("Quantize language models to 4-bit weights and 8-bit activations (FPTQ), and run them in WebAssembly.")
+    .version(version, "-V, --version", "show the version")
+    .helpOption("-h, --help", "show this help")
+    .addHelpText("after", EXAMPLES);
+  for (const command of [quantizeCommand, runCommand, chatCommand, pplCommand, inspectCommand, analyzeCommand]) {
+    program.addCommand(command(context));
+  }
+  for (const command of [program, ...program.commands]) {
+    command
+      .exitOverride()
+      .configureHelp({ optionTerm })
+      .configureOutput({
+        outputError: (message, write) => write(messageInLlamaSpelling(message)),
+        writeOut: (text) => context.output.write(text),
+        writeErr: (text) => void context.output.logStream.write(text),
+      });
+  }
+  return program;
+}
+
+/**
+ * @param words without the program's own name
+ * @returns the exit code; whatever went wrong has been said on stderr
+ */
+export async function runCommandLine(words: readonly string[], context: CommandContext, version: string): Promise<number> {
+  const program = createProgram(context, version);
+  try {
+    if (words.length === 0) throw new UsageError(`no command\n\n${program.helpInformation()}`);
+    await program.parseAsync(fromLlamaSpelling(program, words), { from: "user" });
+    return EXIT_OK;
+  } catch (error) {
+    const message = errorMessage(error, words.includes("-v") || words.includes("--verbose"));
+    if (message !== undefined) context.output.log(message);
+    return exitCode(error);
+  }
+}

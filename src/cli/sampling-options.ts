@@ -1,0 +1,60 @@
+/** Options of the commands that generate text, with llama.cpp's names and defaults. */
+import type { Command } from "commander";
+import type { GenerateOptions } from "../decoding/generation-options.ts";
+import { integer, number, processEscapes, repeatable } from "./option-values.ts";
+
+export interface SamplingFlags {
+  readonly predict: number;
+  readonly seed?: number;
+  readonly temp: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repeatPenalty: number;
+  readonly repeatLastN: number;
+  readonly reversePrompt?: readonly string[];
+  readonly ignoreEos?: boolean;
+  readonly escape: boolean;
+}
+
+/** @param predict default of -n; -1 generates until an end token or a full context */
+export function addSamplingOptions(command: Command, predict: number): Command {
+  return command
+    .optionsGroup("Sampling:")
+    .option("-n, --predict <n>", "tokens to generate at most; -1: until the context is full", integer(-1), predict)
+    .option(
+      "-s, --seed <n>",
+      "seed of the sampler, the same text again for the same seed (default: -1, random)",
+      integer(-1, 0xffffffff),
+    )
+    .option("--temp <t>", "temperature; 0 always takes the most likely token", number(0), 0.8)
+    .option("--top-k <k>", "keep the k most likely tokens; 0 keeps all", integer(0), 40)
+    .option("--top-p <p>", "keep the smallest set whose probabilities reach p; 1 keeps all", number(0, 1), 0.95)
+    .option("--min-p <p>", "keep tokens at least p times as likely as the best; 0 keeps all", number(0, 1), 0.05)
+    .option("--repeat-penalty <r>", "penalty on recent tokens; 1 is none", number(0.01), 1)
+    .option("--repeat-last-n <n>", "how many recent tokens that means; 0: none, -1: all", integer(-1), 64)
+    .option("-r, --reverse-prompt <text>", "stop before this text; repeatable", repeatable)
+    .option("--ignore-eos", "go on after an end token")
+    .option("--no-escape", "take backslashes in -p, -sys and -r as they are, instead of \\n, \\t, \\xHH");
+}
+
+export function generateOptions(flags: SamplingFlags, signal: AbortSignal): GenerateOptions {
+  return {
+    maxTokens: flags.predict === -1 ? undefined : flags.predict,
+    temperature: flags.temp,
+    topK: flags.topK,
+    topP: flags.topP,
+    minP: flags.minP,
+    repeatPenalty: flags.repeatPenalty,
+    repeatLastN: flags.repeatLastN,
+    seed: flags.seed === -1 ? undefined : flags.seed,
+    stop: flags.reversePrompt?.map((text) => unescape(flags, text)),
+    ignoreEos: flags.ignoreEos,
+    signal,
+  };
+}
+
+/** Text of an option, with its escapes carried out unless `--no-escape`. */
+export function unescape({ escape }: Pick<SamplingFlags, "escape">, text: string): string {
+  return escape ? processEscapes(text) : text;
+}

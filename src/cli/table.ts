@@ -1,0 +1,35 @@
+/** Columns of text, without lines between them, so that a table pastes well and `awk` reads it. */
+import CliTable from "cli-table3";
+
+export interface Column {
+  readonly head: string;
+  /** Numbers stand to the right. */
+  readonly align?: "left" | "right";
+}
+
+const BLANK = {
+  top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "",
+  left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "  ",
+}; // prettier-ignore
+
+/** Every row has as many cells as there are columns. */
+export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const table = new CliTable({
+    head: columns.map(({ head }) => head),
+    colAligns: columns.map(({ align }) => align ?? "left"),
+    chars: BLANK,
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+  });
+  table.push(...rows.map((row) => [...row]));
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}
+
+/** `label   value` lines. */
+export function formatFields(fields: readonly (readonly [label: string, value: string])[]): string {
+  const width = Math.max(...fields.map(([label]) => label.length));
+  return fields.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join("\n");
+}

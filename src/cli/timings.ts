@@ -1,0 +1,24 @@
+/** The timing lines that llama.cpp ends with, in its form, so that scripts that read them keep working. */
+import type { GenerationResult, StageTiming } from "../decoding/generation-options.ts";
+
+export function timingLines({ prefill, decode, stop, seed, promptTokens, tokens }: GenerationResult): string[] {
+  const total = `${(prefill.ms + decode.ms).toFixed(2).padStart(10)} ms / ${`${promptTokens + tokens.length}`.padStart(5)} tokens`;
+  return [
+    "",
+    `prompt eval time = ${stage(prefill, "tokens")}`,
+    `       eval time = ${stage(decode, "runs  ")}`,
+    `      total time = ${total}`,
+    `            stop = ${stop}, seed ${seed}`,
+  ];
+}
+
+function stage({ ms, tokens, tokensPerSecond }: StageTiming, unit: string): string {
+  const perToken = tokens > 0 ? ms / tokens : 0;
+  const columns = [
+    ms.toFixed(2).padStart(10),
+    `${tokens}`.padStart(5),
+    perToken.toFixed(2).padStart(8),
+    tokensPerSecond.toFixed(2).padStart(8),
+  ];
+  return `${columns[0]} ms / ${columns[1]} ${unit} (${columns[2]} ms per token, ${columns[3]} tokens per second)`;
+}

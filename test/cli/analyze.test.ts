@@ -1,0 +1,94 @@
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseHTML } from "linkedom";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { InputAnalysis } from "../../src/quantizer/analyse.ts";
+import { LINEAR_INPUTS, linearInputName } from "../../src/quantizer/layer-inputs.ts";
+import { runCli } from "./command-harness.ts";
+
+const test = suite("analyze");
+const folder = mkdtempSync(join(tmpdir(), "fptq-analyze-"));
+
+/** Ranges 10, 20, 40, ... over layers and inputs, so that every policy occurs; the last channel is 0. */
+const ANALYSIS: InputAnalysis[] = [0, 1].flatMap((layer) =>
+  LINEAR_INPUTS.map((input, i) => {
+    const range = 10 * 2 ** (4 * layer + i);
+    return {
+      name: linearInputName(layer, input),
+      layer,
+      input,
+      range,
+      smallest: 0,
+      median: range / 4,
+      equalizedRange: range / 2,
+      equalizedSmallest: 0,
+      channelAbsmax: Float32Array.of(range, range / 2, range / 4, 0),
+    };
+  }),
+);
+const analyze = (words: string[]) =>
+  runCli(["analyze", "m", ...words], { library: { analyze: () => Promise.resolve(ANALYSIS) } });
+
+test("the table has a row per layer input with the policy it leads to, then the ranges over all layers", async () => {
+  const { code, stdout } = await analyze([]);
+  assert.is(code, 0);
+  const lines = stdout.trimEnd().split("\n");
+  assert.is(lines.length, 1 + 8 + 1 + 1 + 4);
+  assert.match(lines[1]!, /^model\.layers\.0\.qkv +0 +2\.50 +10\.0 +5\.00 {2}static$/);
+  assert.match(lines[3]!, /^model\.layers\.0\.gate_up .* lae\+static$/);
+  assert.match(lines[8]!, /^model\.layers\.1\.down .* dynamic$/);
+  assert.match(lines[11]!, /^qkv +0 +160/);
+});
+
+test("--json is one document, with channels on request; thresholds change the policy", async () => {
+  const document = JSON.parse((await analyze(["--json", "--v0", "1", "--v1", "5"])).stdout);
+  assert.equal(document.layers[0], { name: "model.layers.0.qkv", smallest: 0, median: 2.5, range: 10, equalized_range: 5, policy: "dynamic" }); // prettier-ignore
+  assert.equal(
+    document.summary.map((row: { input: string }) => row.input),
+    [...LINEAR_INPUTS],
+  );
+  const channels = JSON.parse((await analyze(["--json", "--channels"])).stdout);
+  assert.equal(channels.layers[1].channel_absmax, [20, 10, 5, 0]);
+});
+
+test("--svg draws a line and a dot per layer input, and both thresholds", async () => {
+  const path = join(folder, "ranges.svg");
+  const { code, stderr } = await analyze(["--svg", path]);
+  assert.is(code, 0);
+  assert.match(stderr, /wrote .*ranges\.svg/);
+  const svg = parseSvg(path);
+  assert.is(svg.querySelectorAll("g[aria-label=line] path").length, 4);
+  assert.is(svg.querySelectorAll("g[aria-label=dot] circle").length, 8);
+  assert.match(svg.textContent, /v0 = 15.*v1 = 150/);
+  for (const input of LINEAR_INPUTS) assert.ok(svg.textContent.includes(input));
+  assert.not.match(svg.outerHTML, /NaN|Infinity/);
+});
+
+test("--svg-channels draws one small figure per input and layer", async () => {
+  const path = join(folder, "channels.svg");
+  await analyze(["--svg-channels", path, "--layers", "1"]);
+  const svg = parseSvg(path);
+  assert.is(svg.querySelectorAll("g[aria-label=line] path").length, 4);
+  assert.ok(svg.textContent.includes("layer 1"));
+  assert.not.ok(svg.textContent.includes("layer 0"));
+  assert.not.match(svg.outerHTML, /NaN|Infinity/);
+});
+
+test("a layer that is not there, and a figure that cannot be written, are named", async () => {
+  const beyond = await analyze(["--svg-channels", join(folder, "x.svg"), "--layers", "0,2"]);
+  assert.is(beyond.code, 1);
+  assert.match(beyond.stderr, /--layers: got 2, the model's layers are 0 to 1/);
+  const unwritable = await analyze(["--svg", join(folder, "no", "x.svg")]);
+  assert.is(unwritable.code, 1);
+  assert.match(unwritable.stderr, /--svg .*x\.svg: cannot be written/);
+});
+
+function parseSvg(path: string): SVGElement {
+  const text = readFileSync(path, "utf8");
+  assert.match(text, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
+  return parseHTML(`<body>${text}</body>`).document.querySelector("svg") as unknown as SVGElement;
+}
+
+test.run();

@@ -1,0 +1,52 @@
+/** Runs a command line in this process, against a fake library, and keeps what it wrote. */
+import { Readable, Writable } from "node:stream";
+import type { CommandContext } from "../../src/cli/command-context.ts";
+import type { Library } from "../../src/cli/library.ts";
+import { createOutput } from "../../src/cli/output.ts";
+import { runCommandLine } from "../../src/cli/program.ts";
+
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface HarnessOptions {
+  readonly library?: Partial<Library>;
+  /** What stands on stdin. */
+  readonly input?: string;
+  readonly signal?: AbortSignal;
+}
+
+export async function runCli(words: readonly string[], options: HarnessOptions = {}): Promise<Outcome> {
+  const stdout = new TextSink();
+  const stderr = new TextSink();
+  const context: CommandContext = {
+    output: createOutput(stdout, stderr),
+    input: Readable.from([Buffer.from(options.input ?? "")]),
+    signal: options.signal ?? new AbortController().signal,
+    library: () => Promise.resolve({ ...NOTHING, ...options.library } as Library),
+  };
+  const code = await runCommandLine(words, context, "1.2.3");
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+/** A stream that keeps what is written to it, and says whether it is a terminal. */
+export class TextSink extends Writable {
+  text = "";
+  readonly isTTY: boolean;
+  readonly columns = 100;
+
+  constructor(isTTY = false) {
+    super();
+    this.isTTY = isTTY;
+  }
+
+  override _write(chunk: Buffer | string, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+const refuse = (name: string) => () => Promise.reject(new Error(`${name} was called and should not have been`));
+const NOTHING = Object.fromEntries(["loadModel", "quantize", "analyze", "perplexity"].map((name) => [name, refuse(name)]));

@@ -1,0 +1,45 @@
+/** A language model that says what it is told to, and remembers what it was asked. */
+import type { GenerateOptions, GenerationResult } from "../../src/decoding/generation-options.ts";
+import type { ChatMessage, LanguageModel } from "../../src/cli/library.ts";
+import { AbortError } from "../../src/errors.ts";
+
+export type Prompt = string | readonly number[] | readonly ChatMessage[];
+
+export const RESULT: GenerationResult = {
+  text: "Paris. It",
+  tokens: [7, 8, 9],
+  promptTokens: 5,
+  prefill: { tokens: 5, ms: 20, tokensPerSecond: 250 },
+  decode: { tokens: 2, ms: 25, tokensPerSecond: 80 },
+  stop: "length",
+  seed: 42,
+};
+
+export class FakeModel implements LanguageModel {
+  readonly prompts: Prompt[] = [];
+  readonly options: GenerateOptions[] = [];
+  disposed = 0;
+  pieces = ["Paris", ". It"];
+  /** Called before each piece. */
+  beforePiece: (index: number) => void = () => {};
+
+  generate(prompt: Prompt, options: GenerateOptions = {}) {
+    this.prompts.push(prompt);
+    this.options.push(options);
+    const { pieces, beforePiece } = this;
+    async function* iterate() {
+      for (const [i, piece] of pieces.entries()) {
+        beforePiece(i);
+        if (options.signal?.aborted) throw new AbortError("generate: aborted");
+        yield piece;
+      }
+    }
+    return Object.assign(iterate(), { result: Promise.resolve(RESULT) });
+  }
+
+  memory = () => ({ weights: 1 << 20, kvCache: 1 << 19, scratch: 1 << 18, total: 1_835_008 });
+
+  async [Symbol.asyncDispose]() {
+    this.disposed++;
+  }
+}

@@ -1,0 +1,84 @@
+import { cpSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { haveShared, sharedPath, SMOLLM2 } from "../shared-data.ts";
+import { tinyModel } from "../tiny-model.ts";
+import { runCli } from "./command-harness.ts";
+
+const SEED = 5;
+const test = suite(`inspect (seed ${SEED})`);
+const parent = mkdtempSync(join(tmpdir(), "fptq-inspect-"));
+const folder = join(parent, "model");
+mkdirSync(folder);
+for (const [fileName, { bytes }] of tinyModel(SEED, { type: "BF16" }).files) writeFileSync(join(folder, fileName), bytes);
+
+test("an unquantized folder: shape, size and every tensor", async () => {
+  const { code, stdout, stderr } = await runCli(["inspect", folder]);
+  assert.is(code, 0);
+  assert.is(stderr, "");
+  // V*E + L*(2*E*E + 2*E*Hkv*D + 3*E*F + 2*E) + E with V 320, E 64, L 3, Hkv*D 32, F 192
+  const parameters = 320 * 64 + 3 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 192 + 2 * 64) + 64;
+  assert.match(stdout, /^architecture +llama$/m);
+  assert.match(stdout, new RegExp(`^parameters +${(parameters / 1000).toFixed(1)} k, the head shares the embedding$`, "m"));
+  assert.match(stdout, /^bits per weight +16\.00$/m);
+  assert.match(stdout, /^quantized +no/m);
+  assert.match(stdout, /^model\.layers\.2\.mlp\.down_proj\.weight +BF16 +64 x 192 +24\.0 KiB +model\.safetensors$/m);
+
+  const document = JSON.parse((await runCli(["inspect", folder, "--json"])).stdout);
+  assert.is(document.parameters, parameters);
+  assert.is(document.bytes, 2 * parameters);
+  assert.is(document.quantized, null);
+  assert.equal(document.policy, []);
+  assert.is(document.tensors.length, 1 + 3 * 9 + 1);
+});
+
+test("a W4A8 folder: the policy and scale of each layer input; packed words count as the weights they hold", async () => {
+  if (!haveShared("reference/tiny/llama-tied-w4a8-mixed")) return;
+  const quantized = join(parent, "quantized");
+  cpSync(sharedPath("reference/tiny/llama-tied-w4a8-mixed"), quantized, { recursive: true });
+  const layers = [{ name: "model.layers.1.qkv", policy: "lae+static" }, { name: "model.layers.1.o", policy: "lae+static" }, 7];
+  writeFileSync(join(quantized, "quantization-report.json"), JSON.stringify({ layers }));
+
+  const { stdout } = await runCli(["inspect", quantized]);
+  assert.match(stdout, /^quantized +W4A8, groups of 32, cache f32$/m);
+  assert.match(stdout, /^ +0 {2}static 0\.0\d+ +dynamic +static 0\.0\d+ +dynamic$/m);
+  // The report adds what the tensors cannot show; it cannot turn a dynamic input into a static one.
+  assert.match(stdout, /^ +1 {2}lae\+static 0\.0\d+ +dynamic /m);
+  const document = JSON.parse((await runCli(["inspect", quantized, "--json"])).stdout);
+  assert.is(document.parameters, 168_384);
+  assert.equal(document.quantized, { weight_bits: 4, group_sizes: [32], kv_cache: "f32" });
+  assert.equal(document.policy[2].down, { policy: "dynamic", input_scale: null });
+});
+
+test("a GGUF file: Hugging Face names and block types", async () => {
+  if (!haveShared(SMOLLM2)) return;
+  const { stdout } = await runCli(["inspect", sharedPath(SMOLLM2)]);
+  assert.match(stdout, /^parameters +134\.5 M, the head shares the embedding$/m);
+  assert.match(stdout, /^attention +9 heads, 3 kv heads, head size 64$/m);
+  const rows = stdout.split("\n").filter((line) => line.includes(".self_attn.q_proj.weight"));
+  assert.is(rows.length, 30);
+  assert.match(rows[2]!, /^model\.layers\.2\..* Q4_1 +576 x 576 +202\.5 KiB +SmolLM2/);
+});
+
+test("a model that is missing, no model, or damaged is named, exit 1, nothing on stdout", async () => {
+  const damaged = join(parent, "damaged");
+  cpSync(folder, damaged, { recursive: true });
+  truncateSync(join(damaged, "model.safetensors"), 5000);
+  const text = join(parent, "text.gguf");
+  writeFileSync(text, "no model at all");
+  for (const [path, reason] of [
+    [join(parent, "missing"), /missing: no such file or folder/],
+    [text, /text\.gguf: a file of 15 bytes/],
+    [damaged, /model\.safetensors/],
+  ] as const) {
+    const { code, stdout, stderr } = await runCli(["inspect", path]);
+    assert.is(code, 1);
+    assert.is(stdout, "");
+    assert.match(stderr, /^error: /);
+    assert.match(stderr, reason);
+  }
+});
+
+test.run();

@@ -1,0 +1,107 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { AbortError, CheckpointError } from "../../src/errors.ts";
+import { runCli } from "./command-harness.ts";
+import { FakeModel, RESULT } from "./fake-model.ts";
+
+const test = suite("run");
+const folder = mkdtempSync(join(tmpdir(), "fptq-run-"));
+const loading = (model: FakeModel) => ({ library: { loadModel: () => Promise.resolve(model) } });
+
+test("prints prompt and text on stdout, timings on stderr as llama.cpp does", async () => {
+  const model = new FakeModel();
+  const { code, stdout, stderr } = await runCli(["run", "-m", "m", "-p", "The capital is "], loading(model));
+  assert.is(code, 0);
+  assert.is(stdout, "The capital is Paris. It\n");
+  assert.match(
+    stderr,
+    /^prompt eval time = {6}20\.00 ms \/ {5}5 tokens \( {4}4\.00 ms per token, {3}250\.00 tokens per second\)$/m,
+  );
+  assert.match(
+    stderr,
+    /^ {7}eval time = {6}25\.00 ms \/ {5}2 runs {3}\( {3}12\.50 ms per token, {4}80\.00 tokens per second\)$/m,
+  );
+  assert.match(stderr, /stop = length, seed 42/);
+  assert.is(model.disposed, 1);
+});
+
+test("prints the text only with --no-display-prompt, and in a single turn", async () => {
+  for (const words of [["--no-display-prompt"], ["-st"]]) {
+    const { stdout } = await runCli(["run", "-m", "m", "-p", "The capital is ", ...words], loading(new FakeModel()));
+    assert.is(stdout, "Paris. It\n");
+  }
+});
+
+test("--json is one document with the keys that are promised, and no prompt before it", async () => {
+  const { code, stdout, stderr } = await runCli(["run", "-m", "m", "-p", "x", "--json"], loading(new FakeModel()));
+  assert.is(code, 0);
+  assert.is(stderr, "");
+  assert.equal(JSON.parse(stdout), {
+    text: RESULT.text,
+    tokens: [7, 8, 9],
+    prompt_tokens: 5,
+    prefill: { ms: 20, tokens_per_second: 250 },
+    decode: { ms: 25, tokens_per_second: 80 },
+    stop: "length",
+  });
+});
+
+test("-f reads the prompt from a file or from stdin, byte for byte", async () => {
+  const path = join(folder, "prompt.txt");
+  writeFileSync(path, "Déjà\\n vu\n");
+  const model = new FakeModel();
+  await runCli(["run", "-m", "m", "-f", path], loading(model));
+  await runCli(["run", "-m", "m", "-f", "-"], { ...loading(model), input: "from a pipe" });
+  assert.equal(model.prompts, ["Déjà\\n vu\n", "from a pipe"]);
+});
+
+test("a prompt file that is missing, a folder or not text is named, before the model is loaded", async () => {
+  const binary = join(folder, "binary.txt");
+  writeFileSync(binary, Buffer.from([0xff, 0xfe, 0x00]));
+  for (const [path, reason] of [
+    [join(folder, "missing.txt"), /--file .*missing\.txt: cannot be read: there is no such file/],
+    [folder, /it is a folder/],
+    [binary, /not a UTF-8 text file/],
+  ] as const) {
+    const { code, stdout, stderr } = await runCli(["run", "-m", "m", "-f", path]);
+    assert.is(code, 1);
+    assert.is(stdout, "");
+    assert.match(stderr, reason);
+    assert.not.match(stderr, /at .*\.ts:\d+/);
+  }
+});
+
+test("an error of the library ends with its message and exit 1; --verbose adds stack and cause", async () => {
+  const library = { loadModel: () => Promise.reject(new CheckpointError("m: cut short", { cause: new Error("the cause") })) };
+  const brief = await runCli(["run", "-m", "m", "-p", "x"], { library });
+  assert.equal(brief, { code: 1, stdout: "", stderr: "error: m: cut short\n" });
+  const verbose = await runCli(["run", "-m", "m", "-p", "x", "-v"], { library });
+  assert.is(verbose.code, 1);
+  assert.match(verbose.stderr, /^error: .*m: cut short\n {4}at /);
+  assert.match(verbose.stderr, /caused by: Error: the cause/);
+});
+
+test("an aborted run is exit 130, and the model is disposed", async () => {
+  const interruption = new AbortController();
+  const model = new FakeModel();
+  model.beforePiece = (index) => index === 1 && interruption.abort();
+  const { code, stdout, stderr } = await runCli(["run", "-m", "m", "-p", ""], { ...loading(model), signal: interruption.signal });
+  assert.is(code, 130);
+  assert.is(stdout, "Paris");
+  assert.match(stderr, /interrupted/);
+  assert.is(model.disposed, 1);
+  assert.is(
+    (await runCli(["run", "-m", "m", "-p", ""], { library: { loadModel: () => Promise.reject(new AbortError("load")) } })).code,
+    130,
+  );
+});
+
+test("--verbose says what was loaded and what it takes", async () => {
+  const { stderr } = await runCli(["run", "-m", "m", "-p", "x", "-v"], loading(new FakeModel()));
+  assert.match(stderr, /loaded m in \d+ ms; 1\.75 MiB: weights 1\.00 MiB, cache 512\.0 KiB, scratch 256\.0 KiB/);
+});
+
+test.run();
