@@ -9,11 +9,11 @@ import { encodeSafetensors } from "../../src/checkpoint/safetensors-layout.ts";
 import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors.ts";
 import { allLinearModules } from "../../src/checkpoint/tensor-names.ts";
 import { openFile, openFolder } from "../../src/runtime/node-files.ts";
-import { haveShared, sharedPath } from "../shared-data.ts";
+import { sharedData } from "../shared-data.ts";
 import { tinyConfig } from "../tiny-model.ts";
 
 const test = suite("reference models");
-const root = haveShared("reference/tiny") ? sharedPath("reference/tiny") : undefined;
+const root = sharedData("reference/tiny");
 
 const EXPECTED: Record<string, ModelConfig> = {
   "llama-tied": tinyConfig(),

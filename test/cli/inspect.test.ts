@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { haveShared, sharedPath, SMOLLM2 } from "../shared-data.ts";
+import { sharedData, SMOLLM2 } from "../shared-data.ts";
 import { tinyModel } from "../tiny-model.ts";
 import { runCli } from "./command-harness.ts";
 
@@ -35,9 +35,10 @@ test("an unquantized folder: shape, size and every tensor", async () => {
 });
 
 test("a W4A8 folder: the policy and scale of each layer input; packed words count as the weights they hold", async () => {
-  if (!haveShared("reference/tiny/llama-tied-w4a8-mixed")) return;
+  const source = sharedData("reference/tiny/llama-tied-w4a8-mixed");
+  if (source === undefined) return;
   const quantized = join(parent, "quantized");
-  cpSync(sharedPath("reference/tiny/llama-tied-w4a8-mixed"), quantized, { recursive: true });
+  cpSync(source, quantized, { recursive: true });
   const layers = [{ name: "model.layers.1.qkv", policy: "lae+static" }, { name: "model.layers.1.o", policy: "lae+static" }, 7];
   writeFileSync(join(quantized, "quantization-report.json"), JSON.stringify({ layers }));
 
@@ -53,8 +54,9 @@ test("a W4A8 folder: the policy and scale of each layer input; packed words coun
 });
 
 test("a GGUF file: Hugging Face names and block types", async () => {
-  if (!haveShared(SMOLLM2)) return;
-  const { stdout } = await runCli(["inspect", sharedPath(SMOLLM2)]);
+  const source = sharedData(SMOLLM2);
+  if (source === undefined) return;
+  const { stdout } = await runCli(["inspect", source]);
   assert.match(stdout, /^parameters +134\.5 M, the head shares the embedding$/m);
   assert.match(stdout, /^attention +9 heads, 3 kv heads, head size 64$/m);
   const rows = stdout.split("\n").filter((line) => line.includes(".self_attn.q_proj.weight"));
