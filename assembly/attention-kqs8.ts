@@ -16,6 +16,8 @@ import { FACTORS_OFFSET, kOffsetQs8, LANES, QUERIES_OFFSET, scoresOffset, stored
 import { tileQs8 } from "./attention-tile";
 
 const QUERY_MAX: f32 = 8191;
+const ROUNDER: f32 = 12582912;
+const ROUNDER_BITS: i32 = 0x4b400000;
 
 /** Quantizes the tile's queries, stores them as i16[D/4][4 rows][4] and what a unit of each row's scores is worth. */
 export function gather_queries_qs8(R: i32, D: i32, kScale: f32, scratch: usize): void {
@@ -28,21 +30,23 @@ export function gather_queries_qs8(R: i32, D: i32, kScale: f32, scratch: usize):
   }
 }
 
-/** Largest magnitude; NaN if there is one, hence `max` and not `pmax`. */
+/**
+ * Largest magnitude, NaN if there is one. Compared as integers, where a float without its sign keeps its order and NaN is above
+ * infinity: one instruction, where the float maximum that keeps NaN takes seven.
+ */
 // @ts-ignore: decorator
 @inline
 function absmax(x: usize, D: i32): f32 {
-  let a = f32x4.splat(0),
+  const magnitude = i32x4.splat(i32.MAX_VALUE);
+  let a = i32x4.splat(0),
     b = a;
   for (const end = x + ((<usize>D) << 2); x < end; x += 32) {
-    a = f32x4.max(a, f32x4.abs(v128.load(x)));
-    b = f32x4.max(b, f32x4.abs(v128.load(x, 16)));
+    a = i32x4.max_s(a, v128.and(v128.load(x), magnitude));
+    b = i32x4.max_s(b, v128.and(v128.load(x, 16), magnitude));
   }
-  a = f32x4.max(a, b);
-  return max<f32>(
-    max<f32>(f32x4.extract_lane(a, 0), f32x4.extract_lane(a, 1)),
-    max<f32>(f32x4.extract_lane(a, 2), f32x4.extract_lane(a, 3)),
-  );
+  a = i32x4.max_s(a, b);
+  a = i32x4.max_s(a, i32x4.shuffle(a, a, 2, 3, 0, 1));
+  return reinterpret<f32>(max(i32x4.extract_lane(a, 0), i32x4.extract_lane(a, 1)));
 }
 
 // @ts-ignore: decorator
@@ -56,12 +60,13 @@ function quantizeQuery(x: usize, u: usize, D: i32, scale: f32): void {
   }
 }
 
+/** Adding 1.5 * 2^23 rounds half to even and leaves the integer in the low bits; NaN leaves any, in a row whose scale is NaN. */
 // @ts-ignore: decorator
 @inline
 function quantize4(x: usize, scale: v128): v128 {
-  const rounded = f32x4.nearest(f32x4.div(v128.load(x), scale));
   const limit = f32x4.splat(QUERY_MAX);
-  return i32x4.trunc_sat_f32x4_s(f32x4.pmax(f32x4.pmin(rounded, limit), f32x4.neg(limit)));
+  const clamped = f32x4.pmax(f32x4.pmin(f32x4.div(v128.load(x), scale), limit), f32x4.neg(limit));
+  return i32x4.sub(f32x4.add(clamped, f32x4.splat(ROUNDER)), i32x4.splat(ROUNDER_BITS));
 }
 
 export function scores_kqs8(R: i32, k: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {

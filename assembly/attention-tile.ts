@@ -15,7 +15,8 @@
  * those three instructions per 16 bytes are shared by all rows.
  *
  * 4 x 8: eight accumulators, the data of one step and a broadcast stay within 15 registers, and each loaded byte serves four
- * rows. Measured on one Sapphire Rapids core, Node 20: see docs/kernels.md.
+ * rows. Measured on one Sapphire Rapids core, Node 20, D = 64: int8 35 GMAC/s with four rows (38 vector instructions for 128
+ * products leave no more on three ports), 33 with three, 19 with one; f32 20, 18 and 10.
  */
 
 // @ts-ignore: decorator

@@ -17,6 +17,9 @@
  * each lane sums one row in an order fixed from position 0, and masked tokens add exactly 0 (attention-v*.ts). So any chunking,
  * any split of heads and any mix of rows in a tile give the same bits. NaN in q, or in an f32 cache where the row attends,
  * gives NaN.
+ *
+ * Measured on one Sapphire Rapids core, Node 20, 9 heads over 3, D = 64, per layer: prefill of 512 tokens 6.6 ms int8 (23 GMAC/s),
+ * 8.7 ms f32 (17); one row at depth 4096 0.20 ms int8 (8 GB/s of cache), 0.33 ms f32 (19 GB/s).
  */
 import { gather_queries_f32, scores_kf32 } from "./attention-kf32";
 import { gather_queries_qs8, scores_kqs8 } from "./attention-kqs8";
@@ -54,17 +57,20 @@ function attention(
     while (nextHead < end && (nextHead * Hkv) / H == group) nextHead++;
     const kHead = k + <usize>group * (kQs8 ? headBytesQs8(S, D) : headBytesF32(S, D));
     const vHead = v + <usize>group * (vQs8 ? headBytesQs8(S, D) : headBytesF32(S, D));
-    const heads = nextHead - head;
-    for (let first = 0; first < M * heads; first += TILE_ROWS) {
-      const R = min(M * heads - first, TILE_ROWS);
+    let m = 0,
+      h = head;
+    for (let rows = M * (nextHead - head); rows > 0; rows -= TILE_ROWS) {
+      const R = min(rows, TILE_ROWS);
       for (let r = 0; r < R; r++) {
-        const m = (first + r) / heads;
-        const h = head + ((first + r) % heads);
         const row = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>());
         row.query = q + ((<usize>m * stride + <usize>h * D) << 2);
         row.y = y + (((<usize>m * H + h) * D) << 2);
         row.begin = window > 0 ? max(0, position + m - window + 1) : 0;
         row.end = position + m + 1;
+        if (++h == nextHead) {
+          h = head;
+          m++;
+        }
       }
       // Rows ascend, so the first begins and the last ends the tile's range.
       const tileBegin = changetype<TileRow>(scratch).begin & -BLOCK;
