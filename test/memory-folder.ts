@@ -93,6 +93,8 @@ export class MemoryOutputFolder implements OutputFolder {
   state: "open" | "committed" | "discarded" = "open";
   readonly #pieces = new Map<string, Uint8Array[]>();
   readonly #open = new Set<string>();
+  /** Most files open at one time. */
+  maxOpen = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -104,6 +106,7 @@ export class MemoryOutputFolder implements OutputFolder {
     const pieces: Uint8Array[] = [];
     this.#pieces.set(fileName, pieces);
     this.#open.add(fileName);
+    this.maxOpen = Math.max(this.maxOpen, this.#open.size);
     return Promise.resolve({
       write: (data: Uint8Array) => {
         if (!this.#open.has(fileName)) throw new Error(`${this.name}: ${fileName} written after close`);

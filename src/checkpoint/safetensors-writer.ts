@@ -78,6 +78,11 @@ export class SafetensorsWriter {
     return this.#shards.reduce((sum, { dataBytes }) => sum + dataBytes, 0);
   }
 
+  /** The files to be written and their sizes, the index not among them. */
+  get shards(): readonly { readonly file: string; readonly bytes: number }[] {
+    return this.#shards.map(({ file, header, dataBytes }) => ({ file, bytes: header.length + dataBytes }));
+  }
+
   /**
    * The next bytes of a tensor, row-major and little-endian: all of it at once, or in pieces of any size, in order.
    * `data` may be reused after the promise resolves. Calls must not overlap.

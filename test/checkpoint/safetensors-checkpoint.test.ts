@@ -6,9 +6,12 @@ import { encodeSafetensors } from "../../src/checkpoint/safetensors-layout.ts";
 import { CheckpointError, UnsupportedModelError } from "../../src/errors.ts";
 import { MemoryFolder } from "../memory-folder.ts";
 import { assertSameBits } from "../oracle/compare.ts";
+import { mulberry32 } from "../random.ts";
 import { type TinyModelOptions, tinyConfig, tinyModel } from "../tiny-model.ts";
+import { quantizedFolder } from "./quantized-folder.ts";
 
 const test = suite("safetensors checkpoint (seed 1)");
+const random = mulberry32(1);
 
 async function opens(folder: MemoryFolder) {
   const checkpoint = await openSafetensorsCheckpoint(folder);
@@ -191,6 +194,31 @@ test("tensors that are missing, foreign, or of the wrong shape or type are named
       tensors.set("model.layers.0.self_attn.rotary_emb.inv_freq", { shape: [8], type: "F32", data: new Float32Array(8) }),
     ),
   );
+});
+
+test("a W4A8 folder whose embedding is split over shards reads as if it were whole", async () => {
+  const { folder, config, modules, data } = await quantizedFolder(1, {}, 32, 20_000);
+  const checkpoint = await openSafetensorsCheckpoint(folder);
+  assert.equal(checkpoint.config, config);
+  for (const [name, scheme] of modules) assert.equal(checkpoint.quantization?.linear(name), scheme, name);
+  assert.is(checkpoint.quantization?.kvCache, true);
+  assert.equal([...checkpoint.tensors.keys()].toSorted(), [...data.keys()].toSorted(), "no name of a part is seen");
+  for (const [name, bytes] of data) assert.equal(await checkpoint.readRaw(name), bytes, name);
+
+  const embedding = "model.embed_tokens.weight_packed";
+  const { shape, file } = checkpoint.tensors.get(embedding)!;
+  assert.equal(shape, [320, 16]);
+  assert.ok(file.split(", ").length > 1, `split: ${file}`);
+  for (let i = 0; i < 200; i++) {
+    const [begin, end] = [Math.floor(random() * 321), Math.floor(random() * 321)].toSorted((a, b) => a - b) as [number, number];
+    assert.equal(await checkpoint.readRaw(embedding, { rows: [begin, end] }), data.get(embedding)!.slice(begin * 64, end * 64));
+  }
+  await checkpoint.readRaw(embedding, { rows: [0, 321] }).then(
+    () => assert.unreachable("a row behind the last"),
+    (error: unknown) => assert.instance(error, CheckpointError),
+  );
+  await checkpoint.close();
+  assert.is(folder.openCount, 0, "files left open");
 });
 
 function withWeightMap(edit: (weightMap: Record<string, unknown>) => void): MemoryFolder {
