@@ -15,21 +15,29 @@ import { StageMeter } from "./stage-meter.ts";
 import { limitReached, StopStrings } from "./stopping.ts";
 import type { TokenCache } from "./token-cache.ts";
 
-/** Turns ids into text, never in the middle of a UTF-8 sequence. */
+/** Text of one generation, piece by piece, never in the middle of a UTF-8 sequence. */
 export interface TextStream {
   push(id: number): string;
+  /** The rest: U+FFFD if the last character was not finished. */
   flush(): string;
+}
+
+/** What generating text needs of a tokenizer; `src/tokenizer/tokenizer.ts` has this shape. */
+export interface TextTokenizer {
+  /** Begins an empty prompt; undefined if there is no such token. */
+  readonly bosTokenId: number | undefined;
+  /** Undefined if no token has this id, as for the rows that pad an embedding to a round size. */
+  idToToken(id: number): string | undefined;
+  /** `continues`: the ids go on where a prompt ended, so that a leading space is theirs. */
+  streamDecoder(options: { skipSpecialTokens: boolean; continues: boolean }): TextStream;
 }
 
 /** What generating text needs of a loaded model. */
 export interface TextModel {
   readonly cache: TokenCache;
+  readonly tokenizer: TextTokenizer;
   /** Every id that ends a generation (`generation_config.json`, the tokenizer's end of sequence and end of turn). */
   readonly endTokenIds: readonly number[];
-  /** Begins an empty prompt; undefined if the tokenizer has none. */
-  readonly bosTokenId: number | undefined;
-  /** A new stream for one generation. Special tokens give no text. */
-  openTextStream(): TextStream;
 }
 
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set(
@@ -49,10 +57,10 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(
  */
 export function generate(model: TextModel, promptIds: ArrayLike<number>, options: GenerateOptions = {}): Generation {
   onlyKnownOptions(options, KNOWN_OPTIONS);
-  const { cache } = model;
+  const { cache, tokenizer } = model;
   const { config, contextSize } = cache.forwardPass;
   const { signal } = options;
-  const prompt = checkPrompt(promptIds, model, config.vocabSize, contextSize);
+  const prompt = checkPrompt(promptIds, tokenizer.bosTokenId, config.vocabSize, contextSize);
   const sampling = resolveSampling(options);
   const endTokenIds = new Set(options.ignoreEos === true ? [] : model.endTokenIds);
   const limits = {
@@ -86,7 +94,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
         break;
       }
       sequence.push(next);
-      const piece = stops.push(stream.push(next));
+      const piece = stops.push(tokenizer.idToToken(next) === undefined ? "" : stream.push(next));
       text += piece;
       if (piece !== "") yield piece;
       stop = stops.found === undefined ? limitReached(limits, sequence.length - prompt.length, sequence.length) : "stop";
@@ -104,7 +112,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
     return rest;
   }
 
-  const stream = model.openTextStream();
+  const stream = tokenizer.streamDecoder({ skipSpecialTokens: true, continues: true });
   const partial = () => {
     flush(stream);
     return resultWith("cancelled");
@@ -125,17 +133,19 @@ async function* explainAbort(
   }
 }
 
-function checkPrompt(ids: ArrayLike<number>, model: TextModel, vocabSize: number, contextSize: number): readonly number[] {
-  const prompt = Array.from(ids);
-  if (prompt.length === 0) {
-    if (model.bosTokenId === undefined)
-      throw new OptionError("prompt: got no tokens, need at least 1: this tokenizer has no beginning-of-sequence token");
-    prompt.push(model.bosTokenId);
-  }
-  if (prompt.length > contextSize)
-    throw new OptionError(`prompt: got ${prompt.length} tokens, need at most ${contextSize}, the context size`);
-  const outside = prompt.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
-  if (outside !== undefined)
-    throw new OptionError(`prompt: got token id ${outside}, need whole numbers from 0 to ${vocabSize - 1}`);
+function checkPrompt(
+  ids: ArrayLike<number>,
+  bosTokenId: number | undefined,
+  vocabSize: number,
+  contextSize: number,
+): readonly number[] {
+  if (ids.length === 0 && bosTokenId === undefined)
+    throw new OptionError("prompt: got no tokens, need at least 1: this tokenizer has no beginning-of-sequence token");
+  if (ids.length > contextSize)
+    throw new OptionError(`prompt: got ${ids.length} tokens, need at most ${contextSize}, the context size`);
+  const prompt = ids.length === 0 ? [bosTokenId!] : Array.from(ids);
+  const outside = prompt.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+  if (outside >= 0)
+    throw new OptionError(`prompt: got token id ${prompt[outside]}, need whole numbers from 0 to ${vocabSize - 1}`);
   return prompt;
 }

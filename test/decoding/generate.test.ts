@@ -5,7 +5,7 @@ import { type Generation, GenerationAbortError } from "../../src/decoding/genera
 import type { GenerateOptions, GenerationResult } from "../../src/decoding/generation-options.ts";
 import { AbortError, CapabilityError, NumericError, OptionError } from "../../src/errors.ts";
 import { mulberry32 } from "../random.ts";
-import { BOS, byteModel, bytes, BYTE_VOCABULARY, EOS, END_OF_TURN } from "./byte-text-stream.ts";
+import { BOS, byteModel, byteTokenizer, NO_TOKEN, bytes, BYTE_VOCABULARY, EOS, END_OF_TURN } from "./byte-tokenizer.ts";
 import { ToyForwardPass } from "./toy-model.ts";
 
 const test = suite("generate (seed 41)");
@@ -161,6 +161,13 @@ test("every end token ends, unless told not to", async () => {
     assert.is(ignored.text, "abcd");
     assert.equal(ignored.tokens, [97, 98, end, 99, 100]);
   }
+});
+
+test("an id that is no token gives no text and goes on", async () => {
+  const pass = parrot(PROMPT, [...bytes("a\u00e9").slice(0, 2), NO_TOKEN, ...bytes("a\u00e9b").slice(2)]);
+  const result = await generate(byteModel(pass), PROMPT, GREEDY).result;
+  assert.is(result.text, "aéb");
+  assert.is(result.tokens.length, 5);
 });
 
 test("a full context ends the generation after the token that no longer fits", async () => {
@@ -356,7 +363,7 @@ test("an empty prompt begins with the beginning-of-sequence token, or is refused
   assert.is(result.text, "ok");
   assert.is(result.promptTokens, 1);
   assert.is(pass.cached[0], BOS);
-  const without = { ...byteModel(pass), bosTokenId: undefined };
+  const without = { ...byteModel(pass), tokenizer: byteTokenizer(undefined) };
   assert.throws(
     () => generate(without, [], GREEDY),
     (e: unknown) => e instanceof OptionError && /no tokens/.test(e.message),
@@ -365,7 +372,7 @@ test("an empty prompt begins with the beginning-of-sequence token, or is refused
 
 for (const [what, promptIds, options, message] of [
   ["a prompt longer than the context", Array.from({ length: 513 }, () => 1), {}, /prompt: got 513 tokens, need at most 512/],
-  ["an id outside the vocabulary", [1, 259], {}, /prompt: got token id 259, need whole numbers from 0 to 258/],
+  ["an id outside the vocabulary", [1, 260], {}, /prompt: got token id 260, need whole numbers from 0 to 259/],
   ["an id that is no number", [NaN], {}, /prompt: got token id NaN/],
   ["maxTokens", [1], { maxTokens: -1 }, /maxTokens: got -1, need a whole number of at least 0/],
   ["temperature", [1], { temperature: -1 }, /temperature: got -1/],

@@ -35,8 +35,11 @@ function textModel(): TextModel {
   return {
     cache: new TokenCache(transformer),
     endTokenIds: [],
-    bosTokenId: undefined,
-    openTextStream: () => ({ push: (id) => `${id} `, flush: () => "" }),
+    tokenizer: {
+      bosTokenId: undefined,
+      idToToken: String,
+      streamDecoder: () => ({ push: (id) => `${id} `, flush: () => "" }),
+    },
   };
 }
 
