@@ -4,11 +4,9 @@
  * FPTQ decides per *input*, not per linear: q, k and v read the same activation and must share its scale, as must gate and up.
  */
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { LINEAR_INPUTS, type LinearInput } from "../checkpoint/tensor-names.ts";
 
-export type LinearInput = "qkv" | "o" | "gate_up" | "down";
-
-/** In the order data flows through a block. */
-export const LINEAR_INPUTS: readonly LinearInput[] = ["qkv", "o", "gate_up", "down"];
+export { LINEAR_INPUTS, type LinearInput };
 
 /** The linear layers that read each input: module names inside `model.layers.N`. */
 export const LINEARS_OF: Readonly<Record<LinearInput, readonly string[]>> = {
