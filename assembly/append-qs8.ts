@@ -12,7 +12,6 @@
 import { headBytesQs8, kOffsetQs8, vOffsetQs8, LANES } from "./layout-kv";
 
 /** Four elements at `x`, divided, rounded and clamped, as i32 lanes. */
-// @ts-ignore: decorator
 @inline
 function quantize4(x: usize, scale: v128): v128 {
   const rounded = f32x4.nearest(f32x4.div(v128.load(x), scale));
@@ -21,7 +20,6 @@ function quantize4(x: usize, scale: v128): v128 {
 }
 
 /** Eight elements at `x` as int8 in the low half, in natural order. */
-// @ts-ignore: decorator
 @inline
 function quantize8(x: usize, scale: v128): v128 {
   const eight = i16x8.narrow_i32x4_s(quantize4(x, scale), quantize4(x + 16, scale));

@@ -27,7 +27,7 @@ export function scores_kf32(R: i32, k: usize, D: i32, S: i32, begin: i32, end: i
   else scores(1, k, D, S, begin, end, scratch);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function scores(R: i32, k: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
   const queries = scratch + QUERIES_OFFSET;

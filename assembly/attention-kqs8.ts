@@ -34,7 +34,6 @@ export function gather_queries_qs8(R: i32, D: i32, kScale: f32, scratch: usize):
  * Largest magnitude, NaN if there is one. Compared as integers, where a float without its sign keeps its order and NaN is above
  * infinity: one instruction, where the float maximum that keeps NaN takes seven.
  */
-// @ts-ignore: decorator
 @inline
 function absmax(x: usize, D: i32): f32 {
   const magnitude = i32x4.splat(i32.MAX_VALUE);
@@ -49,7 +48,7 @@ function absmax(x: usize, D: i32): f32 {
   return reinterpret<f32>(max(i32x4.extract_lane(a, 0), i32x4.extract_lane(a, 1)));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function quantizeQuery(x: usize, u: usize, D: i32, scale: f32): void {
   const divisor = f32x4.splat(scale);
@@ -61,7 +60,6 @@ function quantizeQuery(x: usize, u: usize, D: i32, scale: f32): void {
 }
 
 /** Adding 1.5 * 2^23 rounds half to even and leaves the integer in the low bits; NaN leaves any, in a row whose scale is NaN. */
-// @ts-ignore: decorator
 @inline
 function quantize4(x: usize, scale: v128): v128 {
   const limit = f32x4.splat(QUERY_MAX);
@@ -76,7 +74,7 @@ export function scores_kqs8(R: i32, k: usize, D: i32, S: i32, begin: i32, end: i
   else scores(1, k, D, S, begin, end, scratch);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function scores(R: i32, k: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
   const queries = scratch + QUERIES_OFFSET;

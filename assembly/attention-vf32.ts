@@ -5,29 +5,14 @@
  *   y[r, d] = (sum over s, ascending, of p[r, s] * V[s, d]) * (1 / sum over s of p[r, s])
  *
  * for the tokens begin .. end - 1, both multiples of 8; masked scores are -infinity and p exactly 0.
- * The sum of p runs in four lanes s mod 4, each ascending, then (0 + 2) + (1 + 3): masked tokens leave its bits alone.
+ * The sum of p runs in four lanes s mod 4, each ascending, then (0 + 1) + (2 + 3): masked tokens leave its bits alone.
  * The sum over V visits exactly the tokens of each row, since 0 times a NaN left in memory would not be 0: those that all rows
  * share as one tile, the few before and after row by row.
  */
 import { exp2x4 } from "./exp2";
 import { LANES, scoresOffset, storedTokens, SUMS_OFFSET, TileRow, VALUES_OFFSET, vOffsetF32, weightsOffset } from "./layout-kv";
-import { tileF32 } from "./attention-tile";
-
-/** Largest of all lanes, in each lane. */
-// @ts-ignore: decorator
-@inline
-export function maxOfLanes(x: v128): v128 {
-  x = f32x4.pmax(x, i32x4.shuffle(x, x, 2, 3, 0, 1));
-  return f32x4.pmax(x, i32x4.shuffle(x, x, 1, 0, 3, 2));
-}
-
-/** (lane 0 + lane 2) + (lane 1 + lane 3), in each lane. */
-// @ts-ignore: decorator
-@inline
-export function sumOfLanes(x: v128): v128 {
-  x = f32x4.add(x, i32x4.shuffle(x, x, 2, 3, 0, 1));
-  return f32x4.add(x, i32x4.shuffle(x, x, 1, 0, 3, 2));
-}
+import { storeValues, tileF32 } from "./attention-tile";
+import { maxLanes, sumLanes } from "./simd";
 
 /** Writes weights f32[T][4] and the reciprocals of their sums. A NaN score makes its row's sum NaN. */
 export function softmax_f32_tile(R: i32, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
@@ -39,7 +24,7 @@ export function softmax_f32_tile(R: i32, D: i32, S: i32, begin: i32, end: i32, s
       max = f32x4.pmax(max, v128.load(scores + ((<usize>s) << 2)));
       max1 = f32x4.pmax(max1, v128.load(scores + ((<usize>s) << 2), 16));
     }
-    max = maxOfLanes(f32x4.pmax(max, max1));
+    max = f32x4.splat(maxLanes(f32x4.pmax(max, max1)));
     let sum = f32x4.splat(0);
     let weights = scratch + weightsOffset(S, D) + ((<usize>begin) << 4) + ((<usize>r) << 2);
     for (let s = begin; s < end; s += 4, weights += 64) {
@@ -50,7 +35,7 @@ export function softmax_f32_tile(R: i32, D: i32, S: i32, begin: i32, end: i32, s
       v128.store32_lane(weights, p, 2, 32);
       v128.store32_lane(weights, p, 3, 48);
     }
-    v128.store32_lane(scratch + SUMS_OFFSET + ((<usize>r) << 2), f32x4.div(f32x4.splat(1), sumOfLanes(sum)), 0);
+    store<f32>(scratch + SUMS_OFFSET + ((<usize>r) << 2), 1 / sumLanes(sum));
   }
 }
 
@@ -90,14 +75,4 @@ function rowValues(r: i32, v: usize, d: i32, D: i32, S: i32, begin: i32, end: i3
   if (begin >= end) return;
   const weights = scratch + weightsOffset(S, D) + ((<usize>begin) << 4) + ((<usize>r) << 2);
   tileF32(1, weights, v + vOffsetF32(begin, d, S), end - begin, scratch + VALUES_OFFSET + ((<usize>r) << 5), 32, true);
-}
-
-/** Eight channels of one row, divided by the row's sum of weights. */
-// @ts-ignore: decorator
-@inline
-export function storeValues(r: i32, y: usize, scratch: usize): void {
-  const values = scratch + VALUES_OFFSET + ((<usize>r) << 5);
-  const factor = v128.load32_splat(scratch + SUMS_OFFSET + ((<usize>r) << 2));
-  v128.store(y, f32x4.mul(v128.load(values), factor));
-  v128.store(y, f32x4.mul(v128.load(values, 16), factor), 16);
 }

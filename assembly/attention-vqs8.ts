@@ -28,8 +28,8 @@ import {
   vOffsetQs8,
   weightsOffset,
 } from "./layout-kv";
-import { tileQs8 } from "./attention-tile";
-import { maxOfLanes, storeValues, sumOfLanes } from "./attention-vf32";
+import { storeValues, tileQs8 } from "./attention-tile";
+import { maxLanes, sumLanes } from "./simd";
 
 const WEIGHT_MAX: f32 = 16383;
 /** Adding 2^23 rounds to a whole number, half to even, and leaves it in the low bits. */
@@ -64,7 +64,6 @@ export function softmax_qs8_tile(R: i32, D: i32, S: i32, vScale: f32, begin: i32
 }
 
 /** n scores, a multiple of 8, of one row. */
-// @ts-ignore: decorator
 @inline
 function quantizeBlock(scores: usize, weights: usize, n: i32, blockMax: usize, blockSum: usize): void {
   const end = scores + ((<usize>n) << 2);
@@ -74,7 +73,7 @@ function quantizeBlock(scores: usize, weights: usize, n: i32, blockMax: usize, b
     max = f32x4.pmax(max, v128.load(s));
     max1 = f32x4.pmax(max1, v128.load(s, 16));
   }
-  max = maxOfLanes(f32x4.pmax(max, max1));
+  max = f32x4.splat(maxLanes(f32x4.pmax(max, max1)));
   v128.store32_lane(blockMax, max, 0);
   let sum = f32x4.splat(0),
     sum1 = sum;
@@ -88,11 +87,10 @@ function quantizeBlock(scores: usize, weights: usize, n: i32, blockMax: usize, b
     v128.store64_lane(weights, u, 0);
     v128.store64_lane(weights, u, 1, 32);
   }
-  v128.store32_lane(blockSum, sumOfLanes(f32x4.add(sum, sum1)), 0);
+  store<f32>(blockSum, sumLanes(f32x4.add(sum, sum1)));
 }
 
 /** 2^23 + roundHalfEven(16383 * 2^t) */
-// @ts-ignore: decorator
 @inline
 function roundedWeights(t: v128): v128 {
   return f32x4.add(f32x4.mul(exp2x4(t), f32x4.splat(WEIGHT_MAX)), f32x4.splat(ROUNDER));
@@ -105,7 +103,7 @@ export function values_vqs8(R: i32, v: usize, D: i32, S: i32, begin: i32, end: i
   else values(1, v, D, S, begin, end, scratch);
 }
 
-// @ts-ignore: decorator
+
 @inline
 function values(R: i32, v: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
   const weights = scratch + weightsOffset(S, D);

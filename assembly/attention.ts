@@ -28,7 +28,6 @@ import { softmax_qs8_tile, values_vqs8 } from "./attention-vqs8";
 import { BLOCK, headBytesF32, headBytesQs8, LANES, scoresOffset, storedTokens, TILE_ROWS, TileRow } from "./layout-kv";
 
 /** kQs8 and vQs8 are literals. */
-// @ts-ignore: decorator
 @inline
 function attention(
   kQs8: bool,

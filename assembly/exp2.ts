@@ -22,7 +22,6 @@ export const EXP2_C5: f32 = 0.001326472731307149;
 export const LOG2E: f32 = 1.4426950408889634;
 
 /** Four at once. `pmax` keeps a NaN in its first operand. */
-// @ts-ignore: decorator
 @inline
 export function exp2x4(t: v128): v128 {
   t = f32x4.pmax(t, f32x4.splat(EXP2_LOWEST));

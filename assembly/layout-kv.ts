@@ -33,55 +33,48 @@ export const TILE_ROWS: i32 = 4;
 export const BLOCK: i32 = 64;
 
 /** Capacity in tokens as stored. */
-// @ts-ignore: decorator
 @inline
 export function storedTokens(S: i32): i32 {
   return (S + LANES - 1) & -LANES;
 }
 
 /** Where element i of four lies among four bytes: 0, 2, 1, 3. */
-// @ts-ignore: decorator
 @inline
 export function interleavedByte(i: i32): i32 {
   return ((i & 1) << 1) | ((i >> 1) & 1);
 }
 
 /** Byte offset of channel d of token t in one head of K f32. */
-// @ts-ignore: decorator
 @inline
 export function kOffsetF32(t: i32, d: i32, D: i32): usize {
   return (<usize>((t >> 3) * D + d) * LANES + (t & 7)) << 2;
 }
 
 /** Byte offset of channel d of token t in one head of V f32. */
-// @ts-ignore: decorator
 @inline
 export function vOffsetF32(t: i32, d: i32, S: i32): usize {
   return (<usize>((d >> 3) * storedTokens(S) + t) * LANES + (d & 7)) << 2;
 }
 
 /** Byte offset of channel d of token t in one head of K int8. */
-// @ts-ignore: decorator
 @inline
 export function kOffsetQs8(t: i32, d: i32, D: i32): usize {
   return (<usize>((t >> 3) * (D >> 2) + (d >> 2)) * LANES + (t & 7)) * 4 + interleavedByte(d & 3);
 }
 
 /** Byte offset of channel d of token t in one head of V int8. */
-// @ts-ignore: decorator
 @inline
 export function vOffsetQs8(t: i32, d: i32, S: i32): usize {
   return (<usize>((d >> 3) * (storedTokens(S) >> 2) + (t >> 2)) * LANES + (d & 7)) * 4 + interleavedByte(t & 3);
 }
 
 /** Bytes of one head, of K or V. */
-// @ts-ignore: decorator
 @inline
 export function headBytesF32(S: i32, D: i32): usize {
   return <usize>storedTokens(S) * D * 4;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function headBytesQs8(S: i32, D: i32): usize {
   return <usize>storedTokens(S) * D;
@@ -130,25 +123,25 @@ export const SUMS_OFFSET: usize = 80;
 export const VALUES_OFFSET: usize = 96;
 export const QUERIES_OFFSET: usize = 224;
 
-// @ts-ignore: decorator
+
 @inline
 export function scoresOffset(D: i32): usize {
   return QUERIES_OFFSET + <usize>D * 16;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function weightsOffset(S: i32, D: i32): usize {
   return scoresOffset(D) + <usize>storedTokens(S) * 16;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function blockMaxOffset(S: i32, D: i32): usize {
   return weightsOffset(S, D) + <usize>storedTokens(S) * 16;
 }
 
-// @ts-ignore: decorator
+
 @inline
 export function blockSumOffset(S: i32, D: i32): usize {
   return blockMaxOffset(S, D) + <usize>((S + BLOCK - 1) / BLOCK) * 16;

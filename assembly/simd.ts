@@ -52,6 +52,13 @@ export function sumWideLanes(low: v128, high: v128): f64 {
   return lowSum + (f64x2.extract_lane(high, 0) + f64x2.extract_lane(high, 1));
 }
 
+/** The largest lane; NaN wins only from lane 0. */
+@inline
+export function maxLanes(v: v128): f32 {
+  v = f32x4.pmax(v, i32x4.shuffle(v, v, 2, 3, 0, 1));
+  return f32x4.extract_lane(f32x4.pmax(v, i32x4.shuffle(v, v, 1, 0, 3, 2)), 0);
+}
+
 /** The largest element of x f32[count]; NaN never wins; -inf where nothing else is. */
 @inline
 export function maxOf(x: usize, count: i32): f32 {
@@ -68,6 +75,5 @@ export function maxOf(x: usize, count: i32): f32 {
   for (const end = x + ((<usize>(count & 12)) << 2); x < end; x += 16) max0 = f32x4.pmax(max0, v128.load(x));
   max1 = f32x4.pmax(max1, loadPartialOver(max1, x, count & 3));
   max0 = f32x4.pmax(f32x4.pmax(max0, max1), f32x4.pmax(max2, max3));
-  max0 = f32x4.pmax(max0, i32x4.shuffle(max0, max0, 2, 3, 0, 1));
-  return f32x4.extract_lane(f32x4.pmax(max0, i32x4.shuffle(max0, max0, 1, 0, 3, 2)), 0);
+  return maxLanes(max0);
 }

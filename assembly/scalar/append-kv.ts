@@ -1,13 +1,13 @@
 // Scalar twins of append-f32.ts and append-qs8.ts: one element at a time.
 import { headBytesF32, headBytesQs8, kOffsetF32, kOffsetQs8, vOffsetF32, vOffsetQs8 } from "../layout-kv";
 
-// @ts-ignore: decorator
+
 @inline
 function source(x: usize, m: i32, stride: i32, g: i32, D: i32, d: i32): f32 {
   return load<f32>(x + ((<usize>m * stride + <usize>g * D + d) << 2));
 }
 
-// @ts-ignore: decorator
+
 @inline
 function quantize(x: f32, scale: f32): i8 {
   const rounded = nearest<f32>(x / scale);

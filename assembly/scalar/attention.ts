@@ -66,7 +66,7 @@ function valuesF32(scores: usize, v: usize, y: usize, D: i32, S: i32, begin: i32
     else if ((s & 3) == 2) sum2 += p;
     else sum3 += p;
   }
-  const factor: f32 = 1 / (sum0 + sum2 + (sum1 + sum3));
+  const factor: f32 = 1 / (sum0 + sum1 + (sum2 + sum3));
   for (let d = 0; d < D; d++) {
     let sum: f32 = 0;
     for (let s = begin; s < end; s++) sum += load<f32>(scores + ((<usize>s) << 2)) * load<f32>(v + vOffsetF32(s, d, S));
@@ -108,7 +108,7 @@ function valuesQs8(scores: usize, weights: usize, v: usize, y: usize, D: i32, S:
   }
 }
 
-// @ts-ignore: decorator
+
 @inline
 function attention(
   kQs8: bool,
