@@ -3,22 +3,21 @@
  *
  *   y[m, n] = (..((0 + dot[m, n, 0] * s[n, 0]) + dot[m, n, 1] * s[n, 1]) + ..) * scales[m] + bias[n]
  *
- *   a        i16[K/4, R, 4]      R rows of a block          widen-activations.ts
- *   panel    i16[K/4, 2, 8, 2]   eight channels             unpack-panel.ts
+ *   a        i16[K/2, R, 2]      R rows of a block          widen-activations.ts
+ *   panel    i16[K/2, 8, 2]      eight channels             unpack-panel.ts
  *   tile     f32[R, 8]           in scratch: sums over groups
  *
- * Why MR = 4: eight accumulators, two vectors of weights, one of activations and one product use 12 of the 15 vector registers that V8
- * leaves on x64; every 64 bytes of weights take 16 dot products, 16 additions and only 12 loads. Five rows fit too and six do
- * not; both were slower (docs/kernels.md). The f32 sums are in memory, since they would not fit beside the i32 accumulators and are touched
- * once for each group.
+ * Why one step takes two k: V8 schedules the loads of a block of code before its arithmetic. Two vectors of weights, four of activations, eight
+ * accumulators and one product are the 15 vector registers it has on x64; a step of four k needs six more and spills, for a fifth
+ * of the speed (docs/kernels.md). V8 unrolls the loop threefold by itself.
+ * Why MR = 4: it fills these registers. Every 32 bytes of weights take 8 dot products and 8 additions, which three vector ports finish in
+ * 5.3 cycles, and 6 loads, which take two or three: the ports are the limit, and the measured rate is that limit.
+ * The f32 sums stay in memory, since they are touched once for each group.
  *
  * R is a literal at each call: rows above it leave no code behind.
  */
-import { NR } from "./layout";
+import { MR } from "./layout";
 import { storeChannels } from "./store-channels";
-
-/** Rows of a whole tile. */
-export const MR: i32 = 4;
 
 /** sum + f32(dot) * scale, both rounded. */
 @inline
@@ -75,46 +74,24 @@ function multiplyTile(
       high1 = low1,
       high2 = low2,
       high3 = low3;
-    for (const groupEnd = panel + ((<usize>G) << 4); panel < groupEnd; panel += 64, a += (<usize>R) << 3) {
-      // k 0 and 2
-      let low = v128.load(panel);
-      let high = v128.load(panel, 16);
+    for (const groupEnd = panel + ((<usize>G) << 4); panel < groupEnd; panel += 32, a += (<usize>R) << 2) {
+      const low = v128.load(panel);
+      const high = v128.load(panel, 16);
       let pair = v128.load32_splat(a);
       low0 = i32x4.add(low0, i32x4.dot_i16x8_s(low, pair));
       high0 = i32x4.add(high0, i32x4.dot_i16x8_s(high, pair));
       if (R > 1) {
+        pair = v128.load32_splat(a, 4);
+        low1 = i32x4.add(low1, i32x4.dot_i16x8_s(low, pair));
+        high1 = i32x4.add(high1, i32x4.dot_i16x8_s(high, pair));
+      }
+      if (R > 2) {
         pair = v128.load32_splat(a, 8);
-        low1 = i32x4.add(low1, i32x4.dot_i16x8_s(low, pair));
-        high1 = i32x4.add(high1, i32x4.dot_i16x8_s(high, pair));
-      }
-      if (R > 2) {
-        pair = v128.load32_splat(a, 16);
         low2 = i32x4.add(low2, i32x4.dot_i16x8_s(low, pair));
         high2 = i32x4.add(high2, i32x4.dot_i16x8_s(high, pair));
       }
       if (R > 3) {
-        pair = v128.load32_splat(a, 24);
-        low3 = i32x4.add(low3, i32x4.dot_i16x8_s(low, pair));
-        high3 = i32x4.add(high3, i32x4.dot_i16x8_s(high, pair));
-      }
-      // k 1 and 3
-      low = v128.load(panel, 32);
-      high = v128.load(panel, 48);
-      pair = v128.load32_splat(a, 4);
-      low0 = i32x4.add(low0, i32x4.dot_i16x8_s(low, pair));
-      high0 = i32x4.add(high0, i32x4.dot_i16x8_s(high, pair));
-      if (R > 1) {
         pair = v128.load32_splat(a, 12);
-        low1 = i32x4.add(low1, i32x4.dot_i16x8_s(low, pair));
-        high1 = i32x4.add(high1, i32x4.dot_i16x8_s(high, pair));
-      }
-      if (R > 2) {
-        pair = v128.load32_splat(a, 20);
-        low2 = i32x4.add(low2, i32x4.dot_i16x8_s(low, pair));
-        high2 = i32x4.add(high2, i32x4.dot_i16x8_s(high, pair));
-      }
-      if (R > 3) {
-        pair = v128.load32_splat(a, 28);
         low3 = i32x4.add(low3, i32x4.dot_i16x8_s(low, pair));
         high3 = i32x4.add(high3, i32x4.dot_i16x8_s(high, pair));
       }

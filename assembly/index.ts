@@ -1,6 +1,5 @@
 // The kernel ABI: exports only, in the order data flows. `src/kernels/kernel-exports.ts` gives their TypeScript types.
-export { KR, NR, linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "./layout";
-export { MR } from "./gemm-tile";
+export { KR, MR, NR, linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "./layout";
 export { pack_f32w } from "./pack-f32w";
 export { pack_qb4w } from "./pack-qb4w";
 export { pack_qc8w } from "./pack-qc8w";

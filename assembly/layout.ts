@@ -10,6 +10,8 @@
 export const NR: i32 = 8;
 /** Consecutive k of one channel that lie together: the four bytes one i32 lane of an 8-bit dot product takes. */
 export const KR: i32 = 4;
+/** Rows in a whole tile of the 8-bit GEMMs (gemm-tile.ts says why). */
+export const MR: i32 = 4;
 
 
 @inline
@@ -110,12 +112,10 @@ export function packed_bytes_qc8w(N: i32, K: i32): usize {
  */
 
 /**
- * Rows whose widened activations are kept while all panels pass by. Larger blocks unpack each panel less often; 64 rows already bring
- * unpacking to 2 % of the time of the dot products, and 64 rows of K = 1536 take 192 KiB, a tenth of the second-level cache.
+ * Rows whose widened activations are kept while all panels pass by. More rows unpack each panel less often, but 64 already bring unpacking to
+ * about 2 % of the dot products, and must fit the second-level cache: 192 KiB at K = 1536, 1.4 MiB at K = 11008.
  */
 export const ROW_BLOCK: i32 = 64;
-/** Room for a tile of at most this many rows. */
-export const MAX_MR: i32 = 8;
 
 
 @inline
@@ -131,5 +131,5 @@ export function panelScratchBytes(K: i32): usize {
 
 /** Scratch one thread needs for any linear kernel with at most M rows and K in_features. */
 export function linear_scratch_bytes(M: i32, K: i32): usize {
-  return activationScratchBytes(M, K) + panelScratchBytes(K) + ((<usize>MAX_MR * NR) << 2);
+  return activationScratchBytes(M, K) + panelScratchBytes(K) + ((<usize>MR * NR) << 2);
 }

@@ -2,7 +2,7 @@
  * Unpacking of one group of a panel to int16, once for each row block of a GEMM.
  *
  *   packed   k 0..3 of eight channels as `layout.ts` draws them
- *   panel    for each 4 consecutive k, 64 bytes of int16
+ *   panel    i16[K/2, 8, 2]: for each 4 consecutive k, 64 bytes
  *
  *     +---------------------+---------------------+---------------------+---------------------+
  *     | channels 0 .. 3     | channels 4 .. 7     | channels 0 .. 3     | channels 4 .. 7     |
