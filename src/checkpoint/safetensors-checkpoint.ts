@@ -12,11 +12,10 @@ import { parseGenerationConfig } from "./generation-config.ts";
 import { describe, isJsonObject, type JsonObject, parseJsonObject } from "./json-object.ts";
 import { type ModelConfig, parseModelConfig } from "./model-config.ts";
 import { parseQuantizationConfig, type QuantizationScheme } from "./quantization-config.ts";
-import { readSafetensorsHeader, readSafetensorsRows, type SafetensorsFile } from "./safetensors.ts";
+import { INDEX_FILE, readSafetensorsHeader, readSafetensorsRows, type SafetensorsFile } from "./safetensors.ts";
 import { joinTensors, type StoredPart } from "./split-tensors.ts";
 
 const SINGLE_FILE = "model.safetensors";
-const INDEX_FILE = "model.safetensors.index.json";
 
 /** Largest sizes read: several times the largest in use. */
 const MAX_BYTES = { config: 16 * 2 ** 20, index: 64 * 2 ** 20, tokenizer: 128 * 2 ** 20, template: 4 * 2 ** 20 };

@@ -19,12 +19,11 @@ import {
   type Placed,
   type TensorPlan,
 } from "./safetensors-layout.ts";
-import { tensorBytes } from "./safetensors.ts";
+import { INDEX_FILE, tensorBytes } from "./safetensors.ts";
 import { splitTensors } from "./split-tensors.ts";
 
 export type { TensorPlan } from "./safetensors-layout.ts";
 
-export const INDEX_FILE = "model.safetensors.index.json";
 export const MAX_SHARD_BYTES = 24 * 2 ** 20;
 
 interface ShardPlan extends FileLayout {

@@ -32,6 +32,9 @@ const OTHER_TYPES: ReadonlySet<unknown> = new Set(
   ["U16", "U32", "U64", "C64", "F4", "F6_E2M3", "F6_E3M2", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"], // prettier-ignore
 );
 
+/** Beside shards: which tensor is in which of them. */
+export const INDEX_FILE = "model.safetensors.index.json";
+
 const MAX_HEADER_BYTES = 100_000_000;
 const MAX_DIMENSIONS = 8;
 
