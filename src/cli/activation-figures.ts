@@ -1,8 +1,8 @@
 /** Figures of activation ranges: over the layers, and over the channels of a layer (FPTQ, Figure 3 and Appendix A.5). */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
+import { type LinearInput, LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
 import type { InputAnalysis } from "../quantizer/analyse.ts";
-import { type LinearInput, LINEAR_INPUTS } from "../quantizer/layer-inputs.ts";
 
 /** Okabe and Ito's colours, which people with colour-blindness tell apart; one per linear input, in the order data flows. */
 const COLORS = ["#0072b2", "#009e73", "#e69f00", "#d55e00"];

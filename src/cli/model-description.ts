@@ -2,8 +2,9 @@
 import { type ModelLocation, readText } from "../checkpoint/byte-source.ts";
 import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.ts";
 import { isJsonObject, parseJsonObject } from "../checkpoint/json-object.ts";
+import { allLinearModules, type LinearInput, linearModules } from "../checkpoint/tensor-names.ts";
 import { CheckpointError } from "../errors.ts";
-import { type LinearInput, linearInputName, LINEARS_OF } from "../quantizer/layer-inputs.ts";
+import { linearInputName } from "../quantizer/linear-inputs.ts";
 
 export interface ModelDescription {
   readonly name: string;
@@ -57,14 +58,9 @@ function parameterCount({ quantization }: Checkpoint, { name, shape }: TensorInf
   return elements * (32 / bits);
 }
 
-function blockLinears({ config }: Checkpoint): string[] {
-  const linears = Object.values(LINEARS_OF).flat();
-  return Array.from({ length: config.layers }, (_, layer) => linears.map((linear) => `model.layers.${layer}.${linear}`)).flat();
-}
-
 function describeQuantization(checkpoint: Checkpoint): ModelDescription["quantized"] {
   const { quantization } = checkpoint;
-  const schemes = blockLinears(checkpoint).flatMap((module) => quantization?.linear(module) ?? []);
+  const schemes = allLinearModules(checkpoint.config).flatMap(({ name }) => quantization?.linear(name) ?? []);
   if (!quantization || schemes.length === 0) return null;
   return {
     weight_bits: Math.min(...schemes.map(({ numBits }) => numBits)),
@@ -78,7 +74,7 @@ async function describePolicy(checkpoint: Checkpoint, equalized: ReadonlySet<str
   const layers: ModelDescription["policy"][number][] = [];
   for (let layer = 0; layer < checkpoint.config.layers; layer++) {
     const input = async (name: LinearInput) => {
-      const found = await describeInput(checkpoint, `model.layers.${layer}.${LINEARS_OF[name][0]}`);
+      const found = await describeInput(checkpoint, linearModules(checkpoint.config, layer, name)[0]!.name);
       const isEqualized = found.policy === "static" && equalized.has(linearInputName(layer, name));
       return isEqualized ? ({ policy: "lae+static", input_scale: found.input_scale } as const) : found;
     };

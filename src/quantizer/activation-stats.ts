@@ -2,7 +2,7 @@
  * What calibration leaves behind: statistics per channel of every linear input, and of k and v as they enter the cache.
  * Plain data; every later stage reads it and none runs the model again.
  */
-import { type LinearInput, LINEAR_INPUTS } from "./layer-inputs.ts";
+import { type LinearInput, LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
 
 /** What is observed in a block: the four linear inputs, k after RoPE, and v. */
 export type ObservedSite = LinearInput | "k" | "v";

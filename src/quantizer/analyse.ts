@@ -1,9 +1,10 @@
 /**
  * Activation ranges: what the policy decides on, and the figures and tables of FPTQ, section 3.2 and Appendix A.3.
  */
+import { type LinearInput, LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
 import { type ActivationStats, channelAbsmax, largest } from "./activation-stats.ts";
 import { equalizationFactors, equalizedRange, type EqualizationMethod } from "./equalize.ts";
-import { type LinearInput, LINEAR_INPUTS, linearInputName, PRECEDING_NORM } from "./layer-inputs.ts";
+import { followsNorm, linearInputName } from "./linear-inputs.ts";
 
 export interface InputAnalysis {
   /** `model.layers.0.qkv` */
@@ -29,7 +30,7 @@ export function analyse(stats: ActivationStats, equalization: EqualizationMethod
     LINEAR_INPUTS.map((input): InputAnalysis => {
       const channels = channelAbsmax(layerStats[input]);
       const sorted = channels.toSorted();
-      const factors = PRECEDING_NORM[input] === undefined ? undefined : equalizationFactors(channels, equalization);
+      const factors = followsNorm(input) ? equalizationFactors(channels, equalization) : undefined;
       return {
         name: linearInputName(layer, input),
         layer,

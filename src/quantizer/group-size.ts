@@ -1,7 +1,7 @@
 /** How many weights along K share a scale. */
-import { RecipeError } from "../errors.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { inFeatures, LINEAR_INPUTS, LINEARS_OF, type LinearInput } from "./layer-inputs.ts";
+import { LINEAR_INPUTS, type LinearInput, linearModules } from "../checkpoint/tensor-names.ts";
+import { RecipeError } from "../errors.ts";
 
 /** What the kernels run, in order of preference: larger groups are faster and cost fewer bits, smaller ones are more exact. */
 export const GROUP_SIZES = [128, 64, 32] as const;
@@ -15,11 +15,12 @@ export type GroupSize = (typeof GROUP_SIZES)[number];
  */
 export function chooseGroupSizes(config: ModelConfig, requested: GroupSize | "auto"): Record<LinearInput, GroupSize> {
   const sizes = LINEAR_INPUTS.map((input) => {
-    const K = inFeatures(config, input);
+    const modules = linearModules(config, 0, input);
+    const K = modules[0]!.inFeatures;
     const dividing = GROUP_SIZES.filter((size) => K % size === 0);
     const size = requested === "auto" ? dividing[0] : dividing.find((candidate) => candidate === requested);
     if (size !== undefined) return [input, size] as const;
-    const linears = LINEARS_OF[input].map((linear) => `model.layers.*.${linear}`).join(", ");
+    const linears = modules.map(({ name }) => name.replace("layers.0.", "layers.*.")).join(", ");
     const found = requested === "auto" ? "no group size" : `group size ${requested} does not divide`;
     const remedy = dividing.length > 0 ? `these divide: ${dividing.join(", ")}` : `none of ${GROUP_SIZES.join(", ")} divides it`;
     throw new RecipeError(`${found}: ${linears} has ${K} in_features; ${remedy}`);

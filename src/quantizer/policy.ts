@@ -4,9 +4,10 @@
  * Data in, data out: the table is printed, saved with the checkpoint, overridden by hand, and read by the equalizer and the
  * writer, none of which decides anything again.
  */
+import type { LinearInput } from "../checkpoint/tensor-names.ts";
 import { RecipeError } from "../errors.ts";
 import type { InputAnalysis } from "./analyse.ts";
-import { type LinearInput, linearInputName, PRECEDING_NORM } from "./layer-inputs.ts";
+import { followsNorm, linearInputName } from "./linear-inputs.ts";
 
 /** How one input is quantized. Both fields are free of each other: SmoothQuant equalizes and then scales per token. */
 export interface ActivationPolicy {
@@ -53,7 +54,7 @@ export function selectPolicy(rule: PolicyRule, input: LinearInput, range: number
   if (rule.kind === "uniform") return POLICIES[rule.activations];
   if (range >= rule.v1) return POLICIES.dynamic;
   if (range <= rule.v0) return POLICIES.static;
-  if (PRECEDING_NORM[input] !== undefined) return POLICIES["lae+static"];
+  if (followsNorm(input)) return POLICIES["lae+static"];
   // Between the thresholds without a norm to fold into: the output projection stays static, as in the paper's "Dense" row.
   return input === "o" ? POLICIES.static : POLICIES.dynamic;
 }
@@ -119,7 +120,7 @@ export function selectPolicies(
     const name = linearInputName(layer, input);
     const override = matchers.findLast(({ matches }) => matches(name));
     const policy = override ? POLICIES[override.policy] : selectPolicy(rule, input, range);
-    if (policy.equalize && PRECEDING_NORM[input] === undefined) {
+    if (policy.equalize && !followsNorm(input)) {
       throw new RecipeError(`policy override "${override?.pattern}": ${name} follows no norm that could absorb an equalization`);
     }
     return { name, layer, input, range, policy, override: override?.pattern };

@@ -5,7 +5,8 @@ import { parseHTML } from "linkedom";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { InputAnalysis } from "../../src/quantizer/analyse.ts";
-import { LINEAR_INPUTS, linearInputName } from "../../src/quantizer/layer-inputs.ts";
+import { LINEAR_INPUTS } from "../../src/checkpoint/tensor-names.ts";
+import { linearInputName } from "../../src/quantizer/linear-inputs.ts";
 import { runCli } from "./command-harness.ts";
 
 const test = suite("analyze");

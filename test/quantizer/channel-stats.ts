@@ -1,6 +1,6 @@
 /** Calibration statistics made up for tests. */
 import type { ActivationStats, ChannelStats } from "../../src/quantizer/activation-stats.ts";
-import type { LinearInput } from "../../src/quantizer/layer-inputs.ts";
+import type { LinearInput } from "../../src/checkpoint/tensor-names.ts";
 
 /** Symmetric channels with these absolute maxima. */
 export function channels(absmax: ArrayLike<number>): ChannelStats {

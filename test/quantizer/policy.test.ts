@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RecipeError } from "../../src/errors.ts";
 import { analyse } from "../../src/quantizer/analyse.ts";
-import type { LinearInput } from "../../src/quantizer/layer-inputs.ts";
+import type { LinearInput } from "../../src/checkpoint/tensor-names.ts";
 import {
   PAPER_THRESHOLDS,
   parsePolicyOverride,

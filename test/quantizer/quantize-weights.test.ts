@@ -3,10 +3,9 @@ import * as assert from "uvu/assert";
 import { RecipeError } from "../../src/errors.ts";
 import { addErrors, errorStats, measureErrors, NO_ERRORS } from "../../src/quantizer/error-stats.ts";
 import { chooseGroupSizes, GROUP_SIZES } from "../../src/quantizer/group-size.ts";
-import { packInt32, unpackInt32, type WeightBits } from "../../src/checkpoint/pack-quantized.ts";
 import { dequantizeRows, quantizeRows } from "../../src/quantizer/quantize-weights.ts";
+import { tinyConfig } from "../tiny-model.ts";
 import { mulberry32, normal } from "../random.ts";
-import { tinyConfig } from "./tiny-config.ts";
 
 const SEED = 13;
 const test = suite(`weights to integers (seed ${SEED})`);
@@ -98,25 +97,6 @@ test("dequantized values are within half a step, and quantizing them again chang
   assert.equal(again.q, quantized.q);
 });
 
-test("int4 words are those of compressed-tensors", () => {
-  assert.equal([...packInt32(Int8Array.of(1, 2, 3, 4, 5, 6, 7, 0), 4)], [-1880241239]);
-  assert.equal([...packInt32(Int8Array.of(-1, -2, -3, -4, -5, -6, -7, -8), 4)], [19088743]);
-  assert.equal([...packInt32(Int8Array.of(7, 7, 7, 7, 7, 7, 7, 7), 4)], [-1]);
-});
-
-test("int8 words hold offset 128, element 0 lowest", () => {
-  assert.equal([...packInt32(Int8Array.of(-128, -127, 0, 127), 8)], [0xff800100 | 0]);
-});
-
-for (const bits of [4, 8] as const satisfies readonly WeightBits[]) {
-  test(`int${bits}: unpacking is the inverse of packing, for every code in every place`, () => {
-    const perWord = 32 / bits;
-    const codes = 2 ** bits;
-    const q = Int8Array.from({ length: codes * perWord }, (_, i) => ((i * 7 + Math.floor(i / codes)) % codes) - codes / 2);
-    assert.equal(unpackInt32(packInt32(q, bits), bits), q);
-  });
-}
-
 const roundingErrors = (part: Float32Array) => measureErrors(part, quantizeRows(part, 64, 32, 4, ORIGIN));
 
 test("error sums of blocks add up to those of the whole", () => {
@@ -150,14 +130,14 @@ test("a weight of zeros has no error and no infinity in its JSON", () => {
 });
 
 test("the group size is the largest that divides, per input", () => {
-  const smol = { ...tinyConfig, hiddenSize: 576, heads: 9, headDim: 64, ffnSize: 1536 };
+  const smol = { ...tinyConfig(), hiddenSize: 576, heads: 9, headDim: 64, ffnSize: 1536 };
   assert.equal(chooseGroupSizes(smol, "auto"), { qkv: 64, o: 64, gate_up: 64, down: 128 });
   assert.equal(chooseGroupSizes(smol, 32), { qkv: 32, o: 32, gate_up: 32, down: 32 });
   assert.is(chooseGroupSizes({ ...smol, heads: 3, headDim: 32 }, "auto").o, 32);
 });
 
 test("a group size that does not divide is refused with linear, in_features and what divides", () => {
-  const smol = { ...tinyConfig, hiddenSize: 576, heads: 9, headDim: 64, ffnSize: 1536 };
+  const smol = { ...tinyConfig(), hiddenSize: 576, heads: 9, headDim: 64, ffnSize: 1536 };
   throwsRecipe(
     () => chooseGroupSizes(smol, 128),
     /group size 128 does not divide: model\.layers\.\*\.self_attn\.q_proj.* has 576 in_features; these divide: 64, 32/,

@@ -1,0 +1,145 @@
+/**
+ * Everything that is decided before the first weight is read: how each input is equalized and scaled, how each module is stored,
+ * and which tensors the checkpoint will have. Plain data; the rounder and the writer only carry it out.
+ */
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { LinearScheme } from "../checkpoint/quantization-config.ts";
+import type { TensorPlan } from "../checkpoint/safetensors-writer.ts";
+import {
+  allLinearModules,
+  attentionModule,
+  EMBEDDING,
+  FINAL_NORM,
+  HEAD,
+  layerNorms,
+  type LinearInput,
+  linearModules,
+} from "../checkpoint/tensor-names.ts";
+import { staticScale } from "./activation-scale.ts";
+import { absmax, type ActivationStats } from "./activation-stats.ts";
+import type { InputAnalysis } from "./analyse.ts";
+import { equalizationFactors, equalizedRange } from "./equalize.ts";
+import { chooseGroupSizes, type GroupSize } from "./group-size.ts";
+import type { PolicyRow } from "./policy.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** One linear input, with all decisions about it. */
+export interface InputPlan extends PolicyRow {
+  readonly groupSize: GroupSize;
+  /** s of FPTQ, Equation 1, f32[K]; undefined if the input is not equalized. */
+  readonly factors: Float32Array | undefined;
+  /** The range a static scale covers: after equalization, if there is any. */
+  readonly equalizedRange: number;
+  /** Undefined for a dynamic input. */
+  readonly inputScale: number | undefined;
+}
+
+export interface CacheScales {
+  /** max|k| after RoPE and max|v| over all calibration tokens, and the scales that cover them. */
+  readonly kRange: number;
+  readonly vRange: number;
+  readonly kScale: number;
+  readonly vScale: number;
+}
+
+export interface QuantizationPlan {
+  readonly config: ModelConfig;
+  readonly recipe: Recipe;
+  /** In the order data flows. */
+  readonly inputs: readonly InputPlan[];
+  /** One per layer; undefined if the recipe keeps the cache in float. */
+  readonly cache: readonly CacheScales[] | undefined;
+  /** How each module is stored, for `quantization_config`; undefined for one that stays float. */
+  readonly modules: ReadonlyMap<string, LinearScheme | undefined>;
+  /** In the order they are written. */
+  readonly tensors: readonly TensorPlan[];
+}
+
+/** @throws RecipeError if the group size does not fit the model */
+export function planQuantization(
+  config: ModelConfig,
+  stats: ActivationStats,
+  analysis: readonly InputAnalysis[],
+  policies: readonly PolicyRow[],
+  recipe: Recipe,
+): QuantizationPlan {
+  const groupSizes = chooseGroupSizes(config, recipe.groupSize);
+  const inputs = policies.map((row, index): InputPlan => {
+    const { channelAbsmax } = analysis[index]!;
+    const factors = row.policy.equalize ? equalizationFactors(channelAbsmax, recipe.equalize) : undefined;
+    const range = equalizedRange(channelAbsmax, factors);
+    const inputScale = row.policy.kind === "static" ? staticScale(range) : undefined;
+    return { ...row, groupSize: groupSizes[row.input], factors, equalizedRange: range, inputScale };
+  });
+  const cache = recipe.kvCache === "q8" ? stats.map(cacheScales) : undefined;
+  const modules = planModules(config, inputs, recipe);
+  return { config, recipe, inputs, cache, modules, tensors: planTensors(config, modules, cache !== undefined) };
+}
+
+function cacheScales({ k, v }: ActivationStats[number]): CacheScales {
+  const [kRange, vRange] = [absmax(k), absmax(v)];
+  return { kRange, vRange, kScale: staticScale(kRange), vScale: staticScale(vRange) };
+}
+
+export function findInput(inputs: readonly InputPlan[], layer: number, input: LinearInput): InputPlan {
+  return inputs.find((plan) => plan.layer === layer && plan.input === input)!;
+}
+
+function planModules(config: ModelConfig, inputs: readonly InputPlan[], recipe: Recipe): Map<string, LinearScheme | undefined> {
+  const modules = new Map<string, LinearScheme | undefined>();
+  const perRow = { numBits: 8, groupSize: "channel" } as const;
+  const packed = recipe.embedding === "q8";
+  // An embedding has no input to quantize; a tied head that runs in int8 quantizes its own.
+  if (packed) modules.set(EMBEDDING, { ...perRow, activations: { kind: "none" } });
+  for (const { name, layer, input } of allLinearModules(config)) {
+    const { policy, groupSize } = findInput(inputs, layer, input);
+    modules.set(name, { numBits: 4, groupSize, activations: { kind: policy.kind } });
+  }
+  if (!config.tiedEmbedding) modules.set(HEAD, packed ? { ...perRow, activations: { kind: "dynamic" } } : undefined);
+  return modules;
+}
+
+/** Names, types and shapes, in the order data flows. */
+function planTensors(
+  config: ModelConfig,
+  modules: ReadonlyMap<string, LinearScheme | undefined>,
+  cacheScaled: boolean,
+): TensorPlan[] {
+  const { vocabSize: V, hiddenSize: E, headDim: D } = config;
+  const tensors: TensorPlan[] = [];
+  const add = (name: string, type: TensorPlan["type"], ...shape: number[]): void => {
+    tensors.push({ name, type, shape });
+  };
+  const addModule = (name: string, N: number, K: number) => {
+    const scheme = modules.get(name);
+    if (!scheme) return add(`${name}.weight`, "F16", N, K);
+    const G = scheme.groupSize === "channel" ? K : scheme.groupSize;
+    add(`${name}.weight_packed`, "I32", N, (K * scheme.numBits) / 32);
+    add(`${name}.weight_scale`, "F32", N, K / G);
+    add(`${name}.weight_shape`, "I64", 2);
+    if (scheme.activations.kind === "static") add(`${name}.input_scale`, "F32", 1);
+  };
+  const addInput = (layer: number, input: LinearInput) => {
+    for (const { name, outFeatures, inFeatures, bias } of linearModules(config, layer, input)) {
+      addModule(name, outFeatures, inFeatures);
+      if (bias) add(`${name}.bias`, "F32", outFeatures);
+    }
+  };
+
+  addModule(EMBEDDING, V, E);
+  for (let layer = 0; layer < config.layers; layer++) {
+    const norms = layerNorms(config, layer);
+    add(norms.attention, "F32", E);
+    addInput(layer, "qkv");
+    addInput(layer, "o");
+    add(norms.mlp, "F32", E);
+    addInput(layer, "gate_up");
+    addInput(layer, "down");
+    if (norms.q !== undefined) add(norms.q, "F32", D);
+    if (norms.k !== undefined) add(norms.k, "F32", D);
+    if (cacheScaled) for (const scale of ["k_scale", "v_scale"]) add(`${attentionModule(layer)}.${scale}`, "F32", 1);
+  }
+  add(FINAL_NORM, "F32", E);
+  if (!config.tiedEmbedding) addModule(HEAD, V, E);
+  return tensors;
+}
