@@ -18,7 +18,7 @@
  * Why one row takes four panels: a single row has two accumulators a panel, and would wait for the latency of each addition.
  */
 import { NR, panelBytesF32w } from "./layout";
-import { loadPartial, storePartial } from "./simd";
+import { storeChannels } from "./store-channels";
 
 /** Rows that stay in the second-level cache while all panels pass by: 64 of K = 1536 take 384 KiB. A panel is read once for each block. */
 const ROW_BLOCK: i32 = 64;
@@ -29,34 +29,9 @@ function multiplyAdd(sum: v128, x: v128, w: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, w));
 }
 
-/** The bias from the channel at `offset` bytes; 0 stays 0, none. */
+/** MR rows (a literal: absent rows are compiled away) times the panel of channels n .. n + 7. `row` is the bytes from one row of x to the next. */
 @inline
-function biasAt(bias: usize, offset: usize): usize {
-  return bias == 0 ? 0 : bias + offset;
-}
-
-/** Bias of channels `offset`.. of a panel with `columns` channels; zeros where there is none. */
-@inline
-function loadBias(bias: usize, columns: i32, offset: i32): v128 {
-  if (bias == 0) return f32x4.splat(0);
-  if (columns >= offset + 4) return v128.load(bias + ((<usize>offset) << 2));
-  return loadPartial(bias + ((<usize>offset) << 2), max(columns - offset, 0));
-}
-
-/** One row of a tile: the sums plus the bias. A sum is never -0, so adding a zero bias changes no bit. */
-@inline
-function storeRow(y: usize, sum0: v128, sum1: v128, bias: usize, columns: i32): void {
-  sum0 = f32x4.add(sum0, loadBias(bias, columns, 0));
-  sum1 = f32x4.add(sum1, loadBias(bias, columns, 4));
-  if (columns >= 4) v128.store(y, sum0);
-  else storePartial(y, sum0, columns);
-  if (columns == NR) v128.store(y, sum1, 16);
-  else if (columns > 4) storePartial(y + 16, sum1, columns - 4);
-}
-
-/** MR rows (a literal: absent rows are compiled away) times one panel. `row` and `yRow` are bytes from one row to the next. */
-@inline
-function tile(MR: i32, x: usize, w: usize, bias: usize, y: usize, row: usize, yRow: usize, columns: i32): void {
+function tile(MR: i32, x: usize, w: usize, bias: usize, y: usize, n: i32, N: i32, row: usize): void {
   let sum00 = f32x4.splat(0),
     sum01 = sum00,
     sum10 = sum00,
@@ -94,15 +69,16 @@ function tile(MR: i32, x: usize, w: usize, bias: usize, y: usize, row: usize, yR
     }
     w += NR << 2;
   }
-  storeRow(y, sum00, sum01, bias, columns);
-  if (MR > 1) storeRow(y + yRow, sum10, sum11, bias, columns);
-  if (MR > 2) storeRow(y + 2 * yRow, sum20, sum21, bias, columns);
-  if (MR > 3) storeRow(y + 3 * yRow, sum30, sum31, bias, columns);
+  const yRow = (<usize>N) << 2;
+  storeChannels(sum00, sum01, bias, y, n, N);
+  if (MR > 1) storeChannels(sum10, sum11, bias, y + yRow, n, N);
+  if (MR > 2) storeChannels(sum20, sum21, bias, y + 2 * yRow, n, N);
+  if (MR > 3) storeChannels(sum30, sum31, bias, y + 3 * yRow, n, N);
 }
 
-/** One row times four whole panels, `panel` bytes each. */
+/** One row times four panels, the first of channels n .. n + 7. */
 @inline
-function rowTimesFourPanels(x: usize, w: usize, bias: usize, y: usize, row: usize, panel: usize): void {
+function rowTimesFourPanels(x: usize, w: usize, bias: usize, y: usize, n: i32, N: i32, row: usize): void {
   let sum00 = f32x4.splat(0),
     sum01 = sum00,
     sum10 = sum00,
@@ -111,6 +87,7 @@ function rowTimesFourPanels(x: usize, w: usize, bias: usize, y: usize, row: usiz
     sum21 = sum00,
     sum30 = sum00,
     sum31 = sum00;
+  const panel = row * NR;
   let w1 = w + panel,
     w2 = w1 + panel,
     w3 = w2 + panel;
@@ -129,25 +106,19 @@ function rowTimesFourPanels(x: usize, w: usize, bias: usize, y: usize, row: usiz
     w2 += NR << 2;
     w3 += NR << 2;
   }
-  storeRow(y, sum00, sum01, bias, NR);
-  storeRow(y + 32, sum10, sum11, biasAt(bias, 32), NR);
-  storeRow(y + 64, sum20, sum21, biasAt(bias, 64), NR);
-  storeRow(y + 96, sum30, sum31, biasAt(bias, 96), NR);
+  storeChannels(sum00, sum01, bias, y, n, N);
+  storeChannels(sum10, sum11, bias, y, n + NR, N);
+  storeChannels(sum20, sum21, bias, y, n + 2 * NR, N);
+  storeChannels(sum30, sum31, bias, y, n + 3 * NR, N);
 }
 
 /** The last row alone, four panels at a time. */
 @inline
-function lastRow(x: usize, w: usize, bias: usize, y: usize, row: usize, N: i32, begin: i32, end: i32): void {
+function lastRow(x: usize, w: usize, bias: usize, y: usize, N: i32, row: usize, begin: i32, end: i32): void {
   const panel = row * NR;
   let p = begin;
-  for (; p + 4 <= end && (p + 4) * NR <= N; p += 4) {
-    const channel = (<usize>(p * NR)) << 2;
-    rowTimesFourPanels(x, w + <usize>p * panel, biasAt(bias, channel), y + channel, row, panel);
-  }
-  for (; p < end; p++) {
-    const channel = (<usize>(p * NR)) << 2;
-    tile(1, x, w + <usize>p * panel, biasAt(bias, channel), y + channel, row, 0, min(N - p * NR, NR));
-  }
+  for (; p + 4 <= end; p += 4) rowTimesFourPanels(x, w + <usize>p * panel, bias, y, p * NR, N, row);
+  for (; p < end; p++) tile(1, x, w + <usize>p * panel, bias, y, p * NR, N, row);
 }
 
 export function gemm_f32_f32_f32w_4x8c1(
@@ -166,25 +137,21 @@ export function gemm_f32_f32_f32w_4x8c1(
   const yRow = (<usize>N) << 2;
   for (let m = 0; m < M; m += ROW_BLOCK) {
     const rows = min(M - m, ROW_BLOCK);
-    const xBlock = x + <usize>m * row;
-    const yBlock = y + <usize>m * yRow;
+    const rest = rows & 3;
+    const xBlock = x + <usize>m * row,
+      xRest = xBlock + <usize>(rows - rest) * row;
+    const yBlock = y + <usize>m * yRow,
+      yRest = yBlock + <usize>(rows - rest) * yRow;
     for (let p = begin; p < end; p++) {
-      const channel = (<usize>(p * NR)) << 2;
-      const wPanel = w + <usize>p * panelBytesF32w(K);
-      const biasPanel = biasAt(bias, channel);
-      const columns = min(N - p * NR, NR);
-      let xTile = xBlock;
-      let yTile = yBlock + channel;
-      for (const tilesEnd = xBlock + <usize>(rows & ~3) * row; xTile < tilesEnd; xTile += 4 * row) {
-        tile(4, xTile, wPanel, biasPanel, yTile, row, yRow, columns);
+      const panel = w + <usize>p * panelBytesF32w(K);
+      let yTile = yBlock;
+      for (let xTile = xBlock; xTile < xRest; xTile += 4 * row) {
+        tile(4, xTile, panel, bias, yTile, p * NR, N, row);
         yTile += 4 * yRow;
       }
-      if ((rows & 3) == 3) tile(3, xTile, wPanel, biasPanel, yTile, row, yRow, columns);
-      if ((rows & 3) == 2) tile(2, xTile, wPanel, biasPanel, yTile, row, yRow, columns);
+      if (rest == 3) tile(3, xRest, panel, bias, yRest, p * NR, N, row);
+      if (rest == 2) tile(2, xRest, panel, bias, yRest, p * NR, N, row);
     }
-    if ((rows & 3) == 1) {
-      const last = <usize>(rows - 1);
-      lastRow(xBlock + last * row, w, bias, yBlock + last * yRow, row, N, begin, end);
-    }
+    if (rest == 1) lastRow(xRest, w, bias, yRest, N, row, begin, end);
   }
 }

@@ -43,20 +43,31 @@ export function quadrant(x: f64): f64 {
   return nearest<f64>(x * 0.6366197723675814);
 }
 
-/** sin(r), |r| <= pi/4; the first term left out, r^17/17!, is below 2^-54. */
+/** sin(r), |r| <= pi/4: r - r^3/3! + ... - r^15/15!; the first term left out, r^17/17!, is below 2^-54. */
 export function sinQuadrant(r: f64): f64 {
   const z = -(r * r);
-  let sum: f64 = 1;
-  for (let i = 14; i > 0; i -= 2) sum = 1 + (z / <f64>(i * (i + 1))) * sum;
-  return r * sum;
+  let sum: f64 = 1.0 / 1307674368000.0;
+  sum = sum * z + 1.0 / 6227020800.0;
+  sum = sum * z + 1.0 / 39916800.0;
+  sum = sum * z + 1.0 / 362880.0;
+  sum = sum * z + 1.0 / 5040.0;
+  sum = sum * z + 1.0 / 120.0;
+  sum = sum * z + 1.0 / 6.0;
+  return r * (sum * z) + r;
 }
 
-/** cos(r), |r| <= pi/4; the first term left out, r^18/18!, is below 2^-58. */
+/** cos(r), |r| <= pi/4: 1 - r^2/2! + ... + r^16/16!; the first term left out, r^18/18!, is below 2^-58. */
 export function cosQuadrant(r: f64): f64 {
   const z = -(r * r);
-  let sum: f64 = 1;
-  for (let i = 15; i > 0; i -= 2) sum = 1 + (z / <f64>(i * (i + 1))) * sum;
-  return sum;
+  let sum: f64 = 1.0 / 20922789888000.0;
+  sum = sum * z + 1.0 / 87178291200.0;
+  sum = sum * z + 1.0 / 479001600.0;
+  sum = sum * z + 1.0 / 3628800.0;
+  sum = sum * z + 1.0 / 40320.0;
+  sum = sum * z + 1.0 / 720.0;
+  sum = sum * z + 1.0 / 24.0;
+  sum = sum * z + 1.0 / 2.0;
+  return sum * z + 1;
 }
 
 /** ln 2 in two parts; the first has 32 bits, so that its product with an exponent is exact. */

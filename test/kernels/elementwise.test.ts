@@ -17,7 +17,7 @@ function swiglu(x: Float32Array, M: number, F: number, ranges: [number, number][
 }
 
 /**
- * Relative: exp is off by 1.2 units in the last place (2.4 roundings), then an addition, a division, a product.
+ * Relative: exp is off by one unit in the last place (two roundings), then an addition, a division, a product.
  * Absolute: below -88.7 exp(-x) is near or above the largest float, and what is lost is below 89 / 2^127 of up; one rounding of a subnormal.
  */
 function assertSwiglu(y: Float32Array, x: Float32Array, M: number, F: number): void {
@@ -25,7 +25,7 @@ function assertSwiglu(y: Float32Array, x: Float32Array, M: number, F: number): v
   const up = (i: number) => x[Math.floor(i / F) * 2 * F + F + (i % F)]!;
   const expected = Float64Array.from(y, (_, i) => (gate(i) / (1 + Math.exp(-gate(i)))) * up(i));
   const lost = (i: number) => (gate(i) < -87 ? (89 * Math.abs(up(i))) / 2 ** 127 : 0);
-  assertWithin(y, expected, (i) => 5.41 * F32_EPSILON * Math.abs(expected[i]!) + lost(i) + 2 ** -149, `M=${M} F=${F}`);
+  assertWithin(y, expected, (i) => 5.01 * F32_EPSILON * Math.abs(expected[i]!) + lost(i) + 2 ** -149, `M=${M} F=${F}`);
 }
 
 test("swiglu equals the definition for every tail, and in ranges", () => {
