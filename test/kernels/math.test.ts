@@ -73,7 +73,7 @@ test("exp is within 1 unit in the last place, over every 499th float from -104 t
       }
     }
   }
-  console.log(`figure: exp f32: largest error ${worst.toFixed(3)} units in the last place, at ${at}, of ${tested} values`);
+  console.log(`\nfigure: exp f32: largest error ${worst.toFixed(3)} units in the last place, at ${at}, of ${tested} values`);
   assert.ok(worst <= 1, `${worst} at ${at}`);
 });
 
