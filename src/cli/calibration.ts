@@ -31,9 +31,8 @@ export function addCalibrationOptions(command: Command): Command {
 /** Reads the file, or says on stderr what is used without one. */
 export async function calibrationSource(context: CommandContext, flags: CalibrationFlags): Promise<CalibrationSource> {
   if (flags.calibration === undefined) {
-    context.output.log(
-      `no --calibration FILE: calibrating with random tokens, seed ${flags.seed} (data-free). A text like what the model will see gives better scales.`,
-    );
+    context.output.log(`no --calibration FILE: calibrating with random tokens, seed ${flags.seed} (data-free)`);
+    context.output.log("a text like what the model will see gives better scales");
     return { kind: "random", seed: flags.seed };
   }
   const text = await readTextFile(context, "--calibration", flags.calibration);

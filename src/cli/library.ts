@@ -6,6 +6,7 @@ import type { GenerateOptions, GenerationResult } from "../decoding/generation-o
 import type { PerplexityOptions, PerplexityResult } from "../evaluation/perplexity.ts";
 import type { LoadOptions } from "../model/load-options.ts";
 import type { InputAnalysis } from "../quantizer/analyse.ts";
+import type { QuantizationReport } from "../quantizer/report.ts";
 import type { OnProgress } from "../progress.ts";
 
 export interface ChatMessage {
@@ -39,20 +40,6 @@ export interface QuantizeOptions {
   threads?: number | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
-}
-
-export interface QuantizedLayerReport {
-  name: string;
-  range: number;
-  policy: "static" | "lae+static" | "dynamic";
-  input_scale: number | null;
-  weight_nmse: number;
-}
-
-export interface QuantizationReport {
-  layers: QuantizedLayerReport[];
-  bits_per_weight: number;
-  seconds: number;
 }
 
 export interface AnalyzeOptions {

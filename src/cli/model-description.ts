@@ -4,6 +4,7 @@ import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.ts";
 import { isJsonObject, parseJsonObject } from "../checkpoint/json-object.ts";
 import { allLinearModules, type LinearInput, linearModules } from "../checkpoint/tensor-names.ts";
 import { CheckpointError } from "../errors.ts";
+import { REPORT_FILE } from "../quantizer/model-files.ts";
 import { linearInputName } from "../quantizer/linear-inputs.ts";
 
 export interface ModelDescription {
@@ -89,7 +90,6 @@ async function describePolicy(checkpoint: Checkpoint, equalized: ReadonlySet<str
   return layers;
 }
 
-const REPORT_FILE = "quantization-report.json";
 const MAX_REPORT_BYTES = 64 * 2 ** 20;
 
 /** Layer inputs whose policy in the quantizer's report is "lae+static"; none where there is no report. */

@@ -1,5 +1,5 @@
 /** The report of a quantization, as a table and as the JSON of `quantize`. */
-import type { QuantizationReport } from "./library.ts";
+import type { QuantizationReport } from "../quantizer/report.ts";
 import { formatSignificant } from "./quantities.ts";
 import { formatTable } from "./table.ts";
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { QuantizeOptions } from "../../src/cli/library.ts";
+import type { QuantizationReport } from "../../src/quantizer/report.ts";
 import { runCli } from "./command-harness.ts";
 
 const test = suite("quantize");
@@ -12,6 +13,14 @@ const LAYERS = [
   { name: "model.layers.0.qkv", range: 12.5, policy: "static" as const, input_scale: 0.0984, weight_nmse: 0.0061 },
   { name: "model.layers.0.down", range: 3384.7, policy: "dynamic" as const, input_scale: null, weight_nmse: 0.0072 },
 ];
+/** What is printed, and some of what only the report file carries. */
+const REPORT = {
+  format_version: 1,
+  source: "model.gguf",
+  layers: LAYERS.map((layer) => Object.assign({ group_size: 64, weight_sqnr_db: 22 }, layer)),
+  bits_per_weight: 4.876,
+  seconds: 41.23,
+} as unknown as QuantizationReport;
 
 async function quantize(words: string[]) {
   const calls: { source: string; options: QuantizeOptions }[] = [];
@@ -19,7 +28,7 @@ async function quantize(words: string[]) {
     library: {
       quantize: (source, options) => {
         calls.push({ source: source as string, options });
-        return Promise.resolve({ layers: LAYERS, bits_per_weight: 4.876, seconds: 41.23 });
+        return Promise.resolve(REPORT);
       },
     },
   });
@@ -44,7 +53,7 @@ test("--json is the report with the keys that are promised", async () => {
 
 test("without a calibration file: random tokens from a seed, and stderr says so", async () => {
   const { stderr, calls } = await quantize(["-s", "7"]);
-  assert.match(stderr, /no --calibration FILE: calibrating with random tokens, seed 7 .*A text like what the model will see/);
+  assert.match(stderr, /no --calibration FILE: calibrating with random tokens, seed 7 .*\na text like what the model will see/);
   assert.equal(calls[0]!.options.calibration, { kind: "random", seed: 7 });
 });
 

@@ -117,6 +117,8 @@ async function converse(
     if (context.signal.aborted) return;
     ask("> ");
   }
+  // Left by Ctrl-D or Ctrl-C: the shell's prompt belongs on a line of its own.
+  if (interactive) output.log("");
 }
 
 /** Writes the answer while it comes and returns it, whole or as far as it was stopped; undefined if the turn cannot be taken. */

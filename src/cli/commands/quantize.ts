@@ -5,6 +5,7 @@ import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from 
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../model-options.ts";
 import { integerOf, nonEmpty, number, oneOf } from "../option-values.ts";
+import { RECIPE_NAMES } from "../../quantizer/recipe.ts";
 import { displayProgress } from "../progress.ts";
 import { formatDuration } from "../quantities.ts";
 import { reportDocument, reportTable } from "../report.ts";
@@ -37,7 +38,7 @@ export function quantizeCommand(context: CommandContext): Command {
   command
     .option("--force", "replace the output folder if there is one")
     .optionsGroup("Recipe:")
-    .option("--recipe <name>", "preset of choices for each stage", "fptq")
+    .option(`--recipe <${RECIPE_NAMES.join("|")}>`, "preset of choices for each stage", oneOf(...RECIPE_NAMES), "fptq")
     .option(
       "--group-size <32|64|128>",
       "in_features that share a weight scale (default: the largest that divides)",
