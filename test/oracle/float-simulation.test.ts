@@ -7,7 +7,8 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-chec
 import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors.ts";
 import { MemoryFolder } from "../memory-folder.ts";
 import { sharedData } from "../shared-data.ts";
-import { roundHalfEven, simulate, type SimulationOptions } from "./float-simulation.ts";
+import { simulate, type SimulationOptions } from "./float-simulation.ts";
+import { roundHalfEven } from "./round-half-even.ts";
 
 const test = suite("float simulation against transformers");
 const tiny = sharedData("reference/tiny");

@@ -4,21 +4,15 @@ import { RecipeError } from "../../src/errors.ts";
 import { addErrors, errorStats, measureErrors, NO_ERRORS } from "../../src/quantizer/error-stats.ts";
 import { chooseGroupSizes, GROUP_SIZES } from "../../src/quantizer/group-size.ts";
 import { dequantizeRows, quantizeRows } from "../../src/quantizer/quantize-weights.ts";
-import { tinyConfig } from "../tiny-model.ts";
+import { roundHalfEven } from "../oracle/round-half-even.ts";
 import { mulberry32, normal } from "../random.ts";
+import { tinyConfig } from "../tiny-model.ts";
 
 const SEED = 13;
 const test = suite(`weights to integers (seed ${SEED})`);
 const ORIGIN = { tensor: "w", firstRow: 0 };
 const throwsRecipe = (work: () => unknown, message: RegExp) =>
   assert.throws(work, (error: unknown) => error instanceof RecipeError && message.test(error.message));
-
-/** Half-even rounding from its definition. */
-function roundHalfEven(x: number): number {
-  const below = Math.floor(x);
-  if (x - below !== 0.5) return Math.round(x);
-  return below % 2 === 0 ? below : below + 1;
-}
 
 for (const bits of [4, 8] as const) {
   test(`int${bits}: every size, scale and code follow the definition`, () => {

@@ -1,0 +1,119 @@
+/** A checkpoint in memory for the oracle: weights as they are stored, decoded by the rules of the format and nothing else. */
+import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
+import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+import { roundHalfEven } from "./round-half-even.ts";
+
+/** y[n] = sum_k w[n, k] x[k] + bias[n], with w[n, k] = values[n * K + k] * scale[n, k / G]. */
+export interface Linear {
+  readonly N: number;
+  readonly K: number;
+  readonly values: Float32Array | Int8Array;
+  /** Absent for float weights. */
+  readonly scale: Float32Array | undefined;
+  readonly bias: Float32Array | undefined;
+  readonly input: InputQuantization;
+}
+
+export type InputQuantization = { kind: "none" } | { kind: "dynamic" } | { kind: "static"; scale: number };
+
+export interface Layer {
+  readonly attentionNorm: Float32Array;
+  readonly q: Linear;
+  readonly k: Linear;
+  readonly v: Linear;
+  readonly qNorm: Float32Array | undefined;
+  readonly kNorm: Float32Array | undefined;
+  readonly o: Linear;
+  readonly mlpNorm: Float32Array;
+  readonly gate: Linear;
+  readonly up: Linear;
+  readonly down: Linear;
+  readonly kScale: number;
+  readonly vScale: number;
+}
+
+export interface Simulation {
+  readonly config: ModelConfig;
+  readonly embedding: Linear;
+  readonly layers: readonly Layer[];
+  readonly finalNorm: Float32Array;
+  readonly head: Linear;
+}
+
+/** @param head "q8": int8 rows, which quantize their input per token */
+export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" = "f32"): Promise<Simulation> {
+  const { config, tensors } = checkpoint;
+  const optional = async (name: string) => (tensors.has(name) ? await checkpoint.readF32(name) : undefined);
+  const scalar = async (name: string) => (await optional(name))?.[0] ?? Number.NaN;
+
+  const linear = async (module: string): Promise<Linear> => {
+    const bias = await optional(`${module}.bias`);
+    const scheme = checkpoint.quantization?.linear(module);
+    if (!tensors.has(`${module}.weight_packed`)) {
+      const [N, K] = tensors.get(`${module}.weight`)!.shape as [number, number];
+      return { N, K, values: await checkpoint.readF32(`${module}.weight`), scale: undefined, bias, input: { kind: "none" } };
+    }
+    const [N, K] = readShape(await checkpoint.readRaw(`${module}.weight_shape`));
+    const values = decodePacked(await checkpoint.readRaw(`${module}.weight_packed`), scheme!.numBits);
+    const scale = await checkpoint.readF32(`${module}.weight_scale`);
+    const { kind } = scheme!.activations;
+    const input = kind === "static" ? { kind, scale: await scalar(`${module}.input_scale`) } : { kind };
+    return { N, K, values, scale, bias, input };
+  };
+
+  const layers: Layer[] = [];
+  for (let index = 0; index < config.layers; index++) {
+    const block = `model.layers.${index}`;
+    layers.push({
+      attentionNorm: await checkpoint.readF32(`${block}.input_layernorm.weight`),
+      q: await linear(`${block}.self_attn.q_proj`),
+      k: await linear(`${block}.self_attn.k_proj`),
+      v: await linear(`${block}.self_attn.v_proj`),
+      qNorm: await optional(`${block}.self_attn.q_norm.weight`),
+      kNorm: await optional(`${block}.self_attn.k_norm.weight`),
+      o: await linear(`${block}.self_attn.o_proj`),
+      mlpNorm: await checkpoint.readF32(`${block}.post_attention_layernorm.weight`),
+      gate: await linear(`${block}.mlp.gate_proj`),
+      up: await linear(`${block}.mlp.up_proj`),
+      down: await linear(`${block}.mlp.down_proj`),
+      kScale: await scalar(`${block}.self_attn.k_scale`),
+      vScale: await scalar(`${block}.self_attn.v_scale`),
+    });
+  }
+  const embedding = await linear("model.embed_tokens");
+  const headWeight = config.tiedEmbedding ? embedding : await linear("lm_head");
+  return {
+    config,
+    embedding,
+    layers,
+    finalNorm: await checkpoint.readF32("model.norm.weight"),
+    head: head === "q8" ? { ...int8Rows(headWeight), input: { kind: "dynamic" } } : { ...headWeight, input: { kind: "none" } },
+  };
+}
+
+/** `weight_shape`: two little-endian int64. */
+function readShape(bytes: Uint8Array): [number, number] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return [Number(view.getBigInt64(0, true)), Number(view.getBigInt64(8, true))];
+}
+
+/** `weight_packed` by the rule of compressed-tensors: code u = q + 2^(b-1), element i of the tensor at bit i * b. */
+export function decodePacked(bytes: Uint8Array, bits: 4 | 8): Int8Array {
+  if (bits === 8) return Int8Array.from(bytes, (u) => u - 128);
+  return Int8Array.from({ length: bytes.length * 2 }, (_, i) => ((bytes[i >> 1]! >> (4 * (i & 1))) & 15) - 8);
+}
+
+/** int8 per row, scale = absmax / 127; as it is if it is stored so already. */
+function int8Rows(weight: Linear): Linear {
+  if (weight.scale) return weight;
+  const { N, K, values } = weight;
+  const scale = new Float32Array(N);
+  const codes = new Int8Array(N * K);
+  for (let n = 0; n < N; n++) {
+    const row = values.subarray(n * K, (n + 1) * K);
+    const absmax = Math.max(...row.map(Math.abs));
+    scale[n] = absmax / 127 || 1;
+    row.forEach((value, k) => (codes[n * K + k] = roundHalfEven(Math.fround(value / scale[n]!))));
+  }
+  return { ...weight, values: codes, scale };
+}
