@@ -1,0 +1,59 @@
+/** The kernel ABI in three places: names with their tiles, the TypeScript contract, and the exports of every build. */
+import { readFileSync } from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+
+const test = suite("kernel names");
+
+const BUILDS = {
+  scalar: "../../build/fptq-scalar.wasm",
+  simd128: "../../dist/wasm/fptq-simd128.wasm",
+  "simd128-threads": "../../dist/wasm/fptq-simd128-threads.wasm",
+};
+
+function exportsOf(build: keyof typeof BUILDS): WebAssembly.Exports {
+  const module = new WebAssembly.Module(readFileSync(new URL(BUILDS[build], import.meta.url)));
+  const shared = build.endsWith("threads");
+  const memory = new WebAssembly.Memory({ initial: 2, ...(shared && { maximum: 65_536, shared }) });
+  return new WebAssembly.Instance(module, { env: { memory } }).exports;
+}
+
+/** Kernel name to number of parameters, as `src/kernels/kernel-exports.ts` declares them. */
+function declaredKernels(): Map<string, number> {
+  const source = readFileSync(new URL("../../src/kernels/kernel-exports.ts", import.meta.url), "utf8");
+  const declared = new Map<string, number>();
+  for (const [, name, parameters] of source.matchAll(/^ {2}(\w+)\(([^)]*)\): \w+;/gm)) {
+    declared.set(name!, parameters!.split(":").length - 1);
+  }
+  for (const [, name, other] of source.matchAll(/^ {2}(\w+): KernelExports\["(\w+)"\];/gm)) {
+    declared.set(name!, declared.get(other!) ?? assert.unreachable(`${name}: ${other} is not declared above it`) ?? 0);
+  }
+  return declared;
+}
+
+const declared = declaredKernels();
+
+for (const build of Object.keys(BUILDS) as (keyof typeof BUILDS)[]) {
+  test(`${build} exports the kernels that TypeScript sees, with as many parameters`, () => {
+    const functions = Object.entries(exportsOf(build)).filter(([, value]) => typeof value === "function");
+    const parameters = functions.map(([name, value]) => [name, (value as (...args: number[]) => unknown).length] as const);
+    assert.equal(new Map(parameters.toSorted()), new Map([...declared].toSorted()));
+  });
+}
+
+test("tiles in names are the tiles in the code", () => {
+  const { MR, NR, KR } = exportsOf("simd128") as Record<string, WebAssembly.Global>;
+  const tiled = [...declared.keys()].flatMap((name) => {
+    const match = /^(gemm|gemv)_(f32|qd8)_f32_(f32w|qb4w|qc8w)_(\d+)x(\d+)c(\d+)$/.exec(name);
+    assert.is(match !== null, /^gem[mv]_/.test(name), `${name}: the grammar of docs/kernels.md`);
+    return match ? [{ name, op: match[1], activation: match[2], tile: match.slice(4).map(Number) }] : [];
+  });
+  assert.ok(tiled.length >= 5, "names were not found");
+  for (const { name, op, activation, tile } of tiled) {
+    // A GEMV has one row by definition. Floats need no KR: each k is a term of its own.
+    const rows = op === "gemv" ? 1 : (MR!.value as number);
+    assert.equal(tile, [rows, NR!.value, activation === "f32" ? 1 : KR!.value], name);
+  }
+});
+
+test.run();
