@@ -12,16 +12,19 @@
  * Preconditions: pointers aligned to 4 bytes; scratch is not used. Reads and writes nothing outside the shapes. Units: panels.
  *
  * Why 4 x 8: eight accumulators cover the four cycles of an addition on two ports, and with two weight vectors, the broadcast and the
- * product they fit the fifteen registers V8 has, even where it unrolls the loop. Measured on one Rocket Lake core (V8 11.3, GMAC/s,
- * K = 576): 3x8 20.0, 4x8 20.0, 5x8 16.8, 6x8 16.4; unrolled by hand 4x8 falls to 15-17, since V8 unrolls once more and spills;
- * x packed with its four rows interleaved 18.7, since rows are read from the second-level cache anyway.
+ * product they fit the fifteen registers V8 has, even where it unrolls the loop. Measured on one Xeon core (V8 11.3, GMAC/s, K = 576):
+ * 3x8 20.0, 4x8 20.0, 5x8 16.8, 6x8 16.4; unrolled by hand 4x8 falls to 15-17, since V8 unrolls once more and spills; x packed with its
+ * four rows interleaved 18.7, since rows are read from the second-level cache anyway.
  * Why one row takes four panels: a single row has two accumulators a panel, and would wait for the latency of each addition.
  */
 import { NR, panelBytesF32w } from "./layout";
 import { storeChannels } from "./store-channels";
 
-/** Rows that stay in the second-level cache while all panels pass by: 64 of K = 1536 take 384 KiB. A panel is read once for each block. */
-const ROW_BLOCK: i32 = 64;
+/**
+ * Rows that stay in the second-level cache while all panels pass by: 128 of K = 1536 take 768 KiB. A panel is read once for each block,
+ * which counts where it exceeds the first-level cache (GMAC/s with 32, 64, 128 rows: K = 1536 22, 22, 22; K = 4096 17, 19, 21).
+ */
+const ROW_BLOCK: i32 = 128;
 
 
 @inline

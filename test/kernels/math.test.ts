@@ -16,7 +16,15 @@ interface Probe {
 /** assembly/math.probe.ts, compiled here: no kernel exports these functions by themselves. */
 function compileProbe(memory: WebAssembly.Memory): Probe {
   const root = fileURLToPath(new URL("../..", import.meta.url));
-  const args = ["assembly/math.probe.ts", "--target", "simd128", "--textFile", "", "--outFile", "build/math-probe.wasm"];
+  const args = [
+    "assembly/math.probe.ts",
+    "--target",
+    "simd128",
+    "--textFile",
+    "build/math-probe.wat",
+    "--outFile",
+    "build/math-probe.wasm",
+  ];
   const { status, stderr } = spawnSync(process.execPath, ["node_modules/assemblyscript/bin/asc.js", ...args], {
     cwd: root,
     encoding: "utf8",
