@@ -1,7 +1,7 @@
 /**
  * Quantizes M rows of k or v with one static scale and appends them to an int8 cache (FPTQ: the KV cache is int8 per tensor).
  *
- *   cache[g, position + m, d] = clamp(roundHalfEven(x[m, g * D + d] / scale), -127, 127)
+ *   cache[g, position + m, d] = clamp(roundHalfEven(x[m, g * D + d] / scale), -128, 127)
  *
  *   x       rows of `stride` f32, head g of Hkv at g * D
  *   cache   layout-kv.ts, capacity S tokens; only the tokens position .. position + M - 1 are written
@@ -11,12 +11,10 @@
  */
 import { headBytesQs8, kOffsetQs8, vOffsetQs8, LANES } from "./layout-kv";
 
-/** Four elements at `x`, divided, rounded and clamped, as i32 lanes. */
+/** Four elements at `x`, divided and rounded, as i32 lanes; the narrowing below saturates them. */
 @inline
 function quantize4(x: usize, scale: v128): v128 {
-  const rounded = f32x4.nearest(f32x4.div(v128.load(x), scale));
-  const limit = f32x4.splat(127);
-  return i32x4.trunc_sat_f32x4_s(f32x4.pmax(f32x4.pmin(rounded, limit), f32x4.neg(limit)));
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.div(v128.load(x), scale)));
 }
 
 /** Eight elements at `x` as int8 in the low half, in natural order. */

@@ -8,7 +8,7 @@
  * for the tokens begin .. end - 1, both multiples of 8. Tokens outside a row's range give any value: attention.ts masks them.
  *
  * Why 14 bits: a 16-bit operand costs the same as an 8-bit one, and a build whose dot instruction takes 7 bits needs two planes
- * for 8 bits or for 14. So the error is that of the cache alone. i32 holds D up to 2048 (8191 * 127 * 2048 < 2^31).
+ * for 8 bits or for 14. So the error is that of the cache alone. i32 holds D up to 2048 (8191 * 128 * 2048 < 2^31).
  * A NaN or infinity in the query makes a[r], and with it every score of the row, NaN or infinite.
  */
 import { LOG2E } from "./exp2";

@@ -4,7 +4,7 @@
  *   dot[m, n, g] = sum over k of group g of a[m, k] * (u[n, k] - 8)     exact, i32
  *   y[m, n]      = (..((0 + dot[m, n, 0] * s[n, 0]) + dot[m, n, 1] * s[n, 1]) + ..) * scales[m] + bias[n]     f32, each step rounded
  *
- *   q        i8[M, K]       -127..127
+ *   q        i8[M, K]       -128..127
  *   scales   f32[M]         static rows carry the same scale in each place
  *   sums     i32[M, K/G]    -8 * sum of q over a group (quantize-activations.ts): where the accumulators start
  *   w        qb4w panels    layout.ts

@@ -4,7 +4,7 @@
  *   dot[m, n] = sum over k of a[m, k] * q[n, k]                         exact, i32
  *   y[m, n]   = (0 + dot[m, n] * s[n]) * scales[m] + bias[n]            f32, each step rounded
  *
- *   q        i8[M, K]       -127..127
+ *   q        i8[M, K]       -128..127
  *   scales   f32[M]         static rows carry the same scale in each place
  *   w        qc8w panels    layout.ts
  *   bias     f32[N]         or 0 for none

@@ -4,7 +4,7 @@
  *   dot[n, g] = sum over k of group g of a[k] * (u[n, k] - 8)           exact, i32
  *   y[n]      = (..((0 + dot[n, 0] * s[n, 0]) + dot[n, 1] * s[n, 1]) + ..) * scales[0] + bias[n]      f32, each step rounded
  *
- *   q        i8[K]          -127..127
+ *   q        i8[K]          -128..127
  *   scales   f32[1]
  *   sums     i32[K/G]       -8 * sum of q over a group (quantize-activations.ts): where the accumulators start
  *   w        qb4w panels    layout.ts

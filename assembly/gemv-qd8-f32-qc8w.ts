@@ -4,7 +4,7 @@
  *   dot[n] = sum over k of a[k] * q[n, k]                               exact, i32
  *   y[n]   = (0 + dot[n] * s[n]) * scales[0] + bias[n]                  f32, each step rounded
  *
- *   q        i8[K]          -127..127
+ *   q        i8[K]          -128..127
  *   scales   f32[1]
  *   w        qc8w panels    layout.ts
  *   bias     f32[N]         or 0 for none

@@ -17,7 +17,7 @@
  *
  * Four bytes are one i32 lane: what a four-byte dot instruction sums. In the order 0, 2, 1, 3 the low bytes of the two 16-bit
  * halves are elements 0 and 1 and the high bytes 2 and 3, so `i32x4.dot_i16x8_s` takes two pairs of the other operand in
- * natural order. Int8 values are -127..127, real = scale * q with one scale per cache.
+ * natural order. Int8 values are -128..127, real = scale * q with one scale per cache.
  *
  * Bytes of tokens never appended may hold anything: kernels mask them.
  */

@@ -4,7 +4,7 @@
  *   dynamic, per token    scale[m] = max_k |x[m,k]| / 127
  *   static, per tensor    scale[m] = scale, given (calibrated)
  *
- *   q[m,k]    = clamp(roundHalfEven(x[m,k] / scale[m]), -127, 127)
+ *   q[m,k]    = clamp(roundHalfEven(x[m,k] / scale[m]), -128, 127)
  *   sums[m,g] = -8 * sum of q[m,k] over the k of group g
  *
  *   x       f32[M, K]      rows follow one another
@@ -19,11 +19,13 @@
  * which reaches the logits as NaN.
  *
  * Why a true division: the last bit of x / scale decides ties, and other readers of the checkpoint divide too.
- * Why pmin and pmax: one instruction each, where min and max handle NaN and signed zeros in several.
+ * Why -128 stays: other readers of the checkpoint clamp there. Only a static scale can reach it, with a value beyond calibration.
+ * Why no clamp is written: the conversion and the two narrowings saturate.
+ * Why pmax: one instruction, where max handles NaN and signed zeros in several.
  * Why four maxima: one alone waits four cycles for each vector; four keep the loads busy.
  */
 
-/** Sixteen elements at `x`, divided, rounded, clamped, stored at `q`; returns their partial sums in four lanes. */
+/** Sixteen elements at `x`, divided, rounded, saturated, stored at `q`; returns their partial sums in four lanes. */
 @inline
 function quantize16(x: usize, q: usize, scale: v128): v128 {
   const low = i16x8.narrow_i32x4_s(round4(x, 0, scale), round4(x, 16, scale));
@@ -36,9 +38,7 @@ function quantize16(x: usize, q: usize, scale: v128): v128 {
 
 @inline
 function round4(x: usize, offset: usize, scale: v128): v128 {
-  const limit = f32x4.splat(127);
-  const rounded = f32x4.nearest(f32x4.div(v128.load(x + offset), scale));
-  return i32x4.trunc_sat_f32x4_s(f32x4.pmax(f32x4.pmin(rounded, limit), f32x4.neg(limit)));
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.div(v128.load(x + offset), scale)));
 }
 
 

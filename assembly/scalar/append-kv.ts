@@ -12,7 +12,7 @@ function source(x: usize, m: i32, stride: i32, g: i32, D: i32, d: i32): f32 {
 function quantize(x: f32, scale: f32): i8 {
   const rounded = nearest<f32>(x / scale);
   if (rounded > 127) return 127;
-  if (rounded < -127) return -127;
+  if (rounded < -128) return -128;
   return rounded == rounded ? <i8>(<i32>rounded) : 0;
 }
 

@@ -1,11 +1,11 @@
 // Twin of ../quantize-activations.ts: one element at a time.
 
-/** min and max written so that NaN reaches the conversion, which makes it 0, as with pmin and pmax. */
+/** min and max written so that NaN reaches the conversion, which makes it 0. */
 @inline
 function quantize(x: f32, scale: f32): i32 {
   let rounded = nearest<f32>(x / scale);
   if (rounded > 127) rounded = 127;
-  if (rounded < -127) rounded = -127;
+  if (rounded < -128) rounded = -128;
   return <i32>rounded;
 }
 

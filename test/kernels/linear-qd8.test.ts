@@ -21,7 +21,7 @@ function randomRows(M: number, K: number): QuantizedRows {
   const q = Int8Array.from({ length: M * K }, () => Math.floor(random() * 255) - 127);
   const scales = Float32Array.from({ length: M }, () => 10 ** (3 * random() - 3));
   if (M > 1) q.fill(127, K, 2 * K);
-  if (M > 2) q.fill(-127, 2 * K, 3 * K);
+  if (M > 2) q.fill(-128, 2 * K, 3 * K);
   if (M > 3) q.fill((scales[3] = 0), 3 * K, 4 * K);
   return { M, q, scales };
 }
@@ -150,7 +150,7 @@ for (const bits of [4, 8] as const) {
     const G = K;
     for (const weight of [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]) {
       const weights = { N, K, G, q: new Int8Array(N * K).fill(weight), scales: new Float32Array(N).fill(1) };
-      for (const activation of [-127, 127]) {
+      for (const activation of [-128, 127]) {
         const rows = { M: 1, q: new Int8Array(K).fill(activation), scales: Float32Array.of(1) };
         const expected = Float32Array.from({ length: N }, () => weight * activation * K);
         for (const build of BUILDS) {

@@ -37,7 +37,7 @@ export function roundHalfEven(x: number): number {
 
 /** x as a static int8 cache holds it, in units of the scale. The quotient of two floats rounded once is the float quotient. */
 export function quantizeStatic(x: number, scale: number): number {
-  return Math.max(-127, Math.min(127, roundHalfEven(Math.fround(x / scale)))) || 0;
+  return Math.max(-128, Math.min(127, roundHalfEven(Math.fround(x / scale)))) || 0;
 }
 
 /** y f64[T, H * D] over the cache as stored (dequantized where it is int8), and the bound of each element. */

@@ -36,7 +36,7 @@ export async function simulate(
 
 /** x rounded to int8 and scaled back. */
 function fakeQuantize(x: Float64Array, scale: number): Float64Array {
-  return x.map((value) => scale * Math.min(127, Math.max(-127, roundHalfEven(value / scale))));
+  return x.map((value) => scale * Math.min(127, Math.max(-128, roundHalfEven(value / scale))));
 }
 
 function quantizeInput(x: Float64Array, input: InputQuantization): Float64Array {

@@ -1,0 +1,117 @@
+/** Every architecture against logits that transformers computed: small random models, one folder each. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../../src/checkpoint/float-formats.ts";
+import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
+import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors.ts";
+import { Transformer } from "../../src/model/transformer.ts";
+import { nodeRuntime } from "../../src/runtime/node.ts";
+import { openFile, openLocation } from "../../src/runtime/node-files.ts";
+import { assertWithin } from "../oracle/compare.ts";
+import { sharedData } from "../shared-data.ts";
+
+const test = suite("reference architectures");
+
+/**
+ * Share of the largest logit by which two correct float32 forward passes may differ: they add in different orders, so each of the
+ * dot products of three layers differs by some units of 2^-24 times the root of its length. No static int8 input lies so near a tie.
+ */
+const WITHIN = 1e-5;
+
+/** The reference converted these two models to 16 bits with their rotary frequencies, which configurations give exactly. */
+const FREQUENCIES_ROUNDED: Record<string, (frequency: number) => number> = {
+  qwen2: (frequency) => f16ToF32(f32ToF16(frequency)),
+  qwen3: (frequency) => bf16ToF32(f32ToBf16(frequency)),
+};
+/** What such frequencies change: angles by up to 2^-9 of a position, over 40 positions. */
+const WITHIN_EXACT_FREQUENCIES = 4e-3;
+
+async function open(folder: string, roundFrequency?: (frequency: number) => number) {
+  const checkpoint = await openCheckpoint(await openLocation(folder));
+  const { config } = checkpoint;
+  const factors = Array.from({ length: config.headDim / 2 }, (_, i) => {
+    const exact = config.ropeTheta ** ((-2 * i) / config.headDim);
+    return roundFrequency ? exact / roundFrequency(exact) : 1;
+  });
+  const rounded: Checkpoint = roundFrequency
+    ? Object.assign(Object.create(checkpoint) as Checkpoint, { config: { ...config, ropeScaling: { kind: "factors", factors } } })
+    : checkpoint;
+  const model = await Transformer.load(rounded, nodeRuntime, { threads: 1 });
+  await checkpoint.close();
+  return model;
+}
+
+async function expected(folder: string) {
+  const source = await openFile(`${folder}/expected.safetensors`);
+  const { tensors } = await readSafetensorsHeader(source);
+  const buffer = async (name: string) => (await readSafetensorsRows(source, tensors.get(name)!)).slice().buffer;
+  const ids = async (name: string) => Array.from(new BigInt64Array(await buffer(name)), Number);
+  const greedy = tensors.has("greedy_prompt8_new24") ? await ids("greedy_prompt8_new24") : undefined;
+  const values = { ids: await ids("input_ids"), logits: new Float32Array(await buffer("logits")), greedy };
+  await source.close();
+  return values;
+}
+
+async function allLogits(model: Transformer, ids: readonly number[]): Promise<Float32Array> {
+  const { vocabSize } = model.config;
+  const logits = new Float32Array(ids.length * vocabSize);
+  await model.forward(ids, { logits: ({ values, firstRow }) => logits.set(values, firstRow * vocabSize) });
+  return logits;
+}
+
+async function greedy(model: Transformer, sequence: readonly number[], prompt: number): Promise<number[]> {
+  const ids = sequence.slice(0, prompt);
+  model.truncate(0);
+  for (let logits = await model.forward(ids, { logits: "last" }); ids.length < sequence.length;) {
+    ids.push(model.argmax(logits!));
+    logits = await model.forward(ids.slice(-1), { logits: "last" });
+  }
+  return ids;
+}
+
+const largest = (values: Float32Array) => values.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+
+for (const name of ["llama-tied", "llama3-rope", "mistral-window", "qwen2", "qwen3", "llama-tied-w4a8-static"]) {
+  const roundings = FREQUENCIES_ROUNDED[name] ? [undefined, FREQUENCIES_ROUNDED[name]] : [undefined];
+  for (const rounding of roundings) {
+    const exactAgainstRounded = roundings.length > 1 && !rounding;
+    test(`${name} gives the expected logits and continuation${rounding ? ", frequencies rounded alike" : ""}`, async () => {
+      const folder = sharedData(`reference/tiny/${name}`);
+      if (folder === undefined) return;
+      const model = await open(folder, rounding);
+      const reference = await expected(folder);
+      const logits = await allLogits(model, reference.ids);
+      const limit = largest(reference.logits);
+      const worst = largest(reference.logits.map((value, i) => value - logits[i]!)) / limit;
+      console.log(
+        `\nfigure: ${name}: worst logit difference ${worst.toExponential(1)} of the largest${rounding ? " (frequencies rounded alike)" : ""}`,
+      );
+      assertWithin(logits, reference.logits, () => (exactAgainstRounded ? WITHIN_EXACT_FREQUENCIES : WITHIN) * limit, name);
+      if (reference.greedy) assert.equal(await greedy(model, reference.greedy, 8), reference.greedy);
+      await model.dispose();
+    });
+  }
+}
+
+// compressed-tensors scales a dynamic token by absmax / 127.5, this project by absmax / 127: half a percent in every step, so close
+// is all that can be asked, and the same most likely token nearly everywhere.
+test("llama-tied-w4a8-mixed is close", async () => {
+  const folder = sharedData("reference/tiny/llama-tied-w4a8-mixed");
+  if (folder === undefined) return;
+  const model = await open(folder);
+  const reference = await expected(folder);
+  const logits = await allLogits(model, reference.ids);
+  let [error, energy] = [0, 0];
+  for (const [i, value] of reference.logits.entries()) {
+    error += (logits[i]! - value) ** 2;
+    energy += value ** 2;
+  }
+  console.log(`\nfigure: llama-tied-w4a8-mixed: error energy ${(error / energy).toExponential(1)} of the logits'`);
+  // Rounding to int8 on two grids: each has an error of (absmax / 127)^2 / 12, about 8e-5 of a row's energy if its largest value is
+  // four deviations. Two grids, two dynamic inputs in each of three layers: 1e-3. Four times that is loose, and fails for a wrong scale.
+  assert.ok(error / energy < 4e-3, `error energy ${error / energy}`);
+  await model.dispose();
+});
+
+test.run();
