@@ -32,11 +32,21 @@ async function open(folder: string, roundFrequency?: (frequency: number) => numb
   const { config } = checkpoint;
   const factors = Array.from({ length: config.headDim / 2 }, (_, i) => {
     const exact = config.ropeTheta ** ((-2 * i) / config.headDim);
-    return roundFrequency ? exact / roundFrequency(exact) : 1;
+    return exact / (roundFrequency?.(exact) ?? exact);
   });
-  const rounded: Checkpoint = roundFrequency
-    ? Object.assign(Object.create(checkpoint) as Checkpoint, { config: { ...config, ropeScaling: { kind: "factors", factors } } })
-    : checkpoint;
+  const rounded: Checkpoint = {
+    name: checkpoint.name,
+    format: checkpoint.format,
+    config: { ...config, ropeScaling: roundFrequency ? { kind: "factors", factors } : config.ropeScaling },
+    configJson: checkpoint.configJson,
+    quantization: checkpoint.quantization,
+    tokenizer: checkpoint.tokenizer,
+    generation: checkpoint.generation,
+    tensors: checkpoint.tensors,
+    readF32: (name, options) => checkpoint.readF32(name, options),
+    readRaw: (name, options) => checkpoint.readRaw(name, options),
+    close: () => checkpoint.close(),
+  };
   const model = await Transformer.load(rounded, nodeRuntime, { threads: 1 });
   await checkpoint.close();
   return model;
