@@ -1,0 +1,57 @@
+/** What a file of `bench/rows/` exports: `rows`, each one kernel on one shape. */
+import type { KernelExports } from "../src/kernels/kernel-exports.ts";
+import { mulberry32 } from "../test/random.ts";
+
+export interface BenchRow {
+  /** Kernel, then shape: `gemv_qd8_f32_qb4w_1x8c4 smollm2-135m/qkv`. The filter argument looks for substrings of it. */
+  name: string;
+  /** Puts operands into a fresh memory; runs before the clock does. */
+  prepare(bench: BenchMemory): BenchWork;
+}
+
+export interface BenchWork {
+  run(): void;
+  /** Multiply-accumulates of one run, where they are the work. */
+  macs?: number;
+  /** Bytes of one run that come from memory once, where they are the work: packed weights, a cache, rows read and written. */
+  bytes?: number;
+}
+
+/** A kernel build over a memory of its own, which grows as regions are reserved. */
+export class BenchMemory {
+  readonly run: KernelExports;
+  private readonly memory = new WebAssembly.Memory({ initial: 2 });
+  private readonly random = mulberry32(1);
+  private end = 65536; // above the module's own static data
+
+  constructor(module: WebAssembly.Module) {
+    this.run = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports as unknown as KernelExports;
+  }
+
+  /** `bytes` of zeros at a cache line. */
+  reserve(bytes: number): number {
+    const pointer = (this.end + 63) & ~63;
+    this.end = pointer + bytes;
+    const missing = this.end - this.memory.buffer.byteLength;
+    if (missing > 0) this.memory.grow(Math.ceil(missing / 65536));
+    return pointer;
+  }
+
+  /** f32[count], uniform in [-1, 1). */
+  floats(count: number): number {
+    const pointer = this.reserve(4 * count);
+    const values = new Float32Array(this.memory.buffer, pointer, count);
+    for (let i = 0; i < count; i++) values[i] = 2 * this.random() - 1;
+    return pointer;
+  }
+
+  /** Bytes of any value, from a short sequence repeated: their values do not change a kernel's time. */
+  noise(bytes: number): number {
+    const pointer = this.reserve(bytes);
+    const values = new Uint8Array(this.memory.buffer, pointer, bytes);
+    const period = Math.min(bytes, 65536);
+    for (let i = 0; i < period; i++) values[i] = 256 * this.random();
+    for (let i = period; i < bytes; i += period) values.copyWithin(i, 0, Math.min(period, bytes - i));
+    return pointer;
+  }
+}

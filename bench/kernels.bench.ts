@@ -1,0 +1,101 @@
+/**
+ * Times kernels on real shapes, one thread.
+ *
+ *   npm run bench -- [FILTER ...] [--json] [--seconds 0.5] [--module FILE.wasm ...]
+ *
+ * FILTER keeps rows whose name contains every word. Several --module are timed in turn, row by row, so that noise meets all alike.
+ * Rows come from `bench/rows/*.ts`: a new file there is all that a new kernel needs. Each row is warmed up until the optimizing compiler
+ * has replaced the first code; `benchmark` then takes samples for the given time. Median, best, and the spread from the 10th to the 90th
+ * percentile are of these samples. On a machine that does other work, compare the best and only within one invocation.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { basename } from "node:path";
+import Benchmark from "benchmark";
+import { BenchMemory, type BenchRow, type BenchWork } from "./bench-row.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: "boolean", default: false },
+    seconds: { type: "string", default: "0.5" },
+    module: { type: "string", multiple: true, default: ["dist/wasm/fptq-simd128.wasm"] },
+  },
+});
+const seconds = Number(values.seconds);
+if (!(seconds > 0)) throw new RangeError(`--seconds: got "${values.seconds}", need a number above 0`);
+
+interface Figure {
+  name: string;
+  module: string;
+  median_us: number;
+  best_us: number;
+  p10_us: number;
+  p90_us: number;
+  gmac_per_s?: number;
+  gb_per_s?: number;
+  samples: number;
+}
+
+async function allRows(): Promise<BenchRow[]> {
+  const files = readdirSync(new URL("rows/", import.meta.url)).toSorted();
+  const modules = await Promise.all(files.map((file) => import(new URL(`rows/${file}`, import.meta.url).href)));
+  return modules.flatMap(({ rows }: { rows: BenchRow[] }) => rows);
+}
+
+/** Long enough for V8 to compile with optimization in the background, whatever one run takes. */
+function warmUp({ run }: BenchWork): void {
+  const end = performance.now() + 150;
+  do run();
+  while (performance.now() < end);
+}
+
+function measure(name: string, module: string, work: BenchWork): Figure {
+  warmUp(work);
+  const { stats, error } = new Benchmark(name, () => work.run(), { maxTime: seconds, minSamples: 7 }).run();
+  if (error) throw error;
+  const sorted = stats.sample.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))]!;
+  const median = at(0.5);
+  return {
+    name,
+    module,
+    median_us: median * 1e6,
+    best_us: sorted[0]! * 1e6,
+    p10_us: at(0.1) * 1e6,
+    p90_us: at(0.9) * 1e6,
+    ...(work.macs && { gmac_per_s: work.macs / median / 1e9 }),
+    ...(work.bytes && { gb_per_s: work.bytes / median / 1e9 }),
+    samples: sorted.length,
+  };
+}
+
+function print(figure: Figure, several: boolean): void {
+  const { name, module, median_us, best_us, p10_us, p90_us, gmac_per_s, gb_per_s } = figure;
+  const [rate, unit] = gmac_per_s ? [gmac_per_s, "GMAC/s"] : [gb_per_s ?? 0, "GB/s"];
+  const spread = `${p10_us.toFixed(1)} .. ${p90_us.toFixed(1)}`;
+  const rates = rate ? `${rate.toFixed(1).padStart(6)} ${unit}, best ${((rate * median_us) / best_us).toFixed(1)}` : "";
+  const label = several ? `${name} [${module}]` : name;
+  console.log(`${label.padEnd(58)} ${median_us.toFixed(1).padStart(10)} us  (${spread})`.padEnd(98) + rates);
+}
+
+const machine = { cpu: cpus()[0]?.model ?? "unknown", node: process.version, v8: process.versions.v8 };
+if (!values.json)
+  console.log(
+    `${machine.cpu}, Node ${machine.node}, V8 ${machine.v8}; median (10th .. 90th percentile), rate of the median and of the best`,
+  );
+
+const modules = values.module.map((file) => ({ name: basename(file), module: new WebAssembly.Module(readFileSync(file)) }));
+const rows = (await allRows()).filter(({ name }) => positionals.every((word) => name.includes(word)));
+if (rows.length === 0) throw new RangeError(`no row's name contains ${positionals.map((word) => `"${word}"`).join(" and ")}`);
+
+const figures: Figure[] = [];
+for (const row of rows) {
+  for (const { name, module } of modules) {
+    const figure = measure(row.name, name, row.prepare(new BenchMemory(module)));
+    figures.push(figure);
+    if (!values.json) print(figure, modules.length > 1);
+  }
+}
+if (values.json) console.log(JSON.stringify({ ...machine, figures }, null, 2));

@@ -1,0 +1,58 @@
+/** Linear layers over 8-bit activations: prefill by GEMM in multiply-accumulates, decode by GEMV in bytes of packed weights. */
+import type { BenchMemory, BenchRow } from "../bench-row.ts";
+import { HEADS, LAYERS, type LinearShape } from "../shapes.ts";
+
+/** M quantized rows, and room for what comes of them. */
+function quantizedRows(bench: BenchMemory, { N, K, G }: LinearShape, M: number) {
+  const [q, scales, sums] = [bench.reserve(M * K), bench.reserve(4 * M), bench.reserve((4 * M * K) / G)];
+  bench.run.quantize_f32_qd8(bench.floats(M * K), q, scales, sums, K, G, 0, M);
+  return { q, scales, sums, y: bench.reserve(4 * M * N), scratch: bench.reserve(bench.run.linear_scratch_bytes(M, K)) };
+}
+
+function qb4w(shape: LinearShape, M: number): BenchRow {
+  const { N, K, G } = shape;
+  const panels = Math.ceil(N / 8);
+  const kernel = M === 1 ? "gemv_qd8_f32_qb4w_1x8c4" : "gemm_qd8_f32_qb4w_4x8c4";
+  return {
+    name: `${kernel} ${shape.name} G=${G}${M === 1 ? "" : ` M=${M}`}`,
+    prepare(bench) {
+      const { run } = bench;
+      const { q, scales, sums, y, scratch } = quantizedRows(bench, shape, M);
+      const bytes = run.packed_bytes_qb4w(N, K, G);
+      const w = bench.reserve(bytes);
+      run.pack_qb4w(bench.noise((N * K) / 2), bench.floats((N * K) / G), w, 0, N, N, K, G);
+      return M === 1
+        ? { bytes, run: () => run.gemv_qd8_f32_qb4w_1x8c4(q, scales, sums, w, 0, y, N, K, G, 0, panels, scratch) }
+        : { macs: M * N * K, run: () => run.gemm_qd8_f32_qb4w_4x8c4(q, scales, sums, w, 0, y, M, N, K, G, 0, panels, scratch) };
+    },
+  };
+}
+
+function qc8w(shape: LinearShape, M: number): BenchRow {
+  const { N, K } = shape;
+  const panels = Math.ceil(N / 8);
+  const kernel = M === 1 ? "gemv_qd8_f32_qc8w_1x8c4" : "gemm_qd8_f32_qc8w_4x8c4";
+  return {
+    name: `${kernel} ${shape.name}${M === 1 ? "" : ` M=${M}`}`,
+    prepare(bench) {
+      const { run } = bench;
+      const { q, scales, y, scratch } = quantizedRows(bench, shape, M);
+      const bytes = run.packed_bytes_qc8w(N, K);
+      const w = bench.reserve(bytes);
+      run.pack_qc8w(bench.noise(N * K), bench.floats(N), w, 0, N, N, K);
+      return M === 1
+        ? { bytes, run: () => run.gemv_qd8_f32_qc8w_1x8c4(q, scales, w, 0, y, N, K, 0, panels, scratch) }
+        : { macs: M * N * K, run: () => run.gemm_qd8_f32_qc8w_4x8c4(q, scales, w, 0, y, M, N, K, 0, panels, scratch) };
+    },
+  };
+}
+
+export const rows: BenchRow[] = [
+  ...LAYERS.flatMap((shape) => [qb4w(shape, shape.M), qb4w(shape, 1)]),
+  // What the group size costs, on one shape.
+  ...[32, 64].flatMap((G) => {
+    const down = { ...LAYERS.find(({ name }) => name === "smollm2-135m/down")!, G };
+    return [qb4w(down, down.M), qb4w(down, 1)];
+  }),
+  ...HEADS.flatMap((shape) => [qc8w(shape, shape.M), qc8w(shape, 1)]),
+];
