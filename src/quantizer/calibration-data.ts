@@ -83,7 +83,7 @@ export function textFromJsonLines(content: string, name: string): string {
 export interface RandomSampling extends SampleShape {
   /** Ids are drawn uniformly from 0..vocabSize-1. */
   readonly vocabSize: number;
-  /** Ids never drawn (`specialTokenIds`). */
+  /** Ids never drawn: control tokens, which mean nothing inside a text (`Tokenizer.specialIds`). */
   readonly exclude: ReadonlySet<number>;
   /** 0..2^32-1. */
   readonly seed: number;
@@ -103,16 +103,6 @@ export function samplesFromRandomTokens({ vocabSize, exclude, seed, samples, ctx
   return Array.from({ length: samples }, () =>
     Int32Array.from({ length: ctxSize }, () => allowed[Math.floor((random() / 2 ** 32) * allowed.length)]!),
   );
-}
-
-/** Ids that `tokenizer.json` marks as special: control tokens that mean nothing inside a text. */
-export function specialTokenIds(tokenizerJson: Record<string, unknown>): Set<number> {
-  const added = Array.isArray(tokenizerJson["added_tokens"]) ? (tokenizerJson["added_tokens"] as unknown[]) : [];
-  const ids = new Set<number>();
-  for (const token of added as { id?: unknown; special?: unknown }[]) {
-    if (token?.special === true && typeof token.id === "number") ids.add(token.id);
-  }
-  return ids;
 }
 
 function checkShape({ samples, ctxSize }: SampleShape): void {

@@ -1,12 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RecipeError } from "../../src/errors.ts";
-import {
-  samplesFromRandomTokens,
-  samplesFromText,
-  specialTokenIds,
-  textFromJsonLines,
-} from "../../src/quantizer/calibration-data.ts";
+import { samplesFromRandomTokens, samplesFromText, textFromJsonLines } from "../../src/quantizer/calibration-data.ts";
 
 const test = suite("calibration data (seed 7)");
 
@@ -111,12 +106,6 @@ const drawOne = (seed: number, exclude: number[]) => () =>
 test("random tokens need a vocabulary and a 32-bit seed", () => {
   throwsRecipe(drawOne(0, [0, 1]), /all 2 tokens are special/);
   for (const seed of [-1, 2 ** 32, 0.5, NaN]) throwsRecipe(drawOne(seed, []), /seed: got/);
-});
-
-test("special tokens are the added ones marked so", () => {
-  const tokenizer = { added_tokens: [{ id: 3, special: true }, { id: 4, special: false }, { id: 5 }, null] };
-  assert.equal([...specialTokenIds(tokenizer)], [3]);
-  assert.equal([...specialTokenIds({})], []);
 });
 
 test.run();
