@@ -11,6 +11,7 @@ import { GgufMetadata } from "./gguf-metadata.ts";
 import { ROPE_FACTORS_TENSOR, ggufArchitecture, ggufGenerationConfig, ggufModelConfig } from "./gguf-model-config.ts";
 import { interleavedRow } from "./gguf-permute.ts";
 import { huggingFaceName } from "./gguf-tensor-names.ts";
+import { ggufTokenizer } from "./gguf-tokenizer.ts";
 import type { JsonObject } from "./json-object.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { writeModelConfig } from "./model-config-writer.ts";
@@ -43,8 +44,9 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
 
   const generation = ggufGenerationConfig(metadata, config.vocabSize, file.name);
   const bosTokenId = metadata.integer("tokenizer.ggml.bos_token_id");
+  const tokenizer = ggufTokenizer(metadata, file.name);
   const configJson = writeModelConfig(config, { bosTokenId, eosTokenIds: generation.eosTokenIds });
-  return new GgufCheckpoint(file, { config, configJson, generation, tokenizer: undefined, tensors: infos }, stored);
+  return new GgufCheckpoint(file, { config, configJson, generation, tokenizer, tensors: infos }, stored);
 }
 
 /** Where the rows of a tensor lie. */

@@ -1,0 +1,194 @@
+/**
+ * Text to token ids and back, by `tokenizer.json` and `tokenizer_config.json`.
+ *
+ * Encoding is `@huggingface/tokenizers`. Decoding goes through the bytes of each token (`token-bytes.ts`), so that a text decoded at
+ * once and one decoded token by token are the same; spaces are never "cleaned up", whatever the files ask for.
+ */
+import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
+import { isJsonObject, type JsonObject } from "../checkpoint/json-object.ts";
+import { CheckpointError, OptionError } from "../errors.ts";
+import { StreamDecoder, type StreamDecoderOptions, type TokenSource } from "./stream-decoder.ts";
+import { type TokenDecoding, tokenDecoding } from "./token-bytes.ts";
+import { type AddedToken, checkTokenizerJson } from "./tokenizer-json.ts";
+
+export interface EncodeOptions {
+  /** Puts around the text what the tokenizer puts around texts, such as a beginning-of-sequence token. Default true. */
+  addSpecialTokens?: boolean;
+  /**
+   * Whether the text of a special token, such as `<|im_end|>`, becomes that token. Default true, as in transformers; false for text
+   * that is not trusted to end a turn.
+   */
+  parseSpecial?: boolean;
+}
+
+export interface DecodeOptions {
+  /** Default false. */
+  skipSpecialTokens?: boolean;
+}
+
+/** The part of the library used here; its own declarations do not resolve under NodeNext. */
+interface Encoder {
+  encode(text: string, options: { add_special_tokens: boolean }): { readonly ids: number[]; readonly tokens: readonly string[] };
+  token_to_id(token: string): number | undefined;
+  id_to_token(id: number): string | undefined;
+}
+
+export class Tokenizer implements TokenSource {
+  /** One more than the largest id. */
+  readonly vocabSize: number;
+  /** Ids of special tokens: those that are no text. */
+  readonly specialIds: ReadonlySet<number>;
+  readonly bosTokenId: number | undefined;
+  readonly eosTokenId: number | undefined;
+  readonly padTokenId: number | undefined;
+  readonly unkTokenId: number | undefined;
+  readonly stripsLeadingSpace: boolean;
+
+  readonly #name: string;
+  readonly #json: JsonObject;
+  readonly #config: JsonObject;
+  readonly #encoder: Encoder;
+  /** The same without special tokens in texts; made when a text has one that must not be parsed. */
+  #plainEncoder: Encoder | undefined;
+  readonly #specialText: RegExp | undefined;
+  readonly #around: { readonly before: readonly number[]; readonly after: readonly number[] };
+  readonly #addedIds: ReadonlySet<number>;
+  readonly #decoding: TokenDecoding;
+  readonly #bytes: (Uint8Array | undefined)[] = [];
+
+  /**
+   * @param files parsed `tokenizer.json` and `tokenizer_config.json`
+   * @param name for messages: where they come from
+   * @throws CheckpointError if a file is damaged; UnsupportedModelError if it asks for something that would be carried out wrongly
+   */
+  constructor({ tokenizerJson, tokenizerConfig }: TokenizerFiles, name: string) {
+    const { json, addedTokens } = checkTokenizerJson(tokenizerJson, name);
+    this.#name = name;
+    this.#json = json;
+    this.#config = tokenizerConfig;
+    this.#encoder = this.#make(addedTokens, json["added_tokens"]);
+    this.#decoding = tokenDecoding(json["decoder"], name);
+    this.stripsLeadingSpace = this.#decoding.stripsLeadingSpace;
+
+    this.vocabSize = this.#largestId(addedTokens) + 1;
+    this.#addedIds = new Set(addedTokens.map(({ id }) => id));
+    const special = addedTokens.filter((token) => token.special);
+    this.specialIds = new Set(special.map(({ id }) => id));
+    if (special.length > 0) this.#specialText = new RegExp(special.map(({ content }) => escapeRegExp(content)).join("|"), "u");
+
+    this.bosTokenId = this.#idOf("bos_token");
+    this.eosTokenId = this.#idOf("eos_token");
+    this.padTokenId = this.#idOf("pad_token");
+    this.unkTokenId = this.#idOf("unk_token");
+    this.#around = this.#specialTokensAround();
+  }
+
+  /**
+   * @returns ids, in order
+   * @throws OptionError if the text is no string
+   */
+  encode(text: string, { addSpecialTokens = true, parseSpecial = true }: EncodeOptions = {}): number[] {
+    if (typeof text !== "string") throw new OptionError(`text to encode: got ${typeof text}, a string is needed`);
+    const isPlain = !parseSpecial && this.#specialText?.test(text) === true;
+    const ids = this.#encodeWith(isPlain ? this.#plain() : this.#encoder, text);
+    return addSpecialTokens ? [...this.#around.before, ...ids, ...this.#around.after] : ids;
+  }
+
+  /**
+   * @throws OptionError if an id is no token's
+   */
+  decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: DecodeOptions = {}): string {
+    const stream = this.streamDecoder({ skipSpecialTokens });
+    const pieces = Array.from(ids, (id) => stream.push(id));
+    return pieces.join("") + stream.flush();
+  }
+
+  /** A new stream for one text: `push(id)` gives the text that a token completes, `flush()` the rest. */
+  streamDecoder(options?: StreamDecoderOptions): StreamDecoder {
+    return new StreamDecoder(this, options);
+  }
+
+  tokenToId(token: string): number | undefined {
+    return this.#encoder.token_to_id(token);
+  }
+
+  /** How the file spells a token, for instance `Ġthe`; undefined if no token has this id. */
+  idToToken(id: number): string | undefined {
+    return this.#encoder.id_to_token(id);
+  }
+
+  isSpecial(id: number): boolean {
+    return this.specialIds.has(id);
+  }
+
+  /**
+   * The bytes a token adds to a text; a part of a character, one or several characters.
+   * @throws OptionError if no token has this id
+   */
+  tokenBytes(id: number): Uint8Array {
+    const known = this.#bytes[id];
+    if (known !== undefined) return known;
+    const token = Number.isInteger(id) && id >= 0 && id < this.vocabSize ? this.idToToken(id) : undefined;
+    if (token === undefined) throw new OptionError(`${this.#name}: no token has the id ${id}; ids are below ${this.vocabSize}`);
+    return (this.#bytes[id] = this.#decoding.bytes(token, this.#addedIds.has(id)));
+  }
+
+  #make(added: readonly AddedToken[], addedJson: unknown): Encoder {
+    // Ids of added tokens have to be found in texts that may not contain them, so they belong to the vocabulary as well.
+    const model = this.#json["model"] as JsonObject;
+    const vocab = Object.assign(Object.create(null) as JsonObject, model["vocab"]);
+    for (const { id, content } of added) vocab[content] ??= id;
+    try {
+      return new HuggingFaceTokenizer({ ...this.#json, model: { ...model, vocab }, added_tokens: addedJson }, this.#config);
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new CheckpointError(`${this.#name}: tokenizer.json: ${message}`, { cause });
+    }
+  }
+
+  #plain(): Encoder {
+    const json = this.#json["added_tokens"] as readonly JsonObject[];
+    return (this.#plainEncoder ??= this.#make(
+      [],
+      json.filter((token) => token["special"] !== true),
+    ));
+  }
+
+  #encodeWith(encoder: Encoder, text: string): number[] {
+    const { ids, tokens } = encoder.encode(text, { add_special_tokens: false });
+    const missing = ids.findIndex((id) => !Number.isInteger(id));
+    if (missing >= 0) throw new CheckpointError(`${this.#name}: tokenizer.json has no id for the piece "${tokens[missing]}"`);
+    return ids;
+  }
+
+  /** What the post-processor puts before and after a text, found by looking at one. */
+  #specialTokensAround(): { before: number[]; after: number[] } {
+    const probe = this.#encodeWith(this.#encoder, "a");
+    const whole = this.#encoder.encode("a", { add_special_tokens: true }).ids;
+    for (let at = 0; at + probe.length <= whole.length; at++) {
+      if (probe.every((id, i) => whole[at + i] === id))
+        return { before: whole.slice(0, at), after: whole.slice(at + probe.length) };
+    }
+    throw new CheckpointError(`${this.#name}: tokenizer.json: the post-processor leaves out the text`);
+  }
+
+  #largestId(added: readonly AddedToken[]): number {
+    const vocab = (this.#json["model"] as JsonObject)["vocab"] as Record<string, number>;
+    let largest = -1;
+    for (const id of Object.values(vocab)) largest = Math.max(largest, id);
+    for (const { id } of added) largest = Math.max(largest, id);
+    return largest;
+  }
+
+  /** Id of a token that `tokenizer_config.json` names, as text or as an added token. */
+  #idOf(key: string): number | undefined {
+    const value = this.#config[key];
+    const token = isJsonObject(value) ? value["content"] : value;
+    return typeof token === "string" ? this.tokenToId(token) : undefined;
+  }
+}
+
+function escapeRegExp(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, (character) => `\\${character}`);
+}
