@@ -14,8 +14,8 @@ export class GgufCursor {
   readonly #file: ByteSource;
   readonly #signal: AbortSignal | undefined;
   readonly #text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  #window: Uint8Array = new Uint8Array(0);
-  #view = new DataView<ArrayBufferLike>(this.#window.buffer);
+  #buffer: Uint8Array = new Uint8Array(0);
+  #view = new DataView<ArrayBufferLike>(this.#buffer.buffer);
   /** File offset of the window's first byte. */
   #windowOffset = 0;
   #next = 0;
@@ -37,7 +37,7 @@ export class GgufCursor {
 
   /** Bytes that can be taken without fetching. */
   get available(): number {
-    return this.#window.length - this.#next;
+    return this.#buffer.length - this.#next;
   }
 
   /**
@@ -53,9 +53,9 @@ export class GgufCursor {
       );
     }
     const bytes = Math.min(Math.max(length, this.#windowBytes), this.remaining);
-    const window = await this.#file.read(offset, bytes, this.#signal);
-    this.#window = window;
-    this.#view = new DataView(window.buffer, window.byteOffset, window.byteLength);
+    const buffer = await this.#file.read(offset, bytes, this.#signal);
+    this.#buffer = buffer;
+    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     this.#windowOffset = offset;
     this.#next = 0;
     this.#windowBytes = Math.min(2 * this.#windowBytes, LARGEST_WINDOW_BYTES);
@@ -64,7 +64,7 @@ export class GgufCursor {
   // What follows takes bytes that `fetch` has made available.
 
   u8(): number {
-    return this.#window[this.#advance(1)]!;
+    return this.#buffer[this.#advance(1)]!;
   }
 
   u32(): number {
@@ -86,7 +86,7 @@ export class GgufCursor {
     const { offset } = this;
     const at = this.#advance(length);
     try {
-      return this.#text.decode(this.#window.subarray(at, at + length));
+      return this.#text.decode(this.#buffer.subarray(at, at + length));
     } catch (cause) {
       throw new CheckpointError(`${this.#file.name}: ${what} at offset ${offset} is not UTF-8`, { cause });
     }

@@ -3,7 +3,7 @@ import { GgufMetadata } from "../../src/checkpoint/gguf-metadata.ts";
 import { ggufTokenizer } from "../../src/checkpoint/gguf-tokenizer.ts";
 import { readGguf } from "../../src/checkpoint/gguf.ts";
 import { memoryFile } from "../checkpoint/gguf-fixture.ts";
-import { sharedFile } from "../checkpoint/shared-data.ts";
+import { sharedFile } from "../shared-data.ts";
 
 export interface Vector {
   readonly text: string;
