@@ -1,0 +1,100 @@
+/** What lies between linear layers, over a prompt's rows, and what becomes of logits: bytes read and written. */
+import type { BenchRow } from "../bench-row.ts";
+import { MODELS } from "../shapes.ts";
+
+const M = 64;
+const EPS = 1e-5;
+
+const betweenLayers = MODELS.flatMap(({ name, hidden: K, ffn: F, heads, headDim: D }): BenchRow[] => [
+  {
+    name: `rmsnorm_f32 ${name} M=${M} K=${K}`,
+    prepare(bench) {
+      const [x, weight, y] = [bench.floats(M * K), bench.floats(K), bench.reserve(4 * M * K)];
+      return { bytes: 8 * M * K, run: () => bench.run.rmsnorm_f32(x, weight, y, M, K, EPS, 0, M) };
+    },
+  },
+  {
+    name: `rmsnorm_heads_f32 ${name} M=${M} heads=${heads} D=${D}`,
+    prepare(bench) {
+      // In place, run after run: weights other than one would drive x into subnormals, which are slow. Ones are cosines of zero.
+      const [x, zeros] = [bench.floats(M * heads * D), bench.reserve(4 * D)];
+      const [weight, sin] = [bench.reserve(4 * D), bench.reserve(4 * D)];
+      bench.run.rope_table_f32(zeros, weight, sin, 0, 1, 2 * D);
+      return { bytes: 8 * M * heads * D, run: () => bench.run.rmsnorm_heads_f32(x, weight, heads, D, heads * D, EPS, 0, M) };
+    },
+  },
+  {
+    name: `rope_f32 ${name} M=${M} heads=${heads} D=${D}`,
+    prepare(bench) {
+      const [x, frequencies] = [bench.floats(M * heads * D), bench.reserve(2 * D)];
+      const [cos, sin] = [bench.reserve(2 * M * D), bench.reserve(2 * M * D)];
+      bench.run.rope_frequencies_f32(frequencies, 10000, D);
+      bench.run.rope_table_f32(frequencies, cos, sin, 0, M, D);
+      return { bytes: 8 * M * heads * D, run: () => bench.run.rope_f32(x, cos, sin, heads, D, heads * D, 0, M) };
+    },
+  },
+  {
+    name: `swiglu_f32 ${name} M=${M} F=${F}`,
+    prepare(bench) {
+      const [x, y] = [bench.floats(2 * M * F), bench.reserve(4 * M * F)];
+      return { bytes: 12 * M * F, run: () => bench.run.swiglu_f32(x, y, F, 0, M) };
+    },
+  },
+  {
+    name: `add_f32 ${name} M=${M} K=${K}`,
+    prepare(bench) {
+      const [x, y] = [bench.floats(M * K), bench.reserve(4 * M * K)]; // y is zero, so that x stays what it is
+      return { bytes: 12 * M * K, run: () => bench.run.add_f32(x, y, M * K) };
+    },
+  },
+  {
+    name: `observe_f32 ${name} M=${M} K=${K}`,
+    prepare(bench) {
+      const [x, min, max] = [bench.floats(M * K), bench.reserve(4 * K), bench.reserve(4 * K)];
+      const sumSquares = bench.reserve(8 * K);
+      return { bytes: 4 * M * K, run: () => bench.run.observe_f32(x, min, max, sumSquares, M, K, K) };
+    },
+  },
+]);
+
+const logits = MODELS.slice(0, 2).flatMap(({ name, vocab: V }): BenchRow[] => [
+  {
+    name: `first_nonfinite_f32 ${name} V=${V}`,
+    prepare(bench) {
+      const x = bench.floats(V);
+      return { bytes: 4 * V, run: () => bench.run.first_nonfinite_f32(x, V) };
+    },
+  },
+  {
+    name: `argmax_f32 ${name} V=${V}`,
+    prepare(bench) {
+      const x = bench.floats(V);
+      return { bytes: 4 * V, run: () => bench.run.argmax_f32(x, V) };
+    },
+  },
+  {
+    name: `softmax_f32 ${name} V=${V}`,
+    prepare(bench) {
+      const [x, y] = [bench.floats(V), bench.reserve(4 * V)];
+      return { bytes: 8 * V, run: () => bench.run.softmax_f32(x, y, V, 0.8) };
+    },
+  },
+  {
+    name: `cross_entropy_f32 ${name} V=${V}`,
+    prepare(bench) {
+      const [x, target, loss] = [bench.floats(V), bench.reserve(4), bench.reserve(8)];
+      return { bytes: 4 * V, run: () => bench.run.cross_entropy_f32(x, target, loss, V, 0, 1) };
+    },
+  },
+]);
+
+const table: BenchRow = {
+  name: "rope_table_f32 count=512 D=64",
+  prepare(bench) {
+    const [frequencies, cos, sin] = [bench.reserve(128), bench.reserve(65536), bench.reserve(65536)];
+    bench.run.rope_frequencies_f32(frequencies, 10000, 64);
+    return { bytes: 131072, run: () => bench.run.rope_table_f32(frequencies, cos, sin, 0, 512, 64) };
+  },
+};
+
+export const rows: BenchRow[] = [...betweenLayers, table, ...logits];
