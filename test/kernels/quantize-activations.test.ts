@@ -1,18 +1,13 @@
 /** Quantization of activations against its definition in double precision, and against its twin. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { roundHalfEven } from "../oracle/round-half-even.ts";
 import { mulberry32 } from "../random.ts";
 import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
 
 const BUILDS: TestedBuild[] = ["scalar", "simd128"];
 const test = suite("quantize activations (seed 7)");
 const random = mulberry32(7);
-
-function roundHalfEven(x: number): number {
-  const below = Math.floor(x);
-  const rest = x - below;
-  return rest < 0.5 || (rest === 0.5 && below % 2 === 0) ? below : below + 1;
-}
 
 /** The definition, rounded to float32 where it says so: the division. `|| 0` because an int8 has no -0 and NaN counts as 0. */
 function oracleRow(x: Float32Array, G: number, scale: number): { q: number[]; sums: number[] } {

@@ -7,6 +7,7 @@
  *   |kernel - y| <= sum |W - w| |v - y| / sum W  +  roundings of the f32 sums
  */
 import { F32_EPSILON } from "./compare.ts";
+import { roundHalfEven } from "./round-half-even.ts";
 
 export interface AttentionInput {
   /** f32[T, stride]: H query heads, then Hkv heads of k, then Hkv of v, each of D. */
@@ -29,11 +30,6 @@ export const EXP2_ERROR = 2 ** -22.3;
 const BLOCK = 64;
 const WEIGHT_MAX = 16383;
 const QUERY_MAX = 8191;
-
-export function roundHalfEven(x: number): number {
-  const r = Math.round(x);
-  return Math.abs(x % 1) === 0.5 && r % 2 !== 0 ? r - 1 : r;
-}
 
 /** x as a static int8 cache holds it, in units of the scale. The quotient of two floats rounded once is the float quotient. */
 export function quantizeStatic(x: number, scale: number): number {

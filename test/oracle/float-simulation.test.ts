@@ -37,7 +37,8 @@ async function differences(model: string, options: SimulationOptions = {}): Prom
 
 if (tiny !== undefined) {
   // transformers works in float32, whose rounding through three layers costs about 1e-6; a wrong formula costs 1e-2 and more.
-  for (const model of ["llama-tied", "llama3-rope", "mistral-window"]) {
+  // A static activation rounds to the same int8 on both sides: none of these lies so near a tie.
+  for (const model of ["llama-tied", "llama3-rope", "mistral-window", "llama-tied-w4a8-static"]) {
     test(model, async () => assert.ok(Math.max(...(await differences(model))) < 1e-5));
   }
 
@@ -51,15 +52,6 @@ if (tiny !== undefined) {
     // With exact frequencies angles differ by up to 2^-9 of the position: visible, and small for 40 positions.
     test(`${model}, loosely, with exact frequencies`, async () => assert.ok(Math.max(...(await differences(model))) < 5e-3));
   }
-
-  test("llama-tied-w4a8-static", async () => {
-    const off = await differences("llama-tied-w4a8-static");
-    // An activation that lies on the border of two int8 values in float32 may round the other way in float64, and every later
-    // token sees it through the cache: a step of one in 127. Before the first such token nothing differs but rounding.
-    const firstFlip = off.findIndex((difference) => difference > 1e-5);
-    assert.ok(firstFlip === -1 || firstFlip >= 16, `first difference at position ${firstFlip}`);
-    assert.ok(Math.max(...off) < 5e-2);
-  });
 
   // compressed-tensors scales tokens by absmax/127.5, this project by absmax/127.
   test("llama-tied-w4a8-mixed, loosely", async () => assert.ok(Math.max(...(await differences("llama-tied-w4a8-mixed"))) < 1e-1));
