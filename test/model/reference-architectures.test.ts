@@ -70,7 +70,7 @@ async function allLogits(model: Transformer, ids: readonly number[]): Promise<Fl
   return logits;
 }
 
-async function greedy(model: Transformer, sequence: readonly number[], prompt: number): Promise<number[]> {
+async function continueGreedily(model: Transformer, sequence: readonly number[], prompt: number): Promise<number[]> {
   const ids = sequence.slice(0, prompt);
   model.truncate(0);
   for (let logits = await model.forward(ids, { logits: "last" }); ids.length < sequence.length;) {
@@ -98,7 +98,7 @@ for (const name of ["llama-tied", "llama3-rope", "mistral-window", "qwen2", "qwe
         `\nfigure: ${name}: worst logit difference ${worst.toExponential(1)} of the largest${rounding ? " (frequencies rounded alike)" : ""}`,
       );
       assertWithin(logits, reference.logits, () => (exactAgainstRounded ? WITHIN_EXACT_FREQUENCIES : WITHIN) * limit, name);
-      if (reference.greedy) assert.equal(await greedy(model, reference.greedy, 8), reference.greedy);
+      if (reference.greedy) assert.equal(await continueGreedily(model, reference.greedy, 8), reference.greedy);
       await model.dispose();
     });
   }

@@ -1,0 +1,118 @@
+/**
+ * The library without a runtime: what `fptq` exports, taking the runtime's capabilities as an argument. Use it where no entry point
+ * fits, with a `Runtime` of your own (`WebAssembly.Module`s, a way to yield) and a `ModelLocation` over whatever holds the files.
+ */
+import type { ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
+import { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
+import { LanguageModel } from "./decoding/language-model.ts";
+import type { LoadOptions } from "./model/load-options.ts";
+import type { OnProgress } from "./progress.ts";
+import { analyse, type InputAnalysis } from "./quantizer/analyse.ts";
+import { calibrate } from "./quantizer/calibrate.ts";
+import { type CalibrationOptions, calibrationSamples } from "./quantizer/calibration-source.ts";
+import { quantizeModel } from "./quantizer/quantize-model.ts";
+import { type RecipeOptions, resolveRecipe } from "./quantizer/recipe.ts";
+import type { QuantizationReport } from "./quantizer/report.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+
+export type { ByteSource, Folder, ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
+export type { Checkpoint, TensorInfo, TensorType } from "./checkpoint/checkpoint.ts";
+export type { ModelConfig } from "./checkpoint/model-config.ts";
+export { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
+export { type Generation, GenerationAbortError } from "./decoding/generation.ts";
+export type {
+  GenerateOptions,
+  GenerationResult,
+  SamplingOptions,
+  StageTiming,
+  StopReason,
+} from "./decoding/generation-options.ts";
+export { LanguageModel, type ModelMemory, type Prompt } from "./decoding/language-model.ts";
+export * from "./errors.ts";
+export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
+export { textPerplexity as perplexity } from "./evaluation/text-perplexity.ts";
+export type { LoadOptions } from "./model/load-options.ts";
+export type { KvPrecision, Precision } from "./model/precision.ts";
+export type { OnProgress, Progress } from "./progress.ts";
+export type { InputAnalysis } from "./quantizer/analyse.ts";
+export type { CalibrationSource } from "./quantizer/calibration-source.ts";
+export type { Recipe, RecipeOptions } from "./quantizer/recipe.ts";
+export type { LayerInputReport, QuantizationReport } from "./quantizer/report.ts";
+export type { Runtime, WorkerHandle } from "./runtime/runtime.ts";
+export type { ChatMessage } from "./tokenizer/chat-template.ts";
+export type { Tokenizer } from "./tokenizer/tokenizer.ts";
+
+interface WorkOptions {
+  /** Threads for the kernels; by default all cores where memory can be shared, else 1. */
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+/** Which preset, what to change in it, and what to calibrate on. */
+export interface QuantizeOptions extends CalibrationOptions, RecipeOptions, WorkOptions {
+  /** "fptq" by default. */
+  readonly recipe?: string | undefined;
+}
+
+export interface AnalyzeOptions extends CalibrationOptions, RecipeOptions, WorkOptions {
+  readonly recipe?: string | undefined;
+}
+
+/**
+ * Loads a model: a quantized folder, or a float folder or GGUF, which then runs in float32.
+ *
+ * @throws CheckpointError for files that are missing, truncated or damaged; UnsupportedModelError for models this package does not
+ *   run; OptionError; CapabilityError if memory is refused; AbortError
+ */
+export function loadModel(location: ModelLocation, runtime: Runtime, options?: LoadOptions): Promise<LanguageModel> {
+  return LanguageModel.load(location, runtime, options);
+}
+
+/**
+ * Quantizes a model to W4A8 (FPTQ, Algorithm 1) and writes it as a Hugging Face folder.
+ *
+ * @param output committed when everything is written; discarded if anything fails, so that nothing half-written is left
+ * @returns range, policy, scale and error of each layer input, bits per weight, seconds
+ * @throws RecipeError for a recipe that does not fit the model, text that is too short, NaN in weights; CheckpointError;
+ *   UnsupportedModelError; OptionError; CapabilityError; AbortError
+ */
+export async function quantize(
+  location: ModelLocation,
+  output: OutputFolder,
+  runtime: Runtime,
+  options: QuantizeOptions = {},
+): Promise<QuantizationReport> {
+  const { threads, signal, onProgress } = options;
+  try {
+    const recipe = resolveRecipe(options.recipe, options);
+    const checkpoint = await openCheckpoint(location, signal);
+    try {
+      const { samples, source } = calibrationSamples(checkpoint, options);
+      const work = { threads, signal, onProgress, calibrationSource: source };
+      return await quantizeModel(checkpoint, samples, recipe, output, runtime, work);
+    } finally {
+      await checkpoint.close();
+    }
+  } catch (error) {
+    await output.discard();
+    throw error;
+  }
+}
+
+/**
+ * Activation ranges of each layer input, and what the recipe would do with them (FPTQ, section 3.2 and Tables 8 and 9).
+ *
+ * @throws as `quantize`
+ */
+export async function analyze(location: ModelLocation, runtime: Runtime, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
+  const { threads, signal, onProgress } = options;
+  const recipe = resolveRecipe(options.recipe, options);
+  const checkpoint = await openCheckpoint(location, signal);
+  try {
+    const { samples } = calibrationSamples(checkpoint, options);
+    return analyse(await calibrate(checkpoint, samples, runtime, { threads, signal, onProgress }), recipe.equalize);
+  } finally {
+    await checkpoint.close();
+  }
+}

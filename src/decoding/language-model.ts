@@ -1,0 +1,123 @@
+/** A model ready for use: text in, text out, and everything a caller may want to look at. */
+import { openCheckpoint } from "../checkpoint/open-checkpoint.ts";
+import type { ModelLocation } from "../checkpoint/byte-source.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { UnsupportedModelError } from "../errors.ts";
+import type { LoadOptions } from "../model/load-options.ts";
+import { Transformer } from "../model/transformer.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { type ChatMessage, ChatTemplate } from "../tokenizer/chat-template.ts";
+import { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { generate } from "./generate.ts";
+import type { Generation } from "./generation.ts";
+import type { GenerateOptions } from "./generation-options.ts";
+import { TokenCache } from "./token-cache.ts";
+
+/** Bytes of WebAssembly memory a model holds. */
+export interface ModelMemory {
+  readonly weights: number;
+  readonly kvCache: number;
+  readonly scratch: number;
+  readonly total: number;
+}
+
+/** What to continue: text, its token ids, or a conversation for the model's chat template. */
+export type Prompt = string | readonly number[] | readonly ChatMessage[];
+
+export class LanguageModel implements AsyncDisposable {
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  /** The model itself: ids in, logits out. Leave it truncated to 0 after using it. */
+  readonly forwardPass: Transformer;
+  /** Ids that end a generation. */
+  readonly endTokenIds: readonly number[];
+  readonly #checkpoint: Checkpoint;
+  readonly #cache: TokenCache;
+
+  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, forwardPass: Transformer) {
+    this.config = checkpoint.config;
+    this.tokenizer = tokenizer;
+    this.forwardPass = forwardPass;
+    this.#checkpoint = checkpoint;
+    this.#cache = new TokenCache(forwardPass);
+    const { eosTokenId } = tokenizer;
+    const ends = [...checkpoint.generation.eosTokenIds, ...(eosTokenId === undefined ? [] : [eosTokenId])];
+    this.endTokenIds = [...new Set(ends)];
+  }
+
+  /**
+   * Loads a quantized folder, or a float folder or GGUF, which then runs in float32.
+   *
+   * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError. Nothing stays open or running then.
+   */
+  static async load(location: ModelLocation, runtime: Runtime, options: LoadOptions = {}): Promise<LanguageModel> {
+    const checkpoint = await openCheckpoint(location, options.signal);
+    try {
+      if (!checkpoint.tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer`);
+      const tokenizer = new Tokenizer(checkpoint.tokenizer, checkpoint.name);
+      return new LanguageModel(checkpoint, tokenizer, await Transformer.load(checkpoint, runtime, options));
+    } finally {
+      await checkpoint.close();
+    }
+  }
+
+  /**
+   * Continues a prompt. Nothing runs before the first piece or the result is asked for.
+   *
+   * @returns pieces of text to iterate, never half a character, and `result` with ids, timings and the reason it ended
+   * @throws OptionError at once for options outside their domain or a prompt longer than the context
+   */
+  generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
+    return generate(
+      { cache: this.#cache, tokenizer: this.tokenizer, endTokenIds: this.endTokenIds },
+      this.promptIds(prompt),
+      options,
+    );
+  }
+
+  /** Token ids of a prompt, special tokens included. */
+  promptIds(prompt: Prompt): readonly number[] {
+    if (typeof prompt === "string") return this.tokenizer.encode(prompt);
+    if (isIds(prompt)) return prompt;
+    const template = new ChatTemplate(this.#checkpoint.tokenizer!.tokenizerConfig, this.#checkpoint.name);
+    return this.tokenizer.encode(template.render(prompt), { addSpecialTokens: false });
+  }
+
+  /**
+   * Logits after each id of a sequence that starts at position 0.
+   * @returns f32[S, V]
+   */
+  async logits(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
+    const { forwardPass, config } = this;
+    const logits = new Float32Array(ids.length * config.vocabSize);
+    forwardPass.truncate(0);
+    try {
+      await forwardPass.forward(ids, {
+        signal,
+        logits: ({ values, firstRow }) => logits.set(values, firstRow * config.vocabSize),
+      });
+    } finally {
+      forwardPass.truncate(0);
+    }
+    return logits;
+  }
+
+  memory(): ModelMemory {
+    const { weights, kvCache, scratch } = this.forwardPass.memory();
+    return { weights, kvCache, scratch, total: weights + kvCache + scratch };
+  }
+
+  /** Ends the threads. The model cannot be used afterwards. */
+  async dispose(): Promise<void> {
+    await this.forwardPass.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+}
+
+function isIds(prompt: readonly number[] | readonly ChatMessage[]): prompt is readonly number[] {
+  return prompt.every((entry) => typeof entry === "number");
+}

@@ -1,0 +1,19 @@
+/** Perplexity of a text under a loaded model. */
+import type { LanguageModel } from "../decoding/language-model.ts";
+import { perplexity, type PerplexityOptions, type PerplexityResult } from "./perplexity.ts";
+
+/**
+ * @param text scored by the rule of `perplexity.ts`; special tokens written in it are plain text
+ * @throws OptionError if the text is shorter than one chunk or an option is outside its domain; NumericError; AbortError
+ */
+export async function textPerplexity(
+  model: LanguageModel,
+  text: string,
+  options: Omit<PerplexityOptions, "bosTokenId"> = {},
+): Promise<PerplexityResult> {
+  const { tokenizer, forwardPass } = model;
+  const ids = tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
+  const addsBos = tokenizer.bosTokenId !== undefined && tokenizer.encode("")[0] === tokenizer.bosTokenId;
+  forwardPass.truncate(0);
+  return perplexity(forwardPass, ids, { ...options, bosTokenId: addsBos ? tokenizer.bosTokenId : undefined });
+}
