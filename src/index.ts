@@ -7,22 +7,15 @@
  *     await using model = await loadModel("smollm2-w4a8");
  *     for await (const text of model.generate("The capital of France is")) process.stdout.write(text);
  */
-import type { ModelLocation } from "./checkpoint/byte-source.ts";
 import * as core from "./core.ts";
-import type { LanguageModel } from "./decoding/language-model.ts";
-import type { LoadOptions } from "./model/load-options.ts";
-import type { InputAnalysis } from "./quantizer/analyse.ts";
-import type { QuantizationReport } from "./quantizer/report.ts";
 import { nodeRuntime } from "./runtime/node.ts";
 import { createOutputFolder, openLocation } from "./runtime/node-files.ts";
 
-export type * from "./core.ts";
-export * from "./errors.ts";
-export { GenerationAbortError } from "./decoding/generation.ts";
-export { textPerplexity as perplexity } from "./evaluation/text-perplexity.ts";
+// What this file exports under the same name takes the place of the core's.
+export * from "./core.ts";
 
 /** A path of a file or folder, or a location of another kind. */
-export type PathOrLocation = string | ModelLocation;
+export type PathOrLocation = string | core.ModelLocation;
 
 export interface QuantizeOptions extends core.QuantizeOptions {
   /** Path of the folder to write. */
@@ -32,14 +25,14 @@ export interface QuantizeOptions extends core.QuantizeOptions {
 }
 
 /** @see core.loadModel */
-export async function loadModel(pathOrLocation: PathOrLocation, options?: LoadOptions): Promise<LanguageModel> {
+export async function loadModel(pathOrLocation: PathOrLocation, options?: core.LoadOptions): Promise<core.LanguageModel> {
   return core.loadModel(await locate(pathOrLocation), nodeRuntime, options);
 }
 
 /** @see core.quantize. @throws OptionError also if the output folder exists and `force` is not set */
-export async function quantize(pathOrLocation: PathOrLocation, options: QuantizeOptions): Promise<QuantizationReport> {
+export async function quantize(pathOrLocation: PathOrLocation, options: QuantizeOptions): Promise<core.QuantizationReport> {
   const output = await createOutputFolder(options.output, { force: options.force ?? false });
-  let location: ModelLocation;
+  let location: core.ModelLocation;
   try {
     location = await locate(pathOrLocation);
   } catch (error) {
@@ -50,7 +43,7 @@ export async function quantize(pathOrLocation: PathOrLocation, options: Quantize
 }
 
 /** @see core.analyze */
-export async function analyze(pathOrLocation: PathOrLocation, options?: core.AnalyzeOptions): Promise<InputAnalysis[]> {
+export async function analyze(pathOrLocation: PathOrLocation, options?: core.AnalyzeOptions): Promise<core.InputAnalysis[]> {
   return core.analyze(await locate(pathOrLocation), nodeRuntime, options);
 }
 
@@ -59,6 +52,6 @@ export async function openCheckpoint(pathOrLocation: PathOrLocation): Promise<co
   return core.openCheckpoint(await locate(pathOrLocation));
 }
 
-function locate(pathOrLocation: PathOrLocation): Promise<ModelLocation> | ModelLocation {
+function locate(pathOrLocation: PathOrLocation): Promise<core.ModelLocation> | core.ModelLocation {
   return typeof pathOrLocation === "string" ? openLocation(pathOrLocation) : pathOrLocation;
 }
