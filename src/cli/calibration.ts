@@ -2,14 +2,13 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { type CommandContext, readTextFile } from "./command-context.ts";
-import type { CalibrationSource } from "./library.ts";
-import { textFromJsonLines } from "../quantizer/calibration-data.ts";
+import type { CalibrationSource } from "../quantizer/calibration-source.ts";
 import { integer, nonEmpty } from "./option-values.ts";
 
 export interface CalibrationFlags {
   readonly calibration?: string;
   readonly samples: number;
-  readonly ctxSize: number;
+  readonly ctxSize?: number;
   readonly seed: number;
   readonly threads?: number;
 }
@@ -23,7 +22,7 @@ export function addCalibrationOptions(command: Command): Command {
       nonEmpty,
     )
     .option("--samples <n>", "sequences to calibrate with", integer(1), 32)
-    .option("-c, --ctx-size <n>", "tokens in each sequence", integer(2), 512)
+    .option("-c, --ctx-size <n>", "tokens in each sequence (default: 512, less if the model's context is shorter)", integer(2))
     .option("-s, --seed <n>", "seed of the random tokens, without --calibration", integer(0, 0xffffffff), 0)
     .option("-t, --threads <n>", "threads (default: all cores)", integer(1, 64));
 }
@@ -37,5 +36,5 @@ export async function calibrationSource(context: CommandContext, flags: Calibrat
   }
   const text = await readTextFile(context, "--calibration", flags.calibration);
   const name = flags.calibration === "-" ? "stdin" : basename(flags.calibration);
-  return { kind: "text", text: flags.calibration.endsWith(".jsonl") ? textFromJsonLines(text, flags.calibration) : text, name };
+  return { kind: "text", text, name };
 }

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** `fptq`: the process around the command line. */
 import { readFileSync } from "node:fs";
-import type { Library } from "./library.ts";
 import { EXIT_INTERRUPTED } from "./exit.ts";
 import { createOutput } from "./output.ts";
 import { runCommandLine } from "./program.ts";
@@ -29,7 +28,7 @@ process.exitCode = await runCommandLine(
     output: createOutput(process.stdout, process.stderr),
     input: process.stdin,
     signal: interruption.signal,
-    library: () => import("../index.ts" as string) as Promise<Library>,
+    library: () => import("../index.ts"),
   },
   version,
 );

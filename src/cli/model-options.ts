@@ -4,7 +4,7 @@ import { addRequiredOption } from "./arguments.ts";
 import type { CommandContext } from "./command-context.ts";
 import type { LoadOptions } from "../model/load-options.ts";
 import type { Precision } from "../model/precision.ts";
-import type { LanguageModel } from "./library.ts";
+import type { LoadedModel } from "./library.ts";
 import { integer, nonEmpty, oneOf } from "./option-values.ts";
 import { displayProgress } from "./progress.ts";
 import { formatBytes } from "./quantities.ts";
@@ -45,7 +45,7 @@ export function addOutputOptions(command: Command, json?: string): Command {
 }
 
 /** Loads the model the flags name, with progress on stderr. */
-export async function loadModelFromFlags(context: CommandContext, flags: ModelFlags): Promise<LanguageModel> {
+export async function loadModelFromFlags(context: CommandContext, flags: ModelFlags): Promise<LoadedModel> {
   const { loadModel } = await context.library();
   const began = performance.now();
   using progress = displayProgress(context.output.logStream);

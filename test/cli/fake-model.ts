@@ -1,9 +1,9 @@
 /** A language model that says what it is told to, and remembers what it was asked. */
 import type { GenerateOptions, GenerationResult } from "../../src/decoding/generation-options.ts";
-import type { ChatMessage, LanguageModel } from "../../src/cli/library.ts";
+import type { LoadedModel } from "../../src/cli/library.ts";
+import { Generation } from "../../src/decoding/generation.ts";
+import type { Prompt } from "../../src/decoding/language-model.ts";
 import { AbortError } from "../../src/errors.ts";
-
-export type Prompt = string | readonly number[] | readonly ChatMessage[];
 
 export const RESULT: GenerationResult = {
   text: "Paris. It",
@@ -15,7 +15,7 @@ export const RESULT: GenerationResult = {
   seed: 42,
 };
 
-export class FakeModel implements LanguageModel {
+export class FakeModel implements LoadedModel {
   readonly prompts: Prompt[] = [];
   readonly options: GenerateOptions[] = [];
   disposed = 0;
@@ -33,8 +33,9 @@ export class FakeModel implements LanguageModel {
         if (options.signal?.aborted) throw new AbortError("generate: aborted");
         yield piece;
       }
+      return RESULT;
     }
-    return Object.assign(iterate(), { result: Promise.resolve(RESULT) });
+    return new Generation(iterate(), () => RESULT);
   }
 
   memory = () => ({ weights: 1 << 20, kvCache: 1 << 19, scratch: 1 << 18, total: 1_835_008 });

@@ -3,7 +3,8 @@ import { createInterface, type Interface } from "node:readline";
 import { Command } from "commander";
 import { AbortError, OptionError } from "../../errors.ts";
 import type { CommandContext } from "../command-context.ts";
-import type { ChatMessage, LanguageModel } from "../library.ts";
+import type { ChatMessage } from "../../tokenizer/chat-template.ts";
+import type { LoadedModel } from "../library.ts";
 import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
 import { addSamplingOptions, generateOptions, type SamplingFlags, unescape } from "../sampling-options.ts";
 
@@ -62,7 +63,7 @@ async function holdConversation(context: CommandContext, flags: ChatFlags): Prom
 async function converse(
   context: CommandContext,
   flags: ChatFlags,
-  model: LanguageModel,
+  model: LoadedModel,
   terminal: Interface,
   interactive: boolean,
 ) {
@@ -125,7 +126,7 @@ async function converse(
 async function answerTurn(
   { output, signal }: CommandContext,
   flags: ChatFlags,
-  model: LanguageModel,
+  model: LoadedModel,
   messages: readonly ChatMessage[],
   stopped: AbortSignal,
   interactive: boolean,

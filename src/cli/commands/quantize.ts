@@ -1,10 +1,11 @@
 /** `fptq quantize`: checkpoint in, W4A8 checkpoint out, with a table of what was decided. */
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { addRequiredOption } from "../arguments.ts";
 import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from "../calibration.ts";
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../model-options.ts";
 import { integerOf, nonEmpty, number, oneOf } from "../option-values.ts";
+import { parsePolicyOverride, type PolicyOverride } from "../../quantizer/policy.ts";
 import { RECIPE_NAMES } from "../../quantizer/recipe.ts";
 import { displayProgress } from "../progress.ts";
 import { formatDuration } from "../quantities.ts";
@@ -19,6 +20,7 @@ interface QuantizeFlags extends CalibrationFlags {
   readonly v0?: number;
   readonly v1?: number;
   readonly alpha?: number;
+  readonly policy?: readonly PolicyOverride[];
   readonly embedding: "q8" | "f16";
   readonly json?: boolean;
 }
@@ -48,6 +50,11 @@ export function quantizeCommand(context: CommandContext): Command {
     .option("--v1 <range>", "activations from this range on get a scale per token (default: 150)", number(0))
     .option("--alpha <x>", "exponent of logarithmic activation equalization (default: 1)", number(0))
     .option(
+      "--policy <name=policy>",
+      "set a policy by hand, * in the name: 'model.layers.3.*=dynamic'; repeatable",
+      policyOverrides,
+    )
+    .option(
       "--embedding <q8|f16>",
       "embedding and tied head: q8 is smaller, f16 opens in transformers and vLLM",
       oneOf("q8", "f16"),
@@ -57,6 +64,14 @@ export function quantizeCommand(context: CommandContext): Command {
   return addOutputOptions(command, "layers, bits_per_weight, seconds")
     .addHelpText("after", EXAMPLES)
     .action((source: string, flags: QuantizeFlags) => quantizeSource(context, source, flags));
+}
+
+function policyOverrides(text: string, earlier: readonly PolicyOverride[] = []): PolicyOverride[] {
+  try {
+    return [...earlier, parsePolicyOverride(text)];
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 async function quantizeSource(context: CommandContext, source: string, flags: QuantizeFlags): Promise<void> {
@@ -72,6 +87,7 @@ async function quantizeSource(context: CommandContext, source: string, flags: Qu
     v0: flags.v0,
     v1: flags.v1,
     alpha: flags.alpha,
+    overrides: flags.policy,
     embedding: flags.embedding,
     calibration,
     samples: flags.samples,

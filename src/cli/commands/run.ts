@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import type { GenerationResult, StageTiming } from "../../decoding/generation-options.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { UsageError } from "../exit.ts";
-import type { ChatMessage } from "../library.ts";
+import type { ChatMessage } from "../../tokenizer/chat-template.ts";
 import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
 import { nonEmpty } from "../option-values.ts";
 import { addSamplingOptions, generateOptions, type SamplingFlags, unescape } from "../sampling-options.ts";
