@@ -27,8 +27,17 @@ export function createOutput(dataStream: NodeJS.WritableStream, logStream: LogSt
   return {
     write,
     print,
-    json: (document) => print(JSON.stringify(document, undefined, 2)),
+    json: (document) => print(jsonText(document)),
     log: (text) => void logStream.write(`${text}\n`),
     logStream,
   };
+}
+
+/** Indented, but with each array of numbers on one line: a hundred token ids do not take a hundred lines. */
+function jsonText(document: unknown): string {
+  // A line break in JSON text is never part of a string, so that this touches no data.
+  return JSON.stringify(document, undefined, 2).replaceAll(
+    /\[\n\s+([\d\s,.eE+-]+)\n\s+\]/g,
+    (_, numbers: string) => `[${numbers.replaceAll(/\s+/g, " ")}]`,
+  );
 }

@@ -23,7 +23,7 @@ import {
 export interface CalibrateOptions {
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Counts tokens through layers. */
+  /** Counts tokens; one that has gone through half of the layers is half done. */
   readonly onProgress?: OnProgress | undefined;
 }
 
@@ -53,16 +53,20 @@ export async function calibrate(
     for (const sample of samples) hidden.push(await stream.embed(sample));
 
     const stats: LayerStats[] = [];
-    const total = tokens * config.layers;
-    let done = 0;
+    let tokensThroughLayers = 0;
     for (let layer = 0; layer < config.layers; layer++) {
       await stream.loadLayer(layer);
       observers.reset();
       for (const state of hidden) {
         throwIfAborted(signal, `calibration, layer ${layer}`);
         stream.run(state, (site, x, M, K, stride) => observers.observe(site, x, M, K, stride));
-        done += state.length / config.hiddenSize;
-        onProgress?.({ phase: "calibrate", done, total, unit: "tokens" });
+        tokensThroughLayers += state.length / config.hiddenSize;
+        onProgress?.({
+          phase: "calibrate",
+          done: Math.floor(tokensThroughLayers / config.layers),
+          total: tokens,
+          unit: "tokens",
+        });
         if (pacer.due()) await pacer.letEventsRun();
       }
       stats.push(observers.read(tokens));

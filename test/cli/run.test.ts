@@ -39,6 +39,7 @@ test("--json is one document with the keys that are promised, and no prompt befo
   const { code, stdout, stderr } = await runCli(["run", "-m", "m", "-p", "x", "--json"], loading(new FakeModel()));
   assert.is(code, 0);
   assert.is(stderr, "");
+  assert.match(stdout, /^ {2}"tokens": \[7, 8, 9\],$/m);
   assert.equal(JSON.parse(stdout), {
     text: RESULT.text,
     tokens: [7, 8, 9],
