@@ -1,0 +1,43 @@
+/** The folders the suite loads: a tiny model, its W4A8 folder made by the quantizer, and damaged copies. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { quantize } from "../../src/core.ts";
+import { nodeRuntime } from "../../src/runtime/node.ts";
+import { type MemoryFolder, MemoryOutputFolder } from "../memory-folder.ts";
+import { tinyModel } from "../tiny-model.ts";
+import type { FoldersJson } from "./folders.ts";
+import { type FolderName, RECIPE } from "./suite.ts";
+
+export const SEED = 31;
+
+/** @throws Error if the recipe does not give static, equalized and dynamic inputs */
+export async function makeFolders(): Promise<Record<FolderName, MemoryFolder>> {
+  const f32 = tinyModel(SEED);
+  const output = new MemoryOutputFolder("w4a8");
+  const report = await quantize({ kind: "folder", folder: f32 }, output, nodeRuntime, { ...RECIPE, threads: 1 });
+  const policies = new Set(report.layers.map(({ policy }) => policy));
+  if (policies.size < 3) throw new Error(`policies: ${[...policies].join(", ")}; three kinds are wanted`);
+
+  const w4a8 = output.result;
+  const shard = [...w4a8.files.keys()].find((fileName) => fileName.endsWith(".safetensors"))!;
+  const truncated = w4a8.copy();
+  truncated.set(shard, w4a8.bytes(shard).slice(0, -1));
+  const mangled = w4a8.copy();
+  mangled.bytes(shard)[8] = 0;
+  return { f32, w4a8, truncated, mangled };
+}
+
+export function toJson(folders: Record<FolderName, MemoryFolder>): FoldersJson {
+  const entries = Object.entries(folders).map(([name, folder]) => [name, inBase64(folder)]);
+  return Object.fromEntries(entries) as FoldersJson;
+}
+
+function inBase64(folder: MemoryFolder): Record<string, string> {
+  return Object.fromEntries([...folder.files].map(([name, { bytes }]) => [name, Buffer.from(bytes).toString("base64")]));
+}
+
+export function writeFolders(folders: Record<FolderName, MemoryFolder>, directory: string): void {
+  for (const [name, folder] of Object.entries(folders)) {
+    mkdirSync(`${directory}/${name}`, { recursive: true });
+    for (const [fileName, { bytes }] of folder.files) writeFileSync(`${directory}/${name}/${fileName}`, bytes);
+  }
+}

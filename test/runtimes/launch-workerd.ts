@@ -1,0 +1,60 @@
+/** workerd: a worker behind a local port, asked once. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import type { Readable } from "node:stream";
+import { installed, type Launched, LIMIT_MS, outputOf } from "./launch.ts";
+import type { SuiteResult } from "./suite.ts";
+
+/** The date of the oldest behaviour asked for; no flag is needed, in particular not `nodejs_compat`. */
+const CONFIG = `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .worker)],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+
+const worker :Workerd.Worker = (
+  modules = [
+    (name = "workerd.js", esModule = embed "workerd.js"),
+    (name = "fptq-simd128.wasm", wasm = embed "fptq-simd128.wasm"),
+  ],
+  bindings = [(name = "FOLDERS", json = embed "folders.json")],
+  compatibilityDate = "2026-08-01",
+);
+`;
+
+export async function workerd(directory: string): Promise<Launched> {
+  const command = installed("workerd");
+  const version = await outputOf(command, ["--version"]);
+  writeFileSync(`${directory}/workerd.capnp`, CONFIG);
+  const args = ["serve", `${directory}/workerd.capnp`, "--control-fd=3"];
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  let log = "";
+  for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding("utf8").on("data", (text: string) => (log += text));
+  const ended = once(child, "close");
+  try {
+    const port = await Promise.race([portOf(child), ended.then(() => undefined)]);
+    if (port === undefined) throw new Error("ended before it listened");
+    const response = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(LIMIT_MS) });
+    const body = await response.text();
+    if (!response.ok) throw new Error(`HTTP status ${response.status}: ${body}`);
+    return { version: /\d{4}-\d\d-\d\d/.exec(version)?.[0] ?? version.trim(), result: JSON.parse(body) as SuiteResult };
+  } catch (cause) {
+    throw new Error(`workerd: ${cause instanceof Error ? cause.message : String(cause)}\n${log}`, { cause });
+  } finally {
+    child.kill("SIGKILL");
+    await ended;
+  }
+}
+
+/** The port it chose, which it reports as a line of JSON on its control descriptor. */
+async function portOf(child: ChildProcess): Promise<number | undefined> {
+  let text = "";
+  for await (const chunk of child.stdio[3] as Readable) {
+    text += String(chunk);
+    const port = /"event"\s*:\s*"listen".*"port"\s*:\s*(\d+)/.exec(text)?.[1];
+    if (port !== undefined) return Number(port);
+  }
+  return undefined;
+}
