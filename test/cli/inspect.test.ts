@@ -22,7 +22,7 @@ test("an unquantized folder: shape, size and every tensor", async () => {
   const parameters = 320 * 64 + 3 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 192 + 2 * 64) + 64;
   assert.match(stdout, /^architecture +llama$/m);
   assert.match(stdout, new RegExp(`^parameters +${(parameters / 1000).toFixed(1)} k, the head shares the embedding$`, "m"));
-  assert.match(stdout, /^bits per weight +16\.00$/m);
+  assert.match(stdout, /^bits per weight +16\.00, /m);
   assert.match(stdout, /^quantized +no/m);
   assert.match(stdout, /^model\.layers\.2\.mlp\.down_proj\.weight +BF16 +64 x 192 +24\.0 KiB +model\.safetensors$/m);
 

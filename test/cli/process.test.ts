@@ -35,4 +35,15 @@ test("a missing model is exit 1 with one line on stderr", () => {
   assert.match(stderr, /^error: no\/such\/model: no such file or folder.*\n$/);
 });
 
+test("npm start without a file, or with one that is missing, says so", () => {
+  const start = (...words: string[]) =>
+    spawnSync(process.execPath, ["scripts/start.mjs", ...words], { cwd: root, encoding: "utf8" });
+  const none = start();
+  assert.is(none.status, 2);
+  assert.match(none.stderr, /no model given\n\nusage: npm start -- FILE/);
+  const missing = start("no/such/model.gguf");
+  assert.is(missing.status, 1);
+  assert.is(missing.stderr, "no/such/model.gguf: no such file or folder\n");
+});
+
 test.run();

@@ -43,7 +43,7 @@ test("prints the table on stdout and what to do next on stderr", async () => {
     "model.layers.0.qkv    12.5  static        0.0984      0.00610",
     "model.layers.0.down   3385  dynamic    per token      0.00720",
   ]);
-  assert.match(stderr, /wrote out: 4\.88 bits per weight, in 41\.2 s/);
+  assert.match(stderr, /wrote out: 4\.88 bits per weight in the layers, took 41\.2 s/);
 });
 
 test("--json is the report with the keys that are promised", async () => {

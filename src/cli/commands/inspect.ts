@@ -53,7 +53,7 @@ function summary(model: ModelDescription, config: ModelConfig): [string, string]
     ["architecture", config.architecture],
     ["parameters", `${formatCount(model.parameters)}${config.tiedEmbedding ? ", the head shares the embedding" : ""}`],
     ["size", formatBytes(model.bytes)],
-    ["bits per weight", model.bits_per_weight.toFixed(2)],
+    ["bits per weight", `${model.bits_per_weight.toFixed(2)}, everything stored over all parameters`],
     ["context", `${model.context_length} tokens`],
     ["layers", `${config.layers}, hidden ${config.hiddenSize}, ffn ${config.ffnSize}`],
     ["attention", `${config.heads} heads, ${config.kvHeads} kv heads, head size ${config.headDim}${windows.length > 0 ? `, window ${windows.join(", ")}` : ""}`],

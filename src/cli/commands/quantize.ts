@@ -99,7 +99,7 @@ async function quantizeSource(context: CommandContext, source: string, flags: Qu
   if (flags.json) output.json(reportDocument(report));
   else output.print(reportTable(report));
   output.log(
-    `\nwrote ${flags.output}: ${report.bits_per_weight.toFixed(2)} bits per weight, in ${formatDuration(report.seconds)}`,
+    `\nwrote ${flags.output}: ${report.bits_per_weight.toFixed(2)} bits per weight in the layers, took ${formatDuration(report.seconds)}`,
   );
   output.log(`run it: fptq run -m ${flags.output} -p "..."`);
 }
