@@ -9,6 +9,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { ActivationStats } from "./activation-stats.ts";
 import { analyse } from "./analyse.ts";
 import { calibrate, type CalibrateOptions } from "./calibrate.ts";
+import { chooseGroupSizes } from "./group-size.ts";
 import { writeModelFiles } from "./model-files.ts";
 import { selectPolicies } from "./policy.ts";
 import { planQuantization } from "./quantization-plan.ts";
@@ -39,6 +40,7 @@ export async function quantizeModel(
   const started = performance.now();
   const stats = await discardOnError(output, async () => {
     refuseQuantized(checkpoint);
+    chooseGroupSizes(checkpoint.config, recipe.groupSize); // what cannot work is refused before minutes of calibration
     return calibrate(checkpoint, samples, runtime, options);
   });
   return quantizeWithStats(checkpoint, stats, recipe, output, { ...options, started });

@@ -285,6 +285,21 @@ test("a quantized model is not quantized again", async () => {
   assert.is(output.state, "discarded");
 });
 
+test("a group size that does not divide is refused before calibration runs", async () => {
+  const source = await openSafetensorsCheckpoint(tinyModel(1));
+  const progress: string[] = [];
+  const error = await quantizeModel(
+    source,
+    SAMPLES,
+    resolveRecipe("fptq", { groupSize: 128 }),
+    new MemoryOutputFolder("out"),
+    nodeRuntime,
+    { threads: 1, onProgress: ({ phase }) => progress.push(phase) },
+  ).catch((reason: unknown) => reason);
+  assert.instance(error, RecipeError);
+  assert.equal(progress, []);
+});
+
 test("a group size that does not divide is refused before anything is written", async () => {
   const error = await failureOf((source) => source, resolveRecipe("fptq", { groupSize: 128 }));
   assert.instance(error, RecipeError);
