@@ -1,0 +1,69 @@
+/** W4A8 logits from the kernels against a float simulation of the same checkpoint that never sees packed weights or tiles. */
+import { suite } from "uvu";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
+import type { LoadOptions } from "../../src/model/load-options.ts";
+import { Transformer } from "../../src/model/transformer.ts";
+import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe.ts";
+import { nodeRuntime } from "../../src/runtime/node.ts";
+import { MemoryOutputFolder } from "../memory-folder.ts";
+import { assertWithin, F32_EPSILON } from "../oracle/compare.ts";
+import { simulate } from "../oracle/float-simulation.ts";
+import { tinySamples } from "../quantizer/tiny-samples.ts";
+import { tinyModel } from "../tiny-model.ts";
+
+const SEED = 7;
+const test = suite(`W4A8 against the float simulation (seed ${SEED})`);
+
+/** Dot products are exact in integers; what differs is the float arithmetic around them: see `bound`. */
+const source = await openSafetensorsCheckpoint(tinyModel(SEED));
+const ids = Array.from({ length: 48 }, (_, i) => (i * 37 + 11) % source.config.vocabSize);
+
+/**
+ * Relative to the largest logit. Per layer some 8 float operations follow one another on every path (norm, scale, RoPE, softmax,
+ * weighted sum, scale, SiLU, residual), on sums of up to 192 terms in another order: at most 8 * sqrt(192) units per layer, and each
+ * layer's error goes through the next at most doubled. No activation of this seed lies so near the border of two codes.
+ */
+const floatBound = 8 * Math.sqrt(192) * (2 ** source.config.layers - 1) * F32_EPSILON;
+
+for (const recipe of ["fptq", "rtn", "rtn-static"]) {
+  for (const embedding of ["f16", "q8"] as const) {
+    const output = new MemoryOutputFolder("quantized");
+    await quantizeModel(
+      source,
+      tinySamples(SEED, 4, 64),
+      resolveRecipe(recipe, { embedding, groupSize: 32 }),
+      output,
+      nodeRuntime,
+      {
+        threads: 1,
+      },
+    );
+    const head = embedding === "q8" ? "q8" : "f32";
+    test(`${recipe}, embedding ${embedding}, head ${head}, float cache`, async () => {
+      const off = await worstDifference(output, { head, kvCache: "f32" }, floatBound);
+      console.log(
+        `\nfigure: ${recipe}, head ${head}: worst logit off by ${off.toExponential(1)} of the largest, bound ${floatBound.toExponential(1)}`,
+      );
+    });
+  }
+}
+
+async function worstDifference(
+  output: MemoryOutputFolder,
+  options: LoadOptions & { head: "f32" | "q8" },
+  bound: number,
+): Promise<number> {
+  const checkpoint = await openSafetensorsCheckpoint(output.result);
+  const expected = await simulate(checkpoint, ids, { head: options.head });
+  const model = await Transformer.load(checkpoint, nodeRuntime, { threads: 1, ...options });
+  const { vocabSize } = checkpoint.config;
+  const logits = new Float32Array(ids.length * vocabSize);
+  await model.forward(ids, { logits: ({ values, firstRow }) => logits.set(values, firstRow * vocabSize) });
+  await model.dispose();
+  const largest = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+  assertWithin(logits, expected, () => bound * largest, "logits");
+  return logits.reduce((worst, value, i) => Math.max(worst, Math.abs(value - expected[i]!)), 0) / largest;
+}
+
+test.run();
