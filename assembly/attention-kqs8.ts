@@ -13,13 +13,13 @@
  */
 import { LOG2E } from "./exp2";
 import { FACTORS_OFFSET, kOffsetQs8, LANES, QUERIES_OFFSET, scoresOffset, storedTokens, TileRow } from "./layout-kv";
-import { tileQs8 } from "./attention-tile";
+import { storeOperands, tileQs8 } from "./attention-tile-qs8";
 
 const QUERY_MAX: f32 = 8191;
 const ROUNDER: f32 = 12582912;
 const ROUNDER_BITS: i32 = 0x4b400000;
 
-/** Quantizes the tile's queries, stores them as i16[D/4][4 rows][4] and what a unit of each row's scores is worth. */
+/** Quantizes the tile's queries, stores them as operands of the tile and what a unit of each row's scores is worth. */
 export function gather_queries_qs8(R: i32, D: i32, kScale: f32, scratch: usize): void {
   const softmaxScale = LOG2E / sqrt<f32>(<f32>D);
   for (let r = 0; r < R; r++) {
@@ -54,8 +54,7 @@ function quantizeQuery(x: usize, u: usize, D: i32, scale: f32): void {
   const divisor = f32x4.splat(scale);
   for (const end = x + ((<usize>D) << 2); x < end; x += 32, u += 64) {
     const eight = i16x8.narrow_i32x4_s(quantize4(x, divisor), quantize4(x + 16, divisor));
-    v128.store64_lane(u, eight, 0);
-    v128.store64_lane(u, eight, 1, 32);
+    storeOperands(u, eight, true);
   }
 }
 
@@ -82,6 +81,6 @@ function scores(R: i32, k: usize, D: i32, S: i32, begin: i32, end: i32, scratch:
   const out = scratch + scoresOffset(D);
   const rowBytes = (<usize>storedTokens(S)) << 2;
   for (let s = begin; s < end; s += LANES) {
-    tileQs8(R, queries, k + kOffsetQs8(s, 0, D), D >> 2, factors, out + ((<usize>s) << 2), rowBytes, false);
+    tileQs8(R, queries, k + kOffsetQs8(s, 0, D), D >> 2, factors, out + ((<usize>s) << 2), rowBytes, false, true);
   }
 }

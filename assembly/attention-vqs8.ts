@@ -28,7 +28,8 @@ import {
   vOffsetQs8,
   weightsOffset,
 } from "./layout-kv";
-import { storeValues, tileQs8 } from "./attention-tile";
+import { storeValues } from "./attention-tile";
+import { storeOperands, tileQs8 } from "./attention-tile-qs8";
 import { maxLanes, sumLanes } from "./simd";
 
 const WEIGHT_MAX: f32 = 16383;
@@ -36,7 +37,7 @@ const WEIGHT_MAX: f32 = 16383;
 const ROUNDER: f32 = 8388608;
 const ROUNDER_BITS: i32 = 0x4b000000;
 
-/** Writes weights i16[T/4][4 rows][4], the factor and the sum of each block, and vScale / sum of weights. */
+/** Writes weights as operands of the tile, the factor and the sum of each block, and vScale / sum of weights. */
 export function softmax_qs8_tile(R: i32, D: i32, S: i32, vScale: f32, begin: i32, end: i32, scratch: usize): void {
   const blockMax = scratch + blockMaxOffset(S, D);
   const blockSum = scratch + blockSumOffset(S, D);
@@ -84,8 +85,7 @@ function quantizeBlock(scores: usize, weights: usize, n: i32, blockMax: usize, b
     sum1 = f32x4.add(sum1, f32x4.sub(b, f32x4.splat(ROUNDER)));
     const bits = i32x4.splat(ROUNDER_BITS);
     const u = i16x8.narrow_i32x4_s(i32x4.sub(a, bits), i32x4.sub(b, bits));
-    v128.store64_lane(weights, u, 0);
-    v128.store64_lane(weights, u, 1, 32);
+    storeOperands(weights, u, false);
   }
   store<f32>(blockSum, sumLanes(f32x4.add(sum, sum1)));
 }
@@ -114,7 +114,7 @@ function values(R: i32, v: usize, D: i32, S: i32, begin: i32, end: i32, scratch:
     for (let s = begin; s < end; s += BLOCK) {
       const n = min(end - s, BLOCK);
       const factor = factors + ((<usize>(s / BLOCK)) << 4);
-      tileQs8(R, weights + ((<usize>s) << 3), v + vOffsetQs8(s, d, S), n >> 2, factor, out, 32, true);
+      tileQs8(R, weights + ((<usize>s) << 3), v + vOffsetQs8(s, d, S), n >> 2, factor, out, 32, true, false);
     }
     for (let r = 0; r < R; r++) {
       storeValues(r, changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>()).y + ((<usize>d) << 2), scratch);

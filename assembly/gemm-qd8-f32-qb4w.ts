@@ -16,15 +16,15 @@
  * A row's bits depend neither on M nor on its place, and equal those of gemv_qd8_f32_qb4w_1x8c4.
  * Preconditions: K % G == 0, G % 16 == 0, G <= 2^19 (15 * 127 * G stays in i32); 16-byte alignment is fastest, none is needed.
  *
- * Blocks of ROW_BLOCK rows: activations are widened once for all panels, each panel is unpacked once for all rows of the block, and
- * the tile (gemm-tile.ts) meets nothing but 16-bit operands.
+ * Blocks of ROW_BLOCK rows: activations are arranged once for all panels, each panel is unpacked once for all rows of the block, and
+ * the tile (gemm-tile.ts) meets nothing but operands of its dot product.
  */
-import { activationScratchBytes, groupBytesQb4w, NR, panelBytesQb4w, panelScratchBytes, ROW_BLOCK } from "./layout";
-import { multiplyBlock } from "./gemm-tile";
+import { arrangeBlock } from "./arrange-activations";
+import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
+import { activationScratchBytes, groupBytesQb4w, NR, panelBytesQb4w, panelScratchBytes, ROW_BLOCK, tileRows } from "./layout";
 import { unpackQb4w } from "./unpack-panel";
-import { widenBlock } from "./widen-activations";
 
-export function gemm_qd8_f32_qb4w_4x8c4(
+export function gemm_qd8_f32_qb4w_x8c4(
   q: usize,
   scales: usize,
   sums: usize,
@@ -43,33 +43,31 @@ export function gemm_qd8_f32_qb4w_4x8c4(
   const tile = panel + panelScratchBytes(K);
   const panelBytes = panelBytesQb4w(K, G);
   const groupBytes = groupBytesQb4w(G);
-  const sumStride = (<usize>(K / G)) << 2;
-  for (let m = 0; m < M; m += ROW_BLOCK) {
-    const rows = min(ROW_BLOCK, M - m);
-    widenBlock(q + <usize>m * K, scratch, rows, K);
+  const groupPanelBytes = <usize>G * PANEL_BYTES_PER_K;
+  const groups = K / G;
+  const sumStride = (<usize>groups) << 2;
+  for (let blockBegin = 0; blockBegin < M; blockBegin += ROW_BLOCK) {
+    const blockEnd = min(M, blockBegin + ROW_BLOCK);
+    arrangeBlock(q + <usize>blockBegin * K, scratch, blockEnd - blockBegin, K, false);
     let packed = w + <usize>begin * panelBytes;
     for (let p = begin; p < end; p++, packed += panelBytes) {
-      for (let g: usize = 0; g < <usize>(K / G); g++) {
-        unpackQb4w(packed + g * groupBytes + 32, panel + ((g * G) << 4), G);
+      for (let g: usize = 0; g < <usize>groups; g++) unpackQb4w(packed + g * groupBytes + 32, panel + g * groupPanelBytes, G);
+      let a = scratch;
+      for (let m = blockBegin; m < blockEnd;) {
+        const R = tileRows(blockEnd - m);
+        const sum = sums + <usize>m * sumStride;
+        if (R == 4) multiplyGroups(4, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        else if (R == 3) multiplyGroups(3, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        else if (R == 2) multiplyGroups(2, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        else if (R == 1) multiplyGroups(1, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        else if (ASC_FEATURE_RELAXED_SIMD) {
+          if (R == 6) multiplyGroups(6, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+          else multiplyGroups(5, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        }
+        storeTile(R, tile, scales + ((<usize>m) << 2), bias, y + ((<usize>m * N) << 2), p * NR, N);
+        a += (<usize>R * K * PANEL_BYTES_PER_K) >> 3;
+        m += R;
       }
-      multiplyBlock(
-        rows,
-        scratch,
-        panel,
-        packed,
-        groupBytes,
-        sums + <usize>m * sumStride,
-        sumStride,
-        true,
-        tile,
-        scales + ((<usize>m) << 2),
-        bias,
-        y + ((<usize>m * N) << 2),
-        p * NR,
-        N,
-        K,
-        G,
-      );
     }
   }
 }

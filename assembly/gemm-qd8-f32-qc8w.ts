@@ -15,14 +15,15 @@
  * A row's bits depend neither on M nor on its place, and equal those of gemv_qd8_f32_qc8w_1x8c4.
  * Preconditions: K % 16 == 0, K <= 2^16 (128 * 127 * K stays in i32); 16-byte alignment is fastest, none is needed.
  *
- * Blocks and tile are those of gemm_qd8_f32_qb4w_4x8c4 with one group, G = K, and accumulators that start at 0.
+ * Blocks and tile are those of gemm_qd8_f32_qb4w_x8c4 with one group, G = K, and accumulators that start at 0. The relaxed build multiplies
+ * the packed panel itself, twice: by the sign plane of the activations, then, onto -128 times that, by their low seven bits.
  */
-import { activationScratchBytes, NR, panelBytesQc8w, panelScratchBytes, ROW_BLOCK } from "./layout";
-import { multiplyBlock } from "./gemm-tile";
+import { arrangeBlock } from "./arrange-activations";
+import { multiplyChannels, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
+import { activationScratchBytes, NR, panelBytesQc8w, panelScratchBytes, ROW_BLOCK, tileRows } from "./layout";
 import { unpackQc8w } from "./unpack-panel";
-import { widenBlock } from "./widen-activations";
 
-export function gemm_qd8_f32_qc8w_4x8c4(
+export function gemm_qd8_f32_qc8w_x8c4(
   q: usize,
   scales: usize,
   w: usize,
@@ -35,18 +36,35 @@ export function gemm_qd8_f32_qc8w_4x8c4(
   end: i32,
   scratch: usize,
 ): void {
-  const panel = scratch + activationScratchBytes(M, K);
-  const tile = panel + panelScratchBytes(K);
+  const unpacked = scratch + activationScratchBytes(M, K);
+  const tile = unpacked + panelScratchBytes(K);
   const panelBytes = panelBytesQc8w(K);
-  for (let m = 0; m < M; m += ROW_BLOCK) {
-    const rows = min(ROW_BLOCK, M - m);
-    widenBlock(q + <usize>m * K, scratch, rows, K);
+  const channelBytes = <usize>K * PANEL_BYTES_PER_K;
+  for (let blockBegin = 0; blockBegin < M; blockBegin += ROW_BLOCK) {
+    const blockEnd = min(M, blockBegin + ROW_BLOCK);
+    arrangeBlock(q + <usize>blockBegin * K, scratch, blockEnd - blockBegin, K, true);
     let packed = w + <usize>begin * panelBytes;
     for (let p = begin; p < end; p++, packed += panelBytes) {
-      unpackQc8w(packed + 32, panel, K);
-      const rowScales = scales + ((<usize>m) << 2);
-      const rowsOfY = y + ((<usize>m * N) << 2);
-      multiplyBlock(rows, scratch, panel, packed, 0, 0, 0, false, tile, rowScales, bias, rowsOfY, p * NR, N, K, K);
+      let panel = packed + 32;
+      if (!ASC_FEATURE_RELAXED_SIMD) {
+        unpackQc8w(panel, unpacked, K);
+        panel = unpacked;
+      }
+      let a = scratch;
+      for (let m = blockBegin; m < blockEnd;) {
+        const R = tileRows(blockEnd - m);
+        if (R == 4) multiplyChannels(4, a, panel, channelBytes, packed, tile);
+        else if (R == 3) multiplyChannels(3, a, panel, channelBytes, packed, tile);
+        else if (R == 2) multiplyChannels(2, a, panel, channelBytes, packed, tile);
+        else if (R == 1) multiplyChannels(1, a, panel, channelBytes, packed, tile);
+        else if (ASC_FEATURE_RELAXED_SIMD) {
+          if (R == 6) multiplyChannels(6, a, panel, channelBytes, packed, tile);
+          else multiplyChannels(5, a, panel, channelBytes, packed, tile);
+        }
+        storeTile(R, tile, scales + ((<usize>m) << 2), bias, y + ((<usize>m * N) << 2), p * NR, N);
+        a += (<usize>R * K) << 1;
+        m += R;
+      }
     }
   }
 }

@@ -1,154 +1,200 @@
 /**
- * Tile MR x 8 c4 of a GEMM over int16: MR rows of widened activations times one unpacked panel.
+ * Tile MR x 8 c4 of a GEMM over 8-bit activations: MR rows of arranged activations times one panel.
  *
  *   y[m, n] = (..((0 + dot[m, n, 0] * s[n, 0]) + dot[m, n, 1] * s[n, 1]) + ..) * scales[m] + bias[n]
  *
- *   a        i16[K/2, R, 2]      R rows of a block          widen-activations.ts
- *   panel    i16[K/2, 8, 2]      eight channels             unpack-panel.ts
- *   tile     f32[R, 8]           in scratch: sums over groups
+ *   a        R rows of a block          arrange-activations.ts
+ *   panel    eight channels             unpack-panel.ts; for qc8w in the relaxed build the packed panel itself
+ *   tile     f32[R, 8] in scratch: sums over groups
  *
- * Why one step takes two k: V8 schedules the loads of a block of code before its arithmetic. Two vectors of weights, four of activations, eight
- * accumulators and one product are the 15 vector registers it has on x64; a step of four k needs six more and spills, for a fifth
- * of the speed (docs/kernels.md). V8 unrolls the loop threefold by itself.
- * Why MR = 4: it fills these registers. Every 32 bytes of weights take 8 dot products and 8 additions, which three vector ports finish in
- * 5.3 cycles, and 6 loads, which take two or three: the ports are the limit, and the measured rate is that limit.
+ * One step is the same in both builds: two vectors of weights, R operands of activations, 2 R products onto 2 R accumulators. A product takes
+ * two k of each channel in the simd128 build (i32x4.dot_i16x8_s and an addition), four in the relaxed one (one instruction).
+ *
+ * Why one step is no longer: V8 schedules the loads of a block of code before its arithmetic, and has 15 vector registers on x64. A longer step
+ * spills, for a fifth of the speed (docs/kernels.md). V8 unrolls the loop by itself.
+ * Why MR = 4, simd128: eight accumulators, two weights, four activations, one product: 15. Every 32 bytes of weights take 8 products and 8
+ * additions, which three vector ports finish in 5.3 cycles, and 6 loads, which take two or three: the ports are the limit.
+ * Why MR = 6, relaxed: twelve accumulators, two weights, one activation (a product waits for no other result of its step). 12 products
+ * take two ports 6 cycles, 8 loads three or four.
  * The f32 sums stay in memory, since they are touched once for each group.
  *
- * R is a literal at each call: rows above it leave no code behind.
+ * R and the modes are literals at each call: what they exclude leaves no code behind.
  */
-import { MR } from "./layout";
+import { MR, tileRows } from "./layout";
 import { storeChannels } from "./store-channels";
 
-/** sum + f32(dot) * scale, both rounded. */
+/** Bytes of an unpacked panel for one k. */
+export const PANEL_BYTES_PER_K: usize = ASC_FEATURE_RELAXED_SIMD ? 8 : 16;
+
+/** What the accumulators of a group start from: 0, `sum`, or the tile, as i32. */
+const FROM_ZERO: i32 = 0;
+const FROM_SUM: i32 = 1;
+const FROM_TILE: i32 = 2;
+/** What becomes of them: the tile = -128 * dot, as i32; the tile = 0 + f32(dot) * scale; the tile += f32(dot) * scale. */
+const KEEP_SIGN_PLANE: i32 = 0;
+const SCALE: i32 = 1;
+const ADD_SCALED: i32 = 2;
+
+/** acc + the products of one vector of weights and one operand of activations. */
+@inline
+export function multiplyAdd(acc: v128, weights: v128, activations: v128, signedWeights: bool): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    // The second operand is in 0..127: only then do all engines agree.
+    if (signedWeights) return i32x4.relaxed_dot_i8x16_i7x16_add_s(weights, activations, acc);
+    return i32x4.relaxed_dot_i8x16_i7x16_add_s(activations, weights, acc);
+  }
+  return i32x4.add(acc, i32x4.dot_i16x8_s(weights, activations));
+}
+
+/** f32(dot) * scale onto sum, both rounded. */
 @inline
 function addScaled(sum: v128, dot: v128, scale: v128): v128 {
   return f32x4.add(sum, f32x4.mul(f32x4.convert_i32x4_s(dot), scale));
 }
 
-/** One group's dot products of row r: onto the tile. */
+
 @inline
-function addGroup(tile: usize, r: i32, low: v128, high: v128, scaleLow: v128, scaleHigh: v128): void {
-  const row = tile + ((<usize>r) << 5);
-  v128.store(row, addScaled(v128.load(row), low, scaleLow));
-  v128.store(row, addScaled(v128.load(row, 16), high, scaleHigh), 16);
+function startLow(from: i32, tile: usize, sum: usize): v128 {
+  if (from == FROM_TILE) return v128.load(tile);
+  return from == FROM_SUM ? v128.load32_splat(sum) : i32x4.splat(0);
+}
+
+
+@inline
+function startHigh(from: i32, tile: usize, low: v128): v128 {
+  return from == FROM_TILE ? v128.load(tile, 16) : low;
+}
+
+
+@inline
+function finish(to: i32, tile: usize, dot: v128, scale: v128): void {
+  if (to == KEEP_SIGN_PLANE) v128.store(tile, i32x4.shl(i32x4.neg(dot), 7));
+  else v128.store(tile, addScaled(to == ADD_SCALED ? v128.load(tile) : f32x4.splat(0), dot, scale));
 }
 
 /**
- * Dot products of R rows with a panel, scaled and summed over groups into `tile`.
+ * One group's dot products of R rows with a panel.
  *
- * @param scale     8 f32 scales of the panel's first group; those of the next are `scaleStride` bytes on
- * @param sum       where row 0's accumulator of the first group starts (quantize-activations.ts); row r is `sumStride` bytes on
- * @param offset    false: accumulators start at 0, and `sum` is not read
+ * @param panelEnd  where the group ends in the panel
+ * @param sum       where row 0's accumulator starts (quantize-activations.ts); row r is `sumStride` bytes on
+ * @param scale     8 f32 scales of the group
  */
 @inline
-function multiplyTile(
+function multiplyGroup(
+  R: i32,
+  from: i32,
+  to: i32,
+  signedWeights: bool,
+  a: usize,
+  panel: usize,
+  panelEnd: usize,
+  scale: usize,
+  sum: usize,
+  sumStride: usize,
+  tile: usize,
+): void {
+  const zero = i32x4.splat(0);
+  let low0 = startLow(from, tile, sum);
+  let low1 = R > 1 ? startLow(from, tile + 32, sum + sumStride) : zero;
+  let low2 = R > 2 ? startLow(from, tile + 64, sum + sumStride * 2) : zero;
+  let low3 = R > 3 ? startLow(from, tile + 96, sum + sumStride * 3) : zero;
+  let low4 = R > 4 ? startLow(from, tile + 128, sum + sumStride * 4) : zero;
+  let low5 = R > 5 ? startLow(from, tile + 160, sum + sumStride * 5) : zero;
+  let high0 = startHigh(from, tile, low0);
+  let high1 = R > 1 ? startHigh(from, tile + 32, low1) : zero;
+  let high2 = R > 2 ? startHigh(from, tile + 64, low2) : zero;
+  let high3 = R > 3 ? startHigh(from, tile + 96, low3) : zero;
+  let high4 = R > 4 ? startHigh(from, tile + 128, low4) : zero;
+  let high5 = R > 5 ? startHigh(from, tile + 160, low5) : zero;
+  for (; panel < panelEnd; panel += 32, a += (<usize>R) << 2) {
+    const low = v128.load(panel);
+    const high = v128.load(panel, 16);
+    let operand = v128.load32_splat(a);
+    low0 = multiplyAdd(low0, low, operand, signedWeights);
+    high0 = multiplyAdd(high0, high, operand, signedWeights);
+    if (R > 1) {
+      operand = v128.load32_splat(a, 4);
+      low1 = multiplyAdd(low1, low, operand, signedWeights);
+      high1 = multiplyAdd(high1, high, operand, signedWeights);
+    }
+    if (R > 2) {
+      operand = v128.load32_splat(a, 8);
+      low2 = multiplyAdd(low2, low, operand, signedWeights);
+      high2 = multiplyAdd(high2, high, operand, signedWeights);
+    }
+    if (R > 3) {
+      operand = v128.load32_splat(a, 12);
+      low3 = multiplyAdd(low3, low, operand, signedWeights);
+      high3 = multiplyAdd(high3, high, operand, signedWeights);
+    }
+    if (R > 4) {
+      operand = v128.load32_splat(a, 16);
+      low4 = multiplyAdd(low4, low, operand, signedWeights);
+      high4 = multiplyAdd(high4, high, operand, signedWeights);
+    }
+    if (R > 5) {
+      operand = v128.load32_splat(a, 20);
+      low5 = multiplyAdd(low5, low, operand, signedWeights);
+      high5 = multiplyAdd(high5, high, operand, signedWeights);
+    }
+  }
+  const scaleLow = to == KEEP_SIGN_PLANE ? zero : v128.load(scale);
+  const scaleHigh = to == KEEP_SIGN_PLANE ? zero : v128.load(scale, 16);
+  finish(to, tile, low0, scaleLow);
+  finish(to, tile + 16, high0, scaleHigh);
+  if (R > 1) finish(to, tile + 32, low1, scaleLow);
+  if (R > 1) finish(to, tile + 48, high1, scaleHigh);
+  if (R > 2) finish(to, tile + 64, low2, scaleLow);
+  if (R > 2) finish(to, tile + 80, high2, scaleHigh);
+  if (R > 3) finish(to, tile + 96, low3, scaleLow);
+  if (R > 3) finish(to, tile + 112, high3, scaleHigh);
+  if (R > 4) finish(to, tile + 128, low4, scaleLow);
+  if (R > 4) finish(to, tile + 144, high4, scaleHigh);
+  if (R > 5) finish(to, tile + 160, low5, scaleLow);
+  if (R > 5) finish(to, tile + 176, high5, scaleHigh);
+}
+
+/** R rows against a panel of 4-bit weights: `groups` groups of `groupPanelBytes`. Scales of the next group are `scaleStride` bytes on. */
+@inline
+export function multiplyGroups(
   R: i32,
   a: usize,
   panel: usize,
+  groupPanelBytes: usize,
+  groups: i32,
   scale: usize,
   scaleStride: usize,
   sum: usize,
   sumStride: usize,
-  offset: bool,
   tile: usize,
-  K: i32,
-  G: i32,
 ): void {
-  const zero = i32x4.splat(0);
-  for (let r: usize = 0; r < (<usize>R) << 5; r += 32) {
-    v128.store(tile + r, zero);
-    v128.store(tile + r, zero, 16);
+  memory.fill(tile, 0, (<usize>R) << 5);
+  const groupBytes = ((groupPanelBytes >> 5) * R) << 2;
+  for (const sumEnd = sum + ((<usize>groups) << 2); sum < sumEnd; sum += 4, scale += scaleStride) {
+    const panelEnd = panel + groupPanelBytes;
+    multiplyGroup(R, FROM_SUM, ADD_SCALED, false, a, panel, panelEnd, scale, sum, sumStride, tile);
+    panel = panelEnd;
+    a += groupBytes;
   }
-  for (const panelEnd = panel + ((<usize>K) << 4); panel < panelEnd; scale += scaleStride, sum += 4) {
-    let low0 = zero,
-      low1 = zero,
-      low2 = zero,
-      low3 = zero;
-    if (offset) {
-      low0 = v128.load32_splat(sum);
-      if (R > 1) low1 = v128.load32_splat(sum + sumStride);
-      if (R > 2) low2 = v128.load32_splat(sum + sumStride * 2);
-      if (R > 3) low3 = v128.load32_splat(sum + sumStride * 3);
-    }
-    let high0 = low0,
-      high1 = low1,
-      high2 = low2,
-      high3 = low3;
-    for (const groupEnd = panel + ((<usize>G) << 4); panel < groupEnd; panel += 32, a += (<usize>R) << 2) {
-      const low = v128.load(panel);
-      const high = v128.load(panel, 16);
-      let pair = v128.load32_splat(a);
-      low0 = i32x4.add(low0, i32x4.dot_i16x8_s(low, pair));
-      high0 = i32x4.add(high0, i32x4.dot_i16x8_s(high, pair));
-      if (R > 1) {
-        pair = v128.load32_splat(a, 4);
-        low1 = i32x4.add(low1, i32x4.dot_i16x8_s(low, pair));
-        high1 = i32x4.add(high1, i32x4.dot_i16x8_s(high, pair));
-      }
-      if (R > 2) {
-        pair = v128.load32_splat(a, 8);
-        low2 = i32x4.add(low2, i32x4.dot_i16x8_s(low, pair));
-        high2 = i32x4.add(high2, i32x4.dot_i16x8_s(high, pair));
-      }
-      if (R > 3) {
-        pair = v128.load32_splat(a, 12);
-        low3 = i32x4.add(low3, i32x4.dot_i16x8_s(low, pair));
-        high3 = i32x4.add(high3, i32x4.dot_i16x8_s(high, pair));
-      }
-    }
-    const scaleLow = v128.load(scale);
-    const scaleHigh = v128.load(scale, 16);
-    addGroup(tile, 0, low0, high0, scaleLow, scaleHigh);
-    if (R > 1) addGroup(tile, 1, low1, high1, scaleLow, scaleHigh);
-    if (R > 2) addGroup(tile, 2, low2, high2, scaleLow, scaleHigh);
-    if (R > 3) addGroup(tile, 3, low3, high3, scaleLow, scaleHigh);
+}
+
+/** R rows against a panel of 8-bit weights. */
+@inline
+export function multiplyChannels(R: i32, a: usize, panel: usize, panelBytes: usize, scale: usize, tile: usize): void {
+  const panelEnd = panel + panelBytes;
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    multiplyGroup(R, FROM_ZERO, KEEP_SIGN_PLANE, true, a, panel, panelEnd, scale, 0, 0, tile);
+    multiplyGroup(R, FROM_TILE, SCALE, true, a + (((panelBytes >> 5) * R) << 2), panel, panelEnd, scale, 0, 0, tile);
+  } else {
+    multiplyGroup(R, FROM_ZERO, SCALE, true, a, panel, panelEnd, scale, 0, 0, tile);
   }
 }
 
 /** The tile's R rows, times their activation scales, plus bias, to channels n .. n + 7 of y[.., N]. */
 @inline
-function storeTile(R: i32, tile: usize, scales: usize, bias: usize, y: usize, n: i32, N: i32): void {
+export function storeTile(R: i32, tile: usize, scales: usize, bias: usize, y: usize, n: i32, N: i32): void {
   for (let r: usize = 0; r < <usize>R; r++, tile += 32, y += (<usize>N) << 2) {
     const rowScale = v128.load32_splat(scales + (r << 2));
     storeChannels(f32x4.mul(v128.load(tile), rowScale), f32x4.mul(v128.load(tile, 16), rowScale), bias, y, n, N);
   }
-}
-
-/**
- * All `rows` of a block against one unpacked panel: whole tiles, then one of the rows left.
- * `a`, `sums`, `scales` and `y` are those of the block's first row; the other parameters are those of the tile.
- */
-@inline
-export function multiplyBlock(
-  rows: i32,
-  a: usize,
-  panel: usize,
-  scale: usize,
-  scaleStride: usize,
-  sums: usize,
-  sumStride: usize,
-  offset: bool,
-  tile: usize,
-  scales: usize,
-  bias: usize,
-  y: usize,
-  n: i32,
-  N: i32,
-  K: i32,
-  G: i32,
-): void {
-  const rowBytes = (<usize>K) << 1;
-  const yStride = (<usize>N) << 2;
-  for (; rows >= MR; rows -= MR) {
-    multiplyTile(MR, a, panel, scale, scaleStride, sums, sumStride, offset, tile, K, G);
-    storeTile(MR, tile, scales, bias, y, n, N);
-    a += rowBytes * MR;
-    sums += sumStride * MR;
-    scales += MR << 2;
-    y += yStride * MR;
-  }
-  if (rows == 1) multiplyTile(1, a, panel, scale, scaleStride, sums, sumStride, offset, tile, K, G);
-  else if (rows == 2) multiplyTile(2, a, panel, scale, scaleStride, sums, sumStride, offset, tile, K, G);
-  else if (rows == 3) multiplyTile(3, a, panel, scale, scaleStride, sums, sumStride, offset, tile, K, G);
-  storeTile(rows, tile, scales, bias, y, n, N);
 }

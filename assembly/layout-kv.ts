@@ -112,9 +112,9 @@ export class TileRow {
  *   factors    f32[4]             what one unit of a row's integer score is worth, in powers of two
  *   sums       f32[4]             1 / sum of weights (times the scale of V)
  *   values     f32[4][8]          accumulators of eight channels
- *   queries    f32[D][4]          or i16[D/4][4 rows][4]
+ *   queries    f32[D][4]          or 14-bit operands [D/4][4 rows][4] (attention-tile-qs8.ts)
  *   scores     f32[4][T]
- *   weights    f32[T][4]          or i16[T/4][4 rows][4]
+ *   weights    f32[T][4]          or 14-bit operands [T/4][4 rows][4]
  *   blockMax   f32[T/64][4]       later the block's factor
  *   blockSum   f32[T/64][4]
  */

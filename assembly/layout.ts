@@ -10,8 +10,8 @@
 export const NR: i32 = 8;
 /** Consecutive k of one channel that lie together: the four bytes one i32 lane of an 8-bit dot product takes. */
 export const KR: i32 = 4;
-/** Rows in a whole tile of the 8-bit GEMMs (gemm-tile.ts says why). */
-export const MR: i32 = 4;
+/** Rows in a whole tile of the 8-bit GEMMs (gemm-tile.ts says why). A matter of the build: no packed byte depends on it. */
+export const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 4;
 
 
 @inline
@@ -106,16 +106,22 @@ export function packed_bytes_qc8w(N: i32, K: i32): usize {
 /*
  * Scratch of one thread in a GEMM over 8-bit activations. It is written before it is read within each call.
  *
- *   activations   i16[min(M, ROW_BLOCK), K]   a row block, widened (widen-activations.ts)
- *   panel         i16[NR, K]                  one panel, unpacked (unpack-panel.ts)
- *   tile          f32[MR, NR]                 the accumulators of one tile
+ *   activations   rows of a block, rearranged         simd128 i16[min(M, ROW_BLOCK), K]    relaxed i8[.., K], two planes for qc8w
+ *   panel         one panel, unpacked                 simd128 i16[NR, K]                   relaxed i8[NR, K], none for qc8w
+ *   tile          the accumulators of one tile        f32[MR, NR]
  */
 
 /**
- * Rows whose widened activations are kept while all panels pass by. More rows unpack each panel less often, but 64 already bring unpacking to
- * about 2 % of the dot products, and must fit the second-level cache: 192 KiB at K = 1536, 1.4 MiB at K = 11008.
+ * Rows whose rearranged activations are kept while all panels pass by. More rows unpack each panel less often, but 64 already bring unpacking to
+ * about 2 % of the dot products, and must fit the second-level cache: 192 KiB at K = 1536, 1.4 MiB at K = 11008 (relaxed: half).
  */
-export const ROW_BLOCK: i32 = 64;
+export const ROW_BLOCK: i32 = ASC_FEATURE_RELAXED_SIMD ? 96 : 64;
+
+/** Rows of the next tile where `rows` are left: whole tiles, but the last two share their rows, since small tiles are slow. */
+@inline
+export function tileRows(rows: i32): i32 {
+  return rows >= 2 * MR ? MR : rows > MR ? (rows + 1) >> 1 : rows;
+}
 
 
 @inline

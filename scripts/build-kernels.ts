@@ -13,9 +13,19 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const BUILDS: Record<string, string[]> = {
   simd128: ["--enable-simd"],
   "simd128-threads": ["--enable-simd", "--enable-threads"],
+  relaxed: ["--enable-simd", "--enable-relaxed-simd"],
+  "relaxed-threads": ["--enable-simd", "--enable-relaxed-simd", "--enable-threads"],
 };
 /** The scalar twins, for tests only: same exports, no SIMD, no wasm-opt. */
 const SCALAR = ["assembly/scalar/index.ts", "--target", "scalar"];
+/** What the machine can do at best, for `npm run bench` only. */
+const LIMITS = ["simd128", "relaxed"];
+
+/**
+ * asc leaves all optimizing to wasm-opt (`optimizeLevel` 0 in asconfig.json). Both would otherwise fold the arms of a kernel's dispatch, equal but
+ * for the literal number of rows, into one body that asks for the number in every step.
+ */
+const OPTIMIZE = ["-O4", "--converge", "--skip-pass=code-folding"];
 
 /** asc emits these two by default; every engine with SIMD has them. */
 const BASELINE = ["--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext", "--enable-mutable-globals"];
@@ -29,9 +39,22 @@ function run(tool: string, args: string[]): void {
 mkdirSync(`${root}/build`, { recursive: true });
 mkdirSync(`${root}/dist/wasm`, { recursive: true });
 run("assemblyscript/bin/asc.js", SCALAR);
+for (const build of LIMITS) {
+  const output = `build/limits-${build}.wasm`;
+  run("assemblyscript/bin/asc.js", [
+    "assembly/limits.probe.ts",
+    "--target",
+    build,
+    "-o",
+    output,
+    "-t",
+    `build/limits-${build}.wat`,
+  ]);
+  run("binaryen/bin/wasm-opt", [output, ...OPTIMIZE, ...BASELINE, ...BUILDS[build]!, "-o", output]);
+}
 for (const [build, features] of Object.entries(BUILDS)) {
   const output = `dist/wasm/fptq-${build}.wasm`;
   run("assemblyscript/bin/asc.js", ["assembly/index.ts", "--target", build]);
-  run("binaryen/bin/wasm-opt", [`build/fptq-${build}.wasm`, "-O4", ...BASELINE, ...features, "-o", output]);
+  run("binaryen/bin/wasm-opt", [`build/fptq-${build}.wasm`, ...OPTIMIZE, ...BASELINE, ...features, "-o", output]);
   console.log(`${output}: ${(statSync(`${root}/${output}`).size / 1024).toFixed(1)} KiB`);
 }

@@ -31,6 +31,7 @@ export { LanguageModel, type ModelMemory, type Prompt } from "./decoding/languag
 export * from "./errors.ts";
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
 export { textPerplexity as perplexity } from "./evaluation/text-perplexity.ts";
+export type { InstructionSet } from "./kernels/kernel-build.ts";
 export type { LoadOptions } from "./model/load-options.ts";
 export type { KvPrecision, Precision } from "./model/precision.ts";
 export type { OnProgress, Progress } from "./progress.ts";

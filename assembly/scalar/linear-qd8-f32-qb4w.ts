@@ -12,7 +12,7 @@ function dotGroup(q: usize, blocks: usize, c: i32, start: i32, G: i32): i32 {
   return dot;
 }
 
-export function gemm_qd8_f32_qb4w_4x8c4(
+export function gemm_qd8_f32_qb4w_x8c4(
   q: usize,
   scales: usize,
   sums: usize,
@@ -58,5 +58,5 @@ export function gemv_qd8_f32_qb4w_1x8c4(
   end: i32,
   scratch: usize,
 ): void {
-  gemm_qd8_f32_qb4w_4x8c4(q, scales, sums, w, bias, y, 1, N, K, G, begin, end, scratch);
+  gemm_qd8_f32_qb4w_x8c4(q, scales, sums, w, bias, y, 1, N, K, G, begin, end, scratch);
 }

@@ -10,7 +10,7 @@ function dotChannel(q: usize, panel: usize, c: i32, K: i32): i32 {
   return dot;
 }
 
-export function gemm_qd8_f32_qc8w_4x8c4(
+export function gemm_qd8_f32_qc8w_x8c4(
   q: usize,
   scales: usize,
   w: usize,
@@ -47,5 +47,5 @@ export function gemv_qd8_f32_qc8w_1x8c4(
   end: i32,
   scratch: usize,
 ): void {
-  gemm_qd8_f32_qc8w_4x8c4(q, scales, w, bias, y, 1, N, K, begin, end, scratch);
+  gemm_qd8_f32_qc8w_x8c4(q, scales, w, bias, y, 1, N, K, begin, end, scratch);
 }

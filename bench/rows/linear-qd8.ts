@@ -12,7 +12,7 @@ function quantizedRows(bench: BenchMemory, { N, K, G }: LinearShape, M: number) 
 function qb4w(shape: LinearShape, M: number): BenchRow {
   const { N, K, G } = shape;
   const panels = Math.ceil(N / 8);
-  const kernel = M === 1 ? "gemv_qd8_f32_qb4w_1x8c4" : "gemm_qd8_f32_qb4w_4x8c4";
+  const kernel = M === 1 ? "gemv_qd8_f32_qb4w_1x8c4" : "gemm_qd8_f32_qb4w_x8c4";
   return {
     name: `${kernel} ${shape.name} G=${G}${M === 1 ? "" : ` M=${M}`}`,
     prepare(bench) {
@@ -23,7 +23,7 @@ function qb4w(shape: LinearShape, M: number): BenchRow {
       run.pack_qb4w(bench.noise((N * K) / 2), bench.floats((N * K) / G), w, 0, N, N, K, G);
       return M === 1
         ? { bytes, run: () => run.gemv_qd8_f32_qb4w_1x8c4(q, scales, sums, w, 0, y, N, K, G, 0, panels, scratch) }
-        : { macs: M * N * K, run: () => run.gemm_qd8_f32_qb4w_4x8c4(q, scales, sums, w, 0, y, M, N, K, G, 0, panels, scratch) };
+        : { macs: M * N * K, run: () => run.gemm_qd8_f32_qb4w_x8c4(q, scales, sums, w, 0, y, M, N, K, G, 0, panels, scratch) };
     },
   };
 }
@@ -31,7 +31,7 @@ function qb4w(shape: LinearShape, M: number): BenchRow {
 function qc8w(shape: LinearShape, M: number): BenchRow {
   const { N, K } = shape;
   const panels = Math.ceil(N / 8);
-  const kernel = M === 1 ? "gemv_qd8_f32_qc8w_1x8c4" : "gemm_qd8_f32_qc8w_4x8c4";
+  const kernel = M === 1 ? "gemv_qd8_f32_qc8w_1x8c4" : "gemm_qd8_f32_qc8w_x8c4";
   return {
     name: `${kernel} ${shape.name}${M === 1 ? "" : ` M=${M}`}`,
     prepare(bench) {
@@ -42,7 +42,7 @@ function qc8w(shape: LinearShape, M: number): BenchRow {
       run.pack_qc8w(bench.noise(N * K), bench.floats(N), w, 0, N, N, K);
       return M === 1
         ? { bytes, run: () => run.gemv_qd8_f32_qc8w_1x8c4(q, scales, w, 0, y, N, K, 0, panels, scratch) }
-        : { macs: M * N * K, run: () => run.gemm_qd8_f32_qc8w_4x8c4(q, scales, w, 0, y, M, N, K, 0, panels, scratch) };
+        : { macs: M * N * K, run: () => run.gemm_qd8_f32_qc8w_x8c4(q, scales, w, 0, y, M, N, K, 0, panels, scratch) };
     },
   };
 }

@@ -104,7 +104,7 @@ export interface KernelExports {
     end: number,
     scratch: Pointer,
   ): void;
-  gemm_qd8_f32_qb4w_4x8c4(
+  gemm_qd8_f32_qb4w_x8c4(
     q: Pointer,
     scales: Pointer,
     sums: Pointer,
@@ -133,7 +133,7 @@ export interface KernelExports {
     end: number,
     scratch: Pointer,
   ): void;
-  gemm_qd8_f32_qc8w_4x8c4(
+  gemm_qd8_f32_qc8w_x8c4(
     q: Pointer,
     scales: Pointer,
     w: Pointer,

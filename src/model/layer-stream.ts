@@ -10,13 +10,14 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { EMBEDDING } from "../checkpoint/tensor-names.ts";
 import { NumericError, OptionError } from "../errors.ts";
+import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { forwardBlock, type Observe } from "./block.ts";
 import { type LayerCache, planLayerCache } from "./kv-cache.ts";
 import { type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
-import { resolveThreads } from "./load-options.ts";
+import { resolveBuild, resolveThreads } from "./load-options.ts";
 import { beginMemoryPlan, openKernels } from "./model-memory.ts";
 import { fillRopeTable, planRopeTable, type RopeTable } from "./rope.ts";
 import { planRunState, type RunState } from "./run-state.ts";
@@ -27,6 +28,7 @@ export interface LayerStreamOptions {
   /** Most tokens in a sample. */
   readonly rows: number;
   readonly threads?: number | undefined;
+  readonly build?: InstructionSet | "auto" | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Bytes of linear memory to set aside for the caller, at `stream.workspace`. */
   readonly workspaceBytes?: number | undefined;
@@ -58,13 +60,14 @@ export class LayerStream {
   static async open(checkpoint: Checkpoint, runtime: Runtime, options: LayerStreamOptions): Promise<LayerStream> {
     const { config } = checkpoint;
     const { rows, signal } = options;
+    const build = resolveBuild(options.build);
     if (!Number.isInteger(rows) || rows < 1 || rows > config.contextLength) {
       throw new OptionError(
         `sample length: got ${rows}, need an integer from 1 to the model's context of ${config.contextLength}`,
       );
     }
     const specs = await Promise.all(Array.from({ length: config.layers }, (_, l) => readLayerSpec(checkpoint, l)));
-    const planning = await beginMemoryPlan(runtime, config, resolveThreads(options.threads, runtime), rows, rows);
+    const planning = await beginMemoryPlan(runtime, config, resolveThreads(options.threads, runtime), rows, rows, build);
     const { plan, sizes } = planning;
     const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
     // Layers of one model have one shape, so the first one's memory serves them all in turn.

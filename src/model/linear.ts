@@ -57,7 +57,7 @@ export function applyLinear(
   }
   if (linear.kind === "w4a8") {
     if (M === 1) kernels.split("gemv_qd8_f32_qb4w_1x8c4", panels, q, scales, sums, weights, bias, y, N, K, groupSize);
-    else kernels.split("gemm_qd8_f32_qb4w_4x8c4", panels, q, scales, sums, weights, bias, y, M, N, K, groupSize);
+    else kernels.split("gemm_qd8_f32_qb4w_x8c4", panels, q, scales, sums, weights, bias, y, M, N, K, groupSize);
   } else if (M === 1) kernels.split("gemv_qd8_f32_qc8w_1x8c4", panels, q, scales, weights, bias, y, N, K);
-  else kernels.split("gemm_qd8_f32_qc8w_4x8c4", panels, q, scales, weights, bias, y, M, N, K);
+  else kernels.split("gemm_qd8_f32_qc8w_x8c4", panels, q, scales, weights, bias, y, M, N, K);
 }

@@ -1,6 +1,7 @@
 /** What a caller may choose when loading a model, checked against what the checkpoint and the runtime offer. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { OptionError } from "../errors.ts";
+import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { OnProgress } from "../progress.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
@@ -14,6 +15,8 @@ export interface LoadOptions {
   readonly contextSize?: number | undefined;
   /** Threads for the kernels; by default all cores where memory can be shared, else 1. */
   readonly threads?: number | undefined;
+  /** Instruction set of the kernels; by default the fastest that the engine has and computes right. All give the same bits. */
+  readonly build?: InstructionSet | "auto" | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
@@ -23,6 +26,7 @@ export interface ResolvedLoadOptions {
   readonly head: Precision | undefined;
   readonly contextSize: number;
   readonly threads: number;
+  readonly build: InstructionSet | "auto";
 }
 
 const DEFAULT_CONTEXT_SIZE = 4096;
@@ -43,7 +47,13 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint,
   if (!Number.isInteger(contextSize) || contextSize < 1 || contextSize > contextLength) {
     throw new OptionError(`contextSize: got ${contextSize}, need an integer from 1 to the model's ${contextLength}`);
   }
-  return { kv, head: checkPrecision("head", options.head), contextSize, threads: resolveThreads(options.threads, runtime) };
+  return {
+    kv,
+    head: checkPrecision("head", options.head),
+    contextSize,
+    threads: resolveThreads(options.threads, runtime),
+    build: resolveBuild(options.build),
+  };
 }
 
 /** Threads to use on a runtime. @throws OptionError for a number that is not a positive integer */
@@ -53,4 +63,10 @@ export function resolveThreads(asked: number | undefined, runtime: Runtime): num
   if (!Number.isInteger(asked) || asked < 1 || asked > 64)
     throw new OptionError(`threads: got ${asked}, need an integer from 1 to 64`);
   return runtime.spawnWorker ? asked : 1;
+}
+
+/** @throws OptionError for a name that is no instruction set */
+export function resolveBuild(asked: string | undefined): InstructionSet | "auto" {
+  if (asked === undefined || asked === "auto" || asked === "simd128" || asked === "relaxed") return asked ?? "auto";
+  throw new OptionError(`build: got "${asked}", need "auto", "simd128" or "relaxed"`);
 }

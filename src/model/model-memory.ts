@@ -1,9 +1,11 @@
 /** The memory of a whole model, planned from its specification, and the kernels over it. */
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
 import { BOARD_BYTES } from "../kernels/kernel-worker.ts";
 import { instantiateKernels, Kernels, kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
+import { chooseModule } from "../kernels/self-test.ts";
 import { ThreadPool } from "../kernels/thread-pool.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -12,6 +14,7 @@ export interface MemoryPlanning {
   readonly plan: MemoryPlan;
   readonly sizes: KernelExports;
   readonly module: WebAssembly.Module;
+  readonly instructionSet: InstructionSet;
   readonly shared: boolean;
   readonly board: Pointer;
   /** One region per thread. */
@@ -24,6 +27,8 @@ export const MAX_CHUNK_ROWS = 256;
 /**
  * @param threads kernels may use, the calling one included
  * @param capacity tokens in the KV cache
+ * @param build the instruction set, or "auto": the best that passes the self-test
+ * @throws CapabilityError if the build asked for is missing or computes wrong values
  */
 export async function beginMemoryPlan(
   runtime: Runtime,
@@ -31,9 +36,10 @@ export async function beginMemoryPlan(
   threads: number,
   maxRows: number,
   capacity: number,
+  build: InstructionSet | "auto" = "auto",
 ): Promise<MemoryPlanning> {
   const shared = threads > 1;
-  const module = await runtime.kernelModule(shared ? "simd128-threads" : "simd128");
+  const { module, instructionSet } = await chooseModule(runtime, shared, build);
   const sizes = kernelSizes(module, shared);
   const plan = new MemoryPlan();
   const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
@@ -45,6 +51,7 @@ export async function beginMemoryPlan(
     plan,
     sizes,
     module,
+    instructionSet,
     shared,
     board: plan.reserve("scratch", BOARD_BYTES, "job board"),
     scratch: Array.from({ length: threads }, (_, thread) => plan.reserve("scratch", scratchBytes, `scratch of thread ${thread}`)),

@@ -3,6 +3,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { attentionModule, FINAL_NORM } from "../checkpoint/tensor-names.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
+import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
@@ -42,6 +43,7 @@ interface Parts {
   readonly rope: RopeTable;
   readonly buffers: Buffers;
   readonly regions: Readonly<Record<RegionKind, number>>;
+  readonly instructionSet: InstructionSet;
 }
 
 export class Transformer implements ForwardPass {
@@ -69,13 +71,18 @@ export class Transformer implements ForwardPass {
     return this.parts.kernels.threads;
   }
 
+  /** Instruction set of the kernels that run. */
+  get build(): InstructionSet {
+    return this.parts.instructionSet;
+  }
+
   /**
    * Plans the memory, creates it, and streams the checkpoint into it.
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError
    */
   static async load(checkpoint: Checkpoint, runtime: Runtime, options: LoadOptions = {}): Promise<Transformer> {
     const { config } = checkpoint;
-    const { kv, head: headPrecision, contextSize, threads } = resolveLoadOptions(options, checkpoint, runtime);
+    const { kv, head: headPrecision, contextSize, threads, build } = resolveLoadOptions(options, checkpoint, runtime);
     const { vocabSize: V, hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
 
     const layerSpecs = await Promise.all(Array.from({ length: config.layers }, (_, l) => readLayerSpec(checkpoint, l)));
@@ -88,8 +95,8 @@ export class Transformer implements ForwardPass {
     );
 
     const maxRows = Math.min(MAX_CHUNK_ROWS, contextSize);
-    const planning = await beginMemoryPlan(runtime, config, threads, maxRows, contextSize);
-    const { plan, sizes } = planning;
+    const planning = await beginMemoryPlan(runtime, config, threads, maxRows, contextSize, build);
+    const { plan, sizes, instructionSet } = planning;
     const layers = layerSpecs.map((spec) => planLayer(plan, sizes, config, spec));
     const { embedding, table, head } = planHead(plan, sizes, headSpec);
     const weights: ModelWeights = { embedding, layers, finalNorm: plan.reserve("weights", 4 * E, FINAL_NORM), head };
@@ -120,7 +127,7 @@ export class Transformer implements ForwardPass {
       await kernels.dispose();
       throw error;
     }
-    return new Transformer({ config, kernels, weights, caches, rope, buffers, regions: plan.bytes() }, runtime);
+    return new Transformer({ config, kernels, weights, caches, rope, buffers, regions: plan.bytes(), instructionSet }, runtime);
   }
 
   /** Tokens now in the KV cache. */

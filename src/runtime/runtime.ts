@@ -9,7 +9,7 @@ export interface Runtime {
   /** For reports: "node", "deno", "bun", "workerd", "browser". */
   readonly name: string;
   readonly version: string;
-  /** The compiled module of a kernel build. */
+  /** The compiled module of a kernel build; rejects where the build is not there or the engine cannot compile it. */
   kernelModule(build: KernelBuild): Promise<WebAssembly.Module>;
   /** Lets timers, signals and other events run. Resolves in a later task, not a microtask. */
   yieldToEvents(): Promise<void>;

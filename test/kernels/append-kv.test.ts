@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { quantizeStatic } from "../oracle/attention.ts";
 import { mulberry32, normal } from "../random.ts";
-import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
+import { KernelMemory, SIMD_BUILDS } from "./kernel-memory.ts";
 
 const SEED = 32;
 const test = suite(`append to the KV cache (seed ${SEED})`);
@@ -20,7 +20,7 @@ const LAYOUTS = {
 };
 type Cache = keyof typeof LAYOUTS;
 
-for (const build of ["simd128", "scalar"] as TestedBuild[]) {
+for (const build of ["scalar", ...SIMD_BUILDS] as const) {
   for (const cache of Object.keys(LAYOUTS) as Cache[]) {
     test(`${build} append_${cache}: each element at its place, no other byte touched`, () => {
       for (const [Hkv, D, S] of [

@@ -4,6 +4,7 @@ import { ATTENTION_KINDS, attentionOracle, type AttentionInput, type AttentionKi
 import { assertSameBits, assertWithin } from "../oracle/compare.ts";
 import { mulberry32, normal } from "../random.ts";
 import { runAttention } from "./attention-run.ts";
+import { SIMD_BUILDS, type SimdBuild } from "./kernel-memory.ts";
 
 const SEED = 31;
 const test = suite(`attention (seed ${SEED})`);
@@ -21,22 +22,23 @@ function input(kind: AttentionKind, shape: Partial<AttentionInput>): AttentionIn
 
 /** One row at a time, twin and tiles, against the oracle; then every other way to cut the same work, bit for bit. */
 function check(
+  build: SimdBuild,
   problem: AttentionInput,
   chunkings: readonly (readonly number[])[],
   splits: readonly (readonly number[])[],
 ): number {
-  const decoded = runAttention("simd128", problem, [1]);
+  const decoded = runAttention(build, problem, [1]);
   assert.ok(decoded.untouched, "wrote past the end of a region");
   const { y, bound } = attentionOracle(problem);
   assertWithin(decoded.y, y, (i) => bound[i]!, problem.kind);
   assertSameBits(decoded.y, runAttention("scalar", problem, [problem.T]).y, "scalar twin");
   for (const chunks of chunkings) {
-    const { y: chunked, untouched } = runAttention("simd128", problem, chunks);
+    const { y: chunked, untouched } = runAttention(build, problem, chunks);
     assertSameBits(chunked, decoded.y, `chunks of ${chunks}`);
     assert.ok(untouched, "wrote past the end of a region");
   }
   for (const boundaries of splits) {
-    const { y: split } = runAttention("simd128", problem, [5], boundaries);
+    const { y: split } = runAttention(build, problem, [5], boundaries);
     assertSameBits(split, decoded.y, `heads split at ${boundaries}`);
   }
   return Math.max(...y.map((value, i) => Math.abs(value - decoded.y[i]!) / bound[i]!));
@@ -46,109 +48,110 @@ function check(
 const rms = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Math.sqrt(Array.from(a).reduce((sum, x, i) => sum + (x - b[i]!) ** 2, 0) / a.length);
 
-for (const kind of ATTENTION_KINDS) {
-  test(`${kind}: windows and groups of heads`, () => {
-    let closest = 0;
-    for (const window of [0, 1, 5, 8, 64]) {
-      for (const [H, Hkv] of [
-        [1, 1],
-        [4, 2],
-        [9, 3],
-        [8, 1],
-      ] as const) {
-        // prettier-ignore
-        const splits = H > 1 ? [[1], [Math.ceil(H / 2)], Array.from({ length: H - 1 }, (_, h) => h + 1)] : [];
-        const D = [16, 32][window % 2]!;
-        closest = Math.max(closest, check(input(kind, { H, Hkv, D, window }), [[71], [7], [0, 3, 8, 2, 9, 4]], splits));
+for (const build of SIMD_BUILDS) {
+  for (const kind of ATTENTION_KINDS) {
+    test(`${build} ${kind}: windows and groups of heads`, () => {
+      let closest = 0;
+      for (const window of [0, 1, 5, 8, 64]) {
+        for (const [H, Hkv] of [
+          [1, 1],
+          [4, 2],
+          [9, 3],
+          [8, 1],
+        ] as const) {
+          // prettier-ignore
+          const splits = H > 1 ? [[1], [Math.ceil(H / 2)], Array.from({ length: H - 1 }, (_, h) => h + 1)] : [];
+          const D = [16, 32][window % 2]!;
+          closest = Math.max(closest, check(build, input(kind, { H, Hkv, D, window }), [[71], [7], [0, 3, 8, 2, 9, 4]], splits));
+        }
       }
-    }
-    console.log(`\nfigure: attention_f32_${kind}: largest error / derived bound ${closest.toFixed(3)}`);
-  });
+      console.log(`\nfigure: ${build} attention_f32_${kind}: largest error / derived bound ${closest.toFixed(3)}`);
+    });
 
-  test(`${kind}: head sizes, and more than two blocks of 64 tokens`, () => {
-    for (const D of [8, 16, 32, 64, 80, 96, 128]) check(input(kind, { T: 140, H: 3, Hkv: 1, D }), [[140], [7]], [[2]]);
-  });
+    test(`${build} ${kind}: head sizes, and more than two blocks of 64 tokens`, () => {
+      for (const D of [8, 16, 32, 64, 80, 96, 128]) check(build, input(kind, { T: 140, H: 3, Hkv: 1, D }), [[140], [7]], [[2]]);
+    });
 
-  test(`${kind}: every chunk length 1..9`, () => {
-    const chunkings = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((M) => [M]);
-    check(input(kind, { H: 4, Hkv: 2, D: 16 }), chunkings, []);
-    check(input(kind, { H: 4, Hkv: 2, D: 16, window: 3 }), chunkings, []);
-  });
+    test(`${build} ${kind}: every chunk length 1..9`, () => {
+      const chunkings = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((M) => [M]);
+      check(build, input(kind, { H: 4, Hkv: 2, D: 16 }), chunkings, []);
+      check(build, input(kind, { H: 4, Hkv: 2, D: 16, window: 3 }), chunkings, []);
+    });
 
-  test(`${kind}: the capacity of the cache does not change a bit`, () => {
-    const problem = input(kind, { H: 4, Hkv: 2, D: 16, T: 67 });
-    const { y } = runAttention("simd128", problem, [67]);
-    for (const capacity of [68, 72, 100, 1024]) {
-      const { y: larger, untouched } = runAttention("simd128", problem, [67], [], capacity);
-      assertSameBits(larger, y, `capacity ${capacity}`);
-      assert.ok(untouched, "wrote past the end of a region");
-    }
-  });
+    test(`${build} ${kind}: the capacity of the cache does not change a bit`, () => {
+      const problem = input(kind, { H: 4, Hkv: 2, D: 16, T: 67 });
+      const { y } = runAttention(build, problem, [67]);
+      for (const capacity of [68, 72, 100, 1024]) {
+        const { y: larger, untouched } = runAttention(build, problem, [67], [], capacity);
+        assertSameBits(larger, y, `capacity ${capacity}`);
+        assert.ok(untouched, "wrote past the end of a region");
+      }
+    });
 
-  test(`${kind}: all-zero queries average the values`, () => {
-    const problem = input(kind, { H: 4, Hkv: 2, D: 16, T: 130 });
-    for (let p = 0; p < 130; p++) problem.qkv.fill(0, p * 128, p * 128 + 64);
-    check(problem, [[130]], []);
-  });
+    test(`${build} ${kind}: all-zero queries average the values`, () => {
+      const problem = input(kind, { H: 4, Hkv: 2, D: 16, T: 130 });
+      for (let p = 0; p < 130; p++) problem.qkv.fill(0, p * 128, p * 128 + 64);
+      check(build, problem, [[130]], []);
+    });
 
-  test(`${kind}: all-zero values give zero`, () => {
-    const problem = input(kind, { H: 4, Hkv: 2, D: 16 });
-    for (let p = 0; p < 71; p++) problem.qkv.fill(0, p * 128 + 96, p * 128 + 128);
-    const { y } = runAttention("simd128", problem, [71]);
-    assertSameBits(y, new Float32Array(y.length), "zeros");
-  });
+    test(`${build} ${kind}: all-zero values give zero`, () => {
+      const problem = input(kind, { H: 4, Hkv: 2, D: 16 });
+      for (let p = 0; p < 71; p++) problem.qkv.fill(0, p * 128 + 96, p * 128 + 128);
+      const { y } = runAttention(build, problem, [71]);
+      assertSameBits(y, new Float32Array(y.length), "zeros");
+    });
 
-  test(`${kind}: a score that dwarfs the others selects its token`, () => {
-    const [T, D] = [130, 16];
-    const problem = input(kind, { H: 1, Hkv: 1, D, T });
-    const stride = 3 * D;
-    const chosen = 5;
-    for (let p = 0; p < T; p++) {
-      problem.qkv.fill(1e6, p * stride, p * stride + D);
-      problem.qkv.fill(p === chosen ? 3 : -3, p * stride + D, p * stride + 2 * D);
-    }
-    const { y } = runAttention("simd128", problem, [T]);
-    const { y: exact } = attentionOracle(problem);
-    // One weight of 1: what is left are the product with the weight, the factor, the division and the last product.
-    assertWithin(
-      y.subarray(chosen * D),
-      exact.subarray(chosen * D),
-      (i) => 4 * 2 ** -24 * Math.abs(exact[chosen * D + i]!),
-      kind,
-    );
-  });
+    test(`${build} ${kind}: a score that dwarfs the others selects its token`, () => {
+      const [T, D] = [130, 16];
+      const problem = input(kind, { H: 1, Hkv: 1, D, T });
+      const stride = 3 * D;
+      const chosen = 5;
+      for (let p = 0; p < T; p++) {
+        problem.qkv.fill(1e6, p * stride, p * stride + D);
+        problem.qkv.fill(p === chosen ? 3 : -3, p * stride + D, p * stride + 2 * D);
+      }
+      const { y } = runAttention(build, problem, [T]);
+      const { y: exact } = attentionOracle(problem);
+      // One weight of 1: what is left are the product with the weight, the factor, the division and the last product.
+      assertWithin(
+        y.subarray(chosen * D),
+        exact.subarray(chosen * D),
+        (i) => 4 * 2 ** -24 * Math.abs(exact[chosen * D + i]!),
+        kind,
+      );
+    });
 
-  test(`${kind}: NaN and infinity in a query reach that head's row and no other`, () => {
-    const problem = input(kind, { H: 4, Hkv: 2, D: 16 });
-    const clean = runAttention("simd128", problem, [71]).y;
-    for (const bad of [NaN, Infinity, -Infinity]) {
-      const qkv = problem.qkv.slice();
-      qkv[13 * 128 + 2 * 16 + 7] = bad; // row 13, head 2
-      const { y } = runAttention("simd128", { ...problem, qkv }, [7]);
-      y.forEach((value, i) => {
-        if (Math.floor(i / 16) === 13 * 4 + 2) assert.ok(Number.isNaN(value), `${bad}: got ${value} at ${i}`);
-        else assert.is(value, clean[i], `${bad}: element ${i}`);
-      });
-    }
-  });
-}
+    test(`${build} ${kind}: NaN and infinity in a query reach that head's row and no other`, () => {
+      const problem = input(kind, { H: 4, Hkv: 2, D: 16 });
+      const clean = runAttention(build, problem, [71]).y;
+      for (const bad of [NaN, Infinity, -Infinity]) {
+        const qkv = problem.qkv.slice();
+        qkv[13 * 128 + 2 * 16 + 7] = bad; // row 13, head 2
+        const { y } = runAttention(build, { ...problem, qkv }, [7]);
+        y.forEach((value, i) => {
+          if (Math.floor(i / 16) === 13 * 4 + 2) assert.ok(Number.isNaN(value), `${bad}: got ${value} at ${i}`);
+          else assert.is(value, clean[i], `${bad}: element ${i}`);
+        });
+      }
+    });
+  }
 
-for (const [kind, part] of [
-  ["kf32_vf32", "k"],
-  ["kf32_vqs8", "k"],
-  ["kf32_vf32", "v"],
-  ["kqs8_vf32", "v"],
-] as const) {
-  // prettier-ignore
-  test(`${kind}: NaN in ${part} reaches the rows that attend to it and no other`, () => {
+  for (const [kind, part] of [
+    ["kf32_vf32", "k"],
+    ["kf32_vqs8", "k"],
+    ["kf32_vf32", "v"],
+    ["kqs8_vf32", "v"],
+  ] as const) {
+    // prettier-ignore
+    test(`${build} ${kind}: NaN in ${part} reaches the rows that attend to it and no other`, () => {
     for (const window of [0, 5]) {
       const problem = input(kind, { H: 4, Hkv: 2, D: 16, window });
-      const clean = runAttention("simd128", problem, [71]).y;
+      const clean = runAttention(build, problem, [71]).y;
       const qkv = problem.qkv.slice();
       const [token, head, channel] = [21, 1, 3]; // K/V head 1 serves query heads 2 and 3
       qkv[token * 128 + (part === "k" ? 64 : 96) + head * 16 + channel] = NaN;
       for (const chunks of [[1], [7], [71]]) {
-        const { y } = runAttention("simd128", { ...problem, qkv }, chunks);
+        const { y } = runAttention(build, { ...problem, qkv }, chunks);
         y.forEach((value, i) => {
           const [p, h, d] = [Math.floor(i / 64), Math.floor(i / 16) % 4, i % 16];
           const attends = p >= token && (window === 0 || p < token + window) && h >= 2;
@@ -158,43 +161,46 @@ for (const [kind, part] of [
       }
     }
   });
-}
-
-test("2^t is within its stated error and exactly 1 at 0", () => {
-  // A window of 2 over tokens that alternate between score 0, value 0 and score t, value 1: odd rows are 2^t / (1 + 2^t).
-  const [T, D] = [8192, 8];
-  const qkv = new Float32Array(T * 3 * D);
-  const scale = Math.fround(Math.fround(Math.LOG2E) / Math.fround(Math.sqrt(D)));
-  const unit = Math.fround(1 / scale);
-  assert.is(Math.fround(unit * scale), 1, "a query that the kernel scales to exactly 1");
-  const exponents = Float32Array.from({ length: T / 2 }, (_, i) => (i === 0 ? 0 : -125 * random() ** 3));
-  for (let p = 0; p < T; p++) {
-    qkv[p * 3 * D] = unit;
-    if (p % 2 === 1) qkv[p * 3 * D + D] = exponents[p >> 1]!;
-    if (p % 2 === 1) qkv[p * 3 * D + 2 * D] = 1;
   }
-  const { y } = runAttention("simd128", { qkv, T, H: 1, Hkv: 1, D, window: 2, kScale: 1, vScale: 1, kind: "kf32_vf32" }, [T]);
-  let worst = 0;
-  exponents.forEach((t, i) => {
-    const exact = 2 ** t / (1 + 2 ** t);
-    const relative = Math.abs(y[(2 * i + 1) * D]! - exact) / exact;
-    worst = Math.max(worst, relative);
-    assert.ok(relative <= 2 ** -22.3 + 4 * 2 ** -24, `t = ${t}: relative error ${relative}`);
-  });
-  assert.is(y[D], 0.5);
-  console.log(`\nfigure: attention's 2^t: largest relative error 2^${Math.log2(worst).toFixed(1)} over 4096 exponents`);
-});
 
-test("quantizing query and probabilities costs little beside quantizing the cache", () => {
-  const quantized = input("kqs8_vqs8", { T: 300, H: 3, Hkv: 1, D: 64 });
-  const exact = attentionOracle({ ...quantized, kind: "kf32_vf32" }).y;
-  const { y: cacheOnly } = attentionOracle(quantized);
-  const cache = rms(cacheOnly, exact);
-  const integers = rms(runAttention("simd128", quantized, [300]).y, cacheOnly);
-  console.log(
-    `figure: int8 attention, RMS error: cache ${cache.toExponential(1)}, integer arithmetic ${integers.toExponential(1)}`,
-  );
-  assert.ok(integers < cache / 50, `integer arithmetic adds ${integers}, the cache ${cache}`);
-});
+  test(`${build}: 2^t is within its stated error and exactly 1 at 0`, () => {
+    // A window of 2 over tokens that alternate between score 0, value 0 and score t, value 1: odd rows are 2^t / (1 + 2^t).
+    const [T, D] = [8192, 8];
+    const qkv = new Float32Array(T * 3 * D);
+    const scale = Math.fround(Math.fround(Math.LOG2E) / Math.fround(Math.sqrt(D)));
+    const unit = Math.fround(1 / scale);
+    assert.is(Math.fround(unit * scale), 1, "a query that the kernel scales to exactly 1");
+    const exponents = Float32Array.from({ length: T / 2 }, (_, i) => (i === 0 ? 0 : -125 * random() ** 3));
+    for (let p = 0; p < T; p++) {
+      qkv[p * 3 * D] = unit;
+      if (p % 2 === 1) qkv[p * 3 * D + D] = exponents[p >> 1]!;
+      if (p % 2 === 1) qkv[p * 3 * D + 2 * D] = 1;
+    }
+    const { y } = runAttention(build, { qkv, T, H: 1, Hkv: 1, D, window: 2, kScale: 1, vScale: 1, kind: "kf32_vf32" }, [T]);
+    let worst = 0;
+    exponents.forEach((t, i) => {
+      const exact = 2 ** t / (1 + 2 ** t);
+      const relative = Math.abs(y[(2 * i + 1) * D]! - exact) / exact;
+      worst = Math.max(worst, relative);
+      assert.ok(relative <= 2 ** -22.3 + 4 * 2 ** -24, `t = ${t}: relative error ${relative}`);
+    });
+    assert.is(y[D], 0.5);
+    console.log(
+      `\nfigure: ${build} attention's 2^t: largest relative error 2^${Math.log2(worst).toFixed(1)} over 4096 exponents`,
+    );
+  });
+
+  test(`${build}: quantizing query and probabilities costs little beside quantizing the cache`, () => {
+    const quantized = input("kqs8_vqs8", { T: 300, H: 3, Hkv: 1, D: 64 });
+    const exact = attentionOracle({ ...quantized, kind: "kf32_vf32" }).y;
+    const { y: cacheOnly } = attentionOracle(quantized);
+    const cache = rms(cacheOnly, exact);
+    const integers = rms(runAttention(build, quantized, [300]).y, cacheOnly);
+    console.log(
+      `figure: ${build} int8 attention, RMS error: cache ${cache.toExponential(1)}, integer arithmetic ${integers.toExponential(1)}`,
+    );
+    assert.ok(integers < cache / 50, `integer arithmetic adds ${integers}, the cache ${cache}`);
+  });
+}
 
 test.run();

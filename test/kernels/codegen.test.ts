@@ -13,10 +13,11 @@ const CALLS_FROM_LOOPS: Record<string, string> = {
   attention_f32_kqs8_vqs8: "one call for each head and block of tokens",
   attention_f32_kqs8_vf32: "one call for each head and block of tokens",
   attention_f32_kf32_vqs8: "one call for each head and block of tokens",
+  cross_entropy_f32: "one logarithm for each row of logits",
 };
 
 interface Step {
-  /** The products that mark a step of k, and what adds them up. */
+  /** The products that mark a step of k, and what adds them up: nothing, where the product itself does. */
   multiply: string;
   add: string;
   /** Of each innermost loop with such products: vectors of weights loaded, activations broadcast, products, sums. */
@@ -24,21 +25,35 @@ interface Step {
 }
 
 /** Each row meets both vectors of a panel's channels. */
-const fourRowsToOne: Step["loops"] = [4, 3, 2, 1].map((rows) => [2, rows, 2 * rows, 2 * rows]);
-const INTEGER = { multiply: "i32x4.dot_i16x8_s", add: "i32x4.add" };
-const STEPS: Record<string, Step> = {
-  // The last: one row alone takes four panels at a time.
-  gemm_f32_f32_f32w_4x8c1: { multiply: "f32x4.mul", add: "f32x4.add", loops: [...fourRowsToOne, [8, 1, 8, 8]] },
-  gemm_qd8_f32_qb4w_4x8c4: { ...INTEGER, loops: fourRowsToOne },
-  gemm_qd8_f32_qc8w_4x8c4: { ...INTEGER, loops: fourRowsToOne },
-  // Four k at a time: pairs 0, 2 and 1, 3; 16 bytes hold 32 weights of 4 bits or 16 of 8.
-  gemv_qd8_f32_qb4w_1x8c4: { ...INTEGER, loops: [[1, 2, 4, 4]] },
-  gemv_qd8_f32_qc8w_1x8c4: { ...INTEGER, loops: [[2, 2, 4, 4]] },
-};
+const rowsToOne = (most: number, fused = false): Step["loops"] =>
+  Array.from({ length: most }, (_, i) => [2, i + 1, 2 * (i + 1), fused ? 0 : 2 * (i + 1)]);
+const FLOAT = { multiply: "f32x4.mul", add: "f32x4.add" };
+const I16 = { multiply: "i32x4.dot_i16x8_s", add: "i32x4.add" };
+const I8 = { multiply: "i32x4.relaxed_dot_i8x16_i7x16_add_s", add: "i32x4.add" };
+// The last: one row alone takes four panels at a time.
+const floats: Step = { ...FLOAT, loops: [...rowsToOne(4), [8, 1, 8, 8]] };
+
+const SIMD128: Record<string, Step> = {
+  gemm_f32_f32_f32w_4x8c1: floats,
+  gemm_qd8_f32_qb4w_x8c4: { ...I16, loops: rowsToOne(4) },
+  gemm_qd8_f32_qc8w_x8c4: { ...I16, loops: rowsToOne(4) },
+  // Four k at a time: pairs 0, 2 and 1, 3; 16 bytes hold 32 weights of 4 bits or 16 of 8. A loop for each number of streams.
+  gemv_qd8_f32_qb4w_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4]] },
+  gemv_qd8_f32_qc8w_1x8c4: { ...I16, loops: [[2, 2, 4, 4], [4, 2, 8, 8]] },
+}; // prettier-ignore
+const RELAXED: Record<string, Step> = {
+  gemm_f32_f32_f32w_4x8c1: floats,
+  gemm_qd8_f32_qb4w_x8c4: { ...I8, loops: rowsToOne(6, true) },
+  // Each tile twice: the plane of signs, the plane of low bits.
+  gemm_qd8_f32_qc8w_x8c4: { ...I8, loops: [...rowsToOne(6, true), ...rowsToOne(6, true)] },
+  gemv_qd8_f32_qb4w_1x8c4: { ...I8, loops: [[1, 1, 2, 0], [4, 1, 8, 0]] },
+  gemv_qd8_f32_qc8w_1x8c4: { ...I8, loops: [[2, 2, 4, 0], [6, 2, 12, 0]] },
+}; // prettier-ignore
+const STEPS = { simd128: SIMD128, "simd128-threads": SIMD128, relaxed: RELAXED, "relaxed-threads": RELAXED };
 
 const test = suite("code generation");
 
-for (const build of ["simd128", "simd128-threads"]) {
+for (const [build, steps] of Object.entries(STEPS)) {
   const { exports, functions } = disassemble(new URL(`../../dist/wasm/fptq-${build}.wasm`, import.meta.url));
 
   /** A kernel's own body and those of all it calls. */
@@ -55,7 +70,7 @@ for (const build of ["simd128", "simd128-threads"]) {
   };
 
   test(`${build}: exports are found`, () => {
-    for (const name of [...Object.keys(STEPS), ...Object.keys(CALLS_FROM_LOOPS)]) assert.ok(exports.has(name), name);
+    for (const name of [...Object.keys(steps), ...Object.keys(CALLS_FROM_LOOPS)]) assert.ok(exports.has(name), name);
   });
 
   for (const name of exports.keys()) {
@@ -70,15 +85,15 @@ for (const build of ["simd128", "simd128-threads"]) {
     });
   }
 
-  for (const [name, { multiply, add, loops: expected }] of Object.entries(STEPS)) {
+  for (const [name, { multiply, add, loops: expected }] of Object.entries(steps)) {
     test(`${build}: a step of ${name} loads, multiplies and adds what its tile says`, () => {
       const innermost = [...loopsOf(...bodiesOf(name))].filter(
         (loop) => loop.loops.length === 0 && loop.instructions.has(multiply),
       );
-      const steps = innermost.map(({ instructions }) =>
+      const found = innermost.map(({ instructions }) =>
         ["v128.load", "v128.load32_splat", multiply, add].map((instruction) => instructions.get(instruction) ?? 0),
       );
-      assert.equal(steps.map(String).toSorted(), expected.map(String).toSorted());
+      assert.equal(found.map(String).toSorted(), expected.map(String).toSorted());
     });
   }
 }

@@ -6,11 +6,19 @@ const CANARY = 0x5a;
 const CANARY_BYTES = 64;
 
 /** Builds under test: the scalar twins and the SIMD kernels have the same exports. */
-export type TestedBuild = "scalar" | "simd128";
+export type TestedBuild = "scalar" | SimdBuild;
+export type SimdBuild = "simd128" | "relaxed";
 const FILES: Record<TestedBuild, URL> = {
   scalar: new URL("../../build/fptq-scalar.wasm", import.meta.url),
   simd128: new URL("../../dist/wasm/fptq-simd128.wasm", import.meta.url),
+  relaxed: new URL("../../dist/wasm/fptq-relaxed.wasm", import.meta.url),
 };
+
+/** The SIMD builds the running engine can compile. `npm run test:relaxed` runs these tests where it can compile both. */
+export const SIMD_BUILDS: readonly SimdBuild[] = (["simd128", "relaxed"] as const).filter((build) =>
+  WebAssembly.validate(readFileSync(FILES[build])),
+);
+if (SIMD_BUILDS.length < 2) console.log(`skip: relaxed: Node ${process.versions.node} has no relaxed SIMD`);
 const modules = new Map<TestedBuild, WebAssembly.Module>();
 
 export class KernelMemory {

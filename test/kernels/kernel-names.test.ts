@@ -1,7 +1,8 @@
 /** The kernel ABI in three places: names with their tiles, the TypeScript contract, and the exports of every build. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { SIMD_BUILDS } from "./kernel-memory.ts";
 
 const test = suite("kernel names");
 
@@ -9,10 +10,14 @@ const BUILDS = {
   scalar: "../../build/fptq-scalar.wasm",
   simd128: "../../dist/wasm/fptq-simd128.wasm",
   "simd128-threads": "../../dist/wasm/fptq-simd128-threads.wasm",
+  ...(SIMD_BUILDS.includes("relaxed") && {
+    relaxed: "../../dist/wasm/fptq-relaxed.wasm",
+    "relaxed-threads": "../../dist/wasm/fptq-relaxed-threads.wasm",
+  }),
 };
 
 function exportsOf(build: keyof typeof BUILDS): WebAssembly.Exports {
-  const module = new WebAssembly.Module(readFileSync(new URL(BUILDS[build], import.meta.url)));
+  const module = new WebAssembly.Module(readFileSync(new URL(BUILDS[build]!, import.meta.url)));
   const shared = build.endsWith("threads");
   const memory = new WebAssembly.Memory({ initial: 2, ...(shared && { maximum: 65_536, shared }) });
   return new WebAssembly.Instance(module, { env: { memory } }).exports;
@@ -44,15 +49,24 @@ for (const build of Object.keys(BUILDS) as (keyof typeof BUILDS)[]) {
 test("tiles in names are the tiles in the code", () => {
   const { MR, NR, KR } = exportsOf("simd128") as Record<string, WebAssembly.Global>;
   const tiled = [...declared.keys()].flatMap((name) => {
-    const match = /^(gemm|gemv)_(f32|qd8)_f32_(f32w|qb4w|qc8w)_(\d+)x(\d+)c(\d+)$/.exec(name);
+    const match = /^(gemm|gemv)_(f32|qd8)_f32_(f32w|qb4w|qc8w)_(\d*)x(\d+)c(\d+)$/.exec(name);
     assert.is(match !== null, /^gem[mv]_/.test(name), `${name}: the grammar of docs/kernels.md`);
-    return match ? [{ name, op: match[1], activation: match[2], tile: match.slice(4).map(Number) }] : [];
+    return match ? [{ name, op: match[1], activation: match[2], rows: match[4], tile: match.slice(5).map(Number) }] : [];
   });
   assert.ok(tiled.length >= 5, "names were not found");
-  for (const { name, op, activation, tile } of tiled) {
-    // A GEMV has one row by definition. Floats need no KR: each k is a term of its own.
-    const rows = op === "gemv" ? 1 : (MR!.value as number);
-    assert.equal(tile, [rows, NR!.value, activation === "f32" ? 1 : KR!.value], name);
+  for (const { name, op, activation, rows, tile } of tiled) {
+    // A GEMV has one row by definition; a GEMM names its rows where they are the same in every build.
+    assert.is(rows, op === "gemv" ? "1" : activation === "f32" ? "4" : "", `${name}: rows`);
+    // Floats need no KR: each k is a term of its own.
+    assert.equal(tile, [NR!.value, activation === "f32" ? 1 : KR!.value], name);
+  }
+  assert.is(MR!.value, 4, "rows of the simd128 tile, docs/kernels.md");
+});
+
+test("each .wasm file is at most 64 KiB", () => {
+  for (const build of ["simd128", "simd128-threads", "relaxed", "relaxed-threads"]) {
+    const { size } = statSync(new URL(`../../dist/wasm/fptq-${build}.wasm`, import.meta.url));
+    assert.ok(size <= 65_536, `${build}: ${size} bytes`);
   }
 });
 

@@ -7,12 +7,13 @@ import * as assert from "uvu/assert";
 import { assertSameBits, assertWithin } from "../oracle/compare.ts";
 import { linearOracle, type QuantizedRows } from "../oracle/linear.ts";
 import { mulberry32 } from "../random.ts";
-import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
+import { KernelMemory, SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
 import { putPanels, type QuantizedWeights, randomWeights } from "./packed-weights.ts";
 
-const MR = 4;
-const ROW_BLOCK = 64;
-const BUILDS: TestedBuild[] = ["scalar", "simd128"];
+/** The larger of the builds' tiles and row blocks. */
+const MR = 6;
+const ROW_BLOCK = 96;
+const BUILDS: TestedBuild[] = ["scalar", ...SIMD_BUILDS];
 const test = suite("linear qd8 (seed 23)");
 const random = mulberry32(23);
 
@@ -56,8 +57,8 @@ class PackedLinear {
     const [q, scales, sums] = [kernel.put(rows.q), kernel.put(rows.scales), kernel.put(groupSums(rows, G))];
     const [y, scratch] = [kernel.region(4 * M * N), kernel.region(kernel.run.linear_scratch_bytes(M, K))];
     for (const [begin, end] of ranges) {
-      if (this.bits === 4) kernel.run.gemm_qd8_f32_qb4w_4x8c4(q, scales, sums, w, bias, y, M, N, K, G, begin, end, scratch);
-      else kernel.run.gemm_qd8_f32_qc8w_4x8c4(q, scales, w, bias, y, M, N, K, begin, end, scratch);
+      if (this.bits === 4) kernel.run.gemm_qd8_f32_qb4w_x8c4(q, scales, sums, w, bias, y, M, N, K, G, begin, end, scratch);
+      else kernel.run.gemm_qd8_f32_qc8w_x8c4(q, scales, w, bias, y, M, N, K, begin, end, scratch);
     }
     return kernel.f32(y, M * N);
   }
@@ -84,17 +85,20 @@ class PackedLinear {
 /** Everything this file promises, for one matrix and several numbers of rows. */
 function check(weights: QuantizedWeights, bits: 4 | 8, rowCounts: number[], bias?: Float32Array): void {
   const scalar = new PackedLinear("scalar", weights, bits, bias);
-  const simd = new PackedLinear("simd128", weights, bits, bias);
+  const builds = SIMD_BUILDS.map((build) => ({ build, linear: new PackedLinear(build, weights, bits, bias) }));
   for (const M of rowCounts) {
     const rows = randomRows(M, weights.K);
     const what = `M=${M} N=${weights.N}${bias ? " with bias" : ""}`;
-    const y = simd.gemm(rows);
+    const y = scalar.gemm(rows);
     const oracle = linearOracle(rows, weights, bias);
     assertWithin(y, oracle.y, (i) => oracle.bound[i]!, `${what}: oracle`);
-    assertSameBits(y, scalar.gemm(rows), `${what}: twin`);
-    assertSameBits(simd.gemv(rows), y, `${what}: GEMV against GEMM`);
+    for (const { build, linear } of builds) {
+      assertSameBits(linear.gemm(rows), y, `${what}: ${build} GEMM`);
+      assertSameBits(linear.gemv(rows), y, `${what}: ${build} GEMV`);
+    }
   }
-  for (const { kernel } of [scalar, simd]) assert.ok(kernel.untouched(), `N=${weights.N}: wrote past the end of a region`);
+  for (const { kernel } of [scalar, ...builds.map(({ linear }) => linear)])
+    assert.ok(kernel.untouched(), `N=${weights.N}: wrote past the end of a region`);
 }
 
 const upTo = (last: number) => Array.from({ length: last + 1 }, (_, i) => i);
@@ -113,9 +117,9 @@ for (const bits of [4, 8] as const) {
     }
   }
 
-  test(`${bits} bits: row blocks of ${ROW_BLOCK} and their ends`, () => {
+  test(`${bits} bits: row blocks of 64 and ${ROW_BLOCK} and their ends`, () => {
     const weights = randomWeights(random, 9, 64, bits === 4 ? 32 : 64, bits);
-    check(weights, bits, [ROW_BLOCK - 1, ROW_BLOCK, ROW_BLOCK + 1, 2 * ROW_BLOCK + 3]);
+    check(weights, bits, [63, 64, 65, 131, ROW_BLOCK - 1, ROW_BLOCK, ROW_BLOCK + 1, 2 * ROW_BLOCK + 3]);
   });
 
   test(`${bits} bits: the shape of a layer, one group as long as K`, () => {

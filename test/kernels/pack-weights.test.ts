@@ -2,10 +2,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { mulberry32 } from "../random.ts";
-import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
+import { KernelMemory, SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
 import { packToInt32, putPanels, type QuantizedWeights, randomWeights } from "./packed-weights.ts";
 
-const BUILDS: TestedBuild[] = ["scalar", "simd128"];
+const BUILDS: TestedBuild[] = ["scalar", ...SIMD_BUILDS];
 const test = suite("pack weights (seed 11)");
 const random = mulberry32(11);
 

@@ -3,9 +3,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { roundHalfEven } from "../oracle/round-half-even.ts";
 import { mulberry32 } from "../random.ts";
-import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
+import { KernelMemory, SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
 
-const BUILDS: TestedBuild[] = ["scalar", "simd128"];
+const BUILDS: TestedBuild[] = ["scalar", ...SIMD_BUILDS];
 const test = suite("quantize activations (seed 7)");
 const random = mulberry32(7);
 

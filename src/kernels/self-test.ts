@@ -1,0 +1,192 @@
+/**
+ * Which build of the kernels a process runs, decided by what the build computes.
+ *
+ * An engine may accept relaxed SIMD and still compute it wrongly, in one of its compilers only. So validity is not asked; a small problem is run
+ * through every kernel whose instructions differ between builds, and its bits are compared with those of the scalar twins.
+ */
+import { CapabilityError } from "../errors.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { type InstructionSet, kernelBuild } from "./kernel-build.ts";
+import type { KernelExports, Pointer } from "./kernel-exports.ts";
+import { instantiateKernels } from "./kernels.ts";
+
+/** FNV-1a of the problem's results. `test/kernels/self-test.test.ts` computes it anew with the scalar twins. */
+export const SELF_TEST_DIGEST = 0x0fa1c7ae;
+
+export interface ChosenModule {
+  readonly module: WebAssembly.Module;
+  readonly instructionSet: InstructionSet;
+}
+
+/** Results of modules already tested: a module's code does not change. */
+const tested = new WeakMap<WebAssembly.Module, boolean>();
+
+/** Whether a build computes what the scalar twins compute. A trap or a module that cannot be instantiated counts as no. */
+export function passesSelfTest(module: WebAssembly.Module, shared: boolean): boolean {
+  let passes = tested.get(module);
+  if (passes === undefined) {
+    try {
+      passes = selfTestDigest(module, shared) === SELF_TEST_DIGEST;
+    } catch {
+      passes = false;
+    }
+    tested.set(module, passes);
+  }
+  return passes;
+}
+
+/**
+ * The module to run. "auto" takes relaxed where the runtime has it and it passes the self-test, else simd128.
+ * @throws CapabilityError if "relaxed" is asked for and is missing or computes wrong values
+ */
+export async function chooseModule(
+  runtime: Runtime,
+  shared: boolean,
+  asked: InstructionSet | "auto" = "auto",
+): Promise<ChosenModule> {
+  if (asked !== "simd128") {
+    const module = await runtime.kernelModule(kernelBuild("relaxed", shared)).catch((cause: unknown) => {
+      if (asked === "auto") return undefined;
+      throw new CapabilityError(`build: relaxed SIMD is asked for, and ${runtime.name} ${runtime.version} cannot load it`, {
+        cause,
+      });
+    });
+    if (module && passesSelfTest(module, shared)) return { module, instructionSet: "relaxed" };
+    if (asked === "relaxed") {
+      throw new CapabilityError(`build: relaxed SIMD is asked for, and ${runtime.name} ${runtime.version} computes it wrongly`);
+    }
+  }
+  return { module: await runtime.kernelModule(kernelBuild("simd128", shared)), instructionSet: "simd128" };
+}
+
+/** Runs the problem on a fresh instance. */
+export function selfTestDigest(module: WebAssembly.Module, shared: boolean): number {
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared } as WebAssembly.MemoryDescriptor);
+  const problem = new Problem(instantiateKernels(module, memory), memory);
+  for (const M of [1, 13, 5]) {
+    problem.linear4(M);
+    problem.linear8(M);
+  }
+  problem.attention();
+  return problem.digest;
+}
+
+const PAGES = 8;
+/** Sizes with tails everywhere: a channel beyond two panels, three groups, tiles of six, five, four and three rows, two blocks of tokens. */
+const [N, K, G] = [41, 96, 32] as const;
+const [T, H, HKV, D] = [70, 4, 2, 16] as const;
+const QKV = (H + 2 * HKV) * D;
+
+class Problem {
+  digest = 0x811c9dc5;
+  private readonly run: KernelExports;
+  private readonly memory: WebAssembly.Memory;
+  private end = 65_536;
+  private state = 1;
+
+  constructor(run: KernelExports, memory: WebAssembly.Memory) {
+    this.run = run;
+    this.memory = memory;
+  }
+
+  /** 4-bit weights, M rows of activations, all values of both. */
+  linear4(M: number): void {
+    const { run } = this;
+    const start = this.end;
+    const [q, scales, sums] = this.rows(M, G);
+    const source = this.words((N * K) / 8);
+    const weightScales = this.floats((N * K) / G);
+    const w = this.reserve(run.packed_bytes_qb4w(N, K, G));
+    const y = this.reserve(4 * M * N);
+    const scratch = this.reserve(run.linear_scratch_bytes(M, K));
+    run.pack_qb4w(source, weightScales, w, 0, N, N, K, G);
+    const panels = Math.ceil(N / 8);
+    if (M === 1) run.gemv_qd8_f32_qb4w_1x8c4(q, scales, sums, w, 0, y, N, K, G, 0, panels, scratch);
+    else run.gemm_qd8_f32_qb4w_x8c4(q, scales, sums, w, 0, y, M, N, K, G, 0, panels, scratch);
+    this.mix(y, M * N);
+    this.end = start;
+  }
+
+  /** 8-bit weights. */
+  linear8(M: number): void {
+    const { run } = this;
+    const start = this.end;
+    const [q, scales] = this.rows(M, K);
+    const source = this.words((N * K) / 4);
+    const weightScales = this.floats(N);
+    const w = this.reserve(run.packed_bytes_qc8w(N, K));
+    const y = this.reserve(4 * M * N);
+    const scratch = this.reserve(run.linear_scratch_bytes(M, K));
+    run.pack_qc8w(source, weightScales, w, 0, N, N, K);
+    const panels = Math.ceil(N / 8);
+    if (M === 1) run.gemv_qd8_f32_qc8w_1x8c4(q, scales, w, 0, y, N, K, 0, panels, scratch);
+    else run.gemm_qd8_f32_qc8w_x8c4(q, scales, w, 0, y, M, N, K, 0, panels, scratch);
+    this.mix(y, M * N);
+    this.end = start;
+  }
+
+  /** T tokens over an int8 cache. */
+  attention(): void {
+    const { run } = this;
+    const qkv = this.floats(T * QKV);
+    const k = this.reserve(run.k_cache_bytes_qs8(HKV, T, D));
+    const v = this.reserve(run.v_cache_bytes_qs8(HKV, T, D));
+    const y = this.reserve(4 * T * H * D);
+    const scratch = this.reserve(run.attention_scratch_bytes(T, T, D));
+    const scale = 1 / 64;
+    run.append_k_qs8(qkv + 4 * H * D, k, T, 0, QKV, HKV, D, T, scale);
+    run.append_v_qs8(qkv + 4 * (H + HKV) * D, v, T, 0, QKV, HKV, D, T, scale);
+    run.attention_f32_kqs8_vqs8(qkv, k, v, y, T, 0, QKV, H, HKV, D, T, 0, scale, scale, 0, H, scratch);
+    this.mix(y, T * H * D);
+  }
+
+  private rows(M: number, groupSize: number): [q: Pointer, scales: Pointer, sums: Pointer] {
+    const q = this.words((M * K) / 4);
+    const scales = this.floats(M);
+    const groups = (M * K) / groupSize;
+    const sums = this.reserve(4 * groups);
+    const values = new Int8Array(this.memory.buffer, q, M * K);
+    // The first row at both ends of the range, where a saturating sum of two products would show.
+    values.fill(-128, 0, K / 2).fill(127, K / 2, K);
+    const out = new Int32Array(this.memory.buffer, sums, groups);
+    out.fill(0);
+    values.forEach((value, i) => (out[Math.floor(i / groupSize)]! -= 8 * value));
+    return [q, scales, sums];
+  }
+
+  private reserve(bytes: number): Pointer {
+    const pointer = this.end;
+    this.end = (pointer + bytes + 63) & ~63;
+    return pointer;
+  }
+
+  /** Pseudorandom words (xorshift32). */
+  private words(count: number): Pointer {
+    const pointer = this.reserve(4 * count);
+    const words = new Uint32Array(this.memory.buffer, pointer, count);
+    for (let i = 0; i < count; i++) words[i] = this.next();
+    return pointer;
+  }
+
+  /** Multiples of 1/64 in (-2, 2). */
+  private floats(count: number): Pointer {
+    const pointer = this.reserve(4 * count);
+    const floats = new Float32Array(this.memory.buffer, pointer, count);
+    for (let i = 0; i < count; i++) floats[i] = ((this.next() & 255) - 127.5) / 64;
+    return pointer;
+  }
+
+  private next(): number {
+    let x = this.state;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return (this.state = x >>> 0);
+  }
+
+  private mix(pointer: Pointer, count: number): void {
+    for (const word of new Uint32Array(this.memory.buffer, pointer, count)) {
+      this.digest = Math.imul(this.digest ^ word, 0x01000193) >>> 0;
+    }
+  }
+}
