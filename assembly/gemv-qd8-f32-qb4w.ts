@@ -55,6 +55,7 @@ export function gemv_qd8_f32_qb4w_1x8c4(
   for (const streamEnd = begin + stride; panel < streamEnd; panel++) {
     multiplyPanels(PANELS, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, stride, N, K, G);
   }
+  if (PANELS == 1) return; // nothing is left over
   for (panel = begin + stride * PANELS; panel < end; panel++) {
     multiplyPanels(1, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, 0, N, K, G);
   }

@@ -35,6 +35,9 @@ const runtimeWith = (relaxed: () => Promise<WebAssembly.Module>): Runtime => ({
   kernelModule: (build: KernelBuild) => (build.startsWith("relaxed") ? relaxed() : nodeRuntime.kernelModule(build)),
 });
 
+const missing = () => Promise.reject(new Error("no such file"));
+const wrongOne = () => Promise.resolve(wrong[0]!);
+const empty = () => Promise.resolve(new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)));
 const failure = (work: Promise<unknown>) => work.then(() => assert.unreachable("no error"), (error: unknown) => error); // prettier-ignore
 
 test("the digest is that of the scalar twins", () => {
@@ -55,9 +58,6 @@ test("one wrong instruction in a linear layer or int8 attention is seen", () => 
 });
 
 test("a relaxed build that is missing, wrong or traps falls back to simd128", async () => {
-  const missing = () => Promise.reject(new Error("no such file"));
-  const wrongOne = () => Promise.resolve(wrong[0]!);
-  const empty = () => Promise.resolve(new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)));
   for (const relaxed of [missing, wrongOne, empty]) {
     const runtime = runtimeWith(relaxed);
     const { module, instructionSet } = await chooseModule(runtime, false);
