@@ -6,21 +6,28 @@
  * FILTER keeps rows whose name contains every word. Several --module are timed in turn, row by row, so that noise meets all alike.
  * Rows come from `bench/rows/*.ts`: a new file there is all that a new kernel needs. Each row is warmed up until the optimizing compiler
  * has replaced the first code; `benchmark` then takes samples for the given time. Median, best, and the spread from the 10th to the 90th
- * percentile are of these samples. On a machine that does other work, compare the best and only within one invocation.
+ * percentile are of these samples. GEMMs are compared with the peak of their build's dot product, GEMVs with plain reads of as many bytes (limits.ts):
+ * best against best, measured one after the other. On a machine that does other work, compare the best and only within one invocation.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { basename } from "node:path";
 import Benchmark from "benchmark";
+import { Limits, readsTogether } from "./limits.ts";
 import { BenchMemory, type BenchRow, type BenchWork } from "./bench-row.ts";
+
+/** Those this engine can compile. */
+const builds = (["simd128", "relaxed"] as const).filter((build) =>
+  WebAssembly.validate(readFileSync(new URL(`../dist/wasm/fptq-${build}.wasm`, import.meta.url))),
+);
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: "boolean", default: false },
     seconds: { type: "string", default: "0.5" },
-    module: { type: "string", multiple: true, default: ["dist/wasm/fptq-simd128.wasm"] },
+    module: { type: "string", multiple: true, default: builds.map((build) => `dist/wasm/fptq-${build}.wasm`) },
   },
 });
 const seconds = Number(values.seconds);
@@ -35,6 +42,8 @@ interface Figure {
   p90_us: number;
   gmac_per_s?: number;
   gb_per_s?: number;
+  /** The best sample's rate as a share of the limit measured beside it. */
+  percent_of_limit?: number;
   samples: number;
 }
 
@@ -51,13 +60,14 @@ function warmUp({ run }: BenchWork): void {
   while (performance.now() < end);
 }
 
-function measure(name: string, module: string, work: BenchWork): Figure {
+function measure(name: string, module: string, work: BenchWork, limits: Limits): Figure {
   warmUp(work);
   const { stats, error } = new Benchmark(name, () => work.run(), { maxTime: seconds, minSamples: 7 }).run();
   if (error) throw error;
   const sorted = stats.sample.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))]!;
   const median = at(0.5);
+  const limit = work.macs ? limits.dots() : work.bytes && name.startsWith("gemv") ? limits.reads(work.bytes) : undefined;
   return {
     name,
     module,
@@ -67,17 +77,19 @@ function measure(name: string, module: string, work: BenchWork): Figure {
     p90_us: at(0.9) * 1e6,
     ...(work.macs && { gmac_per_s: work.macs / median / 1e9 }),
     ...(work.bytes && { gb_per_s: work.bytes / median / 1e9 }),
+    ...(limit && { percent_of_limit: (100 * ((work.macs ?? work.bytes)! / sorted[0]!)) / limit }),
     samples: sorted.length,
   };
 }
 
 function print(figure: Figure, several: boolean): void {
-  const { name, module, median_us, best_us, p10_us, p90_us, gmac_per_s, gb_per_s } = figure;
+  const { name, module, median_us, best_us, p10_us, p90_us, gmac_per_s, gb_per_s, percent_of_limit } = figure;
   const [rate, unit] = gmac_per_s ? [gmac_per_s, "GMAC/s"] : [gb_per_s ?? 0, "GB/s"];
   const spread = `${p10_us.toFixed(1)} .. ${p90_us.toFixed(1)}`;
   const rates = rate ? `${rate.toFixed(1).padStart(6)} ${unit}, best ${((rate * median_us) / best_us).toFixed(1)}` : "";
+  const share = percent_of_limit ? `, ${percent_of_limit.toFixed(0)} % of limit` : "";
   const label = several ? `${name} [${module}]` : name;
-  console.log(`${label.padEnd(58)} ${median_us.toFixed(1).padStart(10)} us  (${spread})`.padEnd(98) + rates);
+  console.log(`${label.padEnd(58)} ${median_us.toFixed(1).padStart(10)} us  (${spread})`.padEnd(98) + rates + share);
 }
 
 const machine = { cpu: cpus()[0]?.model ?? "unknown", node: process.version, v8: process.versions.v8 };
@@ -86,16 +98,30 @@ if (!values.json)
     `${machine.cpu}, Node ${machine.node}, V8 ${machine.v8}; median (10th .. 90th percentile), rate of the median and of the best`,
   );
 
-const modules = values.module.map((file) => ({ name: basename(file), module: new WebAssembly.Module(readFileSync(file)) }));
+const limitsOf = new Map(builds.map((build) => [build, new Limits(build)]));
+const modules = values.module.map((file) => ({
+  name: basename(file),
+  module: new WebAssembly.Module(readFileSync(file)),
+  limits: limitsOf.get(basename(file).includes("relaxed") ? "relaxed" : "simd128")!,
+}));
 const rows = (await allRows()).filter(({ name }) => positionals.every((word) => name.includes(word)));
 if (rows.length === 0) throw new RangeError(`no row's name contains ${positionals.map((word) => `"${word}"`).join(" and ")}`);
 
+/** Larger than any second-level cache, as a head's weights are. */
+const STREAM = 64 << 20;
+const limits = {
+  ...Object.fromEntries([...limitsOf].map(([build, of]) => [`dot_${build}_gmac_per_s`, of.dots() / 1e9])),
+  read_1_thread_gb_per_s: (await readsTogether(1, STREAM)) / 1e9,
+  read_2_threads_gb_per_s: (await readsTogether(2, STREAM)) / 1e9,
+};
+if (!values.json) for (const [name, value] of Object.entries(limits)) console.log(`limit ${name.padEnd(52)} ${value.toFixed(1)}`);
+
 const figures: Figure[] = [];
 for (const row of rows) {
-  for (const { name, module } of modules) {
-    const figure = measure(row.name, name, row.prepare(new BenchMemory(module)));
+  for (const { name, module, limits } of modules) {
+    const figure = measure(row.name, name, row.prepare(new BenchMemory(module)), limits);
     figures.push(figure);
     if (!values.json) print(figure, modules.length > 1);
   }
 }
-if (values.json) console.log(JSON.stringify({ ...machine, figures }, null, 2));
+if (values.json) console.log(JSON.stringify({ ...machine, limits, figures }, null, 2));

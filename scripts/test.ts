@@ -1,19 +1,22 @@
 /**
  * Runs the test suite with uvu, one process per file so that a large model's memory is returned, and ends with a line that counts.
  *
- *   tsx scripts/test.ts [PATTERN]     only files whose path contains PATTERN
+ *   tsx scripts/test.ts [PATTERN ...] [--node FILE]     only files whose path contains a PATTERN
+ *
+ * --node runs them in another Node, which must have relaxed SIMD: what needs it is then no longer skipped.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const pattern = process.argv[2] ?? "";
+const { values, positionals: patterns } = parseArgs({ allowPositionals: true, options: { node: { type: "string" } } });
 
 const files = readdirSync(`${root}/test`, { recursive: true, encoding: "utf8" })
   .map((file) => `test/${file.replaceAll("\\", "/")}`)
   .filter((file) => file.endsWith(".test.ts") && !file.includes("node_modules") && !file.startsWith("test/runtimes/"))
-  .filter((file) => file.includes(pattern))
+  .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
   .toSorted();
 
 let passed = 0;
@@ -21,11 +24,11 @@ let failed = 0;
 let skipped = 0;
 for (const file of files) {
   const started = performance.now();
-  const { stdout, stderr, status } = spawnSync(process.execPath, ["--import", "tsx", file], {
+  const { stdout, stderr, status } = spawnSync(values.node ?? process.execPath, ["--import", "tsx", file], {
     cwd: root,
     encoding: "utf8",
     maxBuffer: 1 << 28,
-    env: { ...process.env, FORCE_COLOR: "0" },
+    env: { ...process.env, FORCE_COLOR: "0", ...(values.node !== undefined && { FPTQ_TEST_RELAXED: "required" }) },
   });
   const count = (label: string) => Number(new RegExp(`^\\s*${label}:?\\s+(\\d+)`, "m").exec(stdout)?.[1] ?? Number.NaN);
   const [total, ok, off] = [count("Total"), count("Passed"), count("Skipped")];
@@ -45,6 +48,6 @@ for (const file of files) {
   // A file that crashed before its summary counts as one failure; it can never count as none.
   failed += whole ? 0 : Math.max(1, (total || 0) - (ok || 0) - (off || 0));
 }
-if (files.length === 0) console.error(`no test file matches "${pattern}"`);
+if (files.length === 0) console.error(`no test file matches "${patterns.join(" ")}"`);
 console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
 process.exitCode = failed > 0 || files.length === 0 || passed === 0 ? 1 : 0;

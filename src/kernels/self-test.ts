@@ -11,7 +11,7 @@ import type { KernelExports, Pointer } from "./kernel-exports.ts";
 import { instantiateKernels } from "./kernels.ts";
 
 /** FNV-1a of the problem's results. `test/kernels/self-test.test.ts` computes it anew with the scalar twins. */
-export const SELF_TEST_DIGEST = 0xd553cef9;
+export const SELF_TEST_DIGEST = 0x33e61243;
 
 export interface ChosenModule {
   readonly module: WebAssembly.Module;
@@ -76,8 +76,8 @@ export function selfTestDigest(module: WebAssembly.Module, shared: boolean): num
 const PAGES = 8;
 /** Rows of GEMMs: every tile of either build runs, from one row to six. */
 const ROWS = [1, 2, 5, 13];
-/** Tails everywhere: seven panels, which neither 2, 3 nor 4 streams share evenly, the last of one channel, three groups, two blocks of tokens. */
-const [N, K, G] = [49, 96, 32] as const;
+/** Tails everywhere: seven panels, which neither 2, 3 nor 4 streams share evenly, the last of seven channels, three groups, two blocks of tokens. */
+const [N, K, G] = [55, 96, 32] as const;
 const [T, H, HKV, D] = [70, 4, 2, 16] as const;
 const QKV = (H + 2 * HKV) * D;
 

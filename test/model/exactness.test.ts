@@ -1,0 +1,95 @@
+/**
+ * One SHA-256 for a model's logits, whatever computes them: each build the engine has, one to three threads, the sequence in one chunk, in
+ * chunks of seven and token by token. The hashes are written down, so that engines that run this file agree with one another: Node 20, which
+ * has no relaxed SIMD, by `npm test`, a current Node by `npm run test:relaxed`. Only a change of the arithmetic or of the quantizer may change them.
+ */
+import { createHash } from "node:crypto";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
+import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
+import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
+import { Transformer } from "../../src/model/transformer.ts";
+import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe.ts";
+import { nodeRuntime } from "../../src/runtime/node.ts";
+import { SIMD_BUILDS } from "../kernels/kernel-memory.ts";
+import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";
+import { tinySamples } from "../quantizer/tiny-samples.ts";
+import { mulberry32 } from "../random.ts";
+import { sharedFile, SMOLLM2 } from "../shared-data.ts";
+import { tinyModel } from "../tiny-model.ts";
+
+const SEED = 97;
+const POSITIONS = 64;
+const CHUNKS = [POSITIONS, 7, 1];
+const test = suite(`exactness (seed ${SEED})`);
+
+/** Logits f32[64, V] of one way to run a model. */
+async function hashOf(checkpoint: Checkpoint, build: InstructionSet, threads: number, chunk: number): Promise<string> {
+  const random = mulberry32(SEED);
+  const { vocabSize: V } = checkpoint.config;
+  const ids = Array.from({ length: POSITIONS }, () => Math.floor(random() * V));
+  const model = await Transformer.load(checkpoint, nodeRuntime, { build, threads, contextSize: 128 });
+  const hash = createHash("sha256");
+  try {
+    assert.is(model.build, build);
+    assert.is(model.threads, threads);
+    for (let begin = 0; begin < POSITIONS; begin += chunk) {
+      await model.forward(ids.slice(begin, begin + chunk), { logits: ({ values }) => hash.update(values) });
+    }
+  } finally {
+    await model.dispose();
+  }
+  return hash.digest("hex");
+}
+
+function everyWay(name: string, quantized: () => Promise<Checkpoint>, expected: string): void {
+  test(`${name}: {${SIMD_BUILDS}} x {1, 2, 3 threads} x {chunks of ${CHUNKS}}: one hash`, async () => {
+    const checkpoint = await quantized();
+    const found = new Map<string, string[]>();
+    for (const build of SIMD_BUILDS) {
+      for (const threads of [1, 2, 3]) {
+        for (const chunk of CHUNKS) {
+          const hash = await hashOf(checkpoint, build, threads, chunk);
+          found.set(hash, [...(found.get(hash) ?? []), `${build}, ${threads} threads, chunks of ${chunk}`]);
+        }
+      }
+    }
+    await checkpoint.close();
+    assert.equal([...found.keys()], [expected], JSON.stringify([...found], null, 1));
+    console.log(
+      `\nfigure: ${name}: ${found.get(expected)!.length} ways, ${expected.slice(0, 16)}, Node ${process.versions.node}`,
+    );
+  });
+}
+
+/** W4A8 with thresholds that let static, equalized and dynamic inputs occur. */
+async function quantize(source: Checkpoint, groupSize: number, samples: Int32Array[]): Promise<Checkpoint> {
+  const output = new MemoryOutputFolder("quantized");
+  const recipe = resolveRecipe("fptq", { groupSize, embedding: "q8" });
+  await quantizeModel(source, samples, recipe, output, nodeRuntime, { threads: 1 });
+  await source.close();
+  return openSafetensorsCheckpoint(output.result);
+}
+
+everyWay(
+  "tiny model",
+  async () => quantize(await openSafetensorsCheckpoint(tinyModel(SEED)), 32, tinySamples(SEED, 4, 64)),
+  "16ca77569a36b66de8f82ef08e60fc4a66483fd38525a2c47382cf0e9a18cfc4",
+);
+
+const gguf = sharedFile(SMOLLM2);
+if (gguf) {
+  everyWay(
+    "SmolLM2-135M",
+    async () => {
+      const source = await openCheckpoint({ kind: "file", file: new MemoryFile("SmolLM2.gguf", gguf) });
+      return quantize(source, 64, tinySamples(SEED, 2, 64));
+    },
+    "7980356338cdf2251c90f996be866cf2e02dfd63655ba9eca764d1f3871bc118",
+  );
+}
+
+test.run();
