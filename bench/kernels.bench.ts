@@ -118,8 +118,8 @@ if (!values.json) for (const [name, value] of Object.entries(limits)) console.lo
 
 const figures: Figure[] = [];
 for (const row of rows) {
-  for (const { name, module, limits } of modules) {
-    const figure = measure(row.name, name, row.prepare(new BenchMemory(module)), limits);
+  for (const { name, module, limits: own } of modules) {
+    const figure = measure(row.name, name, row.prepare(new BenchMemory(module)), own);
     figures.push(figure);
     if (!values.json) print(figure, modules.length > 1);
   }

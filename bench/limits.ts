@@ -83,11 +83,10 @@ function bestOf(milliseconds: number, run: () => unknown): number {
 
 /** Bytes a second that `threads` threads read together, each its own share of `bytes` at the same time. */
 export async function readsTogether(threads: number, bytes: number): Promise<number> {
-  const workers = Array.from(
-    { length: threads },
-    () =>
-      new Worker(new URL("limits-worker.ts", import.meta.url), { workerData: bytes / threads, execArgv: ["--import", "tsx"] }),
-  );
+  // Node 20 takes no loader from a worker's options: the worker registers it.
+  const file = JSON.stringify(new URL("limits-worker.ts", import.meta.url).href);
+  const source = `import("tsx/esm/api").then(({ register }) => { register(); return import(${file}); })`;
+  const workers = Array.from({ length: threads }, () => new Worker(source, { eval: true, workerData: bytes / threads }));
   const message = <T>(worker: Worker) =>
     new Promise<T>((resolve, reject) => void worker.once("message", resolve).once("error", reject));
   await Promise.all(workers.map((worker) => message(worker))); // each is warm
