@@ -43,8 +43,10 @@ export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 interface WorkOptions {
-  /** Threads for the kernels; by default all cores where memory can be shared, else 1. */
+  /** Threads for the kernels; by default one per physical core where memory can be shared, else 1. */
   readonly threads?: number | undefined;
+  /** As in `LoadOptions`. */
+  readonly onWarning?: ((message: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
@@ -83,13 +85,13 @@ export async function quantize(
   runtime: Runtime,
   options: QuantizeOptions = {},
 ): Promise<QuantizationReport> {
-  const { threads, signal, onProgress } = options;
+  const { threads, signal, onProgress, onWarning } = options;
   try {
     const recipe = resolveRecipe(options.recipe, options);
     const checkpoint = await openCheckpoint(location, signal);
     try {
       const { samples, source } = calibrationSamples(checkpoint, options);
-      const work = { threads, signal, onProgress, calibrationSource: source };
+      const work = { threads, signal, onProgress, onWarning, calibrationSource: source };
       return await quantizeModel(checkpoint, samples, recipe, output, runtime, work);
     } finally {
       await checkpoint.close();
@@ -106,12 +108,12 @@ export async function quantize(
  * @throws as `quantize`
  */
 export async function analyze(location: ModelLocation, runtime: Runtime, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
-  const { threads, signal, onProgress } = options;
+  const { threads, signal, onProgress, onWarning } = options;
   const recipe = resolveRecipe(options.recipe, options);
   const checkpoint = await openCheckpoint(location, signal);
   try {
     const { samples } = calibrationSamples(checkpoint, options);
-    return analyse(await calibrate(checkpoint, samples, runtime, { threads, signal, onProgress }), recipe.equalize);
+    return analyse(await calibrate(checkpoint, samples, runtime, { threads, signal, onProgress, onWarning }), recipe.equalize);
   } finally {
     await checkpoint.close();
   }

@@ -28,6 +28,7 @@ export interface LayerStreamOptions {
   readonly rows: number;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
   /** Bytes of linear memory to set aside for the caller, at `stream.workspace`. */
   readonly workspaceBytes?: number | undefined;
 }
@@ -64,7 +65,7 @@ export class LayerStream {
       );
     }
     const specs = await Promise.all(Array.from({ length: config.layers }, (_, l) => readLayerSpec(checkpoint, l)));
-    const planning = await beginMemoryPlan(runtime, config, resolveThreads(options.threads, runtime), rows, rows);
+    const planning = await beginMemoryPlan(runtime, config, resolveThreads(options, runtime), rows, rows);
     const { plan, sizes } = planning;
     const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
     // Layers of one model have one shape, so the first one's memory serves them all in turn.
