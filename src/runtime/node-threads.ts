@@ -47,17 +47,17 @@ class Watcher {
 
   spawn(file: URL, start: WorkerStart): WorkerHandle {
     const id = ++this.#ids;
-    let deathOf = (_: Error) => {};
-    let endOf = () => {};
-    const died = new Promise<Error>((resolve) => (deathOf = resolve));
-    const ended = new Promise<void>((resolve) => (endOf = resolve));
+    let resolveDied!: (error: Error) => void;
+    let resolveEnded!: () => void;
+    const died = new Promise<Error>((resolve) => (resolveDied = resolve));
+    const ended = new Promise<void>((resolve) => (resolveEnded = resolve));
     const ready = new Promise<void>((resolve, reject) => {
       this.#reports.set(id, (report) => {
         if (report.kind === "ready") return resolve();
         const error = new Error(`worker ${start.thread}: ${report.kind === "died" ? report.reason : "it was ended"}`);
         reject(error);
-        if (report.kind === "died") deathOf(error);
-        endOf();
+        if (report.kind === "died") resolveDied(error);
+        resolveEnded();
         this.#forget(id);
       });
     });
@@ -99,6 +99,7 @@ class Watcher {
   }
 
   #lost(reason: string): void {
-    for (const [id, tell] of [...this.#reports]) tell({ id, kind: "died", reason });
+    // Each one told leaves the map, which a map's own iterator allows.
+    for (const [id, tell] of this.#reports) tell({ id, kind: "died", reason });
   }
 }

@@ -40,6 +40,9 @@ async function failure(work: Promise<unknown>): Promise<Error> {
   ) as Promise<Error>;
 }
 
+/** Threads of this process. */
+const count = () => readdirSync("/proc/self/task").length;
+
 type Death = "during a job" | "between jobs" | "at start";
 
 const startDying = kernelThreads(
@@ -66,7 +69,6 @@ test("any number of threads gives the bits of one, more of them than units of wo
 
 test("dispose ends every thread; two models share the watching one", async () => {
   if (process.platform !== "linux") return console.log("skip: threads are counted through /proc");
-  const count = () => readdirSync("/proc/self/task").length;
   await (await load(2)).dispose(); // threads that V8 and libuv start once
   const before = count();
   const first = await load(3);
