@@ -30,6 +30,7 @@ export type {
 export { LanguageModel, type ModelMemory, type Prompt } from "./decoding/language-model.ts";
 export * from "./errors.ts";
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
+export { measureSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 export { textPerplexity as perplexity } from "./evaluation/text-perplexity.ts";
 export type { LoadOptions } from "./model/load-options.ts";
 export type { KvPrecision, Precision } from "./model/precision.ts";

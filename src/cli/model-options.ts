@@ -14,11 +14,11 @@ const PRECISION = oneOf<Precision>("f32", "q8");
 export interface ModelFlags {
   readonly model: string;
   readonly ctxSize?: number;
-  readonly threads?: number;
-  readonly cacheTypeK?: Precision;
-  readonly cacheTypeV?: Precision;
+  readonly threads?: number | undefined;
+  readonly cacheTypeK?: Precision | undefined;
+  readonly cacheTypeV?: Precision | undefined;
   readonly head?: Precision;
-  readonly verbose?: boolean;
+  readonly verbose?: boolean | undefined;
 }
 
 export function addModelOptions(command: Command, contextHelp: string): Command {

@@ -1,5 +1,6 @@
 /** The memory of a whole model, planned from its specification, and the kernels over it. */
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { KernelBuild } from "../kernels/kernel-build.ts";
 import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
 import { BOARD_BYTES } from "../kernels/kernel-worker.ts";
 import { instantiateKernels, Kernels, kernelSizes } from "../kernels/kernels.ts";
@@ -11,6 +12,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 export interface MemoryPlanning {
   readonly plan: MemoryPlan;
   readonly sizes: KernelExports;
+  readonly build: KernelBuild;
   readonly module: WebAssembly.Module;
   readonly shared: boolean;
   readonly board: Pointer;
@@ -33,7 +35,8 @@ export async function beginMemoryPlan(
   capacity: number,
 ): Promise<MemoryPlanning> {
   const shared = threads > 1;
-  const module = await runtime.kernelModule(shared ? "simd128-threads" : "simd128");
+  const build: KernelBuild = shared ? "simd128-threads" : "simd128";
+  const module = await runtime.kernelModule(build);
   const sizes = kernelSizes(module, shared);
   const plan = new MemoryPlan();
   const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
@@ -44,6 +47,7 @@ export async function beginMemoryPlan(
   return {
     plan,
     sizes,
+    build,
     module,
     shared,
     board: plan.reserve("scratch", BOARD_BYTES, "job board"),

@@ -3,6 +3,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { attentionModule, FINAL_NORM } from "../checkpoint/tensor-names.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
+import type { KernelBuild } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
@@ -35,6 +36,7 @@ interface Buffers {
 
 /** What `load` makes and a transformer is. */
 interface Parts {
+  readonly build: KernelBuild;
   readonly config: ModelConfig;
   readonly kernels: Kernels;
   readonly weights: ModelWeights;
@@ -62,6 +64,11 @@ export class Transformer implements ForwardPass {
   /** Tokens the KV cache holds at most. */
   get contextSize(): number {
     return this.parts.caches[0]!.capacity;
+  }
+
+  /** The kernels' build: an instruction set, with or without shared memory. */
+  get kernelBuild(): KernelBuild {
+    return this.parts.build;
   }
 
   /** Threads the kernels use, the calling one included. */
@@ -120,7 +127,8 @@ export class Transformer implements ForwardPass {
       await kernels.dispose();
       throw error;
     }
-    return new Transformer({ config, kernels, weights, caches, rope, buffers, regions: plan.bytes() }, runtime);
+    const { build } = planning;
+    return new Transformer({ build, config, kernels, weights, caches, rope, buffers, regions: plan.bytes() }, runtime);
   }
 
   /** Tokens now in the KV cache. */

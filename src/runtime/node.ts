@@ -11,10 +11,13 @@ const modules = new Map<KernelBuild, Promise<WebAssembly.Module>>();
 /** What is built lies in `dist/`, which `src/` and `dist/` itself see at the same place. */
 const built = (path: string) => new URL(`../../dist/${path}`, import.meta.url);
 
+/** Where a build of the kernels lies. */
+export const kernelFile = (build: KernelBuild) => built(`wasm/fptq-${build}.wasm`);
+
 function kernelModule(build: KernelBuild): Promise<WebAssembly.Module> {
   let module = modules.get(build);
   if (!module) {
-    module = readFile(built(`wasm/fptq-${build}.wasm`)).then((bytes) => WebAssembly.compile(bytes));
+    module = readFile(kernelFile(build)).then((bytes) => WebAssembly.compile(bytes));
     modules.set(build, module);
   }
   return module;
