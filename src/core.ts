@@ -5,6 +5,7 @@
 import type { ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
 import { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
 import { LanguageModel } from "./decoding/language-model.ts";
+import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 import type { LoadOptions } from "./model/load-options.ts";
 import type { OnProgress } from "./progress.ts";
 import { analyse, type InputAnalysis } from "./quantizer/analyse.ts";
@@ -30,7 +31,7 @@ export type {
 export { LanguageModel, type ModelMemory, type Prompt } from "./decoding/language-model.ts";
 export * from "./errors.ts";
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
-export { measureSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
+export type { SpeedOptions, SpeedResult, SpeedTest } from "./evaluation/speed.ts";
 export { textPerplexity as perplexity } from "./evaluation/text-perplexity.ts";
 export type { LoadOptions } from "./model/load-options.ts";
 export type { KvPrecision, Precision } from "./model/precision.ts";
@@ -70,6 +71,15 @@ export interface AnalyzeOptions extends CalibrationOptions, RecipeOptions, WorkO
  */
 export function loadModel(location: ModelLocation, runtime: Runtime, options?: LoadOptions): Promise<LanguageModel> {
   return LanguageModel.load(location, runtime, options);
+}
+
+/**
+ * Tokens per second of prefill and decode, by llama-bench's rules. Empties the KV cache.
+ *
+ * @throws OptionError for a test that is empty or does not fit the context; AbortError
+ */
+export function measureSpeed(model: LanguageModel, test: SpeedTest, options?: SpeedOptions): Promise<SpeedResult> {
+  return forwardSpeed(model.forwardPass, test, options);
 }
 
 /**

@@ -48,11 +48,7 @@ const WARMUP_TOKENS = 16;
  *
  * @throws OptionError for a test that is empty or does not fit the cache; AbortError
  */
-export async function measureSpeed(
-  { forwardPass: model }: { readonly forwardPass: ForwardPass },
-  test: SpeedTest,
-  options: SpeedOptions = {},
-): Promise<SpeedResult> {
+export async function forwardSpeed(model: ForwardPass, test: SpeedTest, options: SpeedOptions = {}): Promise<SpeedResult> {
   const promptTokens = wholeNumber("promptTokens", test.promptTokens, 0);
   const generatedTokens = wholeNumber("generatedTokens", test.generatedTokens, 0);
   const depth = wholeNumber("depth", test.depth, 0);

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type BenchFlags, crossProduct, integerRanges, testName } from "../../src/cli/bench-options.ts";
-import type { Library } from "../../src/cli/library.ts";
 import * as fptq from "../../src/index.ts";
 import { kernelFile } from "../../src/runtime/node.ts";
 import { tinyModel } from "../tiny-model.ts";
@@ -17,7 +16,7 @@ const model = mkdtempSync(join(tmpdir(), "fptq-bench-"));
 for (const [name, { bytes }] of tinyModel(SEED).files) writeFileSync(join(model, name), bytes);
 test.after(() => rmSync(model, { recursive: true, force: true }));
 
-const bench = (...words: string[]) => runCli(["bench", "-m", model, ...words], { library: fptq as unknown as Partial<Library> });
+const bench = (...words: string[]) => runCli(["bench", "-m", model, ...words], { library: fptq });
 
 test("ranges as llama-bench reads them", () => {
   const parse = integerRanges(0);

@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { AbortError, OptionError } from "../../src/errors.ts";
-import { mean, measureSpeed, type SpeedOptions, type SpeedTest, standardDeviation } from "../../src/evaluation/speed.ts";
+import { mean, forwardSpeed, type SpeedOptions, type SpeedTest, standardDeviation } from "../../src/evaluation/speed.ts";
 import { ToyForwardPass } from "../decoding/toy-model.ts";
 
 const test = suite("speed");
@@ -10,7 +10,7 @@ const toy = () => new ToyForwardPass({ vocabSize: 11, contextSize: 64, logits: (
 
 async function measure(speedTest: Partial<SpeedTest>, options?: SpeedOptions) {
   const forwardPass = toy();
-  const result = await measureSpeed({ forwardPass }, { promptTokens: 0, generatedTokens: 0, depth: 0, ...speedTest }, options);
+  const result = await forwardSpeed(forwardPass, { promptTokens: 0, generatedTokens: 0, depth: 0, ...speedTest }, options);
   return { forwardPass, ...result };
 }
 
@@ -48,7 +48,7 @@ async function seen(seed: number): Promise<number[]> {
   const forwardPass = toy();
   const ids: number[] = [];
   forwardPass.onChunk = () => ids.push(...forwardPass.cached);
-  await measureSpeed({ forwardPass }, { promptTokens: 0, generatedTokens: 20, depth: 20 }, { seed, repetitions: 1 });
+  await forwardSpeed(forwardPass, { promptTokens: 0, generatedTokens: 20, depth: 20 }, { seed, repetitions: 1 });
   return ids;
 }
 
@@ -77,7 +77,7 @@ test("an abort leaves an empty cache", async () => {
   const forwardPass = toy();
   const abort = new AbortController();
   forwardPass.onChunk = () => forwardPass.cached.length >= 8 && abort.abort();
-  const work = measureSpeed({ forwardPass }, { promptTokens: 0, generatedTokens: 20, depth: 0 }, { signal: abort.signal });
+  const work = forwardSpeed(forwardPass, { promptTokens: 0, generatedTokens: 20, depth: 0 }, { signal: abort.signal });
   assert.instance(await failure(work), AbortError);
   assert.equal(forwardPass.cached, []);
 });
