@@ -15,7 +15,8 @@ export const layerOperations = {
     const [x, y, q, scales, sums] = [4 * rows * K, 4 * rows * N, rows * K, 4 * rows, (4 * rows * K) / 16].map(reserve);
     const weights = reserve(planning.sizes.packed_bytes_qb4w(N, K, G) >>> 0);
     const [source, weightScales] = [(N * K) / 2, (4 * N * K) / G].map(reserve);
-    kernels = await openKernels(nodeRuntime, planning);
+    kernels = openKernels(nodeRuntime, planning);
+    await kernels.threadsStarted();
     kernels.f32(x, rows * K).forEach((_, i, values) => (values[i] = Math.sin(i)));
     kernels.u8(source, (N * K) / 2).forEach((_, i, values) => (values[i] = i * 97));
     kernels.f32(weightScales, (N * K) / G).fill(0.01);

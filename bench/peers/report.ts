@@ -81,7 +81,6 @@ Written by \`npm run bench:peers\`; do not edit. ${m.date}, ${machine.cpu}, ${ma
 ${(machine.memory / 2 ** 30).toFixed(0)} GiB. ${m.repetitions} repetitions after a warm-up, all engines in turn, in ${m.minutes.toFixed(0)} minutes.${m.quick ? "\n\n**A quick run: few repetitions, small depth. It shows that everything works, not how fast.**" : ""}
 
 \`\`\`
-(cd bench/peers && npm ci)
 npm run bench:peers${m.quick ? " -- --quick" : ""}
 \`\`\`
 

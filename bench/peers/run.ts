@@ -1,7 +1,6 @@
 /**
  * This package beside other engines: one model, one prompt, the same token counts and threads, repetitions in turn.
  *
- *     (cd bench/peers && npm ci)
  *     npm run bench:peers -- [--quick] [--model FILE.gguf] [--repetitions 5] [--threads 1,2] [--depth 4096] [--only NAME]
  *                            [--calibration FILE] [--samples 32] [--quantized FOLDER] [--output docs]
  *

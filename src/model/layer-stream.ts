@@ -75,8 +75,9 @@ export class LayerStream {
     const staging = planStaging(plan, Math.max(E, H * D, F));
     const state = planRunState(plan, config, rows);
     const workspace = plan.reserve("scratch", options.workspaceBytes ?? 0, "workspace");
-    const kernels = await openKernels(runtime, planning);
+    const kernels = openKernels(runtime, planning);
     fillRopeTable(kernels, config, rope);
+    await kernels.threadsStarted();
     return new LayerStream({ checkpoint, specs, kernels, weights, cache, rope, state, staging, workspace, signal });
   }
 

@@ -55,14 +55,17 @@ export async function beginMemoryPlan(
   };
 }
 
-/** Creates the planned memory and the kernels over it, with a pool if the plan has more than one thread. */
-export async function openKernels(runtime: Runtime, planning: MemoryPlanning): Promise<Kernels> {
+/**
+ * Creates the planned memory and the kernels over it, and starts a pool if the plan has more than one thread. The pool starts while
+ * weights are loaded; `threadsStarted` says when it is there.
+ */
+export function openKernels(runtime: Runtime, planning: MemoryPlanning): Kernels {
   const { plan, module, shared, board, scratch } = planning;
   const memory = plan.createMemory(shared);
   const run = instantiateKernels(module, memory);
   const pool =
     scratch.length > 1 && runtime.spawnWorker
-      ? await ThreadPool.start({ module, memory, board, scratch, mayBlock: runtime.mayBlock ?? false }, run, runtime.spawnWorker)
+      ? ThreadPool.start({ module, memory, board, scratch, mayBlock: runtime.mayBlock ?? false }, run, runtime.spawnWorker)
       : undefined;
   return new Kernels(run, memory, scratch[0]!, pool);
 }

@@ -111,7 +111,7 @@ export class Transformer implements ForwardPass {
       losses: plan.reserve("scratch", 8 * LOGITS_ROWS, "losses"),
     };
 
-    const kernels = await openKernels(runtime, planning);
+    const kernels = openKernels(runtime, planning);
     try {
       const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
       let done = 0;
@@ -123,6 +123,7 @@ export class Transformer implements ForwardPass {
       for (const [l, spec] of layerSpecs.entries()) await loadLayer(loader, config, spec, layers[l]!);
       await loader.vector(FINAL_NORM, weights.finalNorm, E);
       fillRopeTable(kernels, config, rope);
+      await kernels.threadsStarted();
     } catch (error) {
       await kernels.dispose();
       throw error;
