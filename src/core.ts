@@ -5,6 +5,7 @@
 import type { ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
 import { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
 import { LanguageModel } from "./decoding/language-model.ts";
+import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 import type { LoadOptions } from "./model/load-options.ts";
 import type { OnProgress } from "./progress.ts";
 import { analyse, type InputAnalysis } from "./quantizer/analyse.ts";
@@ -30,6 +31,7 @@ export type {
 export { LanguageModel, type ModelMemory, type Prompt } from "./decoding/language-model.ts";
 export * from "./errors.ts";
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
+export type { SpeedOptions, SpeedResult, SpeedTest } from "./evaluation/speed.ts";
 export { textPerplexity as perplexity } from "./evaluation/text-perplexity.ts";
 export type { InstructionSet } from "./kernels/kernel-build.ts";
 export type { LoadOptions } from "./model/load-options.ts";
@@ -44,8 +46,10 @@ export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 interface WorkOptions {
-  /** Threads for the kernels; by default all cores where memory can be shared, else 1. */
+  /** Threads for the kernels; by default one per physical core where memory can be shared, else 1. */
   readonly threads?: number | undefined;
+  /** As in `LoadOptions`. */
+  readonly onWarning?: ((message: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
@@ -71,6 +75,15 @@ export function loadModel(location: ModelLocation, runtime: Runtime, options?: L
 }
 
 /**
+ * Tokens per second of prefill and decode, by llama-bench's rules. Empties the KV cache.
+ *
+ * @throws OptionError for a test that is empty or does not fit the context; AbortError
+ */
+export function measureSpeed(model: LanguageModel, test: SpeedTest, options?: SpeedOptions): Promise<SpeedResult> {
+  return forwardSpeed(model.forwardPass, test, options);
+}
+
+/**
  * Quantizes a model to W4A8 (FPTQ, Algorithm 1) and writes it as a Hugging Face folder.
  *
  * @param output committed when everything is written; discarded if anything fails, so that nothing half-written is left
@@ -84,13 +97,13 @@ export async function quantize(
   runtime: Runtime,
   options: QuantizeOptions = {},
 ): Promise<QuantizationReport> {
-  const { threads, signal, onProgress } = options;
+  const { threads, signal, onProgress, onWarning } = options;
   try {
     const recipe = resolveRecipe(options.recipe, options);
     const checkpoint = await openCheckpoint(location, signal);
     try {
       const { samples, source } = calibrationSamples(checkpoint, options);
-      const work = { threads, signal, onProgress, calibrationSource: source };
+      const work = { threads, signal, onProgress, onWarning, calibrationSource: source };
       return await quantizeModel(checkpoint, samples, recipe, output, runtime, work);
     } finally {
       await checkpoint.close();
@@ -107,12 +120,12 @@ export async function quantize(
  * @throws as `quantize`
  */
 export async function analyze(location: ModelLocation, runtime: Runtime, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
-  const { threads, signal, onProgress } = options;
+  const { threads, signal, onProgress, onWarning } = options;
   const recipe = resolveRecipe(options.recipe, options);
   const checkpoint = await openCheckpoint(location, signal);
   try {
     const { samples } = calibrationSamples(checkpoint, options);
-    return analyse(await calibrate(checkpoint, samples, runtime, { threads, signal, onProgress }), recipe.equalize);
+    return analyse(await calibrate(checkpoint, samples, runtime, { threads, signal, onProgress, onWarning }), recipe.equalize);
   } finally {
     await checkpoint.close();
   }

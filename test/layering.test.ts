@@ -18,7 +18,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   quantizer: ["model", "kernels", "checkpoint", "tokenizer"],
   evaluation: ["decoding", "model", "tokenizer", "checkpoint"],
   runtime: ["kernels", "checkpoint"],
-  "core.ts": ["model", "decoding", "quantizer", "evaluation", "tokenizer", "checkpoint"],
+  "core.ts": ["kernels", "model", "decoding", "quantizer", "evaluation", "tokenizer", "checkpoint"],
   "index.ts": ["core.ts", "runtime"],
   cli: ["index.ts", "core.ts", "runtime", "decoding", "quantizer", "evaluation", "tokenizer", "model", "checkpoint"],
 };

@@ -36,9 +36,9 @@ export function addRequiredOption(
   command: Command,
   flags: string,
   description: string,
-  parse: (text: string) => string,
+  parse: (text: string, earlier: never) => string | string[],
 ): Command {
-  const option = new Option(flags, description).argParser(parse);
+  const option = new Option(flags, description).argParser<unknown>(parse as (text: string, earlier: unknown) => unknown);
   return command.addOption(option).hook("preAction", () => {
     if (command.getOptionValue(option.attributeName()) !== undefined) return;
     throw new UsageError(`required option '${option.flags}' not specified`);

@@ -24,7 +24,7 @@ export function addCalibrationOptions(command: Command): Command {
     .option("--samples <n>", "sequences to calibrate with", integer(1), 32)
     .option("-c, --ctx-size <n>", "tokens in each sequence (default: 512, less if the model's context is shorter)", integer(2))
     .option("-s, --seed <n>", "seed of the random tokens, without --calibration", integer(0, 0xffffffff), 0)
-    .option("-t, --threads <n>", "threads (default: all cores)", integer(1, 64));
+    .option("-t, --threads <n>", "threads (default: one per core)", integer(1, 64));
 }
 
 /** Reads the file, or says on stderr what is used without one. */

@@ -11,15 +11,21 @@ import type {
   PerplexityResult,
   QuantizeOptions,
   QuantizationReport,
+  SpeedOptions,
+  SpeedResult,
+  SpeedTest,
 } from "../index.ts";
 
 /** What commands do with a loaded model. */
-export type LoadedModel = Pick<LanguageModel, "generate" | "memory" | typeof Symbol.asyncDispose>;
+export type LoadedModel = Pick<LanguageModel, "generate" | "memory" | typeof Symbol.asyncDispose> & {
+  readonly forwardPass: Pick<LanguageModel["forwardPass"], "threads" | "kernelBuild">;
+};
 
 export interface Library {
   loadModel(path: string, options?: LoadOptions): Promise<LoadedModel>;
   quantize(path: string, options: QuantizeOptions): Promise<QuantizationReport>;
   analyze(path: string, options: AnalyzeOptions): Promise<InputAnalysis[]>;
-  /** @param model one that `loadModel` gave */
+  /** @param model one that `loadModel` gave, as below */
+  measureSpeed(model: LoadedModel, test: SpeedTest, options: SpeedOptions): Promise<SpeedResult>;
   perplexity(model: LoadedModel, text: string, options: PerplexityOptions): Promise<PerplexityResult>;
 }

@@ -14,11 +14,11 @@ const PRECISION = oneOf<Precision>("f32", "q8");
 export interface ModelFlags {
   readonly model: string;
   readonly ctxSize?: number;
-  readonly threads?: number;
-  readonly cacheTypeK?: Precision;
-  readonly cacheTypeV?: Precision;
+  readonly threads?: number | undefined;
+  readonly cacheTypeK?: Precision | undefined;
+  readonly cacheTypeV?: Precision | undefined;
   readonly head?: Precision;
-  readonly verbose?: boolean;
+  readonly verbose?: boolean | undefined;
 }
 
 export function addModelOptions(command: Command, contextHelp: string): Command {
@@ -31,7 +31,7 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
   );
   return command
     .option("-c, --ctx-size <n>", contextHelp, integer(1))
-    .option("-t, --threads <n>", "threads (default: all cores)", integer(1, 64))
+    .option("-t, --threads <n>", "threads (default: one per core)", integer(1, 64))
     .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", PRECISION)
     .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", PRECISION)
     .option("--head <f32|q8>", "precision of the output head (default: as stored)", PRECISION);
@@ -49,7 +49,12 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
   const { loadModel } = await context.library();
   const began = performance.now();
   using progress = displayProgress(context.output.logStream);
-  const model = await loadModel(flags.model, { ...loadOptions(flags), signal: context.signal, onProgress: progress.onProgress });
+  const model = await loadModel(flags.model, {
+    ...loadOptions(flags),
+    signal: context.signal,
+    onProgress: progress.onProgress,
+    onWarning: (message) => context.output.warn(message),
+  });
   if (flags.verbose) {
     const { weights, kvCache, scratch, total } = model.memory();
     const parts = `weights ${formatBytes(weights)}, cache ${formatBytes(kvCache)}, scratch ${formatBytes(scratch)}`;

@@ -11,6 +11,8 @@ export interface Output {
   json(document: unknown): void;
   /** A line for a person. */
   log(text: string): void;
+  /** A line for a person about something that works, but not as it might be wanted. */
+  warn(text: string): void;
   /** The stream of `log`, for the progress bar. */
   readonly logStream: LogStream;
 }
@@ -29,6 +31,7 @@ export function createOutput(dataStream: NodeJS.WritableStream, logStream: LogSt
     print,
     json: (document) => print(jsonText(document)),
     log: (text) => void logStream.write(`${text}\n`),
+    warn: (text) => void logStream.write(`warning: ${text}\n`),
     logStream,
   };
 }

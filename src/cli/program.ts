@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { fromLlamaSpelling, messageInLlamaSpelling, optionTerm } from "./arguments.ts";
 import type { CommandContext } from "./command-context.ts";
 import { analyzeCommand } from "./commands/analyze.ts";
+import { benchCommand } from "./commands/bench.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { pplCommand } from "./commands/ppl.ts";
@@ -26,8 +27,9 @@ export function createProgram(context: CommandContext, version: string): Command
     .version(version, "-V, --version", "show the version")
     .helpOption("-h, --help", "show this help")
     .addHelpText("after", EXAMPLES);
-  for (const command of [quantizeCommand, runCommand, chatCommand, pplCommand, inspectCommand, analyzeCommand]) {
-    program.addCommand(command(context));
+  const commands = [quantizeCommand, runCommand, chatCommand, pplCommand, benchCommand, inspectCommand, analyzeCommand];
+  for (const command of commands) {
+    program.addCommand(command(context, version));
   }
   for (const command of [program, ...program.commands]) {
     command

@@ -8,12 +8,13 @@
  *   3 units       of work in the job
  *   4 arguments   how many
  *   5 failed      nonzero after a trap in a worker
+ *   6 dead        nonzero after a worker's thread ended without being told to
  */
 import { instantiateKernels } from "./kernels.ts";
 import { SPLIT_KERNELS } from "./split-kernels.ts";
 import type { WorkerStart } from "./thread-pool.ts";
 
-export const BOARD = { generation: 0, pending: 1, kernel: 2, units: 3, argumentCount: 4, failed: 5 } as const;
+export const BOARD = { generation: 0, pending: 1, kernel: 2, units: 3, argumentCount: 4, failed: 5, dead: 6 } as const;
 export const BOARD_ARGUMENTS_OFFSET = 64;
 export const BOARD_BYTES = BOARD_ARGUMENTS_OFFSET + 8 * 24;
 /** About 20 us of polling before a thread goes to sleep: longer than the gap between two kernels of a decode step. */
@@ -22,6 +23,16 @@ export const SPINS = 20_000;
 /** The contiguous share of thread `thread` of `threads` in `units` units. */
 export function share(units: number, thread: number, threads: number): [begin: number, end: number] {
   return [Math.floor((units * thread) / threads), Math.floor((units * (thread + 1)) / threads)];
+}
+
+/**
+ * Says on the job board that a worker is gone, and wakes the thread that waits for it. To be called by whoever learns of the death,
+ * from a thread that does not compute: the computing one may be asleep, waiting for the dead one.
+ */
+export function markDead({ memory, board, thread }: WorkerStart): void {
+  const words = new Int32Array(memory.buffer, board, BOARD_ARGUMENTS_OFFSET / 4);
+  Atomics.store(words, BOARD.dead, thread);
+  Atomics.notify(words, BOARD.pending);
 }
 
 /** Never returns before the pool ends. @param ready called once the first job can be taken */

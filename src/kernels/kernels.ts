@@ -23,13 +23,26 @@ export class Kernels {
   readonly run: KernelExports;
   readonly memory: WebAssembly.Memory;
   private readonly scratch: Pointer;
-  private readonly pool: ThreadPool | undefined;
+  private readonly starting: Promise<void> | undefined;
+  private pool: ThreadPool | undefined;
 
-  constructor(run: KernelExports, memory: WebAssembly.Memory, scratch: Pointer, pool?: ThreadPool) {
+  /** @param starting a pool over the same memory; the kernels can be used before it is there */
+  constructor(run: KernelExports, memory: WebAssembly.Memory, scratch: Pointer, starting?: Promise<ThreadPool>) {
     this.run = run;
     this.memory = memory;
     this.scratch = scratch;
-    this.pool = pool;
+    this.starting = starting?.then((pool) => {
+      this.pool = pool;
+    });
+    this.starting?.catch(() => {}); // told by `threadsStarted`
+  }
+
+  /**
+   * Resolves when the threads take part; until then all work runs on the calling one.
+   * @throws CapabilityError if one did not start
+   */
+  async threadsStarted(): Promise<void> {
+    await this.starting;
   }
 
   /** Threads that take part in a split, the calling one included. */
@@ -61,6 +74,7 @@ export class Kernels {
   }
 
   async dispose(): Promise<void> {
+    await this.starting?.catch(() => {});
     await this.pool?.end();
   }
 }

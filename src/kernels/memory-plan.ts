@@ -53,20 +53,37 @@ export class MemoryPlan {
 
   /**
    * The memory this plan describes.
-   * @throws CapabilityError with the size if the runtime has no room for it
+   * @throws CapabilityError naming the bytes needed and the bytes there are, if the runtime has no room for it
    */
   createMemory(shared: boolean): WebAssembly.Memory {
     try {
-      return new WebAssembly.Memory({
-        initial: this.pages,
-        maximum: shared ? this.pages : undefined,
-        shared,
-      } as WebAssembly.MemoryDescriptor);
+      return memoryOf(this.pages, shared);
     } catch (cause) {
+      const kind = shared ? " of shared memory" : "";
+      const available = largestMemory(this.pages, shared) * PAGE_BYTES;
       throw new CapabilityError(
-        `memory: the runtime refused ${this.pages * PAGE_BYTES} bytes${shared ? " of shared memory" : ""}`,
+        `memory: needs ${this.pages * PAGE_BYTES} bytes${kind}, about ${available} are available; a smaller contextSize needs less`,
         { cause },
       );
     }
   }
+}
+
+/** @throws RangeError if the runtime has no room for it */
+function memoryOf(pages: number, shared: boolean): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: pages, maximum: shared ? pages : undefined, shared } as WebAssembly.MemoryDescriptor);
+}
+
+/** Pages of the largest memory the runtime grants now, to a sixteenth of those refused: no runtime says it without being tried. */
+function largestMemory(refused: number, shared: boolean): number {
+  const step = Math.max(1, Math.floor(refused / 16));
+  for (let pages = refused - step; pages > 0; pages -= step) {
+    try {
+      memoryOf(pages, shared);
+      return pages;
+    } catch {
+      // Not that much either.
+    }
+  }
+  return 0;
 }

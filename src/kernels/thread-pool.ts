@@ -37,7 +37,11 @@ export class ThreadPool {
   private readonly values: Float64Array;
   private readonly scratch: Pointer;
   private readonly mayBlock: boolean;
+  /** Why no further job is taken. */
+  private failure: CapabilityError | undefined;
+  /** What the runtime said about a death; it may arrive after the board has told of it. */
   private death: Error | undefined;
+  private ending: Promise<void> | undefined;
 
   private constructor(plan: PoolPlan, kernels: KernelExports, workers: readonly WorkerHandle[]) {
     this.threads = plan.scratch.length;
@@ -71,10 +75,11 @@ export class ThreadPool {
     return new ThreadPool(plan, kernels, workers);
   }
 
-  /** @throws CapabilityError if a worker died or trapped */
+  /** @throws CapabilityError if a worker died or trapped, now or earlier, or the pool was ended; the workers are ended then */
   run(name: SplitKernel, units: number, work: readonly number[]): void {
     const { board, values, threads } = this;
-    if (this.death) throw new CapabilityError(`threads: a worker died before ${name}`, { cause: this.death });
+    if (Atomics.load(board, BOARD.dead) !== 0) this.fail(`died before ${name}`);
+    if (this.failure) throw this.failure;
     const kernel = SPLIT_KERNELS.indexOf(name);
     board[BOARD.kernel] = kernel;
     board[BOARD.units] = units;
@@ -88,20 +93,39 @@ export class ThreadPool {
     this.join(name);
   }
 
-  /** Polls first: the workers finish at about the same time as this thread. */
+  /**
+   * Polls first: the workers finish at about the same time as this thread. Then sleeps until the last worker or `markDead` wakes it;
+   * the sleep is short because the pending count may change between reading and sleeping on it.
+   */
   private join(name: SplitKernel): void {
     const { board } = this;
-    for (let spin = 0; Atomics.load(board, BOARD.pending) > 0; spin++) {
-      if (spin >= SPINS && this.mayBlock) Atomics.wait(board, BOARD.pending, Atomics.load(board, BOARD.pending), 10);
+    for (let spin = 0, pending = 1; (pending = Atomics.load(board, BOARD.pending)) > 0; spin++) {
+      if (spin < SPINS) continue;
+      if (Atomics.load(board, BOARD.dead) !== 0) this.fail(`died during ${name}`);
+      if (this.mayBlock) Atomics.wait(board, BOARD.pending, pending, 10);
     }
-    if (Atomics.load(board, BOARD.failed) !== 0) throw new CapabilityError(`threads: ${name} trapped in a worker`);
+    if (Atomics.load(board, BOARD.failed) !== 0) this.fail(`trapped in ${name}`);
   }
 
-  /** Resolves when every worker is gone. */
+  private fail(what: string): never {
+    const cause = this.death && { cause: this.death };
+    this.failure ??= new CapabilityError(`threads: a worker ${what}; load the model again to go on`, cause);
+    // The caller learns of the failure from this error; the workers have nothing to add.
+    void this.stop().catch(() => {});
+    throw this.failure;
+  }
+
+  /** Resolves when every worker is gone. Jobs given afterwards are refused. */
   async end(): Promise<void> {
+    this.failure ??= new CapabilityError("threads: the model was disposed");
+    await this.stop();
+  }
+
+  private stop(): Promise<void> {
     this.board[BOARD.kernel] = -1;
     Atomics.add(this.board, BOARD.generation, 1);
     Atomics.notify(this.board, BOARD.generation);
-    await Promise.all(this.workers.map((worker) => worker.end()));
+    this.ending ??= Promise.all(this.workers.map((worker) => worker.end())).then(() => {});
+    return this.ending;
   }
 }

@@ -30,6 +30,7 @@ export interface LayerStreamOptions {
   readonly threads?: number | undefined;
   readonly build?: InstructionSet | "auto" | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
   /** Bytes of linear memory to set aside for the caller, at `stream.workspace`. */
   readonly workspaceBytes?: number | undefined;
 }
@@ -67,7 +68,7 @@ export class LayerStream {
       );
     }
     const specs = await Promise.all(Array.from({ length: config.layers }, (_, l) => readLayerSpec(checkpoint, l)));
-    const planning = await beginMemoryPlan(runtime, config, resolveThreads(options.threads, runtime), rows, rows, build);
+    const planning = await beginMemoryPlan(runtime, config, resolveThreads(options, runtime), rows, rows, build);
     const { plan, sizes } = planning;
     const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
     // Layers of one model have one shape, so the first one's memory serves them all in turn.
@@ -77,8 +78,9 @@ export class LayerStream {
     const staging = planStaging(plan, Math.max(E, H * D, F));
     const state = planRunState(plan, config, rows);
     const workspace = plan.reserve("scratch", options.workspaceBytes ?? 0, "workspace");
-    const kernels = await openKernels(runtime, planning);
+    const kernels = openKernels(runtime, planning);
     fillRopeTable(kernels, config, rope);
+    await kernels.threadsStarted();
     return new LayerStream({ checkpoint, specs, kernels, weights, cache, rope, state, staging, workspace, signal });
   }
 

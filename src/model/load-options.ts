@@ -13,10 +13,12 @@ export interface LoadOptions {
   readonly head?: Precision | undefined;
   /** Tokens the KV cache holds; by default the model's context, at most 4096. */
   readonly contextSize?: number | undefined;
-  /** Threads for the kernels; by default all cores where memory can be shared, else 1. */
+  /** Threads for the kernels; by default one per physical core where memory can be shared, else 1. */
   readonly threads?: number | undefined;
   /** Instruction set of the kernels; by default the fastest that the engine has and computes right. All give the same bits. */
   readonly build?: InstructionSet | "auto" | undefined;
+  /** Told, at most once per load, what works but not as it might be wanted. Nothing is printed without it. */
+  readonly onWarning?: ((message: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
@@ -30,6 +32,7 @@ export interface ResolvedLoadOptions {
 }
 
 const DEFAULT_CONTEXT_SIZE = 4096;
+const MOST_THREADS = 64;
 
 /** @throws OptionError naming the option, what was got and what is possible */
 export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint, runtime: Runtime): ResolvedLoadOptions {
@@ -51,18 +54,32 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint,
     kv,
     head: checkPrecision("head", options.head),
     contextSize,
-    threads: resolveThreads(options.threads, runtime),
+    threads: resolveThreads(options, runtime),
     build: resolveBuild(options.build),
   };
 }
 
-/** Threads to use on a runtime. @throws OptionError for a number that is not a positive integer */
-export function resolveThreads(asked: number | undefined, runtime: Runtime): number {
-  const possible = runtime.spawnWorker ? 1 + (runtime.extraThreads ?? 0) : 1;
-  if (asked === undefined) return possible;
-  if (!Number.isInteger(asked) || asked < 1 || asked > 64)
-    throw new OptionError(`threads: got ${asked}, need an integer from 1 to 64`);
-  return runtime.spawnWorker ? asked : 1;
+/**
+ * Threads to use on a runtime: those asked for, or one per physical core; one where memory cannot be shared.
+ *
+ * @throws OptionError for a number that is not an integer from 1 to 64
+ */
+export function resolveThreads({ threads, onWarning }: Pick<LoadOptions, "threads" | "onWarning">, runtime: Runtime): number {
+  if (threads !== undefined && (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS)) {
+    throw new OptionError(`threads: got ${threads}, need an integer from 1 to ${MOST_THREADS}`);
+  }
+  if (!runtime.spawnWorker) {
+    const why = runtime.threadsObstacle ?? `${runtime.name} offers no shared memory`;
+    if ((threads ?? 1) > 1) onWarning?.(`threads: ${threads} asked for, one is used: ${why}`);
+    else if (threads === undefined && runtime.threadsObstacle) onWarning?.(`threads: one is used: ${why}`);
+    return 1;
+  }
+  const cores = 1 + (runtime.extraThreads ?? 0);
+  const hardware = runtime.hardwareThreads ?? cores;
+  if (threads !== undefined && threads > hardware) {
+    onWarning?.(`threads: ${threads} asked for, this machine runs ${hardware} at a time; more than that slows all of them down`);
+  }
+  return threads ?? Math.min(cores, MOST_THREADS);
 }
 
 /** @throws OptionError for a name that is no instruction set */

@@ -1,6 +1,6 @@
 /** The memory of a whole model, planned from its specification, and the kernels over it. */
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import type { InstructionSet } from "../kernels/kernel-build.ts";
+import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
 import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
 import { BOARD_BYTES } from "../kernels/kernel-worker.ts";
 import { instantiateKernels, Kernels, kernelSizes } from "../kernels/kernels.ts";
@@ -13,6 +13,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 export interface MemoryPlanning {
   readonly plan: MemoryPlan;
   readonly sizes: KernelExports;
+  readonly build: KernelBuild;
   readonly module: WebAssembly.Module;
   readonly instructionSet: InstructionSet;
   readonly shared: boolean;
@@ -50,6 +51,7 @@ export async function beginMemoryPlan(
   return {
     plan,
     sizes,
+    build: kernelBuild(instructionSet, shared),
     module,
     instructionSet,
     shared,
@@ -58,14 +60,17 @@ export async function beginMemoryPlan(
   };
 }
 
-/** Creates the planned memory and the kernels over it, with a pool if the plan has more than one thread. */
-export async function openKernels(runtime: Runtime, planning: MemoryPlanning): Promise<Kernels> {
+/**
+ * Creates the planned memory and the kernels over it, and starts a pool if the plan has more than one thread. The pool starts while
+ * weights are loaded; `threadsStarted` says when it is there.
+ */
+export function openKernels(runtime: Runtime, planning: MemoryPlanning): Kernels {
   const { plan, module, shared, board, scratch } = planning;
   const memory = plan.createMemory(shared);
   const run = instantiateKernels(module, memory);
   const pool =
     scratch.length > 1 && runtime.spawnWorker
-      ? await ThreadPool.start({ module, memory, board, scratch, mayBlock: runtime.mayBlock ?? false }, run, runtime.spawnWorker)
+      ? ThreadPool.start({ module, memory, board, scratch, mayBlock: runtime.mayBlock ?? false }, run, runtime.spawnWorker)
       : undefined;
   return new Kernels(run, memory, scratch[0]!, pool);
 }

@@ -3,7 +3,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { attentionModule, FINAL_NORM } from "../checkpoint/tensor-names.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
-import type { InstructionSet } from "../kernels/kernel-build.ts";
+import type { InstructionSet, KernelBuild } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
@@ -36,6 +36,7 @@ interface Buffers {
 
 /** What `load` makes and a transformer is. */
 interface Parts {
+  readonly build: KernelBuild;
   readonly config: ModelConfig;
   readonly kernels: Kernels;
   readonly weights: ModelWeights;
@@ -64,6 +65,11 @@ export class Transformer implements ForwardPass {
   /** Tokens the KV cache holds at most. */
   get contextSize(): number {
     return this.parts.caches[0]!.capacity;
+  }
+
+  /** The kernels' build: an instruction set, with or without shared memory. */
+  get kernelBuild(): KernelBuild {
+    return this.parts.build;
   }
 
   /** Threads the kernels use, the calling one included. */
@@ -111,7 +117,7 @@ export class Transformer implements ForwardPass {
       losses: plan.reserve("scratch", 8 * LOGITS_ROWS, "losses"),
     };
 
-    const kernels = await openKernels(runtime, planning);
+    const kernels = openKernels(runtime, planning);
     try {
       const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
       let done = 0;
@@ -123,11 +129,17 @@ export class Transformer implements ForwardPass {
       for (const [l, spec] of layerSpecs.entries()) await loadLayer(loader, config, spec, layers[l]!);
       await loader.vector(FINAL_NORM, weights.finalNorm, E);
       fillRopeTable(kernels, config, rope);
+      await kernels.threadsStarted();
     } catch (error) {
       await kernels.dispose();
       throw error;
     }
-    return new Transformer({ config, kernels, weights, caches, rope, buffers, regions: plan.bytes(), instructionSet }, runtime);
+    const { build: kernelBuild } = planning;
+    const regions = plan.bytes();
+    return new Transformer(
+      { build: kernelBuild, instructionSet, config, kernels, weights, caches, rope, buffers, regions },
+      runtime,
+    );
   }
 
   /** Tokens now in the KV cache. */

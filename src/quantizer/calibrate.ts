@@ -22,6 +22,7 @@ import {
 
 export interface CalibrateOptions {
   readonly threads?: number | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Counts tokens; one that has gone through half of the layers is half done. */
   readonly onProgress?: OnProgress | undefined;
@@ -37,7 +38,7 @@ export async function calibrate(
   checkpoint: Checkpoint,
   samples: readonly Int32Array[],
   runtime: Runtime,
-  { threads, signal, onProgress }: CalibrateOptions = {},
+  { threads, signal, onProgress, onWarning }: CalibrateOptions = {},
 ): Promise<ActivationStats> {
   const tokens = samples.reduce((sum, sample) => sum + sample.length, 0);
   if (tokens === 0) throw new RecipeError("calibration: no samples, need at least one token");
@@ -45,7 +46,7 @@ export async function calibrate(
   const channels = siteChannels(config);
   const rows = Math.max(...samples.map((sample) => sample.length));
   const workspaceBytes = OBSERVED_SITES.reduce((sum, site) => sum + BYTES_PER_CHANNEL * paddedChannels(channels[site]), 0);
-  const stream = await LayerStream.open(checkpoint, runtime, { rows, threads, signal, workspaceBytes });
+  const stream = await LayerStream.open(checkpoint, runtime, { rows, threads, signal, onWarning, workspaceBytes });
   try {
     const pacer = new EventLoopPacer(runtime);
     const observers = new Observers(stream.kernels, stream.workspace, channels);

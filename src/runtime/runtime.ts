@@ -13,11 +13,18 @@ export interface Runtime {
   kernelModule(build: KernelBuild): Promise<WebAssembly.Module>;
   /** Lets timers, signals and other events run. Resolves in a later task, not a microtask. */
   yieldToEvents(): Promise<void>;
-  /** How many threads kernels may use besides the calling one; absent or 0 where memory cannot be shared. */
+  /** How many threads kernels use by default besides the calling one: one per physical core. Absent or 0 where memory cannot be shared. */
   readonly extraThreads?: number;
+  /** Threads the machine runs at the same time; more than that work, slowly. Absent: 1 + `extraThreads`. */
+  readonly hardwareThreads?: number;
+  /** Where threads are missing but could be had: why, and what to do. Given to `onWarning` when a model is loaded. */
+  readonly threadsObstacle?: string;
   /** Whether the calling thread may sleep in `Atomics.wait`; a page's main thread may not. */
   readonly mayBlock?: boolean;
-  /** Starts `runKernelWorker(start)` (`src/kernels/kernel-worker.ts`) on a thread of its own. Present where memory can be shared. */
+  /**
+   * Starts `runKernelWorker(start)` (`src/kernels/kernel-worker.ts`) on a thread of its own. Present where memory can be shared. If
+   * the thread dies without being told to, `markDead(start)` has to be called even while the calling thread sleeps.
+   */
   spawnWorker?(start: WorkerStart): WorkerHandle;
 }
 

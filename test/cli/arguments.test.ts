@@ -124,7 +124,7 @@ async function options(words: readonly string[]) {
   let load: Record<string, unknown> = {};
   const { code, stderr } = await runCli(["run", ...words], {
     library: {
-      loadModel: (path, { signal: _signal, onProgress: _onProgress, ...rest } = {}) => {
+      loadModel: (path, { signal: _signal, onProgress: _onProgress, onWarning: _onWarning, ...rest } = {}) => {
         load = { path, ...rest };
         return Promise.resolve(model);
       },

@@ -49,4 +49,6 @@ export class TextSink extends Writable {
 }
 
 const refuse = (name: string) => () => Promise.reject(new Error(`${name} was called and should not have been`));
-const NOTHING = Object.fromEntries(["loadModel", "quantize", "analyze", "perplexity"].map((name) => [name, refuse(name)]));
+const NOTHING = Object.fromEntries(
+  ["loadModel", "quantize", "analyze", "perplexity", "measureSpeed"].map((name) => [name, refuse(name)]),
+);

@@ -76,7 +76,13 @@ test("a calibration file that is missing is named, and nothing is quantized", as
 
 test("recipe options reach the library as given, and are left to the recipe where not", async () => {
   const { calls } = await quantize(["--recipe", "rtn", "--group-size", "64", "--embedding", "f16", "--samples", "3", "-c", "128", "--force"]); // prettier-ignore
-  const { signal: _signal, onProgress: _onProgress, calibration: _calibration, ...options } = calls[0]!.options;
+  const {
+    signal: _signal,
+    onProgress: _onProgress,
+    onWarning: _onWarning,
+    calibration: _calibration,
+    ...options
+  } = calls[0]!.options;
   assert.equal(options, {
     output: "out",
     force: true,

@@ -58,6 +58,7 @@ async function analyzeSource(context: CommandContext, source: string, flags: Ana
     threads,
     signal,
     onProgress: progress.onProgress,
+    onWarning: (message) => output.warn(message),
   });
   const rows = describe(analysis, flags);
 

@@ -95,6 +95,7 @@ async function quantizeSource(context: CommandContext, source: string, flags: Qu
     threads: flags.threads,
     signal,
     onProgress: progress.onProgress,
+    onWarning: (message) => output.warn(message),
   });
   if (flags.json) output.json(reportDocument(report));
   else output.print(reportTable(report));

@@ -1,0 +1,73 @@
+/** The figure of docs/benchmarks.md: a bar for each engine, a row of bars for each test, a column for each number of threads. */
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+import { type Measurements, rateOf, significant } from "./report.ts";
+
+/** Okabe and Ito's colours, which people with colour-blindness tell apart: ours, native, in a page. */
+const [OURS, NATIVE, WEB] = ["#0072b2", "#999999", "#e69f00"] as const;
+const BAR_HEIGHT = 21;
+
+const colorOf = (name: string) => (name.startsWith("fptq") ? OURS : name.includes("native") ? NATIVE : WEB);
+
+const column = (threads: number) => `${threads} thread${threads > 1 ? "s" : ""}`;
+
+/** @returns an SVG document */
+export function drawBenchmarks({ tests, models }: Measurements): string {
+  const engines = [...new Set(models.map(({ name }) => name))];
+  const threadCounts = [...new Set(models.map(({ threads }) => threads))];
+  const points = models.flatMap((result) =>
+    tests.map((test) => ({ engine: result.name, test: test.name, threads: column(result.threads), rate: rateOf(result, test) })),
+  );
+  // One axis would hide decode behind prefill: each bar is a share of the fastest repetition of its test.
+  const fastest = new Map(
+    tests.map(({ name }) => [name, Math.max(...points.filter(({ test }) => test === name).map(({ rate }) => rate?.high ?? 0))]),
+  );
+  const bars = points.map((point) => {
+    const share = (value: number | undefined) => (value ?? 0) / fastest.get(point.test)!;
+    const { engine, test, threads, rate } = point;
+    return {
+      engine,
+      test,
+      threads,
+      share: share(rate?.median),
+      low: share(rate?.low),
+      high: share(rate?.high),
+      color: colorOf(engine),
+      label: rate ? significant(rate.median) : "failed",
+    };
+  });
+  const document = parseHTML("<!doctype html><html><body></body></html>").document as unknown as Document;
+  const place = { y: "engine", fx: "threads", fy: "test" } as const;
+  const figure = Plot.plot({
+    document,
+    width: 960,
+    height: 70 + tests.length * (engines.length * BAR_HEIGHT + 22),
+    marginLeft: 150,
+    marginRight: 120,
+    marginTop: 60,
+    style: { fontFamily: "system-ui, sans-serif", fontSize: "12px", background: "white" },
+    x: { axis: null, domain: [0, 1.2] },
+    y: { domain: engines, label: null, tickSize: 0, padding: 0.15 },
+    fx: {
+      axis: "top",
+      domain: threadCounts.map(column),
+      label: "tokens per second: median, and from lowest to highest",
+      padding: 0.06,
+    },
+    fy: { domain: tests.map(({ name }) => name), label: null, padding: 0.14 },
+    marks: [
+      Plot.barX(bars, { ...place, x: "share", fill: "color" }),
+      Plot.ruleY(bars, { ...place, x1: "low", x2: "high", stroke: "#333", strokeWidth: 1.2 }),
+      Plot.text(bars, {
+        ...place,
+        x: (bar: { share: number; high: number }) => Math.max(bar.share, bar.high),
+        text: "label",
+        textAnchor: "start",
+        dx: 5,
+      }),
+      Plot.ruleX([0], { stroke: "#333" }),
+    ],
+  });
+  figure.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  return `${figure.outerHTML}\n`;
+}

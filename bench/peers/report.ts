@@ -1,0 +1,131 @@
+/** What was measured, as docs/benchmarks.md, .svg and .json. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { drawBenchmarks } from "./chart.ts";
+
+export interface Measurements {
+  readonly date: string;
+  readonly machine: { readonly cpu: string; readonly threads: number; readonly memory: number };
+  readonly quick: boolean;
+  readonly repetitions: number;
+  readonly browser: string;
+  readonly tests: readonly TestDescription[];
+  readonly layer: { readonly name: string; readonly N: number; readonly K: number; readonly G: number; readonly M: number };
+  readonly layerTests: readonly TestDescription[];
+  readonly models: Result[];
+  readonly layers: Result[];
+  minutes: number;
+}
+
+export interface TestDescription {
+  readonly name: string;
+  /** Tokens, or rows of a layer, in one repetition. */
+  readonly tokens: number;
+}
+
+/** One engine with one number of threads. */
+export interface Result {
+  readonly name: string;
+  readonly threads: number;
+  readonly version: string;
+  readonly details: string;
+  readonly samplesMs: Readonly<Record<string, readonly number[]>>;
+  /** Why there are no, or no further, samples; empty if nothing failed. */
+  readonly failure: string;
+}
+
+export interface Rate {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Tokens per second of a test: median, lowest and highest. */
+export function rateOf({ samplesMs }: Result, { name, tokens }: TestDescription): Rate | undefined {
+  const rates = (samplesMs[name] ?? []).map((ms) => (1000 * tokens) / ms).toSorted((a, b) => a - b);
+  if (rates.length === 0) return undefined;
+  const middle = rates.length >> 1;
+  const median = rates.length % 2 === 1 ? rates[middle]! : (rates[middle - 1]! + rates[middle]!) / 2;
+  return { median, low: rates[0]!, high: rates.at(-1)! };
+}
+
+/** Ours on the current Node comes first in every run; the others are set against it. */
+const REFERENCE = 0;
+
+export function writeReport(folder: string, measurements: Measurements): void {
+  writeFileSync(join(folder, "benchmarks.json"), `${JSON.stringify(measurements, undefined, 1)}\n`);
+  writeFileSync(join(folder, "benchmarks.svg"), drawBenchmarks(measurements));
+  writeFileSync(join(folder, "benchmarks.md"), markdown(measurements));
+}
+
+function markdown(m: Measurements): string {
+  const { machine, layer } = m;
+  const threadCounts = [...new Set(m.models.map(({ threads }) => threads))];
+  const tables = threadCounts.flatMap((threads) => [
+    `### ${threads} thread${threads > 1 ? "s" : ""}`,
+    table(
+      m.tests,
+      m.models.filter((result) => result.threads === threads),
+    ),
+  ]);
+  const layerTables = threadCounts.flatMap((threads) => [
+    `### ${threads} thread${threads > 1 ? "s" : ""}`,
+    table(
+      m.layerTests,
+      m.layers.filter((result) => result.threads === threads),
+    ),
+  ]);
+  return `# Benchmarks
+
+Written by \`npm run bench:peers\`; do not edit. ${m.date}, ${machine.cpu}, ${machine.threads} hardware threads,
+${(machine.memory / 2 ** 30).toFixed(0)} GiB. ${m.repetitions} repetitions after a warm-up, all engines in turn, in ${m.minutes.toFixed(0)} minutes.${m.quick ? "\n\n**A quick run: few repetitions, small depth. It shows that everything works, not how fast.**" : ""}
+
+\`\`\`
+npm run bench:peers${m.quick ? " -- --quick" : ""}
+\`\`\`
+
+![Tokens per second of each engine](benchmarks.svg)
+
+## A whole model: SmolLM2-135M
+
+Tokens per second: the median, and the lowest and highest in brackets. Behind it how many times as fast fptq on the current Node was
+in the same run. Prefill goes from an empty cache to the last token's logits; decode makes one step per token, with logits, after a
+prompt of one token or of the depth named. Neither tokenization nor, but for wllama 3, sampling is timed.
+
+${tables.join("\n\n")}
+
+What runs: fptq, 4-bit weights and 8-bit activations made by \`fptq quantize\`, 8-bit embedding and cache. The others, llama.cpp's Q4_0
+with a Q8_0 embedding and an f16 cache, made from the same file at run time: the type that llama.cpp repacks for the machine's dot
+instructions. wllama runs in ${m.browser || "Chromium"}, headless, in a page that is cross-origin isolated; 2.3.1 is the last line with
+llama.cpp's int8 wasm kernels in it. wllama 3 gives only llama-server's completions, whose own timings are used; they include greedy
+sampling. Native llama.cpp is the prebuilt binary of node-llama-cpp, with what it says about the machine.
+
+## One layer: ${layer.name}, N = ${layer.N}, K = ${layer.K}, groups of ${layer.G}
+
+Rows per second. Input f32, quantized to 8 bits inside, weights of 4 bits: \`MatMulNBits\` with \`accuracy_level\` 4 in onnxruntime.
+
+${layerTables.join("\n\n")}
+`;
+}
+
+function table(tests: readonly TestDescription[], results: readonly Result[]): string {
+  const rows = results.map((result) => [
+    result.name,
+    [result.version, result.details].filter(Boolean).join(", "),
+    ...tests.map((test) => cell(result, test, results[REFERENCE]!)),
+  ]);
+  return [["engine", "version", ...tests.map(({ name }) => name)], ["---", "---", ...tests.map(() => "---:")], ...rows]
+    .map((row) => `| ${row.join(" | ")} |`)
+    .join("\n");
+}
+
+function cell(result: Result, test: TestDescription, reference: Result): string {
+  const rate = rateOf(result, test);
+  if (!rate) return `failed: ${(result.failure || "not run").replaceAll(/[|\n]/g, " ")}`;
+  const ours = rateOf(reference, test);
+  const ratio = result === reference || !ours ? "" : ` · ${significant(ours.median / rate.median)} x`;
+  return `${significant(rate.median)} (${significant(rate.low)}–${significant(rate.high)})${ratio}`;
+}
+
+/** Three digits, without an exponent. */
+export const significant = (value: number) => `${Number(value.toPrecision(value >= 1000 ? 4 : 3))}`;

@@ -1,0 +1,135 @@
+/** `fptq bench`: tokens per second, asked for and printed as llama-bench does. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { Command } from "commander";
+import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
+import { MAX_CHUNK_ROWS } from "../../model/model-memory.ts";
+import type { Precision } from "../../model/precision.ts";
+import { kernelFile, nodeRuntime } from "../../runtime/node.ts";
+import { openLocation } from "../../runtime/node-files.ts";
+import { addRequiredOption } from "../arguments.ts";
+import {
+  type BenchFlags as Tests,
+  type BenchSetup,
+  crossProduct,
+  integerRanges,
+  promptAndGeneration,
+  wordList,
+} from "../bench-options.ts";
+import { type BenchFormat, benchPrinter, type BenchSubject, benchRecord, FORMATS } from "../bench-report.ts";
+import type { CommandContext } from "../command-context.ts";
+import type { LoadedModel } from "../library.ts";
+import { describeModel, type ModelDescription } from "../model-description.ts";
+import { addOutputOptions, loadModelFromFlags } from "../model-options.ts";
+import { integer, nonEmpty, oneOf } from "../option-values.ts";
+import { formatCount } from "../quantities.ts";
+
+interface BenchFlags extends Partial<Tests> {
+  readonly model: readonly string[];
+  readonly repetitions: number;
+  readonly warmup: boolean;
+  readonly output: BenchFormat;
+  readonly verbose?: boolean;
+}
+
+const EXAMPLES = `
+Values are lists with commas (128,512) or ranges (1-8, 128-1024+128, 1-16*2), options may be given several times, and every
+combination is measured. Nothing but the model is timed: no tokenization, no sampling.
+
+Examples:
+  fptq bench -m SmolLM2-w4a8
+  fptq bench -m SmolLM2-w4a8 -p 512 -n 64 -d 0,4096 -t 1,2
+  fptq bench -m SmolLM2-w4a8 -p 0 -n 128 -o jsonl | jq .avg_ts`;
+
+export function benchCommand(context: CommandContext, version: string): Command {
+  const command = new Command("bench").description("measure tokens per second").optionsGroup("Tests:");
+  addRequiredOption(command, "-m, --model <path>", "quantized or unquantized folder, or a GGUF file", wordList(nonEmpty));
+  const precision = wordList(oneOf<Precision>("f32", "q8"));
+  command
+    .option("-p, --n-prompt <n>", "prompt tokens; 0 for no such test (default: 512)", integerRanges(0))
+    .option("-n, --n-gen <n>", "tokens to generate; 0 for no such test (default: 128)", integerRanges(0))
+    .option("--pg, --prompt-gen <pp,tg>", "prompt and generation in one test", promptAndGeneration)
+    .option("-d, --n-depth <n>", "tokens in the cache before a test begins (default: 0)", integerRanges(0))
+    .option("-t, --threads <n>", "threads (default: one per core)", integerRanges(1, 64))
+    .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", precision)
+    .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", precision)
+    .option("-r, --repetitions <n>", "runs of each test", integer(1), 5)
+    .option("--no-warmup", "time the first run too, which pays for compiling");
+  addOutputOptions(command).option<BenchFormat>("-o, --output <format>", FORMATS.join(", "), oneOf(...FORMATS), "md");
+  return command.addHelpText("after", EXAMPLES).action((flags: BenchFlags) => bench(context, version, flags));
+}
+
+async function bench(context: CommandContext, version: string, flags: BenchFlags): Promise<void> {
+  const { output, signal } = context;
+  const { nPrompt = [512], nGen = [128], promptGen = [], nDepth = [0], threads = [undefined] } = flags;
+  const { cacheTypeK = [undefined], cacheTypeV = [undefined], repetitions, warmup } = flags;
+  const setups = crossProduct({ model: flags.model, nPrompt, nGen, promptGen, nDepth, threads, cacheTypeK, cacheTypeV });
+  const shown = [...(flags.cacheTypeK ? (["type_k"] as const) : []), ...(flags.cacheTypeV ? (["type_v"] as const) : [])];
+  const printer = benchPrinter(flags.output, (text) => output.write(text), shown);
+  const { measureSpeed } = await context.library();
+  for (const setup of setups) {
+    if (setup.tests.length === 0) continue;
+    const description = await describe(context, setup.model);
+    await using model = await loadModelFromFlags(context, { ...setup, ctxSize: contextOf(setup), verbose: flags.verbose });
+    const subject = await describeSubject(version, setup, description, model);
+    for (const test of setup.tests) {
+      const began = new Date();
+      printer.row(benchRecord(subject, test, await measureSpeed(model, test, { repetitions, warmup, signal }), began));
+    }
+  }
+  printer.end();
+}
+
+/** One cache for all tests of a loaded model: its size changes no speed, loading again takes long. */
+function contextOf({ tests }: BenchSetup): number {
+  return Math.max(...tests.map(({ promptTokens, generatedTokens, depth }) => depth + promptTokens + generatedTokens));
+}
+
+async function describe(context: CommandContext, path: string): Promise<ModelDescription> {
+  const checkpoint = await openCheckpoint(await openLocation(path), context.signal);
+  try {
+    return await describeModel(checkpoint, new Set());
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+async function describeSubject(
+  version: string,
+  setup: BenchSetup,
+  description: ModelDescription,
+  { forwardPass: { threads, kernelBuild } }: LoadedModel,
+): Promise<BenchSubject> {
+  const { architecture, parameters, bytes, quantized } = description;
+  const stored = quantized?.kv_cache ?? "f32";
+  return {
+    build_commit: version,
+    build_number: 0,
+    cpu_info: cpus()[0]?.model ?? "unknown",
+    gpu_info: "",
+    backends: "WASM",
+    model_filename: setup.model,
+    model_type: `${architecture} ${formatCount(parameters)} ${quantized ? `W${quantized.weight_bits}A8` : `${mainType(description)} as F32`}`,
+    model_size: bytes,
+    model_n_params: parameters,
+    n_batch: MAX_CHUNK_ROWS,
+    n_ubatch: MAX_CHUNK_ROWS,
+    n_threads: threads,
+    type_k: setup.cacheTypeK ?? stored,
+    type_v: setup.cacheTypeV ?? stored,
+    runtime: nodeRuntime.name,
+    runtime_version: nodeRuntime.version,
+    simd: kernelBuild.replace("-threads", ""),
+    wasm_sha256: createHash("sha256")
+      .update(await readFile(kernelFile(kernelBuild)))
+      .digest("hex"),
+  };
+}
+
+/** The type most of a model's bytes have. */
+function mainType({ tensors }: ModelDescription): string {
+  const bytes = new Map<string, number>();
+  for (const tensor of tensors) bytes.set(tensor.dtype, (bytes.get(tensor.dtype) ?? 0) + tensor.bytes);
+  return [...bytes].reduce((most, entry) => (entry[1] > most[1] ? entry : most))[0];
+}

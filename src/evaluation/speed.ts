@@ -1,0 +1,102 @@
+/**
+ * Tokens per second by llama-bench's rules (llama.cpp, `tools/llama-bench/llama-bench.cpp`), so that its rows and ours can be put side
+ * by side.
+ *
+ *     pp  promptTokens random ids go through the model at once
+ *     tg  generatedTokens random ids go through it one at a time, each computing logits
+ *     @ d both with depth random ids in the KV cache before, which are not timed
+ *
+ * Neither tokenization nor sampling is timed: ids are drawn beforehand, whatever the logits say.
+ */
+import { wholeNumber } from "../decoding/option-domains.ts";
+import { Xoshiro128 } from "../decoding/random.ts";
+import { OptionError } from "../errors.ts";
+import type { ForwardPass } from "../model/forward-pass.ts";
+
+export interface SpeedTest {
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  /** Tokens in the KV cache before the clock starts. */
+  readonly depth: number;
+}
+
+export interface SpeedOptions {
+  /** Default 5. */
+  readonly repetitions?: number | undefined;
+  /**
+   * One untimed run before, of the whole prompt and of the first tokens generated: engines run code unoptimized at first. Default true.
+   */
+  readonly warmup?: boolean | undefined;
+  /** Of the token ids. Default 0. */
+  readonly seed?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SpeedResult {
+  /** Nanoseconds of each repetition. */
+  readonly samplesNs: readonly number[];
+  /** Tokens per second of each. */
+  readonly samplesTs: readonly number[];
+}
+
+/** llama-bench warms up with one token, which is enough for native code. */
+const WARMUP_TOKENS = 16;
+
+/**
+ * Times a test. The KV cache is empty before and after; what is at `depth` is evaluated once and reused, for the same ids give the
+ * same cache.
+ *
+ * @throws OptionError for a test that is empty or does not fit the cache; AbortError
+ */
+export async function forwardSpeed(model: ForwardPass, test: SpeedTest, options: SpeedOptions = {}): Promise<SpeedResult> {
+  const promptTokens = wholeNumber("promptTokens", test.promptTokens, 0);
+  const generatedTokens = wholeNumber("generatedTokens", test.generatedTokens, 0);
+  const depth = wholeNumber("depth", test.depth, 0);
+  const repetitions = wholeNumber("repetitions", options.repetitions ?? 5, 1);
+  const tokens = promptTokens + generatedTokens;
+  if (tokens === 0) throw new OptionError("test: no tokens to process; promptTokens or generatedTokens must be above 0");
+  if (depth + tokens > model.contextSize) {
+    throw new OptionError(`test: needs a context of ${depth + tokens} tokens, the cache holds ${model.contextSize}`);
+  }
+  const { signal } = options;
+  const ids = randomIds(depth + tokens, model.config.vocabSize, options.seed ?? 0);
+  const promptEnd = depth + promptTokens;
+
+  const run = async (end: number) => {
+    if (promptTokens > 0) await model.forward(ids.subarray(depth, promptEnd), { logits: "last", signal });
+    for (let at = promptEnd; at < end; at++) await model.forward(ids.subarray(at, at + 1), { logits: "last", signal });
+  };
+
+  const samplesNs: number[] = [];
+  model.truncate(0);
+  try {
+    if (depth > 0) await model.forward(ids.subarray(0, depth), { logits: "none", signal });
+    if (options.warmup ?? true) await run(promptEnd + Math.min(generatedTokens, WARMUP_TOKENS));
+    for (let repetition = 0; repetition < repetitions; repetition++) {
+      model.truncate(depth);
+      const began = performance.now();
+      await run(promptEnd + generatedTokens);
+      // At least one, for clocks that are too coarse for a small test.
+      samplesNs.push(Math.max(1, Math.round((performance.now() - began) * 1e6)));
+    }
+  } finally {
+    model.truncate(0);
+  }
+  return { samplesNs, samplesTs: samplesNs.map((ns) => (1e9 * tokens) / ns) };
+}
+
+function randomIds(count: number, vocabSize: number, seed: number): Int32Array {
+  const random = Xoshiro128.fromSeed(seed);
+  return Int32Array.from({ length: count }, () => Math.floor(random.nextDouble() * vocabSize));
+}
+
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Of a sample: the sum of squares over n - 1. 0 for fewer than two values. */
+export function standardDeviation(values: readonly number[]): number {
+  if (values.length < 2) return 0;
+  const center = mean(values);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1));
+}

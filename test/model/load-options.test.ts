@@ -1,0 +1,38 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { resolveThreads } from "../../src/model/load-options.ts";
+import { nodeRuntime } from "../../src/runtime/node.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+
+const test = suite("load options: threads");
+
+const { spawnWorker, extraThreads: _, hardwareThreads: __, ...single } = nodeRuntime;
+const threaded: Runtime = { ...single, spawnWorker: spawnWorker!, extraThreads: 3, hardwareThreads: 8 };
+
+function resolve(threads: number | undefined, runtime: Runtime) {
+  const warnings: string[] = [];
+  return { threads: resolveThreads({ threads, onWarning: (message) => warnings.push(message) }, runtime), warnings };
+}
+
+test("by default one per physical core, without a word", () => {
+  assert.equal(resolve(undefined, threaded), { threads: 4, warnings: [] });
+  assert.equal(resolve(undefined, single), { threads: 1, warnings: [] });
+});
+
+test("hardware threads beyond the cores are used when asked for; more than those too, with one warning", () => {
+  assert.equal(resolve(8, threaded), { threads: 8, warnings: [] });
+  const { threads, warnings } = resolve(9, threaded);
+  assert.is(threads, 9);
+  assert.equal(warnings, ["threads: 9 asked for, this machine runs 8 at a time; more than that slows all of them down"]);
+});
+
+test("without shared memory there is one thread, with one warning if more were asked for or could be had", () => {
+  assert.equal(resolve(1, single), { threads: 1, warnings: [] });
+  assert.equal(resolve(4, single), { threads: 1, warnings: ["threads: 4 asked for, one is used: node offers no shared memory"] });
+  const isolated = { ...single, threadsObstacle: "the page is not cross-origin isolated" };
+  assert.equal(resolve(undefined, isolated).warnings, ["threads: one is used: the page is not cross-origin isolated"]);
+  assert.equal(resolve(4, isolated).warnings, ["threads: 4 asked for, one is used: the page is not cross-origin isolated"]);
+  assert.equal(resolve(1, isolated).warnings, []);
+});
+
+test.run();
