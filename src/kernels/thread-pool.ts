@@ -2,22 +2,8 @@
 import { CapabilityError } from "../errors.ts";
 import type { Runtime, WorkerHandle } from "../runtime/runtime.ts";
 import type { KernelExports, Pointer } from "./kernel-exports.ts";
-import { BOARD, BOARD_ARGUMENTS_OFFSET, SPINS, share } from "./kernel-worker.ts";
+import { BOARD, BOARD_ARGUMENTS_OFFSET, share, SPINS } from "./job-board.ts";
 import { SPLIT_KERNELS, type SplitKernel } from "./split-kernels.ts";
-
-/** All a worker needs to begin; can be posted to another thread. */
-export interface WorkerStart {
-  readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
-  /** 1..threads-1; the calling thread is 0. */
-  readonly thread: number;
-  readonly threads: number;
-  readonly board: Pointer;
-  /** Scratch of this thread alone. */
-  readonly scratch: Pointer;
-  /** Job number already done when the worker starts. */
-  readonly generation: number;
-}
 
 export interface PoolPlan {
   readonly module: WebAssembly.Module;

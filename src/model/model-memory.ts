@@ -2,7 +2,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
 import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
-import { BOARD_BYTES } from "../kernels/kernel-worker.ts";
+import { BOARD_BYTES } from "../kernels/job-board.ts";
 import { instantiateKernels, Kernels, kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { chooseModule } from "../kernels/self-test.ts";

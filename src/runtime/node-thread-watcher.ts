@@ -7,7 +7,7 @@
  * sleeper looks (`ThreadPool.join`). No deadline has to be guessed, however long a job takes.
  */
 import { parentPort, Worker } from "node:worker_threads";
-import { markDead } from "../kernels/kernel-worker.ts";
+import { markDead } from "../kernels/job-board.ts";
 import type { WatcherOrder, WatcherReport } from "./node-threads.ts";
 
 const workers = new Map<number, Worker>();

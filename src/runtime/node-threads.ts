@@ -1,6 +1,6 @@
 /** Kernel workers on Node, Deno and Bun: `worker_threads`, below one watching thread that all models share. */
 import { Worker } from "node:worker_threads";
-import type { WorkerStart } from "../kernels/thread-pool.ts";
+import type { WorkerStart } from "../kernels/job-board.ts";
 import type { WorkerHandle } from "./runtime.ts";
 
 /** To the watching thread. */

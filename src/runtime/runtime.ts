@@ -3,7 +3,7 @@
  * only kind of file that imports a runtime's own modules.
  */
 import type { KernelBuild } from "../kernels/kernel-build.ts";
-import type { WorkerStart } from "../kernels/thread-pool.ts";
+import type { WorkerStart } from "../kernels/job-board.ts";
 
 export interface Runtime {
   /** For reports: "node", "deno", "bun", "workerd", "browser". */

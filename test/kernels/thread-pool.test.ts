@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
 import { CapabilityError, OptionError } from "../../src/errors.ts";
-import { BOARD_BYTES } from "../../src/kernels/kernel-worker.ts";
+import { BOARD_BYTES } from "../../src/kernels/job-board.ts";
 import { instantiateKernels, Kernels } from "../../src/kernels/kernels.ts";
 import { MemoryPlan } from "../../src/kernels/memory-plan.ts";
 import { ThreadPool } from "../../src/kernels/thread-pool.ts";
