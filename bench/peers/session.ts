@@ -30,6 +30,7 @@ const LIMIT_MS = 30 * 60_000;
 export class ChildSession implements Session {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
+  readonly #exit: Promise<string>;
   #errors = "";
 
   constructor(node: string, script: string, env: NodeJS.ProcessEnv = {}) {
@@ -37,14 +38,17 @@ export class ChildSession implements Session {
     this.#child.stderr!.on("data", (chunk: Buffer) => (this.#errors = (this.#errors + chunk.toString()).slice(-4000)));
     this.#child.stdin!.on("error", () => {});
     this.#answers = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
-    this.#child.on("error", (error) => (this.#errors += error.message));
+    this.#exit = new Promise((resolve) => {
+      this.#child.once("exit", (code, signal) => resolve(signal ? `by ${signal}` : `with exit code ${code}`));
+      this.#child.once("error", (error) => resolve(error.message));
+    });
   }
 
   async call<T>(operation: string, request: object): Promise<T> {
     this.#child.stdin!.write(`${JSON.stringify({ operation, ...request })}\n`);
     for (;;) {
       const { value, done } = await withinLimit(this.#answers.next(), operation);
-      if (done) throw new Error(`ended: ${lastLine(this.#errors) || `exit code ${this.#child.exitCode}`}`);
+      if (done) throw new Error(`ended: ${lastLine(this.#errors) || (await this.#exit)}`);
       // Engines print messages of their own; an answer says that it is one.
       if (!value.startsWith(ANSWER)) continue;
       const answer = JSON.parse(value.slice(ANSWER.length)) as T & { error?: string };
@@ -55,10 +59,9 @@ export class ChildSession implements Session {
 
   async close(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const gone = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.stdin!.end();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 5000);
-    await gone;
+    await this.#exit;
     clearTimeout(timer);
   }
 }
