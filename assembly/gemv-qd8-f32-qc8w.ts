@@ -9,12 +9,12 @@
  *   w        qc8w panels    layout.ts
  *   bias     f32[N]         or 0 for none
  *   y        f32[N]
- *   scratch  i16[K]         the thread's own
+ *   scratch  i16[K] or two planes of i8[K], then i32[PANELS, 16]      the thread's own
  *
  * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing else; no over-read.
  * Preconditions: K % 16 == 0, K <= 2^16 (128 * 127 * K stays in i32); 16-byte alignment is fastest, none is needed.
  *
- * Tile 1x8c4, PANELS panels side by side (gemv-qd8-f32-qb4w.ts says why).
+ * Tile 1x8c4, PANELS panels at once, CHUNK in_features of each in turn (gemv-qd8-f32-qb4w.ts says why); their sums wait in scratch.
  *
  * relaxed: weights are the signed operand as they lie; the activations are two planes in 0..127 (arrange-activations.ts), each with accumulators of
  * its own, and dot = low - 128 * sign.
@@ -25,7 +25,12 @@ import { multiplyAdd } from "./gemm-tile";
 import { NR, panelBytesQc8w } from "./layout";
 import { storeChannels } from "./store-channels";
 
-const PANELS: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 2;
+/** Streams at once. */
+const PANELS: i32 = 6;
+/** In_features of one stream before the next has its turn: 512 bytes. */
+const CHUNK: i32 = 64;
+/** Bytes of a stream's sums: of 8 channels two each, i32. */
+const SUMS_BYTES: i32 = NR << 3;
 
 export function gemv_qd8_f32_qc8w_1x8c4(
   q: usize,
@@ -51,13 +56,13 @@ export function gemv_qd8_f32_qc8w_1x8c4(
   }
 }
 
-/** P (a literal) panels: `panel`, which starts at `packed0`, and those `stride` panels further each. */
+/** P (a literal) panels: `panel`, which starts at `packed`, and those `stride` panels further each. */
 @inline
 function multiplyPanels(
   P: i32,
   a: usize,
   scales: usize,
-  packed0: usize,
+  packed: usize,
   bias: usize,
   y: usize,
   panel: i32,
@@ -65,31 +70,36 @@ function multiplyPanels(
   N: i32,
   K: i32,
 ): void {
-  const panelBytes = panelBytesQc8w(K);
-  const scale0 = packed0;
-  const streamBytes = <usize>stride * panelBytes;
-  let packed1 = packed0 + streamBytes;
-  let packed2 = packed1 + streamBytes;
-  // Of each vector of channels two sums: over the low seven bits and the sign, or over k 0, 2 and k 1, 3.
-  let low0 = i32x4.splat(0),
-    low1 = low0,
-    high0 = low0,
-    high1 = low0,
-    low0b = low0,
-    low1b = low0,
-    high0b = low0,
-    high1b = low0,
-    low0c = low0,
-    low1c = low0,
-    high0c = low0,
-    high1c = low0;
-  for (const end = packed0 + panelBytes - 32; packed0 < end; packed0 += 32, packed1 += 32, packed2 += 32) {
-    const low = v128.load(packed0, 32);
-    const high = v128.load(packed0, 48);
-    const lowB = P > 1 ? v128.load(packed1, 32) : low;
-    const highB = P > 1 ? v128.load(packed1, 48) : low;
-    const lowC = P > 2 ? v128.load(packed2, 32) : low;
-    const highC = P > 2 ? v128.load(packed2, 48) : low;
+  const streamBytes = <usize>stride * panelBytesQc8w(K);
+  const totals = a + ((<usize>K) << 1);
+  const totalsEnd = totals + P * SUMS_BYTES;
+  for (let total = totals; total < totalsEnd; total += 16) v128.store(total, i32x4.splat(0));
+  for (let k = 0; k < K; k += CHUNK) {
+    const count = min(CHUNK, K - k);
+    let stream = packed + 32 + ((<usize>k) << 3);
+    for (let total = totals; total < totalsEnd; total += SUMS_BYTES, stream += streamBytes) addChunk(a, stream, total, count, K);
+    a += ASC_FEATURE_RELAXED_SIMD ? CHUNK : CHUNK << 1;
+  }
+  for (let total = totals; total < totalsEnd; total += SUMS_BYTES, panel += stride, packed += streamBytes) {
+    const low = join(v128.load(total), v128.load(total, 16));
+    const high = join(v128.load(total, 32), v128.load(total, 48));
+    storePanel(low, high, packed, scales, bias, y, panel, N);
+  }
+}
+
+/**
+ * `count` in_features of one panel, added to its sums at `total`: of each vector of channels two, over the low seven bits and the sign, or
+ * over k 0, 2 and k 1, 3.
+ */
+@inline
+function addChunk(a: usize, packed: usize, total: usize, count: i32, K: i32): void {
+  let low0 = v128.load(total);
+  let low1 = v128.load(total, 16);
+  let high0 = v128.load(total, 32);
+  let high1 = v128.load(total, 48);
+  for (const end = packed + ((<usize>count) << 3); packed < end; packed += 32) {
+    const low = v128.load(packed);
+    const high = v128.load(packed, 16);
     if (ASC_FEATURE_RELAXED_SIMD) {
       const sign = v128.load32_splat(a);
       const bits = v128.load32_splat(a + <usize>K);
@@ -98,18 +108,6 @@ function multiplyPanels(
       low1 = multiplyAdd(low1, low, sign, true);
       high0 = multiplyAdd(high0, high, bits, true);
       high1 = multiplyAdd(high1, high, sign, true);
-      if (P > 1) {
-        low0b = multiplyAdd(low0b, lowB, bits, true);
-        low1b = multiplyAdd(low1b, lowB, sign, true);
-        high0b = multiplyAdd(high0b, highB, bits, true);
-        high1b = multiplyAdd(high1b, highB, sign, true);
-      }
-      if (P > 2) {
-        low0c = multiplyAdd(low0c, lowC, bits, true);
-        low1c = multiplyAdd(low1c, lowC, sign, true);
-        high0c = multiplyAdd(high0c, highC, bits, true);
-        high1c = multiplyAdd(high1c, highC, sign, true);
-      }
     } else {
       const a02 = v128.load32_splat(a);
       const a13 = v128.load32_splat(a, 4);
@@ -118,21 +116,12 @@ function multiplyPanels(
       low1 = multiplyAdd(low1, i16x8.shr_s(low, 8), a13, true);
       high0 = multiplyAdd(high0, i16x8.shr_s(i16x8.shl(high, 8), 8), a02, true);
       high1 = multiplyAdd(high1, i16x8.shr_s(high, 8), a13, true);
-      if (P > 1) {
-        low0b = multiplyAdd(low0b, i16x8.shr_s(i16x8.shl(lowB, 8), 8), a02, true);
-        low1b = multiplyAdd(low1b, i16x8.shr_s(lowB, 8), a13, true);
-        high0b = multiplyAdd(high0b, i16x8.shr_s(i16x8.shl(highB, 8), 8), a02, true);
-        high1b = multiplyAdd(high1b, i16x8.shr_s(highB, 8), a13, true);
-      }
     }
   }
-  storePanel(join(low0, low1), join(high0, high1), scale0, scales, bias, y, panel, N);
-  if (P > 1) {
-    storePanel(join(low0b, low1b), join(high0b, high1b), scale0 + streamBytes, scales, bias, y, panel + stride, N);
-  }
-  if (P > 2) {
-    storePanel(join(low0c, low1c), join(high0c, high1c), scale0 + streamBytes * 2, scales, bias, y, panel + stride * 2, N);
-  }
+  v128.store(total, low0);
+  v128.store(total, low1, 16);
+  v128.store(total, high0, 32);
+  v128.store(total, high1, 48);
 }
 
 /** The dot products of four channels from their two sums. */

@@ -136,7 +136,7 @@ export function panelScratchBytes(K: i32): usize {
   return (<usize>K * NR) << 1;
 }
 
-/** Scratch one thread needs for any linear kernel with at most M rows and K in_features. */
+/** Scratch one thread needs for any linear kernel with at most M rows and K in_features. What a GEMV needs beside a row fits where a panel goes. */
 export function linear_scratch_bytes(M: i32, K: i32): usize {
   return activationScratchBytes(M, K) + panelScratchBytes(K) + ((<usize>MR * NR) << 2);
 }
