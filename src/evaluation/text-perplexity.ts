@@ -13,7 +13,6 @@ export async function textPerplexity(
 ): Promise<PerplexityResult> {
   const { tokenizer, forwardPass } = model;
   const ids = tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
-  const addsBos = tokenizer.bosTokenId !== undefined && tokenizer.encode("")[0] === tokenizer.bosTokenId;
   forwardPass.truncate(0);
-  return perplexity(forwardPass, ids, { ...options, bosTokenId: addsBos ? tokenizer.bosTokenId : undefined });
+  return perplexity(forwardPass, ids, { ...options, bosTokenId: tokenizer.addedBosTokenId });
 }

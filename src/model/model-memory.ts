@@ -1,6 +1,6 @@
 /** The memory of a whole model, planned from its specification, and the kernels over it. */
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
+import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
 import { instantiateKernels, Kernels, kernelSizes } from "../kernels/kernels.ts";
@@ -13,7 +13,6 @@ import type { Runtime } from "../runtime/runtime.ts";
 export interface MemoryPlanning {
   readonly plan: MemoryPlan;
   readonly sizes: KernelExports;
-  readonly build: KernelBuild;
   readonly module: WebAssembly.Module;
   readonly instructionSet: InstructionSet;
   readonly shared: boolean;
@@ -51,7 +50,6 @@ export async function beginMemoryPlan(
   return {
     plan,
     sizes,
-    build: kernelBuild(instructionSet, shared),
     module,
     instructionSet,
     shared,

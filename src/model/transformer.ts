@@ -3,7 +3,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { attentionModule, FINAL_NORM } from "../checkpoint/tensor-names.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
-import type { InstructionSet, KernelBuild } from "../kernels/kernel-build.ts";
+import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
@@ -36,7 +36,6 @@ interface Buffers {
 
 /** What `load` makes and a transformer is. */
 interface Parts {
-  readonly build: KernelBuild;
   readonly config: ModelConfig;
   readonly kernels: Kernels;
   readonly weights: ModelWeights;
@@ -69,7 +68,7 @@ export class Transformer implements ForwardPass {
 
   /** The kernels' build: an instruction set, with or without shared memory. */
   get kernelBuild(): KernelBuild {
-    return this.parts.build;
+    return kernelBuild(this.parts.instructionSet, this.threads > 1);
   }
 
   /** Threads the kernels use, the calling one included. */
@@ -134,12 +133,8 @@ export class Transformer implements ForwardPass {
       await kernels.dispose();
       throw error;
     }
-    const { build: kernelBuild } = planning;
     const regions = plan.bytes();
-    return new Transformer(
-      { build: kernelBuild, instructionSet, config, kernels, weights, caches, rope, buffers, regions },
-      runtime,
-    );
+    return new Transformer({ instructionSet, config, kernels, weights, caches, rope, buffers, regions }, runtime);
   }
 
   /** Tokens now in the KV cache. */

@@ -44,9 +44,8 @@ export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationO
   if (!tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer to read calibration text with`);
   const { name } = calibration;
   const encode = (piece: string) => tokenizer.encode(piece, { addSpecialTokens: false, parseSpecial: false });
-  const addsBos = tokenizer.bosTokenId !== undefined && tokenizer.encode("")[0] === tokenizer.bosTokenId;
   const text = name.endsWith(".jsonl") ? textFromJsonLines(calibration.text, name) : calibration.text;
-  const bosTokenId = addsBos ? tokenizer.bosTokenId : undefined;
+  const bosTokenId = tokenizer.addedBosTokenId;
   return { samples: samplesFromText(text, { name, encode, bosTokenId, samples, ctxSize }), source: name };
 }
 

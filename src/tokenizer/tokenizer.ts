@@ -84,6 +84,11 @@ export class Tokenizer implements TokenSource {
     this.#around = this.#specialTokensAround();
   }
 
+  /** The beginning-of-sequence token, if every encoded text gets one in front; a model may have such a token and not add it. */
+  get addedBosTokenId(): number | undefined {
+    return this.#around.before[0] === this.bosTokenId ? this.bosTokenId : undefined;
+  }
+
   /**
    * @returns ids, in order
    * @throws OptionError if the text is no string
