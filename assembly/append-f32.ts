@@ -4,15 +4,25 @@
  *   cache[g, position + m, d] = x[m, g * D + d]
  *
  *   x       rows of `stride` f32, head g of Hkv at g * D
- *   cache   layout-kv.ts, capacity S tokens; only the tokens position .. position + M - 1 are written
+ *   cache   layout-kv.ts, capacity S tokens; only the tokens position + begin .. position + end - 1 are written
  *
- * Preconditions: D % 8 == 0, position + M <= S. No over-read.
+ * Units: rows. Preconditions: D % 8 == 0, position + M <= S. No over-read.
  */
 import { headBytesF32, kOffsetF32, vOffsetF32, LANES } from "./layout-kv";
 
-export function append_k_f32(x: usize, cache: usize, M: i32, position: i32, stride: i32, Hkv: i32, D: i32, S: i32): void {
-  assert(D % LANES == 0 && position + M <= S);
-  for (let m = 0; m < M; m++) {
+export function append_k_f32(
+  x: usize,
+  cache: usize,
+  position: i32,
+  stride: i32,
+  Hkv: i32,
+  D: i32,
+  S: i32,
+  begin: i32,
+  end: i32,
+): void {
+  assert(D % LANES == 0 && position + end <= S);
+  for (let m = begin; m < end; m++) {
     let source = x + ((<usize>m * stride) << 2);
     for (let g = 0; g < Hkv; g++) {
       let target = cache + <usize>g * headBytesF32(S, D) + kOffsetF32(position + m, 0, D);
@@ -28,10 +38,20 @@ export function append_k_f32(x: usize, cache: usize, M: i32, position: i32, stri
   }
 }
 
-export function append_v_f32(x: usize, cache: usize, M: i32, position: i32, stride: i32, Hkv: i32, D: i32, S: i32): void {
-  assert(D % LANES == 0 && position + M <= S);
+export function append_v_f32(
+  x: usize,
+  cache: usize,
+  position: i32,
+  stride: i32,
+  Hkv: i32,
+  D: i32,
+  S: i32,
+  begin: i32,
+  end: i32,
+): void {
+  assert(D % LANES == 0 && position + end <= S);
   const tileBytes = vOffsetF32(0, LANES, S);
-  for (let m = 0; m < M; m++) {
+  for (let m = begin; m < end; m++) {
     let source = x + ((<usize>m * stride) << 2);
     for (let g = 0; g < Hkv; g++) {
       let target = cache + <usize>g * headBytesF32(S, D) + vOffsetF32(position + m, 0, S);

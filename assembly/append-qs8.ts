@@ -4,9 +4,9 @@
  *   cache[g, position + m, d] = clamp(roundHalfEven(x[m, g * D + d] / scale), -128, 127)
  *
  *   x       rows of `stride` f32, head g of Hkv at g * D
- *   cache   layout-kv.ts, capacity S tokens; only the tokens position .. position + M - 1 are written
+ *   cache   layout-kv.ts, capacity S tokens; only the tokens position + begin .. position + end - 1 are written
  *
- * Preconditions: D % 8 == 0, position + M <= S, scale > 0. No over-read. NaN is stored as 0, infinity saturates: int8 cannot
+ * Units: rows. Preconditions: D % 8 == 0, position + M <= S, scale > 0. No over-read. NaN is stored as 0, infinity saturates: int8 cannot
  * say either, and the residual stream they come from carries them on to the check of the logits.
  */
 import { headBytesQs8, kOffsetQs8, vOffsetQs8, LANES } from "./layout-kv";
@@ -27,17 +27,18 @@ function quantize8(x: usize, scale: v128): v128 {
 export function append_k_qs8(
   x: usize,
   cache: usize,
-  M: i32,
   position: i32,
   stride: i32,
   Hkv: i32,
   D: i32,
   S: i32,
   scale: f32,
+  begin: i32,
+  end: i32,
 ): void {
-  assert(D % LANES == 0 && position + M <= S);
+  assert(D % LANES == 0 && position + end <= S);
   const divisor = f32x4.splat(scale);
-  for (let m = 0; m < M; m++) {
+  for (let m = begin; m < end; m++) {
     let source = x + ((<usize>m * stride) << 2);
     for (let g = 0; g < Hkv; g++) {
       let target = cache + <usize>g * headBytesQs8(S, D) + kOffsetQs8(position + m, 0, D);
@@ -55,18 +56,19 @@ export function append_k_qs8(
 export function append_v_qs8(
   x: usize,
   cache: usize,
-  M: i32,
   position: i32,
   stride: i32,
   Hkv: i32,
   D: i32,
   S: i32,
   scale: f32,
+  begin: i32,
+  end: i32,
 ): void {
-  assert(D % LANES == 0 && position + M <= S);
+  assert(D % LANES == 0 && position + end <= S);
   const divisor = f32x4.splat(scale);
   const tileBytes = vOffsetQs8(0, LANES, S);
-  for (let m = 0; m < M; m++) {
+  for (let m = begin; m < end; m++) {
     let source = x + ((<usize>m * stride) << 2);
     for (let g = 0; g < Hkv; g++) {
       let target = cache + <usize>g * headBytesQs8(S, D) + vOffsetQs8(position + m, 0, S);

@@ -11,6 +11,8 @@ export { rope_f32 } from "./rope";
 export { swiglu_f32 } from "./swiglu";
 export { add_f32 } from "./add";
 export { quantize_f32_qd8, quantize_f32_qs8 } from "./quantize-activations";
+export { rmsnorm_f32_qd8 } from "./rmsnorm-quantize";
+export { swiglu_f32_qd8 } from "./swiglu-quantize";
 export { gemm_f32_f32_f32w_4x8c1 } from "./gemm-f32-f32-f32w";
 export { gemm_qd8_f32_qb4w_x8c4 } from "./gemm-qd8-f32-qb4w";
 export { gemv_qd8_f32_qb4w_1x8c4 } from "./gemv-qd8-f32-qb4w";

@@ -18,15 +18,13 @@ function addSquare(sum: v128, x: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, x));
 }
 
-
+/** r of f32[K] at x. */
 @inline
-function normalize(x: usize, weight: usize, y: usize, K: i32, eps: f32): void {
+export function reciprocalRms(x: usize, K: i32, eps: f32): f32 {
   let sum0 = f32x4.splat(0),
     sum1 = sum0,
     sum2 = sum0,
     sum3 = sum0;
-  const end = x + ((<usize>(K & ~3)) << 2);
-  const rest = K & 3;
   let p = x;
   for (const blocksEnd = x + ((<usize>(K & ~15)) << 2); p < blocksEnd; p += 64) {
     sum0 = addSquare(sum0, v128.load(p));
@@ -42,13 +40,20 @@ function normalize(x: usize, weight: usize, y: usize, K: i32, eps: f32): void {
   if (left > 12) sum3 = addSquare(sum3, loadPartial(p + 48, left - 12));
 
   const sum = sumLanes(f32x4.add(f32x4.add(sum0, sum1), f32x4.add(sum2, sum3)));
-  const r = f32x4.splat(1 / sqrt<f32>(sum / <f32>K + eps));
-  for (p = x; p < end; p += 16) {
-    v128.store(y, f32x4.mul(f32x4.mul(v128.load(p), r), v128.load(weight)));
+  return 1 / sqrt<f32>(sum / <f32>K + eps);
+}
+
+
+@inline
+function normalize(x: usize, weight: usize, y: usize, K: i32, eps: f32): void {
+  const r = f32x4.splat(reciprocalRms(x, K, eps));
+  for (const end = x + ((<usize>(K & ~3)) << 2); x < end; x += 16) {
+    v128.store(y, f32x4.mul(f32x4.mul(v128.load(x), r), v128.load(weight)));
     y += 16;
     weight += 16;
   }
-  storePartial(y, f32x4.mul(f32x4.mul(loadPartial(p, rest), r), loadPartial(weight, rest)), rest);
+  const rest = K & 3;
+  storePartial(y, f32x4.mul(f32x4.mul(loadPartial(x, rest), r), loadPartial(weight, rest)), rest);
 }
 
 /** Units: rows. */

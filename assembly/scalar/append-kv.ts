@@ -16,8 +16,18 @@ function quantize(x: f32, scale: f32): i8 {
   return rounded == rounded ? <i8>(<i32>rounded) : 0;
 }
 
-export function append_k_f32(x: usize, cache: usize, M: i32, position: i32, stride: i32, Hkv: i32, D: i32, S: i32): void {
-  for (let m = 0; m < M; m++) {
+export function append_k_f32(
+  x: usize,
+  cache: usize,
+  position: i32,
+  stride: i32,
+  Hkv: i32,
+  D: i32,
+  S: i32,
+  begin: i32,
+  end: i32,
+): void {
+  for (let m = begin; m < end; m++) {
     for (let g = 0; g < Hkv; g++) {
       const head = cache + <usize>g * headBytesF32(S, D);
       for (let d = 0; d < D; d++) store<f32>(head + kOffsetF32(position + m, d, D), source(x, m, stride, g, D, d));
@@ -25,8 +35,18 @@ export function append_k_f32(x: usize, cache: usize, M: i32, position: i32, stri
   }
 }
 
-export function append_v_f32(x: usize, cache: usize, M: i32, position: i32, stride: i32, Hkv: i32, D: i32, S: i32): void {
-  for (let m = 0; m < M; m++) {
+export function append_v_f32(
+  x: usize,
+  cache: usize,
+  position: i32,
+  stride: i32,
+  Hkv: i32,
+  D: i32,
+  S: i32,
+  begin: i32,
+  end: i32,
+): void {
+  for (let m = begin; m < end; m++) {
     for (let g = 0; g < Hkv; g++) {
       const head = cache + <usize>g * headBytesF32(S, D);
       for (let d = 0; d < D; d++) store<f32>(head + vOffsetF32(position + m, d, S), source(x, m, stride, g, D, d));
@@ -37,15 +57,16 @@ export function append_v_f32(x: usize, cache: usize, M: i32, position: i32, stri
 export function append_k_qs8(
   x: usize,
   cache: usize,
-  M: i32,
   position: i32,
   stride: i32,
   Hkv: i32,
   D: i32,
   S: i32,
   scale: f32,
+  begin: i32,
+  end: i32,
 ): void {
-  for (let m = 0; m < M; m++) {
+  for (let m = begin; m < end; m++) {
     for (let g = 0; g < Hkv; g++) {
       const head = cache + <usize>g * headBytesQs8(S, D);
       for (let d = 0; d < D; d++)
@@ -57,15 +78,16 @@ export function append_k_qs8(
 export function append_v_qs8(
   x: usize,
   cache: usize,
-  M: i32,
   position: i32,
   stride: i32,
   Hkv: i32,
   D: i32,
   S: i32,
   scale: f32,
+  begin: i32,
+  end: i32,
 ): void {
-  for (let m = 0; m < M; m++) {
+  for (let m = begin; m < end; m++) {
     for (let g = 0; g < Hkv; g++) {
       const head = cache + <usize>g * headBytesQs8(S, D);
       for (let d = 0; d < D; d++)

@@ -2,14 +2,14 @@
 
 /** min and max written so that NaN reaches the conversion, which makes it 0. */
 @inline
-function quantize(x: f32, scale: f32): i32 {
+export function quantize(x: f32, scale: f32): i32 {
   let rounded = nearest<f32>(x / scale);
   if (rounded > 127) rounded = 127;
   if (rounded < -128) rounded = -128;
   return <i32>rounded;
 }
 
-function quantizeRow(x: usize, q: usize, sums: usize, K: i32, G: i32, scale: f32): void {
+export function quantizeRow(x: usize, q: usize, sums: usize, K: i32, G: i32, scale: f32): void {
   for (let g: usize = 0; g < <usize>(K / G); g++) {
     let sum = 0;
     for (let k = g * G; k < (g + 1) * G; k++) {
@@ -21,15 +21,19 @@ function quantizeRow(x: usize, q: usize, sums: usize, K: i32, G: i32, scale: f32
   }
 }
 
+export function absmaxRow(x: usize, K: i32): f32 {
+  let absmax: f32 = 0;
+  for (let k: usize = 0; k < <usize>K; k++) {
+    const magnitude = abs<f32>(load<f32>(x + (k << 2)));
+    if (absmax < magnitude) absmax = magnitude;
+  }
+  return absmax;
+}
+
 export function quantize_f32_qd8(x: usize, q: usize, scales: usize, sums: usize, K: i32, G: i32, begin: i32, end: i32): void {
   for (let m = <usize>begin; m < <usize>end; m++) {
     const row = x + ((m * K) << 2);
-    let absmax: f32 = 0;
-    for (let k: usize = 0; k < <usize>K; k++) {
-      const magnitude = abs<f32>(load<f32>(row + (k << 2)));
-      if (absmax < magnitude) absmax = magnitude;
-    }
-    const scale: f32 = absmax / 127;
+    const scale: f32 = absmaxRow(row, K) / 127;
     store<f32>(scales + (m << 2), scale);
     quantizeRow(row, q + m * K, sums + ((m * <usize>(K / G)) << 2), K, G, scale == 0 ? 1 : scale);
   }

@@ -14,9 +14,13 @@ function lane(x: usize, K: i32, i: i32): f32 {
   return partialSum(x, K, i) + partialSum(x, K, i + 4) + (partialSum(x, K, i + 8) + partialSum(x, K, i + 12));
 }
 
-function normalize(x: usize, weight: usize, y: usize, K: i32, eps: f32): void {
+export function reciprocalRms(x: usize, K: i32, eps: f32): f32 {
   const sum: f32 = lane(x, K, 0) + lane(x, K, 1) + (lane(x, K, 2) + lane(x, K, 3));
-  const r: f32 = 1 / sqrt<f32>(sum / <f32>K + eps);
+  return 1 / sqrt<f32>(sum / <f32>K + eps);
+}
+
+function normalize(x: usize, weight: usize, y: usize, K: i32, eps: f32): void {
+  const r = reciprocalRms(x, K, eps);
   for (let k = 0; k < K; k++) {
     const i = (<usize>k) << 2;
     store<f32>(y + i, load<f32>(x + i) * r * load<f32>(weight + i));

@@ -1,5 +1,5 @@
 /** One linear layer of this package, quantization of its input included: what a MatMulNBits node does. */
-import { applyLinear } from "../../dist/model/linear.js";
+import { multiply, quantizeInput } from "../../dist/model/linear.js";
 import { beginMemoryPlan, openKernels } from "../../dist/model/model-memory.js";
 import { nodeRuntime } from "../../dist/runtime/node.js";
 
@@ -22,7 +22,10 @@ export const layerOperations = {
     kernels.f32(weightScales, (N * K) / G).fill(0.01);
     kernels.run.pack_qb4w(source, weightScales, weights, 0, N, N, K, G);
     const linear = { kind: "w4a8", N, K, groupSize: G, weights, bias: 0, activation: { kind: "dynamic" } };
-    layer = (M) => applyLinear(kernels, linear, x, y, M, { q, scales, sums });
+    layer = (M) => {
+      quantizeInput(kernels, linear, x, M, { q, scales, sums });
+      multiply(kernels, linear, x, y, M, { q, scales, sums });
+    };
     return { version: `Node ${process.versions.node}`, details: `${(build ?? "simd128").replace("-threads", "")} build` };
   },
   async runLayer({ rows, runs }) {

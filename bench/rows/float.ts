@@ -44,7 +44,7 @@ const betweenLayers = MODELS.flatMap(({ name, hidden: K, ffn: F, heads, headDim:
     name: `add_f32 ${name} M=${M} K=${K}`,
     prepare(bench) {
       const [x, y] = [bench.floats(M * K), bench.reserve(4 * M * K)]; // y is zero, so that x stays what it is
-      return { bytes: 12 * M * K, run: () => bench.run.add_f32(x, y, M * K) };
+      return { bytes: 12 * M * K, run: () => bench.run.add_f32(x, y, K, 0, M) };
     },
   },
   {

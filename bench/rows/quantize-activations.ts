@@ -1,10 +1,10 @@
-/** Quantization of activations: bytes read and written, f32 in and int8 out. */
-import type { BenchRow } from "../bench-row.ts";
+/** Quantization of activations, alone and fused with what makes them: bytes read and written, f32 in and int8 out. */
+import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { MODELS } from "../shapes.ts";
 
 const M = 64;
 
-export const rows: BenchRow[] = MODELS.flatMap(({ name, hidden: K }) =>
+const alone: BenchRow[] = MODELS.flatMap(({ name, hidden: K }) =>
   (["quantize_f32_qd8", "quantize_f32_qs8"] as const).map((kernel) => ({
     name: `${kernel} ${name} M=${M} K=${K}`,
     prepare(bench) {
@@ -26,3 +26,36 @@ export const rows: BenchRow[] = MODELS.flatMap(({ name, hidden: K }) =>
     },
   })),
 );
+
+const fused: BenchRow[] = MODELS.flatMap(({ name, hidden: K, ffn: F }): BenchRow[] =>
+  (["dynamic", "static"] as const).flatMap((kind): BenchRow[] => {
+    const G = 64;
+    const scale = kind === "static" ? 1 / 127 : 0;
+    const outputs = (bench: BenchMemory, width: number) =>
+      [bench.reserve(M * width), bench.reserve(4 * M), bench.reserve((4 * M * width) / G)] as const;
+    return [
+      {
+        name: `rmsnorm_f32_qd8 ${kind} ${name} M=${M} K=${K}`,
+        prepare(bench) {
+          // The residual is zero, so that x stays what it is.
+          const [x, residual, weight] = [bench.floats(M * K), bench.reserve(4 * M * K), bench.floats(K)];
+          const [q, scales, sums] = outputs(bench, K);
+          return {
+            bytes: 13 * M * K,
+            run: () => bench.run.rmsnorm_f32_qd8(x, residual, weight, q, scales, sums, K, G, 1e-5, scale, 0, M),
+          };
+        },
+      },
+      {
+        name: `swiglu_f32_qd8 ${kind} ${name} M=${M} F=${F}`,
+        prepare(bench) {
+          const x = bench.floats(2 * M * F);
+          const [q, scales, sums] = outputs(bench, F);
+          return { bytes: 13 * M * F, run: () => bench.run.swiglu_f32_qd8(x, q, scales, sums, F, G, scale, 0, M) };
+        },
+      },
+    ];
+  }),
+);
+
+export const rows: BenchRow[] = [...alone, ...fused];

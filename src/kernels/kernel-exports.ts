@@ -64,8 +64,8 @@ export interface KernelExports {
   rope_f32(x: Pointer, cos: Pointer, sin: Pointer, heads: number, D: number, stride: number, begin: number, end: number): void;
   /** x f32[M, 2F] (gate, then up) -> y f32[M, F] = silu(gate) * up */
   swiglu_f32(x: Pointer, y: Pointer, F: number, begin: number, end: number): void;
-  /** x += y, both f32[count]. Whole. */
-  add_f32(x: Pointer, y: Pointer, count: number): void;
+  /** x += y, both f32[M, K] */
+  add_f32(x: Pointer, y: Pointer, K: number, begin: number, end: number): void;
 
   // --- quantization of activations (FPTQ, section 3). Units: rows. sums i32[M, K/G] = -8 * group sums; G = K for qc8w.
   quantize_f32_qd8(
@@ -85,6 +85,35 @@ export interface KernelExports {
     scales: Pointer,
     sums: Pointer,
     K: number,
+    G: number,
+    scale: number,
+    begin: number,
+    end: number,
+  ): void;
+
+  // --- the same, fused with the step that makes the floats; same bits. scale: static, or 0 for dynamic. Units: rows.
+  /** x f32[M, K] += residual (0: none); q = quantized rmsnorm of x */
+  rmsnorm_f32_qd8(
+    x: Pointer,
+    residual: Pointer,
+    weight: Pointer,
+    q: Pointer,
+    scales: Pointer,
+    sums: Pointer,
+    K: number,
+    G: number,
+    eps: number,
+    scale: number,
+    begin: number,
+    end: number,
+  ): void;
+  /** x f32[M, 2F] (gate, then up; the gate is overwritten) -> q i8[M, F] */
+  swiglu_f32_qd8(
+    x: Pointer,
+    q: Pointer,
+    scales: Pointer,
+    sums: Pointer,
+    F: number,
     G: number,
     scale: number,
     begin: number,
@@ -159,31 +188,32 @@ export interface KernelExports {
     scratch: Pointer,
   ): void;
 
-  // --- KV cache: append M rows (first at `position`) whose k or v starts each row of `stride` elements. Whole.
-  append_k_f32(k: Pointer, cache: Pointer, M: number, position: number, stride: number, Hkv: number, D: number, S: number): void;
-  append_v_f32(v: Pointer, cache: Pointer, M: number, position: number, stride: number, Hkv: number, D: number, S: number): void;
+  // --- KV cache: append rows (row 0 at `position`) whose k or v starts each row of `stride` elements. Units: rows.
+  append_k_f32(
+    k: Pointer,
+    cache: Pointer,
+    position: number,
+    stride: number,
+    Hkv: number,
+    D: number,
+    S: number,
+    begin: number,
+    end: number,
+  ): void;
+  append_v_f32: KernelExports["append_k_f32"];
   append_k_qs8(
     k: Pointer,
     cache: Pointer,
-    M: number,
     position: number,
     stride: number,
     Hkv: number,
     D: number,
     S: number,
     scale: number,
+    begin: number,
+    end: number,
   ): void;
-  append_v_qs8(
-    v: Pointer,
-    cache: Pointer,
-    M: number,
-    position: number,
-    stride: number,
-    Hkv: number,
-    D: number,
-    S: number,
-    scale: number,
-  ): void;
+  append_v_qs8: KernelExports["append_k_qs8"];
 
   // --- attention of M rows at position.. over the cache; causal; window 0 means all. Units: query heads.
   // q: rows of `stride` elements, head h at h * D; y f32[M, H * D]. kScale and vScale are read for qs8 caches only.

@@ -4,10 +4,13 @@ import type { KernelExports, Pointer } from "./kernel-exports.ts";
 import type { KernelWork, SplitKernel } from "./split-kernels.ts";
 import type { ThreadPool } from "./thread-pool.ts";
 
-/** Instantiates a module over a memory. The loader turns a debug build's aborts into readable errors. */
+/**
+ * Instantiates a module over a memory. The loader turns a debug build's aborts into readable errors.
+ * @returns an object of its own, so that a benchmark can put a clock around each kernel; a module's exports cannot be changed
+ */
 export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
   // The raw exports: the loader's own wrap each call in argument-count bookkeeping that these kernels do not use.
-  return instantiateSync(module, { env: { memory } }).instance.exports as unknown as KernelExports;
+  return { ...(instantiateSync(module, { env: { memory } }).instance.exports as unknown as KernelExports) };
 }
 
 /** The size functions of a build, which need no data and so no memory beyond the one page a module asks for. */

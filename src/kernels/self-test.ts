@@ -11,7 +11,7 @@ import type { KernelExports, Pointer } from "./kernel-exports.ts";
 import { instantiateKernels } from "./kernels.ts";
 
 /** FNV-1a of the problem's results. `test/kernels/self-test.test.ts` computes it anew with the scalar twins. */
-export const SELF_TEST_DIGEST = 0x33e61243;
+export const SELF_TEST_DIGEST = 0xc653c6d7;
 
 export interface ChosenModule {
   readonly module: WebAssembly.Module;
@@ -69,6 +69,7 @@ export function selfTestDigest(module: WebAssembly.Module, shared: boolean): num
     problem.linear4("gemm", M);
     problem.linear8("gemm", M);
   }
+  problem.norms();
   problem.attention();
   return problem.digest;
 }
@@ -129,6 +130,33 @@ class Problem {
     this.end = start;
   }
 
+  /** The steps between linear layers that quantize what they make: a sum and its norm, SwiGLU. */
+  norms(): void {
+    const { run } = this;
+    const start = this.end;
+    const M = 3;
+    const [x, residual, gateUp] = [this.floats(M * K), this.floats(M * K), this.floats(2 * M * K)];
+    const weight = this.floats(K);
+    const [q, scales, sums] = [this.reserve(M * K), this.reserve(4 * M), this.reserve((4 * M * K) / G)];
+    const scale = 1 / 64;
+    const mix = () => {
+      this.mix(q, (M * K) / 4);
+      this.mix(scales, M);
+      this.mix(sums, (M * K) / G);
+    };
+    run.rmsnorm_f32_qd8(x, residual, weight, q, scales, sums, K, G, 1e-5, 0, 0, M);
+    mix();
+    run.rmsnorm_f32_qd8(x, 0, weight, q, scales, sums, K, G, 1e-5, scale, 0, M);
+    mix();
+    // The second call's gates are the first one's results.
+    run.swiglu_f32_qd8(gateUp, q, scales, sums, K, G, 0, 0, M);
+    mix();
+    run.swiglu_f32_qd8(gateUp, q, scales, sums, K, G, scale, 0, M);
+    mix();
+    this.mix(x, M * K);
+    this.end = start;
+  }
+
   /** T tokens over an int8 cache. */
   attention(): void {
     const { run } = this;
@@ -138,8 +166,8 @@ class Problem {
     const y = this.reserve(4 * T * H * D);
     const scratch = this.reserve(run.attention_scratch_bytes(T, T, D));
     const scale = 1 / 64;
-    run.append_k_qs8(qkv + 4 * H * D, k, T, 0, QKV, HKV, D, T, scale);
-    run.append_v_qs8(qkv + 4 * (H + HKV) * D, v, T, 0, QKV, HKV, D, T, scale);
+    run.append_k_qs8(qkv + 4 * H * D, k, 0, QKV, HKV, D, T, scale, 0, T);
+    run.append_v_qs8(qkv + 4 * (H + HKV) * D, v, 0, QKV, HKV, D, T, scale, 0, T);
     const attend = (M: number, heads: number) => {
       const position = T - M;
       const query = qkv + 4 * position * QKV;

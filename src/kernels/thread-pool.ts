@@ -18,7 +18,7 @@ export interface PoolPlan {
 export class ThreadPool {
   readonly threads: number;
   private readonly workers: readonly WorkerHandle[];
-  private readonly table: readonly ((...args: number[]) => void)[];
+  private readonly kernels: KernelExports;
   private readonly board: Int32Array;
   private readonly values: Float64Array;
   private readonly scratch: Pointer;
@@ -32,7 +32,7 @@ export class ThreadPool {
   private constructor(plan: PoolPlan, kernels: KernelExports, workers: readonly WorkerHandle[]) {
     this.threads = plan.scratch.length;
     this.workers = workers;
-    this.table = SPLIT_KERNELS.map((name) => kernels[name] as (...args: number[]) => void);
+    this.kernels = kernels;
     this.board = new Int32Array(plan.memory.buffer, plan.board, BOARD_ARGUMENTS_OFFSET / 4);
     this.values = new Float64Array(plan.memory.buffer, plan.board + BOARD_ARGUMENTS_OFFSET, 24);
     this.scratch = plan.scratch[0]!;
@@ -66,8 +66,7 @@ export class ThreadPool {
     const { board, values, threads } = this;
     if (Atomics.load(board, BOARD.dead) !== 0) this.fail(`died before ${name}`);
     if (this.failure) throw this.failure;
-    const kernel = SPLIT_KERNELS.indexOf(name);
-    board[BOARD.kernel] = kernel;
+    board[BOARD.kernel] = SPLIT_KERNELS.indexOf(name);
     board[BOARD.units] = units;
     board[BOARD.argumentCount] = work.length;
     values.set(work);
@@ -75,7 +74,7 @@ export class ThreadPool {
     Atomics.add(board, BOARD.generation, 1);
     Atomics.notify(board, BOARD.generation);
     const [begin, end] = share(units, 0, threads);
-    if (begin < end) this.table[kernel]!(...work, begin, end, this.scratch);
+    if (begin < end) (this.kernels[name] as (...args: number[]) => void)(...work, begin, end, this.scratch);
     this.join(name);
   }
 

@@ -8,7 +8,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { appendToCache, attend, type LayerCache } from "./kv-cache.ts";
-import { applyLinear, type Linear } from "./linear.ts";
+import { multiply, normInput, quantizeInput, swigluInput } from "./linear.ts";
 import type { RopeTable } from "./rope.ts";
 import type { RunState } from "./run-state.ts";
 import type { LayerWeights } from "./weights.ts";
@@ -37,15 +37,14 @@ export function forwardBlock(
   observe?: Observe,
 ): void {
   const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F, rmsNormEps: eps } = config;
-  const { hidden, normed, qkv, attended, projected, gateUp, activated } = state;
+  const { hidden, normed, qkv, attended, projected, gateUp, activated, activations } = state;
   const qkvWidth = (H + 2 * Hkv) * D;
-  const linear = (site: Site, weights: Linear, x: Pointer, y: Pointer) => {
-    observe?.(site, x, M, weights.K, weights.K);
-    applyLinear(kernels, weights, x, y, M, state.activations);
-  };
+  // Floats that only an int8 layer would read are quantized as they are made, unless somebody looks at them.
+  const floats = observe !== undefined;
 
-  kernels.split("rmsnorm_f32", M, hidden, layer.attentionNorm, normed, M, E, eps);
-  linear("qkv", layer.qkv, normed, qkv);
+  normInput(kernels, layer.qkv, { hidden, residual: 0, weight: layer.attentionNorm, eps }, normed, M, activations, floats);
+  observe?.("qkv", normed, M, E, E);
+  multiply(kernels, layer.qkv, normed, qkv, M, activations);
   const k = qkv + 4 * H * D;
   if (layer.qNorm) kernels.split("rmsnorm_heads_f32", M, qkv, layer.qNorm, H, D, qkvWidth, eps);
   if (layer.kNorm) kernels.split("rmsnorm_heads_f32", M, k, layer.kNorm, Hkv, D, qkvWidth, eps);
@@ -56,12 +55,15 @@ export function forwardBlock(
   observe?.("v", k + 4 * Hkv * D, M, Hkv * D, qkvWidth);
   appendToCache(kernels, config, cache, state, M, position);
   attend(kernels, config, cache, state, M, position, window);
-  linear("o", layer.o, attended, projected);
-  kernels.run.add_f32(hidden, projected, M * E);
+  observe?.("o", attended, M, H * D, H * D);
+  quantizeInput(kernels, layer.o, attended, M, activations);
+  multiply(kernels, layer.o, attended, projected, M, activations);
 
-  kernels.split("rmsnorm_f32", M, hidden, layer.ffnNorm, normed, M, E, eps);
-  linear("gate_up", layer.gateUp, normed, gateUp);
-  kernels.split("swiglu_f32", M, gateUp, activated, F);
-  linear("down", layer.down, activated, projected);
-  kernels.run.add_f32(hidden, projected, M * E);
+  normInput(kernels, layer.gateUp, { hidden, residual: projected, weight: layer.ffnNorm, eps }, normed, M, activations, floats);
+  observe?.("gate_up", normed, M, E, E);
+  multiply(kernels, layer.gateUp, normed, gateUp, M, activations);
+  swigluInput(kernels, layer.down, gateUp, activated, M, activations, floats);
+  observe?.("down", activated, M, F, F);
+  multiply(kernels, layer.down, activated, projected, M, activations);
+  kernels.split("add_f32", M, hidden, projected, E);
 }

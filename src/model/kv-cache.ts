@@ -48,15 +48,14 @@ export function appendToCache(
   position: number,
 ): void {
   const { heads: H, kvHeads: Hkv, headDim: D } = config;
-  const { run } = kernels;
   const { capacity: S, precision } = cache;
   const stride = (H + 2 * Hkv) * D;
   const k = state.qkv + 4 * H * D;
   const v = k + 4 * Hkv * D;
-  if (precision.k === "q8") run.append_k_qs8(k, cache.k, M, position, stride, Hkv, D, S, cache.kScale);
-  else run.append_k_f32(k, cache.k, M, position, stride, Hkv, D, S);
-  if (precision.v === "q8") run.append_v_qs8(v, cache.v, M, position, stride, Hkv, D, S, cache.vScale);
-  else run.append_v_f32(v, cache.v, M, position, stride, Hkv, D, S);
+  if (precision.k === "q8") kernels.split("append_k_qs8", M, k, cache.k, position, stride, Hkv, D, S, cache.kScale);
+  else kernels.split("append_k_f32", M, k, cache.k, position, stride, Hkv, D, S);
+  if (precision.v === "q8") kernels.split("append_v_qs8", M, v, cache.v, position, stride, Hkv, D, S, cache.vScale);
+  else kernels.split("append_v_f32", M, v, cache.v, position, stride, Hkv, D, S);
 }
 
 /** `state.attended` = causal attention of M rows of queries in `state.qkv`, the first at `position`, over the cache. */

@@ -33,31 +33,95 @@ export interface ActivationBuffers {
   readonly sums: Pointer; // i32[M, K/G]
 }
 
-/** y = x * W^T + bias over M rows. @param x f32[M, K] @param y f32[M, N] */
-export function applyLinear(
+/** Quantizes the input of a layer, f32[M, K] at `x`; nothing to do for a layer in f32. */
+export function quantizeInput(kernels: Kernels, linear: Linear, x: Pointer, M: number, buffers: ActivationBuffers): void {
+  if (linear.kind === "f32") return;
+  const { q, scales, sums } = buffers;
+  const { K, activation } = linear;
+  const G = groupSize(linear);
+  if (activation.kind === "static") kernels.split("quantize_f32_qs8", M, x, q, scales, sums, K, G, activation.scale);
+  else kernels.split("quantize_f32_qd8", M, x, q, scales, sums, K, G);
+}
+
+/**
+ * hidden += residual (0: none), and the norm of hidden becomes the input of a layer: in `normed`, or quantized where the layer multiplies int8.
+ * @param floats whether `normed` is wanted in any case
+ */
+export function normInput(
   kernels: Kernels,
   linear: Linear,
-  x: Pointer,
-  y: Pointer,
+  { hidden, residual, weight, eps }: { hidden: Pointer; residual: Pointer; weight: Pointer; eps: number },
+  normed: Pointer,
   M: number,
   buffers: ActivationBuffers,
+  floats = false,
 ): void {
-  const { N, K, weights, bias } = linear;
-  const panels = Math.ceil(N / 8);
-  if (linear.kind === "f32") {
-    kernels.split("gemm_f32_f32_f32w_4x8c1", panels, x, weights, bias, y, M, N, K);
+  const { K } = linear;
+  if (linear.kind === "f32" || floats) {
+    if (residual) kernels.split("add_f32", M, hidden, residual, K);
+    kernels.split("rmsnorm_f32", M, hidden, weight, normed, M, K, eps);
+    quantizeInput(kernels, linear, normed, M, buffers);
     return;
   }
   const { q, scales, sums } = buffers;
-  const groupSize = linear.kind === "w4a8" ? linear.groupSize : K;
-  if (linear.activation.kind === "static") {
-    kernels.split("quantize_f32_qs8", M, x, q, scales, sums, K, groupSize, linear.activation.scale);
-  } else {
-    kernels.split("quantize_f32_qd8", M, x, q, scales, sums, K, groupSize);
+  const G = groupSize(linear);
+  kernels.split("rmsnorm_f32_qd8", M, hidden, residual, weight, q, scales, sums, K, G, eps, staticScale(linear));
+}
+
+/**
+ * SwiGLU of f32[M, 2F] at `gateUp` becomes the input of a layer: in `activated`, or quantized where the layer multiplies int8.
+ * @param floats whether `activated` is wanted in any case
+ */
+export function swigluInput(
+  kernels: Kernels,
+  linear: Linear,
+  gateUp: Pointer,
+  activated: Pointer,
+  M: number,
+  buffers: ActivationBuffers,
+  floats = false,
+): void {
+  const F = linear.K;
+  if (linear.kind === "f32" || floats) {
+    kernels.split("swiglu_f32", M, gateUp, activated, F);
+    quantizeInput(kernels, linear, activated, M, buffers);
+    return;
   }
-  if (linear.kind === "w4a8") {
-    if (M === 1) kernels.split("gemv_qd8_f32_qb4w_1x8c4", panels, q, scales, sums, weights, bias, y, N, K, groupSize);
-    else kernels.split("gemm_qd8_f32_qb4w_x8c4", panels, q, scales, sums, weights, bias, y, M, N, K, groupSize);
-  } else if (M === 1) kernels.split("gemv_qd8_f32_qc8w_1x8c4", panels, q, scales, weights, bias, y, N, K);
-  else kernels.split("gemm_qd8_f32_qc8w_x8c4", panels, q, scales, weights, bias, y, M, N, K);
+  const { q, scales, sums } = buffers;
+  kernels.split("swiglu_f32_qd8", M, gateUp, q, scales, sums, F, groupSize(linear), staticScale(linear));
+}
+
+/**
+ * y = x * W^T + bias over M rows, whose input one of the functions above has made.
+ * @param x f32[M, K], read by a layer in f32 only @param y f32[M, N]
+ */
+export function multiply(kernels: Kernels, linear: Linear, x: Pointer, y: Pointer, M: number, buffers: ActivationBuffers): void {
+  const { N, K, weights, bias } = linear;
+  const { q, scales, sums } = buffers;
+  const panels = Math.ceil(N / 8);
+  switch (linear.kind) {
+    case "f32":
+      return kernels.split("gemm_f32_f32_f32w_4x8c1", panels, x, weights, bias, y, M, N, K);
+    case "w4a8": {
+      const G = linear.groupSize;
+      if (M === 1) kernels.split("gemv_qd8_f32_qb4w_1x8c4", panels, q, scales, sums, weights, bias, y, N, K, G);
+      else kernels.split("gemm_qd8_f32_qb4w_x8c4", panels, q, scales, sums, weights, bias, y, M, N, K, G);
+      return;
+    }
+    case "w8a8":
+      if (M === 1) kernels.split("gemv_qd8_f32_qc8w_1x8c4", panels, q, scales, weights, bias, y, N, K);
+      else kernels.split("gemm_qd8_f32_qc8w_x8c4", panels, q, scales, weights, bias, y, M, N, K);
+  }
+}
+
+type QuantizedLinear = Exclude<Linear, { kind: "f32" }>;
+
+/** Of the activation sums: INT8 weights have one group. */
+function groupSize(linear: QuantizedLinear): number {
+  return linear.kind === "w4a8" ? linear.groupSize : linear.K;
+}
+
+/** 0 stands for one scale per row. */
+function staticScale({ activation }: QuantizedLinear): number {
+  return activation.kind === "static" ? activation.scale : 0;
 }

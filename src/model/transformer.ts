@@ -14,7 +14,7 @@ import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts
 import { loadHead, planHead, readHeadSpec } from "./head.ts";
 import { type LayerCache, planLayerCache } from "./kv-cache.ts";
 import { loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
-import { applyLinear } from "./linear.ts";
+import { multiply, normInput } from "./linear.ts";
 import { readScale } from "./linear-spec.ts";
 import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
 import { beginMemoryPlan, MAX_CHUNK_ROWS, openKernels } from "./model-memory.ts";
@@ -74,6 +74,11 @@ export class Transformer implements ForwardPass {
   /** Threads the kernels use, the calling one included. */
   get threads(): number {
     return this.parts.kernels.threads;
+  }
+
+  /** What it computes with; a benchmark puts clocks around it. */
+  get kernels(): Kernels {
+    return this.parts.kernels;
   }
 
   /** Instruction set of the kernels that run. */
@@ -264,8 +269,9 @@ export class Transformer implements ForwardPass {
     const { kernels, config, buffers, weights } = this.parts;
     const { hiddenSize: E, vocabSize: V, rmsNormEps } = config;
     const { state } = buffers;
-    kernels.split("rmsnorm_f32", rows, state.hidden + 4 * row * E, weights.finalNorm, state.normed, rows, E, rmsNormEps);
-    applyLinear(kernels, weights.head, state.normed, buffers.logits, rows, state.activations);
+    const norm = { hidden: state.hidden + 4 * row * E, residual: 0, weight: weights.finalNorm, eps: rmsNormEps };
+    normInput(kernels, weights.head, norm, state.normed, rows, state.activations);
+    multiply(kernels, weights.head, state.normed, buffers.logits, rows, state.activations);
     if (kernels.run.first_nonfinite_f32(buffers.logits, rows * V) >= 0)
       throw new NumericError("lm_head: logits have NaN or infinity");
     return kernels.f32(buffers.logits, rows * V);

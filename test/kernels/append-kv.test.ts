@@ -51,7 +51,14 @@ for (const build of ["scalar", ...SIMD_BUILDS] as const) {
               }
             }
           }
-          kernels.run[`append_${cache}`](kernels.put(x), pointer, M, position, stride, Hkv, D, S, scale);
+          const at = kernels.put(x);
+          const append = (begin: number, end: number) => {
+            if (type === "f32") kernels.run[`append_${part}_f32`](at, pointer, position, stride, Hkv, D, S, begin, end);
+            else kernels.run[`append_${part}_qs8`](at, pointer, position, stride, Hkv, D, S, scale, begin, end);
+          };
+          // In two ranges of rows, as two threads would.
+          append(M >> 1, M);
+          append(0, M >> 1);
           assert.equal(kernels.bytes(pointer, size), bytes, `Hkv=${Hkv} D=${D} S=${S} position=${position} M=${M}`);
           assert.ok(kernels.untouched(), "wrote past the end of a region");
         }
@@ -63,7 +70,7 @@ for (const build of ["scalar", ...SIMD_BUILDS] as const) {
     const kernels = new KernelMemory(build);
     const x = Float32Array.from([0.5, 1.5, -2.5, 126.5, 1e30, -Infinity, NaN, -0.4]);
     const cache = kernels.region(kernels.run.v_cache_bytes_qs8(1, 1, 8));
-    kernels.run.append_v_qs8(kernels.put(x), cache, 1, 0, 8, 1, 8, 1, 1);
+    kernels.run.append_v_qs8(kernels.put(x), cache, 0, 8, 1, 8, 1, 1, 0, 1);
     const stored = kernels.i8(cache, 32).filter((_, i) => i % 4 === 0);
     assert.equal([...stored], [0, 2, -2, 126, 127, -128, 0, 0]);
   });

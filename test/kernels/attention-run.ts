@@ -39,8 +39,10 @@ export function runAttention(
   for (let position = 0, call = 0; position < T; call++) {
     const M = Math.min(chunks[Math.min(call, chunks.length - 1)]!, T - position);
     const row = x + position * stride * 4;
-    run[`append_k_${kType}`](row + H * D * 4, k, M, position, stride, Hkv, D, capacity, kScale);
-    run[`append_v_${vType}`](row + (H + Hkv) * D * 4, v, M, position, stride, Hkv, D, capacity, vScale);
+    if (kType === "qs8") run.append_k_qs8(row + H * D * 4, k, position, stride, Hkv, D, capacity, kScale, 0, M);
+    else run.append_k_f32(row + H * D * 4, k, position, stride, Hkv, D, capacity, 0, M);
+    if (vType === "qs8") run.append_v_qs8(row + (H + Hkv) * D * 4, v, position, stride, Hkv, D, capacity, vScale, 0, M);
+    else run.append_v_f32(row + (H + Hkv) * D * 4, v, position, stride, Hkv, D, capacity, 0, M);
     for (let i = 1; i < heads.length; i++) {
       run[`attention_f32_${kind}`](
         row, k, v, y + position * H * D * 4, M, position, stride, H, Hkv, D, capacity,

@@ -52,19 +52,20 @@ test("swiglu over the whole range of gates; far ones saturate, NaN stays", () =>
   assert.ok(nan.every(Number.isNaN));
 });
 
-test("add equals the rounded sum for every count", () => {
-  for (let count = 0; count <= 21; count++) {
-    const [x, y] = [fill(count, gaussian), fill(count, gaussian)];
-    const sum = onBothBuilds(`count=${count}`, (kernels) => {
-      const [xAt, yAt] = [kernels.put(x, 4), kernels.put(y, 8)];
-      kernels.run.add_f32(xAt, yAt, count);
-      return kernels.f32(xAt, count);
-    });
-    assertSameBits(
-      sum,
-      x.map((value, i) => value + y[i]!),
-      `count=${count}`,
-    );
+test("add equals the rounded sum for every tail, in ranges of rows", () => {
+  const M = 3;
+  for (let K = 0; K <= 21; K++) {
+    const [x, y] = [fill(M * K, gaussian), fill(M * K, gaussian)];
+    for (const middle of [0, 1, 2, M]) {
+      const sum = onBothBuilds(`K=${K}`, (kernels) => {
+        const [xAt, yAt] = [kernels.put(x, 4), kernels.put(y, 8)];
+        kernels.run.add_f32(xAt, yAt, K, middle, M);
+        kernels.run.add_f32(xAt, yAt, K, 0, middle);
+        return kernels.f32(xAt, M * K);
+      });
+      const expected = x.map((value, i) => value + y[i]!);
+      assertSameBits(sum, expected, `K=${K}, split at ${middle}`);
+    }
   }
 });
 

@@ -1,0 +1,48 @@
+/**
+ * Residual connection, RMSNorm and quantization in one pass over a row: what stands between two linear layers of int8 activations.
+ *
+ *   x[m,k] += residual[m,k]                    unless residual is 0
+ *   a[m,k]  = (x[m,k] * r[m]) * weight[k]      r as in rmsnorm.ts
+ *   q, scales, sums of a                       as in quantize-activations.ts
+ *
+ *   x, residual  f32[M, K]
+ *   weight       f32[K]
+ *   q            i8[M, K]
+ *   scales       f32[M]
+ *   sums         i32[M, K/G]
+ *
+ * `scale` is the calibrated one of all rows (static), or 0: each row gets its own, from its largest magnitude (dynamic).
+ * The bits are those of add_f32, rmsnorm_f32 and quantize_f32_qs8 or qd8 one after the other; the normalized floats are never stored.
+ * Units: rows; pointers are those of row 0. Preconditions: K % G == 0, G % 16 == 0. Reads and writes nothing outside the shapes.
+ *
+ * Why three short loops and not one: a row stays in the first-level cache, and each loop has the registers it needs.
+ */
+import { addRow } from "./add";
+import { absmaxRow, quantizeRow } from "./quantize-row";
+import { reciprocalRms } from "./rmsnorm";
+
+/** The largest magnitude of a row is computed only where no scale is given. */
+export function rmsnorm_f32_qd8(
+  x: usize,
+  residual: usize,
+  weight: usize,
+  q: usize,
+  scales: usize,
+  sums: usize,
+  K: i32,
+  G: i32,
+  eps: f32,
+  scale: f32,
+  begin: i32,
+  end: i32,
+): void {
+  const groups = K / G;
+  for (let m = <usize>begin; m < <usize>end; m++) {
+    const row = x + ((m * K) << 2);
+    if (residual != 0) addRow(row, residual + ((m * K) << 2), K);
+    const r = reciprocalRms(row, K, eps);
+    const rowScale = scale > 0 ? scale : absmaxRow(true, row, weight, r, K) / 127;
+    store<f32>(scales + (m << 2), rowScale);
+    quantizeRow(true, row, weight, r, q + m * K, sums + ((m * groups) << 2), K, G, rowScale);
+  }
+}
