@@ -1,5 +1,5 @@
 /** A worker's whole life: wait for a job in shared memory, run its share, say done, wait again. No messages, no allocation. */
-import { BOARD, BOARD_ARGUMENTS_OFFSET, share, SPINS, type WorkerStart } from "./job-board.ts";
+import { BOARD, BOARD_ARGUMENTS_OFFSET, runUnits, SPINS, type WorkerStart } from "./job-board.ts";
 import { instantiateKernels } from "./kernels.ts";
 import { SPLIT_KERNELS } from "./split-kernels.ts";
 
@@ -11,19 +11,27 @@ export function runKernelWorker(start: WorkerStart, ready: () => void): void {
   const values = new Float64Array(start.memory.buffer, start.board + BOARD_ARGUMENTS_OFFSET, 24);
   let seen = start.generation;
   ready();
+  const args: number[] = [];
   for (;;) {
     for (let spin = 0; spin < SPINS && Atomics.load(board, BOARD.generation) === seen; spin++);
-    while (Atomics.load(board, BOARD.generation) === seen) Atomics.wait(board, BOARD.generation, seen);
+    if (Atomics.load(board, BOARD.generation) === seen) {
+      // Counted before the last look, so that a job given in between finds either a sleeper to wake or a worker that has seen it.
+      Atomics.add(board, BOARD.sleepers, 1);
+      while (Atomics.load(board, BOARD.generation) === seen) Atomics.wait(board, BOARD.generation, seen);
+      Atomics.sub(board, BOARD.sleepers, 1);
+    }
     seen = Atomics.load(board, BOARD.generation);
     const kernel = Atomics.load(board, BOARD.kernel);
     if (kernel < 0) return;
     try {
-      const [begin, end] = share(board[BOARD.units]!, start.thread, start.threads);
-      const args = Array.from(values.subarray(0, board[BOARD.argumentCount]));
-      if (begin < end) table[kernel]!(...args, begin, end, start.scratch);
+      args.length = board[BOARD.argumentCount]!;
+      for (let i = 0; i < args.length; i++) args[i] = values[i]!;
+      runUnits(board, table[kernel]!, args, start);
     } catch {
       Atomics.store(board, BOARD.failed, 1);
     }
-    if (Atomics.sub(board, BOARD.pending, 1) === 1) Atomics.notify(board, BOARD.pending);
+    if (Atomics.sub(board, BOARD.pending, 1) === 1 && Atomics.load(board, BOARD.waiting) !== 0) {
+      Atomics.notify(board, BOARD.pending);
+    }
   }
 }

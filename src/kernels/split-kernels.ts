@@ -29,6 +29,15 @@ export const SPLIT_KERNELS = [
 
 export type SplitKernel = (typeof SPLIT_KERNELS)[number];
 
+/**
+ * Kernels a quarter of whose units are not given out beforehand but taken, so many at a time, by whichever thread is free. Those that read
+ * weights once: memory does not serve all threads equally. Six panels are the streams of a GEMV.
+ */
+export const TAKEN_UNITS: Partial<Record<SplitKernel, number>> = {
+  gemv_qd8_f32_qb4w_1x8c4: 6,
+  gemv_qd8_f32_qc8w_1x8c4: 6,
+};
+
 /** A kernel's parameters before `begin, end` and, where it has one, `scratch`. */
 export type KernelWork<Name extends SplitKernel> =
   Parameters<KernelExports[Name]> extends [...infer Work extends number[], begin: number, end: number]

@@ -2,8 +2,8 @@
 import { CapabilityError } from "../errors.ts";
 import type { Runtime, WorkerHandle } from "../runtime/runtime.ts";
 import type { KernelExports, Pointer } from "./kernel-exports.ts";
-import { BOARD, BOARD_ARGUMENTS_OFFSET, share, SPINS } from "./job-board.ts";
-import { SPLIT_KERNELS, type SplitKernel } from "./split-kernels.ts";
+import { BOARD, BOARD_ARGUMENTS_OFFSET, runUnits, SPINS, type WorkerStart } from "./job-board.ts";
+import { SPLIT_KERNELS, type SplitKernel, TAKEN_UNITS } from "./split-kernels.ts";
 
 export interface PoolPlan {
   readonly module: WebAssembly.Module;
@@ -21,7 +21,7 @@ export class ThreadPool {
   private readonly kernels: KernelExports;
   private readonly board: Int32Array;
   private readonly values: Float64Array;
-  private readonly scratch: Pointer;
+  private readonly self: Pick<WorkerStart, "thread" | "threads" | "scratch">;
   private readonly mayBlock: boolean;
   /** Why no further job is taken. */
   private failure: CapabilityError | undefined;
@@ -35,7 +35,7 @@ export class ThreadPool {
     this.kernels = kernels;
     this.board = new Int32Array(plan.memory.buffer, plan.board, BOARD_ARGUMENTS_OFFSET / 4);
     this.values = new Float64Array(plan.memory.buffer, plan.board + BOARD_ARGUMENTS_OFFSET, 24);
-    this.scratch = plan.scratch[0]!;
+    this.self = { thread: 0, threads: this.threads, scratch: plan.scratch[0]! };
     this.mayBlock = plan.mayBlock;
     for (const worker of workers) worker.onDeath((error) => (this.death = error));
   }
@@ -66,15 +66,19 @@ export class ThreadPool {
     const { board, values, threads } = this;
     if (Atomics.load(board, BOARD.dead) !== 0) this.fail(`died before ${name}`);
     if (this.failure) throw this.failure;
+    const piece = TAKEN_UNITS[name] ?? 0;
+    const shared = piece === 0 ? units : units - Math.floor(units / (4 * piece)) * piece;
     board[BOARD.kernel] = SPLIT_KERNELS.indexOf(name);
     board[BOARD.units] = units;
+    board[BOARD.shared] = board[BOARD.next] = shared;
+    board[BOARD.piece] = piece;
     board[BOARD.argumentCount] = work.length;
-    values.set(work);
+    for (let i = 0; i < work.length; i++) values[i] = work[i]!;
     Atomics.store(board, BOARD.pending, threads - 1);
     Atomics.add(board, BOARD.generation, 1);
-    Atomics.notify(board, BOARD.generation);
-    const [begin, end] = share(units, 0, threads);
-    if (begin < end) (this.kernels[name] as (...args: number[]) => void)(...work, begin, end, this.scratch);
+    // Waking costs a call into the system's wait queues, even where nobody sleeps.
+    if (Atomics.load(board, BOARD.sleepers) !== 0) Atomics.notify(board, BOARD.generation);
+    runUnits(board, this.kernels[name] as (...args: number[]) => void, work, this.self);
     this.join(name);
   }
 
@@ -87,7 +91,10 @@ export class ThreadPool {
     for (let spin = 0, pending = 1; (pending = Atomics.load(board, BOARD.pending)) > 0; spin++) {
       if (spin < SPINS) continue;
       if (Atomics.load(board, BOARD.dead) !== 0) this.fail(`died during ${name}`);
-      if (this.mayBlock) Atomics.wait(board, BOARD.pending, pending, 10);
+      if (!this.mayBlock) continue;
+      Atomics.store(board, BOARD.waiting, 1);
+      Atomics.wait(board, BOARD.pending, pending, 10);
+      Atomics.store(board, BOARD.waiting, 0);
     }
     if (Atomics.load(board, BOARD.failed) !== 0) this.fail(`trapped in ${name}`);
   }
