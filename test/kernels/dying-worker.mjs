@@ -14,6 +14,7 @@ if (workerData.thread > 1) {
 } else {
   ready();
   const board = new Int32Array(workerData.memory.buffer, workerData.board, BOARD_ARGUMENTS_OFFSET / 4);
+  Atomics.add(board, BOARD.sleepers, 1); // only sleepers are woken
   Atomics.wait(board, BOARD.generation, workerData.generation);
   // The job is taken, and `pending` will never come down.
   process.exit(5);
