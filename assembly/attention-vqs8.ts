@@ -37,20 +37,28 @@ const WEIGHT_MAX: f32 = 16383;
 const ROUNDER: f32 = 8388608;
 const ROUNDER_BITS: i32 = 0x4b000000;
 
-/** Writes weights as operands of the tile, the factor and the sum of each block, and vScale / sum of weights. */
-export function softmax_qs8_tile(R: i32, D: i32, S: i32, vScale: f32, begin: i32, end: i32, scratch: usize): void {
+/** Scores of one block, or the part of it below `end`: its weights as operands of the tile, its maximum and its sum, for each row. */
+export function quantize_weights_qs8(R: i32, D: i32, S: i32, s: i32, end: i32, scratch: usize): void {
+  const n = min(end - s, BLOCK);
+  const block = (<usize>(s / BLOCK)) << 4;
+  let scores = scratch + scoresOffset(D) + ((<usize>s) << 2);
+  let weights = scratch + weightsOffset(S, D) + ((<usize>s) << 3);
+  let blockMax = scratch + blockMaxOffset(S, D) + block;
+  let blockSum = scratch + blockSumOffset(S, D) + block;
+  for (let r = 0; r < R; r++) {
+    quantizeBlock(scores, weights, n, blockMax, blockSum);
+    scores += (<usize>storedTokens(S)) << 2;
+    weights += 8;
+    blockMax += 4;
+    blockSum += 4;
+  }
+}
+
+/** From the maxima and sums of all blocks, the factor of each and vScale / sum of weights. */
+export function combine_blocks_qs8(D: i32, S: i32, vScale: f32, begin: i32, end: i32, scratch: usize): void {
   const blockMax = scratch + blockMaxOffset(S, D);
   const blockSum = scratch + blockSumOffset(S, D);
-  for (let r = 0; r < R; r++) {
-    const scores = scratch + scoresOffset(D) + ((<usize>r * storedTokens(S)) << 2);
-    const weights = scratch + weightsOffset(S, D) + ((<usize>r) << 3);
-    for (let s = begin; s < end; s += BLOCK) {
-      const block = ((<usize>(s / BLOCK)) << 4) + ((<usize>r) << 2);
-      const n = min(end - s, BLOCK);
-      quantizeBlock(scores + ((<usize>s) << 2), weights + ((<usize>s) << 3), n, blockMax + block, blockSum + block);
-    }
-  }
-  // From here on a lane is a row; lanes from R on hold anything and are not read again.
+  // A lane is a row; lanes beyond the tile's rows hold anything and are not read again.
   const firstBlock = blockMax + ((<usize>(begin / BLOCK)) << 4);
   const blockEnd = blockMax + ((<usize>((end + BLOCK - 1) / BLOCK)) << 4);
   let max = f32x4.splat(-f32.MAX_VALUE);
@@ -117,7 +125,8 @@ function values(R: i32, v: usize, D: i32, S: i32, begin: i32, end: i32, scratch:
       tileQs8(R, weights + ((<usize>s) << 3), v + vOffsetQs8(s, d, S), n >> 2, factor, out, 32, true, false);
     }
     for (let r = 0; r < R; r++) {
-      storeValues(r, changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>()).y + ((<usize>d) << 2), scratch);
+      const row = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>());
+      storeValues(r, row.y + ((<usize>d) << 2), scratch);
     }
   }
 }

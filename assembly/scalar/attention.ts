@@ -132,20 +132,21 @@ function attention(
   scratch: usize,
 ): void {
   const scores = scratch + scoresOffset(D);
-  for (let h = begin; h < end; h++) {
-    const group = (h * Hkv) / H;
+  const heads = H / Hkv;
+  for (let unit = begin; unit < end; unit++) {
+    const group = unit / (heads * M);
+    const m = (unit / heads) % M;
+    const h = group * heads + (unit % heads);
     const kHead = k + <usize>group * (kQs8 ? headBytesQs8(S, D) : headBytesF32(S, D));
     const vHead = v + <usize>group * (vQs8 ? headBytesQs8(S, D) : headBytesF32(S, D));
-    for (let m = 0; m < M; m++) {
-      const query = q + ((<usize>m * stride + <usize>h * D) << 2);
-      const out = y + (((<usize>m * H + h) * D) << 2);
-      const first = window > 0 ? max(0, position + m - window + 1) : 0;
-      const last = position + m + 1;
-      if (kQs8) scoresQs8(query, kHead, scratch + QUERIES_OFFSET, scores, D, kScale, first, last);
-      else scoresF32(query, kHead, scores, D, first, last);
-      if (vQs8) valuesQs8(scores, scratch + weightsOffset(S, D), vHead, out, D, S, vScale, first, last);
-      else valuesF32(scores, vHead, out, D, S, first, last);
-    }
+    const query = q + ((<usize>m * stride + <usize>h * D) << 2);
+    const out = y + (((<usize>m * H + h) * D) << 2);
+    const first = window > 0 ? max(0, position + m - window + 1) : 0;
+    const last = position + m + 1;
+    if (kQs8) scoresQs8(query, kHead, scratch + QUERIES_OFFSET, scores, D, kScale, first, last);
+    else scoresF32(query, kHead, scores, D, first, last);
+    if (vQs8) valuesQs8(scores, scratch + weightsOffset(S, D), vHead, out, D, S, vScale, first, last);
+    else valuesF32(scores, vHead, out, D, S, first, last);
   }
 }
 

@@ -215,7 +215,7 @@ export interface KernelExports {
   ): void;
   append_v_qs8: KernelExports["append_k_qs8"];
 
-  // --- attention of M rows at position.. over the cache; causal; window 0 means all. Units: query heads.
+  // --- attention of M rows at position.. over the cache; causal; window 0 means all. Units: H * M query rows, by K/V head.
   // q: rows of `stride` elements, head h at h * D; y f32[M, H * D]. kScale and vScale are read for qs8 caches only.
   attention_f32_kf32_vf32(
     q: Pointer,

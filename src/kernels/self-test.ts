@@ -11,7 +11,7 @@ import type { KernelExports, Pointer } from "./kernel-exports.ts";
 import { instantiateKernels } from "./kernels.ts";
 
 /** FNV-1a of the problem's results. `test/kernels/self-test.test.ts` computes it anew with the scalar twins. */
-export const SELF_TEST_DIGEST = 0xc653c6d7;
+export const SELF_TEST_DIGEST = 0xab5bd02c;
 
 export interface ChosenModule {
   readonly module: WebAssembly.Module;
@@ -168,15 +168,15 @@ class Problem {
     const scale = 1 / 64;
     run.append_k_qs8(qkv + 4 * H * D, k, 0, QKV, HKV, D, T, scale, 0, T);
     run.append_v_qs8(qkv + 4 * (H + HKV) * D, v, 0, QKV, HKV, D, T, scale, 0, T);
-    const attend = (M: number, heads: number) => {
+    const attend = (M: number, units: number) => {
       const position = T - M;
       const query = qkv + 4 * position * QKV;
-      run.attention_f32_kqs8_vqs8(query, k, v, y, M, position, QKV, H, HKV, D, T, 0, scale, scale, 0, heads, scratch);
-      for (let m = 0; m < M; m++) this.mix(y + 4 * m * H * D, heads * D);
+      run.attention_f32_kqs8_vqs8(query, k, v, y, M, position, QKV, H, HKV, D, T, 0, scale, scale, 0, units, scratch);
+      this.mix(y, M * H * D);
     };
-    attend(T, H);
-    // One head, and the tiles of one, two and three rows.
-    for (const M of [1, 2, 3]) attend(M, 1);
+    attend(T, T * H);
+    // The tiles of one, two and three rows; the rest of two rows of results stays what it was.
+    for (const units of [1, 2, 3]) attend(2, units);
   }
 
   private rows(M: number, groupSize: number): [q: Pointer, scales: Pointer, sums: Pointer] {

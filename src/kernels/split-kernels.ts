@@ -30,12 +30,17 @@ export const SPLIT_KERNELS = [
 export type SplitKernel = (typeof SPLIT_KERNELS)[number];
 
 /**
- * Kernels a quarter of whose units are not given out beforehand but taken, so many at a time, by whichever thread is free. Those that read
- * weights once: memory does not serve all threads equally. Six panels are the streams of a GEMV.
+ * Kernels a quarter of whose units are not given out beforehand but taken, so many at a time, by whichever thread is free: a GEMV, because
+ * memory does not serve all threads equally (six panels are its streams), and attention, because later rows of a prompt see more tokens
+ * (eight tiles of rows; one row alone is given out whole).
  */
 export const TAKEN_UNITS: Partial<Record<SplitKernel, number>> = {
   gemv_qd8_f32_qb4w_1x8c4: 6,
   gemv_qd8_f32_qc8w_1x8c4: 6,
+  attention_f32_kf32_vf32: 32,
+  attention_f32_kqs8_vqs8: 32,
+  attention_f32_kqs8_vf32: 32,
+  attention_f32_kf32_vqs8: 32,
 };
 
 /** A kernel's parameters before `begin, end` and, where it has one, `scratch`. */

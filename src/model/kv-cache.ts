@@ -72,5 +72,5 @@ export function attend(
   const { precision, capacity: S, k, v, kScale, vScale } = cache;
   const stride = (H + 2 * Hkv) * D;
   const kernel = `attention_f32_${precision.k === "q8" ? "kqs8" : "kf32"}_${precision.v === "q8" ? "vqs8" : "vf32"}` as const;
-  kernels.split(kernel, H, state.qkv, k, v, state.attended, M, position, stride, H, Hkv, D, S, window, kScale, vScale);
+  kernels.split(kernel, H * M, state.qkv, k, v, state.attended, M, position, stride, H, Hkv, D, S, window, kScale, vScale);
 }

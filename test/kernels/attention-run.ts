@@ -9,7 +9,7 @@ export interface AttentionRun {
 
 /**
  * @param chunks lengths of consecutive prefill chunks; the last repeats until T rows are done, and 0 is a call with no rows
- * @param splits boundaries between ranges of query heads, as threads would split them
+ * @param splits boundaries between ranges of work, in heads; in a chunk of several rows they fall in the middle of one
  * @param capacity S of the cache, T by default
  */
 export function runAttention(
@@ -43,10 +43,11 @@ export function runAttention(
     else run.append_k_f32(row + H * D * 4, k, position, stride, Hkv, D, capacity, 0, M);
     if (vType === "qs8") run.append_v_qs8(row + (H + Hkv) * D * 4, v, position, stride, Hkv, D, capacity, vScale, 0, M);
     else run.append_v_f32(row + (H + Hkv) * D * 4, v, position, stride, Hkv, D, capacity, 0, M);
+    const unit = (h: number) => (h < H ? Math.max(0, h * M - (M >> 1)) : H * M);
     for (let i = 1; i < heads.length; i++) {
       run[`attention_f32_${kind}`](
         row, k, v, y + position * H * D * 4, M, position, stride, H, Hkv, D, capacity,
-        window, kScale, vScale, heads[i - 1]!, heads[i]!, scratch,
+        window, kScale, vScale, unit(heads[i - 1]!), unit(heads[i]!), scratch,
       ); // prettier-ignore
     }
     position += M;

@@ -13,6 +13,8 @@ const CALLS_FROM_LOOPS: Record<string, string> = {
   attention_f32_kqs8_vqs8: "one call for each head and block of tokens",
   attention_f32_kqs8_vf32: "one call for each head and block of tokens",
   attention_f32_kf32_vqs8: "one call for each head and block of tokens",
+  swiglu_f32: "one call for each row",
+  swiglu_f32_qd8: "one call for each row",
   cross_entropy_f32: "one logarithm for each row of logits",
 };
 
