@@ -1,6 +1,7 @@
 /** llama-bench's way of saying which tests to run: lists, ranges, options given twice, and the cross product of them all. */
 import { InvalidArgumentError } from "commander";
 import type { SpeedTest } from "../evaluation/speed.ts";
+import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { Precision } from "../model/precision.ts";
 
 /** A longer list is a slip: every element is at least one run of a model. */
@@ -63,6 +64,7 @@ export interface BenchFlags {
   readonly threads: readonly (number | undefined)[];
   readonly cacheTypeK: readonly (Precision | undefined)[];
   readonly cacheTypeV: readonly (Precision | undefined)[];
+  readonly build: readonly (InstructionSet | "auto" | undefined)[];
 }
 
 /** One loaded model, and the tests to run with it. */
@@ -71,6 +73,7 @@ export interface BenchSetup {
   readonly cacheTypeK: Precision | undefined;
   readonly cacheTypeV: Precision | undefined;
   readonly threads: number | undefined;
+  readonly build: InstructionSet | "auto" | undefined;
   readonly tests: readonly SpeedTest[];
 }
 
@@ -86,7 +89,9 @@ export function crossProduct(flags: BenchFlags): BenchSetup[] {
   return flags.model.flatMap((model) =>
     flags.cacheTypeK.flatMap((cacheTypeK) =>
       flags.cacheTypeV.flatMap((cacheTypeV) =>
-        flags.threads.map((threads) => ({ model, cacheTypeK, cacheTypeV, threads, tests })),
+        flags.threads.flatMap((threads) =>
+          flags.build.map((build) => ({ model, cacheTypeK, cacheTypeV, threads, build, tests })),
+        ),
       ),
     ),
   );

@@ -9,6 +9,10 @@ import { integer, nonEmpty, oneOf } from "./option-values.ts";
 import { displayProgress } from "./progress.ts";
 import { formatBytes } from "./quantities.ts";
 
+/** Instruction set of the kernels, in the words of `LoadOptions.build`. */
+export type BuildChoice = NonNullable<LoadOptions["build"]>;
+export const buildChoice = oneOf<BuildChoice>("auto", "simd128", "relaxed");
+
 const PRECISION = oneOf<Precision>("f32", "q8");
 
 export interface ModelFlags {
@@ -18,6 +22,7 @@ export interface ModelFlags {
   readonly cacheTypeK?: Precision | undefined;
   readonly cacheTypeV?: Precision | undefined;
   readonly head?: Precision;
+  readonly build?: BuildChoice | undefined;
   readonly verbose?: boolean | undefined;
 }
 
@@ -34,7 +39,8 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
     .option("-t, --threads <n>", "threads (default: one per core)", integer(1, 64))
     .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", PRECISION)
     .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", PRECISION)
-    .option("--head <f32|q8>", "precision of the output head (default: as stored)", PRECISION);
+    .option("--head <f32|q8>", "precision of the output head (default: as stored)", PRECISION)
+    .option("--build <auto|simd128|relaxed>", "kernels to run; all give the same bits (default: auto, the fastest)", buildChoice);
 }
 
 /** @param json what `--json` prints instead; without it the command has no such option */
@@ -63,7 +69,7 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
   return model;
 }
 
-export function loadOptions({ ctxSize, threads, cacheTypeK, cacheTypeV, head }: ModelFlags): LoadOptions {
+export function loadOptions({ ctxSize, threads, cacheTypeK, cacheTypeV, head, build }: ModelFlags): LoadOptions {
   const kvCache = { ...(cacheTypeK && { k: cacheTypeK }), ...(cacheTypeV && { v: cacheTypeV }) };
-  return { contextSize: ctxSize, threads, head, kvCache };
+  return { contextSize: ctxSize, threads, head, build, kvCache };
 }

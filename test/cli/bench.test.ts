@@ -8,6 +8,7 @@ import { type BenchFlags, crossProduct, integerRanges, testName } from "../../sr
 import * as fptq from "../../src/index.ts";
 import { kernelFile } from "../../src/runtime/node.ts";
 import { tinyModel } from "../tiny-model.ts";
+import { SIMD_BUILDS } from "../kernels/kernel-memory.ts";
 import { runCli } from "./command-harness.ts";
 
 const SEED = 71;
@@ -42,11 +43,12 @@ test("every combination once, prompts before generations, lengths of 0 left out"
     threads: [1, 2],
     cacheTypeK: [undefined],
     cacheTypeV: [undefined],
+    build: ["simd128", "relaxed"],
   };
   const setups = crossProduct(flags);
   assert.equal(
-    setups.map(({ model: name, threads }) => `${name}${threads}`),
-    ["a1", "a2", "b1", "b2"],
+    setups.map(({ model: name, threads, build }) => `${name}${threads}${build}`),
+    ["a1", "a2", "b1", "b2"].flatMap((setup) => [`${setup}simd128`, `${setup}relaxed`]),
   );
   const names = ["pp512", "tg128", "pp16+tg8", "pp512 @ d4096", "tg128 @ d4096", "pp16+tg8 @ d4096"];
   for (const { tests } of setups) assert.equal(tests.map(testName), names);
@@ -115,6 +117,7 @@ test("bad values are exit 2 with the option's name; a context beyond the model's
     ["-p", "-1"],
     ["-d", "x"],
     ["-o", "xml"],
+    ["--build", "avx"],
   ]) {
     const { code, stdout, stderr } = await bench(...words);
     assert.is(code, 2, words.join(" "));
@@ -124,6 +127,18 @@ test("bad values are exit 2 with the option's name; a context beyond the model's
   const { code, stderr } = await bench("-p", "8", "-d", "1000", "-n", "0");
   assert.is(code, 1);
   assert.match(stderr, /contextSize: got 1008, need an integer from 1 to the model's 256/);
+});
+
+test("--build is what runs, and what the engine lacks is exit 1", async () => {
+  const words = ["-p", "8", "-n", "0", "-r", "1", "-t", "1", "-o", "jsonl"];
+  const { stdout } = await bench(...words, "--build", "simd128");
+  assert.is((JSON.parse(stdout) as Record<string, unknown>)["simd"], "simd128");
+  const relaxed = await bench(...words, "--build", "relaxed");
+  if (SIMD_BUILDS.includes("relaxed")) assert.is((JSON.parse(relaxed.stdout) as Record<string, unknown>)["simd"], "relaxed");
+  else {
+    assert.is(relaxed.code, 1);
+    assert.match(relaxed.stderr, /^error: build: relaxed SIMD is asked for, and node [\d.]+ cannot load it\n/);
+  }
 });
 
 test("more threads than the machine has is one warning on stderr", async () => {

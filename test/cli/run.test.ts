@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { AbortError, CheckpointError } from "../../src/errors.ts";
+import type { LoadOptions } from "../../src/model/load-options.ts";
 import { runCli } from "./command-harness.ts";
 import { FakeModel, RESULT } from "./fake-model.ts";
 
@@ -26,6 +27,35 @@ test("prints prompt and text on stdout, timings on stderr as llama.cpp does", as
   );
   assert.match(stderr, /stop = length, seed 42/);
   assert.is(model.disposed, 1);
+});
+
+test("options of the model reach the loader; a value it cannot mean is exit 2 with the option's name", async () => {
+  const asked: (LoadOptions | undefined)[] = [];
+  const library = {
+    loadModel: (_: unknown, options?: LoadOptions) => {
+      asked.push(options);
+      return Promise.resolve(new FakeModel());
+    },
+  };
+  await runCli(["run", "-m", "m", "-p", "x", "-t", "2", "-c", "99", "--build", "simd128", "-ctk", "f32", "--head", "q8"], {
+    library,
+  });
+  const { threads, contextSize, build, kvCache, head } = asked[0]!;
+  assert.equal({ threads, contextSize, build, kvCache, head }, { threads: 2, contextSize: 99, build: "simd128", kvCache: { k: "f32" }, head: "q8" }); // prettier-ignore
+  for (const [option, value] of [
+    ["-t", "0"],
+    ["-t", "65"],
+    ["-c", "0"],
+    ["--build", "avx"],
+    ["--head", "q4"],
+  ] as const) {
+    // prettier-ignore
+    const { code, stdout, stderr } = await runCli(["run", "-m", "m", "-p", "x", option, value], { library });
+    assert.is(code, 2, `${option} ${value}`);
+    assert.is(stdout, "");
+    assert.ok(stderr.includes(option), stderr);
+  }
+  assert.is(asked.length, 1);
 });
 
 test("prints the text only with --no-display-prompt, and in a single turn", async () => {

@@ -21,7 +21,7 @@ import { type BenchFormat, benchPrinter, type BenchSubject, benchRecord, FORMATS
 import type { CommandContext } from "../command-context.ts";
 import type { LoadedModel } from "../library.ts";
 import { describeModel, type ModelDescription } from "../model-description.ts";
-import { addOutputOptions, loadModelFromFlags } from "../model-options.ts";
+import { addOutputOptions, buildChoice, loadModelFromFlags } from "../model-options.ts";
 import { integer, nonEmpty, oneOf } from "../option-values.ts";
 import { formatCount } from "../quantities.ts";
 
@@ -54,6 +54,7 @@ export function benchCommand(context: CommandContext, version: string): Command 
     .option("-t, --threads <n>", "threads (default: one per core)", integerRanges(1, 64))
     .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", precision)
     .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", precision)
+    .option("--build <auto|simd128|relaxed>", "kernels to run (default: auto, the fastest)", wordList(buildChoice))
     .option("-r, --repetitions <n>", "runs of each test", integer(1), 5)
     .option("--no-warmup", "time the first run too, which pays for compiling");
   addOutputOptions(command).option<BenchFormat>("-o, --output <format>", FORMATS.join(", "), oneOf(...FORMATS), "md");
@@ -63,8 +64,8 @@ export function benchCommand(context: CommandContext, version: string): Command 
 async function bench(context: CommandContext, version: string, flags: BenchFlags): Promise<void> {
   const { output, signal } = context;
   const { nPrompt = [512], nGen = [128], promptGen = [], nDepth = [0], threads = [undefined] } = flags;
-  const { cacheTypeK = [undefined], cacheTypeV = [undefined], repetitions, warmup } = flags;
-  const setups = crossProduct({ model: flags.model, nPrompt, nGen, promptGen, nDepth, threads, cacheTypeK, cacheTypeV });
+  const { cacheTypeK = [undefined], cacheTypeV = [undefined], build = [undefined], repetitions, warmup } = flags;
+  const setups = crossProduct({ model: flags.model, nPrompt, nGen, promptGen, nDepth, threads, cacheTypeK, cacheTypeV, build });
   const shown = [...(flags.cacheTypeK ? (["type_k"] as const) : []), ...(flags.cacheTypeV ? (["type_v"] as const) : [])];
   const printer = benchPrinter(flags.output, (text) => output.write(text), shown);
   const { measureSpeed } = await context.library();
