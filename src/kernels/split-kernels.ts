@@ -30,9 +30,9 @@ export const SPLIT_KERNELS = [
 export type SplitKernel = (typeof SPLIT_KERNELS)[number];
 
 /**
- * Kernels a quarter of whose units are not given out beforehand but taken, so many at a time, by whichever thread is free: a GEMV, because
- * memory does not serve all threads equally (six panels are its streams), and attention, because later rows of a prompt see more tokens
- * (eight tiles of rows; one row alone is given out whole).
+ * Kernels not all of whose units are given out beforehand; the last ones are taken, so many at a time, by whichever thread is free: a GEMV,
+ * because memory does not serve all threads equally (six panels are its streams), and attention, because later rows of a prompt see more
+ * tokens (eight tiles of rows; a row alone is given out whole).
  */
 export const TAKEN_UNITS: Partial<Record<SplitKernel, number>> = {
   gemv_qd8_f32_qb4w_1x8c4: 6,
@@ -42,6 +42,9 @@ export const TAKEN_UNITS: Partial<Record<SplitKernel, number>> = {
   attention_f32_kqs8_vf32: 32,
   attention_f32_kf32_vqs8: 32,
 };
+
+/** What part of their units is given out beforehand (measured in docs/kernels.md). */
+export const SHARED_PART = 7 / 8;
 
 /** A kernel's parameters before `begin, end` and, where it has one, `scratch`. */
 export type KernelWork<Name extends SplitKernel> =

@@ -3,7 +3,7 @@ import { CapabilityError } from "../errors.ts";
 import type { Runtime, WorkerHandle } from "../runtime/runtime.ts";
 import type { KernelExports, Pointer } from "./kernel-exports.ts";
 import { BOARD, BOARD_ARGUMENTS_OFFSET, runUnits, SPINS, type WorkerStart } from "./job-board.ts";
-import { SPLIT_KERNELS, type SplitKernel, TAKEN_UNITS } from "./split-kernels.ts";
+import { SHARED_PART, SPLIT_KERNELS, type SplitKernel, TAKEN_UNITS } from "./split-kernels.ts";
 
 export interface PoolPlan {
   readonly module: WebAssembly.Module;
@@ -67,7 +67,8 @@ export class ThreadPool {
     if (Atomics.load(board, BOARD.dead) !== 0) this.fail(`died before ${name}`);
     if (this.failure) throw this.failure;
     const piece = TAKEN_UNITS[name] ?? 0;
-    const shared = piece === 0 ? units : units - Math.floor(units / (4 * piece)) * piece;
+    // Shares are whole pieces; too few units for that are shared as they are.
+    const shared = piece === 0 ? units : Math.floor((SHARED_PART * units) / (threads * piece)) * threads * piece || units;
     board[BOARD.kernel] = SPLIT_KERNELS.indexOf(name);
     board[BOARD.units] = units;
     board[BOARD.shared] = board[BOARD.next] = shared;
