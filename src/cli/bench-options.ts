@@ -1,7 +1,7 @@
 /** llama-bench's way of saying which tests to run: lists, ranges, options given twice, and the cross product of them all. */
 import { InvalidArgumentError } from "commander";
 import type { SpeedTest } from "../evaluation/speed.ts";
-import type { InstructionSet } from "../kernels/kernel-build.ts";
+import type { LoadOptions } from "../model/load-options.ts";
 import type { Precision } from "../model/precision.ts";
 
 /** A longer list is a slip: every element is at least one run of a model. */
@@ -64,7 +64,7 @@ export interface BenchFlags {
   readonly threads: readonly (number | undefined)[];
   readonly cacheTypeK: readonly (Precision | undefined)[];
   readonly cacheTypeV: readonly (Precision | undefined)[];
-  readonly build: readonly (InstructionSet | "auto" | undefined)[];
+  readonly build: readonly LoadOptions["build"][];
 }
 
 /** One loaded model, and the tests to run with it. */
@@ -73,7 +73,7 @@ export interface BenchSetup {
   readonly cacheTypeK: Precision | undefined;
   readonly cacheTypeV: Precision | undefined;
   readonly threads: number | undefined;
-  readonly build: InstructionSet | "auto" | undefined;
+  readonly build: LoadOptions["build"];
   readonly tests: readonly SpeedTest[];
 }
 
