@@ -7,7 +7,7 @@ import { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
 import { LanguageModel } from "./decoding/language-model.ts";
 import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 import type { LoadOptions } from "./model/load-options.ts";
-import type { OnProgress } from "./progress.ts";
+import { type OnProgress, withTimeLeft } from "./progress.ts";
 import { analyse, type InputAnalysis } from "./quantizer/analyse.ts";
 import { calibrate } from "./quantizer/calibrate.ts";
 import { type CalibrationOptions, calibrationSamples } from "./quantizer/calibration-source.ts";
@@ -41,6 +41,8 @@ export type { InputAnalysis } from "./quantizer/analyse.ts";
 export type { CalibrationSource } from "./quantizer/calibration-source.ts";
 export type { Recipe, RecipeOptions } from "./quantizer/recipe.ts";
 export type { LayerInputReport, QuantizationReport } from "./quantizer/report.ts";
+export { type BlockStore, MemoryBlockStore } from "./sources/block-cache.ts";
+export { locateModel, type ModelSource, type SourceCapabilities, type SourceOptions } from "./sources/locate-model.ts";
 export type { Runtime, WorkerHandle } from "./runtime/runtime.ts";
 export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export type { Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -70,8 +72,9 @@ export interface AnalyzeOptions extends CalibrationOptions, RecipeOptions, WorkO
  * @throws CheckpointError for files that are missing, truncated or damaged; UnsupportedModelError for models this package does not
  *   run; OptionError; CapabilityError if memory is refused; AbortError
  */
-export function loadModel(location: ModelLocation, runtime: Runtime, options?: LoadOptions): Promise<LanguageModel> {
-  return LanguageModel.load(location, runtime, options);
+export function loadModel(location: ModelLocation, runtime: Runtime, options: LoadOptions = {}): Promise<LanguageModel> {
+  const { onProgress } = options;
+  return LanguageModel.load(location, runtime, { ...options, onProgress: onProgress && withTimeLeft(onProgress) });
 }
 
 /**

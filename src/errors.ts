@@ -5,7 +5,25 @@
 
 /** A model file or folder that is missing, truncated, corrupt, hostile or inconsistent. */
 export class CheckpointError extends Error {
-  override readonly name = "CheckpointError";
+  override readonly name: string = "CheckpointError";
+}
+
+/** A model file that could not be fetched over the network: what the server said, how much of the file had come. */
+export class DownloadError extends CheckpointError {
+  override readonly name: string = "DownloadError";
+  /** HTTP status of the answer; undefined if there was none. */
+  readonly status: number | undefined;
+  /** Whether the same request may succeed later, without anything being changed. */
+  readonly transient: boolean;
+
+  constructor(
+    message: string,
+    { status, transient = false, cause }: { status?: number; transient?: boolean; cause?: unknown } = {},
+  ) {
+    super(message, { cause });
+    this.status = status;
+    this.transient = transient;
+  }
 }
 
 /** A well-formed checkpoint of a kind this package does not run: architecture, tensor type, quantization scheme, tokenizer. */

@@ -1,5 +1,5 @@
 /**
- * fptq for Node, Deno and Bun: paths instead of locations, and threads.
+ * fptq for Node, Deno and Bun: paths, URLs and Hub names instead of locations, and threads.
  *
  *     import { loadModel, quantize } from "fptq";
  *
@@ -9,15 +9,16 @@
  */
 import * as core from "./core.ts";
 import { nodeRuntime } from "./runtime/node.ts";
-import { createOutputFolder, openLocation } from "./runtime/node-files.ts";
+import { createOutputFolder } from "./runtime/node-files.ts";
+import { nodeSources } from "./runtime/node-sources.ts";
 
 // What this file exports under the same name takes the place of the core's.
 export * from "./core.ts";
+export { folderBlockStore } from "./runtime/node-block-store.ts";
 
-/** A path of a file or folder, or a location of another kind. */
-export type PathOrLocation = string | core.ModelLocation;
+const sources = nodeSources();
 
-export interface QuantizeOptions extends core.QuantizeOptions {
+export interface QuantizeOptions extends core.QuantizeOptions, core.SourceOptions {
   /** Path of the folder to write. */
   readonly output: string;
   /** Replace the folder if it exists; it stays whole until the new one is. Default false. */
@@ -25,16 +26,19 @@ export interface QuantizeOptions extends core.QuantizeOptions {
 }
 
 /** @see core.loadModel */
-export async function loadModel(pathOrLocation: PathOrLocation, options?: core.LoadOptions): Promise<core.LanguageModel> {
-  return core.loadModel(await locate(pathOrLocation), nodeRuntime, options);
+export async function loadModel(
+  source: core.ModelSource,
+  options?: core.LoadOptions & core.SourceOptions,
+): Promise<core.LanguageModel> {
+  return core.loadModel(await core.locateModel(source, sources, options), nodeRuntime, options);
 }
 
 /** @see core.quantize. @throws OptionError also if the output folder exists and `force` is not set */
-export async function quantize(pathOrLocation: PathOrLocation, options: QuantizeOptions): Promise<core.QuantizationReport> {
+export async function quantize(source: core.ModelSource, options: QuantizeOptions): Promise<core.QuantizationReport> {
   const output = await createOutputFolder(options.output, { force: options.force ?? false });
   let location: core.ModelLocation;
   try {
-    location = await locate(pathOrLocation);
+    location = await core.locateModel(source, sources, options);
   } catch (error) {
     await output.discard();
     throw error;
@@ -43,15 +47,14 @@ export async function quantize(pathOrLocation: PathOrLocation, options: Quantize
 }
 
 /** @see core.analyze */
-export async function analyze(pathOrLocation: PathOrLocation, options?: core.AnalyzeOptions): Promise<core.InputAnalysis[]> {
-  return core.analyze(await locate(pathOrLocation), nodeRuntime, options);
+export async function analyze(
+  source: core.ModelSource,
+  options?: core.AnalyzeOptions & core.SourceOptions,
+): Promise<core.InputAnalysis[]> {
+  return core.analyze(await core.locateModel(source, sources, options), nodeRuntime, options);
 }
 
 /** The tensors and configuration of a model, without loading it. Close it after use. */
-export async function openCheckpoint(pathOrLocation: PathOrLocation): Promise<core.Checkpoint> {
-  return core.openCheckpoint(await locate(pathOrLocation));
-}
-
-function locate(pathOrLocation: PathOrLocation): Promise<core.ModelLocation> | core.ModelLocation {
-  return typeof pathOrLocation === "string" ? openLocation(pathOrLocation) : pathOrLocation;
+export async function openCheckpoint(source: core.ModelSource, options?: core.SourceOptions): Promise<core.Checkpoint> {
+  return core.openCheckpoint(await core.locateModel(source, sources, options), options?.signal);
 }

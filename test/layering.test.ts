@@ -12,15 +12,16 @@ const root = fileURLToPath(new URL("../src", import.meta.url));
 const ALLOWED: Record<string, readonly string[]> = {
   checkpoint: [],
   kernels: [],
+  sources: ["checkpoint"],
   tokenizer: ["checkpoint"],
   model: ["kernels", "checkpoint"],
   decoding: ["model", "tokenizer", "checkpoint"],
   quantizer: ["model", "kernels", "checkpoint", "tokenizer"],
   evaluation: ["decoding", "model", "tokenizer", "checkpoint"],
-  runtime: ["kernels", "checkpoint"],
-  "core.ts": ["kernels", "model", "decoding", "quantizer", "evaluation", "tokenizer", "checkpoint"],
+  runtime: ["kernels", "checkpoint", "sources"],
+  "core.ts": ["kernels", "sources", "model", "decoding", "quantizer", "evaluation", "tokenizer", "checkpoint"],
   "index.ts": ["core.ts", "runtime"],
-  cli: ["index.ts", "core.ts", "runtime", "decoding", "quantizer", "evaluation", "tokenizer", "model", "checkpoint"],
+  cli: ["index.ts", "core.ts", "runtime", "decoding", "quantizer", "evaluation", "tokenizer", "model", "sources", "checkpoint"],
 };
 const EVERYWHERE = new Set(["errors.ts", "progress.ts"]);
 /** The capability contract, not a runtime: a type anyone may name. */

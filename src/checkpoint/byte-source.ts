@@ -13,6 +13,13 @@ export interface ByteSource {
    * @throws CheckpointError if fewer bytes than that could be read
    */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /**
+   * Compares all bytes with a digest; without one, with the digest the place it came from states, if any.
+   *
+   * @param sha256 lower-case hexadecimal
+   * @throws CheckpointError naming the file if they differ, or it cannot be read
+   */
+  verify?(sha256: string | undefined, signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -26,8 +33,14 @@ export interface Folder {
   open(fileName: string): Promise<ByteSource>;
 }
 
-/** What a path given by the user turned out to be. */
-export type ModelLocation = { kind: "file"; file: ByteSource } | { kind: "folder"; folder: Folder };
+/** What a path, URL or name given by the user turned out to be. */
+export type ModelLocation = ({ kind: "file"; file: ByteSource } | { kind: "folder"; folder: Folder }) & {
+  /**
+   * For a location behind a cache: forgets what was cached and has not been compared with a digest.
+   * @returns whether some of it had been read, so that opening the location again may go better
+   */
+  forgetUnverified?(): Promise<boolean>;
+};
 
 /**
  * A folder being written. Nothing is visible under its final name before `commit`; `discard` leaves no trace.

@@ -68,6 +68,14 @@ export interface Checkpoint {
    */
   readRaw(name: string, options?: ReadOptions): Promise<Uint8Array>;
 
+  /**
+   * Compares the files with the digests there are for them, in the index or where the files came from. What was read before counts as
+   * read: a file that watched its bytes go by is not read again.
+   *
+   * @throws CheckpointError naming the file whose bytes are not those that were written
+   */
+  verify(signal?: AbortSignal): Promise<void>;
+
   close(): Promise<void>;
 }
 

@@ -153,6 +153,10 @@ class GgufCheckpoint implements Checkpoint {
     return readStoredRows(this.#file, stored, begin, end, options.signal);
   }
 
+  async verify(signal?: AbortSignal): Promise<void> {
+    await this.#file.verify?.(undefined, signal);
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

@@ -9,10 +9,11 @@ import type { Checkpoint, GenerationConfig, ReadOptions, TensorInfo, TokenizerFi
 import { checkTensors } from "./expected-tensors.ts";
 import { decodeBF16, decodeF16, decodeF32 } from "./float-formats.ts";
 import { parseGenerationConfig } from "./generation-config.ts";
-import { describe, isJsonObject, type JsonObject, parseJsonObject } from "./json-object.ts";
+import { describe, type JsonObject, parseJsonObject } from "./json-object.ts";
 import { type ModelConfig, parseModelConfig } from "./model-config.ts";
 import { parseQuantizationConfig, type QuantizationScheme } from "./quantization-config.ts";
 import { INDEX_FILE, readSafetensorsHeader, readSafetensorsRows, type SafetensorsFile } from "./safetensors.ts";
+import { parseSafetensorsIndex, type SafetensorsIndex } from "./safetensors-index.ts";
 import { joinTensors, type StoredPart } from "./split-tensors.ts";
 
 const SINGLE_FILE = "model.safetensors";
@@ -46,7 +47,8 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   if (files.has("chat_template.jinja")) {
     tokenizerConfig["chat_template"] = await readFile(folder, "chat_template.jinja", MAX_BYTES.template);
   }
-  const index = files.has(SINGLE_FILE) ? undefined : await readJsonIfThere(INDEX_FILE, MAX_BYTES.index);
+  const indexJson = files.has(SINGLE_FILE) ? undefined : await readJsonIfThere(INDEX_FILE, MAX_BYTES.index);
+  const index = indexJson && parseSafetensorsIndex(indexJson, `${folder.name}: ${INDEX_FILE}`);
 
   const parts = await openShards(folder, files, index, signal);
   try {
@@ -56,6 +58,7 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
     return new SafetensorsCheckpoint(
       { name: folder.name, config, configJson, quantization, tokenizer, generation, tensors },
       parts,
+      digestsOf(parts, index),
     );
   } catch (error) {
     await closeAll(sourcesOf(parts));
@@ -76,10 +79,11 @@ async function readFile(folder: Folder, fileName: string, limitBytes: number): P
 async function openShards(
   folder: Folder,
   files: ReadonlySet<string>,
-  index: JsonObject | undefined,
+  index: SafetensorsIndex | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Parts> {
-  const weightMap = index && parseWeightMap(index, files, `${folder.name}: ${INDEX_FILE}`);
+  const weightMap = index?.weightMap;
+  if (weightMap) checkFilesThere(weightMap, files, `${folder.name}: ${INDEX_FILE}`);
   if (!weightMap && !files.has(SINGLE_FILE)) {
     const other = [...files].find((file) => /\.(bin|pth?|gguf|h5)$/.test(file));
     const hint = other === undefined ? "" : ` (found ${other}: open a GGUF by its own path, convert other formats first)`;
@@ -108,19 +112,14 @@ async function openShards(
   }
 }
 
-/** Tensor name -> file name; every file is one of the folder's own. */
-function parseWeightMap(index: JsonObject, files: ReadonlySet<string>, where: string): ReadonlyMap<string, string> {
-  const weightMap = index["weight_map"];
-  if (!isJsonObject(weightMap)) throw new CheckpointError(`${where}: weight_map: got ${describe(weightMap)}, need an object`);
-  for (const [tensor, file] of Object.entries(weightMap)) {
-    // Looking the name up among the folder's files also rules out paths that lead elsewhere.
-    if (typeof file !== "string" || !file.endsWith(".safetensors") || !files.has(file)) {
-      throw new CheckpointError(
-        `${where}: tensor ${describe(tensor)}: got ${describe(file)}, need a .safetensors file of this folder`,
-      );
-    }
+/** Every file is one of the folder's own. */
+function checkFilesThere(weightMap: ReadonlyMap<string, string>, files: ReadonlySet<string>, where: string): void {
+  for (const [tensor, file] of weightMap) {
+    if (files.has(file)) continue;
+    throw new CheckpointError(
+      `${where}: tensor ${describe(tensor)}: got ${describe(file)}, need a .safetensors file of this folder`,
+    );
   }
-  return new Map(Object.entries(weightMap as Record<string, string>));
 }
 
 function checkAllListed(
@@ -147,6 +146,18 @@ function tensorInfo(name: string, parts: readonly StoredPart<SafetensorsFile>[])
   };
 }
 
+/** The file each source was opened as -> the digest the index has for it, where it has one. */
+function digestsOf(parts: Parts, index: SafetensorsIndex | undefined): ReadonlyMap<ByteSource, string | undefined> {
+  const digests = new Map<ByteSource, string | undefined>();
+  for (const stored of parts.values()) {
+    for (const { file, tensor } of stored) {
+      const shard = index?.weightMap.get(tensor.name);
+      digests.set(file.source, shard === undefined ? undefined : index?.shards.get(shard)?.sha256);
+    }
+  }
+  return digests;
+}
+
 function sourcesOf(parts: Parts): ReadonlySet<ByteSource> {
   return new Set([...parts.values()].flatMap((stored) => stored.map(({ file }) => file.source)));
 }
@@ -165,8 +176,13 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly generation: GenerationConfig;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly #parts: Parts;
+  readonly #digests: ReadonlyMap<ByteSource, string | undefined>;
 
-  constructor(fields: Omit<Checkpoint, "format" | "readF32" | "readRaw" | "close">, parts: Parts) {
+  constructor(
+    fields: Omit<Checkpoint, "format" | "readF32" | "readRaw" | "verify" | "close">,
+    parts: Parts,
+    digests: ReadonlyMap<ByteSource, string | undefined>,
+  ) {
     this.name = fields.name;
     this.config = fields.config;
     this.configJson = fields.configJson;
@@ -175,6 +191,7 @@ class SafetensorsCheckpoint implements Checkpoint {
     this.generation = fields.generation;
     this.tensors = fields.tensors;
     this.#parts = parts;
+    this.#digests = digests;
   }
 
   async readF32(name: string, options: ReadOptions = {}): Promise<Float32Array> {
@@ -206,6 +223,10 @@ class SafetensorsCheckpoint implements Checkpoint {
       first = last;
     }
     return result;
+  }
+
+  async verify(signal?: AbortSignal): Promise<void> {
+    for (const [source, digest] of this.#digests) await source.verify?.(digest, signal);
   }
 
   close(): Promise<void> {

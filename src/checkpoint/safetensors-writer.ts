@@ -2,7 +2,7 @@
  * The safetensors container, writing: shards planned from names, types and shapes before any data exists, then filled tensor by tensor.
  *
  *   model-0000i-of-0000n.safetensors   at most 24 MiB each, header included, so that edge platforms can host and resume them
- *   model.safetensors.index.json       which tensor is in which shard
+ *   model.safetensors.index.json       which tensor is in which shard, and each shard's SHA-256 (`safetensors-index.ts`)
  *
  * One tensor is one entry of one shard, as every reader expects; a single tensor
  * above the limit makes a larger shard. The exception, packed weights beside a packed embedding, is `split-tensors.ts`.
@@ -20,6 +20,8 @@ import {
   type TensorPlan,
 } from "./safetensors-layout.ts";
 import { INDEX_FILE, tensorBytes } from "./safetensors.ts";
+import type { ShardDigest } from "./safetensors-index.ts";
+import { createSha256, type Sha256 } from "./sha256.ts";
 import { splitTensors } from "./split-tensors.ts";
 
 export type { TensorPlan } from "./safetensors-layout.ts";
@@ -36,6 +38,7 @@ interface OpenShard {
   /** Its data, or undefined if it holds one tensor, whose bytes go straight to the file. */
   readonly data: Uint8Array | undefined;
   readonly output: Awaited<ReturnType<OutputFolder["create"]>>;
+  readonly digest: Sha256;
   written: number;
 }
 
@@ -56,6 +59,7 @@ export class SafetensorsWriter {
   /** Name given by the caller -> bytes written so far. */
   readonly #progress = new Map<string, number>();
   readonly #open = new Map<ShardPlan, OpenShard>();
+  readonly #digests = new Map<ShardPlan, ShardDigest>();
 
   /** @throws CheckpointError if two tensors have one name */
   constructor(folder: OutputFolder, tensors: readonly TensorPlan[], { maxShardBytes = MAX_SHARD_BYTES }: WriterOptions = {}) {
@@ -129,7 +133,10 @@ export class SafetensorsWriter {
     for (const shard of this.#shards) if (shard.dataBytes === 0) await this.#writeInto(shard, 0, new Uint8Array());
     const weightMap = this.#shards.flatMap(({ file, tensors }) => tensors.map(({ name }) => [name, file] as const));
     const index = {
-      metadata: { total_size: this.totalBytes },
+      metadata: {
+        total_size: this.totalBytes,
+        shards: Object.fromEntries(this.#shards.map((shard) => [shard.file, this.#digests.get(shard)!])),
+      },
       weight_map: Object.fromEntries(weightMap.toSorted(([a], [b]) => compareText(a, b))),
     };
     const output = await this.#folder.create(INDEX_FILE);
@@ -143,16 +150,25 @@ export class SafetensorsWriter {
     if (!shard) {
       const output = await this.#folder.create(plan.file);
       await output.write(plan.header);
+      const digest = createSha256();
+      digest.update(plan.header);
       const data = plan.tensors.length === 1 ? undefined : new Uint8Array(plan.dataBytes);
-      this.#open.set(plan, (shard = { plan, output, data, written: 0 }));
+      this.#open.set(plan, (shard = { plan, output, data, digest, written: 0 }));
     }
     if (shard.data) shard.data.set(bytes, offset);
-    else await shard.output.write(bytes);
+    else {
+      shard.digest.update(bytes);
+      await shard.output.write(bytes);
+    }
     shard.written += bytes.length;
     if (shard.written < plan.dataBytes) return;
     this.#open.delete(plan);
-    if (shard.data) await shard.output.write(shard.data);
+    if (shard.data) {
+      shard.digest.update(shard.data);
+      await shard.output.write(shard.data);
+    }
     await shard.output.close();
+    this.#digests.set(plan, { bytes: plan.header.length + plan.dataBytes, sha256: shard.digest.hex() });
   }
 }
 

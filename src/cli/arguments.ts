@@ -13,7 +13,7 @@ const ELSEWHERE: Record<string, string> = {
   "-fa": "attention has one implementation; leave it out",
   "-cnv": "for a conversation use: fptq chat -m MODEL",
   "-no-cnv": "fptq run never starts a conversation; leave it out",
-  "-hf": "models are read from disk; give a folder or a GGUF file with -m",
+  "-hf": "give a name on the Hugging Face Hub with -m: -m hf:ORG/MODEL, or hf:ORG/MODEL:Q4_1 for a GGUF",
   "-ub": "the prefill row block is fixed; leave it out",
   "-tb": "prefill and decode share their threads; use -t",
 };

@@ -11,6 +11,7 @@ import type {
   PerplexityResult,
   QuantizeOptions,
   QuantizationReport,
+  SourceOptions,
   SpeedOptions,
   SpeedResult,
   SpeedTest,
@@ -22,9 +23,9 @@ export type LoadedModel = Pick<LanguageModel, "generate" | "memory" | typeof Sym
 };
 
 export interface Library {
-  loadModel(path: string, options?: LoadOptions): Promise<LoadedModel>;
-  quantize(path: string, options: QuantizeOptions): Promise<QuantizationReport>;
-  analyze(path: string, options: AnalyzeOptions): Promise<InputAnalysis[]>;
+  loadModel(source: string, options?: LoadOptions & SourceOptions): Promise<LoadedModel>;
+  quantize(source: string, options: QuantizeOptions): Promise<QuantizationReport>;
+  analyze(source: string, options: AnalyzeOptions & SourceOptions): Promise<InputAnalysis[]>;
   /** @param model one that `loadModel` gave, as below */
   measureSpeed(model: LoadedModel, test: SpeedTest, options: SpeedOptions): Promise<SpeedResult>;
   perplexity(model: LoadedModel, text: string, options: PerplexityOptions): Promise<PerplexityResult>;

@@ -8,6 +8,7 @@ import type { LoadedModel } from "./library.ts";
 import { integer, nonEmpty, oneOf } from "./option-values.ts";
 import { displayProgress } from "./progress.ts";
 import { formatBytes } from "./quantities.ts";
+import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "./source-options.ts";
 
 /** Instruction set of the kernels, in the words of `LoadOptions.build`. */
 export type BuildChoice = NonNullable<LoadOptions["build"]>;
@@ -15,7 +16,7 @@ export const buildChoice = oneOf<BuildChoice>("auto", "simd128", "relaxed");
 
 const PRECISION = oneOf<Precision>("f32", "q8");
 
-export interface ModelFlags {
+export interface ModelFlags extends SourceFlags {
   readonly model: string;
   readonly ctxSize?: number;
   readonly threads?: number | undefined;
@@ -30,11 +31,11 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
   command.optionsGroup("Model:");
   addRequiredOption(
     command,
-    "-m, --model <path>",
-    "quantized folder, or an unquantized folder or GGUF file (then it runs in f32)",
+    "-m, --model <source>",
+    `quantized folder, or an unquantized folder or GGUF (then it runs in f32): ${SOURCE_FORMS}`,
     nonEmpty,
   );
-  return command
+  return addSourceOptions(command)
     .option("-c, --ctx-size <n>", contextHelp, integer(1))
     .option("-t, --threads <n>", "threads (default: one per core)", integer(1, 64))
     .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", PRECISION)
@@ -57,6 +58,7 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
   using progress = displayProgress(context.output.logStream);
   const model = await loadModel(flags.model, {
     ...loadOptions(flags),
+    ...sourceOptions(flags),
     signal: context.signal,
     onProgress: progress.onProgress,
     onWarning: (message) => context.output.warn(message),

@@ -74,7 +74,8 @@ export function progressLine(progress: Progress, seconds: number): string {
   return `${phase}: ${fraction(done, total, unit)} (${percent(progress)} %)${left === undefined ? "" : `, ${formatDuration(left)} left`}`;
 }
 
-function secondsLeft({ done, total }: Progress, seconds: number): number | undefined {
+function secondsLeft({ done, total, secondsLeft: left }: Progress, seconds: number): number | undefined {
+  if (left !== undefined) return left;
   return done > 0 ? (seconds * (total - done)) / done : undefined;
 }
 

@@ -3,7 +3,7 @@ import { openCheckpoint } from "../checkpoint/open-checkpoint.ts";
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { UnsupportedModelError } from "../errors.ts";
+import { CheckpointError, DownloadError, UnsupportedModelError } from "../errors.ts";
 import type { LoadOptions } from "../model/load-options.ts";
 import { Transformer } from "../model/transformer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -52,11 +52,29 @@ export class LanguageModel implements AsyncDisposable {
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError. Nothing stays open or running then.
    */
   static async load(location: ModelLocation, runtime: Runtime, options: LoadOptions = {}): Promise<LanguageModel> {
+    try {
+      return await LanguageModel.loadOnce(location, runtime, options);
+    } catch (error) {
+      // What was wrong may have come from a cache, which then no longer has it.
+      const isContent = error instanceof CheckpointError && !(error instanceof DownloadError);
+      if (!isContent || !(await location.forgetUnverified?.())) throw error;
+      return LanguageModel.loadOnce(location, runtime, options);
+    }
+  }
+
+  private static async loadOnce(location: ModelLocation, runtime: Runtime, options: LoadOptions): Promise<LanguageModel> {
     const checkpoint = await openCheckpoint(location, options.signal);
     try {
       if (!checkpoint.tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer`);
       const tokenizer = new Tokenizer(checkpoint.tokenizer, checkpoint.name);
-      return new LanguageModel(checkpoint, tokenizer, await Transformer.load(checkpoint, runtime, options));
+      const forwardPass = await Transformer.load(checkpoint, runtime, options);
+      try {
+        await checkpoint.verify(options.signal);
+        return new LanguageModel(checkpoint, tokenizer, forwardPass);
+      } catch (error) {
+        await forwardPass.dispose();
+        throw error;
+      }
     } finally {
       await checkpoint.close();
     }

@@ -41,7 +41,8 @@ export function planHead(
   };
 }
 
-export async function loadHead(loader: WeightLoader, spec: HeadSpec, table: Linear, head: Linear): Promise<void> {
-  await loader.linear(spec.embedding, table);
-  if (!spec.shared) await loader.linear(spec.head, head);
+/** Asks the loader for the embedding, and for the head if it is not the same. */
+export function loadHead(loader: WeightLoader, spec: HeadSpec, table: Linear, head: Linear): void {
+  loader.linear(spec.embedding, table);
+  if (!spec.shared) loader.linear(spec.head, head);
 }

@@ -38,15 +38,16 @@ export function planLayer(plan: MemoryPlan, sizes: KernelExports, config: ModelC
   };
 }
 
-export async function loadLayer(loader: WeightLoader, config: ModelConfig, spec: LayerSpec, layer: LayerWeights): Promise<void> {
+/** Asks the loader for all weights of a layer. */
+export function loadLayer(loader: WeightLoader, config: ModelConfig, spec: LayerSpec, layer: LayerWeights): void {
   const { hiddenSize: E, headDim: D } = config;
   const norms = layerNorms(config, spec.layer);
-  await loader.vector(norms.attention, layer.attentionNorm, E);
-  await loader.linear(spec.qkv, layer.qkv);
-  if (norms.q) await loader.vector(norms.q, layer.qNorm, D);
-  if (norms.k) await loader.vector(norms.k, layer.kNorm, D);
-  await loader.linear(spec.o, layer.o);
-  await loader.vector(norms.mlp, layer.ffnNorm, E);
-  await loader.linear(spec.gateUp, layer.gateUp);
-  await loader.linear(spec.down, layer.down);
+  loader.vector(norms.attention, layer.attentionNorm, E);
+  loader.linear(spec.qkv, layer.qkv);
+  if (norms.q) loader.vector(norms.q, layer.qNorm, D);
+  if (norms.k) loader.vector(norms.k, layer.kNorm, D);
+  loader.linear(spec.o, layer.o);
+  loader.vector(norms.mlp, layer.ffnNorm, E);
+  loader.linear(spec.gateUp, layer.gateUp);
+  loader.linear(spec.down, layer.down);
 }

@@ -67,7 +67,8 @@ export class LayerStream {
         `sample length: got ${rows}, need an integer from 1 to the model's context of ${config.contextLength}`,
       );
     }
-    const specs = await Promise.all(Array.from({ length: config.layers }, (_, l) => readLayerSpec(checkpoint, l)));
+    const specs: LayerSpec[] = [];
+    for (let l = 0; l < config.layers; l++) specs.push(await readLayerSpec(checkpoint, l));
     const planning = await beginMemoryPlan(runtime, config, resolveThreads(options, runtime), rows, rows, build);
     const { plan, sizes } = planning;
     const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
@@ -117,7 +118,9 @@ export class LayerStream {
   /** Replaces the weights in memory by those of layer `l`. */
   async loadLayer(l: number): Promise<void> {
     const { checkpoint, specs, kernels, weights, staging, signal } = this.parts;
-    await loadLayer(new WeightLoader(kernels, checkpoint, staging, signal, () => {}), checkpoint.config, specs[l]!, weights);
+    const loader = new WeightLoader(kernels, checkpoint, staging, signal, () => {});
+    loadLayer(loader, checkpoint.config, specs[l]!, weights);
+    await loader.run();
     this.layer = l;
     this.embedded.clear(); // every sample was embedded before the first layer
   }

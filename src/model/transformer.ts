@@ -13,7 +13,7 @@ import { EventLoopPacer } from "./event-loop-pacer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
 import { loadHead, planHead, readHeadSpec } from "./head.ts";
 import { type LayerCache, planLayerCache } from "./kv-cache.ts";
-import { loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
+import { type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
 import { multiply, normInput } from "./linear.ts";
 import { readScale } from "./linear-spec.ts";
 import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
@@ -95,14 +95,15 @@ export class Transformer implements ForwardPass {
     const { kv, head: headPrecision, contextSize, threads, build } = resolveLoadOptions(options, checkpoint, runtime);
     const { vocabSize: V, hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
 
-    const layerSpecs = await Promise.all(Array.from({ length: config.layers }, (_, l) => readLayerSpec(checkpoint, l)));
     const headSpec = await readHeadSpec(checkpoint, headPrecision);
-    const kvScales = await Promise.all(
-      layerSpecs.map(async ({ layer }) => ({
-        k: kv.k === "q8" ? await readScale(checkpoint, `${attentionModule(layer)}.k_scale`) : 1,
-        v: kv.v === "q8" ? await readScale(checkpoint, `${attentionModule(layer)}.v_scale`) : 1,
-      })),
-    );
+    const layerSpecs: LayerSpec[] = [];
+    const kvScales: { k: number; v: number }[] = [];
+    // One after another, in the order of the files, as a network has them fastest.
+    for (let l = 0; l < config.layers; l++) {
+      layerSpecs.push(await readLayerSpec(checkpoint, l));
+      const scale = (name: string) => readScale(checkpoint, `${attentionModule(l)}.${name}`);
+      kvScales.push({ k: kv.k === "q8" ? await scale("k_scale") : 1, v: kv.v === "q8" ? await scale("v_scale") : 1 });
+    }
 
     const maxRows = Math.min(MAX_CHUNK_ROWS, contextSize);
     const planning = await beginMemoryPlan(runtime, config, threads, maxRows, contextSize, build);
@@ -129,9 +130,10 @@ export class Transformer implements ForwardPass {
         done += bytes;
         options.onProgress?.({ phase: "load", done: Math.min(done, total), total, unit: "bytes" });
       });
-      await loadHead(loader, headSpec, table, head);
-      for (const [l, spec] of layerSpecs.entries()) await loadLayer(loader, config, spec, layers[l]!);
-      await loader.vector(FINAL_NORM, weights.finalNorm, E);
+      loadHead(loader, headSpec, table, head);
+      for (const [l, spec] of layerSpecs.entries()) loadLayer(loader, config, spec, layers[l]!);
+      loader.vector(FINAL_NORM, weights.finalNorm, E);
+      await loader.run();
       fillRopeTable(kernels, config, rope);
       await kernels.threadsStarted();
     } catch (error) {

@@ -1,4 +1,9 @@
-/** Reads tensors a few rows at a time, through a small staging region, into the kernels' packed layouts. */
+/**
+ * Reads tensors a few rows at a time, through a small staging region, into the kernels' packed layouts.
+ *
+ * In the order of the file, whatever the order in which they are asked for: a file that comes over the network then comes once, from its
+ * start to its end, and a disk is read the way it reads best.
+ */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { dequantizeWords } from "../checkpoint/pack-quantized.ts";
 import { throwIfAborted } from "../errors.ts";
@@ -37,6 +42,7 @@ export class WeightLoader {
   private readonly staging: Staging;
   private readonly signal: AbortSignal | undefined;
   private readonly onBytes: (bytes: number) => void;
+  private readonly queue: { readonly tensor: string; readonly load: () => Promise<void> }[] = [];
 
   /** @param onBytes told how many stored bytes each read consumed */
   constructor(
@@ -53,22 +59,30 @@ export class WeightLoader {
     this.onBytes = onBytes;
   }
 
-  /** A float vector, f32[length] at `pointer`. */
-  async vector(tensor: string, pointer: Pointer, length: number): Promise<void> {
+  /** Asks for a float vector, f32[length] at `pointer`. */
+  vector(tensor: string, pointer: Pointer, length: number): void {
     checkShape(this.checkpoint, tensor, [length]);
-    this.kernels.f32(pointer, length).set(await this.readF32(tensor));
+    this.queue.push({ tensor, load: async () => this.kernels.f32(pointer, length).set(await this.readF32(tensor)) });
   }
 
-  /** All parts of a linear layer and their biases. */
-  async linear(spec: LinearSpec, linear: Linear): Promise<void> {
+  /** Asks for all parts of a linear layer and their biases. */
+  linear(spec: LinearSpec, linear: Linear): void {
     if (linear.bias) this.kernels.f32(linear.bias, linear.N).fill(0);
     let row = 0;
     for (const part of spec.parts) {
-      const N = part.outFeatures;
-      if (part.bias) await this.vector(`${part.name}.bias`, linear.bias + 4 * row, N);
-      await this.part(spec, linear, part, row);
-      row += N;
+      const firstRow = row;
+      if (part.bias) this.vector(`${part.name}.bias`, linear.bias + 4 * row, part.outFeatures);
+      const tensor = `${part.name}.${spec.stored.kind === "float" ? "weight" : "weight_packed"}`;
+      this.queue.push({ tensor, load: () => this.part(spec, linear, part, firstRow) });
+      row += part.outFeatures;
     }
+  }
+
+  /** Loads everything asked for. @throws CheckpointError, UnsupportedModelError, AbortError */
+  async run(): Promise<void> {
+    const positions = new Map([...this.checkpoint.tensors.keys()].map((tensor, position) => [tensor, position]));
+    const position = ({ tensor }: { tensor: string }) => positions.get(tensor) ?? 0; // absent ones are reported when they are read
+    for (const { load } of this.queue.splice(0).toSorted((a, b) => position(a) - position(b))) await load();
   }
 
   private async part(spec: LinearSpec, linear: Linear, { name, outFeatures: N }: ModulePart, firstRow: number): Promise<void> {

@@ -1,9 +1,12 @@
 /** Files and folders through `node:fs`, for Node, Deno and Bun. */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { ByteSource, Folder, ModelLocation, OutputFolder } from "../checkpoint/byte-source.ts";
 import { CapabilityError, CheckpointError, OptionError, throwIfAborted } from "../errors.ts";
+
+/** Bytes read at a time where a whole file is read. */
+const VERIFIED_BYTES = 2 ** 20;
 
 /**
  * A file or folder by its path. Whether it holds a model is found out by whoever opens it.
@@ -80,6 +83,17 @@ class FileSource implements ByteSource {
       done += bytesRead;
     }
     return bytes;
+  }
+
+  async verify(sha256: string | undefined, signal?: AbortSignal): Promise<void> {
+    if (sha256 === undefined) return;
+    const hash = createHash("sha256");
+    for (let offset = 0; offset < this.size; offset += VERIFIED_BYTES) {
+      hash.update(await this.read(offset, Math.min(VERIFIED_BYTES, this.size - offset), signal));
+    }
+    const found = hash.digest("hex");
+    if (found !== sha256)
+      throw new CheckpointError(`${this.name}: SHA-256 is ${found}, need ${sha256}: damaged, or another file`);
   }
 
   async close(): Promise<void> {

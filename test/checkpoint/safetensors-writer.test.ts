@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { joinTensors } from "../../src/checkpoint/split-tensors.ts";
@@ -103,7 +104,10 @@ for (const limit of [300, 500, 1000, 2000, 10_000, MAX_SHARD_BYTES]) {
       assert.ok(bytes <= limit || count === 1, `${file}: ${bytes} bytes, ${count} tensors`);
     }
     const total = [...data.values()].reduce((sum, { length }) => sum + length, 0);
-    assert.equal(folder.json(INDEX_FILE)["metadata"], { total_size: total });
+    const shards = writer.shards.map(({ file, bytes }) => {
+      return [file, { bytes, sha256: createHash("sha256").update(folder.bytes(file)).digest("hex") }] as const;
+    });
+    assert.equal(folder.json(INDEX_FILE)["metadata"], { total_size: total, shards: Object.fromEntries(shards) });
     assert.is(writer.totalBytes, total);
   });
 

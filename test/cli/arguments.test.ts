@@ -16,7 +16,7 @@ for (const [words, expected] of [
   [[...RUN, "-verbose"], /unknown option '-verbose'\n\(Did you mean --verbose\?\)/],
   [[...RUN, "-ngl", "99"], /unknown option '-ngl'\n\(fptq computes on the CPU only/],
   [[...RUN, "-cnv"], /fptq chat/],
-  [["run", "-p", "x"], /required option '-m, --model <path>' not specified/],
+  [["run", "-p", "x"], /required option '-m, --model <source>' not specified/],
   [["run", "-m", "m"], /no prompt: give one with -p TEXT or -f FILE/],
   [[...RUN, "-f", "file"], /'-p, --prompt <text>' cannot be used with option '-f, --file <path>'/],
   [[...RUN, "-sys", "Be brief."], /'-sys, --system-prompt <text>' needs -st/],

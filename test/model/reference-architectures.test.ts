@@ -45,6 +45,7 @@ async function open(folder: string, roundFrequency?: (frequency: number) => numb
     tensors: checkpoint.tensors,
     readF32: (name, options) => checkpoint.readF32(name, options),
     readRaw: (name, options) => checkpoint.readRaw(name, options),
+    verify: (signal) => checkpoint.verify(signal),
     close: () => checkpoint.close(),
   };
   const model = await Transformer.load(rounded, nodeRuntime, { threads: 1 });

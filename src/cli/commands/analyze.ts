@@ -9,10 +9,11 @@ import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../model-options.ts";
 import { layerList, nonEmpty, number } from "../option-values.ts";
 import { displayProgress } from "../progress.ts";
+import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../source-options.ts";
 import { formatSignificant } from "../quantities.ts";
 import { formatTable } from "../table.ts";
 
-interface AnalyzeFlags extends CalibrationFlags {
+interface AnalyzeFlags extends CalibrationFlags, SourceFlags {
   readonly v0: number;
   readonly v1: number;
   readonly json?: boolean;
@@ -31,11 +32,12 @@ Examples:
 export function analyzeCommand(context: CommandContext): Command {
   const command = new Command("analyze")
     .description("measure activation ranges and show the policy they lead to")
-    .argument("<source>", "folder with config.json and safetensors, or a GGUF file", nonEmpty);
+    .argument("<source>", `folder with config.json and safetensors, or a GGUF: ${SOURCE_FORMS}`, nonEmpty);
   addCalibrationOptions(command)
     .optionsGroup("Policy:")
     .option("--v0 <range>", "activations up to this range get a static scale as they are", number(0), PAPER_THRESHOLDS.v0)
     .option("--v1 <range>", "activations from this range on get a scale per token", number(0), PAPER_THRESHOLDS.v1);
+  addSourceOptions(command.optionsGroup("Model:"));
   return addOutputOptions(command, "layers, summary")
     .option("--channels", "with the largest value of every channel in the JSON")
     .option("--svg <file>", "draw the range of each layer input, over the layers", nonEmpty)
@@ -52,6 +54,7 @@ async function analyzeSource(context: CommandContext, source: string, flags: Ana
   using progress = displayProgress(output.logStream);
   const { samples, ctxSize: contextSize, threads } = flags;
   const analysis = await library.analyze(source, {
+    ...sourceOptions(flags),
     calibration,
     samples,
     contextSize,

@@ -1,7 +1,8 @@
 /** `fptq inspect`: what is in a model: its shape, its policy per layer, its tensors. */
 import { basename } from "node:path";
 import { Command } from "commander";
-import { openLocation } from "../../runtime/node-files.ts";
+import { nodeSources } from "../../runtime/node-sources.ts";
+import { locateModel } from "../../sources/locate-model.ts";
 import type { ModelConfig } from "../../checkpoint/model-config.ts";
 import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
 import type { CommandContext } from "../command-context.ts";
@@ -9,6 +10,7 @@ import { addOutputOptions } from "../model-options.ts";
 import { describeModel, type InputPolicy, type ModelDescription, readEqualizedInputs } from "../model-description.ts";
 import { nonEmpty } from "../option-values.ts";
 import { formatBytes, formatCount, formatSignificant } from "../quantities.ts";
+import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../source-options.ts";
 import { formatFields, formatTable } from "../table.ts";
 
 const EXAMPLES = `
@@ -19,14 +21,21 @@ Examples:
 export function inspectCommand(context: CommandContext): Command {
   const command = new Command("inspect")
     .description("show a model's shape, policy per layer and tensors")
-    .argument("<model>", "quantized or unquantized folder, or a GGUF file", nonEmpty);
+    .argument("<model>", `quantized or unquantized folder, or a GGUF: ${SOURCE_FORMS}`, nonEmpty);
+  addSourceOptions(command);
   return addOutputOptions(command, "the same, as data")
     .addHelpText("after", EXAMPLES)
-    .action((path: string, flags: { json?: boolean }) => inspectModel(context, path, flags));
+    .action((source: string, flags: InspectFlags) => inspectModel(context, source, flags));
 }
 
-async function inspectModel(context: CommandContext, path: string, flags: { json?: boolean }): Promise<void> {
-  const location = await openLocation(path);
+interface InspectFlags extends SourceFlags {
+  readonly json?: boolean;
+}
+
+async function inspectModel(context: CommandContext, source: string, flags: InspectFlags): Promise<void> {
+  const { signal, output } = context;
+  const onWarning = (message: string) => output.warn(message);
+  const location = await locateModel(source, nodeSources(), { ...sourceOptions(flags), signal, onWarning });
   const checkpoint = await openCheckpoint(location, context.signal);
   try {
     const description = await describeModel(checkpoint, await readEqualizedInputs(location));

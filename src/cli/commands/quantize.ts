@@ -8,10 +8,11 @@ import { integerOf, nonEmpty, number, oneOf } from "../option-values.ts";
 import { parsePolicyOverride, type PolicyOverride } from "../../quantizer/policy.ts";
 import { RECIPE_NAMES } from "../../quantizer/recipe.ts";
 import { displayProgress } from "../progress.ts";
+import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../source-options.ts";
 import { formatDuration } from "../quantities.ts";
 import { reportDocument, reportTable } from "../report.ts";
 
-interface QuantizeFlags extends CalibrationFlags {
+interface QuantizeFlags extends CalibrationFlags, SourceFlags {
   readonly output: string;
   readonly force?: boolean;
   readonly recipe: string;
@@ -35,7 +36,7 @@ Examples:
 export function quantizeCommand(context: CommandContext): Command {
   const command = new Command("quantize")
     .description("quantize a model to 4-bit weights and 8-bit activations")
-    .argument("<source>", "folder with config.json and safetensors, or a GGUF file", nonEmpty);
+    .argument("<source>", `folder with config.json and safetensors, or a GGUF: ${SOURCE_FORMS}`, nonEmpty);
   addRequiredOption(command, "-o, --output <dir>", "folder to write", nonEmpty);
   command
     .option("--force", "replace the output folder if there is one")
@@ -61,6 +62,7 @@ export function quantizeCommand(context: CommandContext): Command {
       "q8",
     );
   addCalibrationOptions(command);
+  addSourceOptions(command.optionsGroup("Model:"));
   return addOutputOptions(command, "layers, bits_per_weight, seconds")
     .addHelpText("after", EXAMPLES)
     .action((source: string, flags: QuantizeFlags) => quantizeSource(context, source, flags));
@@ -80,6 +82,7 @@ async function quantizeSource(context: CommandContext, source: string, flags: Qu
   const library = await context.library();
   using progress = displayProgress(output.logStream);
   const report = await library.quantize(source, {
+    ...sourceOptions(flags),
     output: flags.output,
     force: flags.force ?? false,
     recipe: flags.recipe,

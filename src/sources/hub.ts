@@ -1,0 +1,165 @@
+/**
+ * Models by their name on the Hugging Face Hub:
+ *
+ *     hf:ORG/MODEL                  the repository's folder, or its only GGUF
+ *     hf:ORG/MODEL@REVISION         a branch, a tag or a commit; "main" by default
+ *     hf:ORG/MODEL/PATH             a folder or a GGUF file in it
+ *     hf:ORG/MODEL:Q4_1             the GGUF whose name has this in it, as in llama.cpp's -hf
+ *
+ * The Hub's API is `@huggingface/hub`'s business. Its functions are handed in, because the package does not resolve in every bundler
+ * (esbuild takes its Node build for a page), and a page that loads from its own server needs none of it.
+ */
+import { CheckpointError, DownloadError, OptionError } from "../errors.ts";
+import type { Fetch } from "./http-client.ts";
+
+/** The part of `@huggingface/hub` that is used: `import * as hub from "@huggingface/hub"` fits. */
+export interface HubLibrary {
+  modelInfo(params: HubParams & { name: string; additionalFields: ["sha"] }): Promise<{ sha: string }>;
+  listFiles(params: HubParams & { repo: { type: "model"; name: string }; path?: string }): AsyncIterable<HubEntry>;
+}
+
+interface HubParams {
+  revision?: string;
+  hubUrl?: string;
+  accessToken?: string;
+  fetch?: typeof fetch;
+}
+
+interface HubEntry {
+  readonly type: string;
+  readonly path: string;
+  readonly size: number;
+  readonly oid?: string;
+  readonly lfs?: { readonly oid: string; readonly size: number };
+}
+
+export interface HubName {
+  /** "org/model" */
+  readonly repository: string;
+  readonly revision: string;
+  /** Path in the repository; empty for its root. */
+  readonly path: string;
+  /** Part of a GGUF file's name. */
+  readonly tag: string | undefined;
+}
+
+export interface HubFile {
+  /** Path in the repository. */
+  readonly path: string;
+  readonly size: number;
+  /** Of a large file, by which the Hub stores it. */
+  readonly sha256: string | undefined;
+  /** Of any other: SHA-1 of git's blob. */
+  readonly gitOid: string | undefined;
+}
+
+export interface HubListing {
+  readonly commit: string;
+  readonly files: readonly HubFile[];
+}
+
+export const HUB_ENDPOINT = "https://huggingface.co";
+/** What the Hub allows in names (`huggingface_hub`, `validate_repo_id`), which keeps them harmless in paths and URLs. */
+const SEGMENT = "[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?";
+const NAME = new RegExp(`^hf:(${SEGMENT}/${SEGMENT})(?:@([^/@:\\s]+))?(?:/([^:\\s]+?))?/?(?::([A-Za-z0-9_.-]+))?$`);
+
+export const isHubName = (text: string): boolean => text.startsWith("hf:");
+
+/** @throws OptionError for a text that is no such name */
+export function parseHubName(text: string): HubName {
+  const [, repository, revision = "main", path = "", tag] = NAME.exec(text) ?? [];
+  if (repository === undefined || `${revision}/${path}`.split("/").includes("..")) {
+    throw new OptionError(
+      `${JSON.stringify(text)}: need hf:ORG/MODEL, hf:ORG/MODEL@REVISION, hf:ORG/MODEL/PATH or hf:ORG/MODEL:TAG`,
+    );
+  }
+  return { repository, revision, path, tag };
+}
+
+export interface HubAccess {
+  readonly library: HubLibrary;
+  readonly endpoint: string;
+  readonly token?: string | undefined;
+  readonly fetch: Fetch;
+}
+
+/**
+ * The commit of a revision and the files of one folder in it.
+ *
+ * @throws DownloadError if the Hub does not answer, does not have it, or does not show it to the token
+ */
+export async function listHubFolder(access: HubAccess, name: HubName, folder: string): Promise<HubListing> {
+  const { library, endpoint, token, fetch } = access;
+  const params = {
+    hubUrl: endpoint,
+    // A page of the listing may name any URL as the next one; the token stays with the endpoint.
+    fetch: keepingToken(fetch, new URL(endpoint).origin) as typeof globalThis.fetch,
+    ...(token !== undefined && { accessToken: token }),
+  };
+  const { repository, revision } = name;
+  try {
+    const { sha } = await library.modelInfo({ ...params, name: repository, revision, additionalFields: ["sha"] });
+    if (!/^[0-9a-f]{40}$/.test(sha)) throw new CheckpointError(`hf:${repository}: commit ${JSON.stringify(sha)} is none`);
+    const files: HubFile[] = [];
+    const repo = { type: "model", name: repository } as const;
+    for await (const { type, path, size, oid, lfs } of library.listFiles({ ...params, repo, revision: sha, path: folder })) {
+      if (type === "file")
+        files.push({ path: checkPath(path, folder, repository), size, sha256: lfs?.oid, gitOid: lfs ? undefined : oid });
+    }
+    return { commit: sha, files };
+  } catch (error) {
+    throw hubError(name, error);
+  }
+}
+
+/** Where a file of a commit is. */
+export function hubFileUrl(endpoint: string, repository: string, commit: string, path: string): URL {
+  return new URL(
+    `${endpoint.replace(/\/+$/, "")}/${repository}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`,
+  );
+}
+
+/** What a name means among the files of its folder: one GGUF file, or the folder. @throws OptionError for a tag that fits none or several */
+export function chooseHubFiles(name: HubName, files: readonly HubFile[]): HubFile | readonly HubFile[] {
+  const asked = files.find(({ path }) => path === name.path);
+  if (asked) return asked;
+  if (name.tag === undefined) return files;
+  const ggufs = files.filter(({ path }) => /\.gguf$/i.test(path));
+  const fitting = ggufs.filter(({ path }) => path.toLowerCase().includes(name.tag!.toLowerCase()));
+  if (fitting.length === 1) return fitting[0]!;
+  const found = (fitting.length > 1 ? fitting : ggufs).map(({ path }) => path).join(", ") || "none";
+  throw new OptionError(`hf:${name.repository}:${name.tag}: ${fitting.length} GGUF files fit; there are: ${found}`);
+}
+
+/** The folder to list: that of the path, or the path itself. */
+export function hubFolderOf({ path }: HubName): string {
+  return /\.gguf$/i.test(path) ? path.slice(0, Math.max(0, path.lastIndexOf("/"))) : path;
+}
+
+function checkPath(path: string, folder: string, repository: string): string {
+  const fileName = path.slice(folder === "" ? 0 : folder.length + 1);
+  const isInside = folder === "" || path.startsWith(`${folder}/`);
+  // The listing says where a file goes on disk, so it is not taken at its word.
+  if (isInside && fileName !== "" && fileName !== ".." && fileName !== "." && !/[/\\\0]/.test(fileName)) return path;
+  throw new CheckpointError(
+    `hf:${repository}: the listing has ${JSON.stringify(path)}, which is no file of ${folder || "the repository's root"}`,
+  );
+}
+
+function keepingToken(fetch: Fetch, origin: string): Fetch {
+  return (url, init) => {
+    if (new URL(url).origin === origin) return fetch(url, init);
+    const headers = new Headers(init.headers);
+    headers.delete("authorization");
+    return fetch(url, { ...init, headers });
+  };
+}
+
+function hubError({ repository, revision }: HubName, error: unknown): Error {
+  if (error instanceof CheckpointError) return error;
+  const { statusCode: status } = error as { statusCode?: unknown };
+  const what = `hf:${repository}@${revision}`;
+  if (typeof status !== "number") return new DownloadError(`${what}: the Hub does not answer`, { transient: true, cause: error });
+  const meaning = [401, 403, 404].includes(status) ? " (no such model or revision, or a token is needed: HF_TOKEN)" : "";
+  return new DownloadError(`${what}: HTTP status ${status}${meaning}`, { status, transient: status >= 500, cause: error });
+}

@@ -1,0 +1,203 @@
+/** From what a caller names, a URL, a Hub name, dropped files, a path, to a location that can be opened. */
+import type { ModelLocation } from "../checkpoint/byte-source.ts";
+import type { CreateSha256 } from "../checkpoint/sha256.ts";
+import { CapabilityError, OptionError } from "../errors.ts";
+import type { OnProgress } from "../progress.ts";
+import { BlockCache, type BlockStore } from "./block-cache.ts";
+import type { Clock } from "./clock.ts";
+import { type FileLike, fileListLocation } from "./file-list.ts";
+import { type Fetch, HttpClient } from "./http-client.ts";
+import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileUrl, hubFolderOf, type HubLibrary, type HubName, isHubName, listHubFolder, parseHubName } from "./hub.ts"; // prettier-ignore
+import { listedFolder, urlFolder } from "./remote-folder.ts";
+import { Remote } from "./remote.ts";
+import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
+
+/** A path, an http(s) URL, `hf:ORG/MODEL`, files chosen in a page, or a location of another kind. */
+export type ModelSource = string | URL | FileLike | Iterable<FileLike> | ArrayLike<FileLike> | ModelLocation;
+
+export interface SourceOptions {
+  /** Instead of the runtime's own: a Worker's asset binding, a proxy. */
+  readonly fetch?: Fetch | undefined;
+  /** Where downloads are kept; false for nowhere. By default where the runtime keeps such things, if it does. */
+  readonly cache?: BlockStore | false | undefined;
+  /** Only what is in the cache. */
+  readonly offline?: boolean | undefined;
+  /** `Authorization` for the URL's origin, for instance "Bearer ..."; never sent to another one. */
+  readonly authorization?: string | undefined;
+  /** `import * as hub from "@huggingface/hub"`, for `hf:` names where the runtime does not bring it. */
+  readonly hub?: HubLibrary | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnProgress | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/** What a runtime brings; whatever is absent is refused by name when it is needed. */
+export interface SourceCapabilities {
+  readonly fetch?: Fetch | undefined;
+  readonly clock?: Clock | undefined;
+  readonly createSha256?: CreateSha256 | undefined;
+  /** Where downloads are kept by default. Asked for when the first one begins. */
+  readonly defaultCache?: (() => Promise<BlockStore | undefined>) | undefined;
+  /** @throws CheckpointError if there is nothing */
+  readonly openPath?: ((path: string) => Promise<ModelLocation>) | undefined;
+  readonly hub?: HubCapability | undefined;
+}
+
+export interface HubCapability {
+  readonly library?: (() => Promise<HubLibrary>) | undefined;
+  readonly endpoint?: string | undefined;
+  readonly token?: (() => Promise<string | undefined>) | undefined;
+  readonly offline?: boolean | undefined;
+  /** The Hub's own cache folder, which other programs share. Without it, files go where those of URLs go. */
+  readonly cachedFolder?: ((name: HubName, request: HubCacheRequest) => Promise<ModelLocation>) | undefined;
+}
+
+/** What a cache folder needs to fill itself. */
+export interface HubCacheRequest {
+  /** Undefined when offline. */
+  readonly access: HubAccess | undefined;
+  readonly client: HttpClient;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: OnProgress | undefined;
+  readonly onWarning: ((message: string) => void) | undefined;
+}
+
+/**
+ * @throws OptionError for a source of no kind; CapabilityError for one this runtime has no means for; DownloadError; AbortError
+ */
+export async function locateModel(
+  source: ModelSource,
+  capabilities: SourceCapabilities,
+  options: SourceOptions = {},
+): Promise<ModelLocation> {
+  if (typeof source === "string" && isHubName(source)) return locateOnHub(parseHubName(source), capabilities, options);
+  if (source instanceof URL || (typeof source === "string" && /^https?:\/\//i.test(source))) {
+    return locateByUrl(parseUrl(source), capabilities, options);
+  }
+  if (typeof source === "string") {
+    if (capabilities.openPath) return capabilities.openPath(source);
+    throw new CapabilityError(`${source}: there are no paths here; give an http(s) URL, hf:ORG/MODEL or files`);
+  }
+  if ("kind" in source) return source;
+  if ("slice" in source && "size" in source) return fileListLocation([source]);
+  return fileListLocation(Array.from(source as ArrayLike<FileLike>));
+}
+
+function parseUrl(source: string | URL): URL {
+  if (!URL.canParse(source)) throw new OptionError("model: got an http URL that cannot be parsed");
+  const url = new URL(source);
+  if (url.protocol === "http:" || url.protocol === "https:") return url;
+  throw new OptionError(`model: got a ${url.protocol} URL, need http: or https:`);
+}
+
+async function locateByUrl(url: URL, capabilities: SourceCapabilities, options: SourceOptions): Promise<ModelLocation> {
+  const { username, password } = url;
+  url.username = "";
+  url.password = "";
+  url.hash = "";
+  const basic =
+    username === "" ? undefined : `Basic ${base64(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)}`;
+  const remote = await openRemote(capabilities, options, url.origin, options.authorization ?? basic);
+  if (/\.gguf$/i.test(url.pathname)) return fileLocation(remote, { url }, options.signal);
+  // The folder of a file that every model folder has, or the URL as a folder.
+  url.pathname = url.pathname.replace(/\/(config\.json|model\.safetensors(\.index\.json)?)$/, "/").replace(/\/*$/, "/");
+  return urlFolder(remote, url, options.signal);
+}
+
+async function locateOnHub(name: HubName, capabilities: SourceCapabilities, options: SourceOptions): Promise<ModelLocation> {
+  const { hub } = capabilities;
+  const library = options.hub ?? (await hub?.library?.());
+  if (!library) {
+    throw new CapabilityError(
+      `hf:${name.repository}: need @huggingface/hub: install it and pass { hub: await import("@huggingface/hub") }`,
+    );
+  }
+  const endpoint = hub?.endpoint ?? HUB_ENDPOINT;
+  const token = await hub?.token?.();
+  const offline = options.offline ?? hub?.offline ?? false;
+  const fetch = fetchOf(capabilities, options);
+  const authorization = options.authorization ?? (token === undefined ? undefined : `Bearer ${token}`);
+  const access: HubAccess = { library, endpoint, token: authorization?.replace(/^Bearer /, ""), fetch };
+
+  if (hub?.cachedFolder && options.cache === undefined) {
+    const client = httpClient(capabilities, options, new URL(endpoint).origin, authorization);
+    const { signal, onProgress, onWarning } = options;
+    return hub.cachedFolder(name, { access: offline ? undefined : access, client, signal, onProgress, onWarning });
+  }
+  const remote = await openRemote(capabilities, { ...options, offline }, new URL(endpoint).origin, authorization);
+  const { commit, files } = await hubListing(remote, access, name);
+  const specOf = ({ path, size, sha256 }: HubFile): RemoteFileSpec => ({
+    url: hubFileUrl(endpoint, name.repository, commit, path),
+    name: `hf:${name.repository}/${path}`,
+    size,
+    sha256,
+  });
+  const chosen = chooseHubFiles(name, files);
+  if ("path" in chosen) return fileLocation(remote, specOf(chosen), options.signal);
+  const byName = new Map(chosen.map((file) => [file.path.slice(file.path.lastIndexOf("/") + 1), specOf(file)]));
+  return listedFolder(remote, `hf:${name.repository}`, byName, options.signal);
+}
+
+/** The listing of a folder; without a network, that of the last time. */
+async function hubListing(remote: Remote, access: HubAccess, name: HubName) {
+  const { cache, offline } = remote.options;
+  const folder = hubFolderOf(name);
+  const key = `${access.endpoint}/${name.repository}@${name.revision}/${folder}`;
+  const known = (await cache.named(key)) as unknown as Awaited<ReturnType<typeof listHubFolder>> | undefined;
+  if (offline && known) return known;
+  if (offline) throw new CapabilityError(`hf:${name.repository}: not in the cache, and offline`);
+  try {
+    const listing = await listHubFolder(access, name, folder);
+    await cache.putNamed(key, { ...listing });
+    return listing;
+  } catch (error) {
+    if (!known || !(error as { transient?: boolean }).transient) throw error;
+    remote.warnOnce(`${(error as Error).message}; using what the cache has of hf:${name.repository}`);
+    return known;
+  }
+}
+
+async function fileLocation(remote: Remote, spec: RemoteFileSpec, signal: AbortSignal | undefined): Promise<ModelLocation> {
+  return { kind: "file", file: await openRemoteFile(remote, spec, signal), forgetUnverified: () => remote.forgetUnverified() };
+}
+
+async function openRemote(
+  capabilities: SourceCapabilities,
+  options: SourceOptions,
+  origin: string,
+  authorization: string | undefined,
+): Promise<Remote> {
+  const { offline, onWarning, cache } = options;
+  const store = cache === false ? undefined : (cache ?? (await capabilities.defaultCache?.()));
+  return new Remote({
+    client: httpClient(capabilities, options, origin, authorization),
+    cache: new BlockCache(store, onWarning),
+    offline,
+    createSha256: capabilities.createSha256,
+    onWarning,
+  });
+}
+
+function httpClient(
+  capabilities: SourceCapabilities,
+  options: SourceOptions,
+  origin: string,
+  authorization: string | undefined,
+): HttpClient {
+  const value = authorization;
+  return new HttpClient({
+    fetch: fetchOf(capabilities, options),
+    clock: capabilities.clock,
+    authorization: value === undefined ? undefined : { origin, value },
+  });
+}
+
+function fetchOf(capabilities: SourceCapabilities, options: SourceOptions): Fetch {
+  const fetch = options.fetch ?? capabilities.fetch;
+  if (!fetch) throw new CapabilityError("fetch: this runtime brings none; pass { fetch }");
+  return fetch;
+}
+
+function base64(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+}
