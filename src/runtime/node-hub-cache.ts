@@ -8,26 +8,12 @@
  * https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Both kinds of ETAG say what the bytes have to be, and each file
  * is compared with its own before it is opened: one that is damaged or too short is fetched again.
  */
-import { createHash, randomBytes } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
-import {
-  copyFile,
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  statfs,
-  symlink,
-  utimes,
-  writeFile,
-} from "node:fs/promises";
-import { basename, dirname, join, relative } from "node:path";
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import type { ByteSource, ModelLocation } from "../checkpoint/byte-source.ts";
-import { CapabilityError, CheckpointError, DownloadError, throwIfAborted } from "../errors.ts";
+import { CapabilityError, CheckpointError, DownloadError } from "../errors.ts";
 import { BlockCache } from "../sources/block-cache.ts";
 import { HttpReader } from "../sources/http-reader.ts";
 import {
@@ -44,10 +30,7 @@ import { Remote } from "../sources/remote.ts";
 import { openRemoteFile } from "../sources/remote-file.ts";
 import { nodeSha256 } from "./node-block-store.ts";
 import { openFile, openFolder } from "./node-files.ts";
-
-const PIECE_BYTES = 2 ** 20;
-/** An unfinished file nobody has written to for so long was left behind by a process that died. */
-const ABANDONED_MS = 60_000;
+import { addFile, freeBytes, isWhole, link, PIECE_BYTES, startDigest, takeOver, writeAt } from "./node-hub-blob.ts";
 
 /** `HubCapability.cachedFolder` over a folder of this machine. */
 export function hubCache(cacheFolder: () => string) {
@@ -98,7 +81,8 @@ class HubSnapshot {
     if (!access) return undefined;
     try {
       const listing = await listHubFolder(access, this.#name, hubFolderOf(this.#name));
-      await this.#writeRef(listing.commit);
+      // Only who is offline needs it; a folder that cannot be written to is reported when a file is fetched.
+      await this.#writeRef(listing.commit).catch(() => undefined);
       return listing;
     } catch (error) {
       if (!(error instanceof DownloadError) || !error.transient || (await this.#knownCommit()) === undefined) throw error;
@@ -230,11 +214,13 @@ class HubSnapshot {
       return await work();
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      const { bavail, bsize } = await statfs(dirname(this.#repository)).catch(() => ({ bavail: Number.NaN, bsize: 1 }));
-      const free = Number.isNaN(bavail) ? "" : ` (${bavail * bsize} bytes free)`;
-      throw new CapabilityError(`${this.#repository}: cannot be written${free}: ${message}; HF_HUB_CACHE names another place`, {
-        cause: error,
-      });
+      const free = await freeBytes(this.#repository);
+      throw new CapabilityError(
+        `${this.#repository}: cannot be written (${free} bytes free): ${message}; HF_HUB_CACHE names another place`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 }
@@ -244,58 +230,4 @@ async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number):
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
     done += bytesWritten;
   }
-}
-
-/** Files beside the blob that nobody writes to any more. The first that can be renamed is taken. */
-async function takeOver(blob: string, partial: string): Promise<void> {
-  const prefix = `${basename(blob)}.`;
-  for (const name of await readdir(dirname(blob))) {
-    if (!name.startsWith(prefix) || !name.endsWith(".incomplete")) continue;
-    const path = join(dirname(blob), name);
-    const found = await stat(path).catch(() => undefined);
-    if (!found || Date.now() - found.mtimeMs < ABANDONED_MS) continue;
-    const won = await rename(path, partial).then(
-      () => true,
-      () => false,
-    );
-    if (won) return;
-  }
-}
-
-function startDigest(file: HubFile) {
-  if (file.sha256 !== undefined) return createHash("sha256");
-  // How git names a blob.
-  return createHash("sha1").update(`blob ${file.size}\0`);
-}
-
-async function addFile(
-  digest: { update(bytes: Uint8Array): unknown },
-  path: string,
-  length: number,
-  signal: AbortSignal | undefined,
-) {
-  if (length === 0) return;
-  for await (const piece of createReadStream(path, { end: length - 1, highWaterMark: PIECE_BYTES })) {
-    throwIfAborted(signal, `reading ${path}`);
-    digest.update(piece as Uint8Array);
-  }
-}
-
-async function isWhole(blob: string, file: HubFile, signal: AbortSignal | undefined): Promise<boolean> {
-  const found = await stat(blob).catch(() => undefined);
-  if (!found?.isFile() || found.size !== file.size) return false;
-  const digest = startDigest(file);
-  await addFile(digest, blob, file.size, signal);
-  return digest.digest("hex") === (file.sha256 ?? file.gitOid);
-}
-
-/** A relative link, as `huggingface_hub` makes it; a copy where links are not allowed (Windows without developer mode). */
-async function link(blob: string, pointer: string): Promise<void> {
-  const found = await stat(pointer).catch(() => undefined);
-  const target = await stat(blob);
-  if (found && (found.ino === target.ino || found.size === target.size)) return;
-  await mkdir(dirname(pointer), { recursive: true });
-  const partial = `${pointer}.${randomBytes(4).toString("hex")}`;
-  await symlink(relative(dirname(pointer), blob), partial).catch(() => copyFile(blob, partial));
-  await rename(partial, pointer);
 }

@@ -1,5 +1,6 @@
 /** From what a caller names, a URL, a Hub name, dropped files, a path, to a location that can be opened. */
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
+import { isJsonObject, type JsonObject } from "../checkpoint/json-object.ts";
 import type { CreateSha256 } from "../checkpoint/sha256.ts";
 import { CapabilityError, OptionError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
@@ -7,7 +8,7 @@ import { BlockCache, type BlockStore } from "./block-cache.ts";
 import type { Clock } from "./clock.ts";
 import { type FileLike, fileListLocation } from "./file-list.ts";
 import { type Fetch, HttpClient } from "./http-client.ts";
-import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileUrl, hubFolderOf, type HubLibrary, type HubName, isHubName, listHubFolder, parseHubName } from "./hub.ts"; // prettier-ignore
+import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileUrl, hubFolderOf, type HubLibrary, type HubListing, type HubName, isHubName, listHubFolder, parseHubName } from "./hub.ts"; // prettier-ignore
 import { listedFolder, urlFolder } from "./remote-folder.ts";
 import { Remote } from "./remote.ts";
 import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
@@ -143,7 +144,7 @@ async function hubListing(remote: Remote, access: HubAccess, name: HubName) {
   const { cache, offline } = remote.options;
   const folder = hubFolderOf(name);
   const key = `${access.endpoint}/${name.repository}@${name.revision}/${folder}`;
-  const known = (await cache.named(key)) as unknown as Awaited<ReturnType<typeof listHubFolder>> | undefined;
+  const known = parseListing(await cache.named(key));
   if (offline && known) return known;
   if (offline) throw new CapabilityError(`hf:${name.repository}: not in the cache, and offline`);
   try {
@@ -155,6 +156,15 @@ async function hubListing(remote: Remote, access: HubAccess, name: HubName) {
     remote.warnOnce(`${(error as Error).message}; using what the cache has of hf:${name.repository}`);
     return known;
   }
+}
+
+/** A listing as it was kept; undefined if it is none. */
+function parseListing(value: JsonObject | undefined): HubListing | undefined {
+  const { commit, files } = value ?? {};
+  if (typeof commit !== "string" || !Array.isArray(files)) return undefined;
+  return files.every((file) => isJsonObject(file) && typeof file["path"] === "string")
+    ? { commit, files: files as HubFile[] }
+    : undefined;
 }
 
 async function fileLocation(remote: Remote, spec: RemoteFileSpec, signal: AbortSignal | undefined): Promise<ModelLocation> {

@@ -85,7 +85,7 @@ export class FaultServer implements AsyncDisposable {
     const etag = this.validators ? { etag: tagOf(file) } : undefined;
     if (etag && request.headers["if-none-match"] === etag.etag) return void response.writeHead(304, etag).end();
     const begin = this.ranges && range ? Number(/^bytes=(\d+)-$/.exec(range)![1]) : 0;
-    let body = file.slice(begin);
+    let body = fault?.kind === "flip" ? file.slice(begin) : file.subarray(begin);
     if (fault?.kind === "flip" && fault.at >= begin) body[fault.at - begin]! ^= 4;
     const declared =
       fault?.kind === "length" ? fault.bytes : fault?.kind === "short" ? Math.min(fault.after, body.length) : body.length;

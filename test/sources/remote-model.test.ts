@@ -5,11 +5,13 @@ import { loadModel, type LoadOptions, type ModelLocation, openCheckpoint } from 
 import { AbortError, CheckpointError, DownloadError } from "../../src/errors.ts";
 import type { Progress } from "../../src/progress.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
+import { openLocation } from "../../src/runtime/node-files.ts";
 import { nodeSha256 } from "../../src/runtime/node-block-store.ts";
 import { BLOCK_BYTES, BlockCache, type BlockStore, MemoryBlockStore } from "../../src/sources/block-cache.ts";
 import { HttpClient } from "../../src/sources/http-client.ts";
 import { Remote } from "../../src/sources/remote.ts";
 import { locateModel, type SourceOptions } from "../../src/sources/locate-model.ts";
+import { sharedData, sharedFile, SMOLLM2 } from "../shared-data.ts";
 import { FaultServer } from "./fault-server.ts";
 import { MemoryClock } from "./memory-clock.ts";
 import { shardedModel, shardsOf } from "./sharded-model.ts";
@@ -306,6 +308,27 @@ test("no more than four blocks are in memory at a time, the latest used", () => 
   assert.equal(remote.held("file 0"), new Uint8Array([0]));
   remote.hold("file 4", new Uint8Array([4]));
   assert.equal([0, 1, 2, 3, 4].filter((i) => remote.held(`file ${i}`)), [0, 2, 3, 4]); // prettier-ignore
+});
+
+test("a GGUF by its URL: the same rows as from a file, in a few requests, and again from the cache", async () => {
+  const gguf = sharedFile(SMOLLM2);
+  if (!gguf) return;
+  await using server = await FaultServer.start();
+  server.files.set("/smollm2.gguf", gguf);
+  const cache = new MemoryBlockStore();
+  for (const offline of [false, true]) {
+    server.requests.length = 0;
+    const capabilities = { fetch, clock: new MemoryClock(), createSha256: nodeSha256 };
+    const remote = await openCheckpoint(await locateModel(`${server.origin}/smollm2.gguf`, capabilities, { cache, offline }));
+    const local = await openCheckpoint(await openLocation(sharedData(SMOLLM2)!));
+    for (const name of [...local.tensors.keys()].slice(0, 12)) {
+      const rows = [0, Math.min(64, local.tensors.get(name)!.shape[0]!)] as const;
+      assert.equal(await remote.readF32(name, { rows }), await local.readF32(name, { rows }), name);
+    }
+    await remote.close();
+    await local.close();
+    assert.ok(server.requests.length <= (offline ? 0 : 12), `${server.requests.length} requests`);
+  }
 });
 
 test("the URL of a file in the folder is the folder's", async () => {
