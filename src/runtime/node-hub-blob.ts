@@ -71,3 +71,10 @@ export async function link(blob: string, pointer: string): Promise<void> {
   await symlink(relative(dirname(pointer), blob), partial).catch(() => copyFile(blob, partial));
   await rename(partial, pointer);
 }
+
+export async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}

@@ -1,7 +1,7 @@
 /** What a Hugging Face Hub answers for one model, on a server that fails on purpose. */
 import { createHash } from "node:crypto";
 import type { MemoryFolder } from "../memory-folder.ts";
-import { FaultServer } from "./fault-server.ts";
+import type { FaultServer } from "./fault-server.ts";
 
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 export const TOKEN = "hf_secret";
@@ -18,7 +18,7 @@ export function serveModel(server: FaultServer, folder: MemoryFolder, options: H
   const entries = [...folder.files].map(([path, { bytes }]) => {
     const oid = gitOid(bytes);
     const lfs = /\.(safetensors|gguf)$/.test(path) ? { oid: sha256(bytes), size: bytes.length, pointerSize: 130 } : undefined;
-    return { type: "file", path, size: bytes.length, oid, ...(lfs && { lfs }) };
+    return { type: "file", path, size: bytes.length, oid, lfs };
   });
   server.addFolder(`/org/model/resolve/${COMMIT}`, folder.files);
   server.respond = (request, response) => {

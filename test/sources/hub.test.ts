@@ -70,6 +70,9 @@ async function fails<E extends Error>(work: Promise<unknown>, kind: new (...args
   assert.match((error as Error).message, message);
 }
 
+/** Downloads that were not finished. */
+const leftIn = (repository: string) => readdirSync(join(repository, "blobs")).filter((name) => name.endsWith(".incomplete"));
+
 for (const [text, expected] of [
   ["hf:org/model", ["org/model", "main", "", undefined]],
   ["hf:org/model@v1.0", ["org/model", "v1.0", "", undefined]],
@@ -151,7 +154,7 @@ test("a download cut for good is resumed by the next one", () =>
       ...Array.from({ length: 6 }, () => ({ kind: "status", status: 503 }) as const),
     ]);
     await fails(load(), DownloadError, /HTTP status 503; tried \d times/);
-    const left = readdirSync(join(repository, "blobs")).filter((name) => name.endsWith(".incomplete"));
+    const left = leftIn(repository);
     assert.is(left.length, 1);
     const kept = statSync(join(repository, "blobs", left[0]!)).size;
     assert.ok(kept >= 2 ** 20, `${kept} bytes kept`);
@@ -220,7 +223,7 @@ test("an abort ends a download and keeps its beginning", () =>
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 400);
     await fails(load("hf:org/model", { signal: controller.signal }), AbortError, /aborted/);
-    const left = readdirSync(join(repository, "blobs")).filter((name) => name.endsWith(".incomplete"));
+    const left = leftIn(repository);
     assert.is(statSync(join(repository, "blobs", left[0]!)).size, 2 * 2 ** 20);
   }));
 
