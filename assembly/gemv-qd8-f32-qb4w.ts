@@ -15,22 +15,28 @@
  * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing else; no over-read.
  * Preconditions: K % G == 0, G % 16 == 0, G <= 4096 (products of 256 * u stay in i32); 16-byte alignment is fastest, none is needed.
  *
- * Tile 1x8c4, PANELS panels at once, each from a stream of its own: the range is cut into PANELS runs of panels far apart. They share what is done
- * for activations; and since each stream goes on from panel to panel, prefetchers follow several at a time, where one stream leaves half of
- * the memory's bandwidth unused (docs/kernels.md). Panels left over go one by one. relaxed takes 16 bytes of each stream in turn; simd128, which
- * has no registers for that, a group of each in turn, with the streams' sums in scratch.
+ * Tile 1x8c4, PANELS panels at once, each from a stream of its own: the range is cut into PANELS runs of panels far apart. They share what is
+ * done for activations, and since each stream goes on from panel to panel without a gap, prefetchers follow all of them. Adjacent panels at once
+ * would be as fast from cache and a third of it from memory: each stream then jumps at each panel's end (docs/kernels.md). Panels left over go
+ * one by one.
  *
  * relaxed: 16 bytes hold 32 weights: two masks and a shift make two operands of the 8-bit dot product.
  * simd128: three masks and one shift make four operands of the 16-bit dot product. A mask leaves a nibble at its place in the 16-bit lane, times
  * 1, 16 or 256, and the power is divided out (exactly) once for each group: two shifts and a mask fewer for every 16 bytes.
+ *
+ * Why PANELS = 3, relaxed: step by step side by side, six accumulators cover the latency of the product (4 to 5 cycles, two begin in each); four
+ * streams were no faster from cache, and slower from memory. Why 2, simd128: a group of each in turn, since side by side they need one register
+ * more than the 15 that V8 has on x64; the four accumulators of one stream already keep the ports busy, and more than two streams in turn were half
+ * as fast on one of the machines measured.
  */
 import { arrangeRow } from "./arrange-activations";
 import { groupBytesQb4w, NR, panelBytesQb4w } from "./layout";
 import { multiplyAdd } from "./gemm-tile";
+import { nibbleMask, unknownZero } from "./simd";
 import { storeChannels } from "./store-channels";
 
 /** Streams at once. */
-const PANELS: i32 = 6;
+const PANELS: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 2;
 /** Bytes of a stream's sums: 8 channels, f32. */
 const SUMS_BYTES: i32 = NR << 2;
 
@@ -77,7 +83,14 @@ function storePanel(low: v128, high: v128, scales: usize, bias: usize, y: usize,
   storeChannels(f32x4.mul(low, rowScale), f32x4.mul(high, rowScale), bias, y, panel * NR, N);
 }
 
+/** Adds the scaled dot products of one group of one panel to the 8 sums at `total`. */
+@inline
+function addToTotal(total: usize, low: v128, high: v128, scale: usize): void {
+  v128.store(total, addScaled(v128.load(total), low, scale));
+  v128.store(total, addScaled(v128.load(total, 16), high, scale + 16), 16);
+}
 
+/** P (a literal) panels: `panel`, which starts at `packed`, and those `stride` panels further each. */
 @inline
 function multiplyPanels(
   P: i32,
@@ -98,9 +111,17 @@ function multiplyPanels(
   const streamBytes = <usize>stride * panelBytes;
   const totalsEnd = totals + P * SUMS_BYTES;
   for (let total = totals; total < totalsEnd; total += 16) v128.store(total, f32x4.splat(0));
+  const nibble0 = i16x8.splat(<i16>(0x000f | unknownZero(G)));
+  const nibble1 = i16x8.splat(<i16>(0x00f0 | unknownZero(G)));
+  const nibble2 = i16x8.splat(<i16>(0x0f00 | unknownZero(G)));
   for (const end = packed + panelBytes; packed < end; packed += groupBytesQb4w(G), sum += 4) {
-    let stream = packed;
-    for (let total = totals; total < totalsEnd; total += SUMS_BYTES, stream += streamBytes) addGroup(a, sum, stream, total, G);
+    if (ASC_FEATURE_RELAXED_SIMD) addGroupI8(P, a, sum, packed, streamBytes, totals, G);
+    else {
+      let stream = packed;
+      for (let total = totals; total < totalsEnd; total += SUMS_BYTES, stream += streamBytes) {
+        addGroupI16(a, sum, stream, total, G, nibble0, nibble1, nibble2);
+      }
+    }
     a += activationBytes(G);
   }
   for (let total = totals; total < totalsEnd; total += SUMS_BYTES, panel += stride) {
@@ -114,37 +135,58 @@ function activationBytes(n: i32): usize {
   return ASC_FEATURE_RELAXED_SIMD ? <usize>n : (<usize>n) << 1;
 }
 
-/** One group of one panel: adds its 8 scaled dot products to the sums at `total`. */
+/** One group of P panels, `streamBytes` apart: adds the scaled dot products to the sums at `totals`. */
 @inline
-function addGroup(a: usize, sum: usize, packed: usize, total: usize, G: i32): void {
-  if (ASC_FEATURE_RELAXED_SIMD) addGroupI8(a, sum, packed, total, G);
-  else addGroupI16(a, sum, packed, total, G);
-}
-
-
-@inline
-function addGroupI8(a: usize, sum: usize, packed: usize, total: usize, G: i32): void {
-  const nibble = i8x16.splat(0x0f);
-  const scale = packed;
-  let low = v128.load32_splat(sum);
-  let high = low;
-  packed += 32;
-  for (const end = packed + ((<usize>G) << 2); packed < end; packed += 16, a += 4) {
-    const w = v128.load(packed);
+function addGroupI8(P: i32, a: usize, sum: usize, w0: usize, streamBytes: usize, totals: usize, G: i32): void {
+  const nibble = nibbleMask(G);
+  const scale0 = w0;
+  const scale1 = scale0 + streamBytes;
+  const scale2 = scale1 + streamBytes;
+  let low0 = v128.load32_splat(sum);
+  let high0 = low0;
+  let low1 = low0;
+  let high1 = low0;
+  let low2 = low0;
+  let high2 = low0;
+  w0 += 32;
+  let w1 = scale1 + 32;
+  let w2 = scale2 + 32;
+  for (const end = w0 + ((<usize>G) << 2); w0 < end; a += 4) {
     const operand = v128.load32_splat(a);
-    low = multiplyAdd(low, v128.and(w, nibble), operand, false);
-    high = multiplyAdd(high, v128.and(i16x8.shr_u(w, 4), nibble), operand, false);
+    let w = v128.load(w0);
+    low0 = multiplyAdd(low0, v128.and(w, nibble), operand, false);
+    high0 = multiplyAdd(high0, v128.and(i16x8.shr_u(w, 4), nibble), operand, false);
+    w0 += 16;
+    if (P > 1) {
+      w = v128.load(w1);
+      low1 = multiplyAdd(low1, v128.and(w, nibble), operand, false);
+      high1 = multiplyAdd(high1, v128.and(i16x8.shr_u(w, 4), nibble), operand, false);
+      w1 += 16;
+    }
+    if (P > 2) {
+      w = v128.load(w2);
+      low2 = multiplyAdd(low2, v128.and(w, nibble), operand, false);
+      high2 = multiplyAdd(high2, v128.and(i16x8.shr_u(w, 4), nibble), operand, false);
+      w2 += 16;
+    }
   }
-  v128.store(total, addScaled(v128.load(total), low, scale));
-  v128.store(total, addScaled(v128.load(total, 16), high, scale + 16), 16);
+  addToTotal(totals, low0, high0, scale0);
+  if (P > 1) addToTotal(totals + SUMS_BYTES, low1, high1, scale1);
+  if (P > 2) addToTotal(totals + SUMS_BYTES * 2, low2, high2, scale2);
 }
 
-
+/** One group of one panel: adds the scaled dot products to the sums at `total`. */
 @inline
-function addGroupI16(a: usize, sum: usize, packed: usize, total: usize, G: i32): void {
-  const nibble0 = i16x8.splat(0x000f);
-  const nibble1 = i16x8.splat(0x00f0);
-  const nibble2 = i16x8.splat(0x0f00);
+function addGroupI16(
+  a: usize,
+  sum: usize,
+  packed: usize,
+  total: usize,
+  G: i32,
+  nibble0: v128,
+  nibble1: v128,
+  nibble2: v128,
+): void {
   const scale = packed;
   let low02 = v128.load32_splat(sum);
   let high02 = i32x4.splat(0);
@@ -160,6 +202,8 @@ function addGroupI16(a: usize, sum: usize, packed: usize, total: usize, G: i32):
     low13 = multiplyAdd(low13, v128.and(w, nibble2), a13, false);
     high13 = multiplyAdd(high13, i16x8.shr_u(w, 12), a13, false);
   }
-  v128.store(total, addScaled(v128.load(total), i32x4.add(low02, i32x4.shr_s(low13, 8)), scale));
-  v128.store(total, addScaled(v128.load(total, 16), i32x4.add(high13, i32x4.shr_s(high02, 4)), scale + 16), 16);
+  // Products of k 1 and 3 carry 256 in channels 0..3, products of k 0 and 2 carry 16 in channels 4..7.
+  const low = i32x4.add(low02, i32x4.shr_s(low13, 8));
+  const high = i32x4.add(high13, i32x4.shr_s(high02, 4));
+  addToTotal(total, low, high, scale);
 }

@@ -9,16 +9,19 @@
  *   w        qc8w panels    layout.ts
  *   bias     f32[N]         or 0 for none
  *   y        f32[N]
- *   scratch  i16[K] or two planes of i8[K], then i32[PANELS, 16]      the thread's own
+ *   scratch  i16[K] or two planes of i8[K]      the thread's own
  *
  * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing else; no over-read.
  * Preconditions: K % 16 == 0, K <= 2^16 (128 * 127 * K stays in i32); 16-byte alignment is fastest, none is needed.
  *
- * Tile 1x8c4, PANELS panels at once, CHUNK in_features of each in turn (gemv-qd8-f32-qb4w.ts says why); their sums wait in scratch.
+ * Tile 1x8c4, PANELS panels at once, each from a stream of its own (gemv-qd8-f32-qb4w.ts says why).
  *
  * relaxed: weights are the signed operand as they lie; the activations are two planes in 0..127 (arrange-activations.ts), each with accumulators of
  * its own, and dot = low - 128 * sign.
  * simd128: three shifts and four 16-bit dot products for each 32 bytes, less than the memory takes to bring them.
+ *
+ * Why PANELS = 3, relaxed: twelve accumulators, two operands of activations and a vector of weights are the 15 registers V8 has on x64. Why 2,
+ * simd128: eight accumulators, two operands of activations, a vector of weights and what is shifted out of it.
  */
 import { arrangeRow } from "./arrange-activations";
 import { multiplyAdd } from "./gemm-tile";
@@ -26,11 +29,7 @@ import { NR, panelBytesQc8w } from "./layout";
 import { storeChannels } from "./store-channels";
 
 /** Streams at once. */
-const PANELS: i32 = 6;
-/** In_features of one stream before the next has its turn: 512 bytes. */
-const CHUNK: i32 = 64;
-/** Bytes of a stream's sums: of 8 channels two each, i32. */
-const SUMS_BYTES: i32 = NR << 3;
+const PANELS: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 2;
 
 export function gemv_qd8_f32_qc8w_1x8c4(
   q: usize,
@@ -71,57 +70,71 @@ function multiplyPanels(
   K: i32,
 ): void {
   const streamBytes = <usize>stride * panelBytesQc8w(K);
-  const totals = a + ((<usize>K) << 1);
-  const totalsEnd = totals + P * SUMS_BYTES;
-  for (let total = totals; total < totalsEnd; total += 16) v128.store(total, i32x4.splat(0));
-  for (let k = 0; k < K; k += CHUNK) {
-    const count = min(CHUNK, K - k);
-    let stream = packed + 32 + ((<usize>k) << 3);
-    for (let total = totals; total < totalsEnd; total += SUMS_BYTES, stream += streamBytes) addChunk(a, stream, total, count, K);
-    a += ASC_FEATURE_RELAXED_SIMD ? CHUNK : CHUNK << 1;
+  const zero = i32x4.splat(0);
+  // Of channels 0..3 and 4..7 of each stream two sums: over the low seven bits and the sign (relaxed), or over k 0, 2 and k 1, 3.
+  let lowA0 = zero,
+    lowB0 = zero,
+    highA0 = zero,
+    highB0 = zero;
+  let lowA1 = zero,
+    lowB1 = zero,
+    highA1 = zero,
+    highB1 = zero;
+  let lowA2 = zero,
+    lowB2 = zero,
+    highA2 = zero,
+    highB2 = zero;
+  let w0 = packed + 32;
+  let w1 = w0 + streamBytes;
+  let w2 = w1 + streamBytes;
+  for (const end = w0 + ((<usize>K) << 3); w0 < end; w0 += 32) {
+    const operandA = v128.load32_splat(ASC_FEATURE_RELAXED_SIMD ? a + <usize>K : a);
+    const operandB = ASC_FEATURE_RELAXED_SIMD ? v128.load32_splat(a) : v128.load32_splat(a, 4);
+    a += ASC_FEATURE_RELAXED_SIMD ? 4 : 8;
+    let w = v128.load(w0);
+    lowA0 = multiplyAdd(lowA0, bytes02(w), operandA, true);
+    lowB0 = multiplyAdd(lowB0, bytes13(w), operandB, true);
+    w = v128.load(w0, 16);
+    highA0 = multiplyAdd(highA0, bytes02(w), operandA, true);
+    highB0 = multiplyAdd(highB0, bytes13(w), operandB, true);
+    if (P > 1) {
+      w = v128.load(w1);
+      lowA1 = multiplyAdd(lowA1, bytes02(w), operandA, true);
+      lowB1 = multiplyAdd(lowB1, bytes13(w), operandB, true);
+      w = v128.load(w1, 16);
+      highA1 = multiplyAdd(highA1, bytes02(w), operandA, true);
+      highB1 = multiplyAdd(highB1, bytes13(w), operandB, true);
+      w1 += 32;
+    }
+    if (P > 2) {
+      w = v128.load(w2);
+      lowA2 = multiplyAdd(lowA2, bytes02(w), operandA, true);
+      lowB2 = multiplyAdd(lowB2, bytes13(w), operandB, true);
+      w = v128.load(w2, 16);
+      highA2 = multiplyAdd(highA2, bytes02(w), operandA, true);
+      highB2 = multiplyAdd(highB2, bytes13(w), operandB, true);
+      w2 += 32;
+    }
   }
-  for (let total = totals; total < totalsEnd; total += SUMS_BYTES, panel += stride, packed += streamBytes) {
-    const low = join(v128.load(total), v128.load(total, 16));
-    const high = join(v128.load(total, 32), v128.load(total, 48));
-    storePanel(low, high, packed, scales, bias, y, panel, N);
+  storePanel(join(lowA0, lowB0), join(highA0, highB0), packed, scales, bias, y, panel, N);
+  if (P > 1) {
+    storePanel(join(lowA1, lowB1), join(highA1, highB1), packed + streamBytes, scales, bias, y, panel + stride, N);
+  }
+  if (P > 2) {
+    storePanel(join(lowA2, lowB2), join(highA2, highB2), packed + 2 * streamBytes, scales, bias, y, panel + 2 * stride, N);
   }
 }
 
-/**
- * `count` in_features of one panel, added to its sums at `total`: of each vector of channels two, over the low seven bits and the sign, or
- * over k 0, 2 and k 1, 3.
- */
+/** The operand that meets activations of k 0 and 2; relaxed: the weights of all four k as they lie. */
 @inline
-function addChunk(a: usize, packed: usize, total: usize, count: i32, K: i32): void {
-  let low0 = v128.load(total);
-  let low1 = v128.load(total, 16);
-  let high0 = v128.load(total, 32);
-  let high1 = v128.load(total, 48);
-  for (const end = packed + ((<usize>count) << 3); packed < end; packed += 32) {
-    const low = v128.load(packed);
-    const high = v128.load(packed, 16);
-    if (ASC_FEATURE_RELAXED_SIMD) {
-      const sign = v128.load32_splat(a);
-      const bits = v128.load32_splat(a + <usize>K);
-      a += 4;
-      low0 = multiplyAdd(low0, low, bits, true);
-      low1 = multiplyAdd(low1, low, sign, true);
-      high0 = multiplyAdd(high0, high, bits, true);
-      high1 = multiplyAdd(high1, high, sign, true);
-    } else {
-      const a02 = v128.load32_splat(a);
-      const a13 = v128.load32_splat(a, 4);
-      a += 8;
-      low0 = multiplyAdd(low0, i16x8.shr_s(i16x8.shl(low, 8), 8), a02, true);
-      low1 = multiplyAdd(low1, i16x8.shr_s(low, 8), a13, true);
-      high0 = multiplyAdd(high0, i16x8.shr_s(i16x8.shl(high, 8), 8), a02, true);
-      high1 = multiplyAdd(high1, i16x8.shr_s(high, 8), a13, true);
-    }
-  }
-  v128.store(total, low0);
-  v128.store(total, low1, 16);
-  v128.store(total, high0, 32);
-  v128.store(total, high1, 48);
+function bytes02(w: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? w : i16x8.shr_s(i16x8.shl(w, 8), 8);
+}
+
+/** The operand that meets activations of k 1 and 3; relaxed as above. */
+@inline
+function bytes13(w: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? w : i16x8.shr_s(w, 8);
 }
 
 /** The dot products of four channels from their two sums. */

@@ -114,9 +114,9 @@ export function packed_bytes_qc8w(N: i32, K: i32): usize {
 /**
  * Rows whose rearranged activations are kept while all panels pass by. More rows unpack each panel less often, but 64 already bring unpacking to
  * about 2 % of the dot products, and must fit the second-level cache: 192 KiB at K = 1536, 1.4 MiB at K = 11008. Relaxed rows take half of that
- * (qc8w: as much); 48, 96 and 192 measured alike within a few percent, and 96 is whole tiles of six.
+ * (qc8w: as much): 192 gained one to two percent over 96, 384 no more, and it is whole tiles of six.
  */
-export const ROW_BLOCK: i32 = ASC_FEATURE_RELAXED_SIMD ? 96 : 64;
+export const ROW_BLOCK: i32 = ASC_FEATURE_RELAXED_SIMD ? 192 : 64;
 
 /** Rows of the next tile where `rows` are left: whole tiles, but the last two share their rows, since small tiles are slow. */
 @inline

@@ -1,5 +1,20 @@
 /** Tiny steps several kernels share: tails of fewer than four lanes, and reductions across lanes in one fixed order. */
 
+/**
+ * 0 for any `size`, since none is negative. V8 does not know that: a constant or'ed with it stays in a register, while a plain constant is made
+ * anew, by three instructions, at each use (docs/kernels.md).
+ */
+@inline
+export function unknownZero(size: i32): i32 {
+  return size >>> 31;
+}
+
+/** 0x0f in all bytes: what a nibble is masked with. */
+@inline
+export function nibbleMask(size: i32): v128 {
+  return i8x16.splat(<i8>(0x0f | unknownZero(size)));
+}
+
 /** The `count` (0 to 3) floats at `p`, then the lanes of `fill`. Reads nothing past them. */
 @inline
 export function loadPartialOver(fill: v128, p: usize, count: i32): v128 {

@@ -21,20 +21,21 @@
  * Every vector is one operand of a dot product whose other operand is the same activations in all four lanes.
  * A packed panel of qc8w is what the relaxed build needs as it is.
  */
+import { nibbleMask, unknownZero } from "./simd";
 
 /** `count` k of a qb4w panel: values u in 0..15. */
 @inline
 export function unpackQb4w(packed: usize, panel: usize, count: i32): void {
   const end = packed + ((<usize>count) << 2);
   if (ASC_FEATURE_RELAXED_SIMD) {
-    const nibble = i8x16.splat(0x0f);
+    const nibble = nibbleMask(count);
     for (; packed < end; packed += 16, panel += 32) {
       const w = v128.load(packed);
       v128.store(panel, v128.and(w, nibble));
       v128.store(panel, v128.and(i16x8.shr_u(w, 4), nibble), 16);
     }
   } else {
-    const nibble = i16x8.splat(0x000f);
+    const nibble = i16x8.splat(<i16>(0x000f | unknownZero(count)));
     for (; packed < end; packed += 16, panel += 64) {
       const w = v128.load(packed);
       v128.store(panel, v128.and(w, nibble));

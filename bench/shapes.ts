@@ -41,7 +41,7 @@ export const MODELS: Model[] = [
     kvHeads: 8,
     headDim: 64,
     vocab: 128256,
-    promptTokens: 128,
+    promptTokens: 512,
   },
   {
     name: "llama-2-7b",
@@ -51,7 +51,7 @@ export const MODELS: Model[] = [
     kvHeads: 32,
     headDim: 128,
     vocab: 32000,
-    promptTokens: 32,
+    promptTokens: 512,
   },
 ];
 

@@ -41,15 +41,16 @@ const SIMD128: Record<string, Step> = {
   gemm_qd8_f32_qc8w_x8c4: { ...I16, loops: rowsToOne(4) },
   // Four k at a time: pairs 0, 2 and 1, 3; 16 bytes hold 32 weights of 4 bits or 16 of 8. One loop for the streams, one for panels left over.
   gemv_qd8_f32_qb4w_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4]] },
-  gemv_qd8_f32_qc8w_1x8c4: { ...I16, loops: [[2, 2, 4, 4], [2, 2, 4, 4]] },
+  gemv_qd8_f32_qc8w_1x8c4: { ...I16, loops: [[4, 2, 8, 8], [2, 2, 4, 4]] },
 }; // prettier-ignore
 const RELAXED: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
   gemm_qd8_f32_qb4w_x8c4: { ...I8, loops: rowsToOne(6, true) },
   // Each tile twice: the plane of signs, the plane of low bits.
   gemm_qd8_f32_qc8w_x8c4: { ...I8, loops: [...rowsToOne(6, true), ...rowsToOne(6, true)] },
-  gemv_qd8_f32_qb4w_1x8c4: { ...I8, loops: [[1, 1, 2, 0], [1, 1, 2, 0]] },
-  gemv_qd8_f32_qc8w_1x8c4: { ...I8, loops: [[2, 2, 4, 0], [2, 2, 4, 0]] },
+  // Three streams side by side, or a panel left over.
+  gemv_qd8_f32_qb4w_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0]] },
+  gemv_qd8_f32_qc8w_1x8c4: { ...I8, loops: [[6, 2, 12, 0], [2, 2, 4, 0]] },
 }; // prettier-ignore
 const STEPS = { simd128: SIMD128, "simd128-threads": SIMD128, relaxed: RELAXED, "relaxed-threads": RELAXED };
 

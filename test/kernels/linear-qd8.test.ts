@@ -12,7 +12,7 @@ import { putPanels, type QuantizedWeights, randomWeights } from "./packed-weight
 
 /** The larger of the builds' tiles and row blocks. */
 const MR = 6;
-const ROW_BLOCK = 96;
+const ROW_BLOCK = 192;
 const BUILDS: TestedBuild[] = ["scalar", ...SIMD_BUILDS];
 const test = suite("linear qd8 (seed 23)");
 const random = mulberry32(23);
