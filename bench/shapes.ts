@@ -6,7 +6,7 @@ export interface LinearShape {
   K: number;
   /** Group size of 4-bit weights: the default for this K (128 where it divides K, else 64). */
   G: number;
-  /** Prompt tokens in a prefill row: fewer for larger models, so that every row takes about as long. */
+  /** Prompt tokens in a prefill row. */
   M: number;
 }
 

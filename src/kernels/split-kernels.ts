@@ -30,13 +30,11 @@ export const SPLIT_KERNELS = [
 export type SplitKernel = (typeof SPLIT_KERNELS)[number];
 
 /**
- * Kernels not all of whose units are given out beforehand; the last ones are taken, so many at a time, by whichever thread is free: a GEMV,
- * because memory does not serve all threads equally (six panels are its streams), and attention, because later rows of a prompt see more
- * tokens (eight tiles of rows; a row alone is given out whole).
+ * Kernels not all of whose units are given out beforehand; the last ones are taken, so many at a time, by whichever thread is free: attention,
+ * because later rows of a prompt see more tokens (eight tiles of rows; a row alone is given out whole). A GEMV is shared equally: its
+ * streams from memory must be long, and pieces end them (512 against 434 tokens/s with two threads, docs/kernels.md).
  */
 export const TAKEN_UNITS: Partial<Record<SplitKernel, number>> = {
-  gemv_qd8_f32_qb4w_1x8c4: 6,
-  gemv_qd8_f32_qc8w_1x8c4: 6,
   attention_f32_kf32_vf32: 32,
   attention_f32_kqs8_vqs8: 32,
   attention_f32_kqs8_vf32: 32,
