@@ -64,8 +64,8 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
     onWarning: (message) => context.output.warn(message),
   });
   if (flags.verbose) {
-    const { weights, kvCache, scratch, total } = model.memory();
-    const parts = `weights ${formatBytes(weights)}, cache ${formatBytes(kvCache)}, scratch ${formatBytes(scratch)}`;
+    const { weights, kvCache, scratch, js, total } = model.memory();
+    const parts = `weights ${formatBytes(weights)}, cache ${formatBytes(kvCache)}, scratch ${formatBytes(scratch)}, JavaScript ${formatBytes(js)}`;
     context.output.log(`loaded ${flags.model} in ${(performance.now() - began).toFixed(0)} ms; ${formatBytes(total)}: ${parts}`);
   }
   return model;

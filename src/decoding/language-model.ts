@@ -14,11 +14,14 @@ import type { Generation } from "./generation.ts";
 import type { GenerateOptions } from "./generation-options.ts";
 import { TokenCache } from "./token-cache.ts";
 
-/** Bytes of WebAssembly memory a model holds. */
+/** Bytes a model holds: three regions of WebAssembly memory, and what JavaScript keeps beside it. */
 export interface ModelMemory {
   readonly weights: number;
   readonly kvCache: number;
+  /** What a forward pass works in, threads included. */
   readonly scratch: number;
+  /** The tokenizer, estimated (`Tokenizer.heapBytes`); nothing else of size stays on JavaScript's heap. */
+  readonly js: number;
   readonly total: number;
 }
 
@@ -32,14 +35,17 @@ export class LanguageModel implements AsyncDisposable {
   readonly forwardPass: Transformer;
   /** Ids that end a generation. */
   readonly endTokenIds: readonly number[];
-  readonly #checkpoint: Checkpoint;
+  /** For messages. */
+  readonly #name: string;
+  readonly #tokenizerConfig: Record<string, unknown>;
   readonly #cache: TokenCache;
 
   private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, forwardPass: Transformer) {
     this.config = checkpoint.config;
     this.tokenizer = tokenizer;
     this.forwardPass = forwardPass;
-    this.#checkpoint = checkpoint;
+    this.#name = checkpoint.name;
+    this.#tokenizerConfig = checkpoint.tokenizer!.tokenizerConfig;
     this.#cache = new TokenCache(forwardPass);
     const { eosTokenId } = tokenizer;
     const ends = [...checkpoint.generation.eosTokenIds, ...(eosTokenId === undefined ? [] : [eosTokenId])];
@@ -98,7 +104,7 @@ export class LanguageModel implements AsyncDisposable {
   promptIds(prompt: Prompt): readonly number[] {
     if (typeof prompt === "string") return this.tokenizer.encode(prompt);
     if (isIds(prompt)) return prompt;
-    const template = new ChatTemplate(this.#checkpoint.tokenizer!.tokenizerConfig, this.#checkpoint.name);
+    const template = new ChatTemplate(this.#tokenizerConfig, this.#name);
     return this.tokenizer.encode(template.render(prompt), { addSpecialTokens: false });
   }
 
@@ -123,7 +129,8 @@ export class LanguageModel implements AsyncDisposable {
 
   memory(): ModelMemory {
     const { weights, kvCache, scratch } = this.forwardPass.memory();
-    return { weights, kvCache, scratch, total: weights + kvCache + scratch };
+    const js = this.tokenizer.heapBytes;
+    return { weights, kvCache, scratch, js, total: weights + kvCache + scratch + js };
   }
 
   /** Ends the threads. The model cannot be used afterwards. */

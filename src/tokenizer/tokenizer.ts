@@ -34,6 +34,9 @@ interface Encoder {
   id_to_token(id: number): string | undefined;
 }
 
+/** Of a vocabulary or a list of merges, in `tokenizer.json` and in the encoder (measured: V8 of Node 20, SmolLM2, 98,052 entries: 191). */
+const HEAP_BYTES_PER_ENTRY = 190;
+
 export class Tokenizer implements TokenSource {
   /** One more than the largest id. */
   readonly vocabSize: number;
@@ -82,6 +85,14 @@ export class Tokenizer implements TokenSource {
     this.padTokenId = this.#idOf("pad_token");
     this.unkTokenId = this.#idOf("unk_token");
     this.#around = this.#specialTokensAround();
+  }
+
+  /** Bytes of JavaScript's heap that this takes, estimated from the number of its entries; engines do not say. */
+  get heapBytes(): number {
+    const { vocab, merges } = isJsonObject(this.#json["model"]) ? this.#json["model"] : {};
+    const entries = (table: unknown) =>
+      Array.isArray(table) ? table.length : isJsonObject(table) ? Object.keys(table).length : 0;
+    return HEAP_BYTES_PER_ENTRY * (entries(vocab) + entries(merges));
   }
 
   /** The beginning-of-sequence token, if every encoded text gets one in front; a model may have such a token and not add it. */

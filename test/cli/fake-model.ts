@@ -39,7 +39,7 @@ export class FakeModel implements LoadedModel {
     return new Generation(iterate(), () => RESULT);
   }
 
-  memory = () => ({ weights: 1 << 20, kvCache: 1 << 19, scratch: 1 << 18, total: 1_835_008 });
+  memory = () => ({ weights: 1 << 20, kvCache: 1 << 19, scratch: 1 << 18, js: 1 << 17, total: 1_966_080 });
 
   async [Symbol.asyncDispose]() {
     this.disposed++;
