@@ -34,9 +34,14 @@ export interface BlockStore {
 export const BLOCK_BYTES = 2 * 2 ** 20;
 const DIGEST_BYTES = 32;
 
-/** An empty block with room for its digest behind it, so that neither is copied to be kept. */
-export function newBlock(length: number): Uint8Array {
-  return new Uint8Array(new ArrayBuffer(length + DIGEST_BYTES), 0, length);
+/**
+ * A block to be filled, with room for its digest behind it, so that neither is copied to be kept.
+ *
+ * @param spare one that is no longer needed, whose memory is taken if it fits
+ */
+export function newBlock(length: number, spare?: Uint8Array): Uint8Array {
+  const fits = spare?.length === length && spare.byteOffset === 0 && spare.buffer.byteLength === length + DIGEST_BYTES;
+  return fits ? spare : new Uint8Array(new ArrayBuffer(length + DIGEST_BYTES), 0, length);
 }
 
 /** What is known of a file. */

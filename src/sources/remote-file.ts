@@ -7,7 +7,7 @@
 import type { ByteSource } from "../checkpoint/byte-source.ts";
 import { createSha256, hexadecimal, type Sha256, sha256 } from "../checkpoint/sha256.ts";
 import { AbortError, CheckpointError, DownloadError, throwIfAborted } from "../errors.ts";
-import { BLOCK_BYTES, newBlock } from "./block-cache.ts";
+import { BLOCK_BYTES } from "./block-cache.ts";
 import { HttpReader } from "./http-reader.ts";
 import type { Remote } from "./remote.ts";
 
@@ -151,11 +151,6 @@ export class RemoteFile implements ByteSource {
     if (!(offset >= 0 && length >= 0 && offset + length <= this.size)) {
       throw new CheckpointError(`${this.name}: ${length} bytes at ${offset} asked for, the file has ${this.size}`);
     }
-    // What lies in one block, as nearly every row does, is not copied.
-    const begin = offset % BLOCK_BYTES;
-    if (length > 0 && begin + length <= BLOCK_BYTES) {
-      return (await this.#block(Math.floor(offset / BLOCK_BYTES), signal)).subarray(begin, begin + length);
-    }
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length;) {
       const at = offset + done;
@@ -227,7 +222,7 @@ export class RemoteFile implements ByteSource {
       return cached;
     }
     refuseOffline(this.#remote, reader);
-    const block = newBlock(length);
+    const block = this.#remote.newBlock(length);
     await this.#fetch(reader, begin, block, signal);
     if (key !== undefined) {
       // A verified file with a hole has to be verified again.

@@ -1,6 +1,6 @@
 /** What the files of one remote model share: a client, a cache, one connection at a time, and a few blocks in memory. */
 import type { CreateSha256 } from "../checkpoint/sha256.ts";
-import type { BlockCache } from "./block-cache.ts";
+import { type BlockCache, newBlock } from "./block-cache.ts";
 import type { HttpClient } from "./http-client.ts";
 import type { HttpReader } from "./http-reader.ts";
 
@@ -21,6 +21,7 @@ export class Remote {
   /** Opened since the cache was last asked to forget. */
   readonly files = new Set<{ forget(): Promise<boolean> }>();
   readonly #held = new Map<string, Uint8Array>();
+  #spare: Uint8Array | undefined;
   #connected: HttpReader | undefined;
   #last: Promise<unknown> = Promise.resolve();
   /** A server did not answer, and the cache stood in for it. */
@@ -55,7 +56,21 @@ export class Remote {
   hold(key: string, block: Uint8Array): void {
     this.#held.delete(key);
     this.#held.set(key, block);
-    for (const oldest of this.#held.keys()) if (this.#held.size > HELD_BLOCKS) this.#held.delete(oldest);
+    for (const [oldest, dropped] of this.#held) {
+      if (this.#held.size <= HELD_BLOCKS) break;
+      this.#held.delete(oldest);
+      this.#spare = dropped;
+    }
+  }
+
+  /**
+   * An empty block, in the memory of the one dropped last: engines collect large buffers late, and a file would pass through memory as
+   * garbage. Whoever reads copies at once, long before a block just brought is the oldest of four.
+   */
+  newBlock(length: number): Uint8Array {
+    const block = newBlock(length, this.#spare);
+    this.#spare = undefined;
+    return block;
   }
 
   drop(prefix: string): void {
