@@ -22,6 +22,7 @@ export interface Request {
   readonly path: string;
   readonly range: string | undefined;
   readonly authorization: string | undefined;
+  /** Known once it has been answered. */
   readonly status: number;
 }
 
@@ -74,7 +75,14 @@ export class FaultServer implements AsyncDisposable {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { pathname: path } = new URL(request.url!, "http://any");
     const { range, authorization } = request.headers;
-    response.on("close", () => this.requests.push({ path, range, authorization, status: response.statusCode }));
+    this.requests.push({
+      path,
+      range,
+      authorization,
+      get status() {
+        return response.statusCode;
+      },
+    });
     if (this.respond?.(request, response)) return;
     const fault = this.faults.get(path)?.shift() ?? this.always.get(path);
     if (fault?.kind === "status") return void response.writeHead(fault.status, fault.headers).end("no");
