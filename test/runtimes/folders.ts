@@ -7,8 +7,12 @@ import type { FolderName } from "./suite.ts";
 export type FoldersJson = Record<FolderName, Record<string, string>>;
 
 export function locationIn(folders: FoldersJson, name: FolderName): ModelLocation {
+  return { kind: "folder", folder: folderIn(folders, name) };
+}
+
+export function folderIn(folders: FoldersJson, name: FolderName): MemoryFolder {
   const files = Object.entries(folders[name]).map(([fileName, base64]) => {
     return [fileName, Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))] as const;
   });
-  return { kind: "folder", folder: new MemoryFolder(name, files) };
+  return new MemoryFolder(name, files);
 }

@@ -1,7 +1,9 @@
 /** A page's module: fetches kernels and folders from the server that sent it. */
-import { loadModel, quantize } from "fptq/core";
+import { loadModel, locateModel, MemoryBlockStore, quantize } from "fptq/core";
 import { browserRuntime } from "../../../src/runtime/browser.ts";
-import { type FoldersJson, locationIn } from "../folders.ts";
+import { browserBlockStore, cacheApiBlockStore } from "../../../src/runtime/browser-block-stores.ts";
+import { folderIn, type FoldersJson, locationIn } from "../folders.ts";
+import { sourceChecks } from "../sources.ts";
 import { type Check, RECIPE, runSuite, type SuiteResult } from "../suite.ts";
 
 export async function run(): Promise<SuiteResult> {
@@ -11,7 +13,11 @@ export async function run(): Promise<SuiteResult> {
     load: (name, options) => loadModel(locationIn(folders, name), runtime, options),
     quantize: (output) => quantize(locationIn(folders, "f32"), output, runtime, RECIPE),
   });
-  return { ...result, checks: [...result.checks, await withoutMediaType(), await missing()] };
+  const privateFiles = await browserBlockStore();
+  const stores = { "private files": privateFiles, "the Cache API": cacheApiBlockStore(await caches.open("test")) };
+  const checks = await sourceChecks({ loadModel, locateModel, MemoryBlockStore }, runtime, folderIn(folders, "w4a8"), stores);
+  checks.push({ name: "a page has private files", ok: privateFiles?.name === "this page's private files" });
+  return { ...result, checks: [...result.checks, ...checks, await withoutMediaType(), await missing()] };
 }
 
 async function withoutMediaType(): Promise<Check> {

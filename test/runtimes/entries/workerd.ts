@@ -1,8 +1,9 @@
 /** A worker that answers every request with the suite's result. */
-import { loadModel, quantize } from "fptq/core";
+import { loadModel, locateModel, MemoryBlockStore, quantize } from "fptq/core";
 import simd128 from "fptq/wasm/fptq-simd128.wasm";
 import { workerdRuntime } from "../../../src/runtime/workerd.ts";
-import { type FoldersJson, locationIn } from "../folders.ts";
+import { folderIn, type FoldersJson, locationIn } from "../folders.ts";
+import { sourceChecks } from "../sources.ts";
 import { RECIPE, runSuite } from "../suite.ts";
 
 const runtime = workerdRuntime({ simd128 });
@@ -13,6 +14,8 @@ export default {
       load: (name, options) => loadModel(locationIn(FOLDERS, name), runtime, options),
       quantize: (output) => quantize(locationIn(FOLDERS, "f32"), output, runtime, RECIPE),
     });
-    return Response.json(result);
+    const library = { loadModel, locateModel, MemoryBlockStore };
+    const checks = await sourceChecks(library, runtime, folderIn(FOLDERS, "w4a8"));
+    return Response.json({ ...result, checks: [...result.checks, ...checks] });
   },
 };
