@@ -1,5 +1,5 @@
 /**
- * Builds the kernels: asc, then wasm-opt, once for each instruction set and kind of memory.
+ * Builds the kernels: asc, then wasm-opt, once for each instruction set. `src/kernels/shared-memory.ts` makes the builds for shared memory of these.
  *
  *   assembly/index.ts -> build/fptq-<build>.wasm -> dist/wasm/fptq-<build>.wasm
  */
@@ -12,9 +12,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** wasm-opt is told each feature a build may use, so that it refuses what the build must not contain. */
 const BUILDS: Record<string, string[]> = {
   simd128: ["--enable-simd"],
-  "simd128-threads": ["--enable-simd", "--enable-threads"],
   relaxed: ["--enable-simd", "--enable-relaxed-simd"],
-  "relaxed-threads": ["--enable-simd", "--enable-relaxed-simd", "--enable-threads"],
 };
 /** The scalar twins, for tests only: same exports, no SIMD, no wasm-opt. */
 const SCALAR = ["assembly/scalar/index.ts", "--target", "scalar"];

@@ -1,5 +1,6 @@
 /**
- * fptq for Node, Deno and Bun: paths, URLs and Hub names instead of locations, and threads.
+ * fptq for Node, Deno and Bun: paths, URLs and Hub names instead of locations, and threads. The entry points for other places export the
+ * same but for what needs a file system.
  *
  *     import { loadModel, quantize } from "fptq";
  *
@@ -7,54 +8,41 @@
  *     await using model = await loadModel("smollm2-w4a8");
  *     for await (const text of model.generate("The capital of France is")) process.stdout.write(text);
  */
-import * as core from "./core.ts";
+import type * as core from "./core.ts";
+import * as library from "./library.ts";
 import { nodeRuntime } from "./runtime/node.ts";
 import { createOutputFolder } from "./runtime/node-files.ts";
 import { nodeSources } from "./runtime/node-sources.ts";
+import { withGivenKernels } from "./runtime/runtime-options.ts";
 
 // What this file exports under the same name takes the place of the core's.
 export * from "./core.ts";
+export type { AnalyzeOptions, LoadOptions, QuantizeOptions } from "./library.ts";
 export { folderBlockStore } from "./runtime/node-block-store.ts";
+export type { RuntimeOptions } from "./runtime/runtime-options.ts";
 
-const sources = nodeSources();
-
-export interface QuantizeOptions extends core.QuantizeOptions, core.SourceOptions {
-  /** Path of the folder to write. */
-  readonly output: string;
-  /** Replace the folder if it exists; it stays whole until the new one is. Default false. */
-  readonly force?: boolean | undefined;
-}
+const host: library.Host = {
+  runtime: (options) => withGivenKernels(nodeRuntime, options),
+  sources: nodeSources(),
+  createOutputFolder,
+};
 
 /** @see core.loadModel */
-export async function loadModel(
-  source: core.ModelSource,
-  options?: core.LoadOptions & core.SourceOptions,
-): Promise<core.LanguageModel> {
-  return core.loadModel(await core.locateModel(source, sources, options), nodeRuntime, options);
+export function loadModel(source: core.ModelSource, options?: library.LoadOptions): Promise<core.LanguageModel> {
+  return library.loadModel(host, source, options);
 }
 
 /** @see core.quantize. @throws OptionError also if the output folder exists and `force` is not set */
-export async function quantize(source: core.ModelSource, options: QuantizeOptions): Promise<core.QuantizationReport> {
-  const output = await createOutputFolder(options.output, { force: options.force ?? false });
-  let location: core.ModelLocation;
-  try {
-    location = await core.locateModel(source, sources, options);
-  } catch (error) {
-    await output.discard();
-    throw error;
-  }
-  return core.quantize(location, output, nodeRuntime, options);
+export function quantize(source: core.ModelSource, options: library.QuantizeOptions): Promise<core.QuantizationReport> {
+  return library.quantize(host, source, options);
 }
 
 /** @see core.analyze */
-export async function analyze(
-  source: core.ModelSource,
-  options?: core.AnalyzeOptions & core.SourceOptions,
-): Promise<core.InputAnalysis[]> {
-  return core.analyze(await core.locateModel(source, sources, options), nodeRuntime, options);
+export function analyze(source: core.ModelSource, options?: library.AnalyzeOptions): Promise<core.InputAnalysis[]> {
+  return library.analyze(host, source, options);
 }
 
 /** The tensors and configuration of a model, without loading it. Close it after use. */
-export async function openCheckpoint(source: core.ModelSource, options?: core.SourceOptions): Promise<core.Checkpoint> {
-  return core.openCheckpoint(await core.locateModel(source, sources, options), options?.signal);
+export function openCheckpoint(source: core.ModelSource, options?: core.SourceOptions): Promise<core.Checkpoint> {
+  return library.openCheckpoint(host, source, options);
 }

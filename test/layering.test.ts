@@ -20,7 +20,13 @@ const ALLOWED: Record<string, readonly string[]> = {
   evaluation: ["decoding", "model", "tokenizer", "checkpoint"],
   runtime: ["kernels", "checkpoint", "sources"],
   "core.ts": ["kernels", "sources", "model", "decoding", "quantizer", "evaluation", "tokenizer", "checkpoint"],
-  "index.ts": ["core.ts", "runtime"],
+  "library.ts": ["core.ts", "runtime"],
+  "index.ts": ["core.ts", "library.ts", "runtime"],
+  "browser.ts": ["index.ts", "core.ts", "library.ts", "runtime"],
+  "workerd.ts": ["index.ts", "core.ts", "library.ts", "runtime", "wasm"],
+  "edge-light.ts": ["index.ts", "core.ts", "library.ts", "runtime", "wasm"],
+  "inline.ts": ["index.ts", "core.ts", "library.ts", "runtime", "wasm"],
+  "worker.ts": ["kernels"],
   cli: ["index.ts", "core.ts", "runtime", "decoding", "quantizer", "evaluation", "tokenizer", "model", "sources", "checkpoint"],
 };
 const EVERYWHERE = new Set(["errors.ts", "progress.ts"]);

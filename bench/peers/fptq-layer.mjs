@@ -1,7 +1,7 @@
 /** One linear layer of this package, quantization of its input included: what a MatMulNBits node does. */
-import { multiply, quantizeInput } from "../../dist/model/linear.js";
-import { beginMemoryPlan, openKernels } from "../../dist/model/model-memory.js";
-import { nodeRuntime } from "../../dist/runtime/node.js";
+import { multiply, quantizeInput } from "../../src/model/linear.ts";
+import { beginMemoryPlan, openKernels } from "../../src/model/model-memory.ts";
+import { nodeRuntime } from "../../src/runtime/node.ts";
 
 let kernels;
 let layer;
@@ -10,7 +10,7 @@ export const layerOperations = {
   async loadLayer({ N, K, G, rows, threads }) {
     const sizes = { hiddenSize: K, heads: 1, headDim: 64, ffnSize: K };
     const planning = await beginMemoryPlan(nodeRuntime, sizes, threads, rows, 1);
-    const { plan, build } = planning;
+    const { plan, instructionSet } = planning;
     const reserve = (bytes) => plan.reserve("scratch", bytes, "layer");
     const [x, y, q, scales, sums] = [4 * rows * K, 4 * rows * N, rows * K, 4 * rows, (4 * rows * K) / 16].map(reserve);
     const weights = reserve(planning.sizes.packed_bytes_qb4w(N, K, G) >>> 0);
@@ -26,7 +26,7 @@ export const layerOperations = {
       quantizeInput(kernels, linear, x, M, { q, scales, sums });
       multiply(kernels, linear, x, y, M, { q, scales, sums });
     };
-    return { version: `Node ${process.versions.node}`, details: `${(build ?? "simd128").replace("-threads", "")} build` };
+    return { version: `Node ${process.versions.node}`, details: `${instructionSet} build` };
   },
   async runLayer({ rows, runs }) {
     const began = performance.now();

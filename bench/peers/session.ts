@@ -34,7 +34,10 @@ export class ChildSession implements Session {
   #errors = "";
 
   constructor(node: string, script: string, env: NodeJS.ProcessEnv = {}) {
-    this.#child = spawn(node, [script], { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+    this.#child = spawn(node, ["--import", import.meta.resolve("tsx"), script], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
     this.#child.stderr!.on("data", (chunk: Buffer) => (this.#errors = (this.#errors + chunk.toString()).slice(-4000)));
     this.#child.stdin!.on("error", () => {});
     this.#answers = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();

@@ -5,3 +5,7 @@ export type KernelBuild = InstructionSet | `${InstructionSet}-threads`;
 export function kernelBuild(instructionSet: InstructionSet, shared: boolean): KernelBuild {
   return shared ? `${instructionSet}-threads` : instructionSet;
 }
+
+export function splitBuild(build: KernelBuild): { instructionSet: InstructionSet; shared: boolean } {
+  return { instructionSet: build.replace("-threads", "") as InstructionSet, shared: build.endsWith("-threads") };
+}

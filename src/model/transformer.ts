@@ -76,7 +76,7 @@ export class Transformer implements ForwardPass {
     return this.parts.kernels.threads;
   }
 
-  /** What it computes with; a benchmark puts clocks around it. */
+  /** @internal What it computes with; a benchmark puts clocks around it. */
   get kernels(): Kernels {
     return this.parts.kernels;
   }

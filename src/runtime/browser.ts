@@ -1,57 +1,49 @@
-/** A page or a web worker. One thread: `spawnWorker` is absent, so kernels run on the caller's. */
-import { CapabilityError } from "../errors.ts";
-import type { KernelBuild } from "../kernels/kernel-build.ts";
-import type { Runtime } from "./runtime.ts";
-
 /**
- * @param kernelUrl where the page finds `fptq/wasm/fptq-<build>.wasm`; a bundler or a server decides, so the page has to say
+ * A page or a worker of one. With shared memory (the page is cross-origin isolated), kernels are shared among web workers; without, one
+ * thread does all. A model can be loaded on a page's main thread, which then polls for its workers instead of sleeping, but belongs into a
+ * worker: there it blocks no input.
  */
-export function browserRuntime(kernelUrl: (build: KernelBuild) => string | URL): Runtime {
-  const modules = new Map<KernelBuild, Promise<WebAssembly.Module>>();
-  return {
-    name: "browser",
-    version: navigator.userAgent,
-    kernelModule(build) {
-      let module = modules.get(build);
-      if (!module) {
-        module = fetchModule(kernelUrl(build));
-        modules.set(build, module);
-        // A fetch that failed may succeed the next time.
-        module.catch(() => modules.delete(build));
-      }
-      return module;
-    },
-    yieldToEvents,
+import type { InstructionSet } from "../kernels/kernel-build.ts";
+import { kernelModules } from "../kernels/kernel-modules.ts";
+import { browserThreads } from "./browser-threads.ts";
+import { yieldByMessage } from "./yield.ts";
+import type { Runtime } from "./runtime.ts";
+import { fetchKernels, type RuntimeOptions, withGivenKernels } from "./runtime-options.ts";
+
+/** The files a page needs besides its own code, as the entry point knows them: a bundler follows `new URL` only where it is spelled out. */
+export interface PageFiles {
+  kernelUrl(instructionSet: InstructionSet): URL;
+  createWorker(): Worker;
+}
+
+export function browserRuntime(files: PageFiles): (options: RuntimeOptions) => Runtime {
+  const kernelModule = kernelModules((instructionSet) => fetchKernels(files.kernelUrl(instructionSet)));
+  return (options) => {
+    const createWorker = workerFactory(options.worker) ?? (() => files.createWorker());
+    const runtime = { name: "browser", version: navigator.userAgent, kernelModule, yieldToEvents: yieldByMessage };
+    return withGivenKernels({ ...runtime, ...threads(createWorker) }, options);
   };
 }
 
-/** @throws CapabilityError if nothing is there, or it is no module this browser can compile */
-async function fetchModule(url: string | URL): Promise<WebAssembly.Module> {
-  try {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
-    // Streaming insists on the media type, which servers of plain files often do not know.
-    const streams = response.headers.get("content-type")?.split(";")[0]!.trim() === "application/wasm";
-    return await (streams ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer()));
-  } catch (cause) {
-    throw new CapabilityError(`${url}: cannot load kernels: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
-  }
+function workerFactory(worker: RuntimeOptions["worker"]): (() => Worker) | undefined {
+  return worker === undefined || typeof worker === "function" ? worker : () => new Worker(worker, { type: "module" });
 }
 
-/**
- * Messages are ordinary tasks: first come, first served, so timers get their turn. `setTimeout` would wait 4 ms (HTML standard, timers
- * nested five deep) or a second in a hidden page; `scheduler.yield` resumes ahead of timers, which never fire then (measured: Chromium 156).
- */
-function yieldToEvents(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.addEventListener("message", () => {
-      port1.close();
-      resolve();
-    });
-    port1.start();
-    port2.postMessage(undefined);
-  });
+function threads(createWorker: () => Worker): Partial<Runtime> {
+  if (!globalThis.crossOriginIsolated) {
+    return {
+      threadsObstacle:
+        "this page is not cross-origin isolated; serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
+    };
+  }
+  // Service workers start none; neither do shared workers in Chromium.
+  if (typeof Worker !== "function") return { threadsObstacle: "workers cannot be started from here" };
+  const logical = navigator.hardwareConcurrency || 1;
+  return {
+    // A page is told of hardware threads only; two usually share a core, or half of the cores are slow ones.
+    extraThreads: Math.ceil(logical / 2) - 1,
+    hardwareThreads: logical,
+    mayBlock: typeof document === "undefined",
+    spawnWorker: browserThreads(createWorker),
+  };
 }

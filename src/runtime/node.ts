@@ -1,26 +1,21 @@
 /** Node, and Deno and Bun through their `node:` modules. */
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import type { KernelBuild } from "../kernels/kernel-build.ts";
+import { type KernelBuild, splitBuild } from "../kernels/kernel-build.ts";
+import { kernelModules } from "../kernels/kernel-modules.ts";
 import { physicalCores } from "./node-cores.ts";
 import { kernelThreads } from "./node-threads.ts";
 import type { Runtime } from "./runtime.ts";
 
-const modules = new Map<KernelBuild, Promise<WebAssembly.Module>>();
+// What is built lies in `dist/`, which `src/runtime/` and the chunks of `dist/` see at the same place. Spelled out: bundlers follow no other form.
+const SIMD128 = new URL("../../dist/wasm/fptq-simd128.wasm", import.meta.url);
+const RELAXED = new URL("../../dist/wasm/fptq-relaxed.wasm", import.meta.url);
+const WATCHER = new URL("../../dist/runtime/node-thread-watcher.js", import.meta.url);
+const WORKER = new URL("../../dist/runtime/node-worker.js", import.meta.url);
 
-/** What is built lies in `dist/`, which `src/` and `dist/` itself see at the same place. */
-const built = (path: string) => new URL(`../../dist/${path}`, import.meta.url);
-
-/** Where a build of the kernels lies. */
-export const kernelFile = (build: KernelBuild) => built(`wasm/fptq-${build}.wasm`);
-
-function kernelModule(build: KernelBuild): Promise<WebAssembly.Module> {
-  let module = modules.get(build);
-  if (!module) {
-    module = readFile(kernelFile(build)).then((bytes) => WebAssembly.compile(bytes));
-    modules.set(build, module);
-  }
-  return module;
+/** Where a build of the kernels lies; the builds for shared memory are made of the others. */
+export function kernelFile(build: KernelBuild): URL {
+  return splitBuild(build).instructionSet === "relaxed" ? RELAXED : SIMD128;
 }
 
 const versions = process.versions as Record<string, string | undefined>;
@@ -29,10 +24,10 @@ const name = versions["deno"] ? "deno" : versions["bun"] ? "bun" : "node";
 export const nodeRuntime: Runtime = {
   name,
   version: versions[name] ?? process.version,
-  kernelModule,
+  kernelModule: kernelModules(async (instructionSet) => new Uint8Array(await readFile(kernelFile(instructionSet)))),
   yieldToEvents: () => new Promise((resolve) => setImmediate(resolve)),
   extraThreads: physicalCores() - 1,
   hardwareThreads: availableParallelism(),
   mayBlock: true,
-  spawnWorker: kernelThreads(built("runtime/node-thread-watcher.js"), built("runtime/node-worker.js")),
+  spawnWorker: kernelThreads(WATCHER, WORKER),
 };

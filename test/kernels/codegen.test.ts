@@ -52,7 +52,7 @@ const RELAXED: Record<string, Step> = {
   gemv_qd8_f32_qb4w_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0]] },
   gemv_qd8_f32_qc8w_1x8c4: { ...I8, loops: [[6, 2, 12, 0], [2, 2, 4, 0]] },
 }; // prettier-ignore
-const STEPS = { simd128: SIMD128, "simd128-threads": SIMD128, relaxed: RELAXED, "relaxed-threads": RELAXED };
+const STEPS = { simd128: SIMD128, relaxed: RELAXED };
 
 const test = suite("code generation");
 

@@ -1,7 +1,7 @@
 /** A kernel worker of which the first one dies, when `workerData.death` says. */
 import { parentPort, workerData } from "node:worker_threads";
-import { BOARD, BOARD_ARGUMENTS_OFFSET } from "../../dist/kernels/job-board.js";
-import { runKernelWorker } from "../../dist/kernels/kernel-worker.js";
+import { BOARD, BOARD_ARGUMENTS_OFFSET } from "../../src/kernels/job-board.ts";
+import { runKernelWorker } from "../../src/kernels/kernel-worker.ts";
 
 const ready = () => parentPort.postMessage("ready");
 if (workerData.thread > 1) {

@@ -9,18 +9,12 @@ const test = suite("kernel names");
 const BUILDS = {
   scalar: "../../build/fptq-scalar.wasm",
   simd128: "../../dist/wasm/fptq-simd128.wasm",
-  "simd128-threads": "../../dist/wasm/fptq-simd128-threads.wasm",
-  ...(SIMD_BUILDS.includes("relaxed") && {
-    relaxed: "../../dist/wasm/fptq-relaxed.wasm",
-    "relaxed-threads": "../../dist/wasm/fptq-relaxed-threads.wasm",
-  }),
+  ...(SIMD_BUILDS.includes("relaxed") && { relaxed: "../../dist/wasm/fptq-relaxed.wasm" }),
 };
 
 function exportsOf(build: keyof typeof BUILDS): WebAssembly.Exports {
   const module = new WebAssembly.Module(readFileSync(new URL(BUILDS[build]!, import.meta.url)));
-  const shared = build.endsWith("threads");
-  const memory = new WebAssembly.Memory({ initial: 2, ...(shared && { maximum: 65_536, shared }) });
-  return new WebAssembly.Instance(module, { env: { memory } }).exports;
+  return new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 2 }) } }).exports;
 }
 
 /** Kernel name to number of parameters, as `src/kernels/kernel-exports.ts` declares them. */
@@ -64,7 +58,7 @@ test("tiles in names are the tiles in the code", () => {
 });
 
 test("each .wasm file is at most 64 KiB", () => {
-  for (const build of ["simd128", "simd128-threads", "relaxed", "relaxed-threads"]) {
+  for (const build of ["simd128", "relaxed"]) {
     const { size } = statSync(new URL(`../../dist/wasm/fptq-${build}.wasm`, import.meta.url));
     assert.ok(size <= 65_536, `${build}: ${size} bytes`);
   }

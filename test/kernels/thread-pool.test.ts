@@ -1,5 +1,7 @@
 import { readdirSync } from "node:fs";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
+import { buildSync } from "esbuild";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
@@ -47,8 +49,16 @@ type Death = "during a job" | "between jobs" | "at start";
 
 const startDying = kernelThreads(
   new URL("../../dist/runtime/node-thread-watcher.js", import.meta.url),
-  new URL("dying-worker.mjs", import.meta.url),
+  bundled("dying-worker.mjs"),
 );
+
+/** A worker started by a built file sees no TypeScript: what it needs of the sources is made part of it. */
+function bundled(name: string): URL {
+  const outfile = fileURLToPath(new URL(`../../build/${name}`, import.meta.url));
+  const entry = fileURLToPath(new URL(name, import.meta.url));
+  buildSync({ entryPoints: [entry], bundle: true, platform: "node", format: "esm", outfile });
+  return pathToFileURL(outfile);
+}
 
 /** A runtime whose first worker dies. */
 function dying(death: Death): Runtime {

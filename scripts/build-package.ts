@@ -1,0 +1,99 @@
+/**
+ * Builds what the package holds besides the kernels: the entry points as JavaScript, minified because the package has a size to keep, and
+ * their declarations as they are.
+ *
+ *   src/*.ts -> dist/*.js, dist/chunks/*.js (what they share)          declarations -> dist/types/
+ */
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { deflateRawSync } from "node:zlib";
+import { build, type BuildOptions, type Plugin } from "esbuild";
+import { rolldown } from "rolldown";
+import { dts } from "rolldown-plugin-dts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const dist = `${root}dist`;
+
+const ENTRIES = [
+  "index",
+  "core",
+  "browser",
+  "workerd",
+  "edge-light",
+  "inline",
+  "cli/main",
+  "runtime/node-worker",
+  "runtime/node-thread-watcher",
+];
+/** Started by its URL in a page, where nothing resolves imports of packages: whole in itself, it can be copied or bundled as a file. */
+const WORKER = "worker";
+/** What has declarations for others to see. */
+const TYPED = ["index", "core", "worker"];
+
+const inlineKernels: Plugin = {
+  name: "inline-kernels",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /\.wasm\?inline$/ }, ({ path }) => ({ path: path.replace("?inline", ""), namespace: "inline" }));
+    onLoad({ filter: /./, namespace: "inline" }, ({ path }) => {
+      const compressed = deflateRawSync(readFileSync(join(dist, path)), { level: 9 });
+      return { contents: compressed.toString("base64"), loader: "text" };
+    });
+  },
+};
+
+const SHARED: BuildOptions = {
+  absWorkingDir: root,
+  bundle: true,
+  minify: true,
+  format: "esm",
+  platform: "neutral",
+  target: "es2023",
+  outbase: "src",
+  outdir: "dist",
+  metafile: true,
+  logLevel: "warning",
+};
+
+/** `src/runtime/node.ts` names files by their place relative to its own, two folders below the package. */
+function checkPlaceOf(source: string, outputs: Record<string, { inputs: Record<string, unknown> }>): void {
+  const places = Object.entries(outputs).filter(([, { inputs }]) => source in inputs);
+  const wrong = places.filter(([file]) => dirname(file) !== "dist/chunks").map(([file]) => file);
+  if (places.length === 0 || wrong.length > 0)
+    throw new Error(`${source}: is in ${wrong.join(", ") || "no file"}, need dist/chunks`);
+}
+
+for (const name of readdirSync(dist)) if (name !== "wasm") rmSync(`${dist}/${name}`, { recursive: true });
+const inputs = (names: string[]) => names.map((name) => `src/${name}.ts`);
+const { metafile } = await build({
+  ...SHARED,
+  entryPoints: inputs(ENTRIES),
+  splitting: true,
+  chunkNames: "chunks/[name]-[hash]",
+  packages: "external",
+  external: ["*.wasm", "*.wasm?module"],
+  plugins: [inlineKernels],
+});
+checkPlaceOf("src/runtime/node.ts", metafile!.outputs);
+for (const file of Object.keys(metafile!.outputs)) {
+  // Nothing here does anything when it is imported, so an import of no name is only there to keep an order; bundlers warn about it.
+  const path = `${root}${file}`;
+  writeFileSync(path, readFileSync(path, "utf8").replaceAll(/import"\.{1,2}\/[\w./-]+";/g, ""));
+}
+await build({ ...SHARED, entryPoints: inputs([WORKER]) });
+
+// Of the declarations, what can be reached from a public one.
+const declarations = `${root}build/declarations`;
+rmSync(declarations, { recursive: true, force: true });
+const tsc = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--outDir", declarations];
+const { status } = spawnSync(process.execPath, tsc, { cwd: root, stdio: "inherit" });
+if (status !== 0) throw new Error(`tsc: exit ${status}`);
+const bundle = await rolldown({
+  cwd: declarations,
+  input: Object.fromEntries(TYPED.map((name) => [name, `${declarations}/${name}.d.ts`])),
+  external: /^[^./]/,
+  plugins: [dts({ dtsInput: true, emitDtsOnly: true, tsconfig: false })],
+  experimental: { attachDebugInfo: "none" },
+});
+await bundle.write({ dir: `${dist}/types`, format: "es", chunkFileNames: "[name].d.ts" });

@@ -1,0 +1,44 @@
+/** The compiled modules of the kernel builds, each made once. */
+import { CapabilityError } from "../errors.ts";
+import { type InstructionSet, type KernelBuild, splitBuild } from "./kernel-build.ts";
+import { forSharedMemory } from "./shared-memory.ts";
+
+/** A build for memory of one thread: its bytes, from which the one for shared memory is made too, or the compiled module. */
+export type KernelSource = Uint8Array<ArrayBuffer> | WebAssembly.Module;
+
+/**
+ * @param open reads a build; asked again if that failed
+ * @returns what a `Runtime` has as `kernelModule`
+ */
+export function kernelModules(
+  open: (instructionSet: InstructionSet) => Promise<KernelSource>,
+): (build: KernelBuild) => Promise<WebAssembly.Module> {
+  const modules = new Map<KernelBuild, Promise<WebAssembly.Module>>();
+  return (build) => {
+    let module = modules.get(build);
+    if (!module) {
+      module = compile(build, open);
+      modules.set(build, module);
+      module.catch(() => modules.delete(build));
+    }
+    return module;
+  };
+}
+
+async function compile(
+  build: KernelBuild,
+  open: (instructionSet: InstructionSet) => Promise<KernelSource>,
+): Promise<WebAssembly.Module> {
+  const { instructionSet, shared } = splitBuild(build);
+  const source = await open(instructionSet);
+  if (source instanceof Uint8Array) {
+    const bytes = shared ? forSharedMemory(source) : source;
+    return WebAssembly.compile(bytes).catch((cause: unknown) => {
+      throw new CapabilityError(`kernels: cannot compile "${build}": ${cause instanceof Error ? cause.message : String(cause)}`, {
+        cause,
+      });
+    });
+  }
+  if (shared) throw new CapabilityError(`kernels: "${instructionSet}" is a compiled module, which has one thread; give its URL`);
+  return source;
+}

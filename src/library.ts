@@ -1,0 +1,67 @@
+/**
+ * What every entry point of the package exports besides the core: the same four functions, over what one runtime brings. The declarations
+ * of `src/index.ts` hold for all of them, so that a program's types do not depend on where it runs.
+ */
+import * as core from "./core.ts";
+import { CapabilityError } from "./errors.ts";
+import type { RuntimeOptions } from "./runtime/runtime-options.ts";
+
+export interface LoadOptions extends core.LoadOptions, core.SourceOptions, RuntimeOptions {}
+
+export interface AnalyzeOptions extends core.AnalyzeOptions, core.SourceOptions, RuntimeOptions {}
+
+export interface QuantizeOptions extends core.QuantizeOptions, core.SourceOptions, RuntimeOptions {
+  /** Path of the folder to write or, where there is no file system, what takes the files. */
+  readonly output: string | core.OutputFolder;
+  /** Replace the folder of this path if it exists; it stays whole until the new one is. Default false. */
+  readonly force?: boolean | undefined;
+}
+
+/** What an entry point brings. */
+export interface Host {
+  runtime(options: RuntimeOptions): core.Runtime;
+  readonly sources: core.SourceCapabilities;
+  /** In pages, what a URL without a scheme is relative to. */
+  baseUrl?(): string;
+  /** Absent where there is no file system. */
+  createOutputFolder?(path: string, options: { force: boolean }): Promise<core.OutputFolder>;
+}
+
+export async function loadModel(host: Host, source: core.ModelSource, options: LoadOptions = {}): Promise<core.LanguageModel> {
+  return core.loadModel(await locate(host, source, options), host.runtime(options), options);
+}
+
+export async function quantize(host: Host, source: core.ModelSource, options: QuantizeOptions): Promise<core.QuantizationReport> {
+  const output = await openOutput(host, options);
+  let location: core.ModelLocation;
+  try {
+    location = await locate(host, source, options);
+  } catch (error) {
+    await output.discard();
+    throw error;
+  }
+  return core.quantize(location, output, host.runtime(options), options);
+}
+
+async function openOutput(host: Host, { output, force = false }: QuantizeOptions): Promise<core.OutputFolder> {
+  if (typeof output !== "string") return output;
+  if (host.createOutputFolder) return host.createOutputFolder(output, { force });
+  throw new CapabilityError(`output: got the path "${output}", and there is no file system here; pass an OutputFolder`);
+}
+
+export async function analyze(host: Host, source: core.ModelSource, options: AnalyzeOptions = {}): Promise<core.InputAnalysis[]> {
+  return core.analyze(await locate(host, source, options), host.runtime(options), options);
+}
+
+export async function openCheckpoint(
+  host: Host,
+  source: core.ModelSource,
+  options: core.SourceOptions = {},
+): Promise<core.Checkpoint> {
+  return core.openCheckpoint(await locate(host, source, options), options.signal);
+}
+
+function locate(host: Host, source: core.ModelSource, options: core.SourceOptions): Promise<core.ModelLocation> {
+  const relative = host.baseUrl && typeof source === "string" && !/^[a-z][a-z\d+.-]*:/i.test(source);
+  return core.locateModel(relative ? new URL(source, host.baseUrl!()) : source, host.sources, options);
+}

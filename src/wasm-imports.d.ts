@@ -1,0 +1,14 @@
+/** What an import of a kernel build gives: a module that the platform compiled, or with `?inline` what `scripts/build-package.ts` puts there. */
+declare module "*.wasm" {
+  const module: WebAssembly.Module;
+  export default module;
+}
+declare module "*.wasm?module" {
+  const module: WebAssembly.Module;
+  export default module;
+}
+/** The file, compressed (RFC 1951), in base64. */
+declare module "*.wasm?inline" {
+  const text: string;
+  export default text;
+}
