@@ -1,16 +1,17 @@
 /** The folders the suite loads: a tiny model, its W4A8 folder made by the quantizer, and damaged copies. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { quantize } from "../../src/core.ts";
+import { quantize as quantizeFile } from "../../src/index.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { type MemoryFolder, MemoryOutputFolder } from "../memory-folder.ts";
+import { sharedData, SMOLLM2 } from "../shared-data.ts";
 import { tinyModel } from "../tiny-model.ts";
-import type { FoldersJson } from "./folders.ts";
 import { type FolderName, RECIPE } from "./suite.ts";
 
 export const SEED = 31;
 
 /** @throws Error if the recipe does not give static, equalized and dynamic inputs */
-export async function makeFolders(): Promise<Record<FolderName, MemoryFolder>> {
+export async function makeFolders(): Promise<Record<Exclude<FolderName, "smollm2">, MemoryFolder>> {
   const f32 = tinyModel(SEED);
   const output = new MemoryOutputFolder("w4a8");
   const report = await quantize({ kind: "folder", folder: f32 }, output, nodeRuntime, { ...RECIPE, threads: 1 });
@@ -26,18 +27,21 @@ export async function makeFolders(): Promise<Record<FolderName, MemoryFolder>> {
   return { f32, w4a8, truncated, mangled };
 }
 
-export function toJson(folders: Record<FolderName, MemoryFolder>): FoldersJson {
-  const entries = Object.entries(folders).map(([name, folder]) => [name, inBase64(folder)]);
-  return Object.fromEntries(entries) as FoldersJson;
-}
-
-function inBase64(folder: MemoryFolder): Record<string, string> {
-  return Object.fromEntries([...folder.files].map(([name, { bytes }]) => [name, Buffer.from(bytes).toString("base64")]));
-}
-
-export function writeFolders(folders: Record<FolderName, MemoryFolder>, directory: string): void {
+export function writeFolders(folders: Readonly<Record<string, MemoryFolder>>, directory: string): void {
   for (const [name, folder] of Object.entries(folders)) {
     mkdirSync(`${directory}/${name}`, { recursive: true });
+    writeFileSync(`${directory}/${name}.json`, JSON.stringify([...folder.files.keys()]));
     for (const [fileName, { bytes }] of folder.files) writeFileSync(`${directory}/${name}/${fileName}`, bytes);
   }
+}
+
+/**
+ * SmolLM2 in 4 bits, where the machine has the original. What the suite compares does not depend on how well it is calibrated.
+ * @returns whether it is there
+ */
+export async function writeSmolLM2(directory: string): Promise<boolean> {
+  const source = sharedData(SMOLLM2);
+  if (source === undefined) return false;
+  await quantizeFile(source, { output: `${directory}/smollm2`, samples: 1, contextSize: 128 });
+  return true;
 }

@@ -1,18 +1,21 @@
-/** The suite's folders as one JSON document, so that they travel to any runtime by the same way. */
-import type { ModelLocation } from "../../src/checkpoint/byte-source.ts";
+/** The suite's folders, in memory: for the core, which has no paths, and for a server that is part of the test. */
 import { MemoryFolder } from "../memory-folder.ts";
-import type { FolderName } from "./suite.ts";
 
-/** Folder name -> file name -> bytes in base64. */
-export type FoldersJson = Record<FolderName, Record<string, string>>;
+/** A file of the working directory, by its path in it. */
+export type ReadFile = (path: string) => Promise<Uint8Array<ArrayBuffer>>;
 
-export function locationIn(folders: FoldersJson, name: FolderName): ModelLocation {
-  return { kind: "folder", folder: folderIn(folders, name) };
+/** `NAME.json` lists the files of a folder, because not everything that serves files lists them. */
+export async function folderIn(name: string, read: ReadFile): Promise<MemoryFolder> {
+  const fileNames = JSON.parse(new TextDecoder().decode(await read(`${name}.json`))) as string[];
+  const files = fileNames.map(async (fileName) => [fileName, await read(`${name}/${fileName}`)] as const);
+  return new MemoryFolder(name, await Promise.all(files));
 }
 
-export function folderIn(folders: FoldersJson, name: FolderName): MemoryFolder {
-  const files = Object.entries(folders[name]).map(([fileName, base64]) => {
-    return [fileName, Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))] as const;
-  });
-  return new MemoryFolder(name, files);
+/** @param base a URL that ends in a slash */
+export function readBy(fetch: (url: string) => Promise<Response>, base: string): ReadFile {
+  return async (path) => {
+    const response = await fetch(base + path);
+    if (!response.ok) throw new Error(`${path}: HTTP status ${response.status}`);
+    return new Uint8Array(await response.arrayBuffer());
+  };
 }

@@ -1,5 +1,6 @@
 /** Node, Deno and Bun: a script in a child process that prints its result. */
-import { installed, type Launcher, outputOf } from "./launch.ts";
+import { formatJob } from "./job.ts";
+import { installed, type Launched, type Launcher, outputOf } from "./launch.ts";
 
 type Entry = "core" | "package";
 
@@ -9,15 +10,17 @@ function launcher(
   entry: Entry,
   env: (directory: string) => NodeJS.ProcessEnv,
 ): Launcher {
-  return async (directory) => {
+  return async (directory, job) => {
     const options = { env: { ...process.env, ...env(directory) } };
     const version = await outputOf(command, ["--version"], options);
-    const stdout = await outputOf(command, [...args, `${directory}/${entry}.js`, directory], options);
-    return { version: /\d+\.\d+\.\d+/.exec(version)?.[0] ?? version.trim(), result: JSON.parse(stdout) };
+    const stdout = await outputOf(command, [...args, `${directory}/${entry}.js`, directory, formatJob(job)], options);
+    return { version: /\d+\.\d+\.\d+/.exec(version)?.[0] ?? version.trim(), result: JSON.parse(stdout) as Launched["result"] };
   };
 }
 
+/** The Node that runs this, which is the oldest one supported where CI runs, and a current one. */
 export const node = (entry: Entry): Launcher => launcher(process.execPath, [], entry, () => ({ NODE_OPTIONS: "" }));
+export const currentNode = (entry: Entry): Launcher => launcher(installed("node"), [], entry, () => ({ NODE_OPTIONS: "" }));
 
 /** The core may read files, which is how the suite gets its input; the package also counts cores. Neither may use the network. */
 export function deno(entry: Entry): Launcher {

@@ -3,31 +3,37 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { formatJob, type Job } from "./job.ts";
 import { installed, type Launched, LIMIT_MS, outputOf } from "./launch.ts";
-import type { SuiteResult } from "./suite.ts";
+import { serve } from "./serve.ts";
 
 /** The date of the oldest behaviour asked for; no flag is needed, in particular not `nodejs_compat`. */
-const CONFIG = `using Workerd = import "/workerd/workerd.capnp";
+const config = (files: string) => `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
-  services = [(name = "main", worker = .worker)],
+  services = [
+    (name = "main", worker = .worker),
+    (name = "files", external = (address = "${files}", http = ())),
+  ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
 
 const worker :Workerd.Worker = (
   modules = [
     (name = "workerd.js", esModule = embed "workerd.js"),
-    (name = "fptq-simd128.wasm", wasm = embed "fptq-simd128.wasm"),
+    (name = "wasm/fptq-simd128.wasm", wasm = embed "wasm/fptq-simd128.wasm"),
+    (name = "wasm/fptq-relaxed.wasm", wasm = embed "wasm/fptq-relaxed.wasm"),
   ],
-  bindings = [(name = "FOLDERS", json = embed "folders.json")],
+  bindings = [(name = "FILES", service = "files")],
   compatibilityDate = "2026-08-01",
 );
 `;
 
-export async function workerd(directory: string): Promise<Launched> {
+export async function workerd(directory: string, job: Job): Promise<Launched> {
   const command = installed("workerd");
   const version = await outputOf(command, ["--version"]);
-  writeFileSync(`${directory}/workerd.capnp`, CONFIG);
+  const server = await serve(directory, { isolated: false, countWorkers: () => 0 });
+  writeFileSync(`${directory}/workerd.capnp`, config(new URL(server.origin).host));
   const args = ["serve", `${directory}/workerd.capnp`, "--control-fd=3"];
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   let log = "";
@@ -36,15 +42,16 @@ export async function workerd(directory: string): Promise<Launched> {
   try {
     const port = await Promise.race([portOf(child), ended.then(() => undefined)]);
     if (port === undefined) throw new Error("ended before it listened");
-    const response = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(LIMIT_MS) });
+    const response = await fetch(`http://127.0.0.1:${port}/${formatJob(job)}`, { signal: AbortSignal.timeout(LIMIT_MS) });
     const body = await response.text();
     if (!response.ok) throw new Error(`HTTP status ${response.status}: ${body}`);
-    return { version: /\d{4}-\d\d-\d\d/.exec(version)?.[0] ?? version.trim(), result: JSON.parse(body) as SuiteResult };
+    return { version: /\d{4}-\d\d-\d\d/.exec(version)?.[0] ?? version.trim(), result: JSON.parse(body) as Launched["result"] };
   } catch (cause) {
     throw new Error(`workerd: ${cause instanceof Error ? cause.message : String(cause)}\n${log}`, { cause });
   } finally {
     child.kill("SIGKILL");
     await ended;
+    server.close();
   }
 }
 

@@ -2,6 +2,7 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn, type SpawnOptions } from "node:child_process";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import type { Job, SpeedFigures } from "./job.ts";
 import type { SuiteResult } from "./suite.ts";
 
 export const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -11,7 +12,7 @@ export const LIMIT_MS = 180_000;
 
 export interface Launched {
   readonly version: string;
-  readonly result: SuiteResult;
+  readonly result: SuiteResult | SpeedFigures;
 }
 
 /** The runtime is not on this machine. */
@@ -19,7 +20,8 @@ export class NotInstalledError extends Error {
   override readonly name = "NotInstalledError";
 }
 
-export type Launcher = (directory: string) => Promise<Launched>;
+/** @param directory what `prepare` filled */
+export type Launcher = (directory: string, job: Job) => Promise<Launched>;
 
 /** The binary of a package of `test/runtimes`. */
 export function installed(name: string): string {

@@ -1,35 +1,15 @@
 /**
- * Runs one suite in every runtime and compares what it computed with Node, bit for bit. Needs `npm run build` before.
+ * Runs one suite in every runtime and compares what they computed, bit for bit. Needs `npm run build` before.
  *
- *   npm run test:runtimes
+ *   npm run test:runtimes [-- NAME ...]     only runtimes whose name contains a NAME
  *
  * A runtime that is not on this machine is skipped, but with CI set it is a failure.
  */
-import { copyFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { bundleForServers, bundleForWeb } from "./bundle.ts";
-import { makeFolders, SEED, toJson, writeFolders } from "./fixtures.ts";
-import { type Launched, type Launcher, NotInstalledError } from "./launch.ts";
-import { chromium } from "./launch-chromium.ts";
-import { bun, deno, node } from "./launch-command.ts";
-import { workerd } from "./launch-workerd.ts";
-import type { Check } from "./suite.ts";
-
-/** The first is what the others are compared with. */
-const RUNTIMES: readonly (readonly [name: string, launch: Launcher])[] = [
-  ["node, core", node("core")],
-  ["node, package", node("package")],
-  ["deno, core", deno("core")],
-  ["deno, package", deno("package")],
-  ["bun, core", bun("core")],
-  ["bun, package", bun("package")],
-  ["workerd", workerd],
-  ["chromium", chromium],
-];
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
-/** Inside the repository, whose ignored folder it shares; in it the package is linked as `npm install` would. */
-const directory = `${root}build/runtimes`;
+import { SEED } from "./fixtures.ts";
+import { NotInstalledError } from "./launch.ts";
+import { prepare } from "./prepare.ts";
+import { RUNTIMES, type TestedRuntime } from "./runtimes.ts";
+import { type Check, type LogitsHash, MODELS, type SuiteResult } from "./suite.ts";
 
 let passed = 0;
 let failed = 0;
@@ -41,61 +21,74 @@ function count(where: string, { name, ok, detail }: Check): boolean {
   return ok;
 }
 
-function sameAsNode({ result }: Launched, { result: needed }: Launched): Check[] {
+function same(name: string, found: unknown, needed: unknown): Check {
+  const [got, need] = [JSON.stringify(found), JSON.stringify(needed)];
+  return { name, ok: got === need, detail: `got ${got}, need ${need}` };
+}
+
+/** What a runtime cannot judge alone. A page that is not isolated computes less than the others. */
+function comparisons(result: Partial<SuiteResult>, { build }: TestedRuntime, needed: SuiteResult): Check[] {
+  const { quantized, tokens, text } = result;
   return [
-    ...(result.quantized === undefined ? [] : [same("tensors the quantizer wrote", result.quantized, needed.quantized)]),
-    same("logits of the f32 model", result.logits.f32, needed.logits.f32),
-    same("logits of the W4A8 model", result.logits.w4a8, needed.logits.w4a8),
-    same("tokens drawn with a seed", [result.tokens, result.text], [needed.tokens, needed.text]),
+    ...(build === undefined ? [] : [same("the build a load chooses", result.build, build)]),
+    ...(tokens === undefined ? [] : [same("tokens drawn with a seed", [tokens, text], [needed.tokens, needed.text])]),
+    ...(quantized === undefined || needed.quantized === undefined ? [] : [same("tensors the quantizer wrote", quantized, needed.quantized)]), // prettier-ignore
   ];
 }
 
-function same(name: string, found: unknown, needed: unknown): Check {
-  const [got, need] = [JSON.stringify(found), JSON.stringify(needed)];
-  return { name: `${name} as in Node`, ok: got === need, detail: `got ${got}, need ${need}` };
+const widths = [24, 16, 9, 9, ...MODELS.map(() => 18)];
+const row = (...cells: readonly unknown[]) => console.log(cells.map((cell, i) => String(cell).padEnd(widths[i] ?? 0)).join("").trimEnd()); // prettier-ignore
+
+/** One row for each way of computing. */
+function printHashes(name: string, version: string, logits: readonly LogitsHash[]): void {
+  for (const way of new Set(logits.map(({ build, threads }) => `${build} ${threads}`))) {
+    const [build, threads] = way.split(" ");
+    const hashes = logits.filter((entry) => `${entry.build} ${entry.threads}` === way);
+    const of = (model: string) => [
+      ...new Set(hashes.filter((entry) => entry.model === model).map(({ hash }) => hash.slice(0, 16))),
+    ];
+    row(name, version, build, threads, ...MODELS.map((model) => of(model).join(" ") || "-"));
+  }
 }
 
-rmSync(directory, { recursive: true, force: true });
-mkdirSync(`${directory}/node_modules`, { recursive: true });
-symlinkSync(root, `${directory}/node_modules/fptq`, "junction");
-const folders = await makeFolders();
-writeFolders(folders, directory);
-writeFileSync(`${directory}/folders.json`, JSON.stringify(toJson(folders)));
-copyFileSync(`${root}dist/wasm/fptq-simd128.wasm`, `${directory}/fptq-simd128.wasm`);
-await bundleForServers(directory);
-const { imports, bytes } = await bundleForWeb(directory);
-count("bundle", { name: "imports nothing but its kernels", ok: imports.every((path) => path === "./fptq-simd128.wasm"), detail: imports.join(", ") }); // prettier-ignore
-console.log(`figure: the core, the suite and their dependencies bundle to ${(bytes / 1024).toFixed(0)} KiB, not minified`);
+const patterns = process.argv.slice(2);
+const chosen = RUNTIMES.filter(({ name }, i) => i === 0 || patterns.length === 0 || patterns.some((word) => name.includes(word)));
+const { directory, smollm2 } = await prepare();
+console.log(`tiny model of seed ${SEED}, and SmolLM2-135M; SHA-256 of the bits of f32[64, V], first 16 digits`);
+row("runtime", "version", "build", "threads", ...MODELS);
 
-const row = (...cells: readonly string[]) => console.log(cells.map((cell, i) => cell.padEnd([14, 14, 4, 7, 16, 16][i] ?? 0)).join("  ").trimEnd()); // prettier-ignore
-console.log(`tiny model of seed ${SEED}; hashes are SHA-256 of the bits of f32[64, V], first 16 digits`);
-row("runtime", "version", "simd", "threads", "f32 logits", "W4A8 logits", "ok");
-
-let reference: Launched | undefined;
-for (const [name, launch] of RUNTIMES) {
+let reference: SuiteResult | undefined;
+/** Model -> hash -> who computed it. */
+const all = new Map<string, Map<string, string[]>>(MODELS.map((model) => [model, new Map()]));
+for (const runtime of chosen) {
+  const { name, launch, threads, whole } = runtime;
   try {
-    const launched = await launch(directory);
-    reference ??= launched;
-    const { result, version } = launched;
-    const checks = [...result.checks, ...(launched === reference ? [] : sameAsNode(launched, reference))];
-    const good = checks.map((check) => count(name, check)).filter(Boolean).length;
-    const { f32, w4a8 } = result.logits;
-    const simd = result.simd ? "yes" : "no";
-    row(name, version, simd, String(result.threads), f32.slice(0, 16), w4a8.slice(0, 16), `${good}/${checks.length}`);
+    const { version, result } = (await launch(directory, { kind: "suite", threads, smollm2: whole && smollm2 })) as {
+      version: string;
+      result: SuiteResult;
+    };
+    reference ??= result;
+    printHashes(name, version, result.logits);
+    for (const { model, hash, ...way } of result.logits) {
+      const hashes = all.get(model)!;
+      hashes.set(hash, [...(hashes.get(hash) ?? []), `${name} ${way.build} ${way.threads}`]);
+    }
+    for (const check of [...result.checks, ...comparisons(result, runtime, reference)]) count(name, check);
   } catch (error) {
     if (error instanceof NotInstalledError && process.env["CI"] === undefined) {
       skipped++;
       console.log(`skip: ${name}: ${error.message}`);
     } else {
-      count(name, {
-        name: "ran to the end",
-        ok: false,
-        detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      });
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      count(name, { name: "ran to the end", ok: false, detail });
     }
     // Without something to compare with, nothing below would mean anything.
     if (reference === undefined) break;
   }
+}
+for (const [model, hashes] of all) {
+  if (model === "smollm2" && !smollm2) continue;
+  count("all runtimes", { name: `${model}: one hash`, ok: hashes.size === 1, detail: JSON.stringify([...hashes], null, 1) });
 }
 console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

@@ -2,13 +2,12 @@
  * Loading over HTTP, as each runtime does it: from a `fetch` that answers out of memory, so that no runtime needs a server, into each kind of
  * cache the runtime has. Names no runtime; the library comes from the caller.
  */
-import type { BlockStore, LanguageModel, loadModel, locateModel, MemoryBlockStore, Runtime } from "../../src/core.ts";
+import type { BlockStore, LanguageModel, LoadOptions, MemoryBlockStore, ModelSource, SourceOptions } from "../../src/core.ts";
 import type { MemoryFolder } from "../memory-folder.ts";
 import type { Check } from "./suite.ts";
 
 export interface SourcesLibrary {
-  readonly loadModel: typeof loadModel;
-  readonly locateModel: typeof locateModel;
+  open(source: ModelSource, options: LoadOptions & SourceOptions): Promise<LanguageModel>;
   readonly MemoryBlockStore: typeof MemoryBlockStore;
 }
 
@@ -16,17 +15,15 @@ const IDS = [5, 4, 3, 2, 1, 0];
 
 /** @param stores besides memory, by name */
 export async function sourceChecks(
-  { loadModel: load, locateModel: locate, MemoryBlockStore: Memory }: SourcesLibrary,
-  runtime: Runtime,
+  { open: load, MemoryBlockStore: Memory }: SourcesLibrary,
   folder: MemoryFolder,
   stores: Readonly<Record<string, BlockStore | undefined>> = {},
 ): Promise<Check[]> {
-  const direct = await firstLogits(load({ kind: "folder", folder }, runtime));
+  const direct = await firstLogits(load({ kind: "folder", folder }, {}));
   const checks: Check[] = [];
   for (const [name, cache] of Object.entries({ nothing: undefined, memory: new Memory(), ...stores })) {
     const server = new MemoryServer(folder.copy());
-    const open = async (offline = false) =>
-      load(await locate(`${SERVER}/model/`, { fetch: server.fetch }, { cache: cache ?? false, offline }), runtime);
+    const open = async (offline = false) => load(`${SERVER}/model/`, { fetch: server.fetch, cache: cache ?? false, offline });
     const check = async (what: string, run: () => Promise<boolean>) => {
       const outcome = await run().catch((error: unknown) => String(error));
       checks.push({ name: `over HTTP, kept in ${name}: ${what}`, ok: outcome === true, detail: String(outcome) });

@@ -2,16 +2,17 @@
  * What every runtime has to show, written once: it names no runtime and imports only types of the library, which its caller brings.
  * Results that must be the same everywhere are returned and compared by the caller; what a runtime can judge alone is a check.
  */
-import { simd } from "wasm-feature-detect";
 import type { OutputFolder } from "../../src/checkpoint/byte-source.ts";
 import type { LanguageModel } from "../../src/decoding/language-model.ts";
+import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
 import type { LoadOptions } from "../../src/model/load-options.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { mulberry32 } from "../random.ts";
 
-/** The folders of `fixtures.ts`: two models that run and two damaged ones. */
-export const FOLDERS = ["f32", "w4a8", "truncated", "mangled"] as const;
-export type FolderName = (typeof FOLDERS)[number];
+/** The folders of `fixtures.ts`: models that run, the last one real, and two damaged ones. */
+export const MODELS = ["f32", "w4a8", "smollm2"] as const;
+export type ModelName = (typeof MODELS)[number];
+export type FolderName = ModelName | "truncated" | "mangled";
 
 export interface Check {
   readonly name: string;
@@ -20,12 +21,20 @@ export interface Check {
   readonly detail?: string;
 }
 
+/** Logits of one model by one way of computing them. */
+export interface LogitsHash {
+  readonly model: ModelName;
+  readonly build: InstructionSet;
+  readonly threads: number;
+  /** SHA-256, as hexadecimal digits, of the little-endian bits of f32[64, V]. */
+  readonly hash: string;
+}
+
 /** Plain data, sent from wherever the suite ran. */
 export interface SuiteResult {
-  readonly simd: boolean;
-  readonly threads: number;
-  /** SHA-256, as hexadecimal digits, of the little-endian bits of the logits f32[64, V]. */
-  readonly logits: { readonly f32: string; readonly w4a8: string };
+  /** What a load without options takes. */
+  readonly build: InstructionSet;
+  readonly logits: readonly LogitsHash[];
   /** SHA-256 of each file of tensors that quantizing the f32 model wrote; absent if that was not asked for. */
   readonly quantized: string | undefined;
   /** Tokens drawn with a seed by the W4A8 model. */
@@ -37,8 +46,14 @@ export interface SuiteResult {
 /** The library as the runtime at hand reaches it. */
 export interface Library {
   load(folder: FolderName, options: LoadOptions): Promise<LanguageModel>;
+  /** Numbers of threads to compute with. */
+  readonly threads: readonly number[];
+  /** Whether to load the real model too. */
+  readonly smollm2: boolean;
   /** Quantizes the f32 model with `RECIPE`. */
   quantize?(output: OutputFolder): Promise<unknown>;
+  /** Kernel workers that exist now, as the system counts them. */
+  countWorkers?(): Promise<number>;
 }
 
 /** Thresholds around the tiny model's ranges, so that static, equalized and dynamic inputs all occur. */
@@ -49,30 +64,23 @@ const SEED = 41;
 const GENERATE = { temperature: 0.9, topK: 0, seed: 7, maxTokens: 48, ignoreEos: true } as const;
 const PROMPT = "the cat and the dog";
 
-export async function runSuite({ load, quantize }: Library): Promise<SuiteResult> {
-  const checks: Check[] = [];
-  const check = async (name: string, run: () => Promise<void>) => {
-    const detail = await run().then(
-      () => undefined,
-      (error: unknown) => (error instanceof Error ? (error.stack ?? String(error)) : String(error)),
-    );
-    checks.push(detail === undefined ? { name, ok: true } : { name, ok: false, detail });
-  };
-
-  const logits = { f32: "", w4a8: "" };
-  const threads = new Set<number>();
+export async function runSuite(library: Library): Promise<SuiteResult> {
+  const { load, quantize, countWorkers } = library;
+  const [check, checks] = collector();
+  const most = { threads: Math.max(...library.threads) };
+  const logits: LogitsHash[] = [];
   let [tokens, text]: [readonly number[], string] = [[], ""];
   for (const name of ["f32", "w4a8"] as const) {
-    const model = await load(name, {});
-    threads.add(model.forwardPass.threads);
+    const model = await load(name, most);
+    let expected = "";
     await check(`${name}: ${POSITIONS} rows of finite logits, each its own`, async () => {
       const values = await model.logits(sequence(model));
-      logits[name] = await hashOfBits(values);
+      expected = await hashOfBits(values);
       assert(values.every(Number.isFinite), "not finite");
       assert(new Set(values).size > values.length / 2, "logits repeat");
     });
     await check(`${name}: token by token gives the same bits as one chunk`, async () => {
-      equal(await hashOfBits(await logitsOneByOne(model)), logits[name]);
+      equal(await hashOfBits(await logitsOneByOne(model)), expected);
     });
     await check(`${name}: a seed gives the same tokens again, and pieces join to the text`, async () => {
       const first = await generate(model);
@@ -83,13 +91,44 @@ export async function runSuite({ load, quantize }: Library): Promise<SuiteResult
     await check(`${name}: an abort ends a generation and keeps what it made`, () => abortedByConsumer(model));
     await check(`${name}: a timer that aborts gets its turn during work`, () => abortedByTimer(model));
     await check(`${name}: the model is as good as new after aborts`, async () => {
-      equal(await hashOfBits(await model.logits(sequence(model))), logits[name]);
+      equal(await hashOfBits(await model.logits(sequence(model))), expected);
     });
     await check(`${name}: disposed, loaded again, the same bits`, async () => {
       await model.dispose();
-      const again = await load(name, {});
-      equal(await hashOfBits(await again.logits(sequence(again))), logits[name]);
+      const again = await load(name, most);
+      equal(await hashOfBits(await again.logits(sequence(again))), expected);
       await again.dispose();
+    });
+  }
+  const build = await check("a load without options takes the best build that passes the self-test", async () => {
+    const model = await load("w4a8", {});
+    const { build: found } = model.forwardPass;
+    await model.dispose();
+    return found;
+  });
+  await check("asking for the relaxed build gives it or a CapabilityError", async () => {
+    if (build === "relaxed") await (await load("w4a8", { build: "relaxed" })).dispose();
+    else await rejects(load("w4a8", { build: "relaxed" }), "CapabilityError");
+  });
+  for (const model of library.smollm2 ? MODELS : (["f32", "w4a8"] as const)) {
+    for (const way of waysOf(library, build)) {
+      await check(`${model}: logits by ${way.build}, threads: ${way.threads}`, async () => {
+        logits.push({ model, ...way, hash: await hashOf(() => load(model, { ...way, contextSize: POSITIONS }), way) });
+      });
+    }
+  }
+  await check("the quantized model is another model", async () => {
+    assert(new Set(logits.map(({ hash }) => hash)).size > 1, "same logits");
+  });
+  if (countWorkers) {
+    await check("dispose ends the workers, and nothing else does", async () => {
+      const before = await countWorkers();
+      const [first, second] = [await load("w4a8", { threads: 2 }), await load("f32", { threads: 3 })];
+      equal(await countWorkers(), before + 3);
+      await first.dispose();
+      await countBecomes(countWorkers, before + 2);
+      await second.dispose();
+      await countBecomes(countWorkers, before);
     });
   }
   let quantized: string | undefined;
@@ -103,13 +142,60 @@ export async function runSuite({ load, quantize }: Library): Promise<SuiteResult
       quantized = hashes.join(" ");
     });
   }
-  await check("the quantized model is another model", async () => assert(logits.f32 !== logits.w4a8, "same logits"));
-  await check("a file that ends early is a CheckpointError", () => rejects(load("truncated", {}), "CheckpointError"));
+  // By its size from a disk, by the size its index states from a server.
+  await check("a file that ends early is a CheckpointError or a DownloadError", () => {
+    return rejects(load("truncated", {}), "CheckpointError|DownloadError");
+  });
   await check("a header that is not JSON is a CheckpointError", () => rejects(load("mangled", {}), "CheckpointError"));
   await check("loading with an aborted signal is an AbortError", () => {
     return rejects(load("w4a8", { signal: AbortSignal.abort() }), "AbortError");
   });
-  return { simd: await simd(), threads: Math.max(...threads), logits, quantized, tokens, text, checks };
+  return { build: build ?? "simd128", logits, quantized, tokens, text, checks };
+}
+
+/** Runs checks one after the other; a failure is kept and not thrown. */
+export function collector(): [check: <T>(name: string, run: () => Promise<T>) => Promise<T | undefined>, checks: Check[]] {
+  const checks: Check[] = [];
+  const check = async <T>(name: string, run: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      const value = await run();
+      checks.push({ name, ok: true });
+      return value;
+    } catch (error) {
+      checks.push({ name, ok: false, detail: error instanceof Error ? `${error.message}\n${error.stack}` : String(error) });
+      return undefined;
+    }
+  };
+  return [check, checks];
+}
+
+function waysOf({ threads }: Library, best: InstructionSet | undefined) {
+  const builds: InstructionSet[] = best === "relaxed" ? ["simd128", "relaxed"] : ["simd128"];
+  return builds.flatMap((build) => threads.map((count) => ({ build, threads: count })));
+}
+
+/** @throws Error if the model computes in another way than it was asked to */
+export async function hashOf(
+  load: () => Promise<LanguageModel>,
+  way: { build?: InstructionSet; threads: number },
+): Promise<string> {
+  const model = await load();
+  try {
+    equal(model.forwardPass.threads, way.threads);
+    if (way.build) equal(model.forwardPass.build, way.build);
+    return await hashOfBits(await model.logits(sequence(model)));
+  } finally {
+    await model.dispose();
+  }
+}
+
+/** The system needs a moment to end a thread. */
+async function countBecomes(countWorkers: () => Promise<number>, needed: number): Promise<void> {
+  let found = await countWorkers();
+  for (const end = Date.now() + 5000; found !== needed && Date.now() < end; found = await countWorkers()) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  equal(found, needed);
 }
 
 function sequence(model: LanguageModel): number[] {
@@ -175,18 +261,20 @@ async function sha256(bytes: DataView<ArrayBuffer> | Uint8Array<ArrayBuffer>): P
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function assert(condition: boolean, message: string): asserts condition {
+export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(message);
 }
 
-function equal<T>(found: T, needed: T): void {
+export function equal<T>(found: T, needed: T): void {
   assert(found === needed, `got ${String(found)}, need ${String(needed)}`);
 }
 
-async function rejects(promise: Promise<unknown>, errorName: string): Promise<void> {
+/** @param errorName one or more, separated by "|" @param pattern the message has to match */
+export async function rejects(promise: Promise<unknown>, errorName: string, pattern = /./): Promise<void> {
   const found = await promise.then(
-    () => "no error",
-    (error: unknown) => (error instanceof Error ? error.name : String(error)),
+    () => new Error("no error"),
+    (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
   );
-  equal(found, errorName);
+  assert(errorName.split("|").includes(found.name), `got ${found.name}, need ${errorName}: ${found.message}`);
+  assert(pattern.test(found.message), `got "${found.message}", need ${pattern}`);
 }

@@ -1,22 +1,30 @@
 /** Node, Deno and Bun: the core with a runtime made of nothing but what the web platform has. Argument: the working directory. */
 import { readFile } from "node:fs/promises";
 import { loadModel, locateModel, MemoryBlockStore, quantize, type Runtime } from "fptq/core";
-import { folderIn, type FoldersJson, locationIn } from "../folders.ts";
+import { folderIn } from "../folders.ts";
 import { sourceChecks } from "../sources.ts";
 import { RECIPE, runSuite } from "../suite.ts";
 
 const directory = process.argv[2]!;
-const folders = JSON.parse(await readFile(`${directory}/folders.json`, "utf8")) as FoldersJson;
+const read = async (path: string) => new Uint8Array(await readFile(`${directory}/${path}`));
 const runtime: Runtime = {
   name: "neutral",
   version: "",
-  kernelModule: async (build) => WebAssembly.compile(await readFile(`${directory}/fptq-${build}.wasm`)),
+  kernelModule: async (build) => WebAssembly.compile(await read(`wasm/fptq-${build}.wasm`)),
   yieldToEvents: () => new Promise((resolve) => setTimeout(resolve, 0)),
 };
+const locationOf = async (name: string) => ({ kind: "folder", folder: await folderIn(name, read) }) as const;
+
 const result = await runSuite({
-  load: (name, options) => loadModel(locationIn(folders, name), runtime, options),
-  quantize: (output) => quantize(locationIn(folders, "f32"), output, runtime, RECIPE),
+  load: async (name, options) => loadModel(await locationOf(name), runtime, options),
+  quantize: async (output) => quantize(await locationOf("f32"), output, runtime, RECIPE),
+  threads: [1],
+  smollm2: false,
 });
-const library = { loadModel, locateModel, MemoryBlockStore };
-const checks = await sourceChecks(library, runtime, folderIn(folders, "w4a8"));
+const library = {
+  open: async (...[source, options]: Parameters<Parameters<typeof sourceChecks>[0]["open"]>) =>
+    loadModel(await locateModel(source, {}, options), runtime, options),
+  MemoryBlockStore,
+};
+const checks = await sourceChecks(library, await folderIn("w4a8", read));
 console.log(JSON.stringify({ ...result, checks: [...result.checks, ...checks] }));

@@ -1,7 +1,13 @@
-/** Node, Deno and Bun: the package as a program imports it, with paths and two threads. Argument: the working directory. */
-import { loadModel } from "fptq";
-import { runSuite } from "../suite.ts";
+/** Node, Deno and Bun: the package as a program imports it. Arguments: the working directory and a job. */
+import { readFile } from "node:fs/promises";
+import { loadModel, MemoryBlockStore } from "fptq";
+import { parseJob, runJob } from "../job.ts";
 
-const directory = process.argv[2]!;
-const result = await runSuite({ load: (name, options) => loadModel(`${directory}/${name}`, { ...options, threads: 2 }) });
+const [directory, job] = process.argv.slice(2);
+const result = await runJob(parseJob(job!), {
+  load: (name, options) => loadModel(`${directory}/${name}`, options),
+  open: loadModel,
+  read: async (path) => new Uint8Array(await readFile(`${directory}/${path}`)),
+  MemoryBlockStore,
+});
 console.log(JSON.stringify(result));

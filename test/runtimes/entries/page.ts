@@ -1,32 +1,108 @@
-/** A page's module: fetches kernels and folders from the server that sent it. */
-import { loadModel, locateModel, MemoryBlockStore, quantize } from "fptq/core";
-import { browserRuntime } from "../../../src/runtime/browser.ts";
-import { browserBlockStore, cacheApiBlockStore } from "../../../src/runtime/browser-block-stores.ts";
-import { folderIn, type FoldersJson, locationIn } from "../folders.ts";
-import { sourceChecks } from "../sources.ts";
-import { type Check, RECIPE, runSuite, type SuiteResult } from "../suite.ts";
+/**
+ * A page's own script: hands the job in its URL to a worker and watches that the page stays responsive; then loads models in unusual ways
+ * on the main thread itself. A page that is not isolated only shows that it works.
+ */
+import { loadModel } from "fptq";
+import { loadModel as loadInline } from "fptq/inline";
+import type { LanguageModel } from "../../../src/decoding/language-model.ts";
+import { OUTCOME, modelUrl } from "../page-server.ts";
+import type { SpeedFigures } from "../job.ts";
+import { assert, type Check, collector, equal, hashOf, type LogitsHash, rejects, type SuiteResult } from "../suite.ts";
 
-export async function run(): Promise<SuiteResult> {
-  const folders = (await (await fetch("/folders.json")).json()) as FoldersJson;
-  const runtime = browserRuntime((build) => `/fptq-${build}.wasm`);
-  const result = await runSuite({
-    load: (name, options) => loadModel(locationIn(folders, name), runtime, options),
-    quantize: (output) => quantize(locationIn(folders, "f32"), output, runtime, RECIPE),
+const LONGEST_TASK_MS = 50;
+const url = modelUrl("w4a8");
+const uncached = { cache: false } as const;
+
+async function inWorker(job: string): Promise<SuiteResult | SpeedFigures> {
+  const worker = new Worker("/suite-worker.js", { type: "module" });
+  const answer = new Promise<{ result: SuiteResult; error?: string }>((resolve, reject) => {
+    worker.addEventListener("message", ({ data }) => resolve(data));
+    worker.addEventListener("error", (event) => reject(new Error(`suite-worker: ${event.message}`)));
   });
-  const privateFiles = await browserBlockStore();
-  const stores = { "private files": privateFiles, "the Cache API": cacheApiBlockStore(await caches.open("test")) };
-  const checks = await sourceChecks({ loadModel, locateModel, MemoryBlockStore }, runtime, folderIn(folders, "w4a8"), stores);
-  checks.push({ name: "a page has private files", ok: privateFiles?.name === "this page's private files" });
-  return { ...result, checks: [...result.checks, ...checks, await withoutMediaType(), await missing()] };
+  worker.postMessage(job);
+  const { result, error } = await answer;
+  worker.terminate();
+  if (error) throw new Error(error);
+  return result;
 }
 
-async function withoutMediaType(): Promise<Check> {
-  const module = await browserRuntime((build) => `/untyped/fptq-${build}.wasm`).kernelModule("simd128");
-  return { name: "kernels from a server that does not know their media type", ok: module instanceof WebAssembly.Module };
+/** Milliseconds of every long task of this thread from now on, where the browser reports them. */
+function watchLongTasks(): (() => number[]) | undefined {
+  if (!PerformanceObserver.supportedEntryTypes.includes("longtask")) return undefined;
+  const entries: PerformanceEntry[] = [];
+  const observer = new PerformanceObserver((list) => entries.push(...list.getEntries()));
+  observer.observe({ type: "longtask" });
+  return () => [...entries, ...observer.takeRecords()].map(({ duration }) => duration);
 }
 
-async function missing(): Promise<Check> {
-  const error: unknown = await browserRuntime(() => "/none.wasm").kernelModule("simd128").catch((caught: unknown) => caught); // prettier-ignore
-  const ok = error instanceof Error && error.name === "CapabilityError";
-  return { name: "kernels that are not there are a CapabilityError", ok, detail: String(error) };
+async function hashes(load: () => Promise<LanguageModel>, threads: number, logits: LogitsHash[]): Promise<void> {
+  const model = await load();
+  const { build } = model.forwardPass;
+  logits.push({ model: "w4a8", build, threads, hash: await hashOf(() => Promise.resolve(model), { threads }) });
 }
+
+async function isolated(job: string): Promise<SuiteResult | SpeedFigures> {
+  const longTasks = watchLongTasks();
+  const result = await inWorker(job);
+  if (!("checks" in result)) return result;
+  const [check, checks] = collector();
+  const logits: LogitsHash[] = [];
+  if (longTasks) {
+    await check(`no task of the main thread took more than ${LONGEST_TASK_MS} ms while a worker computed`, async () => {
+      const long = longTasks().filter((ms) => ms > LONGEST_TASK_MS);
+      assert(long.length === 0, `${long.map((ms) => ms.toFixed(0)).join(", ")} ms`);
+    });
+  }
+  await check("on the main thread, with two threads", () => hashes(() => loadModel(url, { ...uncached, threads: 2 }), 2, logits));
+  await check("with the kernels in the text, one thread and a warning if more are asked for", async () => {
+    const warnings: string[] = [];
+    const onWarning = (message: string) => warnings.push(message);
+    await hashes(() => loadInline(new URL(url, location.href), { ...uncached, threads: 2, onWarning }), 1, logits);
+    equal(warnings.length, 1);
+  });
+  await check("with a worker and kernels from where the page says", async () => {
+    const kernels = {
+      simd128: "/untyped/wasm/fptq-simd128.wasm",
+      relaxed: new URL("/untyped/wasm/fptq-relaxed.wasm", location.href),
+    };
+    const worker = () => new Worker("/worker.js", { type: "module" });
+    await hashes(() => loadModel(url, { ...uncached, threads: 2, kernels, worker }), 2, logits);
+  });
+  await check("with compiled modules, one thread", async () => {
+    const simd128 = await WebAssembly.compileStreaming(fetch("/wasm/fptq-simd128.wasm"));
+    await hashes(() => loadModel(url, { ...uncached, kernels: { simd128 } }), 1, logits);
+  });
+  await check("kernels that are not there are a CapabilityError that names them", () => {
+    return rejects(loadModel(url, { ...uncached, kernels: { simd128: "/none.wasm" } }), "CapabilityError", /none\.wasm.*404/);
+  });
+  for (const worker of ["/none.js", "https://fptq.invalid/worker.js"]) {
+    await check(`a worker from ${worker} is a CapabilityError, and nothing waits for it`, () => {
+      return rejects(loadModel(url, { ...uncached, threads: 2, worker }), "CapabilityError", /one did not start/);
+    });
+  }
+  return { ...result, logits: [...result.logits, ...logits], checks: [...result.checks, ...checks] };
+}
+
+/** @returns checks and hashes alone */
+async function notIsolated(): Promise<{ logits: LogitsHash[]; checks: Check[] }> {
+  const [check, checks] = collector();
+  const logits: LogitsHash[] = [];
+  for (const threads of [undefined, 2]) {
+    await check(`a page that is not isolated, threads: ${threads}: one thread, one warning that says which headers`, async () => {
+      const warnings: string[] = [];
+      const onWarning = (message: string) => warnings.push(message);
+      await hashes(() => loadModel(url, { ...uncached, threads, onWarning }), 1, logits);
+      equal(warnings.length, 1);
+      assert(/Cross-Origin-Embedder-Policy/.test(warnings[0]!), warnings[0]!);
+    });
+  }
+  return { logits, checks };
+}
+
+const job = new URLSearchParams(location.search).get("job")!;
+const work = crossOriginIsolated ? isolated(job) : notIsolated();
+const outcome = await work.then(
+  (result) => ({ result }),
+  (error: unknown) => ({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+);
+await fetch(OUTCOME, { method: "POST", body: JSON.stringify(outcome) });

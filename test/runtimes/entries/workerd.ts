@@ -1,21 +1,29 @@
-/** A worker that answers every request with the suite's result. */
-import { loadModel, locateModel, MemoryBlockStore, quantize } from "fptq/core";
-import simd128 from "fptq/wasm/fptq-simd128.wasm";
-import { workerdRuntime } from "../../../src/runtime/workerd.ts";
-import { folderIn, type FoldersJson, locationIn } from "../folders.ts";
-import { sourceChecks } from "../sources.ts";
-import { RECIPE, runSuite } from "../suite.ts";
+/** A worker that imports the package as any Worker does; its path is the job. `FILES` serves the models. */
+import { loadModel, MemoryBlockStore } from "fptq";
+import { loadModel as loadInline } from "fptq/inline";
+import { readBy } from "../folders.ts";
+import { parseJob, runJob } from "../job.ts";
+import { collector, rejects } from "../suite.ts";
 
-const runtime = workerdRuntime({ simd128 });
+interface Environment {
+  readonly FILES: { fetch: typeof fetch };
+}
 
 export default {
-  async fetch(_request: Request, { FOLDERS }: { FOLDERS: FoldersJson }): Promise<Response> {
-    const result = await runSuite({
-      load: (name, options) => loadModel(locationIn(FOLDERS, name), runtime, options),
-      quantize: (output) => quantize(locationIn(FOLDERS, "f32"), output, runtime, RECIPE),
+  async fetch(request: Request, { FILES }: Environment): Promise<Response> {
+    const sources = { fetch: (url: string, init?: RequestInit) => FILES.fetch(url, init) };
+    const load = (name: string, options: object) => loadModel(`http://files/${name}/`, { ...options, ...sources });
+    const read = readBy((url) => FILES.fetch(url), "http://files/");
+    const job = parseJob(new URL(request.url).pathname.slice(1));
+    const result = await runJob(job, { load, read, open: loadModel, MemoryBlockStore });
+    if (!("checks" in result)) return Response.json(result);
+    const [check, checks] = collector();
+    await check("kernels that were not imported are a CapabilityError that says what to add", () => {
+      return rejects(load("w4a8", { kernels: {} }), "CapabilityError", /import simd128 from "fptq\/wasm\/fptq-simd128\.wasm"/);
     });
-    const library = { loadModel, locateModel, MemoryBlockStore };
-    const checks = await sourceChecks(library, runtime, folderIn(FOLDERS, "w4a8"));
+    await check("so is the entry point that compiles at run time", () => {
+      return rejects(loadInline("http://files/w4a8/", sources), "CapabilityError", /import "fptq" instead of "fptq\/inline"/);
+    });
     return Response.json({ ...result, checks: [...result.checks, ...checks] });
   },
 };
