@@ -32,6 +32,11 @@ function multiplyAdd(sum: v128, x: v128, w: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, w));
 }
 
+/** Not inlined: it runs once for a row of a tile, and its arms in each of the tiles were 7 KB of code. */
+function storeRow(low: v128, high: v128, bias: usize, y: usize, n: i32, N: i32): void {
+  storeChannels(low, high, bias, y, n, N);
+}
+
 /** MR rows (a literal: absent rows are compiled away) times the panel of channels n .. n + 7. `row` is the bytes from one row of x to the next. */
 @inline
 function tile(MR: i32, x: usize, w: usize, bias: usize, y: usize, n: i32, N: i32, row: usize): void {
@@ -73,10 +78,10 @@ function tile(MR: i32, x: usize, w: usize, bias: usize, y: usize, n: i32, N: i32
     w += NR << 2;
   }
   const yRow = (<usize>N) << 2;
-  storeChannels(sum00, sum01, bias, y, n, N);
-  if (MR > 1) storeChannels(sum10, sum11, bias, y + yRow, n, N);
-  if (MR > 2) storeChannels(sum20, sum21, bias, y + 2 * yRow, n, N);
-  if (MR > 3) storeChannels(sum30, sum31, bias, y + 3 * yRow, n, N);
+  storeRow(sum00, sum01, bias, y, n, N);
+  if (MR > 1) storeRow(sum10, sum11, bias, y + yRow, n, N);
+  if (MR > 2) storeRow(sum20, sum21, bias, y + 2 * yRow, n, N);
+  if (MR > 3) storeRow(sum30, sum31, bias, y + 3 * yRow, n, N);
 }
 
 /** One row times four panels, the first of channels n .. n + 7. */
@@ -109,10 +114,10 @@ function rowTimesFourPanels(x: usize, w: usize, bias: usize, y: usize, n: i32, N
     w2 += NR << 2;
     w3 += NR << 2;
   }
-  storeChannels(sum00, sum01, bias, y, n, N);
-  storeChannels(sum10, sum11, bias, y, n + NR, N);
-  storeChannels(sum20, sum21, bias, y, n + 2 * NR, N);
-  storeChannels(sum30, sum31, bias, y, n + 3 * NR, N);
+  storeRow(sum00, sum01, bias, y, n, N);
+  storeRow(sum10, sum11, bias, y, n + NR, N);
+  storeRow(sum20, sum21, bias, y, n + 2 * NR, N);
+  storeRow(sum30, sum31, bias, y, n + 3 * NR, N);
 }
 
 /** The last row alone, four panels at a time. */

@@ -45,6 +45,11 @@ export class BenchMemory {
     return pointer;
   }
 
+  /** A view, valid until the memory grows. */
+  f64(pointer: number, length: number): Float64Array {
+    return new Float64Array(this.memory.buffer, pointer, length);
+  }
+
   /** Bytes of any value, from a short sequence repeated: their values do not change a kernel's time. */
   noise(bytes: number): number {
     const pointer = this.reserve(bytes);

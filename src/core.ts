@@ -12,8 +12,9 @@ import { analyse, type InputAnalysis } from "./quantizer/analyse.ts";
 import { calibrate } from "./quantizer/calibrate.ts";
 import { type CalibrationOptions, calibrationSamples } from "./quantizer/calibration-source.ts";
 import { quantizeModel } from "./quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "./quantizer/recipe.ts";
+import { type RecipeOptions, resolveRecipe } from "./quantizer/recipe-options.ts";
 import type { QuantizationReport } from "./quantizer/report.ts";
+import { collectWeightStats } from "./quantizer/weight-stats.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 
 export type { ByteSource, Folder, ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
@@ -39,7 +40,9 @@ export type { KvPrecision, Precision } from "./model/precision.ts";
 export type { OnProgress, Progress } from "./progress.ts";
 export type { InputAnalysis } from "./quantizer/analyse.ts";
 export type { CalibrationSource } from "./quantizer/calibration-source.ts";
-export type { Recipe, RecipeOptions } from "./quantizer/recipe.ts";
+export type { Recipe } from "./quantizer/recipe.ts";
+export { type RecipeOptions, resolveRecipe } from "./quantizer/recipe-options.ts";
+export { RECIPE_NAMES } from "./quantizer/recipe-presets.ts";
 export type { LayerInputReport, QuantizationReport } from "./quantizer/report.ts";
 export { type BlockStore, MemoryBlockStore } from "./sources/block-cache.ts";
 export { locateModel, type ModelSource, type SourceCapabilities, type SourceOptions } from "./sources/locate-model.ts";
@@ -128,7 +131,9 @@ export async function analyze(location: ModelLocation, runtime: Runtime, options
   const checkpoint = await openCheckpoint(location, signal);
   try {
     const { samples } = calibrationSamples(checkpoint, options);
-    return analyse(await calibrate(checkpoint, samples, runtime, { threads, signal, onProgress, onWarning }), recipe.equalize);
+    const stats = await calibrate(checkpoint, samples, runtime, { threads, signal, onProgress, onWarning });
+    const smooth = recipe.equalize.kind === "smoothquant";
+    return analyse(stats, recipe.equalize, smooth ? await collectWeightStats(checkpoint, signal) : undefined);
   } finally {
     await checkpoint.close();
   }

@@ -31,3 +31,8 @@ export { argmax_f32 } from "./argmax";
 export { softmax_f32 } from "./softmax";
 export { cross_entropy_f32 } from "./cross-entropy";
 export { observe_f32 } from "./observe";
+export { search_scales_f32 } from "./search-scales";
+export { gram_f64_f32 } from "./gram";
+export { cholesky_f64 } from "./cholesky";
+export { round_gptq_f32 } from "./round-gptq";
+export { refine_codes_f32 } from "./refine-codes";

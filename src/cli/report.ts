@@ -1,38 +1,79 @@
 /** The report of a quantization, as a table and as the JSON of `quantize`. */
-import type { QuantizationReport } from "../quantizer/report.ts";
-import { formatSignificant } from "./quantities.ts";
+import type { LayerInputReport, QuantizationReport } from "../quantizer/report.ts";
+import { formatDuration, formatSignificant } from "./quantities.ts";
 import { formatTable } from "./table.ts";
 
 /** The JSON of `quantize`: these keys, whatever else the report file carries. */
-export function reportDocument({ layers, bits_per_weight, seconds }: QuantizationReport) {
+export function reportDocument({ recipe, layers, bits_per_weight, static_share, seconds, stages }: QuantizationReport) {
   return {
-    layers: layers.map(({ name, range, policy, input_scale, weight_nmse }) => ({
+    recipe,
+    layers: layers.map(({ name, range, policy, input_scale, ...errors }) => ({
       name,
       range,
       policy,
       input_scale,
-      weight_nmse,
+      weight_nmse: errors.weight_nmse,
+      nearest_weight_nmse: errors.nearest_weight_nmse,
+      output_nmse: errors.output_nmse,
+      nearest_output_nmse: errors.nearest_output_nmse,
     })),
     bits_per_weight,
+    static_share,
     seconds,
+    stages,
   };
 }
 
+interface Column {
+  readonly head: string;
+  readonly cell: (row: LayerInputReport) => number | null;
+}
+
+/** Errors as they are, and, where rounding did better than nearest, what nearest would have left. Output errors where they were measured. */
 export function reportTable({ layers }: QuantizationReport): string {
+  const columns: Column[] = [
+    { head: "weight NMSE", cell: (row) => row.weight_nmse },
+    { head: "of nearest", cell: (row) => row.nearest_weight_nmse },
+    { head: "output NMSE", cell: (row) => row.output_nmse },
+    { head: "of nearest", cell: (row) => row.nearest_output_nmse },
+  ];
+  const sameAsNearest = layers.every((row) => row.weight_nmse === row.nearest_weight_nmse);
+  const shown = columns.filter(
+    ({ head, cell }) => layers.some((row) => cell(row) !== null) && !(sameAsNearest && head === "of nearest"),
+  );
   return formatTable(
     [
       { head: "layer input" },
       { head: "range", align: "right" },
       { head: "policy" },
       { head: "input scale", align: "right" },
-      { head: "weight NMSE", align: "right" },
+      ...shown.map(({ head }) => ({ head, align: "right" as const })),
     ],
-    layers.map(({ name, range, policy, input_scale, weight_nmse }) => [
-      name,
-      formatSignificant(range),
-      policy,
-      input_scale === null ? "per token" : formatSignificant(input_scale),
-      formatSignificant(weight_nmse),
+    layers.map((row) => [
+      row.name,
+      formatSignificant(row.range),
+      row.policy,
+      inputScale(row),
+      ...shown.map(({ cell }) => formatSignificant(cell(row)!)),
     ]),
   );
+}
+
+function inputScale({ policy, input_scale }: LayerInputReport): string {
+  if (input_scale !== null) return formatSignificant(input_scale);
+  return policy.endsWith("none") ? "float" : "per token";
+}
+
+/** What was chosen and what it took, in lines for people. */
+export function reportSummary({ recipe, bits_per_weight, static_share, seconds, stages }: QuantizationReport): string {
+  const { name, weights, activations, equalize, policy, round } = recipe;
+  const kinds = `${weights} weights, ${activations === "none" ? "float" : activations} activations`;
+  const parts = `equalize ${equalize.kind}, policy ${policy.kind}, round ${round.kind}`;
+  const share = static_share === null ? "" : `, ${Math.round(100 * static_share)} % of layer inputs static`;
+  const spent = Object.entries(stages).map(([stage, time]) => `${stage} ${formatDuration(time)}`).join(", "); // prettier-ignore
+  return [
+    `recipe ${name}: ${kinds}, ${parts}`,
+    `${bits_per_weight.toFixed(2)} bits per weight in the layers${share}`,
+    `took ${formatDuration(seconds)}: ${spent}`,
+  ].join("\n");
 }

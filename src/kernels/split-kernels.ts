@@ -25,6 +25,10 @@ export const SPLIT_KERNELS = [
   "attention_f32_kqs8_vf32",
   "attention_f32_kf32_vqs8",
   "cross_entropy_f32",
+  "search_scales_f32",
+  "gram_f64_f32",
+  "round_gptq_f32",
+  "refine_codes_f32",
 ] as const satisfies readonly (keyof KernelExports)[];
 
 export type SplitKernel = (typeof SPLIT_KERNELS)[number];
@@ -54,4 +58,4 @@ export type KernelWork<Name extends SplitKernel> =
       : Work
     : never;
 
-type WithScratch = Extract<SplitKernel, `gem${string}` | `attention${string}`>;
+type WithScratch = Extract<SplitKernel, `gem${string}` | `attention${string}` | "round_gptq_f32" | "refine_codes_f32">;

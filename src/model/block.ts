@@ -16,8 +16,8 @@ import type { LayerWeights } from "./weights.ts";
 /** Places calibration looks at: the inputs of the four fused linear layers, and keys (after RoPE) and values entering the cache. */
 export type Site = "qkv" | "o" | "gate_up" | "down" | "k" | "v";
 
-/** Sees f32[M, K] at `x`, rows `stride` elements apart, before it is used. */
-export type Observe = (site: Site, x: Pointer, M: number, K: number, stride: number) => void;
+/** Sees f32[M, K] at `x`, rows `stride` elements apart, before it is used. "stop" ends the block there. */
+export type Observe = (site: Site, x: Pointer, M: number, K: number, stride: number) => "stop" | void;
 
 /**
  * @param M rows in `state.hidden`, f32[M, E], updated in place
@@ -43,7 +43,7 @@ export function forwardBlock(
   const floats = observe !== undefined;
 
   normInput(kernels, layer.qkv, { hidden, residual: 0, weight: layer.attentionNorm, eps }, normed, M, activations, floats);
-  observe?.("qkv", normed, M, E, E);
+  if (observe?.("qkv", normed, M, E, E) === "stop") return;
   multiply(kernels, layer.qkv, normed, qkv, M, activations);
   const k = qkv + 4 * H * D;
   if (layer.qNorm) kernels.split("rmsnorm_heads_f32", M, qkv, layer.qNorm, H, D, qkvWidth, eps);
@@ -55,15 +55,15 @@ export function forwardBlock(
   observe?.("v", k + 4 * Hkv * D, M, Hkv * D, qkvWidth);
   appendToCache(kernels, config, cache, state, M, position);
   attend(kernels, config, cache, state, M, position, window);
-  observe?.("o", attended, M, H * D, H * D);
+  if (observe?.("o", attended, M, H * D, H * D) === "stop") return;
   quantizeInput(kernels, layer.o, attended, M, activations);
   multiply(kernels, layer.o, attended, projected, M, activations);
 
   normInput(kernels, layer.gateUp, { hidden, residual: projected, weight: layer.ffnNorm, eps }, normed, M, activations, floats);
-  observe?.("gate_up", normed, M, E, E);
+  if (observe?.("gate_up", normed, M, E, E) === "stop") return;
   multiply(kernels, layer.gateUp, normed, gateUp, M, activations);
   swigluInput(kernels, layer.down, gateUp, activated, M, activations, floats);
-  observe?.("down", activated, M, F, F);
+  if (observe?.("down", activated, M, F, F) === "stop") return;
   multiply(kernels, layer.down, activated, projected, M, activations);
   kernels.split("add_f32", M, hidden, projected, E);
 }

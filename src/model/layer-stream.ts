@@ -8,7 +8,7 @@
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { EMBEDDING } from "../checkpoint/tensor-names.ts";
+import { EMBEDDING, type LinearInput } from "../checkpoint/tensor-names.ts";
 import { NumericError, OptionError } from "../errors.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
@@ -33,6 +33,8 @@ export interface LayerStreamOptions {
   readonly onWarning?: ((message: string) => void) | undefined;
   /** Bytes of linear memory to set aside for the caller, at `stream.workspace`. */
   readonly workspaceBytes?: number | undefined;
+  /** Least scratch of each thread, for kernels of the caller's. */
+  readonly threadScratchBytes?: number | undefined;
 }
 
 interface Parts {
@@ -69,7 +71,8 @@ export class LayerStream {
     }
     const specs: LayerSpec[] = [];
     for (let l = 0; l < config.layers; l++) specs.push(await readLayerSpec(checkpoint, l));
-    const planning = await beginMemoryPlan(runtime, config, resolveThreads(options, runtime), rows, rows, build);
+    const threads = resolveThreads(options, runtime);
+    const planning = await beginMemoryPlan(runtime, config, threads, rows, rows, build, options.threadScratchBytes);
     const { plan, sizes } = planning;
     const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
     // Layers of one model have one shape, so the first one's memory serves them all in turn.
@@ -131,16 +134,45 @@ export class LayerStream {
    * @throws NumericError if the output has NaN or infinity
    */
   run(hidden: Float32Array, observe?: Observe): void {
+    const inMemory = this.forward(hidden, observe);
+    const { checkpoint, kernels, state } = this.parts;
+    if (kernels.run.first_nonfinite_f32(state.hidden, hidden.length) >= 0) {
+      throw new NumericError(`${checkpoint.name}: model.layers.${this.layer}: output has NaN or infinity during calibration`);
+    }
+    hidden.set(inMemory);
+  }
+
+  /** Runs it as far as the linear at `input`, which `observe` sees among those before. `hidden` stays as it is. */
+  runUntil(input: LinearInput, hidden: Float32Array, observe: Observe): void {
+    this.forward(hidden, (site, ...seen) => {
+      observe(site, ...seen);
+      return site === input ? "stop" : undefined;
+    });
+  }
+
+  private forward(hidden: Float32Array, observe: Observe | undefined): Float32Array {
     const { checkpoint, kernels, weights, cache, rope, state } = this.parts;
     const { config } = checkpoint;
     const M = hidden.length / config.hiddenSize;
     const inMemory = kernels.f32(state.hidden, hidden.length);
     inMemory.set(hidden);
     forwardBlock(kernels, config, weights, cache, rope, state, M, 0, config.attentionWindows[this.layer]!, observe);
-    if (kernels.run.first_nonfinite_f32(state.hidden, hidden.length) >= 0) {
-      throw new NumericError(`${checkpoint.name}: model.layers.${this.layer}: output has NaN or infinity during calibration`);
+    return inMemory;
+  }
+
+  /**
+   * Replaces rows of the loaded layer's fused linear at `input`, first row `row`, by `weight` f32[rows, K], until the next `loadLayer`.
+   */
+  replaceRows(input: LinearInput, row: number, weight: Float32Array): void {
+    const { kernels, weights, staging } = this.parts;
+    const linear = { qkv: weights.qkv, o: weights.o, gate_up: weights.gateUp, down: weights.down }[input];
+    const { N, K } = linear;
+    const block = 8 * K;
+    for (let begin = 0; begin < weight.length; begin += block) {
+      const rows = weight.subarray(begin, begin + block);
+      kernels.f32(staging.source, rows.length).set(rows);
+      kernels.run.pack_f32w(staging.source, linear.weights, row + begin / K, rows.length / K, N, K);
     }
-    hidden.set(inMemory);
   }
 
   async dispose(): Promise<void> {

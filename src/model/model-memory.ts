@@ -28,6 +28,7 @@ export const MAX_CHUNK_ROWS = 256;
  * @param threads kernels may use, the calling one included
  * @param capacity tokens in the KV cache
  * @param build the instruction set, or "auto": the best that passes the self-test
+ * @param leastScratch bytes each thread needs for kernels beside the forward pass
  * @throws CapabilityError if the build asked for is missing or computes wrong values
  */
 export async function beginMemoryPlan(
@@ -37,6 +38,7 @@ export async function beginMemoryPlan(
   maxRows: number,
   capacity: number,
   build: InstructionSet | "auto" = "auto",
+  leastScratch = 0,
 ): Promise<MemoryPlanning> {
   const shared = threads > 1;
   const { module, instructionSet } = await chooseModule(runtime, shared, build);
@@ -44,6 +46,7 @@ export async function beginMemoryPlan(
   const plan = new MemoryPlan();
   const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
   const scratchBytes = Math.max(
+    leastScratch,
     sizes.linear_scratch_bytes(maxRows, Math.max(E, H * D, F)) >>> 0,
     sizes.attention_scratch_bytes(maxRows, capacity, D) >>> 0,
   );

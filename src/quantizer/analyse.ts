@@ -2,9 +2,10 @@
  * Activation ranges: what the policy decides on, and the figures and tables of FPTQ, section 3.2 and Appendix A.3.
  */
 import { type LinearInput, LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
-import { type ActivationStats, channelAbsmax, largest } from "./activation-stats.ts";
+import { type ActivationStats, channelAbsmax, type ChannelStats, largest } from "./activation-stats.ts";
 import { equalizationFactors, equalizedRange, type EqualizationMethod } from "./equalize.ts";
 import { followsNorm, linearInputName } from "./linear-inputs.ts";
+import type { WeightStats } from "./weight-stats.ts";
 
 export interface InputAnalysis {
   /** `model.layers.0.qkv` */
@@ -22,27 +23,42 @@ export interface InputAnalysis {
   readonly equalizedSmallest: number;
   /** max|x| of each channel, f32[K], for figures. */
   readonly channelAbsmax: Float32Array;
+  /** s of the equalization, f32[K]; undefined where no norm precedes the input, or the method has no formula. */
+  readonly factors: Float32Array | undefined;
+}
+
+/**
+ * @param stats of this input
+ * @param weightAbsmax as `equalizationFactors` has it
+ */
+export function analyseInput(
+  layer: number,
+  input: LinearInput,
+  stats: ChannelStats,
+  equalization: EqualizationMethod,
+  weightAbsmax?: Float32Array,
+): InputAnalysis {
+  const channels = channelAbsmax(stats);
+  const sorted = channels.toSorted();
+  const factors = followsNorm(input) ? equalizationFactors(channels, equalization, weightAbsmax) : undefined;
+  return {
+    name: linearInputName(layer, input),
+    layer,
+    input,
+    range: largest(channels),
+    smallest: sorted[0] ?? 0,
+    median: sorted[sorted.length >> 1] ?? 0,
+    equalizedRange: equalizedRange(channels, factors),
+    equalizedSmallest: channels.reduce((low, value, i) => Math.min(low, value / (factors?.[i] ?? 1)), Infinity),
+    channelAbsmax: channels,
+    factors,
+  };
 }
 
 /** Every linear input of every layer, in the order data flows. */
-export function analyse(stats: ActivationStats, equalization: EqualizationMethod): InputAnalysis[] {
+export function analyse(stats: ActivationStats, equalization: EqualizationMethod, weightStats?: WeightStats): InputAnalysis[] {
   return stats.flatMap((layerStats, layer) =>
-    LINEAR_INPUTS.map((input): InputAnalysis => {
-      const channels = channelAbsmax(layerStats[input]);
-      const sorted = channels.toSorted();
-      const factors = followsNorm(input) ? equalizationFactors(channels, equalization) : undefined;
-      return {
-        name: linearInputName(layer, input),
-        layer,
-        input,
-        range: largest(channels),
-        smallest: sorted[0] ?? 0,
-        median: sorted[sorted.length >> 1] ?? 0,
-        equalizedRange: equalizedRange(channels, factors),
-        equalizedSmallest: channels.reduce((low, value, i) => Math.min(low, value / (factors?.[i] ?? 1)), Infinity),
-        channelAbsmax: channels,
-      };
-    }),
+    LINEAR_INPUTS.map((input) => analyseInput(layer, input, layerStats[input], equalization, weightStats?.[layer]?.[input])),
   );
 }
 

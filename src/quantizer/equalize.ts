@@ -1,37 +1,68 @@
 /**
- * Equalization: even out the channels of an activation before it gets one scale, and undo it in the weights that read it
- * (FPTQ, Equations 1, 2 and 5).
+ * Equalization: even out the channels of an activation before it gets one scale, and undo it in the weights that read it.
  *
- *   s_i = max|X_i| / log2(2 + max|X_i|)^alpha      X'_i = X_i / s_i      W'[n, i] = W[n, i] * s_i      X' W'^T = X W^T
+ *   X'_i = X_i / s_i      W'[n, i] = W[n, i] * s_i      X' W'^T = X W^T
  *
- * 1/s goes into the weight of the norm that makes X, so nothing is left to do while the model runs.
+ *   lae          s_i = max|X_i| / log2(2 + max|X_i|)^alpha           FPTQ, Equations 1, 2 and 5
+ *   smoothquant  s_i = max|X_i|^alpha / max|W_i|^(1 - alpha)         SmoothQuant, Equation 4
+ *   awq          s_i = rms(X_i)^t, t searched by output error        AWQ, section 3.2; `awq.ts`
+ *
+ * 1/s goes into what makes X (the weight of the norm before it), so nothing is left to do while the model runs.
  */
 import { RecipeError } from "../errors.ts";
 import { largest } from "./activation-stats.ts";
 
+export const EQUALIZATIONS = ["lae", "smoothquant", "awq", "none"] as const;
+
 export type EqualizationMethod =
   | { readonly kind: "none" }
-  /** Logarithmic activation equalization; alpha is 1 for most models (Appendix A.2). */
-  | { readonly kind: "lae"; readonly alpha: number };
+  /** alpha is 1 for most models (FPTQ, Appendix A.2). */
+  | { readonly kind: "lae"; readonly alpha: number }
+  /** alpha is 0.5 for most models (SmoothQuant, section 4). */
+  | { readonly kind: "smoothquant"; readonly alpha: number }
+  | { readonly kind: "awq" };
 
 /** A channel of which calibration saw next to nothing must not blow up the norm's weight. SmoothQuant's own floor. */
-const SMALLEST_FACTOR = 1e-5;
+export const SMALLEST_FACTOR = 1e-5;
 
 /**
- * s_i of each channel, f32[K]. A channel that was never active keeps s = 1.
+ * s_i of each channel by a formula, f32[K]. A channel that was never active keeps s = 1.
  *
  * @param absmax max|X_i| of each channel, f32[K]
- * @returns undefined if the method leaves activations as they are
+ * @param weightAbsmax max|W_i| over all rows that read channel i, f32[K]; for smoothquant
+ * @returns undefined if the method leaves activations as they are, or searches
  */
-export function equalizationFactors(absmax: Float32Array, method: EqualizationMethod): Float32Array | undefined {
-  if (method.kind === "none") return undefined;
-  return absmax.map((value) => (value === 0 ? 1 : Math.max(SMALLEST_FACTOR, value / Math.log2(2 + value) ** method.alpha)));
+export function equalizationFactors(
+  absmax: Float32Array,
+  method: EqualizationMethod,
+  weightAbsmax?: Float32Array,
+): Float32Array | undefined {
+  switch (method.kind) {
+    case "none":
+    case "awq":
+      return undefined;
+    case "lae":
+      return absmax.map((value) => (value === 0 ? 1 : atLeast(value / Math.log2(2 + value) ** method.alpha)));
+    case "smoothquant":
+      return absmax.map((value, channel) => {
+        const weight = weightAbsmax![channel]!;
+        if (value === 0 || weight === 0) return 1;
+        return atLeast(atLeast(value) ** method.alpha / atLeast(weight) ** (1 - method.alpha));
+      });
+  }
 }
 
-/** @throws RecipeError if alpha is not a finite number */
+function atLeast(value: number): number {
+  return Math.max(SMALLEST_FACTOR, value);
+}
+
+/** @throws RecipeError if alpha is outside its domain */
 export function checkEqualization(method: EqualizationMethod): void {
   if (method.kind === "lae" && !Number.isFinite(method.alpha)) {
     throw new RecipeError(`alpha: got ${method.alpha}, need a finite number`);
+  }
+  if (method.kind === "smoothquant" && !(method.alpha >= 0 && method.alpha <= 1)) {
+    throw new RecipeError(`alpha: got ${method.alpha}, need a number from 0 to 1 for smoothquant`);
   }
 }
 

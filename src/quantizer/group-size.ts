@@ -10,13 +10,14 @@ export type GroupSize = (typeof GROUP_SIZES)[number];
 /**
  * The group size of the linears behind each input.
  *
- * @param requested one size for all, or "auto": per input the largest that divides K
+ * @param requested one size for all; "auto": per input the largest that divides K; "channel": K
  * @throws RecipeError naming the linear, its K and the sizes that divide it
  */
-export function chooseGroupSizes(config: ModelConfig, requested: GroupSize | "auto"): Record<LinearInput, GroupSize> {
+export function chooseGroupSizes(config: ModelConfig, requested: GroupSize | "auto" | "channel"): Record<LinearInput, number> {
   const sizes = LINEAR_INPUTS.map((input) => {
     const modules = linearModules(config, 0, input);
     const K = modules[0]!.inFeatures;
+    if (requested === "channel") return [input, K] as const;
     const dividing = GROUP_SIZES.filter((size) => K % size === 0);
     const size = requested === "auto" ? dividing[0] : dividing.find((candidate) => candidate === requested);
     if (size !== undefined) return [input, size] as const;
@@ -25,5 +26,5 @@ export function chooseGroupSizes(config: ModelConfig, requested: GroupSize | "au
     const remedy = dividing.length > 0 ? `these divide: ${dividing.join(", ")}` : `none of ${GROUP_SIZES.join(", ")} divides it`;
     throw new RecipeError(`${found}: ${linears} has ${K} in_features; ${remedy}`);
   });
-  return Object.fromEntries(sizes) as Record<LinearInput, GroupSize>;
+  return Object.fromEntries(sizes) as Record<LinearInput, number>;
 }

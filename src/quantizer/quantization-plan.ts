@@ -18,20 +18,34 @@ import {
 import { staticScale } from "./activation-scale.ts";
 import { absmax, type ActivationStats } from "./activation-stats.ts";
 import type { InputAnalysis } from "./analyse.ts";
-import { equalizationFactors, equalizedRange } from "./equalize.ts";
-import { chooseGroupSizes, type GroupSize } from "./group-size.ts";
+import { equalizedRange } from "./equalize.ts";
 import type { PolicyRow } from "./policy.ts";
-import type { Recipe } from "./recipe.ts";
+import { type Recipe, weightBits } from "./recipe.ts";
+import { SCALE_STORAGE } from "./scale-type.ts";
 
 /** One linear input, with all decisions about it. */
 export interface InputPlan extends PolicyRow {
-  readonly groupSize: GroupSize;
-  /** s of FPTQ, Equation 1, f32[K]; undefined if the input is not equalized. */
+  /** Weights that share a scale; K for one scale per row. */
+  readonly groupSize: number;
+  /** s of the equalization, f32[K]; undefined if the input is not equalized. */
   readonly factors: Float32Array | undefined;
   /** The range a static scale covers: after equalization, if there is any. */
   readonly equalizedRange: number;
-  /** Undefined for a dynamic input. */
+  /** Undefined unless the input is static. */
   readonly inputScale: number | undefined;
+}
+
+/** @param factors in place of the analysis' own, where the method searches them */
+export function planInput(
+  { channelAbsmax, factors: ownFactors }: InputAnalysis,
+  row: PolicyRow,
+  groupSize: number,
+  factors = ownFactors,
+): InputPlan {
+  const used = row.policy.equalize ? factors : undefined;
+  const range = equalizedRange(channelAbsmax, used);
+  const inputScale = row.policy.kind === "static" ? staticScale(range) : undefined;
+  return { ...row, groupSize, factors: used, equalizedRange: range, inputScale };
 }
 
 export interface CacheScales {
@@ -55,25 +69,16 @@ export interface QuantizationPlan {
   readonly tensors: readonly TensorPlan[];
 }
 
-/** @throws RecipeError if the group size does not fit the model */
+/** @param inputs every linear input of the model, in the order data flows */
 export function planQuantization(
   config: ModelConfig,
   stats: ActivationStats,
-  analysis: readonly InputAnalysis[],
-  policies: readonly PolicyRow[],
+  inputs: readonly InputPlan[],
   recipe: Recipe,
 ): QuantizationPlan {
-  const groupSizes = chooseGroupSizes(config, recipe.groupSize);
-  const inputs = policies.map((row, index): InputPlan => {
-    const { channelAbsmax } = analysis[index]!;
-    const factors = row.policy.equalize ? equalizationFactors(channelAbsmax, recipe.equalize) : undefined;
-    const range = equalizedRange(channelAbsmax, factors);
-    const inputScale = row.policy.kind === "static" ? staticScale(range) : undefined;
-    return { ...row, groupSize: groupSizes[row.input], factors, equalizedRange: range, inputScale };
-  });
   const cache = recipe.kvCache === "q8" ? stats.map(cacheScales) : undefined;
   const modules = planModules(config, inputs, recipe);
-  return { config, recipe, inputs, cache, modules, tensors: planTensors(config, modules, cache !== undefined) };
+  return { config, recipe, inputs, cache, modules, tensors: planTensors(config, recipe, modules, cache !== undefined) };
 }
 
 function cacheScales({ k, v }: ActivationStats[number]): CacheScales {
@@ -93,7 +98,8 @@ function planModules(config: ModelConfig, inputs: readonly InputPlan[], recipe: 
   if (packed) modules.set(EMBEDDING, { ...perRow, activations: { kind: "none" } });
   for (const { name, layer, input } of allLinearModules(config)) {
     const { policy, groupSize } = findInput(inputs, layer, input);
-    modules.set(name, { numBits: 4, groupSize, activations: { kind: policy.kind } });
+    const stored = recipe.groupSize === "channel" ? "channel" : groupSize;
+    modules.set(name, { numBits: weightBits(recipe), groupSize: stored, activations: { kind: policy.kind } });
   }
   if (!config.tiedEmbedding) modules.set(HEAD, packed ? { ...perRow, activations: { kind: "dynamic" } } : undefined);
   return modules;
@@ -102,6 +108,7 @@ function planModules(config: ModelConfig, inputs: readonly InputPlan[], recipe: 
 /** Names, types and shapes, in the order data flows. */
 function planTensors(
   config: ModelConfig,
+  recipe: Recipe,
   modules: ReadonlyMap<string, LinearScheme | undefined>,
   cacheScaled: boolean,
 ): TensorPlan[] {
@@ -115,7 +122,7 @@ function planTensors(
     if (!scheme) return add(`${name}.weight`, "F16", N, K);
     const G = scheme.groupSize === "channel" ? K : scheme.groupSize;
     add(`${name}.weight_packed`, "I32", N, (K * scheme.numBits) / 32);
-    add(`${name}.weight_scale`, "F32", N, K / G);
+    add(`${name}.weight_scale`, SCALE_STORAGE[recipe.scales].tensorType, N, K / G);
     add(`${name}.weight_shape`, "I64", 2);
     if (scheme.activations.kind === "static") add(`${name}.input_scale`, "F32", 1);
   };

@@ -4,18 +4,25 @@
 import type { OutputFolder } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { SafetensorsWriter } from "../checkpoint/safetensors-writer.ts";
+import { LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
 import { RecipeError } from "../errors.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ActivationStats } from "./activation-stats.ts";
-import { analyse } from "./analyse.ts";
+import { analyse, type InputAnalysis } from "./analyse.ts";
 import { calibrate, type CalibrateOptions } from "./calibrate.ts";
 import { chooseGroupSizes } from "./group-size.ts";
+import { linearInputName } from "./linear-inputs.ts";
 import { writeModelFiles } from "./model-files.ts";
-import { selectPolicies } from "./policy.ts";
-import { planQuantization } from "./quantization-plan.ts";
-import { quantizeTensors, type QuantizeTensorsOptions } from "./quantize-tensors.ts";
-import type { Recipe } from "./recipe.ts";
+import { checkOverrides, selectPolicies } from "./policy.ts";
+import { type InputPlan, planInput, planQuantization } from "./quantization-plan.ts";
+import { quantizeLayers } from "./quantize-layers.ts";
+import { type ModuleErrors, quantizeTensors, type QuantizeTensorsOptions, type RoundedModule } from "./quantize-tensors.ts";
+import { needsHessians, type Recipe } from "./recipe.ts";
 import { buildReport, type QuantizationReport } from "./report.ts";
+import type { OutputErrors } from "./round-input.ts";
+import { openRowRounder, type RowRounder } from "./row-rounder.ts";
+import { StageClock } from "./stage-clock.ts";
+import { collectWeightStats } from "./weight-stats.ts";
 
 export interface QuantizeModelOptions extends CalibrateOptions {
   /** Where the samples are from, for the report. */
@@ -37,53 +44,113 @@ export async function quantizeModel(
   runtime: Runtime,
   options: QuantizeModelOptions = {},
 ): Promise<QuantizationReport> {
-  const started = performance.now();
-  const stats = await discardOnError(output, async () => {
-    refuseQuantized(checkpoint);
-    chooseGroupSizes(checkpoint.config, recipe.groupSize); // what cannot work is refused before minutes of calibration
-    return calibrate(checkpoint, samples, runtime, options);
+  const clock = new StageClock();
+  return discardOnError(output, async () => {
+    checkBefore(checkpoint, recipe); // what cannot work is refused before minutes of calibration
+    if (!needsHessians(recipe)) {
+      const stats = await clock.time("calibrate", () => calibrate(checkpoint, samples, runtime, options));
+      return quantizeWithStats(checkpoint, stats, recipe, output, runtime, { ...options, clock });
+    }
+    const layers = await clock.time("calibrate", () => quantizeLayers(checkpoint, samples, recipe, runtime, options, clock));
+    return writeQuantized(checkpoint, recipe, output, { ...layers, rounder: NOTHING_LEFT_TO_ROUND }, { ...options, clock });
   });
-  return quantizeWithStats(checkpoint, stats, recipe, output, { ...options, started });
 }
 
 export interface QuantizeWithStatsOptions extends QuantizeTensorsOptions {
+  readonly threads?: number | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
   readonly calibrationSource?: string | undefined;
-  /** `performance.now()` when the work began; now if undefined. */
-  readonly started?: number | undefined;
+  /** Knows what earlier stages took. */
+  readonly clock?: StageClock | undefined;
 }
 
-/** The same from statistics already collected: several recipes can share one calibration. */
+/**
+ * The same from statistics already collected: several recipes can share one calibration.
+ *
+ * @throws RecipeError also for a recipe that needs Hessians
+ */
 export async function quantizeWithStats(
   checkpoint: Checkpoint,
   stats: ActivationStats,
   recipe: Recipe,
   output: OutputFolder,
-  { calibrationSource = "unnamed samples", started = performance.now(), ...options }: QuantizeWithStatsOptions = {},
+  runtime: Runtime,
+  options: QuantizeWithStatsOptions = {},
 ): Promise<QuantizationReport> {
+  const { clock = new StageClock(), signal } = options;
   return discardOnError(output, async () => {
-    refuseQuantized(checkpoint);
-    const analysis = analyse(stats, recipe.equalize);
-    const policies = selectPolicies(analysis, recipe.policy, recipe.overrides);
-    const plan = planQuantization(checkpoint.config, stats, analysis, policies, recipe);
-    const writer = new SafetensorsWriter(output, plan.tensors);
-    const errors = await quantizeTensors(checkpoint, plan, writer, options);
-    await writer.finish();
-    const seconds = (performance.now() - started) / 1000;
-    const report = buildReport({
-      source: checkpoint.name,
-      calibrationSource,
-      plan,
-      stats,
-      analysis,
-      errors,
-      bytes: writer.totalBytes,
-      seconds,
-    });
-    await writeModelFiles(output, checkpoint, plan, report);
-    await output.commit();
-    return report;
+    checkBefore(checkpoint, recipe);
+    const { config } = checkpoint;
+    const { equalize, policy, overrides, round, scales } = recipe;
+    if (needsHessians(recipe) || round.kind === "gptq") {
+      throw new RecipeError(`recipe "${recipe.name}": statistics of channels are not enough, it needs the samples`);
+    }
+    const analysis = await clock.time("decide", async () =>
+      analyse(stats, equalize, equalize.kind === "smoothquant" ? await collectWeightStats(checkpoint, signal) : undefined),
+    );
+    const groupSizes = chooseGroupSizes(config, recipe.groupSize);
+    const inputs = selectPolicies(analysis, policy, overrides, equalize.kind !== "none").map((row, index) =>
+      planInput(analysis[index]!, row, groupSizes[row.input]),
+    );
+    const rounder = await openRowRounder(round, scales, config, runtime, options);
+    try {
+      return await writeQuantized(checkpoint, recipe, output, { stats, analysis, inputs, rounder }, { ...options, clock });
+    } finally {
+      await rounder.dispose();
+    }
   });
 }
+
+interface Decided {
+  readonly stats: ActivationStats;
+  readonly analysis: readonly InputAnalysis[];
+  readonly inputs: readonly InputPlan[];
+  readonly rounder: RowRounder;
+  /** What was rounded layer by layer. */
+  readonly rounded?: ReadonlyMap<string, RoundedModule>;
+  readonly errors?: ReadonlyMap<string, ModuleErrors>;
+  readonly outputs?: ReadonlyMap<string, OutputErrors>;
+}
+
+async function writeQuantized(
+  checkpoint: Checkpoint,
+  recipe: Recipe,
+  output: OutputFolder,
+  decided: Decided,
+  options: QuantizeWithStatsOptions & { readonly clock: StageClock },
+): Promise<QuantizationReport> {
+  const { stats, analysis, inputs, rounder, rounded } = decided;
+  const { clock, calibrationSource = "unnamed samples" } = options;
+  const plan = planQuantization(checkpoint.config, stats, inputs, recipe);
+  const writer = new SafetensorsWriter(output, plan.tensors);
+  const secondMoment = ({ layer, input }: InputPlan) => stats[layer]![input].secondMoment;
+  const written = await clock.time(rounded ? "write" : "round and write", () =>
+    quantizeTensors(checkpoint, plan, writer, { rounder, rounded, secondMoment }, options),
+  );
+  await writer.finish();
+  const report = buildReport({
+    source: checkpoint.name,
+    calibrationSource,
+    plan,
+    stats,
+    analysis,
+    errors: new Map([...(decided.errors ?? []), ...written]),
+    outputs: decided.outputs,
+    bytes: writer.totalBytes,
+    clock,
+  });
+  await writeModelFiles(output, checkpoint, plan, report);
+  await output.commit();
+  return report;
+}
+
+/** Embedding and head are rounded to nearest whatever the recipe; all else came rounded. */
+const NOTHING_LEFT_TO_ROUND: RowRounder = {
+  round: (_weight, _format, { tensor }) => {
+    throw new RecipeError(`${tensor}: was to be rounded with its layer`);
+  },
+  dispose: () => Promise.resolve(),
+};
 
 /** Nothing half-written stays behind, whatever went wrong. */
 async function discardOnError<T>(output: OutputFolder, work: () => Promise<T>): Promise<T> {
@@ -95,6 +162,10 @@ async function discardOnError<T>(output: OutputFolder, work: () => Promise<T>): 
   }
 }
 
-function refuseQuantized({ name, quantization }: Checkpoint): void {
+/** @throws RecipeError for what can be known to fail before anything is read */
+function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe): void {
   if (quantization) throw new RecipeError(`${name}: already quantized; start from the original floating-point model`);
+  chooseGroupSizes(config, recipe.groupSize);
+  const names = Array.from({ length: config.layers }, (_, layer) => LINEAR_INPUTS.map((input) => linearInputName(layer, input)));
+  checkOverrides(names.flat(), recipe.overrides);
 }

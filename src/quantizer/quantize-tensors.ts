@@ -4,7 +4,7 @@
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { encodeF16 } from "../checkpoint/float-formats.ts";
-import { packInt32, type WeightBits } from "../checkpoint/pack-quantized.ts";
+import { packInt32 } from "../checkpoint/pack-quantized.ts";
 import type { SafetensorsWriter } from "../checkpoint/safetensors-writer.ts";
 import {
   attentionModule,
@@ -20,8 +20,10 @@ import type { OnProgress } from "../progress.ts";
 import { equalizeColumns, equalizeNorm } from "./equalize.ts";
 import { addErrors, type ErrorSums, measureErrors, NO_ERRORS } from "./error-stats.ts";
 import { precedingNorm } from "./linear-inputs.ts";
-import { findInput, type QuantizationPlan } from "./quantization-plan.ts";
+import { findInput, type InputPlan, type QuantizationPlan } from "./quantization-plan.ts";
 import { quantizeRows } from "./quantize-weights.ts";
+import type { RowRounder } from "./row-rounder.ts";
+import { SCALE_STORAGE } from "./scale-type.ts";
 
 export interface QuantizeTensorsOptions {
   readonly signal?: AbortSignal | undefined;
@@ -34,30 +36,78 @@ const BLOCK_ELEMENTS = 1 << 20;
 /** What rounds to infinity in float16 begins here. */
 const F16_OVERFLOW = 65520;
 
+/** A linear module that was rounded while its layer was in memory. */
+export interface RoundedModule {
+  readonly packed: Int32Array;
+  /** f32[N, K/G] */
+  readonly scale: Float32Array;
+}
+
+export interface TensorSources {
+  /** Rounds the linear modules that `rounded` does not have. */
+  readonly rounder: RowRounder;
+  /** By module name. */
+  readonly rounded?: ReadonlyMap<string, RoundedModule> | undefined;
+  /** Mean square of each channel of an input, f64[K], before equalization. */
+  readonly secondMoment: (input: InputPlan) => Float64Array;
+}
+
+/** What rounding one module did to its weights, equalized if the plan equalizes: as it was done, and as rounding to nearest would. */
+export interface ModuleErrors {
+  readonly chosen: ErrorSums;
+  readonly nearest: ErrorSums;
+}
+
 /**
- * @returns errors of rounding each linear module, the embedding and the head, by module name; of the equalized weights where the
- *   plan equalizes. Modules stored as floats have none.
+ * @returns errors of each module rounded here, the embedding and the head among them, by module name. Modules stored as floats have none.
  * @throws RecipeError for NaN or infinity in a tensor, or a value float16 cannot hold; CheckpointError; AbortError
  */
 export async function quantizeTensors(
   checkpoint: Checkpoint,
   plan: QuantizationPlan,
   writer: SafetensorsWriter,
+  sources: TensorSources,
   options: QuantizeTensorsOptions = {},
-): Promise<ReadonlyMap<string, ErrorSums>> {
-  const { config, inputs, cache, modules } = plan;
-  const errors = new Map<string, ErrorSums>();
+): Promise<ReadonlyMap<string, ModuleErrors>> {
+  const { config, recipe, inputs, cache, modules } = plan;
+  const errors = new Map<string, ModuleErrors>();
   const source = new RowReader(checkpoint, options);
+  const encodeScales = SCALE_STORAGE[recipe.scales].encode;
 
-  const quantizeModule = async (name: string, factors?: Float32Array) => {
+  const quantizeModule = async (name: string, input?: InputPlan) => {
     const scheme = modules.get(name);
-    const [N, K] = checkpoint.tensors.get(`${name}.weight`)!.shape as [number, number];
     if (!scheme) {
       await writeF16(name);
       return;
     }
-    const G = scheme.groupSize === "channel" ? K : scheme.groupSize;
-    errors.set(name, await quantizeModuleRows(source, writer, name, G, scheme.numBits, factors));
+    const tensor = `${name}.weight`;
+    const [N, K] = checkpoint.tensors.get(tensor)!.shape as [number, number];
+    const ready = sources.rounded?.get(name);
+    if (ready) {
+      await writer.write(`${name}.weight_packed`, ready.packed);
+      await writer.write(`${name}.weight_scale`, encodeScales(ready.scale));
+      source.skip(tensor);
+    } else {
+      const format = { K, G: scheme.groupSize === "channel" ? K : scheme.groupSize, bits: scheme.numBits };
+      const importance = input && equalizedMoment(sources.secondMoment(input), input.factors);
+      let sums: ModuleErrors = { chosen: NO_ERRORS, nearest: NO_ERRORS };
+      for await (const { values, firstRow } of source.blocks(tensor)) {
+        const weight = input?.factors ? equalizeColumns(values, input.factors) : values;
+        const origin = { tensor, firstRow };
+        const nearest = quantizeRows(weight, K, format.G, format.bits, origin, recipe.scales);
+        // Embedding and head have 8 bits a row: nothing a better scale would show in.
+        const searched = input && recipe.round.kind !== "nearest";
+        const chosen = searched ? sources.rounder.round(weight, format, origin, importance) : nearest;
+        const nearestErrors = measureErrors(weight, nearest);
+        sums = {
+          chosen: addErrors(sums.chosen, searched ? measureErrors(weight, chosen) : nearestErrors),
+          nearest: addErrors(sums.nearest, nearestErrors),
+        };
+        await writer.write(`${name}.weight_packed`, packInt32(chosen.q, format.bits));
+        await writer.write(`${name}.weight_scale`, encodeScales(chosen.scale));
+      }
+      errors.set(name, sums);
+    }
     await writer.write(`${name}.weight_shape`, BigInt64Array.of(BigInt(N), BigInt(K)));
   };
   const writeF16 = async (name: string) => {
@@ -75,14 +125,15 @@ export async function quantizeTensors(
   await quantizeModule(EMBEDDING);
   for (let layer = 0; layer < config.layers; layer++) {
     for (const input of LINEAR_INPUTS) {
-      const { factors, inputScale } = findInput(inputs, layer, input);
+      const inputPlan = findInput(inputs, layer, input);
+      const { factors, inputScale } = inputPlan;
       const norm = precedingNorm(config, layer, input);
       if (norm !== undefined) {
         const weight = await source.all(norm);
         await writeF32(norm, factors ? equalizeNorm(weight, factors) : weight);
       }
       for (const { name, bias } of linearModules(config, layer, input)) {
-        await quantizeModule(name, factors);
+        await quantizeModule(name, inputPlan);
         if (inputScale !== undefined) await writer.write(`${name}.input_scale`, Float32Array.of(inputScale));
         if (bias) await copyVector(`${name}.bias`);
       }
@@ -100,24 +151,9 @@ export async function quantizeTensors(
   return errors;
 }
 
-async function quantizeModuleRows(
-  source: RowReader,
-  writer: SafetensorsWriter,
-  name: string,
-  G: number,
-  bits: WeightBits,
-  factors: Float32Array | undefined,
-): Promise<ErrorSums> {
-  const tensor = `${name}.weight`;
-  let errors = NO_ERRORS;
-  for await (const { values, firstRow, K } of source.blocks(tensor)) {
-    const weight = factors ? equalizeColumns(values, factors) : values;
-    const quantized = quantizeRows(weight, K, G, bits, { tensor, firstRow });
-    errors = addErrors(errors, measureErrors(weight, quantized));
-    await writer.write(`${name}.weight_packed`, packInt32(quantized.q, bits));
-    await writer.write(`${name}.weight_scale`, quantized.scale);
-  }
-  return errors;
+/** Mean square of each channel once it is divided by its factor, f32[K]. */
+export function equalizedMoment(secondMoment: Float64Array, factors: Float32Array | undefined): Float32Array {
+  return Float32Array.from(secondMoment, (value, k) => value / (factors?.[k] ?? 1) ** 2);
 }
 
 /** @throws RecipeError naming tensor and index of the first value that is NaN or not below `limit` in magnitude */
@@ -154,13 +190,23 @@ class RowReader {
     }
   }
 
+  /** Counts a tensor that need not be read again as done. */
+  skip(tensor: string): void {
+    this.#count(this.#checkpoint.tensors.get(tensor)!.bytes);
+  }
+
+  #count(bytes: number): void {
+    this.#done += bytes;
+    const done = Math.min(this.#done, this.#total);
+    this.#options.onProgress?.({ phase: "quantize", done, total: this.#total, unit: "bytes" });
+  }
+
   async #read(tensor: string, begin: number, end: number): Promise<Float32Array> {
-    const { signal, onProgress } = this.#options;
+    const { signal } = this.#options;
     throwIfAborted(signal, `quantizing ${tensor}`);
     const values = await this.#checkpoint.readF32(tensor, { rows: [begin, end], signal });
     const { bytes, shape } = this.#checkpoint.tensors.get(tensor)!;
-    this.#done += (bytes * (end - begin)) / shape[0]!;
-    onProgress?.({ phase: "quantize", done: Math.min(this.#done, this.#total), total: this.#total, unit: "bytes" });
+    this.#count((bytes * (end - begin)) / shape[0]!);
     return values;
   }
 }

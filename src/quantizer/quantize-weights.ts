@@ -1,22 +1,28 @@
 /**
- * Weights to integers and back: symmetric, round to nearest, one scale per group of a row (FPTQ, section 3.3.2, Equations 3 and 4).
+ * Weights to integers and back: symmetric, one scale per group of a row (FPTQ, section 3.3.2, Equations 3 and 4).
  *
  *   scale = max|w| / (2^(b-1) - 1)      q = clamp(roundHalfEven(w / scale), -2^(b-1), 2^(b-1) - 1)      w ~ scale * q
  *
- * Division and product are rounded to f32, so that the integers are those of any float32 implementation.
+ * Division and product are rounded to f32, so that the integers are those of any float32 implementation. Scales may also come from
+ * elsewhere (`scale-search.ts`), and may then be negative.
  */
 import type { WeightBits } from "../checkpoint/pack-quantized.ts";
 import { RecipeError } from "../errors.ts";
+import { SCALE_STORAGE, type ScaleType } from "./scale-type.ts";
 
-/** Rows of a weight as integers. G = K means one scale per row. */
-export interface QuantizedRows {
-  readonly bits: WeightBits;
-  readonly rows: number;
+/** G = K means one scale per row. */
+export interface RowFormat {
   readonly K: number;
   readonly G: number;
+  readonly bits: WeightBits;
+}
+
+/** Rows of a weight as integers. */
+export interface QuantizedRows extends RowFormat {
+  readonly rows: number;
   /** int8[rows, K], within -2^(bits-1)..2^(bits-1)-1. */
   readonly q: Int8Array;
-  /** f32[rows, K/G], all above 0. */
+  /** f32[rows, K/G], none of them 0. */
   readonly scale: Float32Array;
 }
 
@@ -29,34 +35,60 @@ export interface RowsOrigin {
 /** Adding and taking away 1.5 * 2^52 leaves the nearest integer, ties to even: that is how f64 addition rounds. */
 const ROUND = 1.5 * 2 ** 52;
 
+/** 7 for 4 bits, 127 for 8. */
+export function largestCode(bits: WeightBits): number {
+  return 2 ** (bits - 1) - 1;
+}
+
 /**
- * Rounds `weight` f32[rows, K] in groups of G along K.
- *
- * A group of zeros gets scale 1 rather than 0: readers that quantize a loaded weight again (compressed-tensors does when
- * it simulates) divide by the scale.
+ * Rounds `weight` f32[rows, K] to nearest in groups of G along K.
  *
  * @throws RecipeError naming tensor, row and column of the first NaN or infinity
  */
-export function quantizeRows(weight: Float32Array, K: number, G: number, bits: WeightBits, origin: RowsOrigin): QuantizedRows {
-  const largestCode = 2 ** (bits - 1) - 1;
-  const q = new Int8Array(weight.length);
+export function quantizeRows(
+  weight: Float32Array,
+  K: number,
+  G: number,
+  bits: WeightBits,
+  origin: RowsOrigin,
+  scaleType: ScaleType = "f32",
+): QuantizedRows {
+  checkFinite(weight, K, origin);
+  return roundToScales(weight, nearestScales(weight, G, bits, scaleType), K, G, bits);
+}
+
+/**
+ * The scale of each group that just covers its largest magnitude, f32[rows, K/G].
+ *
+ * A group of zeros gets scale 1 rather than 0: readers that quantize a loaded weight again (compressed-tensors does when
+ * it simulates) divide by the scale. So does one so small that its scale underflows.
+ *
+ * @throws RecipeError for a weight whose scale the type cannot hold
+ */
+export function nearestScales(weight: Float32Array, G: number, bits: WeightBits, scaleType: ScaleType): Float32Array {
+  const top = largestCode(bits);
+  const { round } = SCALE_STORAGE[scaleType];
   const scale = new Float32Array(weight.length / G);
   for (let group = 0; group < scale.length; group++) {
-    const begin = group * G;
-    const end = begin + G;
     let absmax = 0;
-    for (let i = begin; i < end; i++) {
-      const magnitude = Math.abs(weight[i]!);
-      if (magnitude <= absmax) continue;
-      if (!(magnitude < Infinity)) throw notFinite(weight[i]!, i, K, origin);
-      absmax = magnitude;
-    }
-    const step = Math.fround(absmax / largestCode);
-    scale[group] = step === 0 ? 1 : step;
-    if (step === 0) continue; // also where absmax is so small that its scale underflows: q stays 0
-    for (let i = begin; i < end; i++) {
+    for (let i = group * G; i < (group + 1) * G; i++) absmax = Math.max(absmax, Math.abs(weight[i]!));
+    const step = round(absmax / top) || 1;
+    if (step === Infinity)
+      throw new RecipeError(`scales in ${scaleType}: a weight of ${absmax} needs one above its range; use bf16`);
+    scale[group] = step;
+  }
+  return scale;
+}
+
+/** Codes nearest to `weight` under scales f32[rows, K/G]. */
+export function roundToScales(weight: Float32Array, scale: Float32Array, K: number, G: number, bits: WeightBits): QuantizedRows {
+  const top = largestCode(bits);
+  const q = new Int8Array(weight.length);
+  for (let group = 0; group < scale.length; group++) {
+    const step = scale[group]!;
+    for (let i = group * G; i < (group + 1) * G; i++) {
       const code = Math.fround(weight[i]! / step) + ROUND - ROUND;
-      q[i] = code > largestCode ? largestCode : code < -largestCode - 1 ? -largestCode - 1 : code;
+      q[i] = code > top ? top : code < -top - 1 ? -top - 1 : code;
     }
   }
   return { bits, rows: weight.length / K, K, G, q, scale };
@@ -72,7 +104,25 @@ export function dequantizeRows({ q, scale, G }: QuantizedRows): Float32Array {
   return weight;
 }
 
-function notFinite(value: number, index: number, K: number, { tensor, firstRow }: RowsOrigin): RecipeError {
+/** @throws RecipeError naming tensor, row and column of the first NaN or infinity */
+export function checkFinite(weight: Float32Array, K: number, { tensor, firstRow }: RowsOrigin): void {
+  const index = weight.findIndex((value) => !Number.isFinite(value));
+  if (index < 0) return;
   const position = `[${firstRow + Math.floor(index / K)}, ${index % K}]`;
-  return new RecipeError(`${tensor}: ${value} at ${position}; weights must be finite to be quantized`);
+  throw new RecipeError(`${tensor}: ${weight[index]} at ${position}; weights must be finite to be quantized`);
+}
+
+/** Blocks of rows as one. */
+export function joinRows(blocks: readonly QuantizedRows[], format: RowFormat): QuantizedRows {
+  if (blocks.length === 1) return blocks[0]!;
+  const rows = blocks.reduce((sum, block) => sum + block.rows, 0);
+  const { K, G } = format;
+  const [q, scale] = [new Int8Array(rows * K), new Float32Array((rows * K) / G)];
+  let row = 0;
+  for (const block of blocks) {
+    q.set(block.q, row * K);
+    scale.set(block.scale, (row * K) / G);
+    row += block.rows;
+  }
+  return { ...format, rows, q, scale };
 }

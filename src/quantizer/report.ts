@@ -1,11 +1,15 @@
 /** What was decided and what it cost, as data: `quantization-report.json`, and what the command line prints. */
 import { type ActivationStats, type StatsSummary, summarizeStats } from "./activation-stats.ts";
 import { type InputAnalysis, type RangeSummary, summarizeRanges } from "./analyse.ts";
-import { addErrors, type ErrorSums, errorStats, NO_ERRORS } from "./error-stats.ts";
+import { addErrors, errorStats, NO_ERRORS } from "./error-stats.ts";
 import { EMBEDDING, HEAD, linearModules } from "../checkpoint/tensor-names.ts";
 import { type PolicyName, policyName } from "./policy.ts";
 import type { InputPlan, QuantizationPlan } from "./quantization-plan.ts";
-import type { Recipe } from "./recipe.ts";
+import type { ModuleErrors } from "./quantize-tensors.ts";
+import { type Recipe, weightBits } from "./recipe.ts";
+import type { OutputErrors } from "./round-input.ts";
+import { SCALE_STORAGE } from "./scale-type.ts";
+import type { StageClock } from "./stage-clock.ts";
 
 /** One linear input of one layer. */
 export interface LayerInputReport {
@@ -23,6 +27,14 @@ export interface LayerInputReport {
   readonly group_size: number;
   /** Errors of rounding the linears that read this input, taken together, after equalization. */
   readonly weight_nmse: number;
+  /** The same if they were rounded to nearest: what the rounding method started from. */
+  readonly nearest_weight_nmse: number;
+  /** Error rounded weights leave at the output, over the output: mean squares over the calibration; null where it was not measured. */
+  readonly output_nmse: number | null;
+  readonly nearest_output_nmse: number | null;
+  /** What rounding activations leaves, with one scale and with one per token, each token relative to itself: what policy "auto" decides on. */
+  readonly static_output_nmse: number | null;
+  readonly dynamic_output_nmse: number | null;
   readonly weight_sqnr_db: number | null;
   readonly weight_max_abs_error: number;
   readonly weight_rounded_to_zero: number;
@@ -45,9 +57,13 @@ export interface QuantizationReport {
   readonly head_nmse: number | null;
   /** Bits stored per weight of the linear layers in the blocks, scales included. */
   readonly bits_per_weight: number;
+  /** Share of layer inputs whose activations have one calibrated scale, the fast path; null if activations stay float. */
+  readonly static_share: number | null;
   /** Size of all tensors written. */
   readonly bytes: number;
   readonly seconds: number;
+  /** Seconds of each stage. */
+  readonly stages: Readonly<Record<string, number>>;
 }
 
 export interface CalibrationDescription {
@@ -63,9 +79,11 @@ export interface ReportInputs {
   readonly stats: ActivationStats;
   readonly analysis: readonly InputAnalysis[];
   /** By module name. */
-  readonly errors: ReadonlyMap<string, ErrorSums>;
+  readonly errors: ReadonlyMap<string, ModuleErrors>;
+  /** By input name; undefined if the recipe looked at no Hessians. */
+  readonly outputs: ReadonlyMap<string, OutputErrors> | undefined;
   readonly bytes: number;
-  readonly seconds: number;
+  readonly clock: StageClock;
 }
 
 export function buildReport({
@@ -75,17 +93,18 @@ export function buildReport({
   stats,
   analysis,
   errors,
+  outputs,
   bytes,
-  seconds,
+  clock,
 }: ReportInputs): QuantizationReport {
-  const nmse = (module: string) => (errors.has(module) ? errorStats(errors.get(module)!).nmse : null);
+  const nmse = (module: string) => (errors.has(module) ? errorStats(errors.get(module)!.chosen).nmse : null);
   const activations = summarizeStats(stats);
   return {
     format_version: 1,
     source: source.split(/[\\/]/).findLast((part) => part !== "") ?? source,
     recipe: plan.recipe,
     calibration: { source: calibrationSource, tokens: activations.tokens },
-    layers: plan.inputs.map((input) => layerInputReport(plan, input, errors)),
+    layers: plan.inputs.map((input) => layerInputReport(plan, input, errors, outputs?.get(input.name))),
     kv_cache:
       plan.cache?.map(({ kRange, vRange, kScale, vScale }, layer) => ({
         name: `model.layers.${layer}.self_attn`,
@@ -99,41 +118,58 @@ export function buildReport({
     embedding_nmse: nmse(EMBEDDING),
     head_nmse: nmse(HEAD),
     bits_per_weight: bitsPerWeight(plan),
+    static_share: staticShare(plan),
     bytes,
-    seconds,
+    seconds: clock.total,
+    stages: clock.stages,
   };
 }
 
 function layerInputReport(
-  { config }: QuantizationPlan,
+  { config, recipe }: QuantizationPlan,
   input: InputPlan,
-  errors: ReadonlyMap<string, ErrorSums>,
+  errors: ReadonlyMap<string, ModuleErrors>,
+  output: OutputErrors | undefined,
 ): LayerInputReport {
-  const modules = linearModules(config, input.layer, input.input);
-  const total = errorStats(modules.map(({ name }) => errors.get(name)!).reduce(addErrors, NO_ERRORS));
+  const modules = linearModules(config, input.layer, input.input).map(({ name }) => errors.get(name)!);
+  const total = errorStats(modules.map(({ chosen }) => chosen).reduce(addErrors, NO_ERRORS));
+  const relative = (error: number | undefined) => (error === undefined || !output ? null : error / (output.signal || 1));
+  const nearest = errorStats(modules.map((module) => module.nearest).reduce(addErrors, NO_ERRORS));
   return {
     name: input.name,
     range: input.range,
     equalized_range: input.equalizedRange,
-    policy: policyName(input.policy),
+    policy: policyName(input.policy, recipe.equalize.kind),
     override: input.override ?? null,
     input_scale: input.inputScale ?? null,
     group_size: input.groupSize,
     weight_nmse: total.nmse,
+    nearest_weight_nmse: nearest.nmse,
+    output_nmse: relative(output?.chosen),
+    nearest_output_nmse: relative(output?.nearest),
+    static_output_nmse: output?.activations?.static ?? null,
+    dynamic_output_nmse: output?.activations?.dynamic ?? null,
     weight_sqnr_db: total.sqnrDb,
     weight_max_abs_error: total.maxAbsError,
     weight_rounded_to_zero: total.roundedToZero,
   };
 }
 
-function bitsPerWeight({ config, inputs }: QuantizationPlan): number {
+function bitsPerWeight({ config, inputs, recipe }: QuantizationPlan): number {
+  const codeBits = weightBits(recipe);
+  const scaleBits = SCALE_STORAGE[recipe.scales].bits;
   let weights = 0;
   let bits = 0;
   for (const { layer, input, groupSize } of inputs) {
     for (const { outFeatures, inFeatures } of linearModules(config, layer, input)) {
       weights += outFeatures * inFeatures;
-      bits += outFeatures * (4 * inFeatures + 32 * (inFeatures / groupSize));
+      bits += outFeatures * (codeBits * inFeatures + scaleBits * (inFeatures / groupSize));
     }
   }
   return bits / weights;
+}
+
+function staticShare({ inputs, recipe }: QuantizationPlan): number | null {
+  if (recipe.activations === "none") return null;
+  return inputs.filter(({ policy }) => policy.kind === "static").length / inputs.length;
 }

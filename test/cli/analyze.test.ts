@@ -26,6 +26,7 @@ const ANALYSIS: InputAnalysis[] = [0, 1].flatMap((layer) =>
       equalizedRange: range / 2,
       equalizedSmallest: 0,
       channelAbsmax: Float32Array.of(range, range / 2, range / 4, 0),
+      factors: undefined,
     };
   }),
 );

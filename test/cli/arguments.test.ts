@@ -33,7 +33,10 @@ for (const [words, expected] of [
   [[...RUN, "-ctk", "q4_0"], /'-ctk, --cache-type-k <f32\|q8>' argument 'q4_0' is invalid. Allowed choices are f32, q8/],
   [[...RUN, "-r", ""], /'-r, --reverse-prompt <text>' argument '' is invalid. It is empty/],
   [["quantize", "s"], /required option '-o, --output <dir>' not specified/],
-  [["quantize", "s", "-o", "d", "--policy", "x=loose"], /unknown policy "loose", need one of static, lae\+static/],
+  [
+    ["quantize", "s", "-o", "d", "--override", "x=loose"],
+    /unknown policy "loose", need static, dynamic, none, or one of them after lae\+/,
+  ],
   [["quantize", "-o", "d"], /missing required argument 'source'/],
   [["quantize", "s", "-o", "d", "--group-size", "48"], /Allowed choices are 32, 64, 128/],
   [["quantize", "s", "-o", "d", "--embedding", "f8"], /Allowed choices are q8, f16/],

@@ -67,10 +67,11 @@ test("quantize --json reports every layer input and writes a checkpoint", async 
   );
   assert.is(code, 0, stderr);
   const report = JSON.parse(stdout);
-  assert.equal(Object.keys(report), ["layers", "bits_per_weight", "seconds"]);
+  assert.equal(Object.keys(report), ["recipe", "layers", "bits_per_weight", "static_share", "seconds", "stages"]);
   assert.is(report.layers.length, 3 * 4);
   for (const layer of report.layers) {
-    assert.equal(Object.keys(layer), ["name", "range", "policy", "input_scale", "weight_nmse"]);
+    const errors = ["weight_nmse", "nearest_weight_nmse", "output_nmse", "nearest_output_nmse"];
+    assert.equal(Object.keys(layer), ["name", "range", "policy", "input_scale"].concat(errors));
     assert.is(layer.policy === "dynamic", layer.input_scale === null);
     assert.ok(layer.range > 0 && layer.weight_nmse > 0);
   }

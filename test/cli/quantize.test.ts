@@ -4,31 +4,44 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { QuantizeOptions } from "../../src/index.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe-options.ts";
 import type { QuantizationReport } from "../../src/quantizer/report.ts";
 import { runCli } from "./command-harness.ts";
 
 const test = suite("quantize");
 const folder = mkdtempSync(join(tmpdir(), "fptq-quantize-"));
+const errors = (weight: number, nearest: number, output: number | null = null, nearestOutput: number | null = null) => ({
+  weight_nmse: weight,
+  nearest_weight_nmse: nearest,
+  output_nmse: output,
+  nearest_output_nmse: nearestOutput,
+});
 const LAYERS = [
-  { name: "model.layers.0.qkv", range: 12.5, policy: "static" as const, input_scale: 0.0984, weight_nmse: 0.0061 },
-  { name: "model.layers.0.down", range: 3384.7, policy: "dynamic" as const, input_scale: null, weight_nmse: 0.0072 },
+  { name: "model.layers.0.qkv", range: 12.5, policy: "static" as const, input_scale: 0.0984, ...errors(0.0061, 0.0061) },
+  { name: "model.layers.0.down", range: 3384.7, policy: "dynamic" as const, input_scale: null, ...errors(0.0072, 0.0072) },
 ];
 /** What is printed, and some of what only the report file carries. */
+const PRINTED = {
+  recipe: resolveRecipe("fptq"),
+  bits_per_weight: 4.876,
+  static_share: 0.5,
+  seconds: 41.23,
+  stages: { calibrate: 40, "round and write": 1.23 },
+};
 const REPORT = {
+  ...PRINTED,
   format_version: 1,
   source: "model.gguf",
   layers: LAYERS.map((layer) => Object.assign({ group_size: 64, weight_sqnr_db: 22 }, layer)),
-  bits_per_weight: 4.876,
-  seconds: 41.23,
 } as unknown as QuantizationReport;
 
-async function quantize(words: string[]) {
+async function quantize(words: string[], report = REPORT) {
   const calls: { source: string; options: QuantizeOptions }[] = [];
   const outcome = await runCli(["quantize", "model.gguf", "-o", "out", ...words], {
     library: {
       quantize: (source, options) => {
         calls.push({ source: source as string, options });
-        return Promise.resolve(REPORT);
+        return Promise.resolve(report);
       },
     },
   });
@@ -43,12 +56,26 @@ test("prints the table on stdout and what to do next on stderr", async () => {
     "model.layers.0.qkv    12.5  static        0.0984      0.00610",
     "model.layers.0.down   3385  dynamic    per token      0.00720",
   ]);
-  assert.match(stderr, /wrote out: 4\.88 bits per weight in the layers, took 41\.2 s/);
+  assert.match(stderr, /wrote out\nrecipe fptq: int4 weights, int8 activations, equalize lae, policy range, round nearest\n/);
+  assert.match(
+    stderr,
+    /4\.88 bits per weight in the layers, 50 % of layer inputs static\ntook 41\.2 s: calibrate 40\.0 s, round and write 1\.2/,
+  );
+});
+
+test("errors before and after stand beside each other where rounding did better, output errors where they were measured", async () => {
+  const layers = [{ ...LAYERS[0]!, ...errors(0.0061, 0.0071, 0.0012, 0.0034) }, { ...LAYERS[1]!, policy: "none", ...errors(0.005, 0.0072, 0.001, 0.003) }]; // prettier-ignore
+  const { stdout } = await quantize([], { ...REPORT, layers } as unknown as QuantizationReport);
+  assert.equal(stdout.trimEnd().split("\n"), [
+    "layer input          range  policy  input scale  weight NMSE  of nearest  output NMSE  of nearest",
+    "model.layers.0.qkv    12.5  static       0.0984      0.00610     0.00710      0.00120     0.00340",
+    "model.layers.0.down   3385  none          float      0.00500     0.00720      0.00100     0.00300",
+  ]);
 });
 
 test("--json is the report with the keys that are promised", async () => {
   const { stdout } = await quantize(["--json"]);
-  assert.equal(JSON.parse(stdout), { layers: LAYERS, bits_per_weight: 4.876, seconds: 41.23 });
+  assert.equal(JSON.parse(stdout), { ...PRINTED, layers: LAYERS });
 });
 
 test("without a calibration file: random tokens from a seed, and stderr says so", async () => {
@@ -74,6 +101,8 @@ test("a calibration file that is missing is named, and nothing is quantized", as
   assert.is(calls.length, 0);
 });
 
+const given = (options: object) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+
 test("recipe options reach the library as given, and are left to the recipe where not", async () => {
   const { calls } = await quantize(["--recipe", "rtn", "--group-size", "64", "--embedding", "f16", "--samples", "3", "-c", "128", "--force"]); // prettier-ignore
   const {
@@ -83,20 +112,45 @@ test("recipe options reach the library as given, and are left to the recipe wher
     calibration: _calibration,
     ...options
   } = calls[0]!.options;
-  assert.equal(options, {
+  assert.equal(given(options), {
     output: "out",
     force: true,
     recipe: "rtn",
     groupSize: 64,
-    v0: undefined,
-    v1: undefined,
-    alpha: undefined,
-    overrides: undefined,
     embedding: "f16",
     samples: 3,
     contextSize: 128,
-    threads: undefined,
   });
+  const stages = await quantize(
+    (
+      "--weights int4 --activations int8 --scales bf16 --group-size channel --equalize smoothquant --policy auto --tolerance 0.2 " +
+      "--override *.down=dynamic --override *.qkv=static --round gptq --search uniform --damping 0.1 --act-order --refine 2 " +
+      "--propagate quantized"
+    ).split(" "),
+  );
+  const { recipe, weights, activations, scales, groupSize, equalize, policy, tolerance, overrides } = stages.calls[0]!.options;
+  assert.equal(
+    { recipe, weights, activations, scales, groupSize, equalize, policy, tolerance, overrides },
+    {
+      recipe: "fptq",
+      weights: "int4",
+      activations: "int8",
+      scales: "bf16",
+      groupSize: "channel",
+      equalize: "smoothquant",
+      policy: "auto",
+      tolerance: 0.2,
+      overrides: [
+        { pattern: "*.down", policy: "dynamic" },
+        { pattern: "*.qkv", policy: "static" },
+      ],
+    },
+  );
+  const { round, search, damping, actOrder, refine, propagate } = stages.calls[0]!.options;
+  assert.equal(
+    { round, search, damping, actOrder, refine, propagate },
+    { round: "gptq", search: "uniform", damping: 0.1, actOrder: true, refine: 2, propagate: "quantized" },
+  );
   const thresholds = await quantize(["--v0", "10", "--v1", "1e2", "--alpha", ".5"]);
   const { v0, v1, alpha } = thresholds.calls[0]!.options;
   assert.equal({ v0, v1, alpha }, { v0: 10, v1: 100, alpha: 0.5 });

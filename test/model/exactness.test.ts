@@ -12,7 +12,7 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-chec
 import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { resolveRecipe } from "../../src/quantizer/recipe.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe-options.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { SIMD_BUILDS } from "../kernels/kernel-memory.ts";
 import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";

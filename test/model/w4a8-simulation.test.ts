@@ -4,7 +4,7 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-chec
 import type { LoadOptions } from "../../src/model/load-options.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { resolveRecipe } from "../../src/quantizer/recipe.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe-options.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { assertWithin, F32_EPSILON } from "../oracle/compare.ts";

@@ -4,7 +4,9 @@ import { RecipeError } from "../../src/errors.ts";
 import { analyse } from "../../src/quantizer/analyse.ts";
 import type { LinearInput } from "../../src/checkpoint/tensor-names.ts";
 import {
+  checkOverrides,
   PAPER_THRESHOLDS,
+  parsePolicyName,
   parsePolicyOverride,
   policyName,
   type PolicyOverride,
@@ -16,6 +18,8 @@ import { statsOf } from "./channel-stats.ts";
 
 const test = suite("policy");
 const PAPER: PolicyRule = { kind: "range", ...PAPER_THRESHOLDS };
+const nameOf = (rule: PolicyRule, input: LinearInput, range: number, equalizes = true) =>
+  policyName(selectPolicy(rule, input, range, equalizes), "lae");
 const throwsRecipe = (work: () => unknown, message: RegExp) =>
   assert.throws(work, (error: unknown) => error instanceof RecipeError && message.test(error.message));
 
@@ -38,7 +42,7 @@ for (const [input, range, expected] of [
   ["down", 38, "dynamic"],
   ["down", 3384.7, "dynamic"],
 ] as const) {
-  test(`${input} with range ${range} is ${expected}`, () => assert.is(policyName(selectPolicy(PAPER, input, range)), expected));
+  test(`${input} with range ${range} is ${expected}`, () => assert.is(nameOf(PAPER, input, range), expected));
 }
 
 // Table 8 under Table 2: what the paper does to the four models it shows.
@@ -49,23 +53,38 @@ for (const [model, ranges] of [
   ["LLaMA-65B", { qkv: 22.51, o: 17.4, gate_up: 27.07, down: 887.5 }],
 ] as const) {
   test(`${model}: QKV and FC1 equalized, Dense static, FC2 per token`, () => {
-    const names = (["qkv", "o", "gate_up", "down"] as const).map((input) =>
-      policyName(selectPolicy(PAPER, input, ranges[input])),
-    );
+    const names = (["qkv", "o", "gate_up", "down"] as const).map((input) => nameOf(PAPER, input, ranges[input]));
     assert.equal(names, ["lae+static", "static", "lae+static", "dynamic"]);
   });
 }
 
-test("a uniform rule looks at no range", () => {
-  for (const activations of ["static", "dynamic"] as const) {
-    for (const range of [0, 20, 1e9])
-      assert.is(policyName(selectPolicy({ kind: "uniform", activations }, "qkv", range)), activations);
+test("a uniform rule looks at no range, and equalizes what follows a norm if the recipe does", () => {
+  for (const activations of ["static", "dynamic", "none"] as const) {
+    for (const range of [0, 20, 1e9]) {
+      const rule = { kind: "uniform", activations } as const;
+      assert.is(nameOf(rule, "qkv", range, false), activations);
+      assert.is(nameOf(rule, "qkv", range, true), `lae+${activations}`);
+      assert.is(nameOf(rule, "down", range, true), activations);
+    }
   }
+});
+
+test("a rule by measured error begins with a static scale", () => {
+  assert.is(nameOf({ kind: "auto", tolerance: 0.1 }, "gate_up", 1e9, true), "lae+static");
+  throwsRecipe(() => table({ kind: "auto", tolerance: -1 }), /tolerance: got -1/);
+});
+
+test("the name of a policy says what equalizes", () => {
+  for (const method of ["lae", "smoothquant", "awq"] as const) {
+    assert.is(policyName({ kind: "static", equalize: true }, method), `${method}+static`);
+    assert.equal(parsePolicyName(`${method}+static`), { kind: "static", equalize: true, method });
+  }
+  assert.equal(parsePolicyName("dynamic"), { kind: "dynamic", equalize: false, method: "none" });
 });
 
 test("a range that is no range is refused by name", () => {
   for (const rule of [PAPER, { kind: "uniform", activations: "static" } as const]) {
-    for (const bad of [NaN, Infinity, -1]) throwsRecipe(() => selectPolicy(rule, "down", bad), /range of down: got/);
+    for (const bad of [NaN, Infinity, -1]) throwsRecipe(() => selectPolicy(rule, "down", bad, true), /range of down: got/);
   }
 });
 
@@ -76,8 +95,13 @@ const input = (absmax: number): Record<LinearInput, number[]> => ({
   down: [absmax],
 });
 const analysis = analyse(statsOf([input(1), input(20), input(300)]), { kind: "none" });
-const table = (rule: PolicyRule, overrides: PolicyOverride[] = []) =>
-  Object.fromEntries(selectPolicies(analysis, rule, overrides).map((row) => [row.name, policyName(row.policy)]));
+function table(rule: PolicyRule, overrides: PolicyOverride[] = []) {
+  checkOverrides(
+    analysis.map(({ name }) => name),
+    overrides,
+  );
+  return Object.fromEntries(selectPolicies(analysis, rule, overrides).map((row) => [row.name, policyName(row.policy, "lae")]));
+}
 
 test("the table has every layer input with its range and policy", () => {
   const rows = selectPolicies(analysis, PAPER);
@@ -136,7 +160,10 @@ test("equalizing an input without a norm before it is refused", () => {
 
 test("an override that cannot be read is refused", () => {
   for (const bad of ["", "dynamic", "=dynamic"]) throwsRecipe(() => parsePolicyOverride(bad), /need PATTERN=POLICY/);
-  throwsRecipe(() => parsePolicyOverride("*=fast"), /unknown policy "fast", need one of static, lae\+static, dynamic/);
+  throwsRecipe(
+    () => parsePolicyOverride("*=fast"),
+    /unknown policy "fast", need static, dynamic, none, or one of them after lae\+, smoothquant\+, awq\+/,
+  );
   throwsRecipe(() => parsePolicyOverride("*=constructor"), /unknown policy/);
 });
 

@@ -13,7 +13,7 @@ import { equalizationFactors, equalizeColumns, equalizedRange, equalizeNorm } fr
 import { parsePolicyOverride } from "../../src/quantizer/policy.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
 import { dequantizeRows, quantizeRows } from "../../src/quantizer/quantize-weights.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { assertSameBits } from "../oracle/compare.ts";
@@ -31,7 +31,7 @@ async function quantizeTiny(model: TinyModelOptions = {}, recipeName = "fptq", o
   const stats = await calibrate(source, SAMPLES, nodeRuntime, { threads: 1 });
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe(recipeName, { groupSize: 32, ...options });
-  const report = await quantizeWithStats(source, stats, recipe, output, { calibrationSource: "tiny samples" });
+  const report = await quantizeWithStats(source, stats, recipe, output, nodeRuntime, { calibrationSource: "tiny samples" });
   assert.is(output.state, "committed");
   const written = await openSafetensorsCheckpoint(output.result);
   return { source, stats, report, output, written };
@@ -246,7 +246,7 @@ async function failureOf(
   const output = new MemoryOutputFolder("quantized");
   let found: unknown;
   try {
-    await quantizeWithStats(change(source), stats, recipe, output, options);
+    await quantizeWithStats(change(source), stats, recipe, output, nodeRuntime, options);
   } catch (error) {
     found = error;
   }

@@ -2,7 +2,10 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RecipeError } from "../../src/errors.ts";
 import { parsePolicyOverride } from "../../src/quantizer/policy.ts";
-import { RECIPE_NAMES, type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
+import type { Recipe } from "../../src/quantizer/recipe.ts";
+import { GPTQ_DEFAULTS } from "../../src/quantizer/rounding-method.ts";
+import { RECIPE_NAMES } from "../../src/quantizer/recipe-presets.ts";
 
 const test = suite("recipe");
 const throwsRecipe = (work: () => unknown, message: RegExp) =>
@@ -14,6 +17,27 @@ test("fptq with the paper's numbers is the default", () => {
   assert.equal(recipe.policy, { kind: "range", v0: 15, v1: 150 });
   assert.equal(recipe.equalize, { kind: "lae", alpha: 1 });
   assert.is(recipe.groupSize, "auto");
+});
+
+test("every stage can be chosen on its own, and leaves the others", () => {
+  const base = resolveRecipe("fptq");
+  const choices: readonly [RecipeOptions, Partial<Recipe>][] = [
+    [{ equalize: "smoothquant" }, { equalize: { kind: "smoothquant", alpha: 0.5 } }],
+    [{ equalize: "none" }, { equalize: { kind: "none" } }],
+    [{ policy: "static" }, { policy: { kind: "uniform", activations: "static" } }],
+    [{ policy: "auto", tolerance: 0.3 }, { policy: { kind: "auto", tolerance: 0.3 } }],
+    [{ round: "search" }, { round: { kind: "search", weighting: "hessian" } }],
+    [{ round: "gptq", damping: 0.1 }, { round: { ...GPTQ_DEFAULTS, damping: 0.1 } }],
+    [{ weights: "int8" }, { weights: "int8", groupSize: "channel" }],
+    [{ activations: "none" }, { activations: "none", policy: { kind: "uniform", activations: "none" } }],
+    [
+      { groupSize: 32, scales: "f16" },
+      { groupSize: 32, scales: "f16" },
+    ],
+  ];
+  for (const [options, expected] of choices) assert.equal(resolveRecipe("fptq", options), { ...base, ...expected });
+  assert.equal(resolveRecipe("smoothquant", { weights: "int4" }).groupSize, "auto");
+  assert.equal(resolveRecipe("gptq", { activations: "int8" }).policy, { kind: "uniform", activations: "dynamic" });
 });
 
 test("every preset is plain data", () => {
@@ -33,15 +57,34 @@ test("options change what they name and nothing else", () => {
 });
 
 for (const [name, options, message] of [
-  ["gptq2", {}, /recipe: got "gptq2", need one of fptq, rtn/],
+  ["gptq2", {}, /recipe: got "gptq2", need one of fptq, fptq\+gptq, /],
   ["toString", {}, /need one of/],
-  ["rtn", { v0: 15 }, /recipe "rtn" has no thresholds/],
+  ["rtn", { v0: 15 }, /recipe "rtn" has no thresholds under policy "dynamic"/],
   ["rtn", { alpha: 1 }, /recipe "rtn" does not equalize/],
   ["rtn", { overrides: [parsePolicyOverride("*.qkv=lae+static")] }, /recipe "rtn" does not equalize/],
   ["fptq", { v0: 200 }, /v0 = 200 above v1 = 150/],
   ["fptq", { v0: NaN }, /v0: got NaN/],
   ["fptq", { alpha: Infinity }, /alpha: got Infinity/],
-  ["fptq", { groupSize: 96 }, /group size: got 96, need one of 32, 64, 128/],
+  ["fptq", { groupSize: 96 }, /group size: got 96, need one of 32, 64, 128, channel/],
+  ["fptq", { policy: "best" as "auto" }, /policy: got "best", need one of auto, range, static, dynamic/],
+  ["fptq", { weights: "fp4" as "int4" }, /weights: got "fp4", need one of int4, int8/],
+  ["fptq", { activations: "none", policy: "static" }, /policy static: activations are left in float/],
+  ["fptq", { activations: "none", v0: 3 }, /policy range: activations are left in float/],
+  ["gptq", { overrides: [parsePolicyOverride("*.down=dynamic")] }, /activations are left in float/],
+  ["fptq", { tolerance: 0.1 }, /tolerance: policy "range" measures nothing/],
+  ["fptq", { equalize: "awq" }, /equalize awq: policy "range" equalizes by range only/],
+  ["awq", { alpha: 0.5 }, /recipe "awq" searches its equalization/],
+  ["smoothquant", { alpha: 1.5 }, /alpha: got 1.5, need a number from 0 to 1/],
+  ["smoothquant", { groupSize: 64 }, /group size: got 64, but int8 weights have one scale per channel/],
+  ["smoothquant", { overrides: [parsePolicyOverride("*.qkv=lae+static")] }, /recipe "smoothquant" equalizes by smoothquant/],
+  ["fptq", { search: "uniform" }, /search: rounding "nearest" takes its scales from the largest weights/],
+  ["fptq", { round: "search", search: "pivots" }, /search: got "pivots", need uniform or hessian/],
+  ["fptq", { round: "search", damping: 0.1 }, /damping: rounding "search" has none; "gptq" does/],
+  ["fptq", { actOrder: true }, /actOrder: rounding "nearest" has none/],
+  ["gptq", { damping: -1 }, /damping: got -1/],
+  ["gptq", { refine: 1.5 }, /refine: got 1.5/],
+  ["gptq", { actOrder: true, search: "pivots" }, /act-order .* pivots/],
+  ["fptq", { scales: "f8" as "f16" }, /scales: got "f8", need one of bf16, f16, f32/],
   ["fptq", { embedding: "q4" as "q8" }, /embedding: got "q4", need one of q8, f16/],
 ] as const satisfies readonly (readonly [string, RecipeOptions, RegExp])[]) {
   test(`${name} with ${JSON.stringify(options)} is refused`, () => throwsRecipe(() => resolveRecipe(name, options), message));

@@ -11,7 +11,7 @@ import { absmax, type ActivationStats } from "../../src/quantizer/activation-sta
 import { samplesFromText } from "../../src/quantizer/calibration-data.ts";
 import { calibrate } from "../../src/quantizer/calibrate.ts";
 import { quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";
@@ -44,6 +44,15 @@ const ROWS: readonly {
     recipe: "fptq",
     within: [0.01, 0.01],
   },
+  { row: "SmoothQuant 0.5 W4A8 g64 per-token", recipe: "smoothquant", options: { weights: "int4" }, within: [0.01, 0.01] },
+  {
+    row: "SmoothQuant 0.5 W4A8 g64 static",
+    recipe: "smoothquant",
+    options: { weights: "int4", policy: "static" },
+    within: [0.02, 0.03],
+  },
+  // Ours have one scale for each row rather than groups of 64.
+  { row: "SmoothQuant 0.5 W8A8 g64 per-token", recipe: "smoothquant", within: [0.01, 0.01] },
   { row: "FPTQ g64 v0=0 v1=150 (LAE on all QKV, gate/up)", recipe: "fptq", options: { v0: 0 }, within: [0.01, 0.01] },
 ];
 
@@ -96,9 +105,10 @@ if (reference && gguf && valid && heldOut) {
   const ids = encode(decode(heldOut).slice(0, 100_000));
   for (const { row, recipe: name, options = {}, weightOnly = false, within } of ROWS) {
     test(row, async () => {
-      const recipe = resolveRecipe(name, { ...options, groupSize: 64, embedding: "f16", kvCache: "f32" });
+      const groups = name === "smoothquant" && options.weights !== "int4" ? {} : { groupSize: 64 };
+      const recipe = resolveRecipe(name, { ...options, ...groups, embedding: "f16", kvCache: "f32" });
       const output = new MemoryOutputFolder(name);
-      const { seconds } = await quantizeWithStats(source, stats, recipe, output);
+      const { seconds } = await quantizeWithStats(source, stats, recipe, output, nodeRuntime);
       const written = await openSafetensorsCheckpoint(output.result);
       const model = await Transformer.load(asReference(written, source, weightOnly), nodeRuntime, {
         kvCache: "f32",

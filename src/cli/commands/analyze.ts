@@ -83,7 +83,7 @@ interface Row extends InputAnalysis {
 
 function describe(analysis: readonly InputAnalysis[], { v0, v1 }: AnalyzeFlags): Row[] {
   const policies = selectPolicies(analysis, { kind: "range", v0, v1 });
-  return analysis.map((row, i) => ({ ...row, policy: policyName(policies[i]!.policy) }));
+  return analysis.map((row, i) => ({ ...row, policy: policyName(policies[i]!.policy, "lae") }));
 }
 
 const numberColumn = (head: string) => ({ head, align: "right" as const });

@@ -1,0 +1,95 @@
+/** Twin of `../refine-codes.ts`: one row at a time, in its lane of the panel. */
+import { storableScale } from "../storable-scale";
+
+function dot(h: usize, v: usize, count: i32): f64 {
+  let sum: f64 = 0;
+  for (let k = 0; k < count; k++) sum += load<f64>(h + ((<usize>k) << 3)) * load<f64>(v + ((<usize>k) << 6));
+  return sum;
+}
+
+export function refine_codes_f32(
+  w: usize,
+  hessian: usize,
+  scales: usize,
+  codes: usize,
+  errors: usize,
+  gradients: usize,
+  N: i32,
+  K: i32,
+  stride: i32,
+  G: i32,
+  top: i32,
+  type: i32,
+  passes: i32,
+  begin: i32,
+  end: i32,
+  scratch: usize,
+): void {
+  const moved = scratch,
+    hq = scratch + ((<usize>G) << 6);
+  for (let n = begin << 3; n < end << 3; n++) {
+    const lane = (<usize>((n & ~7) * K + (n & 7))) << 3;
+    const e = errors + lane,
+      g = gradients + lane;
+    const code = codes + <usize>(n * K);
+    for (let k = 0; k < K; k++) {
+      let error: f64 = 0;
+      if (n < N) {
+        const step = <f64>load<f32>(scales + ((<usize>(n * (K / G) + k / G)) << 2));
+        error = <f64>load<f32>(w + ((<usize>(n * K + k)) << 2)) - step * <f64>load<i8>(code + <usize>k);
+      }
+      store<f64>(e + ((<usize>k) << 6), error);
+    }
+    for (let k = 0; k < K; k++) store<f64>(g + ((<usize>k) << 6), dot(hessian + ((<usize>(k * stride)) << 3), e, K));
+    for (let turn = 0; turn < passes * (K / G) && n < N; turn++) {
+      const low = (turn % (K / G)) * G;
+      const scale = scales + ((<usize>(n * (K / G) + low / G)) << 2);
+      let gain: f64 = 0,
+        curvature: f64 = 0;
+      for (let c = 0; c < G; c++) store<f64>(moved + ((<usize>c) << 6), <f64>load<i8>(code + <usize>(low + c)));
+      for (let c = 0; c < G; c++) {
+        const q = load<f64>(moved + ((<usize>c) << 6));
+        const product = dot(hessian + ((<usize>((low + c) * stride + low)) << 3), moved, G);
+        store<f64>(hq + ((<usize>c) << 6), product);
+        gain += q * load<f64>(g + ((<usize>(low + c)) << 6));
+        curvature += q * product;
+      }
+      const before = <f64>load<f32>(scale);
+      const after = <f64>storableScale(<f32>(before + gain / curvature), type);
+      let change = after - before;
+      const kept = curvature > 0 && abs<f64>(after) >= 1.1754943508222875e-38 && abs<f64>(after) < Infinity;
+      if (kept && change * change * curvature < 2 * change * gain) store<f32>(scale, <f32>after);
+      else change = 0;
+      for (let c = 0; c < G; c++) {
+        const at = (<usize>(low + c)) << 6;
+        const q = load<f64>(moved + ((<usize>c) << 6));
+        store<f64>(g + at, load<f64>(g + at) - change * load<f64>(hq + ((<usize>c) << 6)));
+        store<f64>(e + at, load<f64>(e + at) - change * q);
+        store<f64>(moved + ((<usize>c) << 6), change * q);
+      }
+      const step = <f64>load<f32>(scale);
+      for (let c = 0; c < G; c++) {
+        const k = low + c;
+        const at = (<usize>k) << 6;
+        const h = hessian + ((<usize>(k * stride)) << 3);
+        const old = <f64>load<i8>(code + <usize>k);
+        const target = nearest<f64>(old + load<f64>(g + at) / (load<f64>(h + ((<usize>k) << 3)) * step));
+        const q = max<f64>(min<f64>(target, <f64>top), <f64>(-top - 1));
+        if (q == old) continue;
+        const delta = (q - old) * step;
+        store<i8>(code + <usize>k, <i8>q);
+        store<f64>(e + at, load<f64>(e + at) - delta);
+        store<f64>(moved + ((<usize>c) << 6), load<f64>(moved + ((<usize>c) << 6)) + delta);
+        for (let j = low; j < low + G; j++) {
+          const p = g + ((<usize>j) << 6);
+          store<f64>(p, load<f64>(p) - load<f64>(h + ((<usize>j) << 3)) * delta);
+        }
+      }
+      for (let k = 0; k < K; k++) {
+        if (k >= low && k < low + G) continue;
+        const p = g + ((<usize>k) << 6);
+        store<f64>(p, load<f64>(p) - dot(hessian + ((<usize>(k * stride + low)) << 3), moved, G));
+      }
+    }
+  }
+}

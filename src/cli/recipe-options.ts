@@ -1,0 +1,79 @@
+/** The recipe's stages as options of the command line. */
+import { type Command, InvalidArgumentError } from "commander";
+import { EQUALIZATIONS } from "../quantizer/equalize.ts";
+import { parsePolicyOverride, type PolicyOverride } from "../quantizer/policy.ts";
+import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../quantizer/recipe.ts";
+import { POLICY_RULES, type RecipeOptions } from "../quantizer/recipe-options.ts";
+import { RECIPE_NAMES } from "../quantizer/recipe-presets.ts";
+import { ROUNDINGS, SEARCH_WEIGHTINGS } from "../quantizer/rounding-method.ts";
+import { SCALE_TYPES } from "../quantizer/scale-type.ts";
+import { integer, number, oneOf } from "./option-values.ts";
+
+/** All but `recipe` are undefined unless given: a preset refuses what it has no stage for. */
+export interface RecipeFlags extends Omit<RecipeOptions, "overrides"> {
+  readonly recipe: string;
+  readonly override?: readonly PolicyOverride[];
+}
+
+export function addRecipeOptions(command: Command): Command {
+  const choice = (name: string, choices: readonly string[], description: string) =>
+    command.option(`--${name} <${choices.join("|")}>`, description, oneOf(...choices));
+  command
+    .optionsGroup("Recipe:")
+    .option(`--recipe <name>`, `preset of choices for each stage: ${RECIPE_NAMES.join(", ")}`, oneOf(...RECIPE_NAMES), "fptq");
+  choice("weights", WEIGHT_TYPES, "how weights are stored: int4 in groups, int8 with a scale per channel");
+  choice("activations", ACTIVATION_TYPES, "int8, or none: left in float, weights run dequantized");
+  command.option("--group-size <32|64|128|channel>", "in_features that share a weight scale (default: the largest that divides)", parseGroupSize); // prettier-ignore
+  choice("scales", SCALE_TYPES, "how weight scales are stored");
+  choice("embedding", ["q8", "f16"], "embedding and tied head: q8 is smaller, f16 opens in transformers and vLLM (default: q8)");
+  command.optionsGroup("Equalization:");
+  choice("equalize", EQUALIZATIONS, "even out the channels of inputs that follow a norm");
+  command.option("--alpha <x>", "strength of lae (default: 1) or smoothquant (default: 0.5)", number(0));
+  command.optionsGroup("Policy:");
+  choice(
+    "policy",
+    POLICY_RULES,
+    "one scale for all tokens, or one per token: by measured error, by range, or the same everywhere",
+  );
+  command
+    .option("--v0 <range>", "range: activations up to this get a static scale as they are (default: 15)", number(0))
+    .option("--v1 <range>", "range: activations from this on get a scale per token (default: 150)", number(0))
+    .option("--tolerance <x>", "auto: relative output error a static scale may add (default: 0.005)", number(0))
+    .option(
+      "--override <name=policy>",
+      "set a policy by hand, * in the name: 'model.layers.3.*=dynamic'; repeatable",
+      policyOverrides,
+    )
+    .optionsGroup("Rounding:");
+  choice("round", ROUNDINGS, "nearest code; nearest under scales of least error; or GPTQ, which looks at whole activations");
+  choice("search", [...SEARCH_WEIGHTINGS, "none"], "search, gptq: what a scale search weights errors by");
+  command
+    .option("--damping <x>", "gptq: added to the Hessian's diagonal, as a share of its mean (default: 0.01)", number(0))
+    .option("--act-order", "gptq: round the channels of the largest activations first")
+    .option("--refine <n>", "gptq: passes of coordinate descent over scales and codes afterwards (default: 0)", integer(0));
+  choice("propagate", ["float", "quantized"], "gptq: whether later layers see what float or rounded ones before give");
+  return command;
+}
+
+export function recipeOptions({ override, ...flags }: RecipeFlags): RecipeOptions {
+  const { weights, activations, groupSize, scales, embedding, equalize, alpha, policy, v0, v1, tolerance } = flags;
+  const { round, search, damping, actOrder, refine, propagate } = flags;
+  const stored = { weights, activations, groupSize, scales, embedding };
+  const decided = { equalize, alpha, policy, v0, v1, tolerance, overrides: override };
+  return { ...stored, ...decided, round, search, damping, actOrder, refine, propagate };
+}
+
+function parseGroupSize(text: string): number | "channel" {
+  if (text === "channel") return text;
+  const size = [32, 64, 128].find((candidate) => `${candidate}` === text);
+  if (size === undefined) throw new InvalidArgumentError("Allowed choices are 32, 64, 128, channel.");
+  return size;
+}
+
+function policyOverrides(text: string, earlier: readonly PolicyOverride[] = []): PolicyOverride[] {
+  try {
+    return [...earlier, parsePolicyOverride(text)];
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
