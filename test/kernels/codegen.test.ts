@@ -19,7 +19,6 @@ const CALLS_FROM_LOOPS: Record<string, string> = {
   gemm_f32_f32_f32w_4x8c1: "one call for each row of a finished tile",
   search_scales_f32: "one call for each candidate scale of a group",
   gram_f64_f32: "one call for each tile of the matrix",
-  cholesky_f64: "one call for each tile of the matrix",
   round_gptq_f32: "one call for each column of a panel, over all that were rounded",
   refine_codes_f32: "one call for each pair of columns of a panel",
 };
