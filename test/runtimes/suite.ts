@@ -192,7 +192,8 @@ export async function hashOf(
 /** The count once it has not changed for three seconds: a browser gives threads of models disposed before up to two. */
 async function settledCount(countWorkers: () => Promise<number>): Promise<number> {
   let found = await countWorkers();
-  for (let same = 0; same < 30;) {
+  const end = Date.now() + 10_000;
+  for (let same = 0; same < 30 && Date.now() < end;) {
     await new Promise((resolve) => setTimeout(resolve, 100));
     const next = await countWorkers();
     same = next === found ? same + 1 : 0;
