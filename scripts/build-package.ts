@@ -96,4 +96,4 @@ const bundle = await rolldown({
   plugins: [dts({ dtsInput: true, emitDtsOnly: true, tsconfig: false })],
   experimental: { attachDebugInfo: "none" },
 });
-await bundle.write({ dir: `${dist}/types`, format: "es", chunkFileNames: "[name].d.ts" });
+await bundle.write({ dir: `${dist}/types`, format: "es", chunkFileNames: "declarations.d.ts" });

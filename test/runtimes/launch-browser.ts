@@ -29,7 +29,7 @@ interface Browser {
   readonly workerThread: string;
 }
 
-const CHROMIUM: Browser = {
+export const CHROMIUM: Browser = {
   browser: "chrome",
   executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -46,12 +46,24 @@ export const chromium: Launcher = (directory, job) => launch(CHROMIUM, directory
 export const chromiumNotIsolated: Launcher = (directory, job) => launch(CHROMIUM, directory, job, false);
 export const firefox: Launcher = (directory, job) => launch(FIREFOX, directory, job, true);
 
-async function launch(
+async function launch(browser: Browser, directory: string, job: Job, isolated: boolean): Promise<Launched> {
+  const { version, outcome } = await openPage(browser, directory, `?job=${formatJob(job)}`, isolated);
+  const { result, error } = outcome as { result: Launched["result"]; error?: string };
+  if (error !== undefined) throw new Error(error);
+  return { version, result };
+}
+
+/**
+ * Opens the page of a directory and waits for what it posts.
+ * @param query behind the page's address
+ * @throws NotInstalledError if there is no such browser
+ */
+export async function openPage(
   { browser: name, executablePath, args, workerThread }: Browser,
   directory: string,
-  job: Job,
+  query: string,
   isolated: boolean,
-): Promise<Launched> {
+): Promise<{ version: string; outcome: unknown }> {
   if (!existsSync(executablePath)) throw new NotInstalledError(`${executablePath}: no such file; set CHROMIUM and FIREFOX to where they are`); // prettier-ignore
   const { default: puppeteer } = (await import(`${HERE}node_modules/puppeteer-core/lib/esm/puppeteer/puppeteer-core.js`)) as {
     default: Puppeteer;
@@ -61,10 +73,9 @@ async function launch(
   const server = await serve(directory, { isolated, countWorkers: () => countThreads(pid, workerThread) });
   try {
     const page = await browser.newPage();
-    await page.goto(`${server.origin}/?job=${formatJob(job)}`);
-    const { result, error } = (await withinLimit(name, server.outcome)) as { result: Launched["result"]; error?: string };
-    if (error !== undefined) throw new Error(error);
-    return { version: /\d+(\.\d+)+/.exec(await browser.version())![0], result };
+    await page.goto(`${server.origin}/${query}`);
+    const outcome = await withinLimit(name, server.outcome);
+    return { version: /\d+(\.\d+)+/.exec(await browser.version())![0], outcome };
   } finally {
     await browser.close();
     server.close();

@@ -1,0 +1,123 @@
+/** What is published: its size, what each entry point pulls in, and that nothing in it needs more than a strict policy allows. */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build, type Metafile } from "esbuild";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+
+const test = suite("package");
+const root = fileURLToPath(new URL("..", import.meta.url));
+const manifest = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
+  exports: Record<string, string | Record<string, string>>;
+  dependencies: Record<string, string>;
+};
+
+/** Unpacked, without models (docs/decisions/small-package.md). Raising it needs a reason in the commit. */
+const MOST_BYTES = 550_000;
+/** What runs everywhere. Every other dependency is for Node alone, or for the command line. */
+const PORTABLE = ["@assemblyscript/loader", "@huggingface/jinja", "@huggingface/tokenizers", "@noble/hashes"];
+/** Entry points that are imported where there is no Node. */
+const ELSEWHERE = {
+  browser: { specifier: "fptq", conditions: ["browser"] },
+  workerd: { specifier: "fptq", conditions: ["workerd", "worker", "browser"] },
+  "edge-light": { specifier: "fptq", conditions: ["edge-light"] },
+  default: { specifier: "fptq", conditions: [] },
+  inline: { specifier: "fptq/inline", conditions: [] },
+  core: { specifier: "fptq/core", conditions: [] },
+  worker: { specifier: "fptq/worker", conditions: [] },
+} as const;
+
+interface Bundle {
+  readonly text: string;
+  readonly metafile: Metafile;
+}
+
+/** @param format a script has no top-level await; esbuild refuses one */
+async function bundle(
+  { specifier, conditions }: (typeof ELSEWHERE)[keyof typeof ELSEWHERE],
+  format: "esm" | "iife",
+): Promise<Bundle> {
+  const { outputFiles, metafile } = await build({
+    stdin: { contents: `export * from "${specifier}"; import "${specifier}";`, resolveDir: root },
+    bundle: true,
+    write: false,
+    metafile: true,
+    format,
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: [...conditions],
+    // The package by its own name and `exports`, not by the paths this repository's sources are found by.
+    tsconfigRaw: {},
+    external: ["*.wasm", "*.wasm?module"],
+    logLevel: "silent",
+    absWorkingDir: root,
+  });
+  return { text: outputFiles[0]!.text, metafile };
+}
+
+const packagesIn = ({ metafile }: Bundle) => {
+  const names = Object.keys(metafile.inputs).flatMap((path) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
+  return [...new Set(names)].toSorted();
+};
+const importsOf = ({ metafile }: Bundle) =>
+  Object.values(metafile.outputs).flatMap(({ imports }) => imports.filter(({ external }) => external).map(({ path }) => path));
+
+test("every condition of every export leads to a file, declarations first", () => {
+  for (const [specifier, target] of Object.entries(manifest.exports)) {
+    if (typeof target === "string") continue;
+    assert.is(Object.keys(target)[0], "types", specifier);
+    for (const file of Object.values(target)) assert.ok(existsSync(`${root}${file}`), `${specifier}: ${file}`);
+  }
+  const { ".": main } = manifest.exports;
+  const order = ["types", "workerd", "edge-light", "deno", "bun", "node", "browser", "default"];
+  assert.equal(Object.keys(main as object), order, "edge platforms also answer to browser, Deno and Bun also to node");
+});
+
+test(`at most ${MOST_BYTES / 1000} kB unpacked, and no sources, tests or models`, () => {
+  const { stdout } = spawnSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root, encoding: "utf8" });
+  const [{ unpackedSize, files }] = JSON.parse(stdout) as [{ unpackedSize: number; files: { path: string }[] }];
+  console.log(`\nfigure: ${(unpackedSize / 1000).toFixed(1)} kB unpacked, ${files.length} files`);
+  assert.ok(unpackedSize <= MOST_BYTES, `${unpackedSize} bytes`);
+  const others = files
+    .map(({ path }) => path)
+    .filter((path) => !/^(dist\/.+\.(js|d\.ts|wasm)|LICENSE|README\.md|package\.json)$/.test(path));
+  assert.equal(others, []);
+});
+
+for (const [name, entry] of Object.entries(ELSEWHERE)) {
+  test(`${name}: bundles of what runs everywhere, and nothing of Node`, async () => {
+    const made = await bundle(entry, "esm");
+    assert.equal(
+      packagesIn(made).filter((dependency) => !PORTABLE.includes(dependency)),
+      [],
+    );
+    const outside = importsOf(made).filter((path) => !/^\.\/wasm\/fptq-(simd128|relaxed)\.wasm(\?module)?$/.test(path));
+    assert.equal(outside, []);
+  });
+
+  test(`${name}: no top-level await, no code made at run time, no blob`, async () => {
+    const { text } = await bundle(entry, "iife");
+    for (const forbidden of [/\beval\s*\(/, /\bnew Function\b|[^.\w]Function\s*\(/, /createObjectURL/, /\bimportScripts\b/]) {
+      const found = forbidden.exec(text);
+      assert.is(found, null, found ? text.slice(found.index - 60, found.index + 60) : "");
+    }
+  });
+}
+
+test("every entry point exports the same names, but for what needs a file system", async () => {
+  const namesOf = (file: string) => {
+    const source = readFileSync(`${root}${file}`, "utf8");
+    return build({ stdin: { contents: source, resolveDir: `${root}dist` }, bundle: true, write: false, metafile: true, format: "esm", platform: "neutral", packages: "external", external: ["*.wasm", "*.wasm?module"] }) // prettier-ignore
+      .then(({ metafile }) => Object.values(metafile.outputs)[0]!.exports.toSorted());
+  };
+  const needed = (await namesOf("dist/index.js")).filter((name) => name !== "folderBlockStore");
+  assert.ok(needed.includes("loadModel") && needed.includes("quantize"));
+  for (const file of ["browser", "workerd", "edge-light", "inline"]) assert.equal(await namesOf(`dist/${file}.js`), needed, file);
+});
+
+test("a dependency that is portable is one", () => {
+  for (const name of PORTABLE) assert.ok(name in manifest.dependencies, name);
+});
+
+test.run();
