@@ -4,7 +4,7 @@
  *   assembly/index.ts -> build/fptq-<build>.wasm -> dist/wasm/fptq-<build>.wasm
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync, rmSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -35,6 +35,8 @@ function run(tool: string, args: string[]): void {
 }
 
 mkdirSync(`${root}/build`, { recursive: true });
+// Everything here is published: no build of an earlier version may stay behind.
+rmSync(`${root}/dist/wasm`, { recursive: true, force: true });
 mkdirSync(`${root}/dist/wasm`, { recursive: true });
 run("assemblyscript/bin/asc.js", SCALAR);
 for (const build of LIMITS) {
