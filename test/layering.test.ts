@@ -17,7 +17,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   model: ["kernels", "checkpoint"],
   decoding: ["model", "tokenizer", "checkpoint"],
   quantizer: ["model", "kernels", "checkpoint", "tokenizer"],
-  evaluation: ["decoding", "model", "tokenizer", "checkpoint"],
+  evaluation: ["decoding", "model", "kernels", "tokenizer", "checkpoint"],
   runtime: ["kernels", "checkpoint", "sources"],
   "core.ts": ["kernels", "sources", "model", "decoding", "quantizer", "evaluation", "tokenizer", "checkpoint"],
   "library.ts": ["core.ts", "runtime"],
@@ -26,7 +26,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   "workerd.ts": ["index.ts", "core.ts", "library.ts", "runtime", "wasm"],
   "edge-light.ts": ["index.ts", "core.ts", "library.ts", "runtime", "wasm"],
   "inline.ts": ["index.ts", "core.ts", "library.ts", "runtime", "wasm"],
-  "worker.ts": ["kernels"],
+  "worker.ts": ["runtime"],
   cli: ["index.ts", "core.ts", "runtime", "decoding", "quantizer", "evaluation", "tokenizer", "model", "sources", "checkpoint"],
 };
 const EVERYWHERE = new Set(["errors.ts", "progress.ts"]);

@@ -11,8 +11,6 @@ export interface PoolPlan {
   readonly board: Pointer;
   /** One per thread, the calling one first. */
   readonly scratch: readonly Pointer[];
-  /** Whether the calling thread may sleep; a page's main thread may not. */
-  readonly mayBlock: boolean;
 }
 
 export class ThreadPool {
@@ -22,7 +20,6 @@ export class ThreadPool {
   private readonly board: Int32Array;
   private readonly values: Float64Array;
   private readonly self: Pick<WorkerStart, "thread" | "threads" | "scratch">;
-  private readonly mayBlock: boolean;
   /** Why no further job is taken. */
   private failure: CapabilityError | undefined;
   /** What the runtime said about a death; it may arrive after the board has told of it. */
@@ -36,7 +33,6 @@ export class ThreadPool {
     this.board = new Int32Array(plan.memory.buffer, plan.board, BOARD_ARGUMENTS_OFFSET / 4);
     this.values = new Float64Array(plan.memory.buffer, plan.board + BOARD_ARGUMENTS_OFFSET, 24);
     this.self = { thread: 0, threads: this.threads, scratch: plan.scratch[0]! };
-    this.mayBlock = plan.mayBlock;
     for (const worker of workers) worker.onDeath((error) => (this.death = error));
   }
 
@@ -92,7 +88,6 @@ export class ThreadPool {
     for (let spin = 0, pending = 1; (pending = Atomics.load(board, BOARD.pending)) > 0; spin++) {
       if (spin < SPINS) continue;
       if (Atomics.load(board, BOARD.dead) !== 0) this.fail(`died during ${name}`);
-      if (!this.mayBlock) continue;
       Atomics.store(board, BOARD.waiting, 1);
       Atomics.wait(board, BOARD.pending, pending, 10);
       Atomics.store(board, BOARD.waiting, 0);

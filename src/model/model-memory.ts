@@ -71,7 +71,7 @@ export function openKernels(runtime: Runtime, planning: MemoryPlanning): Kernels
   const run = instantiateKernels(module, memory);
   const pool =
     scratch.length > 1 && runtime.spawnWorker
-      ? ThreadPool.start({ module, memory, board, scratch, mayBlock: runtime.mayBlock ?? false }, run, runtime.spawnWorker)
+      ? ThreadPool.start({ module, memory, board, scratch }, run, runtime.spawnWorker)
       : undefined;
   return new Kernels(run, memory, scratch[0]!, pool);
 }

@@ -1,10 +1,11 @@
 /** Kernel workers in a page: Web Workers over shared memory. */
 import type { WorkerStart } from "../kernels/job-board.ts";
+import type { ThreadOrder } from "./browser-worker.ts";
 import type { WorkerHandle } from "./runtime.ts";
 
 /**
  * A page hears of a worker's death through its event loop, which does not run while a computing thread sleeps. Nothing outside a worker
- * ends it but `end`, and the worker itself notes an uncaught error on the job board (`src/worker.ts`), so nothing has to be heard meanwhile.
+ * ends it but `end`, and the worker itself notes an uncaught error on the job board (`browser-worker.ts`), so nothing has to be heard meanwhile.
  *
  * @param createWorker starts `fptq/worker` on a thread of its own
  * @returns what a runtime has as `spawnWorker`
@@ -12,6 +13,7 @@ import type { WorkerHandle } from "./runtime.ts";
 export function browserThreads(createWorker: () => Worker): (start: WorkerStart) => WorkerHandle {
   return (start) => {
     const failed = (reason: string, cause?: unknown) => new Error(`worker ${start.thread}: ${reason}`, { cause });
+    const lock = `fptq-${crypto.randomUUID()}`;
     let worker: Worker | undefined;
     let resolveDied!: (error: Error) => void;
     const died = new Promise<Error>((resolve) => (resolveDied = resolve));
@@ -29,7 +31,7 @@ export function browserThreads(createWorker: () => Worker): (start: WorkerStart)
           resolveDied(error);
         });
         worker.addEventListener("messageerror", () => reject(failed("it sent what cannot be read")));
-        worker.postMessage(start);
+        worker.postMessage({ start, lock } satisfies ThreadOrder);
       } catch (cause) {
         reject(failed(cause instanceof Error ? cause.message : String(cause), cause));
       }
@@ -37,7 +39,11 @@ export function browserThreads(createWorker: () => Worker): (start: WorkerStart)
     return {
       ready,
       onDeath: (handler) => void died.then(handler),
-      end: async () => worker?.terminate(),
+      end: async () => {
+        worker?.terminate();
+        // Granted when the thread, which holds it, is gone.
+        await navigator.locks.request(lock, () => {}).catch(() => {});
+      },
     };
   };
 }

@@ -1,7 +1,7 @@
 /**
  * A page or a worker of one. With shared memory (the page is cross-origin isolated), kernels are shared among web workers; without, one
- * thread does all. A model can be loaded on a page's main thread, which then polls for its workers instead of sleeping, but belongs into a
- * worker: there it blocks no input.
+ * thread does all. So it is on a page's main thread, which may not sleep in `Atomics.wait` (HTML standard, "[[CanBlock]]"); polling for workers
+ * instead would block input for as long.
  */
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import { kernelModules } from "../kernels/kernel-modules.ts";
@@ -21,21 +21,27 @@ export function browserRuntime(files: PageFiles): (options: RuntimeOptions) => R
   return (options) => {
     const createWorker = workerFactory(options.worker) ?? (() => files.createWorker());
     const runtime = { name: "browser", version: navigator.userAgent, kernelModule, yieldToEvents: yieldByMessage };
-    return withGivenKernels({ ...runtime, ...threads(createWorker) }, options);
+    return withGivenKernels({ ...runtime, crossOriginIsolated: isolated(), ...threads(createWorker) }, options);
   };
 }
+
+const HEADERS = "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
 
 function workerFactory(worker: RuntimeOptions["worker"]): (() => Worker) | undefined {
   return worker === undefined || typeof worker === "function" ? worker : () => new Worker(worker, { type: "module" });
 }
 
+/** Not there in browsers older than the headers. */
+const isolated = () => globalThis.crossOriginIsolated === true;
+
 function threads(createWorker: () => Worker): Partial<Runtime> {
-  if (!globalThis.crossOriginIsolated) {
-    return {
-      threadsObstacle:
-        "this page is not cross-origin isolated; serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
-    };
-  }
+  const obstacles = [
+    ...(isolated() ? [] : [`this page is not cross-origin isolated; serve it with the headers ${HEADERS}`]),
+    ...(typeof document === "undefined"
+      ? []
+      : ["this is the page's main thread, which may not wait for others; load the model in a worker"]),
+  ];
+  if (obstacles.length > 0) return { threadsObstacle: obstacles.join(". And ") };
   // Service workers start none; neither do shared workers in Chromium.
   if (typeof Worker !== "function") return { threadsObstacle: "workers cannot be started from here" };
   const logical = navigator.hardwareConcurrency || 1;
@@ -43,7 +49,6 @@ function threads(createWorker: () => Worker): Partial<Runtime> {
     // A page is told of hardware threads only; two usually share a core, or half of the cores are slow ones.
     extraThreads: Math.ceil(logical / 2) - 1,
     hardwareThreads: logical,
-    mayBlock: typeof document === "undefined",
     spawnWorker: browserThreads(createWorker),
   };
 }

@@ -1,6 +1,6 @@
 /** Node, and Deno and Bun through their `node:` modules. */
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { arch, availableParallelism, cpus, platform } from "node:os";
 import { type KernelBuild, splitBuild } from "../kernels/kernel-build.ts";
 import { kernelModules } from "../kernels/kernel-modules.ts";
 import { physicalCores } from "./node-cores.ts";
@@ -24,10 +24,10 @@ const name = versions["deno"] ? "deno" : versions["bun"] ? "bun" : "node";
 export const nodeRuntime: Runtime = {
   name,
   version: versions[name] ?? process.version,
+  platform: () => ({ os: platform(), arch: arch(), cpu: cpus()[0]?.model.trim() ?? "unknown" }),
   kernelModule: kernelModules(async (instructionSet) => new Uint8Array(await readFile(kernelFile(instructionSet)))),
   yieldToEvents: () => new Promise((resolve) => setImmediate(resolve)),
   extraThreads: physicalCores() - 1,
   hardwareThreads: availableParallelism(),
-  mayBlock: true,
   spawnWorker: kernelThreads(WATCHER, WORKER),
 };

@@ -9,6 +9,10 @@ export interface Runtime {
   /** For reports: "node", "deno", "bun", "workerd", "browser". */
   readonly name: string;
   readonly version: string;
+  /** The machine below, as far as a program is told. */
+  platform?(): Platform;
+  /** In pages: whether memory may be shared between threads. Absent elsewhere. */
+  readonly crossOriginIsolated?: boolean;
   /** The compiled module of a kernel build; rejects where the build is not there or the engine cannot compile it. */
   kernelModule(build: KernelBuild): Promise<WebAssembly.Module>;
   /** Lets timers, signals and other events run. Resolves in a later task, not a microtask. */
@@ -19,13 +23,20 @@ export interface Runtime {
   readonly hardwareThreads?: number;
   /** Where threads are missing but could be had: why, and what to do. Given to `onWarning` when a model is loaded. */
   readonly threadsObstacle?: string;
-  /** Whether the calling thread may sleep in `Atomics.wait`; a page's main thread may not. */
-  readonly mayBlock?: boolean;
   /**
-   * Starts `runKernelWorker(start)` (`src/kernels/kernel-worker.ts`) on a thread of its own. Present where memory can be shared. If
-   * the thread dies without being told to, `markDead(start)` has to be called even while the calling thread sleeps.
+   * Starts `runKernelWorker(start)` (`src/kernels/kernel-worker.ts`) on a thread of its own. Present where memory can be shared and the
+   * calling thread may sleep in `Atomics.wait`, which a page's main thread may not. If the thread dies without being told to,
+   * `markDead(start)` has to be called even while the calling thread sleeps.
    */
   spawnWorker?(start: WorkerStart): WorkerHandle;
+}
+
+export interface Platform {
+  /** "linux", "darwin", "win32", ... */
+  readonly os: string;
+  /** "x64", "arm64", ... */
+  readonly arch: string;
+  readonly cpu: string;
 }
 
 export interface WorkerHandle {

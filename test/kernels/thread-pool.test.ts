@@ -133,7 +133,7 @@ test("a trap in a worker is an error of the job", async () => {
   const memory = plan.createMemory(true);
   const module = await nodeRuntime.kernelModule("simd128-threads");
   const run = instantiateKernels(module, memory);
-  const pool = ThreadPool.start({ module, memory, board, scratch, mayBlock: true }, run, nodeRuntime.spawnWorker!);
+  const pool = ThreadPool.start({ module, memory, board, scratch }, run, nodeRuntime.spawnWorker!);
   const kernels = new Kernels(run, memory, scratch[0]!, pool);
   await kernels.threadsStarted();
   // The first of two rows is the last that fits into memory.
