@@ -19,3 +19,5 @@ export const loadModel: typeof entry.loadModel = (source, options) => library.lo
 export const quantize: typeof entry.quantize = (source, options) => library.quantize(host, source, options);
 export const analyze: typeof entry.analyze = (source, options) => library.analyze(host, source, options);
 export const openCheckpoint: typeof entry.openCheckpoint = (source, options) => library.openCheckpoint(host, source, options);
+export const diagnose: typeof entry.diagnose = (options) => library.diagnose(host, options);
+export const folderBlockStore: typeof entry.folderBlockStore = library.noFolderBlockStore;

@@ -21,7 +21,7 @@ export type { ByteSource, Folder, ModelLocation, OutputFolder } from "./checkpoi
 export type { Checkpoint, TensorInfo, TensorType } from "./checkpoint/checkpoint.ts";
 export type { ModelConfig } from "./checkpoint/model-config.ts";
 export { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
-export { type Generation, GenerationAbortError } from "./decoding/generation.ts";
+export { Generation, GenerationAbortError } from "./decoding/generation.ts";
 export type {
   GenerateOptions,
   GenerationResult,
@@ -33,8 +33,11 @@ export { LanguageModel, type ModelMemory, type Prompt } from "./decoding/languag
 export * from "./errors.ts";
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
 export type { SpeedOptions, SpeedResult, SpeedTest } from "./evaluation/speed.ts";
+export { type BuildState, diagnose, type DiagnoseOptions, type Diagnosis } from "./evaluation/diagnose.ts";
+export type { KernelSpeed } from "./evaluation/kernel-speed.ts";
 export { textPerplexity as perplexity } from "./evaluation/text-perplexity.ts";
 export type { InstructionSet } from "./kernels/kernel-build.ts";
+export type { WasmFeature } from "./kernels/wasm-features.ts";
 export type { LoadOptions } from "./model/load-options.ts";
 export type { KvPrecision, Precision } from "./model/precision.ts";
 export type { OnProgress, Progress } from "./progress.ts";
@@ -46,9 +49,9 @@ export { RECIPE_NAMES } from "./quantizer/recipe-presets.ts";
 export type { LayerInputReport, QuantizationReport } from "./quantizer/report.ts";
 export { type BlockStore, MemoryBlockStore } from "./sources/block-cache.ts";
 export { locateModel, type ModelSource, type SourceCapabilities, type SourceOptions } from "./sources/locate-model.ts";
-export type { Runtime, WorkerHandle } from "./runtime/runtime.ts";
+export type { Platform, Runtime, WorkerHandle } from "./runtime/runtime.ts";
 export type { ChatMessage } from "./tokenizer/chat-template.ts";
-export type { Tokenizer } from "./tokenizer/tokenizer.ts";
+export { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 interface WorkOptions {
   /** Threads for the kernels; by default one per physical core where memory can be shared, else 1. */

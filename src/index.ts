@@ -1,6 +1,6 @@
 /**
  * fptq for Node, Deno and Bun: paths, URLs and Hub names instead of locations, and threads. The entry points for other places export the
- * same but for what needs a file system.
+ * same; what needs a file system is an error there.
  *
  *     import { loadModel, quantize } from "fptq";
  *
@@ -17,7 +17,7 @@ import { withGivenKernels } from "./runtime/runtime-options.ts";
 
 // What this file exports under the same name takes the place of the core's.
 export * from "./core.ts";
-export type { AnalyzeOptions, LoadOptions, QuantizeOptions } from "./library.ts";
+export type { AnalyzeOptions, DiagnoseOptions, LoadOptions, QuantizeOptions } from "./library.ts";
 export { folderBlockStore } from "./runtime/node-block-store.ts";
 export type { RuntimeOptions } from "./runtime/runtime-options.ts";
 
@@ -45,4 +45,9 @@ export function analyze(source: core.ModelSource, options?: library.AnalyzeOptio
 /** The tensors and configuration of a model, without loading it. Close it after use. */
 export function openCheckpoint(source: core.ModelSource, options?: core.SourceOptions): Promise<core.Checkpoint> {
   return library.openCheckpoint(host, source, options);
+}
+
+/** What this runtime has: features of WebAssembly, the self-test of both builds, threads, memory, and what the kernels reach. @see core.diagnose */
+export function diagnose(options?: library.DiagnoseOptions): Promise<core.Diagnosis> {
+  return library.diagnose(host, options);
 }

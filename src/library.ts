@@ -1,5 +1,5 @@
 /**
- * What every entry point of the package exports besides the core: the same four functions, over what one runtime brings. The declarations
+ * What every entry point of the package exports besides the core: the same functions, over what one runtime brings. The declarations
  * of `src/index.ts` hold for all of them, so that a program's types do not depend on where it runs.
  */
 import * as core from "./core.ts";
@@ -16,6 +16,8 @@ export interface QuantizeOptions extends core.QuantizeOptions, core.SourceOption
   /** Replace the folder of this path if it exists; it stays whole until the new one is. Default false. */
   readonly force?: boolean | undefined;
 }
+
+export interface DiagnoseOptions extends core.DiagnoseOptions, RuntimeOptions {}
 
 /** What an entry point brings. */
 export interface Host {
@@ -59,6 +61,15 @@ export async function openCheckpoint(
   options: core.SourceOptions = {},
 ): Promise<core.Checkpoint> {
   return core.openCheckpoint(await locate(host, source, options), options.signal);
+}
+
+/** @throws CapabilityError: there is no file system */
+export function noFolderBlockStore(path: string): core.BlockStore {
+  throw new CapabilityError(`cache: got the folder "${path}", and there is no file system here; pass a BlockStore of your own`);
+}
+
+export function diagnose(host: Host, { kernels, worker, ...options }: DiagnoseOptions = {}): Promise<core.Diagnosis> {
+  return core.diagnose(host.runtime({ kernels, worker }), options);
 }
 
 function locate(host: Host, source: core.ModelSource, options: core.SourceOptions): Promise<core.ModelLocation> {

@@ -1,6 +1,6 @@
 /** What is published: its size, what each entry point pulls in, and that nothing in it needs more than a strict policy allows. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build, type Metafile } from "esbuild";
 import { suite } from "uvu";
@@ -16,7 +16,13 @@ const manifest = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
 /** Unpacked, without models (docs/decisions/small-package.md). Raising it needs a reason in the commit. */
 const MOST_BYTES = 550_000;
 /** What runs everywhere. Every other dependency is for Node alone, or for the command line. */
-const PORTABLE = ["@assemblyscript/loader", "@huggingface/jinja", "@huggingface/tokenizers", "@noble/hashes"];
+const PORTABLE = [
+  "@assemblyscript/loader",
+  "@huggingface/jinja",
+  "@huggingface/tokenizers",
+  "@noble/hashes",
+  "wasm-feature-detect",
+];
 /** Entry points that are imported where there is no Node. */
 const ELSEWHERE = {
   browser: { specifier: "fptq", conditions: ["browser"] },
@@ -105,15 +111,56 @@ for (const [name, entry] of Object.entries(ELSEWHERE)) {
   });
 }
 
-test("every entry point exports the same names, but for what needs a file system", async () => {
-  const namesOf = (file: string) => {
-    const source = readFileSync(`${root}${file}`, "utf8");
-    return build({ stdin: { contents: source, resolveDir: `${root}dist` }, bundle: true, write: false, metafile: true, format: "esm", platform: "neutral", packages: "external", external: ["*.wasm", "*.wasm?module"] }) // prettier-ignore
-      .then(({ metafile }) => Object.values(metafile.outputs)[0]!.exports.toSorted());
-  };
-  const needed = (await namesOf("dist/index.js")).filter((name) => name !== "folderBlockStore");
+/** What an entry point exports when it runs. */
+async function namesOf(file: string): Promise<string[]> {
+  const source = readFileSync(`${root}${file}`, "utf8");
+  const { metafile } = await build({
+    stdin: { contents: source, resolveDir: `${root}dist` },
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: "esm",
+    platform: "neutral",
+    packages: "external",
+    external: ["*.wasm", "*.wasm?module"],
+  });
+  return Object.values(metafile.outputs)[0]!.exports.toSorted();
+}
+
+test("every condition of an entry point exports the same names", async () => {
+  const needed = await namesOf("dist/index.js");
   assert.ok(needed.includes("loadModel") && needed.includes("quantize"));
   for (const file of ["browser", "workerd", "edge-light", "inline"]) assert.equal(await namesOf(`dist/${file}.js`), needed, file);
+});
+
+test("declarations name what is exported, no more and no less", async () => {
+  const directory = `${root}build/declared-names`;
+  mkdirSync(directory, { recursive: true });
+  const check = async (names: (file: string) => Promise<string[]>) => {
+    const entries = { fptq: "dist/index.js", "fptq/inline": "dist/inline.js", "fptq/core": "dist/core.js", "fptq/worker": "dist/worker.js" }; // prettier-ignore
+    const values = Object.entries(entries).map(async ([specifier, file], i) => {
+      const listed = Object.fromEntries((await names(file)).map((name) => [name, true]));
+      return `export const entry${i}: Record<keyof typeof import("${specifier}"), true> = ${JSON.stringify(listed)};`;
+    });
+    writeFileSync(`${directory}/names.ts`, (await Promise.all(values)).join("\n"));
+    const options = {
+      module: "NodeNext",
+      types: [],
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      lib: ["ES2023", "DOM", "ESNext.Disposable"],
+    };
+    writeFileSync(`${directory}/tsconfig.json`, JSON.stringify({ compilerOptions: options, files: ["names.ts"] }));
+    return spawnSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-p", directory, "--pretty", "false"], {
+      encoding: "utf8",
+    });
+  };
+  const { status, stdout } = await check(namesOf);
+  assert.is(status, 0, stdout);
+  // The check itself can fail, both ways.
+  assert.match((await check(async (file) => [...(await namesOf(file)), "nothing"])).stdout, /'"?nothing"?' does not exist/);
+  assert.match((await check(async (file) => (await namesOf(file)).slice(1))).stdout, /Property '\w+' is missing/);
 });
 
 test("a dependency that is portable is one", () => {

@@ -4,6 +4,8 @@
  */
 import type {
   AnalyzeOptions,
+  DiagnoseOptions,
+  Diagnosis,
   InputAnalysis,
   LanguageModel,
   LoadOptions,
@@ -28,5 +30,6 @@ export interface Library {
   analyze(source: string, options: AnalyzeOptions & SourceOptions): Promise<InputAnalysis[]>;
   /** @param model one that `loadModel` gave, as below */
   measureSpeed(model: LoadedModel, test: SpeedTest, options: SpeedOptions): Promise<SpeedResult>;
+  diagnose(options: DiagnoseOptions): Promise<Diagnosis>;
   perplexity(model: LoadedModel, text: string, options: PerplexityOptions): Promise<PerplexityResult>;
 }

@@ -5,6 +5,7 @@ import type { CommandContext } from "./command-context.ts";
 import { analyzeCommand } from "./commands/analyze.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { chatCommand } from "./commands/chat.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { pplCommand } from "./commands/ppl.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
@@ -27,7 +28,16 @@ export function createProgram(context: CommandContext, version: string): Command
     .version(version, "-V, --version", "show the version")
     .helpOption("-h, --help", "show this help")
     .addHelpText("after", EXAMPLES);
-  const commands = [quantizeCommand, runCommand, chatCommand, pplCommand, benchCommand, inspectCommand, analyzeCommand];
+  const commands = [
+    quantizeCommand,
+    runCommand,
+    chatCommand,
+    pplCommand,
+    benchCommand,
+    inspectCommand,
+    analyzeCommand,
+    doctorCommand,
+  ];
   for (const command of commands) {
     program.addCommand(command(context, version));
   }

@@ -60,7 +60,7 @@ export class MemoryPlan {
       return memoryOf(this.pages, shared);
     } catch (cause) {
       const kind = shared ? " of shared memory" : "";
-      const available = largestMemory(this.pages, shared) * PAGE_BYTES;
+      const available = largestMemory(this.pages * PAGE_BYTES, shared);
       throw new CapabilityError(
         `memory: needs ${this.pages * PAGE_BYTES} bytes${kind}, about ${available} are available; a smaller contextSize needs less`,
         { cause },
@@ -74,13 +74,20 @@ function memoryOf(pages: number, shared: boolean): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: pages, maximum: shared ? pages : undefined, shared } as WebAssembly.MemoryDescriptor);
 }
 
-/** Pages of the largest memory the runtime grants now, to a sixteenth of those refused: no runtime says it without being tried. */
-function largestMemory(refused: number, shared: boolean): number {
-  const step = Math.max(1, Math.floor(refused / 16));
-  for (let pages = refused - step; pages > 0; pages -= step) {
+/** Bytes a 32-bit memory can have at most. */
+export const ADDRESSABLE_BYTES = 2 ** 32;
+
+/**
+ * Bytes of the largest memory the runtime grants now, up to `mostBytes` and to a sixteenth of that: no runtime says it without being tried.
+ * 0 if it grants none.
+ */
+export function largestMemory(mostBytes: number, shared: boolean): number {
+  const most = Math.floor(mostBytes / PAGE_BYTES);
+  const step = Math.max(1, Math.floor(most / 16));
+  for (let pages = most; pages > 0; pages -= step) {
     try {
       memoryOf(pages, shared);
-      return pages;
+      return pages * PAGE_BYTES;
     } catch {
       // Not that much either.
     }

@@ -1,0 +1,89 @@
+/** What a runtime has that matters here, found out by trying: for `fptq doctor`, for pages that show it, and for bug reports. */
+import type { InstructionSet } from "../kernels/kernel-build.ts";
+import { kernelBuild } from "../kernels/kernel-build.ts";
+import { ADDRESSABLE_BYTES, largestMemory } from "../kernels/memory-plan.ts";
+import { passesSelfTest } from "../kernels/self-test.ts";
+import { type WasmFeature, wasmFeatures } from "../kernels/wasm-features.ts";
+import { resolveThreads } from "../model/load-options.ts";
+import type { Platform, Runtime } from "../runtime/runtime.ts";
+import { type KernelSpeed, measureKernels } from "./kernel-speed.ts";
+
+export interface DiagnoseOptions {
+  /** As in `LoadOptions`. */
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** "passed": it computes what the scalar twins compute. "wrong": it does not, or traps. "missing": the engine cannot compile it. */
+export type BuildState = "passed" | "wrong" | "missing";
+
+export interface Diagnosis {
+  readonly runtime: { readonly name: string; readonly version: string };
+  /** undefined where a program is not told. */
+  readonly platform: Platform | undefined;
+  readonly features: Readonly<Record<WasmFeature, boolean>>;
+  /** The self-test of each build. */
+  readonly builds: Readonly<Record<InstructionSet, BuildState>>;
+  /** What a load takes; undefined if none is right. */
+  readonly build: InstructionSet | undefined;
+  /** Whether memory can be shared between threads. */
+  readonly sharedMemory: boolean;
+  readonly threads: {
+    /** What a load takes, or what was asked for. */
+    readonly planned: number;
+    /** What the machine runs at a time; undefined where a program is not told or there is one. */
+    readonly hardware: number | undefined;
+    /** Of those planned, how many took part in the measurement, the calling one included. */
+    readonly started: number;
+    /** Why there is only one, or why fewer started. */
+    readonly obstacle: string | undefined;
+  };
+  /** Bytes of the largest memory the engine grants now, to 256 MiB; at most the 4 GiB that 32 bits address. Shared: 0 without shared memory. */
+  readonly memoryLimit: { readonly bytes: number; readonly sharedBytes: number };
+  /** undefined where there are no pages. */
+  readonly crossOriginIsolated: boolean | undefined;
+  /** What GEMM and GEMV reach with one thread and with all. Empty without a build, or where the clock stands still. */
+  readonly speeds: readonly KernelSpeed[];
+}
+
+/**
+ * Takes one to three seconds and up to 140 MB while it measures.
+ *
+ * @throws OptionError for a number of threads that cannot be; CapabilityError if there is no memory to measure in; AbortError
+ */
+export async function diagnose(runtime: Runtime, { threads, signal }: DiagnoseOptions = {}): Promise<Diagnosis> {
+  const planned = resolveThreads({ threads }, runtime);
+  const features = await wasmFeatures();
+  const shared = planned > 1;
+  const builds = { simd128: await stateOf(runtime, "simd128", shared), relaxed: await stateOf(runtime, "relaxed", shared) };
+  const runs = Object.values(builds).includes("passed");
+  const measured = runs ? await measureKernels(runtime, planned, signal) : undefined;
+  return {
+    runtime: { name: runtime.name, version: runtime.version },
+    platform: runtime.platform?.(),
+    features,
+    builds,
+    build: measured?.build,
+    sharedMemory: features.threads,
+    threads: {
+      planned,
+      hardware: runtime.hardwareThreads,
+      started: measured?.started ?? 0,
+      obstacle: measured?.failure ?? (planned === 1 ? runtime.threadsObstacle : undefined),
+    },
+    memoryLimit: {
+      bytes: largestMemory(ADDRESSABLE_BYTES, false),
+      sharedBytes: features.threads ? largestMemory(ADDRESSABLE_BYTES, true) : 0,
+    },
+    crossOriginIsolated: runtime.crossOriginIsolated,
+    speeds: measured?.speeds ?? [],
+  };
+}
+
+async function stateOf(runtime: Runtime, instructionSet: InstructionSet, shared: boolean): Promise<BuildState> {
+  try {
+    return passesSelfTest(await runtime.kernelModule(kernelBuild(instructionSet, shared)), shared) ? "passed" : "wrong";
+  } catch {
+    return "missing";
+  }
+}

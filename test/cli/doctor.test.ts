@@ -1,0 +1,91 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { Diagnosis } from "../../src/evaluation/diagnose.ts";
+import * as fptq from "../../src/index.ts";
+import { runCli } from "./command-harness.ts";
+
+const test = suite("doctor");
+
+const PAGE: Diagnosis = {
+  runtime: { name: "browser", version: "Firefox/140" },
+  platform: undefined,
+  features: { simd: true, relaxedSimd: false, threads: false, bulkMemory: true, saturatedFloatToInt: true, signExtensions: true, mutableGlobals: true, memory64: false }, // prettier-ignore
+  builds: { simd128: "passed", relaxed: "missing" },
+  build: "simd128",
+  sharedMemory: false,
+  threads: { planned: 1, hardware: undefined, started: 1, obstacle: "this page is not cross-origin isolated" },
+  memoryLimit: { bytes: 2 ** 32, sharedBytes: 0 },
+  crossOriginIsolated: false,
+  speeds: [{ threads: 1, gemmMacsPerSecond: 41.96e9, gemvBytesPerSecond: 12.3e9, streamBytes: 2 ** 27 }],
+};
+
+const doctor = (diagnosis: Diagnosis, ...words: string[]) =>
+  runCli(["doctor", ...words], { library: { diagnose: () => Promise.resolve(diagnosis) } });
+
+test("a line for everything that was found, nothing on stderr", async () => {
+  const { code, stdout, stderr } = await doctor(PAGE);
+  assert.is(code, 0);
+  assert.is(stderr, "");
+  assert.is(
+    stdout,
+    `runtime                browser Firefox/140
+machine                not told
+WebAssembly            simd, bulkMemory, saturatedFloatToInt, signExtensions, mutableGlobals
+without                relaxedSimd, threads, memory64
+build simd128          passes the self-test; chosen
+build relaxed          cannot be compiled by this engine
+shared memory          no
+threads                1 of 1 started: this page is not cross-origin isolated
+memory limit           4.00 GiB, shared 0 B
+cross-origin isolated  no
+GEMM, threads: 1       42.0 GMAC/s
+GEMV, threads: 1       12.3 GB/s of 128.0 MiB
+`,
+  );
+});
+
+test("--json: the same as one document, null for what is not known", async () => {
+  const { stdout } = await doctor(PAGE, "--json");
+  const { threads, platform, cross_origin_isolated: isolated, speeds, ...rest } = JSON.parse(stdout);
+  assert.equal(Object.keys(rest), ["runtime", "wasm_features", "builds", "build", "shared_memory", "memory_limit"]);
+  assert.equal(threads, { planned: 1, hardware: null, started: 1, obstacle: "this page is not cross-origin isolated" });
+  assert.equal([platform, isolated], [null, false]);
+  assert.equal(speeds, [{ threads: 1, gemm_macs_per_second: 41.96e9, gemv_bytes_per_second: 12.3e9, stream_bytes: 2 ** 27 }]);
+});
+
+test("without a build that computes right: what was found, and exit 1", async () => {
+  const { code, stdout, stderr } = await doctor({
+    ...PAGE,
+    builds: { simd128: "missing", relaxed: "wrong" },
+    build: undefined,
+    speeds: [],
+  });
+  assert.is(code, 1);
+  assert.match(stdout, /\nbuild simd128 +cannot be compiled by this engine\nbuild relaxed +fails the self-test/);
+  assert.match(stdout, /\nspeed +not measured\n$/);
+  assert.is(stderr, "error: kernels: no build computes right here\n");
+});
+
+test("the whole, on this machine", async () => {
+  const { code, stdout, stderr } = await runCli(["doctor", "-t", "2", "--json"], { library: fptq });
+  assert.is(code, 0, stderr);
+  const { runtime, platform, builds, threads, memory_limit: limit, speeds } = JSON.parse(stdout);
+  assert.equal(runtime, { name: "node", version: process.versions.node });
+  assert.equal([platform.os, platform.arch], [process.platform, process.arch]);
+  assert.is(builds.simd128, "passed");
+  assert.equal([threads.planned, threads.started, threads.obstacle], [2, 2, null]);
+  assert.ok(limit.bytes >= 2 ** 28 && limit.bytes <= 2 ** 32 && limit.shared_bytes >= 2 ** 28, stdout);
+  assert.equal(speeds.map((speed: { threads: number }) => speed.threads), [1, 2]); // prettier-ignore
+  for (const speed of speeds) {
+    assert.ok(speed.gemm_macs_per_second > 1e8 && speed.gemm_macs_per_second < 1e13, stdout);
+    assert.ok(speed.gemv_bytes_per_second > 1e7 && speed.gemv_bytes_per_second < 1e12, stdout);
+  }
+});
+
+test("a bad number of threads is exit 2", async () => {
+  const { code, stderr } = await doctor(PAGE, "-t", "0");
+  assert.is(code, 2);
+  assert.match(stderr, /--threads/);
+});
+
+test.run();
