@@ -4,6 +4,7 @@ import { forwardSpeed } from "../../src/evaluation/speed.ts";
 import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
 import type { BlockStore } from "../../src/core.ts";
 import { folderIn, type ReadFile } from "./folders.ts";
+import { diagnosisChecks, type DiagnosisLibrary } from "./diagnosis.ts";
 import { sourceChecks, type SourcesLibrary } from "./sources.ts";
 import { type Library, runSuite, type SuiteResult } from "./suite.ts";
 
@@ -32,7 +33,7 @@ export function parseJob(text: string): Job {
 }
 
 /** A runtime's library and what it keeps downloads in. */
-export interface JobLibrary extends Pick<Library, "load" | "countWorkers">, SourcesLibrary {
+export interface JobLibrary extends Pick<Library, "load" | "countWorkers">, SourcesLibrary, DiagnosisLibrary {
   readonly read: ReadFile;
   readonly stores?: Readonly<Record<string, BlockStore | undefined>>;
 }
@@ -42,7 +43,7 @@ export async function runJob(job: Job, library: JobLibrary): Promise<SuiteResult
   const threads = Array.from({ length: job.threads }, (_, i) => i + 1);
   const result = await runSuite({ ...library, threads, smollm2: job.smollm2 });
   const checks = await sourceChecks(library, await folderIn("w4a8", library.read), library.stores);
-  return { ...result, checks: [...result.checks, ...checks] };
+  return { ...result, checks: [...result.checks, ...checks, ...(await diagnosisChecks(library, result.build, job.threads))] };
 }
 
 const PROMPT_TOKENS = 512;

@@ -12,12 +12,23 @@ interface Puppeteer {
     headless: true;
     args: string[];
     timeout: number;
-  }): Promise<{
-    version(): Promise<string>;
-    process(): { pid: number };
-    newPage(): Promise<{ goto(url: string): Promise<unknown> }>;
-    close(): Promise<void>;
-  }>;
+  }): Promise<OpenBrowser>;
+}
+
+interface OpenBrowser {
+  version(): Promise<string>;
+  process(): { pid: number };
+  newPage(): Promise<Page>;
+  close(): Promise<void>;
+}
+
+export interface Page {
+  goto(url: string): Promise<unknown>;
+  /** @param expression a promise is waited for */
+  evaluate(expression: string): Promise<unknown>;
+  /** Chromium's own protocol. */
+  createCDPSession(): Promise<{ send(method: string, parameters: object): Promise<unknown> }>;
+  close(): Promise<void>;
 }
 
 interface Browser {
@@ -53,22 +64,28 @@ async function launch(browser: Browser, directory: string, job: Job, isolated: b
   return { version, result };
 }
 
+/** @throws NotInstalledError if there is no such browser */
+export async function launchBrowser({ browser, executablePath, args }: Browser): Promise<OpenBrowser> {
+  if (!existsSync(executablePath)) throw new NotInstalledError(`${executablePath}: no such file; set CHROMIUM and FIREFOX to where they are`); // prettier-ignore
+  const { default: puppeteer } = (await import(`${HERE}node_modules/puppeteer-core/lib/esm/puppeteer/puppeteer-core.js`)) as {
+    default: Puppeteer;
+  };
+  return puppeteer.launch({ browser, executablePath, headless: true, args, timeout: LIMIT_MS });
+}
+
 /**
  * Opens the page of a directory and waits for what it posts.
  * @param query behind the page's address
  * @throws NotInstalledError if there is no such browser
  */
 export async function openPage(
-  { browser: name, executablePath, args, workerThread }: Browser,
+  description: Browser,
   directory: string,
   query: string,
   isolated: boolean,
 ): Promise<{ version: string; outcome: unknown }> {
-  if (!existsSync(executablePath)) throw new NotInstalledError(`${executablePath}: no such file; set CHROMIUM and FIREFOX to where they are`); // prettier-ignore
-  const { default: puppeteer } = (await import(`${HERE}node_modules/puppeteer-core/lib/esm/puppeteer/puppeteer-core.js`)) as {
-    default: Puppeteer;
-  };
-  const browser = await puppeteer.launch({ browser: name, executablePath, headless: true, args, timeout: LIMIT_MS });
+  const { browser: name, workerThread } = description;
+  const browser = await launchBrowser(description);
   const { pid } = browser.process();
   const server = await serve(directory, { isolated, countWorkers: () => countThreads(pid, workerThread) });
   try {

@@ -1,7 +1,7 @@
 /** What runtimes get: a directory with models, the suite in bundles, and the package linked as `npm install` would. */
 import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { bundleForPages, bundleForServers, bundleForWorkerd } from "./bundle.ts";
+import { bundleForEdgeLight, bundleForPages, bundleForServers, bundleForWorkerd } from "./bundle.ts";
 import { makeFolders, writeFolders, writeSmolLM2 } from "./fixtures.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -19,5 +19,6 @@ export async function prepare(): Promise<{ directory: string; smollm2: boolean }
   await bundleForServers(directory);
   await bundleForPages(directory, `${root}dist`);
   await bundleForWorkerd(directory);
+  await bundleForEdgeLight(directory);
   return { directory, smollm2 };
 }

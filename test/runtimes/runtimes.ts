@@ -3,6 +3,8 @@ import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
 import type { Launcher } from "./launch.ts";
 import { chromium, chromiumNotIsolated, firefox } from "./launch-browser.ts";
 import { bun, currentNode, deno, node } from "./launch-command.ts";
+import { edgeLight } from "./launch-edge.ts";
+import { chromiumTabs } from "./launch-tabs.ts";
 import { workerd } from "./launch-workerd.ts";
 
 export interface TestedRuntime {
@@ -25,9 +27,11 @@ export const RUNTIMES: readonly TestedRuntime[] = [
   { name: "deno", launch: deno("package"), build: "relaxed", threads: 2, whole: true },
   { name: "bun", launch: bun("package"), build: "relaxed", threads: 2, whole: true },
   { name: "workerd", launch: workerd, build: "relaxed", threads: 1, whole: true },
+  { name: "edge-light", launch: edgeLight, build: thisNode, threads: 1, whole: false },
   { name: "chromium", launch: chromium, build: "relaxed", threads: 2, whole: true },
   { name: "firefox", launch: firefox, build: "relaxed", threads: 2, whole: true },
   { name: "chromium, not isolated", launch: chromiumNotIsolated, build: undefined, threads: 1, whole: false },
+  { name: "chromium, several tabs", launch: chromiumTabs, build: undefined, threads: 1, whole: false },
   { name: "node, core", launch: node("core"), build: "simd128", threads: 1, whole: false },
   { name: "deno, core", launch: deno("core"), build: "relaxed", threads: 1, whole: false },
   { name: "bun, core", launch: bun("core"), build: "relaxed", threads: 1, whole: false },

@@ -1,25 +1,25 @@
 /**
- * A page's own script: hands the job in its URL to a worker and watches that the page stays responsive; then loads models in unusual ways
- * on the main thread itself. A page that is not isolated only shows that it works.
+ * A page's own script: hands the job in its URL to a worker and watches that the page stays responsive; then loads models on the main thread
+ * itself, and has a second worker load them in unusual ways. A page that is not isolated only shows that it works.
  */
 import { loadModel } from "fptq";
 import { loadModel as loadInline } from "fptq/inline";
 import type { LanguageModel } from "../../../src/decoding/language-model.ts";
 import { OUTCOME, modelUrl } from "../page-server.ts";
 import type { SpeedFigures } from "../job.ts";
-import { assert, type Check, collector, equal, hashOf, type LogitsHash, rejects, type SuiteResult } from "../suite.ts";
+import { assert, type Check, collector, equal, hashOf, type LogitsHash, type SuiteResult } from "../suite.ts";
 
 const LONGEST_TASK_MS = 50;
 const url = modelUrl("w4a8");
 const uncached = { cache: false } as const;
 
-async function inWorker(job: string): Promise<SuiteResult | SpeedFigures> {
-  const worker = new Worker("/suite-worker.js", { type: "module" });
-  const answer = new Promise<{ result: SuiteResult; error?: string }>((resolve, reject) => {
+async function inWorker<T>(script: string, order: string): Promise<T> {
+  const worker = new Worker(script, { type: "module" });
+  const answer = new Promise<{ result: T; error?: string }>((resolve, reject) => {
     worker.addEventListener("message", ({ data }) => resolve(data));
-    worker.addEventListener("error", (event) => reject(new Error(`suite-worker: ${event.message}`)));
+    worker.addEventListener("error", (event) => reject(new Error(`${script}: ${event.message}`)));
   });
-  worker.postMessage(job);
+  worker.postMessage(order);
   const { result, error } = await answer;
   worker.terminate();
   if (error) throw new Error(error);
@@ -41,9 +41,17 @@ async function hashes(load: () => Promise<LanguageModel>, threads: number, logit
   logits.push({ model: "w4a8", build, threads, hash: await hashOf(() => Promise.resolve(model), { threads }) });
 }
 
+async function oneWarning(threads: number | undefined, pattern: RegExp, logits: LogitsHash[]): Promise<void> {
+  const warnings: string[] = [];
+  const onWarning = (message: string) => warnings.push(message);
+  await hashes(() => loadModel(url, { ...uncached, threads, onWarning }), 1, logits);
+  equal(warnings.length, 1);
+  assert(pattern.test(warnings[0]!), warnings[0]!);
+}
+
 async function isolated(job: string): Promise<SuiteResult | SpeedFigures> {
   const longTasks = watchLongTasks();
-  const result = await inWorker(job);
+  const result = await inWorker<SuiteResult | SpeedFigures>("/suite-worker.js", job);
   if (!("checks" in result)) return result;
   const [check, checks] = collector();
   const logits: LogitsHash[] = [];
@@ -53,34 +61,27 @@ async function isolated(job: string): Promise<SuiteResult | SpeedFigures> {
       assert(long.length === 0, `${long.map((ms) => ms.toFixed(0)).join(", ")} ms`);
     });
   }
-  await check("on the main thread, with two threads", () => hashes(() => loadModel(url, { ...uncached, threads: 2 }), 2, logits));
+  for (const threads of [undefined, 2]) {
+    await check(`on the main thread, threads: ${threads}: one thread, one warning that says where to load the model`, () => {
+      return oneWarning(threads, /main thread.*load the model in a worker$/, logits);
+    });
+  }
   await check("with the kernels in the text, one thread and a warning if more are asked for", async () => {
     const warnings: string[] = [];
     const onWarning = (message: string) => warnings.push(message);
     await hashes(() => loadInline(new URL(url, location.href), { ...uncached, threads: 2, onWarning }), 1, logits);
     equal(warnings.length, 1);
   });
-  await check("with a worker and kernels from where the page says", async () => {
-    const kernels = {
-      simd128: "/untyped/wasm/fptq-simd128.wasm",
-      relaxed: new URL("/untyped/wasm/fptq-relaxed.wasm", location.href),
-    };
-    const worker = () => new Worker("/worker.js", { type: "module" });
-    await hashes(() => loadModel(url, { ...uncached, threads: 2, kernels, worker }), 2, logits);
-  });
   await check("with compiled modules, one thread", async () => {
     const simd128 = await WebAssembly.compileStreaming(fetch("/wasm/fptq-simd128.wasm"));
     await hashes(() => loadModel(url, { ...uncached, kernels: { simd128 } }), 1, logits);
   });
-  await check("kernels that are not there are a CapabilityError that names them", () => {
-    return rejects(loadModel(url, { ...uncached, kernels: { simd128: "/none.wasm" } }), "CapabilityError", /none\.wasm.*404/);
-  });
-  for (const worker of ["/none.js", "https://fptq.invalid/worker.js"]) {
-    await check(`a worker from ${worker} is a CapabilityError, and nothing waits for it`, () => {
-      return rejects(loadModel(url, { ...uncached, threads: 2, worker }), "CapabilityError", /one did not start/);
-    });
-  }
-  return { ...result, logits: [...result.logits, ...logits], checks: [...result.checks, ...checks] };
+  const unusual = await inWorker<{ logits: LogitsHash[]; checks: Check[] }>("/options-worker.js", url);
+  return {
+    ...result,
+    logits: [...result.logits, ...logits, ...unusual.logits],
+    checks: [...result.checks, ...checks, ...unusual.checks],
+  };
 }
 
 /** @returns checks and hashes alone */
@@ -88,12 +89,8 @@ async function notIsolated(): Promise<{ logits: LogitsHash[]; checks: Check[] }>
   const [check, checks] = collector();
   const logits: LogitsHash[] = [];
   for (const threads of [undefined, 2]) {
-    await check(`a page that is not isolated, threads: ${threads}: one thread, one warning that says which headers`, async () => {
-      const warnings: string[] = [];
-      const onWarning = (message: string) => warnings.push(message);
-      await hashes(() => loadModel(url, { ...uncached, threads, onWarning }), 1, logits);
-      equal(warnings.length, 1);
-      assert(/Cross-Origin-Embedder-Policy/.test(warnings[0]!), warnings[0]!);
+    await check(`a page that is not isolated, threads: ${threads}: one thread, one warning that says which headers`, () => {
+      return oneWarning(threads, /Cross-Origin-Embedder-Policy/, logits);
     });
   }
   return { logits, checks };

@@ -1,5 +1,5 @@
 /** The worker of a page in which the model runs. Told a job, it answers with the result. */
-import { loadModel, MemoryBlockStore } from "fptq";
+import { diagnose, loadModel, MemoryBlockStore } from "fptq";
 import { browserBlockStore, cacheApiBlockStore } from "../../../src/runtime/browser-block-stores.ts";
 import { readBy } from "../folders.ts";
 import { parseJob, runJob } from "../job.ts";
@@ -11,6 +11,7 @@ async function work(job: string) {
   return runJob(parseJob(job), {
     load: (name, options) => loadModel(modelUrl(name), { ...options, cache: false }),
     open: loadModel,
+    diagnose,
     read: readBy(fetch, "/"),
     stores: { "private files": privateFiles, "the Cache API": cacheApiBlockStore(await caches.open("test")) },
     countWorkers,

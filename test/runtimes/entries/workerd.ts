@@ -1,5 +1,5 @@
 /** A worker that imports the package as any Worker does; its path is the job. `FILES` serves the models. */
-import { loadModel, MemoryBlockStore } from "fptq";
+import { diagnose, loadModel, MemoryBlockStore } from "fptq";
 import { loadModel as loadInline } from "fptq/inline";
 import { readBy } from "../folders.ts";
 import { parseJob, runJob } from "../job.ts";
@@ -15,7 +15,7 @@ export default {
     const load = (name: string, options: object) => loadModel(`http://files/${name}/`, { ...options, ...sources });
     const read = readBy((url) => FILES.fetch(url), "http://files/");
     const job = parseJob(new URL(request.url).pathname.slice(1));
-    const result = await runJob(job, { load, read, open: loadModel, MemoryBlockStore });
+    const result = await runJob(job, { load, read, open: loadModel, diagnose, MemoryBlockStore });
     if (!("checks" in result)) return Response.json(result);
     const [check, checks] = collector();
     await check("kernels that were not imported are a CapabilityError that says what to add", () => {
