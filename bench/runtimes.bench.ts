@@ -3,14 +3,20 @@
  *
  *   npm run bench:runtimes -- [NAME ...] [--threads 1,2] [--rounds 5] [--json]
  *
+ * With every runtime and number of threads, it also writes docs/benchmarks-runtimes.md.
+ *
  * Runtimes take turns, each started anew in every round, so that what else the machine does meets all alike. A start gives the median of
  * three repetitions after a warm-up; the table has the median of the starts, and how much of current Node that is.
  */
+import { writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { SpeedFigures } from "../test/runtimes/job.ts";
 import { NotInstalledError } from "../test/runtimes/launch.ts";
 import { prepare } from "../test/runtimes/prepare.ts";
 import { RUNTIMES } from "../test/runtimes/runtimes.ts";
+import { BASE, type RuntimeRow, runtimesReport, runtimesTable } from "./runtimes-report.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,25 +34,16 @@ if (!(Number.isInteger(rounds) && rounds > 0 && threadCounts.every((count) => co
   );
 }
 
-/** What the others are compared with. */
-const BASE = "node, current";
-
-interface Row {
-  readonly runtime: string;
-  readonly threads: number;
-  version: string;
-  build: string;
-  readonly prefill: number[];
-  readonly decode: number[];
-}
-
 const chosen = RUNTIMES.filter(({ name, whole }) => {
   return whole && (name === BASE || positionals.length === 0 || positionals.some((word) => name.includes(word)));
 });
 const rows = chosen.flatMap(({ name, threads: most, launch }) =>
   threadCounts
     .filter((threads) => threads <= most)
-    .map((threads) => ({ launch, row: { runtime: name, threads, version: "", build: "", prefill: [], decode: [] } as Row })),
+    .map((threads) => ({
+      launch,
+      row: { runtime: name, threads, version: "", build: "", prefill: [], decode: [] } as RuntimeRow,
+    })),
 );
 
 const { directory, smollm2 } = await prepare();
@@ -72,22 +69,11 @@ for (let round = 1; round <= rounds; round++) {
   }
 }
 
-const median = (samples: readonly number[]) => samples.toSorted((a, b) => a - b)[samples.length >> 1]!;
 const measured = rows.map(({ row }) => row).filter(({ runtime }) => !absent.has(runtime));
-if (values.json) {
-  console.log(JSON.stringify(measured, null, 2));
-} else {
-  console.log(
-    "| runtime | build | threads | prefill of 512, tokens/s | of current Node | decode of 64, tokens/s | of current Node |",
-  );
-  console.log("|---|---|---|---|---|---|---|");
-  for (const { runtime, version, build, threads, prefill, decode } of measured) {
-    const base = measured.find((row) => row.runtime === BASE && row.threads === threads)!;
-    const cells = [[prefill, base.prefill], [decode, base.decode]] as const; // prettier-ignore
-    const figures = cells.flatMap(([own, nodes]) => {
-      const spread = `${median(own).toFixed(0)} (${Math.min(...own).toFixed(0)}-${Math.max(...own).toFixed(0)})`;
-      return [spread, `${((100 * median(own)) / median(nodes)).toFixed(0)} %`];
-    });
-    console.log(`| ${[`${runtime.replace(", current", "")} ${version}`, build, threads, ...figures].join(" | ")} |`);
-  }
+console.log(values.json ? JSON.stringify(measured, null, 2) : runtimesTable(measured));
+if (positionals.length === 0 && threadCounts.length === 2 && absent.size === 0) {
+  const machine = `${cpus()[0]!.model}, ${cpus().length} hardware threads, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`;
+  const file = fileURLToPath(new URL("../docs/benchmarks-runtimes.md", import.meta.url));
+  writeFileSync(file, runtimesReport(measured, { date: new Date().toISOString().slice(0, 10), machine, rounds }));
+  process.stderr.write("wrote docs/benchmarks-runtimes.md\n");
 }

@@ -43,7 +43,7 @@ export function drawBenchmarks({ tests, models }: Measurements): string {
     width: 960,
     height: 70 + tests.length * (engines.length * BAR_HEIGHT + 22),
     marginLeft: 150,
-    marginRight: 130,
+    marginRight: 120,
     marginTop: 60,
     style: { fontFamily: "system-ui, sans-serif", fontSize: "12px", background: "white" },
     x: { axis: null, domain: [0, 1.2] },

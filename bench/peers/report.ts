@@ -84,6 +84,8 @@ ${(machine.memory / 2 ** 30).toFixed(0)} GiB. ${m.repetitions} repetitions after
 npm run bench:peers${m.quick ? " -- --quick" : ""}
 \`\`\`
 
+How fast each runtime is beside the others: [benchmarks-runtimes.md](benchmarks-runtimes.md).
+
 ![Tokens per second of each engine](benchmarks.svg)
 
 ## A whole model: SmolLM2-135M
