@@ -6,12 +6,13 @@
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { deflateRawSync } from "node:zlib";
 import { build, type BuildOptions, type Plugin } from "esbuild";
 import { rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
+import { interleave } from "../src/runtime/interleave.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = `${root}dist`;
@@ -35,10 +36,12 @@ const TYPED = ["index", "core", "worker"];
 const inlineKernels: Plugin = {
   name: "inline-kernels",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /\.wasm\?inline$/ }, ({ path }) => ({ path: path.replace("?inline", ""), namespace: "inline" }));
-    onLoad({ filter: /./, namespace: "inline" }, ({ path }) => {
-      const compressed = deflateRawSync(readFileSync(join(dist, path)), { level: 9 });
-      return { contents: compressed.toString("base64"), loader: "text" };
+    onResolve({ filter: /\.wasm\?inline$/ }, ({ path }) => ({ path, namespace: "inline" }));
+    onLoad({ filter: /./, namespace: "inline" }, () => {
+      const builds = ["simd128", "relaxed"].map((name) => [name, readFileSync(`${dist}/wasm/fptq-${name}.wasm`)] as const);
+      const text = deflateRawSync(interleave(builds.map(([, bytes]) => bytes)), { level: 9 }).toString("base64");
+      const lengths = Object.fromEntries(builds.map(([name, { length }]) => [name, length]));
+      return { contents: `export default ${JSON.stringify({ text, lengths })}` };
     });
   },
 };

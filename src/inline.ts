@@ -3,13 +3,12 @@ import type * as entry from "./index.ts";
 import * as library from "./library.ts";
 import { inlineRuntime } from "./runtime/inline.ts";
 import { webSources } from "./runtime/web-sources.ts";
-import relaxed from "./wasm/fptq-relaxed.wasm?inline";
-import simd128 from "./wasm/fptq-simd128.wasm?inline";
+import kernels from "./wasm/fptq.wasm?inline";
 
 export * from "./core.ts";
 
 const host: library.Host = {
-  runtime: inlineRuntime({ simd128, relaxed }),
+  runtime: inlineRuntime(kernels),
   sources: webSources,
 };
 

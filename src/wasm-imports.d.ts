@@ -7,8 +7,8 @@ declare module "*.wasm?module" {
   const module: WebAssembly.Module;
   export default module;
 }
-/** The file, compressed (RFC 1951), in base64. */
+/** Both builds, interleaved, compressed (RFC 1951), in base64. */
 declare module "*.wasm?inline" {
-  const text: string;
-  export default text;
+  const kernels: { readonly text: string; readonly lengths: Readonly<Record<"simd128" | "relaxed", number>> };
+  export default kernels;
 }

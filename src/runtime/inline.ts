@@ -2,13 +2,22 @@
 import { CapabilityError } from "../errors.ts";
 import { kernelModules } from "../kernels/kernel-modules.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
+import { deinterleave } from "./interleave.ts";
 import type { Runtime } from "./runtime.ts";
 import { type RuntimeOptions, withGivenKernels } from "./runtime-options.ts";
 import { yieldByMessage, yieldByTimer } from "./yield.ts";
 
-/** @param texts each build, compressed (RFC 1951) and in base64 */
-export function inlineRuntime(texts: Readonly<Record<InstructionSet, string>>): (options: RuntimeOptions) => Runtime {
-  const modules = kernelModules((instructionSet) => inflate(texts[instructionSet]));
+/** Both builds, interleaved in the order of their lengths, compressed (RFC 1951), in base64. */
+export interface InlineKernels {
+  readonly text: string;
+  readonly lengths: Readonly<Record<InstructionSet, number>>;
+}
+
+export function inlineRuntime({ text, lengths }: InlineKernels): (options: RuntimeOptions) => Runtime {
+  const modules = kernelModules(async (instructionSet) => {
+    const files = deinterleave(await inflate(text), Object.values(lengths));
+    return files[Object.keys(lengths).indexOf(instructionSet)]!;
+  });
   return (options) =>
     withGivenKernels(
       {
