@@ -1,6 +1,7 @@
 /** A kernel build instantiated over a memory, alone or with a pool of threads. */
 import { instantiateSync } from "@assemblyscript/loader";
 import type { KernelExports, Pointer } from "./kernel-exports.ts";
+import { MemoryPlan } from "./memory-plan.ts";
 import type { KernelWork, SplitKernel } from "./split-kernels.ts";
 import type { ThreadPool } from "./thread-pool.ts";
 
@@ -13,12 +14,13 @@ export function instantiateKernels(module: WebAssembly.Module, memory: WebAssemb
   return { ...(instantiateSync(module, { env: { memory } }).instance.exports as unknown as KernelExports) };
 }
 
-/** The size functions of a build, which need no data and so no memory beyond the one page a module asks for. */
+/**
+ * The size functions of a build, which need no data and so only the memory a module asks for. Its maximum is as small: engines reserve
+ * addresses for all of a shared memory's maximum, and a process that lacks 4 GiB of them may still hold a model.
+ * @throws CapabilityError if the runtime has no room for it
+ */
 export function kernelSizes(module: WebAssembly.Module, shared: boolean): KernelExports {
-  return instantiateKernels(
-    module,
-    new WebAssembly.Memory({ initial: 1, maximum: shared ? 65_536 : undefined, shared } as WebAssembly.MemoryDescriptor),
-  );
+  return instantiateKernels(module, new MemoryPlan().createMemory(shared));
 }
 
 export class Kernels {

@@ -61,8 +61,12 @@ export class MemoryPlan {
     } catch (cause) {
       const kind = shared ? " of shared memory" : "";
       const available = largestMemory(this.pages * PAGE_BYTES, shared);
+      const advice =
+        available > 0
+          ? "a smaller contextSize needs less"
+          : "engines reserve several GiB of addresses for any memory: does a limit on this process (ulimit -v) leave too few?";
       throw new CapabilityError(
-        `memory: needs ${this.pages * PAGE_BYTES} bytes${kind}, about ${available} are available; a smaller contextSize needs less`,
+        `memory: needs ${this.pages * PAGE_BYTES} bytes${kind}, about ${available} are available; ${advice}`,
         { cause },
       );
     }

@@ -52,7 +52,8 @@ export class ThreadPool {
       await Promise.all(workers.map((worker) => worker.ready));
     } catch (cause) {
       await Promise.all(workers.map((worker) => worker.end()));
-      throw new CapabilityError(`threads: ${scratch.length - 1} workers asked for, one did not start`, { cause });
+      const { message } = cause as Error;
+      throw new CapabilityError(`threads: of ${workers.length} workers asked for, one did not start: ${message}`, { cause });
     }
     return new ThreadPool(plan, kernels, workers);
   }

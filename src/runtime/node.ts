@@ -27,7 +27,17 @@ export const nodeRuntime: Runtime = {
   platform: () => ({ os: platform(), arch: arch(), cpu: cpus()[0]?.model.trim() ?? "unknown" }),
   kernelModule: kernelModules(async (instructionSet) => new Uint8Array(await readFile(kernelFile(instructionSet)))),
   yieldToEvents: () => new Promise((resolve) => setImmediate(resolve)),
-  extraThreads: physicalCores() - 1,
-  hardwareThreads: availableParallelism(),
-  spawnWorker: kernelThreads(WATCHER, WORKER),
+  ...threads(),
 };
+
+/** A process may run without shared memory: an embedder or a preloaded script can take `SharedArrayBuffer` away. */
+function threads(): Pick<Runtime, "extraThreads" | "hardwareThreads" | "spawnWorker" | "threadsObstacle"> {
+  if (typeof SharedArrayBuffer !== "function") {
+    return { threadsObstacle: "this process has no SharedArrayBuffer, which threads need to share memory" };
+  }
+  return {
+    extraThreads: physicalCores() - 1,
+    hardwareThreads: availableParallelism(),
+    spawnWorker: kernelThreads(WATCHER, WORKER),
+  };
+}

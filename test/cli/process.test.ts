@@ -1,15 +1,22 @@
 /** The command line as a process of its own: exit codes, streams, signals. Everything that needs no process is tested without one. */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { tinyModel } from "../tiny-model.ts";
 
-const test = suite("process");
+const SEED = 29;
+const test = suite(`process (seed ${SEED})`);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-function fptq(...words: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...words], {
+const fptq = (...words: string[]) => fptqIn([], ...words);
+
+/** @param node options for Node itself */
+function fptqIn(node: string[], ...words: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", ...node, "src/cli/main.ts", ...words], {
     cwd: root,
     encoding: "utf8",
   });
@@ -33,6 +40,30 @@ test("a missing model is exit 1 with one line on stderr", () => {
   assert.is(code, 1);
   assert.is(stdout, "");
   assert.match(stderr, /^error: no\/such\/model: no such file or folder.*\n$/);
+});
+
+test("a process without SharedArrayBuffer runs one thread and says so once, unless one was asked for", () => {
+  const model = mkdtempSync(join(tmpdir(), "fptq-process-"));
+  try {
+    for (const [name, { bytes }] of tinyModel(SEED).files) writeFileSync(join(model, name), bytes);
+    const without = ["--import", "data:text/javascript,delete globalThis.SharedArrayBuffer"];
+    const bench = (threads: string) =>
+      fptqIn(without, "bench", "-m", model, "-p", "4", "-n", "0", "-r", "1", "-o", "json", "-t", threads);
+    for (const [threads, warning] of [
+      ["1", /^$/],
+      ["2", /^warning: threads: 2 asked for, one is used: this process has no SharedArrayBuffer[^\n]*\n$/],
+    ] as const) {
+      const { code, stdout, stderr } = bench(threads);
+      assert.is(code, 0, stderr);
+      assert.match(stderr, warning);
+      assert.equal(
+        (JSON.parse(stdout) as { n_threads: number }[]).map((row) => row.n_threads),
+        [1],
+      );
+    }
+  } finally {
+    rmSync(model, { recursive: true, force: true });
+  }
 });
 
 test("npm start without a file, or with one that is missing, says so", () => {

@@ -8,8 +8,7 @@ const PAGE = 65_536;
 
 test("a memory the runtime has no room for is an error with the bytes needed and the bytes there are", () => {
   const { Memory } = WebAssembly;
-  const most = 50;
-  for (const shared of [false, true]) {
+  for (const [shared, most] of [false, true].flatMap((kind) => [[kind, 50] as const, [kind, 0] as const])) {
     const plan = new MemoryPlan();
     plan.reserve("weights", 99 * PAGE, "weights");
     const needed = plan.pages * PAGE;
@@ -29,6 +28,7 @@ test("a memory the runtime has no room for is an error with the bytes needed and
           assert.is(Number(bytes), needed);
           // To a sixteenth of what was refused.
           assert.ok(Number(available) <= most * PAGE && Number(available) > most * PAGE - needed / 16, error.message);
+          assert.match(error.message, most > 0 ? /a smaller contextSize needs less$/ : /ulimit -v/);
           return true;
         },
       );

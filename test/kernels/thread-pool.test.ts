@@ -117,6 +117,7 @@ test("a worker that dies between jobs is an error of the next job, with its reas
 test("a worker that does not start is an error, and the others end", async () => {
   const error = await failure(load(3, dying("at start")));
   assert.instance(error, CapabilityError);
+  assert.match(error.message, /^threads: of 2 workers asked for, one did not start: .*no thread today/);
   assert.match((error.cause as Error).message, /no thread today/);
 });
 
