@@ -1,10 +1,17 @@
 /** What a file of `bench/rows/` exports: `rows`, each one kernel on one shape. */
 import type { KernelExports } from "../src/kernels/kernel-exports.ts";
+import { BOARD_BYTES } from "../src/kernels/job-board.ts";
+import { instantiateKernels, Kernels } from "../src/kernels/kernels.ts";
+import type { KernelWork, SplitKernel } from "../src/kernels/split-kernels.ts";
+import { ThreadPool } from "../src/kernels/thread-pool.ts";
+import { nodeRuntime } from "../src/runtime/node.ts";
 import { mulberry32 } from "../test/random.ts";
 
 export interface BenchRow {
   /** Kernel, then shape: `gemv_qd8_f32_qb4w_1x8c4 smollm2-135m/qkv`. The filter argument looks for substrings of it. */
   name: string;
+  /** Whether its work is one `bench.split`, so that several threads can share it. */
+  split?: true;
   /** Puts operands into a fresh memory; runs before the clock does. */
   prepare(bench: BenchMemory): BenchWork;
 }
@@ -17,15 +24,45 @@ export interface BenchWork {
   bytes?: number;
 }
 
+/** All that the largest row needs; a shared memory has to say so beforehand. */
+const MOST_PAGES = 32_768;
+
 /** A kernel build over a memory of its own, which grows as regions are reserved. */
 export class BenchMemory {
   readonly run: KernelExports;
-  private readonly memory = new WebAssembly.Memory({ initial: 2 });
+  private readonly module: WebAssembly.Module;
+  private readonly threads: number;
+  private readonly memory: WebAssembly.Memory;
   private readonly random = mulberry32(1);
   private end = 65536; // above the module's own static data
+  private kernels: Kernels | undefined;
 
-  constructor(module: WebAssembly.Module) {
-    this.run = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports as unknown as KernelExports;
+  /** @param module made for shared memory if there are several threads */
+  constructor(module: WebAssembly.Module, threads = 1) {
+    this.module = module;
+    this.threads = threads;
+    this.memory = new WebAssembly.Memory(threads > 1 ? { initial: 2, maximum: MOST_PAGES, shared: true } : { initial: 2 });
+    this.run = instantiateKernels(module, this.memory);
+  }
+
+  /** A call of a kernel whose units all threads share, as in a model. `prepare` is to call it last, once. */
+  split<Name extends SplitKernel>(kernel: Name, units: number, scratchBytes: number, ...work: KernelWork<Name>): () => void {
+    const { module, memory, run, threads } = this;
+    const board = this.reserve(BOARD_BYTES);
+    const scratch = Array.from({ length: threads }, () => this.reserve(scratchBytes));
+    const pool = threads > 1 ? ThreadPool.start({ module, memory, board, scratch }, run, nodeRuntime.spawnWorker!) : undefined;
+    const kernels = (this.kernels = new Kernels(run, memory, scratch[0]!, pool));
+    return () => kernels.split(kernel, units, ...work);
+  }
+
+  /** Resolves when all threads take part. */
+  async threadsStarted(): Promise<void> {
+    await this.kernels?.threadsStarted();
+  }
+
+  /** Ends the threads. */
+  async dispose(): Promise<void> {
+    await this.kernels?.dispose();
   }
 
   /** `bytes` of zeros at a cache line. */

@@ -1,9 +1,10 @@
-/** One of several threads that read at the same time (limits.ts). */
+/** One of several threads that run a loop at the same time (limits-threads.ts). */
 import { parentPort, workerData } from "node:worker_threads";
-import { Limits, readFor } from "./limits.ts";
+import type { InstructionSet } from "../src/kernels/kernel-build.ts";
+import { Limits } from "./limits.ts";
+import type { LimitOrder } from "./limits-threads.ts";
 
-const bytes = workerData as number;
-const limits = new Limits("simd128");
-readFor(limits, 0, bytes);
-parentPort!.on("message", (loop: number) => parentPort!.postMessage(readFor(limits, loop, bytes)));
-parentPort!.postMessage("warm");
+const limits = new Limits(workerData as InstructionSet);
+parentPort!.on("message", ({ loop, bytes, milliseconds }: LimitOrder) =>
+  parentPort!.postMessage(limits.mean(loop, bytes, milliseconds)),
+);

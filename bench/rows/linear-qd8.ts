@@ -6,7 +6,7 @@ import { HEADS, LAYERS, type LinearShape } from "../shapes.ts";
 function quantizedRows(bench: BenchMemory, { N, K, G }: LinearShape, M: number) {
   const [q, scales, sums] = [bench.reserve(M * K), bench.reserve(4 * M), bench.reserve((4 * M * K) / G)];
   bench.run.quantize_f32_qd8(bench.floats(M * K), q, scales, sums, K, G, 0, M);
-  return { q, scales, sums, y: bench.reserve(4 * M * N), scratch: bench.reserve(bench.run.linear_scratch_bytes(M, K)) };
+  return { q, scales, sums, y: bench.reserve(4 * M * N), scratchBytes: bench.run.linear_scratch_bytes(M, K) };
 }
 
 function qb4w(shape: LinearShape, M: number): BenchRow {
@@ -15,15 +15,19 @@ function qb4w(shape: LinearShape, M: number): BenchRow {
   const kernel = M === 1 ? "gemv_qd8_f32_qb4w_1x8c4" : "gemm_qd8_f32_qb4w_x8c4";
   return {
     name: `${kernel} ${shape.name} G=${G}${M === 1 ? "" : ` M=${M}`}`,
+    split: true,
     prepare(bench) {
       const { run } = bench;
-      const { q, scales, sums, y, scratch } = quantizedRows(bench, shape, M);
+      const { q, scales, sums, y, scratchBytes } = quantizedRows(bench, shape, M);
       const bytes = run.packed_bytes_qb4w(N, K, G);
       const w = bench.reserve(bytes);
       run.pack_qb4w(bench.noise((N * K) / 2), bench.floats((N * K) / G), w, 0, N, N, K, G);
       return M === 1
-        ? { bytes, run: () => run.gemv_qd8_f32_qb4w_1x8c4(q, scales, sums, w, 0, y, N, K, G, 0, panels, scratch) }
-        : { macs: M * N * K, run: () => run.gemm_qd8_f32_qb4w_x8c4(q, scales, sums, w, 0, y, M, N, K, G, 0, panels, scratch) };
+        ? { bytes, run: bench.split("gemv_qd8_f32_qb4w_1x8c4", panels, scratchBytes, q, scales, sums, w, 0, y, N, K, G) }
+        : {
+            macs: M * N * K,
+            run: bench.split("gemm_qd8_f32_qb4w_x8c4", panels, scratchBytes, q, scales, sums, w, 0, y, M, N, K, G),
+          };
     },
   };
 }
@@ -34,15 +38,16 @@ function qc8w(shape: LinearShape, M: number): BenchRow {
   const kernel = M === 1 ? "gemv_qd8_f32_qc8w_1x8c4" : "gemm_qd8_f32_qc8w_x8c4";
   return {
     name: `${kernel} ${shape.name}${M === 1 ? "" : ` M=${M}`}`,
+    split: true,
     prepare(bench) {
       const { run } = bench;
-      const { q, scales, y, scratch } = quantizedRows(bench, shape, M);
+      const { q, scales, y, scratchBytes } = quantizedRows(bench, shape, M);
       const bytes = run.packed_bytes_qc8w(N, K);
       const w = bench.reserve(bytes);
       run.pack_qc8w(bench.noise(N * K), bench.floats(N), w, 0, N, N, K);
       return M === 1
-        ? { bytes, run: () => run.gemv_qd8_f32_qc8w_1x8c4(q, scales, w, 0, y, N, K, 0, panels, scratch) }
-        : { macs: M * N * K, run: () => run.gemm_qd8_f32_qc8w_x8c4(q, scales, w, 0, y, M, N, K, 0, panels, scratch) };
+        ? { bytes, run: bench.split("gemv_qd8_f32_qc8w_1x8c4", panels, scratchBytes, q, scales, w, 0, y, N, K) }
+        : { macs: M * N * K, run: bench.split("gemm_qd8_f32_qc8w_x8c4", panels, scratchBytes, q, scales, w, 0, y, M, N, K) };
     },
   };
 }
