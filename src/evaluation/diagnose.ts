@@ -14,8 +14,11 @@ export interface DiagnoseOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** "passed": it computes what the scalar twins compute. "wrong": it does not, or traps. "missing": the engine cannot compile it. */
-export type BuildState = "passed" | "wrong" | "missing";
+/**
+ * "passed": it computes what the scalar twins compute. "wrong": it does not, or traps. "missing": the engine cannot compile it.
+ * "untested": it can, but the process can make no memory to run it in.
+ */
+export type BuildState = "passed" | "wrong" | "missing" | "untested";
 
 export interface Diagnosis {
   readonly runtime: { readonly name: string; readonly version: string };
@@ -54,8 +57,14 @@ export interface Diagnosis {
 export async function diagnose(runtime: Runtime, { threads, signal }: DiagnoseOptions = {}): Promise<Diagnosis> {
   const planned = resolveThreads({ threads }, runtime);
   const features = await wasmFeatures();
+  const memoryLimit = {
+    bytes: largestMemory(ADDRESSABLE_BYTES, false),
+    sharedBytes: features.threads ? largestMemory(ADDRESSABLE_BYTES, true) : 0,
+  };
   const shared = planned > 1;
-  const builds = { simd128: await stateOf(runtime, "simd128", shared), relaxed: await stateOf(runtime, "relaxed", shared) };
+  const room = shared ? memoryLimit.sharedBytes : memoryLimit.bytes;
+  const stateOf = (instructionSet: InstructionSet) => buildState(runtime, instructionSet, shared, room > 0);
+  const builds = { simd128: await stateOf("simd128"), relaxed: await stateOf("relaxed") };
   const runs = Object.values(builds).includes("passed");
   const measured = runs ? await measureKernels(runtime, planned, signal) : undefined;
   return {
@@ -71,18 +80,16 @@ export async function diagnose(runtime: Runtime, { threads, signal }: DiagnoseOp
       started: measured?.started ?? 0,
       obstacle: measured?.failure ?? (planned === 1 ? runtime.threadsObstacle : undefined),
     },
-    memoryLimit: {
-      bytes: largestMemory(ADDRESSABLE_BYTES, false),
-      sharedBytes: features.threads ? largestMemory(ADDRESSABLE_BYTES, true) : 0,
-    },
+    memoryLimit,
     crossOriginIsolated: runtime.crossOriginIsolated,
     speeds: measured?.speeds ?? [],
   };
 }
 
-async function stateOf(runtime: Runtime, instructionSet: InstructionSet, shared: boolean): Promise<BuildState> {
+async function buildState(runtime: Runtime, instructionSet: InstructionSet, shared: boolean, room: boolean): Promise<BuildState> {
   try {
-    return passesSelfTest(await runtime.kernelModule(kernelBuild(instructionSet, shared)), shared) ? "passed" : "wrong";
+    const module = await runtime.kernelModule(kernelBuild(instructionSet, shared));
+    return room ? (passesSelfTest(module, shared) ? "passed" : "wrong") : "untested";
   } catch {
     return "missing";
   }

@@ -41,6 +41,24 @@ test("a build the engine cannot compile, and one that computes nothing right", a
   assert.equal([found.build, found.speeds, found.threads.started], [undefined, [], 0]);
 });
 
+test("a process that can make no memory", async () => {
+  const { Memory } = WebAssembly;
+  WebAssembly.Memory = class {
+    constructor() {
+      throw new RangeError("could not allocate memory");
+    }
+  } as never;
+  try {
+    for (const threads of [1, 2]) {
+      const found = await diagnose(nodeRuntime, { threads });
+      assert.is(found.builds.simd128, "untested");
+      assert.equal([found.build, found.memoryLimit, found.speeds], [undefined, { bytes: 0, sharedBytes: 0 }, []]);
+    }
+  } finally {
+    WebAssembly.Memory = Memory;
+  }
+});
+
 test("a wrong option, and an abort", async () => {
   const error = (options: object) => diagnose(nodeRuntime, options).catch((reason: unknown) => reason);
   assert.instance(await error({ threads: 0 }), OptionError);

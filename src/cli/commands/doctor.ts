@@ -15,7 +15,7 @@ interface DoctorFlags {
 
 const EXAMPLES = `
 GEMM and GEMV are the 4-bit kernels that bound prefill and decode: multiply-accumulates a second of 128 rows, and weights a second read
-from memory. They take one to three seconds. Exit code 1 if no build of the kernels computes right.
+from memory. They take one to three seconds. Exit code 1 if no build of the kernels can run.
 
 Examples:
   fptq doctor
@@ -38,13 +38,14 @@ async function examine({ output, library, signal }: CommandContext, { threads, j
   const diagnosis = await diagnose({ threads, signal });
   if (json) output.json(diagnosisDocument(diagnosis));
   else output.print(formatFields(diagnosisFields(diagnosis)));
-  if (diagnosis.build === undefined) throw new CapabilityError("kernels: no build computes right here");
+  if (diagnosis.build === undefined) throw new CapabilityError("kernels: no build can run here");
 }
 
 const BUILD_STATES: Record<BuildState, string> = {
   passed: "passes the self-test",
   wrong: "fails the self-test: this engine computes it wrongly",
   missing: "cannot be compiled by this engine",
+  untested: "not tested: this process can make no memory",
 };
 
 /** A label and a value for each line. */
