@@ -10,31 +10,15 @@
  * and sum p d <= ln V. So a loss is within (ln V + 2) 2^-24 of the definition: 8e-7 for V = 49152, a perplexity as much of itself.
  * A NaN or infinite logit gives a NaN loss (-inf is a probability of zero). Reads and writes nothing outside the shapes. Units: rows.
  */
-import { exp4 } from "./math";
+import { exponentialSum, largest } from "./exponential-sum";
 import { log } from "./math-f64";
-import { loadPartialOver, maxOf, sumWideLanes, widenHigh, widenLow } from "./simd";
-
-
-@inline
-function sumOfExponentials(x: usize, V: i32, max: f32): f64 {
-  const shift = f32x4.splat(max);
-  let low = f64x2.splat(0),
-    high = low;
-  for (const end = x + ((<usize>(V & ~3)) << 2); x < end; x += 16) {
-    const e = exp4(f32x4.sub(v128.load(x), shift));
-    low = f64x2.add(low, widenLow(e));
-    high = f64x2.add(high, widenHigh(e));
-  }
-  const e = exp4(f32x4.sub(loadPartialOver(f32x4.splat(-Infinity), x, V & 3), shift));
-  return sumWideLanes(f64x2.add(low, widenLow(e)), f64x2.add(high, widenHigh(e)));
-}
 
 export function cross_entropy_f32(logits: usize, targets: usize, losses: usize, V: i32, begin: i32, end: i32): void {
   for (let m = begin; m < end; m++) {
     const x = logits + <usize>m * ((<usize>V) << 2);
     const target = load<i32>(targets + ((<usize>m) << 2));
-    const max = maxOf(x, V);
+    const max = largest(x, V);
     const margin = <f64>max - <f64>load<f32>(x + ((<usize>target) << 2));
-    store<f64>(losses + ((<usize>m) << 3), log(sumOfExponentials(x, V, max)) + margin);
+    store<f64>(losses + ((<usize>m) << 3), log(exponentialSum(x, V, max)) + margin);
   }
 }

@@ -31,10 +31,17 @@ export type {
 } from "./decoding/generation-options.ts";
 export { LanguageModel, type ModelMemory, type Prompt } from "./decoding/language-model.ts";
 export * from "./errors.ts";
+export { type ChoiceItem, type ChoiceResult, multipleChoice, parseChoiceItems } from "./evaluation/choice.ts";
+export type { EvaluationOptions } from "./evaluation/continuation.ts";
+export type { DivergenceStatistics, Distribution } from "./evaluation/divergence-statistics.ts";
+export type { KlDivergenceOptions, KlDivergenceProgress, KlDivergenceResult } from "./evaluation/kl-divergence.ts";
+export { lambada, type LambadaItem, type LambadaResult, parseLambadaItems } from "./evaluation/lambada.ts";
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
 export type { SpeedOptions, SpeedResult, SpeedTest } from "./evaluation/speed.ts";
 export { type BuildState, diagnose, type DiagnoseOptions, type Diagnosis } from "./evaluation/diagnose.ts";
 export type { KernelSpeed } from "./evaluation/kernel-speed.ts";
+export type { Uncertain } from "./evaluation/statistics.ts";
+export { textKlDivergence as klDivergence } from "./evaluation/text-divergence.ts";
 export { textPerplexity as perplexity } from "./evaluation/text-perplexity.ts";
 export type { InstructionSet } from "./kernels/kernel-build.ts";
 export type { WasmFeature } from "./kernels/wasm-features.ts";

@@ -39,6 +39,7 @@ export interface SmolLM2Reference {
   }[];
   tokenizer: { text: string; ids: number[] }[];
   wikitext2_test: { ppl: Perplexities };
+  hellaswag_val_400: { first_5_loglikelihoods: number[][] };
   calibration: {
     absmax: Record<"qkv" | "o" | "fc1" | "down", number[]>;
     k_absmax: number[];

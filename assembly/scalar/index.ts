@@ -30,6 +30,7 @@ export { first_nonfinite_f32 } from "./first-nonfinite";
 export { argmax_f32 } from "./argmax";
 export { softmax_f32 } from "./softmax";
 export { cross_entropy_f32 } from "./cross-entropy";
+export { kl_divergence_f32 } from "./kl-divergence";
 export { observe_f32 } from "./observe";
 export { search_scales_f32 } from "./search-scales";
 export { gram_f64_f32 } from "./gram";

@@ -86,6 +86,13 @@ const logits = MODELS.slice(0, 2).flatMap(({ name, vocab: V }): BenchRow[] => [
       return { bytes: 4 * V, run: () => bench.run.cross_entropy_f32(x, target, loss, V, 0, 1) };
     },
   },
+  {
+    name: `kl_divergence_f32 ${name} V=${V}`,
+    prepare(bench) {
+      const [x, y] = [bench.floats(V), bench.floats(V)];
+      return { bytes: 8 * V, run: () => bench.run.kl_divergence_f32(x, y, V) };
+    },
+  },
 ]);
 
 const table: BenchRow = {

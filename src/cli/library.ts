@@ -4,9 +4,16 @@
  */
 import type {
   AnalyzeOptions,
+  ChoiceItem,
+  ChoiceResult,
   DiagnoseOptions,
   Diagnosis,
+  EvaluationOptions,
   InputAnalysis,
+  KlDivergenceOptions,
+  KlDivergenceResult,
+  LambadaItem,
+  LambadaResult,
   LanguageModel,
   LoadOptions,
   PerplexityOptions,
@@ -32,4 +39,9 @@ export interface Library {
   measureSpeed(model: LoadedModel, test: SpeedTest, options: SpeedOptions): Promise<SpeedResult>;
   diagnose(options: DiagnoseOptions): Promise<Diagnosis>;
   perplexity(model: LoadedModel, text: string, options: PerplexityOptions): Promise<PerplexityResult>;
+  klDivergence(base: LoadedModel, model: LoadedModel, text: string, options: KlDivergenceOptions): Promise<KlDivergenceResult>;
+  parseLambadaItems(content: string, name: string): LambadaItem[];
+  lambada(model: LoadedModel, items: readonly LambadaItem[], options: EvaluationOptions): Promise<LambadaResult>;
+  parseChoiceItems(content: string, name: string): ChoiceItem[];
+  multipleChoice(model: LoadedModel, items: readonly ChoiceItem[], options: EvaluationOptions): Promise<ChoiceResult>;
 }

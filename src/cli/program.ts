@@ -5,8 +5,11 @@ import type { CommandContext } from "./command-context.ts";
 import { analyzeCommand } from "./commands/analyze.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { chatCommand } from "./commands/chat.ts";
+import { choiceCommand } from "./commands/choice.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { inspectCommand } from "./commands/inspect.ts";
+import { kldCommand } from "./commands/kld.ts";
+import { lambadaCommand } from "./commands/lambada.ts";
 import { pplCommand } from "./commands/ppl.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { runCommand } from "./commands/run.ts";
@@ -33,6 +36,9 @@ export function createProgram(context: CommandContext, version: string): Command
     runCommand,
     chatCommand,
     pplCommand,
+    kldCommand,
+    lambadaCommand,
+    choiceCommand,
     benchCommand,
     inspectCommand,
     analyzeCommand,

@@ -4,23 +4,16 @@
  *
  *     ppl = exp(mean of -ln p(target))
  *
- * The ids of the text are cut into chunks of n = contextSize tokens from the start, without overlap; what is left over is not used.
- * Each chunk begins with an empty KV cache. Scored are the targets n/2 + 1 .. n - 1 of each chunk, which see at least half a context;
- * beside that, all targets 1 .. n - 1. If the tokenizer adds a beginning-of-sequence token, it stands in for the first id of each chunk.
+ * The ids of the text are cut into chunks of n = contextSize tokens (`text-chunks.ts`), each of which begins with an empty KV cache.
+ * Scored are the targets n/2 + 1 .. n - 1 of each chunk, which see at least half a context; beside that, all targets 1 .. n - 1.
  * llama-perplexity refuses a text of less than two chunks; here one is enough, and the numbers are the same.
  */
 import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
-import { wholeNumber } from "../decoding/option-domains.ts";
-import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
+import { NumericError, throwIfAborted } from "../errors.ts";
 import type { Progress } from "../progress.ts";
+import { type ChunkOptions, textChunks } from "./text-chunks.ts";
 
-export interface PerplexityOptions {
-  /** Tokens per chunk, n. Default 512. */
-  readonly contextSize?: number | undefined;
-  /** At most this many chunks; by default as many as the text has. */
-  readonly chunks?: number | undefined;
-  /** Given only if the tokenizer adds it to a text by itself (`add_bos`). */
-  readonly bosTokenId?: number | undefined;
+export interface PerplexityOptions extends ChunkOptions {
   readonly signal?: AbortSignal | undefined;
   /** After each chunk, with the estimate so far. */
   readonly onProgress?: ((progress: PerplexityProgress) => void) | undefined;
@@ -65,29 +58,24 @@ export async function perplexity(
   options: PerplexityOptions = {},
 ): Promise<PerplexityResult> {
   const { signal, onProgress } = options;
-  // Fewer leave a second half with at most one target.
-  const n = wholeNumber("contextSize", options.contextSize ?? 512, 4, forwardPass.contextSize);
-  const available = Math.floor(ids.length / n);
-  if (available === 0) throw new OptionError(`text: got ${ids.length} tokens, need at least ${n} for one chunk of contextSize`);
-  const chunks = Math.min(available, options.chunks === undefined ? available : wholeNumber("chunks", options.chunks, 1));
+  const chunks = textChunks(ids, options, forwardPass.contextSize);
+  const n = chunks[0]!.length;
 
   const secondHalf = new LossSum();
   const allPositions = new LossSum();
   const meanNllSecondHalf: number[] = [];
   const meanNllAllPositions: number[] = [];
   try {
-    for (let chunk = 0; chunk < chunks; chunk++) {
+    for (const [c, chunk] of chunks.entries()) {
       throwIfAborted(signal, "perplexity");
-      const chunkIds = Array.from({ length: n }, (_, i) => ids[chunk * n + i]!);
-      if (options.bosTokenId !== undefined) chunkIds[0] = options.bosTokenId;
-      const losses = await chunkLosses(forwardPass, chunkIds, chunk, signal);
+      const losses = await chunkLosses(forwardPass, chunk, c, signal);
       // losses[t - 1] belongs to target t.
       meanNllSecondHalf.push(secondHalf.add(losses.subarray(Math.floor(n / 2))));
       meanNllAllPositions.push(allPositions.add(losses));
       onProgress?.({
         phase: "perplexity",
-        done: chunk + 1,
-        total: chunks,
+        done: c + 1,
+        total: chunks.length,
         unit: "chunks",
         secondHalf: secondHalf.estimate,
         allPositions: allPositions.estimate,
@@ -101,8 +89,8 @@ export async function perplexity(
     pplAllPositions: allPositions.estimate.ppl,
     secondHalf: secondHalf.estimate,
     allPositions: allPositions.estimate,
-    chunks,
-    tokens: chunks * n,
+    chunks: chunks.length,
+    tokens: chunks.length * n,
     meanNllSecondHalf,
     meanNllAllPositions,
   };

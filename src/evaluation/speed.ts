@@ -89,14 +89,3 @@ function randomIds(count: number, vocabSize: number, seed: number): Int32Array {
   const random = Xoshiro128.fromSeed(seed);
   return Int32Array.from({ length: count }, () => Math.floor(random.nextDouble() * vocabSize));
 }
-
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** Of a sample: the sum of squares over n - 1. 0 for fewer than two values. */
-export function standardDeviation(values: readonly number[]): number {
-  if (values.length < 2) return 0;
-  const center = mean(values);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1));
-}

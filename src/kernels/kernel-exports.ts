@@ -249,6 +249,8 @@ export interface KernelExports {
   softmax_f32(x: Pointer, y: Pointer, count: number, temperature: number): void;
   /** losses f64[M] = logsumexp(logits[m]) - logits[m, targets[m]]; logits f32[M, V], targets i32[M]. Units: rows. */
   cross_entropy_f32(logits: Pointer, targets: Pointer, losses: Pointer, V: number, begin: number, end: number): void;
+  /** KL(softmax(x) || softmax(y)) in nats; x, y f32[V]. Whole. */
+  kl_divergence_f32(x: Pointer, y: Pointer, V: number): number;
 
   // --- observers (calibration). Whole.
   /** For rows of `stride` elements, updates min, max f32[K] and sumSquares f64[K] with x f32[M, K]. */

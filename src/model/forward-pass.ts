@@ -1,7 +1,7 @@
 /**
  * What decoding and evaluation ask of a model. The transformer beside this file is one; tests put a toy language model in its place.
  *
- * Every function of floating-point logits whose last bit could differ between engines (softmax, cross entropy) is here and is
+ * Every function of floating-point logits whose last bit could differ between engines (softmax, cross entropy, divergence) is here and is
  * computed in wasm, so that a seed gives the same tokens on every runtime. The host only compares, adds, multiplies and divides.
  */
 import type { ModelConfig } from "../checkpoint/model-config.ts";
@@ -53,4 +53,10 @@ export interface ForwardPass {
    * @returns f64[rows], a view valid until the next `crossEntropy`
    */
   crossEntropy(block: LogitsBlock, targets: ArrayLike<number>): Float64Array;
+
+  /**
+   * KL(softmax(base) || softmax(logits)) in nats, computed in wasm; both f32[V].
+   * @param base logits of another model, in that model's memory or the host's
+   */
+  klDivergence(base: Float32Array, logits: Float32Array): number;
 }

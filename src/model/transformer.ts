@@ -29,7 +29,7 @@ const LOGITS_ROWS = 32;
 interface Buffers {
   readonly state: RunState;
   readonly logits: Pointer; // f32[LOGITS_ROWS, V]
-  readonly probabilities: Pointer; // f32[V]
+  readonly probabilities: Pointer; // f32[V], also the logits of another model
   readonly targets: Pointer; // i32[LOGITS_ROWS]
   readonly losses: Pointer; // f64[LOGITS_ROWS]
 }
@@ -201,6 +201,12 @@ export class Transformer implements ForwardPass {
     return kernels.f64(buffers.losses, block.rows).slice();
   }
 
+  klDivergence(base: Float32Array, logits: Float32Array): number {
+    const { kernels, buffers } = this.parts;
+    kernels.f32(buffers.probabilities, base.length).set(base);
+    return kernels.run.kl_divergence_f32(buffers.probabilities, this.placeLogits(logits), logits.length);
+  }
+
   /** Ends the threads. The model cannot be used afterwards. */
   async dispose(): Promise<void> {
     await this.parts.kernels.dispose();
@@ -256,14 +262,8 @@ export class Transformer implements ForwardPass {
     const { state } = buffers;
     const staged = kernels.i32(state.ids, M);
     for (let m = 0; m < M; m++) staged[m] = ids[begin + m]!;
-    kernels.run[weights.embedding.kind === "f32w" ? "embed_f32w" : "embed_qc8w"](
-      state.ids,
-      weights.embedding.table,
-      state.hidden,
-      M,
-      V,
-      E,
-    );
+    const embed = weights.embedding.kind === "f32w" ? "embed_f32w" : "embed_qc8w";
+    kernels.run[embed](state.ids, weights.embedding.table, state.hidden, M, V, E);
   }
 
   /** Logits of rows of the chunk just run, in the logits buffer. */

@@ -50,5 +50,7 @@ export class TextSink extends Writable {
 
 const refuse = (name: string) => () => Promise.reject(new Error(`${name} was called and should not have been`));
 const NOTHING = Object.fromEntries(
-  ["loadModel", "quantize", "analyze", "perplexity", "measureSpeed", "diagnose"].map((name) => [name, refuse(name)]),
+  ["loadModel", "quantize", "analyze", "perplexity", "klDivergence", "lambada", "multipleChoice", "measureSpeed", "diagnose"].map(
+    (name) => [name, refuse(name)],
+  ),
 );

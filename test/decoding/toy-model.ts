@@ -76,6 +76,11 @@ export class ToyForwardPass implements ForwardPass {
     if (targets.length !== block.rows) throw new Error(`toy model: ${targets.length} targets for ${block.rows} rows`);
     return Float64Array.from(targets, (target, r) => negativeLogLikelihood(block.values.subarray(r * V, (r + 1) * V), target));
   }
+
+  klDivergence(base: Float32Array, logits: Float32Array): number {
+    const [p, q] = [logSoftmax(base), logSoftmax(logits)];
+    return p.reduce((sum, lnP, v) => sum + Math.exp(lnP) * (lnP - q[v]!), 0);
+  }
 }
 
 /** Rounded to f32, as wasm gives it. */
@@ -86,6 +91,12 @@ export function softmax(logits: ArrayLike<number>, temperature: number): Float32
   let sum = 0;
   for (let i = 0; i < logits.length; i++) sum += weights[i] = Math.exp((logits[i]! - max) / temperature);
   return Float32Array.from(weights, (w) => w / sum);
+}
+
+/** ln p of every token, f64[V]. */
+export function logSoftmax(logits: ArrayLike<number>): Float64Array {
+  const lnSum = negativeLogLikelihood(logits, 0) + logits[0]!;
+  return Float64Array.from(logits, (value) => value - lnSum);
 }
 
 export function negativeLogLikelihood(logits: ArrayLike<number>, target: number): number {

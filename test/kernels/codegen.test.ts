@@ -15,7 +15,7 @@ const CALLS_FROM_LOOPS: Record<string, string> = {
   attention_f32_kf32_vqs8: "one call for each head and block of tokens",
   swiglu_f32: "one call for each row",
   swiglu_f32_qd8: "one call for each row",
-  cross_entropy_f32: "one logarithm for each row of logits",
+  cross_entropy_f32: "three calls for each row of logits",
   gemm_f32_f32_f32w_4x8c1: "one call for each row of a finished tile",
   search_scales_f32: "one call for each candidate scale of a group",
   gram_f64_f32: "one call for each tile of the matrix",

@@ -1,12 +1,13 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { assertWithin, F32_EPSILON } from "../oracle/compare.ts";
+import { logSoftmax } from "../decoding/toy-model.ts";
 import { mulberry32, normal } from "../random.ts";
 import { fill, onBothBuilds } from "./both-builds.ts";
 
 const random = mulberry32(29);
 const gaussian = normal(random);
-const test = suite("first_nonfinite, argmax, softmax, cross_entropy (seed 29)");
+const test = suite("first_nonfinite, argmax, softmax, cross_entropy, kl_divergence (seed 29)");
 const COUNTS = [...Array.from({ length: 36 }, (_, i) => i + 1), 49152];
 
 /** The index that `kernel` returns for x. */
@@ -115,6 +116,67 @@ test("cross entropy hides nothing: NaN and infinite logits give NaN, a masked ta
     return kernels.f64(y, 4).map((value) => (Number.isNaN(value) ? Number.NaN : value)); // a NaN's own bits are the engine's choice
   });
   assert.equal([...losses], [Number.NaN, Number.NaN, Infinity, Math.fround(1e30) + Math.fround(1e30)]);
+});
+
+/** KL(softmax(x) || softmax(y)) on both builds, and whether it wrote anything. */
+function divergence(x: Float32Array, y: Float32Array): number {
+  const results = onBothBuilds(`V=${x.length}`, (kernels) => {
+    const value = kernels.run.kl_divergence_f32(kernels.put(x, 4), kernels.put(y, 4), x.length);
+    return Float64Array.of(Number.isNaN(value) ? Number.NaN : value);
+  });
+  return results[0]!;
+}
+
+test("the divergence equals the definition for every V", () => {
+  for (const V of COUNTS) {
+    for (const difference of [0.01, 1, 6]) {
+      const x = fill(V, () => 6 * gaussian());
+      const y = x.map((value) => value + difference * gaussian());
+      if (V > 3) x[2] = -Infinity; // a token that x rules out
+      const [p, q] = [logSoftmax(x), logSoftmax(y)];
+      const terms = Array.from(p, (lnP, v) => (lnP === -Infinity ? 0 : Math.exp(lnP) * (lnP - q[v]!)));
+      const expected = terms.reduce((a, b) => a + b, 0);
+      // Derived in the kernel's header.
+      const [xMax, yMax] = [x, y].map((row) => row.reduce((a, b) => Math.max(a, b)));
+      let bound = 0;
+      for (let v = 0; v < V; v++) {
+        const [pv, qv] = [Math.exp(p[v]!), Math.exp(q[v]!)];
+        if (pv > 0) bound += pv * (xMax! - x[v]! + 2) * (Math.abs(p[v]! - q[v]! - expected) + 1);
+        bound += qv * (yMax! - y[v]! + 2);
+      }
+      assertWithin([divergence(x, y)], [expected], () => 1.001 * bound * F32_EPSILON, `V=${V} difference=${difference}`);
+    }
+  }
+});
+
+test("equal logits diverge by exactly 0, shifted ones by no more than their rounding", () => {
+  for (const V of [1, 5, 49152]) {
+    const x = fill(V, () => 6 * gaussian());
+    assert.is(divergence(x, x), 0);
+    assert.is(
+      divergence(
+        x.map(Math.round),
+        x.map((value) => Math.round(value) + 1024),
+      ),
+      0,
+      "whole numbers shift exactly",
+    );
+  }
+});
+
+test("what only the second rules out is infinitely surprising; NaN and infinite logits are not hidden", () => {
+  const rows: readonly [number[], number[], number][] = [
+    [[0, 0], [0, -Infinity], Infinity],
+    [[0, -Infinity], [0, 0], Math.log(2)],
+    [[0, Number.NaN], [0, 0], Number.NaN],
+    [[0, 0], [Number.NaN, 0], Number.NaN],
+    [[Infinity, 0], [0, 0], Number.NaN],
+  ];
+  for (const [x, y, expected] of rows) {
+    const found = divergence(Float32Array.from(x), Float32Array.from(y));
+    const same = Number.isFinite(expected) ? Math.abs(found - expected) < 4 * F32_EPSILON : Object.is(found, expected);
+    assert.ok(same, `${x} against ${y}: got ${found}, expected ${expected}`);
+  }
 });
 
 test.run();

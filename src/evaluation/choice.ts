@@ -1,0 +1,83 @@
+/**
+ * Multiple choice by likelihood, as lm-evaluation-harness scores HellaSwag, PIQA, ARC and MMLU ("multiple_choice"): the model answers with
+ * the choice it finds likeliest after the context. Context and choices are tokenized apart.
+ *
+ *     accuracy             answer = argmax of ln p(choice | context)
+ *     normalized accuracy  answer = argmax of ln p(choice | context) / characters of the choice, its leading space not counted
+ *
+ * The first of equally likely choices is taken. Characters are code points.
+ */
+import type { LanguageModel } from "../decoding/language-model.ts";
+import { OptionError } from "../errors.ts";
+import { type EvaluationOptions, scoreItems } from "./continuation.ts";
+import { kindOf, parseJsonLines, stringField } from "./json-lines.ts";
+import { type Uncertain, uncertainMean } from "./statistics.ts";
+
+export interface ChoiceItem {
+  /** For messages: file and line. */
+  readonly name: string;
+  readonly context: string;
+  /** As they follow the context, so usually with a leading space. */
+  readonly choices: readonly string[];
+  /** Index of the right one. */
+  readonly answer: number;
+}
+
+export interface ChoiceResult {
+  readonly items: number;
+  /** 0..1. */
+  readonly accuracy: Uncertain;
+  readonly normalizedAccuracy: Uncertain;
+  /** ln p of each choice of each item, in nats. */
+  readonly logLikelihoods: readonly (readonly number[])[];
+}
+
+/**
+ * Items of a JSON Lines file of `{"context": "...", "choices": ["...", ...], "answer": 0}`.
+ * @throws OptionError naming line and field of the first item that is none
+ */
+export function parseChoiceItems(content: string, name: string): ChoiceItem[] {
+  return parseJsonLines(content, name).map((line) => {
+    const context = stringField(line, "context");
+    const { choices, answer } = line.object;
+    if (!Array.isArray(choices) || choices.length < 2) {
+      const got = Array.isArray(choices) ? `${choices.length}` : kindOf(choices);
+      throw new OptionError(`${line.name}: "choices": got ${got}, need an array of at least two strings`);
+    }
+    for (const [i, choice] of choices.entries()) {
+      if (typeof choice !== "string" || choice.trim() === "")
+        throw new OptionError(`${line.name}: "choices"[${i}]: got ${kindOf(choice)}, need a string that is not blank`);
+    }
+    if (!Number.isInteger(answer) || (answer as number) < 0 || (answer as number) >= choices.length) {
+      throw new OptionError(`${line.name}: "answer": got ${kindOf(answer)}, need an index from 0 to ${choices.length - 1}`);
+    }
+    return { name: line.name, context, choices: choices as string[], answer: answer as number };
+  });
+}
+
+/** @throws as `scoreItems`. Empties the KV cache. */
+export async function multipleChoice(
+  model: LanguageModel,
+  items: readonly ChoiceItem[],
+  options: EvaluationOptions = {},
+): Promise<ChoiceResult> {
+  const asked = items.map(({ name, context, choices }) => ({ name, context, continuations: choices }));
+  const scores = await scoreItems(model, "choice", asked, options);
+  const logLikelihoods = scores.map((choices) => choices.map(({ logLikelihood }) => logLikelihood));
+  const rightBy = (score: (logLikelihood: number, choice: string) => number) =>
+    logLikelihoods.map((choices, i) => {
+      const item = items[i]!;
+      return indexOfLargest(choices.map((choice, c) => score(choice, item.choices[c]!))) === item.answer ? 1 : 0;
+    });
+  return {
+    items: scores.length,
+    accuracy: uncertainMean(rightBy((logLikelihood) => logLikelihood)),
+    normalizedAccuracy: uncertainMean(rightBy((logLikelihood, choice) => logLikelihood / characters(choice))),
+    logLikelihoods,
+  };
+}
+
+/** Code points of a choice without its leading space. */
+const characters = (choice: string) => [...choice.replace(/^ /, "")].length;
+
+const indexOfLargest = (values: readonly number[]) => values.indexOf(Math.max(...values));

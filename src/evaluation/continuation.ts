@@ -1,0 +1,131 @@
+/**
+ * How likely a model finds given continuations of a context, and whether it would have written them.
+ *
+ *     ln p(continuation | context) = sum over i of ln p(c[i] | context, c[0 .. i-1])
+ *
+ * The context is evaluated once and its KV cache serves every continuation; prefill and decode give the same bits for a token, so that
+ * sharing changes none of them.
+ */
+import type { LanguageModel } from "../decoding/language-model.ts";
+import { wholeNumber } from "../decoding/option-domains.ts";
+import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
+import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
+import type { OnProgress } from "../progress.ts";
+
+/** What an evaluation by items asks of a model. */
+type ScoringModel = Pick<LanguageModel, "tokenizer" | "forwardPass">;
+
+export interface ContinuationItem {
+  /** For messages: file and line. */
+  readonly name: string;
+  readonly context: string;
+  /** As they follow the context, so usually with a leading space. */
+  readonly continuations: readonly string[];
+}
+
+export interface ContinuationScore {
+  /** ln p, in nats. */
+  readonly logLikelihood: number;
+  /** Every token of it is the model's likeliest, the lowest id among equals. */
+  readonly greedy: boolean;
+}
+
+export interface EvaluationOptions {
+  /** The first so many items only; default all. */
+  readonly limit?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** After each item. */
+  readonly onProgress?: OnProgress | undefined;
+}
+
+/**
+ * Scores every continuation of every item. Context and continuations are tokenized apart; special tokens written in them are plain text.
+ *
+ * @param phase for progress and messages
+ * @returns for each item, the scores of its continuations
+ * @throws OptionError naming an item that does not fit the model's context, before anything runs; NumericError; AbortError. The KV cache
+ *   is left empty in every case.
+ */
+export async function scoreItems(
+  { tokenizer, forwardPass }: ScoringModel,
+  phase: string,
+  items: readonly ContinuationItem[],
+  { limit, signal, onProgress }: EvaluationOptions,
+): Promise<ContinuationScore[][]> {
+  if (items.length === 0) throw new OptionError(`${phase}: got no items, need at least one`);
+  const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
+  const begin = tokenizer.addedBosTokenId;
+  const chosen = limit === undefined ? items : items.slice(0, wholeNumber("limit", limit, 1));
+  const tokenized = chosen.map(({ name, context, continuations }): TokenizedItem => ({
+    name,
+    context: [...(begin === undefined ? [] : [begin]), ...encode(context)],
+    continuations: continuations.map(encode),
+  }));
+  for (const item of tokenized) checkItem(item, forwardPass.contextSize);
+
+  const scores: ContinuationScore[][] = [];
+  try {
+    for (const item of tokenized) {
+      throwIfAborted(signal, phase);
+      scores.push(await scoreItem(forwardPass, item, signal));
+      onProgress?.({ phase, done: scores.length, total: tokenized.length, unit: "items" });
+    }
+  } finally {
+    forwardPass.truncate(0);
+  }
+  return scores;
+}
+
+interface TokenizedItem {
+  readonly name: string;
+  readonly context: readonly number[];
+  readonly continuations: readonly (readonly number[])[];
+}
+
+function checkItem({ name, context, continuations }: TokenizedItem, contextSize: number): void {
+  if (context.length === 0) throw new OptionError(`${name}: the context has no token, and this model puts none before a text`);
+  for (const continuation of continuations) {
+    if (continuation.length === 0) throw new OptionError(`${name}: a text to score has no token`);
+    const needed = context.length + continuation.length;
+    if (needed > contextSize) {
+      const parts = `${context.length} of context and ${continuation.length} to score`;
+      throw new OptionError(`${name}: needs ${needed} tokens (${parts}), the model was loaded with a context of ${contextSize}`);
+    }
+  }
+}
+
+async function scoreItem(
+  forwardPass: ForwardPass,
+  { name, context, continuations }: TokenizedItem,
+  signal: AbortSignal | undefined,
+): Promise<ContinuationScore[]> {
+  // The logits after the context's last id are wanted with each continuation, so it is evaluated with each.
+  const shared = context.length - 1;
+  const last = context[shared]!;
+  forwardPass.truncate(0);
+  if (shared > 0) await forwardPass.forward(context.slice(0, shared), { logits: "none", signal });
+
+  const scores: ContinuationScore[] = [];
+  for (const continuation of continuations) {
+    let logLikelihood = 0;
+    let greedy = true;
+    const score = (block: LogitsBlock) => {
+      const targets = continuation.slice(block.firstRow, block.firstRow + block.rows);
+      for (const loss of forwardPass.crossEntropy(block, targets)) logLikelihood -= loss;
+      // One token missed decides: the rows behind it need not be looked at.
+      for (let row = 0; greedy && row < block.rows; row++) greedy = forwardPass.argmax(rowOf(block, row)) === targets[row];
+    };
+    forwardPass.truncate(shared);
+    await forwardPass.forward([last, ...continuation.slice(0, -1)], { logits: score, signal });
+    if (!Number.isFinite(logLikelihood))
+      throw new NumericError(`${name}: got log-likelihood ${logLikelihood}, need a finite number`);
+    scores.push({ logLikelihood, greedy });
+  }
+  return scores;
+}
+
+/** Logits of one row of a block, f32[V]. */
+export function rowOf({ values, rows }: LogitsBlock, row: number): Float32Array {
+  const V = values.length / rows;
+  return values.subarray(row * V, (row + 1) * V);
+}

@@ -1,0 +1,58 @@
+/**
+ * LAMBADA: the last word of a passage, which can be told from the whole passage and not from its last sentence alone (Paperno et al.,
+ * "The LAMBADA dataset: Word prediction requiring a broad discourse context", arXiv 1606.06031).
+ *
+ * The target is what follows the last space, with that space. Context and target are tokenized apart. A passage is solved if each token of
+ * the target is the model's likeliest one.
+ */
+import type { LanguageModel } from "../decoding/language-model.ts";
+import { OptionError } from "../errors.ts";
+import { type EvaluationOptions, scoreItems } from "./continuation.ts";
+import { parseJsonLines, stringField } from "./json-lines.ts";
+import { type Uncertain, uncertainExp, uncertainMean } from "./statistics.ts";
+
+export interface LambadaItem {
+  /** For messages: file and line. */
+  readonly name: string;
+  readonly context: string;
+  /** With its leading space. */
+  readonly target: string;
+}
+
+export interface LambadaResult {
+  readonly items: number;
+  /** Passages solved, 0..1. */
+  readonly accuracy: Uncertain;
+  /** exp of the mean negative log-likelihood of a whole target. */
+  readonly targetPerplexity: Uncertain;
+}
+
+/**
+ * Items of a JSON Lines file of `{"text": "..."}`.
+ * @throws OptionError naming the line of the first item that is none
+ */
+export function parseLambadaItems(content: string, name: string): LambadaItem[] {
+  return parseJsonLines(content, name).map((line) => {
+    const text = stringField(line, "text").trimEnd();
+    const at = text.lastIndexOf(" ");
+    if (text.slice(0, Math.max(0, at)).trim() === "") {
+      throw new OptionError(`${line.name}: "text": need at least two words with a space between`);
+    }
+    return { name: line.name, context: text.slice(0, at), target: text.slice(at) };
+  });
+}
+
+/** @throws as `scoreItems`. Empties the KV cache. */
+export async function lambada(
+  model: LanguageModel,
+  items: readonly LambadaItem[],
+  options: EvaluationOptions = {},
+): Promise<LambadaResult> {
+  const asked = items.map(({ name, context, target }) => ({ name, context, continuations: [target] }));
+  const scores = (await scoreItems(model, "lambada", asked, options)).flat();
+  return {
+    items: scores.length,
+    accuracy: uncertainMean(scores.map(({ greedy }) => (greedy ? 1 : 0))),
+    targetPerplexity: uncertainExp(uncertainMean(scores.map(({ logLikelihood }) => -logLikelihood))),
+  };
+}

@@ -1,0 +1,34 @@
+/** KL divergence of two loaded models over a text. */
+import type { LanguageModel } from "../decoding/language-model.ts";
+import { OptionError } from "../errors.ts";
+import { klDivergence, type KlDivergenceOptions, type KlDivergenceResult } from "./kl-divergence.ts";
+
+/**
+ * @param base what the other model is compared with, usually the unquantized one
+ * @param text scored by the rule of `kl-divergence.ts`; special tokens written in it are plain text
+ * @throws OptionError if the vocabularies differ, the text is shorter than one chunk or an option is outside its domain; NumericError;
+ *   AbortError
+ */
+export async function textKlDivergence(
+  base: LanguageModel,
+  model: LanguageModel,
+  text: string,
+  options: Omit<KlDivergenceOptions, "bosTokenId"> = {},
+): Promise<KlDivergenceResult> {
+  checkSameVocabulary(base, model);
+  const { tokenizer } = base;
+  const ids = tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
+  for (const { forwardPass } of [base, model]) forwardPass.truncate(0);
+  return klDivergence(base.forwardPass, model.forwardPass, ids, { ...options, bosTokenId: tokenizer.addedBosTokenId });
+}
+
+/** An id must be the same token to both, or their distributions are over different things. */
+function checkSameVocabulary(base: LanguageModel, model: LanguageModel): void {
+  const size = Math.max(base.tokenizer.vocabSize, model.tokenizer.vocabSize);
+  for (let id = 0; id < size; id++) {
+    const [expected, found] = [base.tokenizer.idToToken(id), model.tokenizer.idToToken(id)];
+    if (expected === found) continue;
+    const [ours, theirs] = [expected, found].map((token) => (token === undefined ? "no token" : JSON.stringify(token)));
+    throw new OptionError(`vocabulary: id ${id} is ${ours} to the base model and ${theirs} to the other; they need the same`);
+  }
+}
