@@ -1,0 +1,169 @@
+/**
+ * Measures what docs/results.md compares and writes it.
+ *
+ *     npm run results -- [--only PATTERN ...] [--all] [--report] [--list]
+ *                        [--model FILE] [--text FILE] [--calibration FILE] [--lambada FILE] [--hellaswag FILE]
+ *                        [--chunks 16] [--ctx-size 512] [--samples 32] [--lambada-items 500] [--hellaswag-items 400]
+ *                        [--threads N] [--output docs]
+ *
+ * Measured is what is missing in results.json or was made with something else: of the rows whose id is or contains a PATTERN if there are any,
+ * all again with --all. --report measures nothing. Each row is written when it is done, so that an interrupted run goes on where it was.
+ */
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { displayProgress } from "../src/cli/progress.ts";
+import { formatDuration } from "../src/cli/quantities.ts";
+import { RECIPE_NAMES } from "../src/quantizer/recipe-presets.ts";
+import { drawFigures } from "./results/figures.ts";
+import { Measurement } from "./results/measure.ts";
+import { type FigureName, renderReport } from "./results/report.ts";
+import {
+  isCurrent,
+  type MadeWith,
+  madeWith,
+  readResults,
+  type Results,
+  type RowResult,
+  writeResults,
+} from "./results/results-file.ts";
+import { ROWS, type Row } from "./results/rows.ts";
+import { DEFAULT_SETTINGS, type Settings } from "./results/settings.ts";
+import { TimeLeft } from "./results/time-left.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true },
+    all: { type: "boolean", default: false },
+    report: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
+    model: { type: "string", default: DEFAULT_SETTINGS.model },
+    text: { type: "string", default: DEFAULT_SETTINGS.text },
+    calibration: { type: "string", default: DEFAULT_SETTINGS.calibration },
+    lambada: { type: "string", default: DEFAULT_SETTINGS.lambada },
+    hellaswag: { type: "string", default: DEFAULT_SETTINGS.hellaswag },
+    chunks: { type: "string", default: `${DEFAULT_SETTINGS.chunks}` },
+    "ctx-size": { type: "string", default: `${DEFAULT_SETTINGS.contextSize}` },
+    samples: { type: "string", default: `${DEFAULT_SETTINGS.samples}` },
+    "lambada-items": { type: "string", default: `${DEFAULT_SETTINGS.lambadaItems}` },
+    "hellaswag-items": { type: "string", default: `${DEFAULT_SETTINGS.hellaswagItems}` },
+    threads: { type: "string" },
+    output: { type: "string", default: fileURLToPath(new URL("../docs", import.meta.url)) },
+  },
+});
+
+const settings: Settings = {
+  model: flags.model,
+  text: flags.text,
+  calibration: flags.calibration,
+  lambada: flags.lambada,
+  hellaswag: flags.hellaswag,
+  chunks: Number(flags.chunks),
+  contextSize: Number(flags["ctx-size"]),
+  samples: Number(flags.samples),
+  lambadaItems: Number(flags["lambada-items"]),
+  hellaswagItems: Number(flags["hellaswag-items"]),
+  threads: flags.threads === undefined ? undefined : Number(flags.threads),
+};
+const say = (text: string) => console.error(text);
+
+/** The ranges of activations, which are measured once and belong to no row. */
+const ACTIVATIONS = { id: "activations", label: "activation ranges", recipe: "fptq", evaluate: [] } as const satisfies Row;
+
+const path = join(flags.output, "results.json");
+const results = readResults(path);
+const asked = [ACTIVATIONS, ...ROWS].filter(({ id }) => !flags.only || flags.only.some((pattern) => selects(pattern, id)));
+if (asked.length === 0) throw new Error(`--only: no row's id contains ${flags.only!.join(" or ")}; --list shows them`);
+const jobs = asked.filter(isKnown).map((row) => ({ row, id: row.id, wanted: madeWith(row, settings) }));
+
+if (flags.list) {
+  for (const { row, id, wanted } of jobs) console.log(`${id.padEnd(24)} ${state(id, wanted).padEnd(8)} ${row.label}`);
+} else {
+  let failed = 0;
+  if (!flags.report) failed = await measureAll(jobs.filter(({ id, wanted }) => flags.all || state(id, wanted) !== "measured"));
+  writeReport(results);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
+
+/** A whole id is that row alone. */
+function selects(pattern: string, id: string): boolean {
+  return ROWS.some((row) => row.id === pattern) ? id === pattern : id.includes(pattern);
+}
+
+/** Rows of a preset that this version does not have are left out, with a warning. */
+function isKnown({ id, recipe }: Row): boolean {
+  const known = recipe === undefined || (RECIPE_NAMES as readonly string[]).includes(recipe);
+  if (!known) say(`${id}: skipped, there is no recipe "${recipe}"`);
+  return known;
+}
+
+function state(id: string, wanted: MadeWith): "measured" | "failed" | "changed" | "missing" {
+  const result: { madeWith: MadeWith; failure?: string } | undefined =
+    id === ACTIVATIONS.id ? results.activations : results.rows[id];
+  if (!result) return "missing";
+  if (result.failure !== undefined) return "failed";
+  return isCurrent(result, wanted) ? "measured" : "changed";
+}
+
+/** @returns how many failed */
+async function measureAll(todo: typeof jobs): Promise<number> {
+  if (todo.length === 0) {
+    say("nothing to measure; --all measures everything again");
+    return 0;
+  }
+  const interruption = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
+  using progress = displayProgress(process.stderr);
+  const { signal } = interruption;
+  await using measurement = new Measurement(settings, { signal, onProgress: progress.onProgress, onWarning: say });
+  const environment = await measurement.environment();
+  const timeLeft = new TimeLeft(structuredClone(results));
+  let failed = 0;
+  for (const [index, { row, id, wanted }] of todo.entries()) {
+    say(`\n${index + 1} of ${todo.length}: ${row.label} [${id}], about ${formatDuration(timeLeft.of(todo.slice(index)))} left`);
+    const began = performance.now();
+    const seconds = () => (performance.now() - began) / 1000;
+    try {
+      if (id === ACTIVATIONS.id) {
+        results.activations = { madeWith: wanted, environment, ...(await measurement.activations()) };
+      } else {
+        const figures = await measurement.measure(row);
+        results.rows[id] = { madeWith: wanted, environment, ...figures, seconds: seconds() };
+        say(summary(results.rows[id]));
+      }
+    } catch (error) {
+      if (signal.aborted) break;
+      const failure = (error as Error).message;
+      say(`${id} failed: ${failure}`);
+      if (id !== ACTIVATIONS.id) results.rows[id] = { madeWith: wanted, environment, seconds: seconds(), failure };
+      failed++;
+    }
+    timeLeft.add(id, wanted, seconds());
+    writeResults(path, results);
+  }
+  if (signal.aborted) say("interrupted; what was measured is kept");
+  return signal.aborted ? failed + 1 : failed;
+}
+
+function summary({ text, lambada, seconds }: RowResult): string {
+  const ratio = text?.divergence && `, ratio ${text.divergence.pplRatio.value.toFixed(3)}`;
+  const words = lambada && `, LAMBADA ${(100 * lambada.accuracy.value).toFixed(1)} %`;
+  return `PPL ${text?.ppl.value.toFixed(2)}${ratio ?? ""}${words ?? ""}, in ${formatDuration(seconds)}`;
+}
+
+function writeReport(measured: Results): void {
+  const files: Partial<Record<FigureName, string>> = {};
+  for (const [name, svg] of Object.entries(drawFigures(measured)) as [FigureName, string | undefined][]) {
+    const file = `results-${name}.svg`;
+    if (svg === undefined) rmSync(join(flags.output, file), { force: true });
+    else {
+      writeFileSync(join(flags.output, file), svg);
+      files[name] = file;
+    }
+  }
+  const notes = join(flags.output, "results.notes.md");
+  const text = existsSync(notes) ? readFileSync(notes, "utf8") : undefined;
+  writeFileSync(join(flags.output, "results.md"), renderReport(measured, { settings, notes: text, figures: files }));
+  say(`wrote ${join(flags.output, "results.md")}`);
+}

@@ -1,0 +1,229 @@
+/** Makes and measures the model of a row. What rows have in common is made once: the float model, its logits, statistics of channels. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { LINEAR_INPUTS } from "../../src/checkpoint/tensor-names.ts";
+import { multipleChoice, parseChoiceItems } from "../../src/evaluation/choice.ts";
+import { klDivergence } from "../../src/evaluation/kl-divergence.ts";
+import { lambada, parseLambadaItems } from "../../src/evaluation/lambada.ts";
+import { perplexity } from "../../src/evaluation/perplexity.ts";
+import { type Checkpoint, type LanguageModel, loadModel, type OnProgress, openCheckpoint } from "../../src/index.ts";
+import { resolveThreads } from "../../src/model/load-options.ts";
+import { withTimeLeft } from "../../src/progress.ts";
+import type { ActivationStats } from "../../src/quantizer/activation-stats.ts";
+import { analyse } from "../../src/quantizer/analyse.ts";
+import { calibrate } from "../../src/quantizer/calibrate.ts";
+import { type CalibrationSamples, calibrationSamples } from "../../src/quantizer/calibration-source.ts";
+import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
+import { needsHessians, type Recipe } from "../../src/quantizer/recipe.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe-options.ts";
+import type { LayerInputReport, QuantizationReport } from "../../src/quantizer/report.ts";
+import { nodeRuntime } from "../../src/runtime/node.ts";
+import { createOutputFolder } from "../../src/runtime/node-files.ts";
+import { RecordedPass } from "./recorded-pass.ts";
+import type { ActivationFigures, Environment, LayerErrors, QuantizationFigures, RowResult, TextFigures } from "./results-file.ts";
+import type { CalibrationKind, Evaluation, Row } from "./rows.ts";
+import type { Settings } from "./settings.ts";
+
+export interface MeasureOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress: OnProgress;
+  readonly onWarning: (message: string) => void;
+}
+
+interface Calibrated extends CalibrationSamples {
+  readonly stats: ActivationStats;
+  readonly seconds: number;
+}
+
+/** Of the passages and questions. */
+const LONGEST_ITEM = 1024;
+
+export class Measurement implements AsyncDisposable {
+  readonly #settings: Settings;
+  readonly #options: MeasureOptions;
+  #checkpoint: Promise<Checkpoint> | undefined;
+  #float: Promise<{ model: LanguageModel; recorded: RecordedPass }> | undefined;
+  readonly #calibrated = new Map<CalibrationKind, Promise<Calibrated>>();
+
+  constructor(settings: Settings, { onProgress, ...options }: MeasureOptions) {
+    this.#settings = settings;
+    this.#options = { ...options, onProgress: withTimeLeft(onProgress) };
+  }
+
+  /** @throws whatever quantizing, loading or evaluating throws */
+  async measure(row: Row): Promise<Pick<RowResult, "quantization" | "text" | "lambada" | "hellaswag">> {
+    if (row.recipe === undefined) return this.#evaluate(row.evaluate, (await this.#floatModel()).model);
+    const folder = mkdtempSync(join(tmpdir(), "fptq-results-"));
+    try {
+      const output = join(folder, "model");
+      const report = await this.#quantize(resolveRecipe(row.recipe, row.options), row.calibration ?? "text", output);
+      await using model = await this.#load(output);
+      const figures = await this.#evaluate(row.evaluate, model);
+      return { quantization: quantizationFigures(report, row.layerErrors ?? false), ...figures };
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Ranges before and after LAE as the preset `fptq` has it. */
+  async activations(): Promise<Pick<ActivationFigures, "ranges" | "telling">> {
+    const { stats } = await this.#calibrate("text");
+    const analysis = analyse(stats, resolveRecipe("fptq").equalize);
+    const evened = analysis.filter(({ factors }) => factors !== undefined);
+    const gain = ({ range, equalizedRange }: (typeof evened)[number]) => range / equalizedRange;
+    const telling = evened.reduce((best, input) => (gain(input) > gain(best) ? input : best));
+    const { name, channelAbsmax, factors } = telling;
+    return {
+      ranges: analysis.map(({ layer, input, range, equalizedRange }) => ({
+        layer,
+        input,
+        range: rounded(range),
+        equalizedRange: rounded(equalizedRange),
+      })),
+      telling: {
+        name,
+        before: Array.from(channelAbsmax, rounded),
+        after: Array.from(channelAbsmax, (value, channel) => rounded(value / factors![channel]!)),
+      },
+    };
+  }
+
+  /** Where this runs. */
+  async environment(): Promise<Environment> {
+    const { model } = await this.#floatModel();
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+    return {
+      date: new Date().toISOString().slice(0, 10),
+      cpu: cpus()[0]?.model ?? "unknown",
+      threads: resolveThreads(this.#settings, nodeRuntime),
+      runtime: `${nodeRuntime.name} ${nodeRuntime.version}`,
+      build: model.forwardPass.build,
+      version,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#float?.catch(() => undefined))?.model.dispose();
+    await (await this.#checkpoint?.catch(() => undefined))?.close();
+  }
+
+  /** Statistics already collected are used again; their seconds count for every row that does. */
+  async #quantize(recipe: Recipe, kind: CalibrationKind, path: string): Promise<QuantizationReport> {
+    const { threads } = this.#settings;
+    const checkpoint = await this.#openCheckpoint();
+    const output = await createOutputFolder(path);
+    if (needsHessians(recipe)) {
+      const { samples, source } = await this.#samples(kind);
+      return quantizeModel(checkpoint, samples, recipe, output, nodeRuntime, {
+        ...this.#options,
+        threads,
+        calibrationSource: source,
+      });
+    }
+    const { stats, source, seconds } = await this.#calibrate(kind);
+    const options = { ...this.#options, threads, calibrationSource: source };
+    const report = await quantizeWithStats(checkpoint, stats, recipe, output, nodeRuntime, options);
+    return { ...report, seconds: report.seconds + seconds, stages: { calibrate: seconds, ...report.stages } };
+  }
+
+  #calibrate(kind: CalibrationKind): Promise<Calibrated> {
+    const calibrating = async () => {
+      const { samples, source } = await this.#samples(kind);
+      const began = performance.now();
+      const { threads } = this.#settings;
+      const stats = await calibrate(await this.#openCheckpoint(), samples, nodeRuntime, { ...this.#options, threads });
+      return { samples, source, stats, seconds: (performance.now() - began) / 1000 };
+    };
+    return made(this.#calibrated, kind, calibrating);
+  }
+
+  async #samples(kind: CalibrationKind): Promise<CalibrationSamples> {
+    const { calibration: path, samples, contextSize } = this.#settings;
+    const calibration =
+      kind === "random"
+        ? ({ kind, seed: 0 } as const)
+        : ({ kind, text: readFileSync(path, "utf8"), name: basename(path) } as const);
+    return calibrationSamples(await this.#openCheckpoint(), { calibration, samples, contextSize });
+  }
+
+  async #evaluate(evaluations: readonly Evaluation[], model: LanguageModel): Promise<Pick<RowResult, Evaluation>> {
+    const { lambada: lambadaPath, hellaswag: hellaswagPath, lambadaItems, hellaswagItems } = this.#settings;
+    const figures: { -readonly [E in Evaluation]?: RowResult[E] } = {};
+    if (evaluations.includes("text")) figures.text = await this.#evaluateText(model);
+    if (evaluations.includes("lambada")) {
+      const items = parseLambadaItems(readFileSync(lambadaPath, "utf8"), basename(lambadaPath));
+      figures.lambada = await lambada(model, items, { ...this.#options, limit: lambadaItems });
+    }
+    if (evaluations.includes("hellaswag")) {
+      const questions = parseChoiceItems(readFileSync(hellaswagPath, "utf8"), basename(hellaswagPath));
+      const { items, accuracy, normalizedAccuracy } = await multipleChoice(model, questions, {
+        ...this.#options,
+        limit: hellaswagItems,
+      });
+      figures.hellaswag = { items, accuracy, normalizedAccuracy };
+    }
+    return figures;
+  }
+
+  async #evaluateText(model: LanguageModel): Promise<TextFigures> {
+    const { text: path, chunks, contextSize } = this.#settings;
+    const { model: float, recorded } = await this.#floatModel();
+    const { tokenizer } = float;
+    const ids = tokenizer.encode(readFileSync(path, "utf8"), { addSpecialTokens: false, parseSpecial: false });
+    const options = { ...this.#options, chunks, contextSize, bosTokenId: tokenizer.addedBosTokenId };
+    if (model === float) {
+      const { secondHalf } = await perplexity(model.forwardPass, ids, options);
+      return { scored: secondHalf.scored, ppl: { value: secondHalf.ppl, standardError: secondHalf.standardError } };
+    }
+    const { scored, ppl, pplRatio, kld, sameTop } = await klDivergence(recorded, model.forwardPass, ids, options);
+    return { scored, ppl, divergence: { pplRatio, kld: kld.mean, kldMedian: kld.median, sameTop } };
+  }
+
+  #openCheckpoint(): Promise<Checkpoint> {
+    return (this.#checkpoint ??= openCheckpoint(this.#settings.model));
+  }
+
+  #floatModel(): Promise<{ model: LanguageModel; recorded: RecordedPass }> {
+    const loading = async () => {
+      const model = await this.#load(this.#settings.model);
+      return { model, recorded: new RecordedPass(model.forwardPass) };
+    };
+    return (this.#float ??= loading());
+  }
+
+  async #load(path: string): Promise<LanguageModel> {
+    const { threads, contextSize } = this.#settings;
+    const checkpoint = await this.#openCheckpoint();
+    const fits = Math.min(checkpoint.config.contextLength, Math.max(contextSize, LONGEST_ITEM));
+    return loadModel(path, { ...this.#options, threads, contextSize: fits });
+  }
+}
+
+function made<K, V>(values: Map<K, Promise<V>>, key: K, make: () => Promise<V>): Promise<V> {
+  const value = values.get(key) ?? make();
+  values.set(key, value);
+  return value;
+}
+
+function quantizationFigures(report: QuantizationReport, layerErrors: boolean): QuantizationFigures {
+  const { seconds, stages, bits_per_weight: bitsPerWeight, static_share: staticShare, bytes, layers } = report;
+  const figures = { seconds, stages, bitsPerWeight, staticShare, bytes };
+  return layerErrors ? { ...figures, layerErrors: errorsByInput(layers) } : figures;
+}
+
+function errorsByInput(layers: readonly LayerInputReport[]): LayerErrors {
+  const of = (input: string) => layers.filter(({ name }) => name.endsWith(`.${input}`));
+  return Object.fromEntries(
+    LINEAR_INPUTS.map((input) => [
+      input,
+      {
+        weight: of(input).map(({ weight_nmse }) => rounded(weight_nmse)),
+        output: of(input).map(({ output_nmse }) => output_nmse && rounded(output_nmse)),
+      },
+    ]),
+  ) as unknown as LayerErrors;
+}
+
+/** Four digits are more than a figure shows. */
+const rounded = (value: number) => Number(value.toPrecision(4));

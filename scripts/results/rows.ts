@@ -1,0 +1,219 @@
+/** What `docs/results.md` compares, as data: a row is a recipe and what to evaluate of it; a section shows some of the rows side by side. */
+import type { RecipeOptions } from "../../src/quantizer/recipe-options.ts";
+
+/**
+ * "text": perplexity, and beside float32 its ratio, KL divergence and top-1 agreement; "lambada": the last words; "hellaswag": multiple
+ * choice.
+ */
+export type Evaluation = "text" | "lambada" | "hellaswag";
+
+/** `lorcRank`: rank of the low-rank compensation, of recipes that have one. */
+export type RowOptions = RecipeOptions & { readonly lorcRank?: number };
+
+/** What the model is calibrated on: the calibration text, or as many random tokens of seed 0. */
+export type CalibrationKind = "text" | "random";
+
+export interface Row {
+  /** Key of its measurement. */
+  readonly id: string;
+  readonly label: string;
+  /** A preset; undefined: the float model itself. */
+  readonly recipe?: string;
+  /** What is changed in the preset. */
+  readonly options?: RowOptions;
+  /** Default "text". */
+  readonly calibration?: CalibrationKind;
+  readonly evaluate: readonly Evaluation[];
+  /** Whether the errors of each layer are kept, for the figure. */
+  readonly layerErrors?: boolean;
+}
+
+export interface Section {
+  readonly title: string;
+  /** What is compared and why. Results belong into `docs/results.notes.md`. */
+  readonly about: string;
+  /** Ids of rows, in the order shown. */
+  readonly rows: readonly string[];
+}
+
+const TEXT = ["text"] as const;
+const TEXT_AND_WORDS = ["text", "lambada"] as const;
+const ALL = ["text", "lambada", "hellaswag"] as const;
+
+export const FLOAT_ROW = "float32";
+
+const RECIPES: readonly Row[] = [
+  { id: FLOAT_ROW, label: "float32", evaluate: ALL },
+  { id: "rtn", label: "RTN, per token", recipe: "rtn", evaluate: ALL, layerErrors: true },
+  { id: "fptq-best", label: "FPTQ best", recipe: "fptq-best", evaluate: ALL, layerErrors: true },
+  { id: "fptq", label: "FPTQ", recipe: "fptq", evaluate: TEXT_AND_WORDS, layerErrors: true },
+  { id: "fptq+gptq", label: "FPTQ + GPTQ", recipe: "fptq+gptq", evaluate: TEXT_AND_WORDS, layerErrors: true },
+  { id: "rtn-static", label: "RTN, static", recipe: "rtn-static", evaluate: TEXT_AND_WORDS },
+  { id: "smoothquant", label: "SmoothQuant W8A8, per token", recipe: "smoothquant", evaluate: TEXT_AND_WORDS },
+  {
+    id: "smoothquant-w4a8",
+    label: "SmoothQuant W4A8, groups, per token",
+    recipe: "smoothquant",
+    options: { weights: "int4" },
+    evaluate: TEXT_AND_WORDS,
+  },
+  {
+    id: "gptq-w4a8",
+    label: "GPTQ W4A8, per token",
+    recipe: "gptq",
+    options: { activations: "int8" },
+    evaluate: TEXT_AND_WORDS,
+  },
+  { id: "awq-w4a8", label: "AWQ W4A8, per token", recipe: "awq", options: { activations: "int8" }, evaluate: TEXT_AND_WORDS },
+  { id: "gptq", label: "GPTQ W4A16", recipe: "gptq", evaluate: TEXT_AND_WORDS },
+  { id: "awq", label: "AWQ W4A16", recipe: "awq", evaluate: TEXT_AND_WORDS },
+  { id: "zeroquant-fp", label: "ZeroQuant-FP", recipe: "zeroquant-fp", evaluate: TEXT_AND_WORDS },
+  {
+    id: "zeroquant-fp+lorc",
+    label: "ZeroQuant-FP + LoRC",
+    recipe: "zeroquant-fp",
+    options: { lorcRank: 8 },
+    evaluate: TEXT_AND_WORDS,
+  },
+];
+
+/** FPTQ, Table 10: what SmoothQuant needs at W4A8 to get near FPTQ. */
+const SMOOTHQUANT: readonly Row[] = [
+  {
+    id: "smoothquant-static",
+    label: "SmoothQuant W8A8, static",
+    recipe: "smoothquant",
+    options: { policy: "static" },
+    evaluate: TEXT_AND_WORDS,
+  },
+  {
+    id: "smoothquant-w4a8-pts",
+    label: "SmoothQuant W4A8, channels, static",
+    recipe: "smoothquant",
+    options: { weights: "int4", groupSize: "channel", policy: "static" },
+    evaluate: TEXT_AND_WORDS,
+  },
+  {
+    id: "smoothquant-w4a8-ptk",
+    label: "SmoothQuant W4A8, channels, per token",
+    recipe: "smoothquant",
+    options: { weights: "int4", groupSize: "channel" },
+    evaluate: TEXT_AND_WORDS,
+  },
+  {
+    id: "smoothquant-w4a8-fg",
+    label: "SmoothQuant W4A8, groups, static, down per token",
+    recipe: "smoothquant",
+    options: { weights: "int4", policy: "static", overrides: [{ pattern: "*.down", policy: "dynamic" }] },
+    evaluate: TEXT_AND_WORDS,
+  },
+];
+
+const thresholdRow = (v0: number, v1: number): Row => ({
+  id: `fptq-v0-${v0}-v1-${v1}`,
+  label: `FPTQ, v0 = ${v0}, v1 = ${v1}`,
+  recipe: "fptq",
+  options: { v0, v1 },
+  evaluate: TEXT,
+});
+
+const THRESHOLDS: readonly Row[] = [
+  thresholdRow(0, 150),
+  thresholdRow(5, 150),
+  thresholdRow(10, 150),
+  thresholdRow(15, 15),
+  thresholdRow(50, 150),
+  thresholdRow(150, 150),
+  { id: "fptq-auto", label: "FPTQ, policy auto", recipe: "fptq", options: { policy: "auto" }, evaluate: TEXT },
+];
+
+/** With v0 = 0 every QKV and gate/up is equalized, so that alpha has the most to change; alpha = 1 is among the thresholds. */
+const ALPHAS: readonly Row[] = [0.5, 0.75, 1.25].map((alpha) => ({
+  id: `fptq-alpha-${alpha}`,
+  label: `FPTQ, v0 = 0, alpha = ${alpha}`,
+  recipe: "fptq",
+  options: { v0: 0, alpha },
+  evaluate: TEXT,
+}));
+
+const GROUP_SIZES: readonly Row[] = ([32, 64, "channel"] as const).map((groupSize) => ({
+  id: `fptq-group-${groupSize}`,
+  label: groupSize === "channel" ? "FPTQ, a scale per channel" : `FPTQ, groups of ${groupSize}`,
+  recipe: "fptq",
+  options: { groupSize },
+  evaluate: TEXT,
+}));
+
+/** FPTQ, Table 6. */
+const CALIBRATIONS: readonly Row[] = [
+  { id: "fptq-random", label: "FPTQ W4A8, random tokens", recipe: "fptq", calibration: "random", evaluate: TEXT_AND_WORDS },
+  { id: "fptq-w8a8", label: "FPTQ W8A8, text", recipe: "fptq", options: { weights: "int8" }, evaluate: TEXT_AND_WORDS },
+  {
+    id: "fptq-w8a8-random",
+    label: "FPTQ W8A8, random tokens",
+    recipe: "fptq",
+    options: { weights: "int8" },
+    calibration: "random",
+    evaluate: TEXT_AND_WORDS,
+  },
+];
+
+/** In the order they are measured. */
+export const ROWS: readonly Row[] = [...RECIPES, ...SMOOTHQUANT, ...THRESHOLDS, ...ALPHAS, ...GROUP_SIZES, ...CALIBRATIONS];
+
+const ids = (rows: readonly Row[]) => rows.map(({ id }) => id);
+
+/** The first is also drawn. */
+export const SECTIONS: readonly Section[] = [
+  {
+    title: "Recipes",
+    about: `Every recipe as its paper has it, and the W4A8 forms of those whose papers stop elsewhere. Embedding, head and KV cache are
+int8 in all but the first row.`,
+    rows: ids(RECIPES),
+  },
+  {
+    title: "SmoothQuant, step by step",
+    about: `The FPTQ paper's Table 10: SmoothQuant with one static scale per input, with a scale per token, and with groups and a scale
+per token only at the down projection, beside its own W8A8. \`channels\`: one weight scale per output channel; \`groups\`: one per
+group of 64 or 128.`,
+    rows: [
+      FLOAT_ROW,
+      "smoothquant-static",
+      "smoothquant",
+      "smoothquant-w4a8-pts",
+      "smoothquant-w4a8-ptk",
+      "smoothquant-w4a8-fg",
+      "smoothquant-w4a8",
+      "fptq",
+    ],
+  },
+  {
+    title: "Thresholds",
+    about: `Up to v0 an input gets one static scale as it is; between v0 and v1 it is equalized first where a norm can absorb that; from
+v1 on it gets a scale per token. The paper has 15 and 150. Policy \`auto\` measures instead what a static scale costs.`,
+    rows: ["fptq", ...ids(THRESHOLDS), "rtn"],
+  },
+  {
+    title: "Strength of the equalization",
+    about: `alpha of LAE, s = absmax / log2(2 + absmax)^alpha, with v0 = 0 so that every QKV and gate/up is equalized. The paper has 1.`,
+    rows: ["fptq-alpha-0.5", "fptq-alpha-0.75", "fptq-v0-0-v1-150", "fptq-alpha-1.25"],
+  },
+  {
+    title: "Group size",
+    about:
+      "Weights that share a scale. FPTQ's row takes the largest of 128, 64 and 32 that divides: 64 for all but the down projection, which has 128.",
+    rows: ["fptq-group-32", "fptq-group-64", "fptq", "fptq-group-channel"],
+  },
+  {
+    title: "Calibration on text or on random tokens",
+    about:
+      "The FPTQ paper's Table 6, on this model: the same number of tokens, of the calibration text or drawn at random (seed 0).",
+    rows: ["fptq-w8a8", "fptq-w8a8-random", "fptq", "fptq-random"],
+  },
+];
+
+/** llama.cpp re-quantizing the same file: given to this project with its task, not measured here. */
+export const GIVEN = [
+  { name: "llama.cpp Q4_0", pplRatio: 1.176 },
+  { name: "llama.cpp Q4_K_M, 4.8 bits", pplRatio: 1.032 },
+] as const;
