@@ -43,10 +43,8 @@ test("a build the engine cannot compile, and one that computes nothing right", a
 
 test("a process that can make no memory", async () => {
   const { Memory } = WebAssembly;
-  WebAssembly.Memory = class {
-    constructor() {
-      throw new RangeError("could not allocate memory");
-    }
+  WebAssembly.Memory = function refuse() {
+    throw new RangeError("could not allocate memory");
   } as never;
   try {
     for (const threads of [1, 2]) {
