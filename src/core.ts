@@ -113,7 +113,8 @@ export async function quantize(
   runtime: Runtime,
   options: QuantizeOptions = {},
 ): Promise<QuantizationReport> {
-  const { threads, signal, onProgress, onWarning } = options;
+  const { threads, signal, onWarning } = options;
+  const onProgress = options.onProgress && withTimeLeft(options.onProgress);
   try {
     const recipe = resolveRecipe(options.recipe, options);
     const checkpoint = await openCheckpoint(location, signal);
@@ -136,7 +137,8 @@ export async function quantize(
  * @throws as `quantize`
  */
 export async function analyze(location: ModelLocation, runtime: Runtime, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
-  const { threads, signal, onProgress, onWarning } = options;
+  const { threads, signal, onWarning } = options;
+  const onProgress = options.onProgress && withTimeLeft(options.onProgress);
   const recipe = resolveRecipe(options.recipe, options);
   const checkpoint = await openCheckpoint(location, signal);
   try {

@@ -1,0 +1,63 @@
+/** How the page is built and served: what is in `vite.config.ts`, and with a tiny model what the tests use. */
+import { fileURLToPath } from "node:url";
+import sirv from "sirv";
+import type { Plugin, UserConfig } from "vite";
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
+export interface Site {
+  /** Folder that is served as `model/`, which the page loads when it is opened. */
+  readonly model: string;
+  /** Whether the page may share memory between threads. Only a test wants it not to. */
+  readonly isolated?: boolean;
+}
+
+/**
+ * Scripts and workers of this site alone; WebAssembly, but no code made of text. A model may come from any server that allows it, which for
+ * http means one on this machine.
+ */
+const POLICY = [
+  "default-src 'self'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "connect-src 'self' https: http://localhost:* http://127.0.0.1:*",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+const HEADERS = {
+  "Content-Security-Policy": POLICY,
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+  "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+  "Cross-Origin-Resource-Policy": "same-origin",
+};
+
+/** What gives a page shared memory, and with it threads. */
+const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
+export function site({ model, isolated = true }: Site): UserConfig {
+  return {
+    root: path("."),
+    // Relative, so that the built folder can be served from anywhere.
+    base: "./",
+    appType: "mpa",
+    plugins: [serveModel(model)],
+    // The package of this repository, as `npm run build` made it. A project that has fptq installed needs no alias.
+    resolve: { alias: [{ find: /^fptq$/, replacement: path("../../dist/browser.js") }] },
+    worker: { format: "es" },
+    build: { target: "es2023", assetsInlineLimit: 0 },
+    preview: { host: "127.0.0.1", port: 8080, headers: { ...HEADERS, ...(isolated && ISOLATION) } },
+  };
+}
+
+/** The files of the model with ranges and validators, beside the built page and under the same headers. */
+function serveModel(folder: string): Plugin {
+  return {
+    name: "serve-model",
+    configurePreviewServer({ middlewares }) {
+      middlewares.use("/model", sirv(folder, { dev: true, etag: true }));
+    },
+  };
+}

@@ -1,0 +1,97 @@
+/** The model as the page knows it: what it asks of the engine's worker, and what it shows of the answers. */
+import type { GenerateOptions, InstructionSet } from "fptq";
+import { explain } from "./explain.ts";
+import { number, rate } from "./format.ts";
+import type { EngineEvent, EngineRequest, Source } from "./messages.ts";
+import { sourceName } from "./sources.ts";
+import type { State } from "./state.ts";
+
+export interface EngineSettings {
+  /** Undefined for what the library chooses. */
+  readonly threads: number | undefined;
+  readonly build: InstructionSet | "auto";
+}
+
+export class Engine {
+  readonly #state: State;
+  readonly #changed: () => void;
+  #worker: Worker | undefined;
+
+  /** @param changed asks for the page to be drawn again */
+  constructor(state: State, changed: () => void) {
+    this.#state = state;
+    this.#changed = changed;
+  }
+
+  /** Loads a model in place of the one there is. Every model has a worker of its own: ending it gives all its memory back at once. */
+  load(source: Source, settings: EngineSettings): void {
+    this.#end();
+    Object.assign(this.#state, { source, loading: { kind: "loading", progress: undefined }, warnings: [], policies: undefined });
+    this.#worker = new Worker(new URL("./engine-worker.ts", import.meta.url), { type: "module", name: "engine" });
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<EngineEvent>) => this.#receive(data));
+    this.#worker.addEventListener("error", ({ message }) => {
+      const why = explain({ name: "Error", message: message || "the script of the engine could not be loaded" });
+      this.#state.loading = { kind: "failed", why };
+      this.#changed();
+    });
+    this.#send({ kind: "load", source, ...settings });
+    this.#changed();
+  }
+
+  cancelLoading(): void {
+    this.#end();
+    this.#state.loading = { kind: "cancelled" };
+    this.#changed();
+  }
+
+  generate(text: string, options: GenerateOptions): void {
+    const { messages } = this.#state;
+    messages.push({ role: "user", content: text });
+    this.#send({ kind: "generate", messages: messages.map(({ role, content }) => ({ role, content })), options });
+    messages.push({ role: "assistant", content: "" });
+    Object.assign(this.#state, { generating: { startedAt: undefined, pieces: 0 }, chatError: undefined, announcement: "" });
+    this.#changed();
+  }
+
+  stop(): void {
+    if (this.#state.generating) this.#send({ kind: "stop" });
+  }
+
+  #send(request: EngineRequest): void {
+    this.#worker!.postMessage(request);
+  }
+
+  #end(): void {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    this.#state.generating = undefined;
+  }
+
+  #receive(event: EngineEvent): void {
+    const state = this.#state;
+    if (event.kind === "progress") state.loading = { kind: "loading", progress: event.progress };
+    else if (event.kind === "warning") state.warnings.push(event.message);
+    else if (event.kind === "policies") state.policies = event.policies;
+    else if (event.kind === "loaded") {
+      state.loading = { kind: "ready", model: event.model };
+      state.announcement = `${sourceName(state.source)} is ready.`;
+    } else if (event.kind === "text") {
+      state.messages.at(-1)!.content += event.text;
+      state.generating!.startedAt ??= performance.now();
+      state.generating!.pieces++;
+    } else if (event.kind === "generated") {
+      const { decode, stop } = event.result;
+      state.messages.at(-1)!.result = event.result;
+      state.generating = undefined;
+      const how = stop === "cancelled" ? "Stopped" : "Answered";
+      state.announcement = `${how}: ${number(event.result.tokens.length)} tokens, ${rate(decode.tokensPerSecond)}.`;
+    } else if (event.work === "load") state.loading = { kind: "failed", why: explain(event.failure) };
+    else {
+      // Neither the question nor what there is of an answer becomes part of the conversation.
+      state.messages.splice(-2);
+      state.generating = undefined;
+      state.chatError = explain(event.failure);
+    }
+    this.#changed();
+  }
+}

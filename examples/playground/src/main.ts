@@ -1,0 +1,63 @@
+/** The page: its state, what changes it, and one drawing of it per frame at most. */
+import { html, nothing, render } from "lit-html";
+import { Engine } from "./engine.ts";
+import { Quantizer } from "./quantizer.ts";
+import { EMBEDDED } from "./sources.ts";
+import { initialState, type State, type View } from "./state.ts";
+import { chatView } from "./views/chat.ts";
+import { layersView } from "./views/layers.ts";
+import { quantizeView } from "./views/quantize.ts";
+import { type Page, settingsView } from "./views/settings.ts";
+
+const VIEWS: readonly (readonly [View, string])[] = [
+  ["chat", "Chat"],
+  ["layers", "Layers"],
+  ["quantize", "Quantize"],
+];
+
+const state = initialState(EMBEDDED);
+let drawing = 0;
+/** Tokens come faster than frames: what changed in between is drawn together. */
+const changed = () => {
+  drawing ||= requestAnimationFrame(() => {
+    drawing = 0;
+    draw();
+  });
+};
+const page: Page = { state, changed, engine: new Engine(state, changed), quantizer: new Quantizer(state, changed) };
+
+function show(view: View): void {
+  state.view = view;
+  changed();
+}
+
+function chosenView({ view: chosen }: State) {
+  if (chosen === "layers") return layersView(state);
+  if (chosen === "quantize") return quantizeView(page);
+  return chatView(page);
+}
+
+function draw(): void {
+  const tabs = VIEWS.map(
+    ([name, label]) => html`
+      <button type="button" aria-current=${state.view === name ? "page" : nothing} @click=${() => show(name)}>${label}</button>
+    `,
+  );
+  const content = html`
+    <header>
+      <h1>fptq <span>playground</span></h1>
+      <nav aria-label="Views">${tabs}</nav>
+    </header>
+    <div class="columns">
+      ${settingsView(page)}
+      <main>${chosenView(state)}</main>
+    </div>
+    <p class="for-screen-readers" role="status">${state.announcement}</p>
+  `;
+  render(content, document.body);
+}
+
+// A drop beside the places that take one would leave the page.
+for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault());
+addEventListener("keydown", ({ key }) => key === "Escape" && page.engine.stop());
+page.engine.load(EMBEDDED, { threads: undefined, build: "auto" });

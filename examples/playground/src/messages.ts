@@ -1,0 +1,76 @@
+/** What the page and its two workers say to each other. Plain data; files travel by reference. */
+import type {
+  ChatMessage,
+  GenerateOptions,
+  GenerationResult,
+  InstructionSet,
+  Progress,
+  QuantizationReport,
+  QuantizeOptions,
+} from "fptq";
+import type { LayerPolicies } from "./policies.ts";
+
+/** A URL, an `hf:` name, or files: one GGUF, or those of a model folder. */
+export type Source = string | readonly File[];
+
+export type EngineRequest =
+  | {
+      readonly kind: "load";
+      readonly source: Source;
+      readonly threads: number | undefined;
+      readonly build: InstructionSet | "auto";
+    }
+  | { readonly kind: "generate"; readonly messages: readonly ChatMessage[]; readonly options: GenerateOptions }
+  | { readonly kind: "stop" };
+
+export type EngineEvent =
+  | { readonly kind: "progress"; readonly progress: Progress }
+  | { readonly kind: "warning"; readonly message: string }
+  | { readonly kind: "loaded"; readonly model: ModelDescription }
+  | { readonly kind: "policies"; readonly policies: LayerPolicies | undefined }
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "generated"; readonly result: GenerationResult }
+  | { readonly kind: "failed"; readonly work: "load" | "generate"; readonly failure: Failure };
+
+export interface ModelDescription {
+  readonly architecture: string;
+  readonly layers: number;
+  readonly contextSize: number;
+  readonly threads: number;
+  readonly build: InstructionSet;
+  /** Whether it has a template for conversations; otherwise it continues text. */
+  readonly chats: boolean;
+  /** Bytes in memory. */
+  readonly memory: number;
+  readonly seconds: number;
+}
+
+export type QuantizeRequest =
+  | {
+      readonly kind: "quantize";
+      readonly source: Source;
+      readonly options: Pick<QuantizeOptions, "recipe" | "samples" | "contextSize" | "calibration">;
+    }
+  | { readonly kind: "cancel" }
+  | { readonly kind: "zip" };
+
+export type QuantizeEvent =
+  | { readonly kind: "progress"; readonly progress: Progress }
+  | { readonly kind: "quantized"; readonly files: readonly File[]; readonly report: QuantizationReport }
+  | { readonly kind: "cancelled" }
+  | { readonly kind: "zipped"; readonly zip: Blob }
+  | { readonly kind: "failed"; readonly failure: Failure };
+
+/** An error, as much of it as survives being sent. */
+export interface Failure {
+  readonly name: string;
+  readonly message: string;
+  /** HTTP status, of a download. */
+  readonly status?: number | undefined;
+}
+
+export function failureOf(error: unknown): Failure {
+  if (!(error instanceof Error)) return { name: "Error", message: String(error) };
+  const { name, message, status } = error as Error & { status?: unknown };
+  return { name, message, status: typeof status === "number" ? status : undefined };
+}

@@ -1,0 +1,65 @@
+/** The policy of each layer input, read from a checkpoint: what the quantizer noted in `config.json`, else what the weights' scheme says. */
+import type { Checkpoint } from "fptq";
+
+export const INPUTS = ["qkv", "o", "gate_up", "down"] as const;
+export type Input = (typeof INPUTS)[number];
+
+export const KINDS = ["static", "equalized", "dynamic", "none"] as const;
+/** One calibrated scale; the same after equalizing the channels; a scale per token; not quantized. */
+export type PolicyKind = (typeof KINDS)[number];
+
+export interface InputPolicy {
+  readonly kind: PolicyKind;
+  /** As the recipe calls it: "static", "lae+static", "smoothquant+dynamic". */
+  readonly name: string;
+  /** Largest absolute activation during calibration; undefined where nobody noted it. */
+  readonly range: number | undefined;
+}
+
+/** By layer. */
+export type LayerPolicies = readonly Readonly<Record<Input, InputPolicy>>[];
+
+/** The module whose scheme is the one of an input; those that share an input share its scheme. */
+const MODULES: Readonly<Record<Input, string>> = {
+  qkv: "self_attn.q_proj",
+  o: "self_attn.o_proj",
+  gate_up: "mlp.gate_proj",
+  down: "mlp.down_proj",
+};
+
+/** @returns undefined for a model that is not quantized */
+export function policiesOf({ config, configJson, quantization }: Checkpoint): LayerPolicies | undefined {
+  if (!quantization) return undefined;
+  const noted = notedPolicies((configJson["fptq"] as { layers?: unknown } | undefined)?.layers);
+  return Array.from({ length: config.layers }, (_, layer) => {
+    const of = (input: Input): InputPolicy => {
+      const name = quantization.linear(`model.layers.${layer}.${MODULES[input]}`)?.activations.kind ?? "none";
+      return noted.get(`model.layers.${layer}.${input}`) ?? { kind: name, name, range: undefined };
+    };
+    return { qkv: of("qkv"), o: of("o"), gate_up: of("gate_up"), down: of("down") };
+  });
+}
+
+/** From a list of `{ name, policy, range }`, as in a report; entries of another shape say nothing. */
+export function notedPolicies(layers: unknown): ReadonlyMap<string, InputPolicy> {
+  const found = new Map<string, InputPolicy>();
+  for (const entry of Array.isArray(layers) ? (layers as unknown[]) : []) {
+    const { name, policy, range } = (entry ?? {}) as Record<string, unknown>;
+    if (typeof name !== "string" || typeof policy !== "string") continue;
+    found.set(name, { kind: kindOf(policy), name: policy, range: typeof range === "number" ? range : undefined });
+  }
+  return found;
+}
+
+function kindOf(policy: string): PolicyKind {
+  if (policy.endsWith("dynamic")) return "dynamic";
+  if (policy.endsWith("static")) return policy === "static" ? "static" : "equalized";
+  return "none";
+}
+
+/** How many inputs have each kind. */
+export function countKinds(policies: LayerPolicies): Readonly<Record<PolicyKind, number>> {
+  const counts = { static: 0, equalized: 0, dynamic: 0, none: 0 };
+  for (const layer of policies) for (const input of INPUTS) counts[layer[input].kind]++;
+  return counts;
+}

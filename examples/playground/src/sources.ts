@@ -1,0 +1,48 @@
+/** From what a person named or dropped to what the library takes. */
+import type { loadModel } from "fptq";
+import type { Source } from "./messages.ts";
+
+/** The model that comes with the page, in the folder beside it; workers are given addresses, and lie elsewhere. */
+export const EMBEDDED = globalThis.document ? new URL("model/", document.baseURI).href : "";
+
+type LoadModel = typeof loadModel;
+
+/** The Hub's library is fetched for `hf:` names alone. */
+export async function loadArguments(
+  source: Source,
+): Promise<[Parameters<LoadModel>[0], Pick<NonNullable<Parameters<LoadModel>[1]>, "hub">]> {
+  if (typeof source !== "string") return [source, {}];
+  return [source, source.startsWith("hf:") ? { hub: await import("@huggingface/hub") } : {}];
+}
+
+export function sourceName(source: Source): string {
+  if (typeof source !== "string") {
+    const [first] = source;
+    if (source.length === 1) return first!.name;
+    return first?.webkitRelativePath.split("/")[0] || `${source.length} files`;
+  }
+  if (source === EMBEDDED) return "the built-in model";
+  if (!URL.canParse(source) || source.startsWith("hf:")) return source;
+  const url = new URL(source);
+  return url.origin === location.origin ? url.pathname : `${url.host}${url.pathname}`;
+}
+
+/** What was dropped: a file, several, or the files of a folder (those below it in folders of their own are left out). */
+export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
+  // The list is emptied when the event is over, so everything is taken from it before anything is waited for.
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
+  const lists = await Promise.all(entries.map((entry) => (entry.isDirectory ? childrenOf(entry) : [entry])));
+  const files = lists.flat().filter((entry): entry is FileSystemFileEntry => entry.isFile);
+  return Promise.all(files.map((entry) => new Promise<File>((resolve, reject) => entry.file(resolve, reject))));
+}
+
+async function childrenOf(folder: FileSystemEntry): Promise<FileSystemEntry[]> {
+  const reader = (folder as FileSystemDirectoryEntry).createReader();
+  const all: FileSystemEntry[] = [];
+  for (;;) {
+    // A reader gives some at a time, and none at the end.
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+    if (some.length === 0) return all;
+    all.push(...some);
+  }
+}

@@ -1,0 +1,61 @@
+/** Everything the page shows. One object, changed by the controllers, drawn by the views. */
+import type { GenerationResult, Progress, QuantizationReport } from "fptq";
+import type { Explanation } from "./explain.ts";
+import type { ModelDescription, Source } from "./messages.ts";
+import type { LayerPolicies } from "./policies.ts";
+
+export type View = "chat" | "layers" | "quantize";
+
+export type Loading =
+  | { readonly kind: "loading"; readonly progress: Progress | undefined }
+  | { readonly kind: "ready"; readonly model: ModelDescription }
+  | { readonly kind: "failed"; readonly why: Explanation }
+  | { readonly kind: "cancelled" };
+
+export interface Message {
+  readonly role: "user" | "assistant";
+  content: string;
+  /** Of an answer that ended. */
+  result?: GenerationResult;
+}
+
+export type Quantizing =
+  | { readonly kind: "idle" }
+  | { readonly kind: "running"; readonly name: string; readonly progress: Progress | undefined }
+  | {
+      readonly kind: "done";
+      readonly files: readonly File[];
+      readonly report: QuantizationReport;
+      readonly policies: LayerPolicies;
+    }
+  | { readonly kind: "cancelled" }
+  | { readonly kind: "failed"; readonly why: Explanation };
+
+export interface State {
+  view: View;
+  source: Source;
+  loading: Loading;
+  /** What works, but not as it might be wanted. */
+  warnings: string[];
+  policies: LayerPolicies | undefined;
+  messages: Message[];
+  /** Milliseconds at which text began to come, and how many pieces there were; undefined when nothing is generated. */
+  generating: { startedAt: number | undefined; pieces: number } | undefined;
+  chatError: Explanation | undefined;
+  quantizing: Quantizing;
+  /** A sentence for screen readers, where something ended that they would not hear of otherwise. */
+  announcement: string;
+}
+
+export const initialState = (source: Source): State => ({
+  view: "chat",
+  source,
+  loading: { kind: "loading", progress: undefined },
+  warnings: [],
+  policies: undefined,
+  messages: [],
+  generating: undefined,
+  chatError: undefined,
+  quantizing: { kind: "idle" },
+  announcement: "",
+});

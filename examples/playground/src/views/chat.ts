@@ -1,0 +1,168 @@
+/** The conversation. */
+import type { GenerationResult, StopReason } from "fptq";
+import { html, nothing, type TemplateResult } from "lit-html";
+import { megabytes, number, rate } from "../format.ts";
+import { sourceName } from "../sources.ts";
+import type { Message, State } from "../state.ts";
+import { failureView, progressView } from "./progress.ts";
+import { type Page, samplingOptions } from "./settings.ts";
+
+const EXAMPLES = ["Why is the sky blue?", "Write a haiku about the sea.", "Give me three ideas for a rainy day."];
+
+const ENDS: Readonly<Record<StopReason, string>> = {
+  eos: "complete",
+  stop: "complete",
+  length: "ended at the most tokens",
+  context: "ended at the end of the context",
+  cancelled: "stopped",
+};
+
+export function chatView(page: Page): TemplateResult {
+  const { state } = page;
+  const { messages, generating, chatError } = state;
+  return html`
+    <section class="chat" aria-label="Chat">
+      <div class="log" role="log" aria-label="Conversation" aria-busy=${generating ? "true" : "false"} tabindex="0">
+        <div>
+          ${messages.map((message, at) => messageView(message, at === messages.length - 1 ? state : undefined))}
+          ${messages.length === 0 || state.loading.kind !== "ready" ? beginning(page) : nothing}
+          ${chatError ? failureView(chatError) : nothing}
+        </div>
+      </div>
+      ${composer(page)}
+    </section>
+  `;
+}
+
+function beginning(page: Page): TemplateResult {
+  const { state, engine } = page;
+  const { loading, source } = state;
+  const name = sourceName(source);
+  const title = `${name[0]!.toUpperCase()}${name.slice(1)}`;
+  if (loading.kind === "loading") {
+    return html`
+      <div class="beginning">
+        <h2>Loading ${name}</h2>
+        ${progressView("Loading the model", loading.progress)}
+        <button type="button" @click=${() => engine.cancelLoading()}>Cancel</button>
+      </div>
+    `;
+  }
+  if (loading.kind === "failed") {
+    return html`<div class="beginning">
+      <h2>${title} could not be loaded</h2>
+      ${failureView(loading.why)}
+    </div>`;
+  }
+  if (loading.kind === "cancelled")
+    return html`<div class="beginning">
+      <h2>Nothing loaded</h2>
+      <p>Choose a model and press Load.</p>
+    </div>`;
+  const { memory, chats } = loading.model;
+  return html`
+    <div class="beginning">
+      <h2>${chats ? "Ask something" : "Begin a text"}</h2>
+      <p>
+        ${chats ? "" : "This model has no chat template: it continues what you write. "}Everything is computed in this page, in
+        ${megabytes(memory)} of memory. Nothing you write leaves it.
+      </p>
+      ${chats ? html`<p class="examples">${EXAMPLES.map((text) => html`<button type="button" @click=${() => send(page, text)}>${text}</button>`)}</p>` : nothing}
+    </div>
+  `;
+}
+
+/** @param state of the page, for the last message: it may still grow */
+function messageView({ role, content, result }: Message, state: State | undefined): TemplateResult {
+  const isGrowing = state?.generating !== undefined && role === "assistant";
+  return html`
+    <article class=${role} aria-label=${role === "user" ? "You" : "Model"}>
+      <div class="text">${content}${isGrowing ? html`<span class="caret" aria-hidden="true"></span>` : nothing}</div>
+      ${isGrowing ? growing(state) : result ? ended(result) : nothing}
+    </article>
+  `;
+}
+
+function growing({ generating }: State): TemplateResult {
+  const { startedAt, pieces } = generating!;
+  if (startedAt === undefined) return html`<p class="figures">reading the prompt</p>`;
+  const seconds = (performance.now() - startedAt) / 1000;
+  return html`<p class="figures">${pieces > 8 ? `writing, about ${rate((pieces - 1) / seconds)}` : "writing"}</p>`;
+}
+
+function ended({ prefill, decode, stop, seed }: GenerationResult): TemplateResult {
+  return html`
+    <dl class="figures">
+      <div>
+        <dt>Prefill</dt>
+        <dd>${rate(prefill.tokensPerSecond)} <small>${number(prefill.tokens)} tokens</small></dd>
+      </div>
+      <div>
+        <dt>Decode</dt>
+        <dd>${rate(decode.tokensPerSecond)} <small>${number(decode.tokens)} tokens</small></dd>
+      </div>
+      <div>
+        <dt>Seed</dt>
+        <dd>${seed}</dd>
+      </div>
+      <div>
+        <dt>End</dt>
+        <dd>${ENDS[stop]}</dd>
+      </div>
+    </dl>
+  `;
+}
+
+function send(page: Page, text: string): boolean {
+  const { state, engine } = page;
+  if (state.loading.kind !== "ready" || state.generating || text.trim() === "") return false;
+  const options = samplingOptions();
+  if (!options) return false;
+  engine.generate(text.trim(), options);
+  return true;
+}
+
+function composer(page: Page): TemplateResult {
+  const { state, engine, changed } = page;
+  const { loading, generating, messages } = state;
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const text = form.elements.namedItem("prompt") as HTMLTextAreaElement;
+    if (send(page, text.value)) text.value = "";
+  };
+  const key = (event: KeyboardEvent) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    (event.target as HTMLTextAreaElement).form!.requestSubmit();
+  };
+  const clear = () => {
+    state.messages = [];
+    state.chatError = undefined;
+    changed();
+  };
+  return html`
+    <form class="composer" @submit=${submit}>
+      <label class="for-screen-readers" for="prompt">Message</label>
+      <textarea
+        id="prompt"
+        name="prompt"
+        rows="2"
+        placeholder="Message"
+        aria-describedby="composer-hint"
+        @keydown=${key}
+      ></textarea>
+      <div class="actions">
+        <p id="composer-hint">Enter sends, Shift+Enter begins a line, Esc stops.</p>
+        <button type="button" class="quiet" ?disabled=${messages.length === 0 || generating !== undefined} @click=${clear}>
+          New chat
+        </button>
+        ${
+          generating
+            ? html`<button type="button" class="primary" @click=${() => engine.stop()}>Stop</button>`
+            : html`<button type="submit" class="primary" ?disabled=${loading.kind !== "ready"}>Send</button>`
+        }
+      </div>
+    </form>
+  `;
+}

@@ -1,0 +1,170 @@
+/** Which model, computed how; how the next token is drawn. */
+import type { GenerateOptions, InstructionSet } from "fptq";
+import { html, type TemplateResult } from "lit-html";
+import type { Engine } from "../engine.ts";
+import { megabytes } from "../format.ts";
+import type { Quantizer } from "../quantizer.ts";
+import { EMBEDDED, sourceName } from "../sources.ts";
+import type { State } from "../state.ts";
+import { dropZone } from "./drop-zone.ts";
+
+/** What the views are given. */
+export interface Page {
+  readonly state: State;
+  readonly engine: Engine;
+  readonly quantizer: Quantizer;
+  /** Asks for the page to be drawn again. */
+  changed(): void;
+}
+
+interface NumberField {
+  readonly name: keyof GenerateOptions;
+  readonly label: string;
+  /** What it means, for who points at it. */
+  readonly hint: string;
+  readonly min: number;
+  readonly max?: number;
+  readonly step: number | "any";
+  readonly value: number | "";
+}
+
+/** The library's own options and defaults, except that an answer here ends after a while. */
+const SAMPLING: readonly NumberField[] = [
+  { name: "temperature", label: "Temperature", hint: "0 always takes the most likely token", min: 0, max: 5, step: 0.05, value: 0.8 },
+  { name: "topK", label: "Top-k", hint: "Keep the k most likely tokens; 0 keeps all", min: 0, step: 1, value: 40 },
+  { name: "topP", label: "Top-p", hint: "Keep the smallest set that reaches this probability; 1 keeps all", min: 0, max: 1, step: 0.01, value: 0.95 },
+  { name: "minP", label: "Min-p", hint: "Keep tokens this likely beside the most likely one; 0 keeps all", min: 0, max: 1, step: 0.01, value: 0.05 },
+  { name: "repeatPenalty", label: "Repetition penalty", hint: "Above 1 makes recent tokens less likely", min: 0.1, max: 10, step: 0.05, value: 1 },
+  { name: "repeatLastN", label: "Penalty window", hint: "How many recent tokens count; -1 for all", min: -1, step: 1, value: 64 },
+  { name: "maxTokens", label: "Most tokens", hint: "An answer ends after so many", min: 1, step: 1, value: 512 },
+  { name: "seed", label: "Seed", hint: "The same seed gives the same answer; empty for a random one", min: 0, max: 2 ** 32 - 1, step: 1, value: "" },
+]; // prettier-ignore
+
+const SAMPLING_FORM = "sampling";
+const wide = matchMedia("(min-width: 56rem)");
+
+export function settingsView(page: Page): TemplateResult {
+  const { loading, source } = page.state;
+  const facts = loading.kind === "ready" ? `${loading.model.threads} × ${loading.model.build}` : loading.kind;
+  return html`
+    <details class="settings" ?open=${wide.matches}>
+      <summary><span>Settings</span> <small>${sourceName(source)}, ${facts}</small></summary>
+      ${modelForm(page)}
+      <form id=${SAMPLING_FORM} aria-labelledby="sampling-title" @submit=${(event: Event) => event.preventDefault()}>
+        <h2 id="sampling-title">Sampling</h2>
+        <div class="fields">${SAMPLING.map(numberField)}</div>
+      </form>
+    </details>
+  `;
+}
+wide.addEventListener("change", () => {
+  const settings = document.querySelector<HTMLDetailsElement>(".settings");
+  if (settings) settings.open = wide.matches;
+});
+
+function numberField({ name, label, hint, min, max, step, value }: NumberField): TemplateResult {
+  return html`
+    <label title=${hint}>
+      <span>${label}</span>
+      <input
+        type="number"
+        name=${name}
+        min=${min}
+        max=${max ?? Number.MAX_SAFE_INTEGER}
+        step=${step}
+        value=${value}
+        ?required=${value !== ""}
+        placeholder=${value === "" ? "random" : ""}
+        inputmode="decimal"
+      />
+    </label>
+  `;
+}
+
+/** @returns undefined, with the browser's own message shown, if a value is outside its domain */
+export function samplingOptions(): GenerateOptions | undefined {
+  const form = document.getElementById(SAMPLING_FORM) as HTMLFormElement;
+  if (!form.checkValidity()) {
+    form.closest("details")!.open = true;
+    form.reportValidity();
+    return undefined;
+  }
+  const values = [...new FormData(form)].filter(([, value]) => value !== "");
+  return Object.fromEntries(values.map(([name, value]) => [name, Number(value)]));
+}
+
+/** Choices apply when the form is sent: loading takes seconds, and arrow keys pass over every choice there is. */
+function modelForm(page: Page): TemplateResult {
+  const { state, engine } = page;
+  const { loading } = state;
+  const settings = () => {
+    const data = new FormData(document.getElementById("model-form") as HTMLFormElement);
+    const threads = data.get("threads");
+    return { threads: threads ? Number(threads) : undefined, build: data.get("build") as InstructionSet | "auto" };
+  };
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const typed = String(new FormData(event.target as HTMLFormElement).get("source")).trim();
+    engine.load(typed || (typeof state.source === "string" ? EMBEDDED : state.source), settings());
+  };
+  const hardware = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
+  return html`
+    <form id="model-form" aria-labelledby="model-title" @submit=${submit}>
+      <h2 id="model-title">Model</h2>
+      ${modelFacts(state)}
+      <label class="stacked">
+        <span>URL or <code>hf:</code> name</span>
+        <input name="source" type="text" placeholder="hf:org/model, https://…" autocomplete="off" spellcheck="false" />
+      </label>
+      <div class="fields">
+        <label>
+          <span>Threads</span>
+          <select name="threads" ?disabled=${!crossOriginIsolated}>
+            <option value="">automatic</option>
+            ${Array.from({ length: hardware }, (_, i) => html`<option value=${i + 1}>${i + 1}</option>`)}
+          </select>
+        </label>
+        <label>
+          <span>WebAssembly</span>
+          <select name="build">
+            <option value="auto">automatic</option>
+            <option value="relaxed">relaxed SIMD</option>
+            <option value="simd128">SIMD</option>
+          </select>
+        </label>
+      </div>
+      <button type="submit">${loading.kind === "loading" ? "Load again" : "Load"}</button>
+      ${dropZone({
+        label: "Drop a model folder or a GGUF here",
+        folders: true,
+        take: (files) => engine.load(files, settings()),
+      })}
+    </form>
+  `;
+}
+
+function modelFacts({ loading, source, warnings }: State): TemplateResult {
+  const notices = warnings.map((warning) => html`<p class="notice" role="note">${warning}</p>`);
+  if (loading.kind !== "ready") return html`${notices}`;
+  const { architecture, layers, contextSize, threads, build, memory, seconds } = loading.model;
+  const facts = [
+    ["Model", sourceName(source)],
+    ["Kind", `${architecture}, ${layers} layers`],
+    ["Context", `${contextSize} tokens`],
+    ["Running on", `${threads} ${threads === 1 ? "thread" : "threads"}, ${build === "relaxed" ? "relaxed SIMD" : "SIMD"}`],
+    ["Memory", megabytes(memory)],
+    ["Loaded in", `${seconds.toFixed(1)} s`],
+  ];
+  return html`
+    <dl class="facts">
+      ${facts.map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>
+    ${notices}
+  `;
+}
