@@ -19,6 +19,14 @@ export type Site = "qkv" | "o" | "gate_up" | "down" | "k" | "v";
 /** Sees f32[M, K] at `x`, rows `stride` elements apart, before it is used. "stop" ends the block there. */
 export type Observe = (site: Site, x: Pointer, M: number, K: number, stride: number) => "stop" | void;
 
+/** Multiply-accumulates of one block over M rows that follow `position` others: its linear layers, and attention over what is cached. */
+export function blockWork(config: ModelConfig, M: number, position: number): number {
+  const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = config;
+  const linear = E * (H + 2 * Hkv) * D + H * D * E + 3 * E * F;
+  const attention = 2 * H * D * (position + M);
+  return M * (linear + attention);
+}
+
 /**
  * @param M rows in `state.hidden`, f32[M, E], updated in place
  * @param position of the first row; the cache holds everything before it

@@ -8,7 +8,7 @@ import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { forwardBlock } from "./block.ts";
+import { blockWork, forwardBlock } from "./block.ts";
 import { EventLoopPacer } from "./event-loop-pacer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
 import { loadHead, planHead, readHeadSpec } from "./head.ts";
@@ -250,6 +250,7 @@ export class Transformer implements ForwardPass {
       if (this.pacer.due()) await this.pacer.letEventsRun();
       throwIfAborted(signal, `forward pass, layer ${l}`);
       forwardBlock(kernels, config, layer, caches[l]!, rope, state, M, position, config.attentionWindows[l]!);
+      this.pacer.count(blockWork(config, M, position));
       if (kernels.run.first_nonfinite_f32(state.hidden, M * config.hiddenSize) >= 0) {
         throw new NumericError(`model.layers.${l}: output has NaN or infinity at positions ${position}..${position + M - 1}`);
       }
@@ -274,6 +275,7 @@ export class Transformer implements ForwardPass {
     const norm = { hidden: state.hidden + 4 * row * E, residual: 0, weight: weights.finalNorm, eps: rmsNormEps };
     normInput(kernels, weights.head, norm, state.normed, rows, state.activations);
     multiply(kernels, weights.head, state.normed, buffers.logits, rows, state.activations);
+    this.pacer.count(rows * V * E);
     if (kernels.run.first_nonfinite_f32(buffers.logits, rows * V) >= 0)
       throw new NumericError("lm_head: logits have NaN or infinity");
     return kernels.f32(buffers.logits, rows * V);

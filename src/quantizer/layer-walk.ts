@@ -3,7 +3,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { type LinearInput, LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
 import { RecipeError, throwIfAborted } from "../errors.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
-import type { Site } from "../model/block.ts";
+import { blockWork, type Site } from "../model/block.ts";
 import { EventLoopPacer } from "../model/event-loop-pacer.ts";
 import { LayerStream, type LayerStreamOptions } from "../model/layer-stream.ts";
 import type { OnProgress } from "../progress.ts";
@@ -60,8 +60,10 @@ export async function walkLayers(
       for (const [sample, state] of hidden.entries()) {
         throwIfAborted(signal, `calibration, layer ${layer}`);
         run(state, sample);
-        tokensThroughLayers += state.length / config.hiddenSize;
+        const sampleRows = state.length / config.hiddenSize;
+        tokensThroughLayers += sampleRows;
         onProgress?.({ phase: "calibrate", done: Math.floor(tokensThroughLayers / passes), total: tokens, unit: "tokens" });
+        pacer.count(blockWork(config, sampleRows, 0));
         if (pacer.due()) await pacer.letEventsRun();
       }
     };

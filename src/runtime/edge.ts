@@ -6,8 +6,8 @@ import type { RuntimeOptions } from "./runtime-options.ts";
 import { yieldByTimer } from "./yield.ts";
 
 /**
- * Deployed Workers freeze `performance.now()` between I/O (Cloudflare Workers, "Performance and timers"): measured times are 0 there, and
- * long work lets no events run, so limit it by a number of tokens rather than by a timer.
+ * Deployed Workers freeze `performance.now()` between I/O (Cloudflare Workers, "Performance and timers"): measured times mean nothing
+ * there, and events run after an amount of work instead (`src/model/event-loop-pacer.ts`).
  *
  * @param name "workerd" or "edge-light"
  * @param imported what the entry point's own imports gave; a bundler that does not know the platform puts something else there
