@@ -1,6 +1,7 @@
 /** The recipe's stages as options of the command line. */
 import { type Command, InvalidArgumentError } from "commander";
 import { EQUALIZATIONS } from "../quantizer/equalize.ts";
+import { type Fold, FOLDS } from "../quantizer/fold.ts";
 import { parsePolicyOverride, type PolicyOverride } from "../quantizer/policy.ts";
 import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../quantizer/recipe.ts";
 import { POLICY_RULES, type RecipeOptions } from "../quantizer/recipe-options.ts";
@@ -29,6 +30,7 @@ export function addRecipeOptions(command: Command): Command {
   command.optionsGroup("Equalization:");
   choice("equalize", EQUALIZATIONS, "even out the channels of inputs that follow a norm");
   command.option("--alpha <x>", "strength of lae (default: 1) or smoothquant (default: 0.5)", number(0));
+  command.option("--folds <list>", `even out channels that only two linears see: ${FOLDS.join(",")}, or none`, parseFolds);
   command.optionsGroup("Policy:");
   choice(
     "policy",
@@ -56,10 +58,10 @@ export function addRecipeOptions(command: Command): Command {
 }
 
 export function recipeOptions({ override, ...flags }: RecipeFlags): RecipeOptions {
-  const { weights, activations, groupSize, scales, embedding, equalize, alpha, policy, v0, v1, tolerance } = flags;
+  const { weights, activations, groupSize, scales, embedding, equalize, alpha, folds, policy, v0, v1, tolerance } = flags;
   const { round, search, damping, actOrder, refine, propagate } = flags;
   const stored = { weights, activations, groupSize, scales, embedding };
-  const decided = { equalize, alpha, policy, v0, v1, tolerance, overrides: override };
+  const decided = { equalize, alpha, folds, policy, v0, v1, tolerance, overrides: override };
   return { ...stored, ...decided, round, search, damping, actOrder, refine, propagate };
 }
 
@@ -68,6 +70,12 @@ function parseGroupSize(text: string): number | "channel" {
   const size = [32, 64, 128].find((candidate) => `${candidate}` === text);
   if (size === undefined) throw new InvalidArgumentError("Allowed choices are 32, 64, 128, channel.");
   return size;
+}
+
+function parseFolds(text: string): Fold[] {
+  if (text === "none") return [];
+  const allowed = oneOf(...FOLDS);
+  return text.split(",").map((name) => allowed(name) as Fold);
 }
 
 function policyOverrides(text: string, earlier: readonly PolicyOverride[] = []): PolicyOverride[] {

@@ -11,13 +11,15 @@ import type { ActivationStats } from "./activation-stats.ts";
 import { analyse, type InputAnalysis } from "./analyse.ts";
 import { calibrate, type CalibrateOptions } from "./calibrate.ts";
 import { chooseGroupSizes } from "./group-size.ts";
+import { foldFactors, type ModuleFactors } from "./fold.ts";
+import { foldCheckpoint } from "./folded-checkpoint.ts";
 import { linearInputName } from "./linear-inputs.ts";
 import { writeModelFiles } from "./model-files.ts";
 import { checkOverrides, selectPolicies } from "./policy.ts";
 import { type InputPlan, planInput, planQuantization } from "./quantization-plan.ts";
 import { quantizeLayers } from "./quantize-layers.ts";
 import { type ModuleErrors, quantizeTensors, type QuantizeTensorsOptions, type RoundedModule } from "./quantize-tensors.ts";
-import { needsHessians, type Recipe } from "./recipe.ts";
+import { channelStatsSuffice, type Recipe, type StatsRecipe } from "./recipe.ts";
 import { buildReport, type QuantizationReport } from "./report.ts";
 import type { OutputErrors } from "./round-input.ts";
 import { openRowRounder, type RowRounder } from "./row-rounder.ts";
@@ -37,7 +39,7 @@ export interface QuantizeModelOptions extends CalibrateOptions {
  * @throws RecipeError, CheckpointError, UnsupportedModelError, NumericError, CapabilityError, AbortError
  */
 export async function quantizeModel(
-  checkpoint: Checkpoint,
+  original: Checkpoint,
   samples: readonly Int32Array[],
   recipe: Recipe,
   output: OutputFolder,
@@ -46,14 +48,35 @@ export async function quantizeModel(
 ): Promise<QuantizationReport> {
   const clock = new StageClock();
   return discardOnError(output, async () => {
-    checkBefore(checkpoint, recipe); // what cannot work is refused before minutes of calibration
-    if (!needsHessians(recipe)) {
+    checkBefore(original, recipe); // what cannot work is refused before minutes of calibration
+    const checkpoint = await clock.time("fold", () => fold(original, samples, recipe, runtime, options));
+    if (channelStatsSuffice(recipe)) {
       const stats = await clock.time("calibrate", () => calibrate(checkpoint, samples, runtime, options));
-      return quantizeWithStats(checkpoint, stats, recipe, output, runtime, { ...options, clock });
+      return writeFromStats(checkpoint, stats, recipe, output, runtime, { ...options, clock });
     }
     const layers = await clock.time("calibrate", () => quantizeLayers(checkpoint, samples, recipe, runtime, options, clock));
     return writeQuantized(checkpoint, recipe, output, { ...layers, rounder: NOTHING_LEFT_TO_ROUND }, { ...options, clock });
   });
+}
+
+/** Samples that folds are found from: they are rounded to powers of two, so a few will do. */
+const FOLD_SAMPLES = 8;
+
+/** @returns the checkpoint itself if the recipe folds nothing */
+async function fold(
+  checkpoint: Checkpoint,
+  samples: readonly Int32Array[],
+  { folds }: Recipe,
+  runtime: Runtime,
+  options: CalibrateOptions,
+): Promise<Checkpoint> {
+  if (folds.length === 0) return checkpoint;
+  const stats = await calibrate(checkpoint, samples.slice(0, FOLD_SAMPLES), runtime, options);
+  const factors = new Map<string, ModuleFactors>();
+  for (const [l, layer] of stats.entries()) {
+    for (const [module, found] of foldFactors(checkpoint.config, l, layer, folds)) factors.set(module, found);
+  }
+  return foldCheckpoint(checkpoint, factors);
 }
 
 export interface QuantizeWithStatsOptions extends QuantizeTensorsOptions {
@@ -67,7 +90,7 @@ export interface QuantizeWithStatsOptions extends QuantizeTensorsOptions {
 /**
  * The same from statistics already collected: several recipes can share one calibration.
  *
- * @throws RecipeError also for a recipe that needs Hessians
+ * @throws RecipeError also for a recipe that needs Hessians, or folds
  */
 export async function quantizeWithStats(
   checkpoint: Checkpoint,
@@ -77,28 +100,44 @@ export async function quantizeWithStats(
   runtime: Runtime,
   options: QuantizeWithStatsOptions = {},
 ): Promise<QuantizationReport> {
-  const { clock = new StageClock(), signal } = options;
   return discardOnError(output, async () => {
     checkBefore(checkpoint, recipe);
-    const { config } = checkpoint;
-    const { equalize, policy, overrides, round, scales } = recipe;
-    if (needsHessians(recipe) || round.kind === "gptq") {
-      throw new RecipeError(`recipe "${recipe.name}": statistics of channels are not enough, it needs the samples`);
-    }
-    const analysis = await clock.time("decide", async () =>
-      analyse(stats, equalize, equalize.kind === "smoothquant" ? await collectWeightStats(checkpoint, signal) : undefined),
-    );
-    const groupSizes = chooseGroupSizes(config, recipe.groupSize);
-    const inputs = selectPolicies(analysis, policy, overrides, equalize.kind !== "none").map((row, index) =>
-      planInput(analysis[index]!, row, groupSizes[row.input]),
-    );
-    const rounder = await openRowRounder(round, scales, config, runtime, options);
-    try {
-      return await writeQuantized(checkpoint, recipe, output, { stats, analysis, inputs, rounder }, { ...options, clock });
-    } finally {
-      await rounder.dispose();
-    }
+    const refuse = (need: string) =>
+      new RecipeError(`recipe "${recipe.name}": statistics of channels are not enough, it needs ${need}`);
+    if (!channelStatsSuffice(recipe)) throw refuse("the samples");
+    if (recipe.folds.length > 0) throw refuse("those of the folded model");
+    return writeFromStats(checkpoint, stats, recipe, output, runtime, { ...options, clock: options.clock ?? new StageClock() });
   });
+}
+
+interface ClockedOptions extends QuantizeWithStatsOptions {
+  readonly clock: StageClock;
+}
+
+async function writeFromStats(
+  checkpoint: Checkpoint,
+  stats: ActivationStats,
+  recipe: StatsRecipe,
+  output: OutputFolder,
+  runtime: Runtime,
+  options: ClockedOptions,
+): Promise<QuantizationReport> {
+  const { clock, signal } = options;
+  const { config } = checkpoint;
+  const { equalize, policy, overrides, round, scales } = recipe;
+  const analysis = await clock.time("decide", async () =>
+    analyse(stats, equalize, equalize.kind === "smoothquant" ? await collectWeightStats(checkpoint, signal) : undefined),
+  );
+  const groupSizes = chooseGroupSizes(config, recipe.groupSize);
+  const inputs = selectPolicies(analysis, policy, overrides, equalize.kind !== "none").map((row, index) =>
+    planInput(analysis[index]!, row, groupSizes[row.input]),
+  );
+  const rounder = await openRowRounder(round, scales, config, runtime, options);
+  try {
+    return await writeQuantized(checkpoint, recipe, output, { stats, analysis, inputs, rounder }, options);
+  } finally {
+    await rounder.dispose();
+  }
 }
 
 interface Decided {
@@ -117,7 +156,7 @@ async function writeQuantized(
   recipe: Recipe,
   output: OutputFolder,
   decided: Decided,
-  options: QuantizeWithStatsOptions & { readonly clock: StageClock },
+  options: ClockedOptions,
 ): Promise<QuantizationReport> {
   const { stats, analysis, inputs, rounder, rounded } = decided;
   const { clock, calibrationSource = "unnamed samples" } = options;

@@ -1,6 +1,7 @@
 /** From a preset and what a caller changes in it to a recipe, checked as a whole. */
 import { RecipeError } from "../errors.ts";
 import { checkEqualization, EQUALIZATIONS, type EqualizationMethod } from "./equalize.ts";
+import { type Fold, FOLDS } from "./fold.ts";
 import { GROUP_SIZES, type GroupSize } from "./group-size.ts";
 import {
   checkPolicyRule,
@@ -24,6 +25,7 @@ export interface RecipeOptions {
   readonly equalize?: EqualizationMethod["kind"] | undefined;
   /** Strength of the equalization: exponent of LAE, or SmoothQuant's balance of activations and weights. */
   readonly alpha?: number | undefined;
+  readonly folds?: readonly Fold[] | undefined;
   readonly policy?: (typeof POLICY_RULES)[number] | undefined;
   /** Thresholds of policy "range". */
   readonly v0?: number | undefined;
@@ -58,6 +60,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
     weights,
     activations,
     equalize: changeEqualization(preset, options),
+    folds: changeFolds(preset, options),
     policy: changePolicy(preset, activations, options),
     overrides: options.overrides ?? preset.overrides,
     round: changeRounding(preset, options),
@@ -82,6 +85,12 @@ function changeEqualization(preset: Recipe, { equalize, alpha }: RecipeOptions):
   }
   const inherited = preset.equalize.kind === kind ? preset.equalize.alpha : kind === "lae" ? 1 : 0.5;
   return { kind, alpha: alpha ?? inherited };
+}
+
+function changeFolds(preset: Recipe, { folds }: RecipeOptions): Recipe["folds"] {
+  if (folds === undefined) return preset.folds;
+  for (const fold of folds) checkChoice("folds", FOLDS, fold);
+  return FOLDS.filter((fold) => folds.includes(fold));
 }
 
 function changePolicy(preset: Recipe, activations: ActivationType, options: RecipeOptions): PolicyRule {

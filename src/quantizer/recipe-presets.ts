@@ -1,4 +1,5 @@
 /** Recipes by name. Those of papers keep to the papers; `fptq-best` is what this package recommends. */
+import { FOLDS } from "./fold.ts";
 import { DEFAULT_TOLERANCE, PAPER_THRESHOLDS } from "./policy.ts";
 import type { Recipe } from "./recipe.ts";
 import { GPTQ_DEFAULTS } from "./rounding-method.ts";
@@ -11,6 +12,7 @@ const RTN: Recipe = {
   weights: "int4",
   activations: "int8",
   equalize: { kind: "none" },
+  folds: [],
   policy: { kind: "uniform", activations: "dynamic" },
   overrides: [],
   round: { kind: "nearest" },
@@ -38,6 +40,7 @@ export const PRESETS: Readonly<Record<RecipeName, Recipe>> = {
   "fptq-best": {
     ...FPTQ,
     name: "fptq-best",
+    folds: FOLDS,
     policy: { kind: "auto", tolerance: DEFAULT_TOLERANCE },
     round: { ...GPTQ_DEFAULTS, search: "hessian", damping: 0.05, refine: 2, propagate: "quantized" },
     groupSize: 32,

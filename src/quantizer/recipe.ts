@@ -3,9 +3,10 @@
  */
 import type { WeightBits } from "../checkpoint/pack-quantized.ts";
 import type { EqualizationMethod } from "./equalize.ts";
+import type { Fold } from "./fold.ts";
 import type { GroupSize } from "./group-size.ts";
 import type { PolicyOverride, PolicyRule } from "./policy.ts";
-import type { RoundingMethod } from "./rounding-method.ts";
+import type { GptqMethod, RoundingMethod } from "./rounding-method.ts";
 import type { ScaleType } from "./scale-type.ts";
 
 export const WEIGHT_TYPES = ["int4", "int8"] as const;
@@ -22,6 +23,8 @@ export interface Recipe {
   readonly activations: ActivationType;
   /** What equalizing means where the policy asks for it. */
   readonly equalize: EqualizationMethod;
+  /** Channels evened out between linears that nothing else sees, before anything is decided; in the order of `FOLDS`. */
+  readonly folds: readonly Fold[];
   readonly policy: PolicyRule;
   /** Applied after the rule, later ones win. */
   readonly overrides: readonly PolicyOverride[];
@@ -38,6 +41,13 @@ export interface Recipe {
 
 export function weightBits({ weights }: Recipe): WeightBits {
   return weights === "int4" ? 4 : 8;
+}
+
+/** A recipe for which statistics of channels are enough. */
+export type StatsRecipe = Recipe & { readonly round: Exclude<RoundingMethod, GptqMethod> };
+
+export function channelStatsSuffice(recipe: Recipe): recipe is StatsRecipe {
+  return !needsHessians(recipe);
 }
 
 /** Whether the recipe looks at more of an activation than the range and mean square of each channel. */
