@@ -11,6 +11,7 @@ export { rope_f32 } from "./rope";
 export { swiglu_f32 } from "./swiglu";
 export { add_f32 } from "./add";
 export { quantize_f32_qd8, quantize_f32_qs8 } from "./quantize-activations";
+export { round_f32_f8 } from "./round-float8";
 export { rmsnorm_f32_qd8 } from "./rmsnorm-quantize";
 export { swiglu_f32_qd8 } from "./swiglu-quantize";
 export { gemm_f32_f32_f32w_4x8c1 } from "./gemm-f32-f32-f32w";

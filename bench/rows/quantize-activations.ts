@@ -1,4 +1,5 @@
-/** Quantization of activations, alone and fused with what makes them: bytes read and written, f32 in and int8 out. */
+/** Quantization of activations, alone and fused with what makes them: bytes read and written, f32 in and int8 out; or 8-bit floats in place. */
+import { FLOAT8_FORMATS } from "../../src/checkpoint/float8.ts";
 import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { MODELS } from "../shapes.ts";
 
@@ -58,4 +59,14 @@ const fused: BenchRow[] = MODELS.flatMap(({ name, hidden: K, ffn: F }): BenchRow
   }),
 );
 
-export const rows: BenchRow[] = [...alone, ...fused];
+const float8: BenchRow[] = MODELS.map(({ name, hidden: K }) => ({
+  name: `round_f32_f8 ${name} M=${M} K=${K}`,
+  prepare(bench) {
+    // Rounded once, x is what it is rounded to.
+    const x = bench.floats(M * K);
+    const { mantissaBits, minExponent, largest } = FLOAT8_FORMATS.fp8;
+    return { bytes: 8 * M * K, run: () => bench.run.round_f32_f8(x, K, mantissaBits, minExponent, largest, 0, M) };
+  },
+}));
+
+export const rows: BenchRow[] = [...alone, ...fused, ...float8];

@@ -5,7 +5,7 @@
  * matching targets wins; `format` stands in every group as well as globally, because older and newer readers look at one of them only.
  */
 import type { JsonObject } from "./json-object.ts";
-import type { ActivationQuantization, LinearScheme } from "./quantization-config.ts";
+import { type ActivationQuantization, FLOAT_FORMAT_KEY, type LinearScheme } from "./quantization-config.ts";
 
 /** Version of compressed-tensors whose schema this is. */
 const SCHEMA_VERSION = "0.18.0";
@@ -79,6 +79,11 @@ function activationArgs({ kind }: ActivationQuantization): JsonObject | null {
       return { num_bits: 8, type: "int", symmetric: true, strategy: "tensor", dynamic: false };
     case "dynamic":
       return { num_bits: 8, type: "int", symmetric: true, strategy: "token", dynamic: true, observer: null };
+    case "fp8":
+      return { num_bits: 8, type: "float", symmetric: true, strategy: "token", dynamic: true, observer: null };
+    case "fp8-e5m2":
+      // Readers that know only E4M3 refuse the key, rather than compute something else.
+      return { ...activationArgs({ kind: "fp8" }), [FLOAT_FORMAT_KEY]: "e5m2" };
   }
 }
 

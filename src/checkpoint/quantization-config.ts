@@ -5,12 +5,13 @@
  * Writing is `quantization-config-builder.ts`.
  */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
+import type { Float8Name } from "./float8.ts";
 import { describe, isJsonObject, JsonFields } from "./json-object.ts";
 import { compileModulePattern } from "./module-pattern.ts";
 import { EMBEDDING } from "./tensor-names.ts";
 
-/** How the input of a linear layer is quantized while the model runs. */
-export type ActivationQuantization = { kind: "none" } | { kind: "static" } | { kind: "dynamic" };
+/** How the input of a linear layer is quantized while the model runs: int8 with one scale or one per token, or an 8-bit float per token. */
+export type ActivationQuantization = { kind: "none" } | { kind: "static" } | { kind: "dynamic" } | { kind: Float8Name };
 
 export interface LinearScheme {
   readonly numBits: 4 | 8;
@@ -31,6 +32,9 @@ const FORMAT = "pack-quantized";
 /** More targets than modules make no sense; bounds the work on a hostile file. */
 const MAX_TARGETS = 4096;
 const MAX_PATTERN_CHARACTERS = 65_536;
+
+/** In `input_activations`: which 8-bit float; "e4m3" where it is absent. */
+export const FLOAT_FORMAT_KEY = "float_format";
 
 const GROUP_KEYS: ReadonlySet<string> = new Set(["targets", "weights", "input_activations", "output_activations", "format"]);
 const ARGS_KEYS: ReadonlySet<string> = new Set([
@@ -100,9 +104,10 @@ function parseWeights(args: JsonFields): Pick<LinearScheme, "numBits" | "groupSi
   );
 }
 
-/** None, static with one scale, or dynamic per token; always symmetric int8. */
+/** None, symmetric int8 with one scale or one per token, or an 8-bit float per token. */
 function parseActivations(args: JsonFields | undefined): ActivationQuantization {
   if (!args) return { kind: "none" };
+  if (args.raw("type") === "float") return { kind: parseFloat8(args) };
   checkSymmetricIntegers(args);
   requireValue(args, "num_bits", args.positiveInteger("num_bits", 32, 8), 8);
   requireValue(args, "group_size", args.raw("group_size"), undefined);
@@ -115,8 +120,23 @@ function parseActivations(args: JsonFields | undefined): ActivationQuantization 
   );
 }
 
+/** A float of 8 bits is E4M3 in compressed-tensors, which knows no other; a key of this package's own says E5M2. */
+function parseFloat8(args: JsonFields): Float8Name {
+  refuseUnknownKeys(args, new Set([...ARGS_KEYS, FLOAT_FORMAT_KEY]));
+  requireValue(args, "num_bits", args.positiveInteger("num_bits", 32, 8), 8);
+  requireValue(args, "symmetric", args.raw("symmetric") ?? true, true);
+  requireValue(args, "group_size", args.raw("group_size"), undefined);
+  requireValue(args, "strategy", args.string("strategy", "tensor"), "token");
+  requireValue(args, "dynamic", args.raw("dynamic") ?? false, true);
+  const format = args.raw(FLOAT_FORMAT_KEY) ?? "e4m3";
+  if (format === "e4m3") return "fp8";
+  if (format === "e5m2") return "fp8-e5m2";
+  throw new UnsupportedModelError(`${args.where}: ${FLOAT_FORMAT_KEY}: got ${describe(format)}, supported: "e4m3", "e5m2"`);
+}
+
 function parseCacheScheme(args: JsonFields | undefined): boolean {
   if (!args) return false;
+  checkSymmetricIntegers(args);
   const { kind } = parseActivations(args);
   if (kind !== "static") throw new UnsupportedModelError(`${args.where}: got a ${kind} cache, only a static one is supported`);
   return true;

@@ -1,6 +1,7 @@
 /** What `inspect` says about a checkpoint, as data: its JSON, and what its tables print. */
 import { type ModelLocation, readText } from "../checkpoint/byte-source.ts";
 import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.ts";
+import { type Float8Name, simulatedActivations, simulationNote } from "../checkpoint/float8.ts";
 import { isJsonObject, parseJsonObject } from "../checkpoint/json-object.ts";
 import { allLinearModules, type LinearInput, linearModules } from "../checkpoint/tensor-names.ts";
 import { CheckpointError } from "../errors.ts";
@@ -17,14 +18,20 @@ export interface ModelDescription {
   /** All stored bytes, scales included, over the parameters. */
   readonly bits_per_weight: number;
   readonly context_length: number;
-  readonly quantized: { weight_bits: number; group_sizes: (number | "channel")[]; kv_cache: "q8" | "f32" } | null;
+  readonly quantized: {
+    weight_bits: number;
+    group_sizes: (number | "channel")[];
+    kv_cache: "q8" | "f32";
+    /** What is computed by imitation, in words; null if nothing. */
+    simulated: string | null;
+  } | null;
   readonly policy: readonly ({ readonly layer: number } & Readonly<Record<LinearInput, InputPolicy>>)[];
   readonly tensors: readonly { name: string; dtype: string; shape: readonly number[]; bytes: number; file: string }[];
 }
 
 /** How the input of a linear layer is quantized; null where the layer is stored as floats, or has no stored scale. */
 export interface InputPolicy {
-  readonly policy: "static" | "lae+static" | "dynamic" | "none" | null;
+  readonly policy: "static" | "lae+static" | "dynamic" | Float8Name | "none" | null;
   readonly input_scale: number | null;
 }
 
@@ -67,6 +74,7 @@ function describeQuantization(checkpoint: Checkpoint): ModelDescription["quantiz
     weight_bits: Math.min(...schemes.map(({ numBits }) => numBits)),
     group_sizes: [...new Set(schemes.map(({ groupSize }) => groupSize))],
     kv_cache: quantization.kvCache ? "q8" : "f32",
+    simulated: simulatedActivations(checkpoint).map(simulationNote).join("; ") || null,
   };
 }
 

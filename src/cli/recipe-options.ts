@@ -23,7 +23,11 @@ export function addRecipeOptions(command: Command): Command {
     .optionsGroup("Recipe:")
     .option(`--recipe <name>`, `preset of choices for each stage: ${RECIPE_NAMES.join(", ")}`, oneOf(...RECIPE_NAMES), "fptq");
   choice("weights", WEIGHT_TYPES, "how weights are stored: int4 in groups, int8 with a scale per channel");
-  choice("activations", ACTIVATION_TYPES, "int8, or none: left in float, weights run dequantized");
+  choice(
+    "activations",
+    ACTIVATION_TYPES,
+    "int8; 8-bit floats E4M3 or E5M2, simulated in float32; or none: left in float, weights run dequantized",
+  );
   command.option("--group-size <32|64|128|channel>", "in_features that share a weight scale (default: the largest that divides)", parseGroupSize); // prettier-ignore
   choice("scales", SCALE_TYPES, "how weight scales are stored");
   choice("embedding", ["q8", "f16"], "embedding and tied head: q8 is smaller, f16 opens in transformers and vLLM (default: q8)");

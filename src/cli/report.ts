@@ -4,7 +4,15 @@ import { formatDuration, formatSignificant } from "./quantities.ts";
 import { formatTable } from "./table.ts";
 
 /** The JSON of `quantize`: these keys, whatever else the report file carries. */
-export function reportDocument({ recipe, layers, bits_per_weight, static_share, seconds, stages }: QuantizationReport) {
+export function reportDocument({
+  recipe,
+  layers,
+  bits_per_weight,
+  simulated,
+  static_share,
+  seconds,
+  stages,
+}: QuantizationReport) {
   return {
     recipe,
     layers: layers.map(({ name, range, policy, input_scale, ...errors }) => ({
@@ -18,6 +26,7 @@ export function reportDocument({ recipe, layers, bits_per_weight, static_share, 
       nearest_output_nmse: errors.nearest_output_nmse,
     })),
     bits_per_weight,
+    simulated,
     static_share,
     seconds,
     stages,
@@ -65,7 +74,7 @@ function inputScale({ policy, input_scale }: LayerInputReport): string {
 }
 
 /** What was chosen and what it took, in lines for people. */
-export function reportSummary({ recipe, bits_per_weight, static_share, seconds, stages }: QuantizationReport): string {
+export function reportSummary({ recipe, bits_per_weight, simulated, static_share, seconds, stages }: QuantizationReport): string {
   const { name, weights, activations, equalize, policy, round } = recipe;
   const kinds = `${weights} weights, ${activations === "none" ? "float" : activations} activations`;
   const parts = `equalize ${equalize.kind}, policy ${policy.kind}, round ${round.kind}`;
@@ -73,6 +82,7 @@ export function reportSummary({ recipe, bits_per_weight, static_share, seconds, 
   const spent = Object.entries(stages).map(([stage, time]) => `${stage} ${formatDuration(time)}`).join(", "); // prettier-ignore
   return [
     `recipe ${name}: ${kinds}, ${parts}`,
+    ...(simulated === null ? [] : [simulated]),
     `${bits_per_weight.toFixed(2)} bits per weight in the layers${share}`,
     `took ${formatDuration(seconds)}: ${spent}`,
   ].join("\n");

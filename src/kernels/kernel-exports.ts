@@ -120,6 +120,18 @@ export interface KernelExports {
     end: number,
   ): void;
 
+  // --- 8-bit floats, simulated. Units: rows.
+  /** x f32[M, K], in place: rounded to an 8-bit float with one scale a row, and back (`Float8Format`). */
+  round_f32_f8(
+    x: Pointer,
+    K: number,
+    mantissaBits: number,
+    minExponent: number,
+    largest: number,
+    begin: number,
+    end: number,
+  ): void;
+
   // --- linear layers: y[M, N] = x[M, K] * w[N, K]^T + bias (bias 0: none). Units: panels of 8 channels.
   gemm_f32_f32_f32w_4x8c1(
     x: Pointer,

@@ -8,6 +8,7 @@ export const SPLIT_KERNELS = [
   "swiglu_f32",
   "quantize_f32_qd8",
   "quantize_f32_qs8",
+  "round_f32_f8",
   "rmsnorm_f32_qd8",
   "swiglu_f32_qd8",
   "add_f32",

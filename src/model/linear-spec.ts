@@ -1,5 +1,6 @@
 /** How a linear layer is stored and will run: read before any memory exists, so that its size is known. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { type Float8Name, isFloat8 } from "../checkpoint/float8.ts";
 import type { LinearScheme } from "../checkpoint/quantization-config.ts";
 import type { LinearModule } from "../checkpoint/tensor-names.ts";
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
@@ -19,7 +20,10 @@ export interface LinearSpec {
   readonly K: number;
   readonly bias: boolean;
   readonly stored: StoredForm;
-  readonly run: { kind: "f32" } | { kind: "w4a8"; activation: ActivationScale } | { kind: "w8a8"; activation: ActivationScale };
+  readonly run:
+    | { kind: "f32"; inputFormat?: Float8Name }
+    | { kind: "w4a8"; activation: ActivationScale }
+    | { kind: "w8a8"; activation: ActivationScale };
 }
 
 /**
@@ -52,8 +56,10 @@ export async function readLinearSpec(
   if (stored.kind === "float") {
     return { ...common, run: precision === "q8" ? { kind: "w8a8", activation: { kind: "dynamic" } } : { kind: "f32" } };
   }
+  const { kind } = scheme!.activations;
+  if (isFloat8(kind)) return { ...common, run: precision === "f32" ? { kind: "f32" } : { kind: "f32", inputFormat: kind } };
   // Weight-only schemes run on dequantized weights, except where int8 is asked for or, for the head, stored.
-  const weightOnly = scheme!.activations.kind === "none";
+  const weightOnly = kind === "none";
   if (precision === "f32" || (weightOnly && precision !== "q8")) return { ...common, run: { kind: "f32" } };
   const activation = weightOnly ? ({ kind: "dynamic" } as const) : await readActivation(checkpoint, modules, scheme!);
   return { ...common, run: { kind: stored.bits === 4 ? "w4a8" : "w8a8", activation } };
@@ -131,7 +137,7 @@ export function planLinear(plan: MemoryPlan, sizes: KernelExports, spec: LinearS
   const reserve = (bytes: number) => plan.reserve("weights", bytes >>> 0, what);
   switch (run.kind) {
     case "f32":
-      return { kind: "f32", N, K, bias, weights: reserve(sizes.packed_bytes_f32w(N, K)) };
+      return { kind: "f32", N, K, bias, weights: reserve(sizes.packed_bytes_f32w(N, K)), inputFormat: run.inputFormat };
     case "w8a8":
       return { kind: "w8a8", N, K, bias, weights: reserve(sizes.packed_bytes_qc8w(N, K)), activation: run.activation };
     case "w4a8": {

@@ -4,6 +4,7 @@
  * The projections of a block that share an input are one layer with their rows one after another (q, k, v; gate, up): one pass
  * over the activations, one kernel call, one barrier.
  */
+import { FLOAT8_FORMATS, type Float8Name } from "../checkpoint/float8.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 
@@ -20,7 +21,8 @@ interface Matrix {
 }
 
 export type Linear =
-  | (Matrix & { readonly kind: "f32" })
+  /** Floats; `inputFormat` is what its input is rounded to first, if anything. */
+  | (Matrix & { readonly kind: "f32"; readonly inputFormat: Float8Name | undefined })
   /** INT4 weights with a scale per group of `groupSize` in_features. */
   | (Matrix & { readonly kind: "w4a8"; readonly groupSize: number; readonly activation: ActivationScale })
   /** INT8 weights with a scale per channel. */
@@ -93,7 +95,7 @@ export function swigluInput(
 
 /**
  * y = x * W^T + bias over M rows, whose input one of the functions above has made.
- * @param x f32[M, K], read by a layer in f32 only @param y f32[M, N]
+ * @param x f32[M, K], read by a layer in f32 only, and rounded in place where its input is an 8-bit float @param y f32[M, N]
  */
 export function multiply(kernels: Kernels, linear: Linear, x: Pointer, y: Pointer, M: number, buffers: ActivationBuffers): void {
   const { N, K, weights, bias } = linear;
@@ -101,6 +103,10 @@ export function multiply(kernels: Kernels, linear: Linear, x: Pointer, y: Pointe
   const panels = Math.ceil(N / 8);
   switch (linear.kind) {
     case "f32":
+      if (linear.inputFormat) {
+        const { mantissaBits, minExponent, largest } = FLOAT8_FORMATS[linear.inputFormat];
+        kernels.split("round_f32_f8", M, x, K, mantissaBits, minExponent, largest);
+      }
       return kernels.split("gemm_f32_f32_f32w_4x8c1", panels, x, weights, bias, y, M, N, K);
     case "w4a8": {
       const G = linear.groupSize;

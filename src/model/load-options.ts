@@ -1,5 +1,6 @@
 /** What a caller may choose when loading a model, checked against what the checkpoint and the runtime offer. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { simulatedActivations, simulationNote } from "../checkpoint/float8.ts";
 import { OptionError } from "../errors.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { OnProgress } from "../progress.ts";
@@ -17,7 +18,7 @@ export interface LoadOptions {
   readonly threads?: number | undefined;
   /** Instruction set of the kernels; by default the fastest that the engine has and computes right. All give the same bits. */
   readonly build?: InstructionSet | "auto" | undefined;
-  /** Told, at most once per load, what works but not as it might be wanted. Nothing is printed without it. */
+  /** Told what works but not as it might be wanted, each thing once. Nothing is printed without it. */
   readonly onWarning?: ((message: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
@@ -45,6 +46,7 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint,
       `kvCache: got "q8", but ${checkpoint.name} has no k_scale and v_scale; quantize the model or use "f32"`,
     );
   }
+  for (const name of simulatedActivations(checkpoint)) options.onWarning?.(simulationNote(name));
   const { contextLength } = checkpoint.config;
   const contextSize = options.contextSize ?? Math.min(contextLength, DEFAULT_CONTEXT_SIZE);
   if (!Number.isInteger(contextSize) || contextSize < 1 || contextSize > contextLength) {

@@ -2,6 +2,7 @@
  * Everything that is decided before the first weight is read: how each input is equalized and scaled, how each module is stored,
  * and which tensors the checkpoint will have. Plain data; the rounder and the writer only carry it out.
  */
+import { isFloat8 } from "../checkpoint/float8.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { LinearScheme } from "../checkpoint/quantization-config.ts";
 import type { TensorPlan } from "../checkpoint/safetensors-writer.ts";
@@ -99,7 +100,8 @@ function planModules(config: ModelConfig, inputs: readonly InputPlan[], recipe: 
   for (const { name, layer, input } of allLinearModules(config)) {
     const { policy, groupSize } = findInput(inputs, layer, input);
     const stored = recipe.groupSize === "channel" ? "channel" : groupSize;
-    modules.set(name, { numBits: weightBits(recipe), groupSize: stored, activations: { kind: policy.kind } });
+    const float8 = policy.kind === "dynamic" && isFloat8(recipe.activations) ? recipe.activations : undefined;
+    modules.set(name, { numBits: weightBits(recipe), groupSize: stored, activations: { kind: float8 ?? policy.kind } });
   }
   if (!config.tiedEmbedding) modules.set(HEAD, packed ? { ...perRow, activations: { kind: "dynamic" } } : undefined);
   return modules;

@@ -1,4 +1,5 @@
 /** From a preset and what a caller changes in it to a recipe, checked as a whole. */
+import { isFloat8 } from "../checkpoint/float8.ts";
 import { RecipeError } from "../errors.ts";
 import { checkEqualization, EQUALIZATIONS, type EqualizationMethod } from "./equalize.ts";
 import { type Fold, FOLDS } from "./fold.ts";
@@ -102,6 +103,15 @@ function changePolicy(preset: Recipe, activations: ActivationType, options: Reci
     if (given !== undefined) throw new RecipeError(`policy ${given}: activations are left in float, there is nothing to decide`);
     return { kind: "uniform", activations: "none" };
   }
+  if (isFloat8(activations)) {
+    const given = v0 !== undefined || v1 !== undefined ? "range" : tolerance === undefined ? policy : "auto";
+    if (given !== undefined && given !== "dynamic") {
+      throw new RecipeError(
+        `policy ${given}: ${activations} activations have a scale per token and no other; "dynamic" says that`,
+      );
+    }
+    return { kind: "uniform", activations: "dynamic" };
+  }
   const kind = policy ?? (inherited === "none" ? "dynamic" : inherited);
   if ((v0 !== undefined || v1 !== undefined) && kind !== "range") {
     throw new RecipeError(`v0, v1: recipe "${preset.name}" has no thresholds under policy "${kind}"; "range" does`);
@@ -186,6 +196,9 @@ function checkTogether({ name, equalize, activations, overrides, policy }: Recip
     if (method !== "none" && method !== equalize.kind) {
       const found = equalize.kind === "none" ? "does not equalize" : `equalizes by ${equalize.kind}`;
       throw new RecipeError(`${where}: recipe "${name}" ${found}`);
+    }
+    if (isFloat8(activations) && kind === "static") {
+      throw new RecipeError(`${where}: ${activations} activations have a scale per token and no other; use dynamic or none`);
     }
     if (activations === "none" && kind !== "none") throw new RecipeError(`${where}: activations are left in float`);
   }

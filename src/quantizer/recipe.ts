@@ -1,6 +1,7 @@
 /**
  * A recipe names a choice for each stage of the quantizer. It is plain data: printed, saved with the checkpoint, compared, repeated.
  */
+import { FLOAT8_FORMATS, type Float8Name } from "../checkpoint/float8.ts";
 import type { WeightBits } from "../checkpoint/pack-quantized.ts";
 import type { EqualizationMethod } from "./equalize.ts";
 import type { Fold } from "./fold.ts";
@@ -12,14 +13,14 @@ import type { ScaleType } from "./scale-type.ts";
 export const WEIGHT_TYPES = ["int4", "int8"] as const;
 export type WeightType = (typeof WEIGHT_TYPES)[number];
 
-export const ACTIVATION_TYPES = ["int8", "none"] as const;
-export type ActivationType = (typeof ACTIVATION_TYPES)[number];
+export type ActivationType = "int8" | Float8Name | "none";
+export const ACTIVATION_TYPES: readonly ActivationType[] = ["int8", ...(Object.keys(FLOAT8_FORMATS) as Float8Name[]), "none"];
 
 export interface Recipe {
   /** The preset it started from. */
   readonly name: string;
   readonly weights: WeightType;
-  /** "none" leaves activations in float: W4A16, run on dequantized weights. */
+  /** "none" leaves activations in float: W4A16, run on dequantized weights. 8-bit floats are simulated on such weights, a scale per token. */
   readonly activations: ActivationType;
   /** What equalizing means where the policy asks for it. */
   readonly equalize: EqualizationMethod;

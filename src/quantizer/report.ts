@@ -2,6 +2,7 @@
 import { type ActivationStats, type StatsSummary, summarizeStats } from "./activation-stats.ts";
 import { type InputAnalysis, type RangeSummary, summarizeRanges } from "./analyse.ts";
 import { addErrors, errorStats, NO_ERRORS } from "./error-stats.ts";
+import { isFloat8, simulationNote } from "../checkpoint/float8.ts";
 import { EMBEDDING, HEAD, linearModules } from "../checkpoint/tensor-names.ts";
 import { type PolicyName, policyName } from "./policy.ts";
 import type { InputPlan, QuantizationPlan } from "./quantization-plan.ts";
@@ -57,7 +58,9 @@ export interface QuantizationReport {
   readonly head_nmse: number | null;
   /** Bits stored per weight of the linear layers in the blocks, scales included. */
   readonly bits_per_weight: number;
-  /** Share of layer inputs whose activations have one calibrated scale, the fast path; null if activations stay float. */
+  /** What the model computes by imitation, in words; null if nothing. */
+  readonly simulated: string | null;
+  /** Share of layer inputs whose activations have one calibrated scale, the fast path; null unless activations are int8. */
   readonly static_share: number | null;
   /** Size of all tensors written. */
   readonly bytes: number;
@@ -118,6 +121,7 @@ export function buildReport({
     embedding_nmse: nmse(EMBEDDING),
     head_nmse: nmse(HEAD),
     bits_per_weight: bitsPerWeight(plan),
+    simulated: isFloat8(plan.recipe.activations) ? simulationNote(plan.recipe.activations) : null,
     static_share: staticShare(plan),
     bytes,
     seconds: clock.total,
@@ -170,6 +174,6 @@ function bitsPerWeight({ config, inputs, recipe }: QuantizationPlan): number {
 }
 
 function staticShare({ inputs, recipe }: QuantizationPlan): number | null {
-  if (recipe.activations === "none") return null;
+  if (recipe.activations !== "int8") return null;
   return inputs.filter(({ policy }) => policy.kind === "static").length / inputs.length;
 }

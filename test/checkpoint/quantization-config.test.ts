@@ -12,7 +12,11 @@ const random = mulberry32(21);
 
 const W4: LinearScheme = { numBits: 4, groupSize: 64, activations: { kind: "static" } };
 const W4_DYNAMIC: LinearScheme = { ...W4, activations: { kind: "dynamic" } };
+const FP8: LinearScheme = { ...W4, activations: { kind: "fp8" } };
+const FP8_E5M2: LinearScheme = { ...W4, activations: { kind: "fp8-e5m2" } };
 const W8: LinearScheme = { numBits: 8, groupSize: "channel", activations: { kind: "none" } };
+
+const FLOAT = { type: "float", strategy: "token", dynamic: true };
 
 type Modules = Map<string, LinearScheme | undefined>;
 type Group = { targets: string[]; format: string } & Record<string, unknown>;
@@ -86,8 +90,29 @@ test("the whole of a small configuration", () => {
   });
 });
 
+test("8-bit floats are what compressed-tensors calls so; only E5M2, which it does not know, has a key of its own", () => {
+  const args = ([kind, scheme]: [string, LinearScheme]) => {
+    const json = buildQuantizationConfig(new Map([["model.layers.0.mlp.up_proj", scheme]]), { kvCache: false });
+    return [kind, groupsOf(json)["group_0"]!["input_activations"]];
+  };
+  const e4m3 = { num_bits: 8, type: "float", symmetric: true, strategy: "token", dynamic: true, observer: null };
+  assert.equal(Object.fromEntries(Object.entries({ FP8, FP8_E5M2 }).map(args)), {
+    FP8: e4m3,
+    FP8_E5M2: { ...e4m3, float_format: "e5m2" },
+  });
+});
+
 test("every module finds its own scheme again, for random policies", () => {
-  const schemes = [W4, W4_DYNAMIC, W8, { ...W4, groupSize: 32 }, { ...W4, groupSize: "channel" as const }, undefined];
+  const schemes = [
+    W4,
+    W4_DYNAMIC,
+    FP8,
+    FP8_E5M2,
+    W8,
+    { ...W4, groupSize: 32 },
+    { ...W4, groupSize: "channel" as const },
+    undefined,
+  ];
   for (let i = 0; i < 60; i++) {
     const bySchemes = schemes.slice(0, 1 + Math.floor(random() * schemes.length));
     const layers = 1 + Math.floor(random() * 40);
@@ -154,7 +179,12 @@ for (const [what, change, pattern] of [
   ["three bits", (group) => (group["weights"]!["num_bits"] = 3), /num_bits 3/],
   ["eight bits by group", (group) => (group["weights"]!["num_bits"] = 8), /num_bits 8, strategy group/],
   ["no weights", (group) => Object.assign(group, { weights: null }), /weights are not quantized/],
-  ["float activations", (group) => (group["input_activations"]!["type"] = "float"), /input_activations: type/],
+  ["float activations with one scale", (group) => (group["input_activations"]!["type"] = "float"), /input_activations: strategy: got "tensor", supported: "token"/],
+  ["floats of four bits", (group) => Object.assign(group["input_activations"]!, { ...FLOAT, num_bits: 4 }), /input_activations: num_bits: got 4/],
+  ["float activations in groups", (group) => Object.assign(group["input_activations"]!, { ...FLOAT, group_size: 32 }), /input_activations: group_size: got 32/],
+  ["static float activations", (group) => Object.assign(group["input_activations"]!, { ...FLOAT, dynamic: false }), /input_activations: dynamic: got false/],
+  ["another float", (group) => Object.assign(group["input_activations"]!, { ...FLOAT, float_format: "e3m4" }), /float_format: got "e3m4", supported: "e4m3", "e5m2"/],
+  ["a float format of integers", (group) => (group["input_activations"]!["float_format"] = "e5m2"), /input_activations: unknown key "float_format"/],
   ["dynamic per tensor", (group) => (group["input_activations"]!["dynamic"] = true), /strategy tensor, dynamic true/],
   ["static per token", (group) => (group["input_activations"]!["strategy"] = "token"), /strategy token, dynamic false/],
   ["output activations", (group) => Object.assign(group, { output_activations: {} }), /output_activations/],

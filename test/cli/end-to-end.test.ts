@@ -67,7 +67,7 @@ test("quantize --json reports every layer input and writes a checkpoint", async 
   );
   assert.is(code, 0, stderr);
   const report = JSON.parse(stdout);
-  assert.equal(Object.keys(report), ["recipe", "layers", "bits_per_weight", "static_share", "seconds", "stages"]);
+  assert.equal(Object.keys(report), ["recipe", "layers", "bits_per_weight", "simulated", "static_share", "seconds", "stages"]);
   assert.is(report.layers.length, 3 * 4);
   for (const layer of report.layers) {
     const errors = ["weight_nmse", "nearest_weight_nmse", "output_nmse", "nearest_output_nmse"];
@@ -77,6 +77,34 @@ test("quantize --json reports every layer input and writes a checkpoint", async 
   }
   assert.ok(existsSync(join(quantized, "config.json")));
 });
+
+for (const [activations, title] of [
+  ["fp8", "E4M3"],
+  ["fp8-e5m2", "E5M2"],
+] as const) {
+  test(`--activations ${activations}: every report says that they are simulated, and perplexity is near that of float`, async () => {
+    const folder = join(parent, activations);
+    const note = `${activations} activations (${title}) are simulated: rounded exactly, multiplied in float32`;
+    const options = ["--recipe", "rtn", "--activations", activations, "--weights", "int8", "--calibration", text, ...CALIBRATION];
+    const { code, stderr } = await fptq("quantize", source, "-o", folder, ...options);
+    assert.is(code, 0, stderr);
+    assert.ok(stderr.includes(note), stderr);
+    const stored = JSON.parse(readFileSync(join(folder, "quantization-report.json"), "utf8"));
+    assert.is(stored.simulated, note);
+
+    const { stdout } = await fptq("inspect", folder);
+    assert.ok(stdout.includes(`simulated        ${note}`), stdout);
+    assert.match(stdout, new RegExp(`^ +0 {2}${activations} +${activations} +${activations} +${activations}$`, "m"));
+    const description = JSON.parse((await fptq("inspect", folder, "--json")).stdout);
+    assert.is(description.quantized.simulated, note);
+    assert.equal(description.policy[0].down, { policy: activations, input_scale: null });
+
+    const measured = await fptq("ppl", "-m", folder, "-f", text, "-c", "64", "--chunks", "2", "--json");
+    assert.is(measured.stderr.split(note).length, 2, measured.stderr);
+    const ratio = JSON.parse(measured.stdout).ppl / (await ppl(source)).ppl;
+    assert.ok(ratio > 0.9 && ratio < 1.1 && ratio !== 1, `${ratio}`);
+  });
+}
 
 test("an output folder that exists is refused without --force, before any work, and left as it is", async () => {
   const before = readFileSync(join(quantized, "config.json"));

@@ -49,7 +49,7 @@ test("a W4A8 folder: the policy and scale of each layer input; packed words coun
   assert.match(stdout, /^ +1 {2}lae\+static 0\.0\d+ +dynamic /m);
   const document = JSON.parse((await runCli(["inspect", quantized, "--json"])).stdout);
   assert.is(document.parameters, 168_384);
-  assert.equal(document.quantized, { weight_bits: 4, group_sizes: [32], kv_cache: "f32" });
+  assert.equal(document.quantized, { weight_bits: 4, group_sizes: [32], kv_cache: "f32", simulated: null });
   assert.equal(document.policy[2].down, { policy: "dynamic", input_scale: null });
 });
 

@@ -24,6 +24,7 @@ const LAYERS = [
 const PRINTED = {
   recipe: resolveRecipe("fptq"),
   bits_per_weight: 4.876,
+  simulated: null,
   static_share: 0.5,
   seconds: 41.23,
   stages: { calibrate: 40, "round and write": 1.23 },
@@ -71,6 +72,18 @@ test("errors before and after stand beside each other where rounding did better,
     "model.layers.0.qkv    12.5  static       0.0984      0.00610     0.00710      0.00120     0.00340",
     "model.layers.0.down   3385  none          float      0.00500     0.00720      0.00100     0.00300",
   ]);
+});
+
+test("what is simulated is said so", async () => {
+  const simulated = "fp8 activations (E4M3) are simulated: rounded exactly, multiplied in float32";
+  const report = { ...REPORT, recipe: resolveRecipe("rtn", { activations: "fp8" }), simulated, static_share: null };
+  const { stderr, stdout } = await quantize(["--json"], report);
+  assert.ok(
+    stderr.includes(`int4 weights, fp8 activations, equalize none, policy uniform, round nearest\n${simulated}\n`),
+    stderr,
+  );
+  assert.is(JSON.parse(stdout).simulated, simulated);
+  assert.not.match((await quantize([])).stderr, /simulated/);
 });
 
 test("--json is the report with the keys that are promised", async () => {

@@ -40,8 +40,12 @@ const I8 = { multiply: "i32x4.relaxed_dot_i8x16_i7x16_add_s", add: "i32x4.add" }
 // The last: one row alone takes four panels at a time.
 const floats: Step = { ...FLOAT, loops: [...rowsToOne(4), [8, 1, 8, 8]] };
 
+// Not a product but a rounding: by the anchor and by the scale, over one addition.
+const float8: Step = { ...FLOAT, loops: [[1, 0, 2, 1]] };
+
 const SIMD128: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
+  round_f32_f8: float8,
   gemm_qd8_f32_qb4w_x8c4: { ...I16, loops: rowsToOne(4) },
   gemm_qd8_f32_qc8w_x8c4: { ...I16, loops: rowsToOne(4) },
   // Four k at a time: pairs 0, 2 and 1, 3; 16 bytes hold 32 weights of 4 bits or 16 of 8. One loop for the streams, one for panels left over.
@@ -50,6 +54,7 @@ const SIMD128: Record<string, Step> = {
 }; // prettier-ignore
 const RELAXED: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
+  round_f32_f8: float8,
   gemm_qd8_f32_qb4w_x8c4: { ...I8, loops: rowsToOne(6, true) },
   // Each tile twice: the plane of signs, the plane of low bits.
   gemm_qd8_f32_qc8w_x8c4: { ...I8, loops: [...rowsToOne(6, true), ...rowsToOne(6, true)] },

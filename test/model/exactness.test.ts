@@ -12,7 +12,7 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-chec
 import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { resolveRecipe } from "../../src/quantizer/recipe-options.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { SIMD_BUILDS } from "../kernels/kernel-memory.ts";
 import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";
@@ -66,9 +66,14 @@ function everyWay(name: string, quantized: () => Promise<Checkpoint>, expected: 
 }
 
 /** W4A8 with thresholds that let static, equalized and dynamic inputs occur. */
-async function quantize(source: Checkpoint, groupSize: number, samples: Int32Array[]): Promise<Checkpoint> {
+async function quantize(
+  source: Checkpoint,
+  groupSize: number,
+  samples: Int32Array[],
+  options: RecipeOptions = {},
+): Promise<Checkpoint> {
   const output = new MemoryOutputFolder("quantized");
-  const recipe = resolveRecipe("fptq", { groupSize, embedding: "q8" });
+  const recipe = resolveRecipe("fptq", { groupSize, embedding: "q8", ...options });
   await quantizeModel(source, samples, recipe, output, nodeRuntime, { threads: 1 });
   await source.close();
   return openSafetensorsCheckpoint(output.result);
@@ -79,6 +84,17 @@ everyWay(
   async () => quantize(await openSafetensorsCheckpoint(tinyModel(SEED)), 32, tinySamples(SEED, 4, 64)),
   "16ca77569a36b66de8f82ef08e60fc4a66483fd38525a2c47382cf0e9a18cfc4",
 );
+
+for (const [activations, hash] of [
+  ["fp8", "90e5f52f8ad3c2823a8c533f5155d10f912a6b28bd0960e6124bdc11826c94ad"],
+  ["fp8-e5m2", "c352aa51c97b34d3883c9c1c63078dd73572dca5d6dd2fad73d7305151a8731c"],
+] as const) {
+  everyWay(
+    `tiny model, ${activations} activations`,
+    async () => quantize(await openSafetensorsCheckpoint(tinyModel(SEED)), 32, tinySamples(SEED, 4, 64), { activations }),
+    hash,
+  );
+}
 
 const gguf = sharedFile(SMOLLM2);
 if (gguf) {

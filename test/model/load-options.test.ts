@@ -1,10 +1,16 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { resolveThreads } from "../../src/model/load-options.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
+import { resolveLoadOptions, resolveThreads } from "../../src/model/load-options.ts";
+import { buildQuantizationConfig } from "../../src/checkpoint/quantization-config-builder.ts";
+import { type LinearScheme, parseQuantizationConfig } from "../../src/checkpoint/quantization-config.ts";
+import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
+import { allLinearModules } from "../../src/checkpoint/tensor-names.ts";
+import { tinyConfig, tinyModel } from "../tiny-model.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 
-const test = suite("load options: threads");
+const test = suite("load options");
 
 const { spawnWorker, extraThreads: _, hardwareThreads: __, ...single } = nodeRuntime;
 const threaded: Runtime = { ...single, spawnWorker: spawnWorker!, extraThreads: 3, hardwareThreads: 8 };
@@ -33,6 +39,28 @@ test("without shared memory there is one thread, with one warning if more were a
   assert.equal(resolve(undefined, isolated).warnings, ["threads: one is used: the page is not cross-origin isolated"]);
   assert.equal(resolve(4, isolated).warnings, ["threads: 4 asked for, one is used: the page is not cross-origin isolated"]);
   assert.equal(resolve(1, isolated).warnings, []);
+});
+
+test("8-bit floats are said to be simulated, once however many layers have them", async () => {
+  const folder = tinyModel(3);
+  const warningsOf = async (...kinds: LinearScheme["activations"]["kind"][]) => {
+    const modules = allLinearModules(tinyConfig()).map(({ name }, i): [string, LinearScheme] => [
+      name,
+      { numBits: 4, groupSize: 32, activations: { kind: kinds[i % kinds.length]! } },
+    ]);
+    const quantization = parseQuantizationConfig(buildQuantizationConfig(new Map(modules), { kvCache: false }), "built");
+    const warnings: string[] = [];
+    const checkpoint = { ...(await openSafetensorsCheckpoint(folder)), config: tinyConfig(), quantization } as Checkpoint;
+    resolveLoadOptions({ onWarning: (message) => warnings.push(message), threads: 1 }, checkpoint, single);
+    return warnings;
+  };
+  assert.equal(await warningsOf("dynamic", "none"), []);
+  assert.equal((await warningsOf("fp8")).length, 1);
+  assert.match(
+    (await warningsOf("fp8", "dynamic"))[0]!,
+    /^fp8 activations \(E4M3\) are simulated: rounded exactly, multiplied in float32$/,
+  );
+  assert.is((await warningsOf("fp8", "fp8-e5m2")).length, 2);
 });
 
 test.run();

@@ -2,11 +2,12 @@
  * A forward pass in plain TypeScript and double precision, written from the definitions: the oracle for logits.
  *
  * It reads a checkpoint and never packed kernel data. Float layers are multiplied as they are. Quantized layers are simulated:
- * activations are rounded to int8 and scaled back (DESIGN.md, numerics), weights are scale * q.
+ * activations are rounded to int8 or an 8-bit float and scaled back (DESIGN.md, numerics), weights are scale * q.
  * It shares no code with `src/model` or `src/kernels`, processes one token after the other, and is as slow as that sounds.
  */
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+import { magnitudes, roundFloat8 } from "./float8.ts";
 import { roundHalfEven } from "./round-half-even.ts";
 import { type InputQuantization, type Layer, type Linear, loadSimulation, type Simulation } from "./simulated-model.ts";
 
@@ -43,7 +44,11 @@ function quantizeInput(x: Float64Array, input: InputQuantization): Float64Array 
   if (input.kind === "none") return x;
   if (input.kind === "static") return fakeQuantize(x, input.scale);
   const absmax = x.reduce((high, value) => Math.max(high, Math.abs(value)), 0);
-  return absmax === 0 ? x : fakeQuantize(x, absmax / 127);
+  if (absmax === 0) return x;
+  if (input.kind === "dynamic") return fakeQuantize(x, absmax / 127);
+  const values = magnitudes(input.kind);
+  const scale = absmax / values.at(-1)!;
+  return x.map((value) => scale * roundFloat8(value / scale, values));
 }
 
 function multiply({ N, K, values, scale, bias, input }: Linear, activation: Float64Array): Float64Array {

@@ -14,7 +14,7 @@ export interface Linear {
   readonly input: InputQuantization;
 }
 
-export type InputQuantization = { kind: "none" } | { kind: "dynamic" } | { kind: "static"; scale: number };
+export type InputQuantization = { kind: "none" | "dynamic" | "fp8" | "fp8-e5m2" } | { kind: "static"; scale: number };
 
 export interface Layer {
   readonly attentionNorm: Float32Array;

@@ -3,12 +3,14 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
 import { allLinearModules } from "../../src/checkpoint/tensor-names.ts";
+import { isFloat8 } from "../../src/checkpoint/float8.ts";
 import { RecipeError } from "../../src/errors.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { calibrate } from "../../src/quantizer/calibrate.ts";
 import { parsePolicyOverride } from "../../src/quantizer/policy.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
+import { ACTIVATION_TYPES } from "../../src/quantizer/recipe.ts";
+import { POLICY_RULES, type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
 import { RECIPE_NAMES } from "../../src/quantizer/recipe-presets.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
@@ -54,11 +56,13 @@ async function runs({ written }: Quantized): Promise<void> {
 const GROUPS = { groupSize: 32 } as const;
 
 for (const weights of ["int4", "int8"] as const) {
-  for (const activations of ["int8", "none"] as const) {
+  for (const activations of ACTIVATION_TYPES) {
+    const float8 = isFloat8(activations);
+    const policies = activations === "none" ? [undefined] : float8 ? (["dynamic"] as const) : POLICY_RULES;
     test(`${weights} weights, ${activations} activations: every equalization, policy and rounding`, async () => {
       const size = weights === "int4" ? GROUPS : {};
       for (const equalize of ["lae", "smoothquant", "awq", "none"] as const) {
-        for (const policy of activations === "none" ? [undefined] : (["auto", "range", "static", "dynamic"] as const)) {
+        for (const policy of policies) {
           if (equalize === "awq" && policy === "range") continue;
           for (const round of ["nearest", "search", "gptq"] as const) {
             const what = `${weights} ${activations} ${equalize} ${policy} ${round}`;
@@ -79,7 +83,7 @@ for (const weights of ["int4", "int8"] as const) {
               const scheme = {
                 numBits: weights === "int4" ? 4 : 8,
                 groupSize: weights === "int4" ? 32 : "channel",
-                activations: { kind },
+                activations: { kind: float8 ? activations : kind },
               };
               assert.equal(written.quantization!.linear(name), scheme, `${what}: ${name}`);
               if (row.policy.includes("+")) assert.match(row.policy, new RegExp(String.raw`^${equalize}\+`));
@@ -87,7 +91,8 @@ for (const weights of ["int4", "int8"] as const) {
             const measured = equalize === "awq" || policy === "auto" || round === "gptq";
             assert.is(report.layers.every((row) => row.output_nmse !== null), measured, what); // prettier-ignore
             assert.is(report.layers.every((row) => row.static_output_nmse !== null), policy === "auto", what); // prettier-ignore
-            assert.is(report.static_share === null, activations === "none");
+            assert.is(report.static_share === null, activations !== "int8");
+            assert.is(report.simulated !== null, float8);
           }
         }
       }

@@ -30,6 +30,11 @@ test("every stage can be chosen on its own, and leaves the others", () => {
     [{ round: "gptq", damping: 0.1 }, { round: { ...GPTQ_DEFAULTS, damping: 0.1 } }],
     [{ weights: "int8" }, { weights: "int8", groupSize: "channel" }],
     [{ activations: "none" }, { activations: "none", policy: { kind: "uniform", activations: "none" } }],
+    [{ activations: "fp8" }, { activations: "fp8", policy: { kind: "uniform", activations: "dynamic" } }],
+    [
+      { activations: "fp8-e5m2", policy: "dynamic" },
+      { activations: "fp8-e5m2", policy: { kind: "uniform", activations: "dynamic" } },
+    ],
     [
       { groupSize: 32, scales: "f16" },
       { groupSize: 32, scales: "f16" },
@@ -70,6 +75,16 @@ for (const [name, options, message] of [
   ["fptq", { weights: "fp4" as "int4" }, /weights: got "fp4", need one of int4, int8/],
   ["fptq", { activations: "none", policy: "static" }, /policy static: activations are left in float/],
   ["fptq", { activations: "none", v0: 3 }, /policy range: activations are left in float/],
+  ["fptq", { activations: "fp8", policy: "static" }, /policy static: fp8 activations have a scale per token and no other/],
+  ["fptq", { activations: "fp8-e5m2", policy: "auto" }, /policy auto: fp8-e5m2 activations have a scale per token/],
+  ["fptq", { activations: "fp8", v1: 100 }, /policy range: fp8 activations have a scale per token/],
+  ["fptq", { activations: "fp8", policy: "dynamic", tolerance: 1 }, /policy auto: fp8 activations have a scale per token/],
+  [
+    "rtn",
+    { activations: "fp8", overrides: [parsePolicyOverride("*.o=static")] },
+    /"\*\.o=static": fp8 activations have a scale per token/,
+  ],
+  ["rtn", { activations: "fp4" as "fp8" }, /activations: got "fp4", need one of int8, fp8, fp8-e5m2, none/],
   ["gptq", { overrides: [parsePolicyOverride("*.down=dynamic")] }, /activations are left in float/],
   ["fptq", { tolerance: 0.1 }, /tolerance: policy "range" measures nothing/],
   ["fptq", { equalize: "awq" }, /equalize awq: policy "range" equalizes by range only/],

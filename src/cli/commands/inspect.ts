@@ -68,6 +68,7 @@ function summary(model: ModelDescription, config: ModelConfig): [string, string]
     ["attention", `${config.heads} heads, ${config.kvHeads} kv heads, head size ${config.headDim}${windows.length > 0 ? `, window ${windows.join(", ")}` : ""}`],
     ["vocabulary", `${config.vocabSize}`],
     ["rope", `theta ${config.ropeTheta}${scaling.kind === "none" ? "" : `, scaling ${scaling.kind}`}`],
+    ...(model.quantized?.simulated ? [["simulated", model.quantized.simulated] satisfies [string, string]] : []),
     ["quantized", model.quantized ? `W${model.quantized.weight_bits}A8, groups of ${model.quantized.group_sizes.join(", ")}, cache ${model.quantized.kv_cache}` : "no (linear layers run in f32)"],
   ]; // prettier-ignore
 }

@@ -34,7 +34,7 @@ export function quantizeCommand(context: CommandContext): Command {
   addRecipeOptions(command);
   addCalibrationOptions(command);
   addSourceOptions(command.optionsGroup("Model:"));
-  return addOutputOptions(command, "recipe, layers, bits_per_weight, static_share, seconds, stages")
+  return addOutputOptions(command, "recipe, layers, bits_per_weight, simulated, static_share, seconds, stages")
     .addHelpText("after", EXAMPLES)
     .action((source: string, flags: QuantizeFlags) => quantizeSource(context, source, flags));
 }
