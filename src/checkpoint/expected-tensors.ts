@@ -3,9 +3,12 @@
  *
  * A quantized linear module has, for weights [N, K] of b bits in groups of G (`compressors/pack_quantized/base.py` of compressed-tensors):
  *   weight_packed I32 [N, ceil(K * b / 32)]   weight_scale float [N, K / G]   weight_shape I64 [2]   input_scale float [1], static only
+ *
+ * A module of a block may have a low-rank term beside its weights (`low-rank.ts`).
  */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import type { TensorInfo, TensorType } from "./checkpoint.ts";
+import { lowRank, lowRankTensors } from "./low-rank.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { QuantizationScheme } from "./quantization-config.ts";
 import { allLinearModules, attentionModule, EMBEDDING, FINAL_NORM, HEAD, layerNorms } from "./tensor-names.ts";
@@ -82,14 +85,18 @@ export function checkTensors(
     if (!sameShape(found.shape, shape)) {
       throw new CheckpointError(`${found.file}: tensor ${name}: shape [${found.shape.join(", ")}], need [${shape.join(", ")}]`);
     }
-    if (type === "float" ? UNREADABLE_TYPES.has(found.type) : found.type !== type) {
-      const need = type === "float" ? "a float type" : type;
-      throw new UnsupportedModelError(`${found.file}: tensor ${name}: element type ${found.type}, need ${need}`);
-    }
+    if (type === "float") checkFloat(found);
+    else if (found.type !== type) throw wrongType(found, type);
   }
+  const added = new Set(
+    allLinearModules(config).flatMap((module) =>
+      lowRank(tensors, module) > 0 ? Object.values(lowRankTensors(module.name)) : [],
+    ),
+  );
+  for (const name of added) checkFloat(tensors.get(name)!);
   for (const { name, file } of tensors.values()) {
     const tiedHead = config.tiedEmbedding && name.startsWith(`${HEAD}.`);
-    if (!expected.has(name) && !tiedHead && !MEANINGLESS.test(name)) {
+    if (!expected.has(name) && !added.has(name) && !tiedHead && !MEANINGLESS.test(name)) {
       throw new CheckpointError(`${file}: tensor ${name} is no part of this model; ignoring it could change the result`);
     }
   }
@@ -97,6 +104,14 @@ export function checkTensors(
 
 /** What `readF32` does not take: integers, and float64, which it could only round. */
 const UNREADABLE_TYPES: ReadonlySet<TensorType> = new Set<TensorType>(["F64", "I8", "U8", "I16", "I32", "I64", "BOOL"]);
+
+function checkFloat(tensor: TensorInfo): void {
+  if (UNREADABLE_TYPES.has(tensor.type)) throw wrongType(tensor, "a float type");
+}
+
+function wrongType({ file, name, type }: TensorInfo, need: string): UnsupportedModelError {
+  return new UnsupportedModelError(`${file}: tensor ${name}: element type ${type}, need ${need}`);
+}
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i]);

@@ -1,5 +1,6 @@
 /** The recipe's stages as options of the command line. */
 import { type Command, InvalidArgumentError } from "commander";
+import { MAX_RANK } from "../checkpoint/low-rank.ts";
 import { EQUALIZATIONS } from "../quantizer/equalize.ts";
 import { type Fold, FOLDS } from "../quantizer/fold.ts";
 import { parsePolicyOverride, type PolicyOverride } from "../quantizer/policy.ts";
@@ -30,6 +31,11 @@ export function addRecipeOptions(command: Command): Command {
   );
   command.option("--group-size <32|64|128|channel>", "in_features that share a weight scale (default: the largest that divides)", parseGroupSize); // prettier-ignore
   choice("scales", SCALE_TYPES, "how weight scales are stored");
+  command.option(
+    "--lorc-rank <r>",
+    "rank of low-rank terms that make up for rounding, kept in f16 (default: 0, none)",
+    integer(0, MAX_RANK),
+  );
   choice("embedding", ["q8", "f16"], "embedding and tied head: q8 is smaller, f16 opens in transformers and vLLM (default: q8)");
   command.optionsGroup("Equalization:");
   choice("equalize", EQUALIZATIONS, "even out the channels of inputs that follow a norm");
@@ -62,9 +68,10 @@ export function addRecipeOptions(command: Command): Command {
 }
 
 export function recipeOptions({ override, ...flags }: RecipeFlags): RecipeOptions {
-  const { weights, activations, groupSize, scales, embedding, equalize, alpha, folds, policy, v0, v1, tolerance } = flags;
+  const { weights, activations, groupSize, lorcRank, scales, embedding, equalize, alpha, folds, policy, v0, v1, tolerance } =
+    flags;
   const { round, search, damping, actOrder, refine, propagate } = flags;
-  const stored = { weights, activations, groupSize, scales, embedding };
+  const stored = { weights, activations, groupSize, lorcRank, scales, embedding };
   const decided = { equalize, alpha, folds, policy, v0, v1, tolerance, overrides: override };
   return { ...stored, ...decided, round, search, damping, actOrder, refine, propagate };
 }

@@ -4,7 +4,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { type LinearInput, layerNorms, linearModules } from "../checkpoint/tensor-names.ts";
 import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
-import { type LinearSpec, planLinear, readLinearSpec } from "./linear-spec.ts";
+import { type LinearSpec, planLinear, readLinearSpec, totalRank } from "./linear-spec.ts";
 import type { WeightLoader } from "./weight-loader.ts";
 import type { LayerWeights } from "./weights.ts";
 
@@ -20,6 +20,11 @@ export interface LayerSpec {
 export async function readLayerSpec(checkpoint: Checkpoint, layer: number): Promise<LayerSpec> {
   const spec = (input: LinearInput) => readLinearSpec(checkpoint, linearModules(checkpoint.config, layer, input));
   return { layer, qkv: await spec("qkv"), o: await spec("o"), gateUp: await spec("gate_up"), down: await spec("down") };
+}
+
+/** The largest rank of a layer's low-rank terms. */
+export function largestRank({ qkv, o, gateUp, down }: LayerSpec): number {
+  return Math.max(...[qkv, o, gateUp, down].map(totalRank));
 }
 
 export function planLayer(plan: MemoryPlan, sizes: KernelExports, config: ModelConfig, spec: LayerSpec): LayerWeights {

@@ -16,7 +16,7 @@ import type { Kernels } from "../kernels/kernels.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { forwardBlock, type Observe } from "./block.ts";
 import { type LayerCache, planLayerCache } from "./kv-cache.ts";
-import { type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
+import { largestRank, type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
 import { resolveBuild, resolveThreads } from "./load-options.ts";
 import { beginMemoryPlan, openKernels } from "./model-memory.ts";
 import { fillRopeTable, planRopeTable, type RopeTable } from "./rope.ts";
@@ -80,7 +80,7 @@ export class LayerStream {
     const cache = planLayerCache(plan, sizes, config, rows, { k: "f32", v: "f32" }, { k: 1, v: 1 });
     const rope = planRopeTable(plan, config, rows);
     const staging = planStaging(plan, Math.max(E, H * D, F));
-    const state = planRunState(plan, config, rows);
+    const state = planRunState(plan, config, rows, Math.max(...specs.map(largestRank)));
     const workspace = plan.reserve("scratch", options.workspaceBytes ?? 0, "workspace");
     const kernels = openKernels(runtime, planning);
     fillRopeTable(kernels, config, rope);

@@ -1,12 +1,14 @@
 /** How a linear layer is stored and will run: read before any memory exists, so that its size is known. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { type Float8Name, isFloat8 } from "../checkpoint/float8.ts";
+import { lowRank } from "../checkpoint/low-rank.ts";
 import type { LinearScheme } from "../checkpoint/quantization-config.ts";
 import type { LinearModule } from "../checkpoint/tensor-names.ts";
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
 import type { ActivationScale, Linear } from "./linear.ts";
+import { paddedRank, planLowRank } from "./low-rank.ts";
 import type { Precision } from "./precision.ts";
 
 /** A module of the checkpoint whose rows are part of a fused layer. */
@@ -20,6 +22,8 @@ export interface LinearSpec {
   readonly K: number;
   readonly bias: boolean;
   readonly stored: StoredForm;
+  /** Ranks of the parts' low-rank terms, 0 for one that has none. */
+  readonly ranks: readonly number[];
   readonly run:
     | { kind: "f32"; inputFormat?: Float8Name }
     | { kind: "w4a8"; activation: ActivationScale }
@@ -51,7 +55,8 @@ export async function readLinearSpec(
   }
   const stored = storedForm(scheme, K, fused);
   for (const part of modules) checkShapes(checkpoint, part, stored);
-  const common = { parts: modules, N, K, bias, stored };
+  const ranks = modules.map((part) => lowRank(checkpoint.tensors, part));
+  const common = { parts: modules, N, K, bias, stored, ranks };
 
   if (stored.kind === "float") {
     return { ...common, run: precision === "q8" ? { kind: "w8a8", activation: { kind: "dynamic" } } : { kind: "f32" } };
@@ -129,8 +134,20 @@ export async function readScale(checkpoint: Checkpoint, tensor: string): Promise
   return scale;
 }
 
+/** Of all parts together, as they are fused. */
+export function totalRank({ ranks }: LinearSpec): number {
+  return ranks.reduce((sum, rank) => sum + paddedRank(rank), 0);
+}
+
 /** Reserves memory for a layer of this spec. */
 export function planLinear(plan: MemoryPlan, sizes: KernelExports, spec: LinearSpec): Linear {
+  const rank = totalRank(spec);
+  const what = spec.parts.map(({ name }) => name).join(", ");
+  const lowRankTerm = rank > 0 && { lowRank: planLowRank(plan, sizes, spec.N, spec.K, rank, what) };
+  return { ...planWeights(plan, sizes, spec), ...lowRankTerm };
+}
+
+function planWeights(plan: MemoryPlan, sizes: KernelExports, spec: LinearSpec): Linear {
   const { N, K, run } = spec;
   const what = spec.parts.map(({ name }) => name).join(", ");
   const bias = spec.bias ? plan.reserve("weights", 4 * N, `bias of ${what}`) : 0;

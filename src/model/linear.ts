@@ -7,6 +7,7 @@
 import { FLOAT8_FORMATS, type Float8Name } from "../checkpoint/float8.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
+import { addLowRank, type LowRank, type LowRankBuffers } from "./low-rank.ts";
 
 /** How activations become int8 (FPTQ, section 3.3.1): one calibrated scale, or one per token. */
 export type ActivationScale = { kind: "static"; scale: number } | { kind: "dynamic" };
@@ -18,6 +19,8 @@ interface Matrix {
   readonly weights: Pointer;
   /** f32[N], or 0 for none. */
   readonly bias: Pointer;
+  /** Added to the product. Its layer needs its input in floats too. */
+  readonly lowRank?: LowRank;
 }
 
 export type Linear =
@@ -33,6 +36,8 @@ export interface ActivationBuffers {
   readonly q: Pointer; // i8[M, K]
   readonly scales: Pointer; // f32[M]
   readonly sums: Pointer; // i32[M, K/G]
+  /** Undefined if no layer has a low-rank term. */
+  readonly lowRank?: LowRankBuffers | undefined;
 }
 
 /** Quantizes the input of a layer, f32[M, K] at `x`; nothing to do for a layer in f32. */
@@ -59,7 +64,7 @@ export function normInput(
   floats = false,
 ): void {
   const { K } = linear;
-  if (linear.kind === "f32" || floats) {
+  if (linear.kind === "f32" || linear.lowRank || floats) {
     if (residual) kernels.split("add_f32", M, hidden, residual, K);
     kernels.split("rmsnorm_f32", M, hidden, weight, normed, M, K, eps);
     quantizeInput(kernels, linear, normed, M, buffers);
@@ -84,7 +89,7 @@ export function swigluInput(
   floats = false,
 ): void {
   const F = linear.K;
-  if (linear.kind === "f32" || floats) {
+  if (linear.kind === "f32" || linear.lowRank || floats) {
     kernels.split("swiglu_f32", M, gateUp, activated, F);
     quantizeInput(kernels, linear, activated, M, buffers);
     return;
@@ -95,9 +100,16 @@ export function swigluInput(
 
 /**
  * y = x * W^T + bias over M rows, whose input one of the functions above has made.
- * @param x f32[M, K], read by a layer in f32 only, and rounded in place where its input is an 8-bit float @param y f32[M, N]
+ * @param x f32[M, K], read by a layer in f32 or with a low-rank term only, and rounded in place where its input is an 8-bit float
+ * @param y f32[M, N]
  */
 export function multiply(kernels: Kernels, linear: Linear, x: Pointer, y: Pointer, M: number, buffers: ActivationBuffers): void {
+  multiplyWeights(kernels, linear, x, y, M, buffers);
+  const { N, K, lowRank } = linear;
+  if (lowRank) addLowRank(kernels, { N, K, lowRank }, x, y, M, buffers.lowRank!);
+}
+
+function multiplyWeights(kernels: Kernels, linear: Linear, x: Pointer, y: Pointer, M: number, buffers: ActivationBuffers): void {
   const { N, K, weights, bias } = linear;
   const { q, scales, sums } = buffers;
   const panels = Math.ceil(N / 8);

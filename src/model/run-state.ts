@@ -3,6 +3,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
 import type { ActivationBuffers } from "./linear.ts";
+import { planLowRankBuffers } from "./low-rank.ts";
 
 /** Smallest group of in_features that shares a scale: 16 elements fill one vector of int8. */
 const MIN_GROUP_SIZE = 16;
@@ -21,7 +22,8 @@ export interface RunState {
   readonly activations: ActivationBuffers;
 }
 
-export function planRunState(plan: MemoryPlan, config: ModelConfig, maxRows: number): RunState {
+/** @param rank the largest of any layer's low-rank terms */
+export function planRunState(plan: MemoryPlan, config: ModelConfig, maxRows: number, rank: number): RunState {
   const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = config;
   const maxK = Math.max(E, H * D, F);
   const f32 = (what: string, columns: number) => plan.reserve("scratch", 4 * maxRows * columns, `${what} of ${maxRows} rows`);
@@ -39,6 +41,7 @@ export function planRunState(plan: MemoryPlan, config: ModelConfig, maxRows: num
       q: plan.reserve("scratch", maxRows * maxK, "quantized activations"),
       scales: f32("activation scales", 1),
       sums: f32("activation group sums", maxK / MIN_GROUP_SIZE),
+      lowRank: rank > 0 ? planLowRankBuffers(plan, maxRows, rank, Math.max((H + 2 * Hkv) * D, 2 * F, E)) : undefined,
     },
   };
 }

@@ -13,7 +13,7 @@ import { EventLoopPacer } from "./event-loop-pacer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
 import { loadHead, planHead, readHeadSpec } from "./head.ts";
 import { type LayerCache, planLayerCache } from "./kv-cache.ts";
-import { type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
+import { largestRank, type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
 import { multiply, normInput } from "./linear.ts";
 import { readScale } from "./linear-spec.ts";
 import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
@@ -115,7 +115,7 @@ export class Transformer implements ForwardPass {
     const caches = kvScales.map((scales) => planLayerCache(plan, sizes, config, contextSize, kv, scales));
     const staging = planStaging(plan, Math.max(E, H * D, F));
     const buffers: Buffers = {
-      state: planRunState(plan, config, maxRows),
+      state: planRunState(plan, config, maxRows, Math.max(...layerSpecs.map(largestRank))),
       logits: plan.reserve("scratch", 4 * LOGITS_ROWS * V, "logits"),
       probabilities: plan.reserve("scratch", 4 * V, "probabilities"),
       targets: plan.reserve("scratch", 4 * LOGITS_ROWS, "targets"),

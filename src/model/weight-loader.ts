@@ -5,12 +5,14 @@
  * start to its end, and a disk is read the way it reads best.
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { lowRankTensors } from "../checkpoint/low-rank.ts";
 import { dequantizeWords } from "../checkpoint/pack-quantized.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
 import { checkShape, type LinearSpec, type ModulePart } from "./linear-spec.ts";
+import { type LowRank, paddedRank } from "./low-rank.ts";
 import type { Linear } from "./linear.ts";
 
 /** Rows read at a time hold about this many float32 values: large enough for one read to pay, small enough to be no matter. */
@@ -75,6 +77,37 @@ export class WeightLoader {
       const tensor = `${part.name}.${spec.stored.kind === "float" ? "weight" : "weight_packed"}`;
       this.queue.push({ tensor, load: () => this.part(spec, linear, part, firstRow) });
       row += part.outFeatures;
+    }
+    if (linear.lowRank) this.lowRank(spec, linear.N, linear.lowRank);
+  }
+
+  /** A part's B stands at its own rows and its own columns of the fused one. */
+  private lowRank({ parts, ranks, K }: LinearSpec, N: number, { rank, a, b }: LowRank): void {
+    let [row, column] = [0, 0];
+    for (const [i, { name, outFeatures }] of parts.entries()) {
+      const [firstRow, firstColumn, own] = [row, column, ranks[i]!];
+      const names = lowRankTensors(name);
+      row += outFeatures;
+      column += paddedRank(own);
+      const loadA = async () => this.packF32w(await this.readF32(names.a), a, firstColumn, rank, K);
+      const loadB = async () => {
+        const thin = await this.readF32(names.b);
+        const wide = new Float32Array(outFeatures * rank);
+        for (let n = 0; n < outFeatures; n++) wide.set(thin.subarray(n * own, (n + 1) * own), n * rank + firstColumn);
+        this.packF32w(wide, b, firstRow, N, rank);
+      };
+      if (own > 0) this.queue.push({ tensor: names.a, load: loadA }, { tensor: names.b, load: loadB });
+    }
+  }
+
+  /** Rows of an [N, K] matrix of floats from `row` on, a multiple of 8, to their panels at `packed`. */
+  private packF32w(values: Float32Array, packed: Pointer, row: number, N: number, K: number): void {
+    const { kernels, staging } = this;
+    const block = Math.max(PANEL_ROWS, Math.floor(STAGED_ELEMENTS / K / PANEL_ROWS) * PANEL_ROWS);
+    for (let begin = 0; begin * K < values.length; begin += block) {
+      const rows = values.subarray(begin * K, (begin + block) * K);
+      kernels.f32(staging.source, rows.length).set(rows);
+      kernels.run.pack_f32w(staging.source, packed, row + begin, rows.length / K, N, K);
     }
   }
 

@@ -3,6 +3,7 @@
  * and which tensors the checkpoint will have. Plain data; the rounder and the writer only carry it out.
  */
 import { isFloat8 } from "../checkpoint/float8.ts";
+import { lowRankTensors } from "../checkpoint/low-rank.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { LinearScheme } from "../checkpoint/quantization-config.ts";
 import type { TensorPlan } from "../checkpoint/safetensors-writer.ts";
@@ -131,6 +132,11 @@ function planTensors(
   const addInput = (layer: number, input: LinearInput) => {
     for (const { name, outFeatures, inFeatures, bias } of linearModules(config, layer, input)) {
       addModule(name, outFeatures, inFeatures);
+      if (recipe.lorcRank > 0) {
+        const { a, b } = lowRankTensors(name);
+        add(a, "F16", recipe.lorcRank, inFeatures);
+        add(b, "F16", outFeatures, recipe.lorcRank);
+      }
       if (bias) add(`${name}.bias`, "F32", outFeatures);
     }
   };

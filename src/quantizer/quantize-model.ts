@@ -3,8 +3,9 @@
  */
 import type { OutputFolder } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { SafetensorsWriter } from "../checkpoint/safetensors-writer.ts";
-import { LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
+import { allLinearModules, LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
 import { RecipeError } from "../errors.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ActivationStats } from "./activation-stats.ts";
@@ -173,7 +174,8 @@ async function writeQuantized(
     plan,
     stats,
     analysis,
-    errors: new Map([...(decided.errors ?? []), ...written]),
+    errors: new Map([...(decided.errors ?? []), ...written.errors]),
+    compensated: written.compensated,
     outputs: decided.outputs,
     bytes: writer.totalBytes,
     clock,
@@ -201,10 +203,18 @@ async function discardOnError<T>(output: OutputFolder, work: () => Promise<T>): 
   }
 }
 
+/** @throws RecipeError if a module of the model has no such rank */
+function checkRank(config: ModelConfig, { lorcRank }: Recipe): void {
+  for (const { name, outFeatures: N, inFeatures: K } of allLinearModules(config)) {
+    if (lorcRank > Math.min(N, K)) throw new RecipeError(`lorcRank: got ${lorcRank}, but ${name} is only ${N} x ${K}`);
+  }
+}
+
 /** @throws RecipeError for what can be known to fail before anything is read */
 function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe): void {
   if (quantization) throw new RecipeError(`${name}: already quantized; start from the original floating-point model`);
   chooseGroupSizes(config, recipe.groupSize);
+  checkRank(config, recipe);
   const names = Array.from({ length: config.layers }, (_, layer) => LINEAR_INPUTS.map((input) => linearInputName(layer, input)));
   checkOverrides(names.flat(), recipe.overrides);
 }

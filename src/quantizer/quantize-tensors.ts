@@ -3,8 +3,9 @@
  * whatever the size of the model.
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { encodeF16 } from "../checkpoint/float-formats.ts";
-import { packInt32 } from "../checkpoint/pack-quantized.ts";
+import { decodeF16, encodeF16 } from "../checkpoint/float-formats.ts";
+import { lowRankTensors } from "../checkpoint/low-rank.ts";
+import { dequantizeWords, packInt32 } from "../checkpoint/pack-quantized.ts";
 import type { SafetensorsWriter } from "../checkpoint/safetensors-writer.ts";
 import {
   attentionModule,
@@ -21,7 +22,8 @@ import { equalizeColumns, equalizeNorm } from "./equalize.ts";
 import { addErrors, type ErrorSums, measureErrors, NO_ERRORS } from "./error-stats.ts";
 import { precedingNorm } from "./linear-inputs.ts";
 import { findInput, type InputPlan, type QuantizationPlan } from "./quantization-plan.ts";
-import { quantizeRows } from "./quantize-weights.ts";
+import { lowRankFactors, residualEnergy } from "./lorc.ts";
+import { dequantizeRows, quantizeRows } from "./quantize-weights.ts";
 import type { RowRounder } from "./row-rounder.ts";
 import { SCALE_STORAGE } from "./scale-type.ts";
 
@@ -59,7 +61,8 @@ export interface ModuleErrors {
 }
 
 /**
- * @returns errors of each module rounded here, the embedding and the head among them, by module name. Modules stored as floats have none.
+ * @returns errors of each module rounded here, the embedding and the head among them, by module name (modules stored as floats have none),
+ *   and the sum of squares that low-rank terms leave of them
  * @throws RecipeError for NaN or infinity in a tensor, or a value float16 cannot hold; CheckpointError; AbortError
  */
 export async function quantizeTensors(
@@ -68,9 +71,10 @@ export async function quantizeTensors(
   writer: SafetensorsWriter,
   sources: TensorSources,
   options: QuantizeTensorsOptions = {},
-): Promise<ReadonlyMap<string, ModuleErrors>> {
+): Promise<{ errors: ReadonlyMap<string, ModuleErrors>; compensated: ReadonlyMap<string, number> }> {
   const { config, recipe, inputs, cache, modules } = plan;
   const errors = new Map<string, ModuleErrors>();
+  const compensated = new Map<string, number>();
   const source = new RowReader(checkpoint, options);
   const encodeScales = SCALE_STORAGE[recipe.scales].encode;
 
@@ -82,13 +86,21 @@ export async function quantizeTensors(
     }
     const tensor = `${name}.weight`;
     const [N, K] = checkpoint.tensors.get(tensor)!.shape as [number, number];
+    const format = { K, G: scheme.groupSize === "channel" ? K : scheme.groupSize, bits: scheme.numBits };
     const ready = sources.rounded?.get(name);
+    const residue = input && recipe.lorcRank > 0 ? new Float32Array(N * K) : undefined;
     if (ready) {
       await writer.write(`${name}.weight_packed`, ready.packed);
       await writer.write(`${name}.weight_scale`, encodeScales(ready.scale));
-      source.skip(tensor);
+      if (!residue) source.skip(tensor);
+      else {
+        const rounded = dequantizeWords(ready.packed, format.bits, ready.scale, format.G);
+        for await (const { values, firstRow } of source.blocks(tensor)) {
+          const weight = input!.factors ? equalizeColumns(values, input!.factors) : values;
+          residue.set(difference(weight, rounded.subarray(firstRow * K)), firstRow * K);
+        }
+      }
     } else {
-      const format = { K, G: scheme.groupSize === "channel" ? K : scheme.groupSize, bits: scheme.numBits };
       const importance = input && equalizedMoment(sources.secondMoment(input), input.factors);
       let sums: ModuleErrors = { chosen: NO_ERRORS, nearest: NO_ERRORS };
       for await (const { values, firstRow } of source.blocks(tensor)) {
@@ -103,12 +115,22 @@ export async function quantizeTensors(
           chosen: addErrors(sums.chosen, searched ? measureErrors(weight, chosen) : nearestErrors),
           nearest: addErrors(sums.nearest, nearestErrors),
         };
+        residue?.set(difference(weight, dequantizeRows(chosen)), firstRow * K);
         await writer.write(`${name}.weight_packed`, packInt32(chosen.q, format.bits));
         await writer.write(`${name}.weight_scale`, encodeScales(chosen.scale));
       }
       errors.set(name, sums);
     }
     await writer.write(`${name}.weight_shape`, BigInt64Array.of(BigInt(N), BigInt(K)));
+    if (residue) await compensate(name, residue, N, K);
+  };
+  const compensate = async (name: string, residue: Float32Array, N: number, K: number) => {
+    const tensors = lowRankTensors(name);
+    const { a, b } = lowRankFactors(residue, N, K, recipe.lorcRank);
+    const [storedA, storedB] = [encodeF16(a), encodeF16(b)];
+    await writer.write(tensors.a, storedA);
+    await writer.write(tensors.b, storedB);
+    compensated.set(name, residualEnergy(residue, { a: decodeF16(storedA), b: decodeF16(storedB) }, N, K));
   };
   const writeF16 = async (name: string) => {
     for await (const { values, firstRow, K } of source.blocks(`${name}.weight`)) {
@@ -148,7 +170,12 @@ export async function quantizeTensors(
   }
   await copyVector(FINAL_NORM);
   if (!config.tiedEmbedding) await quantizeModule(HEAD);
-  return errors;
+  return { errors, compensated };
+}
+
+/** f32, as long as `a`. */
+function difference(a: Float32Array, b: Float32Array): Float32Array {
+  return a.map((value, i) => value - b[i]!);
 }
 
 /** Mean square of each channel once it is divided by its factor, f32[K]. */

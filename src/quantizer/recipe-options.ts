@@ -1,5 +1,6 @@
 /** From a preset and what a caller changes in it to a recipe, checked as a whole. */
 import { isFloat8 } from "../checkpoint/float8.ts";
+import { MAX_RANK } from "../checkpoint/low-rank.ts";
 import { RecipeError } from "../errors.ts";
 import { checkEqualization, EQUALIZATIONS, type EqualizationMethod } from "./equalize.ts";
 import { type Fold, FOLDS } from "./fold.ts";
@@ -43,6 +44,7 @@ export interface RecipeOptions {
   readonly refine?: number | undefined;
   readonly propagate?: "float" | "quantized" | undefined;
   readonly groupSize?: number | "auto" | "channel" | undefined;
+  readonly lorcRank?: number | undefined;
   readonly scales?: ScaleType | undefined;
   readonly embedding?: "q8" | "f16" | undefined;
   readonly kvCache?: "q8" | "f32" | undefined;
@@ -66,6 +68,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
     overrides: options.overrides ?? preset.overrides,
     round: changeRounding(preset, options),
     groupSize: changeGroupSize(preset, weights, options.groupSize),
+    lorcRank: checkRank(options.lorcRank ?? preset.lorcRank),
     scales: checkChoice("scales", SCALE_TYPES, options.scales ?? preset.scales),
     embedding: checkChoice("embedding", ["q8", "f16"], options.embedding ?? preset.embedding),
     kvCache: checkChoice("kvCache", ["q8", "f32"], options.kvCache ?? preset.kvCache),
@@ -183,6 +186,11 @@ function changeGroupSize(preset: Recipe, weights: WeightType, size: RecipeOption
     throw new RecipeError(`group size: got ${size}, need one of ${GROUP_SIZES.toSorted((a, b) => a - b).join(", ")}, channel`);
   }
   return known satisfies GroupSize;
+}
+
+function checkRank(rank: number): number {
+  if (Number.isInteger(rank) && rank >= 0 && rank <= MAX_RANK) return rank;
+  throw new RecipeError(`lorcRank: got ${rank}, need a whole number from 0 to ${MAX_RANK}`);
 }
 
 /** What each option allows may still not fit together. */

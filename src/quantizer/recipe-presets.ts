@@ -17,6 +17,7 @@ const RTN: Recipe = {
   overrides: [],
   round: { kind: "nearest" },
   groupSize: "auto",
+  lorcRank: 0,
   scales: "f32",
   embedding: "q8",
   kvCache: "q8",

@@ -32,6 +32,8 @@ export interface Recipe {
   readonly round: RoundingMethod;
   /** Weights along in_features that share a scale; "auto": the largest of 128, 64, 32 that divides, per input; "channel": a whole row. */
   readonly groupSize: GroupSize | "auto" | "channel";
+  /** Rank of what makes up for rounding errors beside each weight (LoRC); 0 for none. */
+  readonly lorcRank: number;
   /** How weight scales are stored. */
   readonly scales: ScaleType;
   /** Embedding and head: int8 per row, or floats for readers that cannot load a packed embedding (transformers, vLLM). */

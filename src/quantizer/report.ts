@@ -30,6 +30,8 @@ export interface LayerInputReport {
   readonly weight_nmse: number;
   /** The same if they were rounded to nearest: what the rounding method started from. */
   readonly nearest_weight_nmse: number;
+  /** What low-rank terms leave of `weight_nmse`; null without them. */
+  readonly lorc_weight_nmse: number | null;
   /** Error rounded weights leave at the output, over the output: mean squares over the calibration; null where it was not measured. */
   readonly output_nmse: number | null;
   readonly nearest_output_nmse: number | null;
@@ -56,7 +58,7 @@ export interface QuantizationReport {
   /** NMSE of int8 embedding and head; null where they are stored as floats or, for the head, tied. */
   readonly embedding_nmse: number | null;
   readonly head_nmse: number | null;
-  /** Bits stored per weight of the linear layers in the blocks, scales included. */
+  /** Bits stored per weight of the linear layers in the blocks, scales and low-rank terms included. */
   readonly bits_per_weight: number;
   /** What the model computes by imitation, in words; null if nothing. */
   readonly simulated: string | null;
@@ -83,6 +85,8 @@ export interface ReportInputs {
   readonly analysis: readonly InputAnalysis[];
   /** By module name. */
   readonly errors: ReadonlyMap<string, ModuleErrors>;
+  /** Sums of squares that low-rank terms leave, by module name. */
+  readonly compensated: ReadonlyMap<string, number>;
   /** By input name; undefined if the recipe looked at no Hessians. */
   readonly outputs: ReadonlyMap<string, OutputErrors> | undefined;
   readonly bytes: number;
@@ -96,6 +100,7 @@ export function buildReport({
   stats,
   analysis,
   errors,
+  compensated,
   outputs,
   bytes,
   clock,
@@ -107,7 +112,7 @@ export function buildReport({
     source: source.split(/[\\/]/).findLast((part) => part !== "") ?? source,
     recipe: plan.recipe,
     calibration: { source: calibrationSource, tokens: activations.tokens },
-    layers: plan.inputs.map((input) => layerInputReport(plan, input, errors, outputs?.get(input.name))),
+    layers: plan.inputs.map((input) => layerInputReport(plan, input, errors, compensated, outputs?.get(input.name))),
     kv_cache:
       plan.cache?.map(({ kRange, vRange, kScale, vScale }, layer) => ({
         name: `model.layers.${layer}.self_attn`,
@@ -133,9 +138,13 @@ function layerInputReport(
   { config, recipe }: QuantizationPlan,
   input: InputPlan,
   errors: ReadonlyMap<string, ModuleErrors>,
+  compensated: ReadonlyMap<string, number>,
   output: OutputErrors | undefined,
 ): LayerInputReport {
-  const modules = linearModules(config, input.layer, input.input).map(({ name }) => errors.get(name)!);
+  const names = linearModules(config, input.layer, input.input).map(({ name }) => name);
+  const modules = names.map((name) => errors.get(name)!);
+  const left = names.map((name) => compensated.get(name) ?? 0).reduce((sum, energy) => sum + energy, 0);
+  const signal = modules.reduce((sum, { chosen }) => sum + chosen.signal, 0);
   const total = errorStats(modules.map(({ chosen }) => chosen).reduce(addErrors, NO_ERRORS));
   const relative = (error: number | undefined) => (error === undefined || !output ? null : error / (output.signal || 1));
   const nearest = errorStats(modules.map((module) => module.nearest).reduce(addErrors, NO_ERRORS));
@@ -149,6 +158,7 @@ function layerInputReport(
     group_size: input.groupSize,
     weight_nmse: total.nmse,
     nearest_weight_nmse: nearest.nmse,
+    lorc_weight_nmse: recipe.lorcRank > 0 ? left / (signal || 1) : null,
     output_nmse: relative(output?.chosen),
     nearest_output_nmse: relative(output?.nearest),
     static_output_nmse: output?.activations?.static ?? null,
@@ -168,6 +178,7 @@ function bitsPerWeight({ config, inputs, recipe }: QuantizationPlan): number {
     for (const { outFeatures, inFeatures } of linearModules(config, layer, input)) {
       weights += outFeatures * inFeatures;
       bits += outFeatures * (codeBits * inFeatures + scaleBits * (inFeatures / groupSize));
+      bits += 16 * recipe.lorcRank * (outFeatures + inFeatures);
     }
   }
   return bits / weights;

@@ -59,6 +59,20 @@ for (const [name, options] of RECIPES) {
   }
 }
 
+for (const [recipe, lorcRank] of [
+  ["rtn", 3],
+  ["rtn", 8],
+  ["fptq+gptq", 8],
+  ["gptq", 5],
+] as const) {
+  const output = new MemoryOutputFolder("compensated");
+  const options = { groupSize: 32, lorcRank };
+  await quantizeModel(source, tinySamples(SEED, 4, 64), resolveRecipe(recipe, options), output, nodeRuntime, { threads: 1 });
+  test(`${recipe} with low-rank terms of rank ${lorcRank}`, async () => {
+    await worstDifference(output, { head: "q8", kvCache: "f32" }, floatBound);
+  });
+}
+
 async function worstDifference(
   output: MemoryOutputFolder,
   options: LoadOptions & { head: "f32" | "q8" },

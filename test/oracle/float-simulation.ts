@@ -51,7 +51,7 @@ function quantizeInput(x: Float64Array, input: InputQuantization): Float64Array 
   return x.map((value) => scale * roundFloat8(value / scale, values));
 }
 
-function multiply({ N, K, values, scale, bias, input }: Linear, activation: Float64Array): Float64Array {
+function multiply({ N, K, values, scale, bias, input, lowRank }: Linear, activation: Float64Array): Float64Array {
   const x = quantizeInput(activation, input);
   const groups = scale ? scale.length / N : 1;
   const G = K / groups;
@@ -64,6 +64,14 @@ function multiply({ N, K, values, scale, bias, input }: Linear, activation: Floa
       sum += scale ? dot * scale[n * groups + group]! : dot;
     }
     y[n] = sum + (bias ? bias[n]! : 0);
+  }
+  if (lowRank) {
+    const R = lowRank.b.length / N;
+    for (let r = 0; r < R; r++) {
+      let dot = 0;
+      for (let k = 0; k < K; k++) dot += lowRank.a[r * K + k]! * activation[k]!;
+      for (let n = 0; n < N; n++) y[n]! += lowRank.b[n * R + r]! * dot;
+    }
   }
   return y;
 }

@@ -12,6 +12,8 @@ export interface Linear {
   readonly scale: Float32Array | undefined;
   readonly bias: Float32Array | undefined;
   readonly input: InputQuantization;
+  /** Adds B (A x) of the input as it was before it was quantized: A f32[R, K], B f32[N, R]. */
+  readonly lowRank?: { readonly a: Float32Array; readonly b: Float32Array } | undefined;
 }
 
 export type InputQuantization = { kind: "none" | "dynamic" | "fp8" | "fp8-e5m2" } | { kind: "static"; scale: number };
@@ -58,7 +60,8 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
     const scale = await checkpoint.readF32(`${module}.weight_scale`);
     const { kind } = scheme!.activations;
     const input = kind === "static" ? { kind, scale: await scalar(`${module}.input_scale`) } : { kind };
-    return { N, K, values, scale, bias, input };
+    const [a, b] = [await optional(`${module}.lora_A.weight`), await optional(`${module}.lora_B.weight`)];
+    return { N, K, values, scale, bias, input, lowRank: a && b && { a, b } };
   };
 
   const layers: Layer[] = [];
