@@ -8,6 +8,7 @@ import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../quantizer/recipe.ts";
 import { POLICY_RULES, type RecipeOptions } from "../quantizer/recipe-options.ts";
 import { RECIPE_NAMES } from "../quantizer/recipe-presets.ts";
 import { ROUNDINGS, SEARCH_WEIGHTINGS } from "../quantizer/rounding-method.ts";
+import { SCALE_CONSTRAINTS } from "../quantizer/scale-constraint.ts";
 import { SCALE_TYPES } from "../quantizer/scale-type.ts";
 import { integer, number, oneOf } from "./option-values.ts";
 
@@ -31,6 +32,7 @@ export function addRecipeOptions(command: Command): Command {
   );
   command.option("--group-size <32|64|128|channel>", "in_features that share a weight scale (default: the largest that divides)", parseGroupSize); // prettier-ignore
   choice("scales", SCALE_TYPES, "how weight scales are stored");
+  choice("scale-constraint", SCALE_CONSTRAINTS, "weight scales are powers of two (m1), or a row's differ by powers of two (m2)");
   command.option(
     "--lorc-rank <r>",
     "rank of low-rank terms that make up for rounding, kept in f16 (default: 0, none)",
@@ -68,10 +70,10 @@ export function addRecipeOptions(command: Command): Command {
 }
 
 export function recipeOptions({ override, ...flags }: RecipeFlags): RecipeOptions {
-  const { weights, activations, groupSize, lorcRank, scales, embedding, equalize, alpha, folds, policy, v0, v1, tolerance } =
-    flags;
+  const { weights, activations, groupSize, lorcRank, scales, scaleConstraint, embedding } = flags;
+  const { equalize, alpha, folds, policy, v0, v1, tolerance } = flags;
   const { round, search, damping, actOrder, refine, propagate } = flags;
-  const stored = { weights, activations, groupSize, lorcRank, scales, embedding };
+  const stored = { weights, activations, groupSize, lorcRank, scales, scaleConstraint, embedding };
   const decided = { equalize, alpha, folds, policy, v0, v1, tolerance, overrides: override };
   return { ...stored, ...decided, round, search, damping, actOrder, refine, propagate };
 }

@@ -75,9 +75,9 @@ function inputScale({ policy, input_scale }: LayerInputReport): string {
 
 /** What was chosen and what it took, in lines for people. */
 export function reportSummary({ recipe, bits_per_weight, simulated, static_share, seconds, stages }: QuantizationReport): string {
-  const { name, weights, activations, equalize, policy, round } = recipe;
+  const { name, weights, activations, equalize, policy, round, scaleConstraint } = recipe;
   const kinds = `${weights} weights, ${activations === "none" ? "float" : activations} activations`;
-  const parts = `equalize ${equalize.kind}, policy ${policy.kind}, round ${round.kind}`;
+  const parts = `equalize ${equalize.kind}, policy ${policy.kind}, round ${round.kind}${scaleConstraint === "none" ? "" : `, scale constraint ${scaleConstraint}`}`;
   const share = static_share === null ? "" : `, ${Math.round(100 * static_share)} % of layer inputs static`;
   const spent = Object.entries(stages).map(([stage, time]) => `${stage} ${formatDuration(time)}`).join(", "); // prettier-ignore
   return [

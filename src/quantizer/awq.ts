@@ -46,14 +46,10 @@ function factorsOf(rms: Float64Array, t: number): Float32Array<ArrayBuffer> {
 }
 
 /** w - Q(w * s) / s, f32[rows, K]. */
-function roundingError(
-  weight: Float32Array,
-  factors: Float32Array,
-  { K, G, bits }: RowFormat,
-  scaleType: ScaleType,
-): Float32Array {
+function roundingError(weight: Float32Array, factors: Float32Array, format: RowFormat, scaleType: ScaleType): Float32Array {
+  const { K, G, bits } = format;
   const equalized = equalizeColumns(weight, factors);
-  const rounded = dequantizeRows(roundToScales(equalized, nearestScales(equalized, G, bits, scaleType), K, G, bits));
+  const rounded = dequantizeRows(roundToScales(equalized, nearestScales(equalized, format, scaleType), K, G, bits));
   for (let i = 0; i < rounded.length; i++) rounded[i] = weight[i]! - rounded[i]! / factors[i % K]!;
   return rounded;
 }

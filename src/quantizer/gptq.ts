@@ -119,7 +119,7 @@ export class GptqRounder {
   /** Scales chosen before rounding, f32[rows, K/G]. */
   #fixedScales(weight: Float32Array, format: RowFormat): Float32Array {
     const { search } = this.#method;
-    if (search === "none") return nearestScales(weight, format.G, format.bits, this.#scaleType);
+    if (search === "none") return nearestScales(weight, format, this.#scaleType);
     const importance = search === "hessian" ? this.#diagonal : undefined;
     return searchRows(this.#kernels, this.#regions, weight, importance, format, this.#scaleType).scale;
   }

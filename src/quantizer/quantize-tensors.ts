@@ -86,7 +86,9 @@ export async function quantizeTensors(
     }
     const tensor = `${name}.weight`;
     const [N, K] = checkpoint.tensors.get(tensor)!.shape as [number, number];
-    const format = { K, G: scheme.groupSize === "channel" ? K : scheme.groupSize, bits: scheme.numBits };
+    // Embedding and head have scales as they come.
+    const constraint = input ? recipe.scaleConstraint : "none";
+    const format = { K, G: scheme.groupSize === "channel" ? K : scheme.groupSize, bits: scheme.numBits, constraint };
     const ready = sources.rounded?.get(name);
     const residue = input && recipe.lorcRank > 0 ? new Float32Array(N * K) : undefined;
     if (ready) {
@@ -106,7 +108,7 @@ export async function quantizeTensors(
       for await (const { values, firstRow } of source.blocks(tensor)) {
         const weight = input?.factors ? equalizeColumns(values, input.factors) : values;
         const origin = { tensor, firstRow };
-        const nearest = quantizeRows(weight, K, format.G, format.bits, origin, recipe.scales);
+        const nearest = quantizeRows(weight, K, format.G, format.bits, origin, recipe.scales, constraint);
         // Embedding and head have 8 bits a row: nothing a better scale would show in.
         const searched = input && recipe.round.kind !== "nearest";
         const chosen = searched ? sources.rounder.round(weight, format, origin, importance) : nearest;

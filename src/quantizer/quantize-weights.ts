@@ -8,6 +8,7 @@
  */
 import type { WeightBits } from "../checkpoint/pack-quantized.ts";
 import { RecipeError } from "../errors.ts";
+import { constrainScales, type ScaleConstraint } from "./scale-constraint.ts";
 import { SCALE_STORAGE, type ScaleType } from "./scale-type.ts";
 
 /** G = K means one scale per row. */
@@ -15,6 +16,8 @@ export interface RowFormat {
   readonly K: number;
   readonly G: number;
   readonly bits: WeightBits;
+  /** On the scales; "none" where absent. */
+  readonly constraint?: ScaleConstraint;
 }
 
 /** Rows of a weight as integers. */
@@ -52,32 +55,38 @@ export function quantizeRows(
   bits: WeightBits,
   origin: RowsOrigin,
   scaleType: ScaleType = "f32",
+  constraint: ScaleConstraint = "none",
 ): QuantizedRows {
   checkFinite(weight, K, origin);
-  return roundToScales(weight, nearestScales(weight, G, bits, scaleType), K, G, bits);
+  return roundToScales(weight, nearestScales(weight, { K, G, bits, constraint }, scaleType), K, G, bits);
 }
 
 /**
- * The scale of each group that just covers its largest magnitude, f32[rows, K/G].
+ * The scale of each group that just covers its largest magnitude, as far as a constraint lets it, f32[rows, K/G].
  *
  * A group of zeros gets scale 1 rather than 0: readers that quantize a loaded weight again (compressed-tensors does when
  * it simulates) divide by the scale. So does one so small that its scale underflows.
  *
  * @throws RecipeError for a weight whose scale the type cannot hold
  */
-export function nearestScales(weight: Float32Array, G: number, bits: WeightBits, scaleType: ScaleType): Float32Array {
+export function nearestScales(
+  weight: Float32Array,
+  { K, G, bits, constraint = "none" }: RowFormat,
+  scaleType: ScaleType,
+): Float32Array {
   const top = largestCode(bits);
   const { round } = SCALE_STORAGE[scaleType];
   const scale = new Float32Array(weight.length / G);
   for (let group = 0; group < scale.length; group++) {
     let absmax = 0;
     for (let i = group * G; i < (group + 1) * G; i++) absmax = Math.max(absmax, Math.abs(weight[i]!));
-    const step = round(absmax / top) || 1;
+    const step = round(absmax / top);
     if (step === Infinity)
       throw new RecipeError(`scales in ${scaleType}: a weight of ${absmax} needs one above its range; use bf16`);
     scale[group] = step;
   }
-  return scale;
+  constrainScales(scale, K / G, constraint, scaleType);
+  return scale.map((step) => step || 1);
 }
 
 /** Codes nearest to `weight` under scales f32[rows, K/G]. */

@@ -16,6 +16,7 @@ import {
 import { ACTIVATION_TYPES, type ActivationType, type Recipe, WEIGHT_TYPES, type WeightType } from "./recipe.ts";
 import { PRESETS, RECIPE_NAMES, type RecipeName } from "./recipe-presets.ts";
 import { checkRounding, GPTQ_DEFAULTS, ROUNDINGS, type RoundingMethod, SEARCH_WEIGHTINGS, type SearchWeighting } from "./rounding-method.ts"; // prettier-ignore
+import { SCALE_CONSTRAINTS, type ScaleConstraint } from "./scale-constraint.ts";
 import { SCALE_TYPES, type ScaleType } from "./scale-type.ts";
 
 export const POLICY_RULES = ["auto", "range", "static", "dynamic"] as const;
@@ -46,6 +47,7 @@ export interface RecipeOptions {
   readonly groupSize?: number | "auto" | "channel" | undefined;
   readonly lorcRank?: number | undefined;
   readonly scales?: ScaleType | undefined;
+  readonly scaleConstraint?: ScaleConstraint | undefined;
   readonly embedding?: "q8" | "f16" | undefined;
   readonly kvCache?: "q8" | "f32" | undefined;
 }
@@ -70,6 +72,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
     groupSize: changeGroupSize(preset, weights, options.groupSize),
     lorcRank: checkRank(options.lorcRank ?? preset.lorcRank),
     scales: checkChoice("scales", SCALE_TYPES, options.scales ?? preset.scales),
+    scaleConstraint: checkChoice("scaleConstraint", SCALE_CONSTRAINTS, options.scaleConstraint ?? preset.scaleConstraint),
     embedding: checkChoice("embedding", ["q8", "f16"], options.embedding ?? preset.embedding),
     kvCache: checkChoice("kvCache", ["q8", "f32"], options.kvCache ?? preset.kvCache),
   };
@@ -77,6 +80,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
   checkEqualization(recipe.equalize);
   checkRounding(recipe.round);
   checkTogether(recipe);
+  checkScaleConstraint(recipe);
   return recipe;
 }
 
@@ -209,6 +213,22 @@ function checkTogether({ name, equalize, activations, overrides, policy }: Recip
       throw new RecipeError(`${where}: ${activations} activations have a scale per token and no other; use dynamic or none`);
     }
     if (activations === "none" && kind !== "none") throw new RecipeError(`${where}: activations are left in float`);
+  }
+}
+
+/** Scales that a kernel looks for keep to no constraint: it would have to know which powers of two a row allows. */
+function checkScaleConstraint({ scaleConstraint, round, groupSize }: Recipe): void {
+  if (scaleConstraint === "none") return;
+  const where = `scale constraint ${scaleConstraint}`;
+  if (round.kind === "search" || (round.kind === "gptq" && round.search !== "none")) {
+    const remedy = `use rounding "nearest", or "gptq" with search "none"`;
+    throw new RecipeError(`${where}: rounding "${round.kind}" searches scales of least error, which keep to none; ${remedy}`);
+  }
+  if (round.kind === "gptq" && round.refine > 0) {
+    throw new RecipeError(`${where}: refining changes scales one by one, which then keep to none; use refine 0`);
+  }
+  if (scaleConstraint === "m2" && groupSize === "channel") {
+    throw new RecipeError(`${where}: relates the scales of a row's groups, but with group size "channel" a row has one; use m1`);
   }
 }
 

@@ -19,6 +19,7 @@ const RTN: Recipe = {
   groupSize: "auto",
   lorcRank: 0,
   scales: "f32",
+  scaleConstraint: "none",
   embedding: "q8",
   kvCache: "q8",
 };

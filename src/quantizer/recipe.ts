@@ -8,6 +8,7 @@ import type { Fold } from "./fold.ts";
 import type { GroupSize } from "./group-size.ts";
 import type { PolicyOverride, PolicyRule } from "./policy.ts";
 import type { GptqMethod, RoundingMethod } from "./rounding-method.ts";
+import type { ScaleConstraint } from "./scale-constraint.ts";
 import type { ScaleType } from "./scale-type.ts";
 
 export const WEIGHT_TYPES = ["int4", "int8"] as const;
@@ -36,6 +37,8 @@ export interface Recipe {
   readonly lorcRank: number;
   /** How weight scales are stored. */
   readonly scales: ScaleType;
+  /** What they must be, relative to two or to each other. */
+  readonly scaleConstraint: ScaleConstraint;
   /** Embedding and head: int8 per row, or floats for readers that cannot load a packed embedding (transformers, vLLM). */
   readonly embedding: "q8" | "f16";
   /** Whether to store scales for an int8 KV cache: static, per tensor, per layer. */

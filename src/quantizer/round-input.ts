@@ -66,8 +66,8 @@ export class InputRounder {
   /** @throws RecipeError naming the input if its Hessian cannot be used, or the tensor that has NaN or infinity */
   round(observed: ObservedInput): RoundedInput {
     const { layer, input, stats, hessian, groupSize, names } = observed;
-    const { equalize, policy: rule, overrides } = this.#recipe;
-    const format = { K: hessian.K, G: groupSize, bits: weightBits(this.#recipe) };
+    const { equalize, policy: rule, overrides, scales, scaleConstraint: constraint } = this.#recipe;
+    const format = { K: hessian.K, G: groupSize, bits: weightBits(this.#recipe), constraint };
     const analysis = analyseInput(layer, input, stats, equalize, this.#weightAbsmax(observed));
     const [row] = selectPolicies([analysis], rule, overrides, equalize.kind !== "none");
     const plan = planInput(
@@ -80,7 +80,7 @@ export class InputRounder {
     const weights = factors ? observed.weights.map((weight) => equalizeColumns(weight, factors)) : observed.weights;
     const rounded = this.#roundWeights(observed, weights, factors, format);
     const nearest = weights.map((weight, i) =>
-      quantizeRows(weight, format.K, format.G, format.bits, { tensor: `${names[i]}.weight`, firstRow: 0 }, this.#recipe.scales),
+      quantizeRows(weight, format.K, format.G, format.bits, { tensor: `${names[i]}.weight`, firstRow: 0 }, scales, constraint),
     );
     const error = OutputError.load(this.#kernels, this.#regions, hessian);
     const cost = (rows: readonly QuantizedRows[]) =>
@@ -122,7 +122,9 @@ export class InputRounder {
     const origin = (i: number) => ({ tensor: `${names[i]}.weight`, firstRow: 0 });
     switch (round.kind) {
       case "nearest":
-        return weights.map((weight, i) => quantizeRows(weight, format.K, format.G, format.bits, origin(i), scales));
+        return weights.map((weight, i) =>
+          quantizeRows(weight, format.K, format.G, format.bits, origin(i), scales, format.constraint),
+        );
       case "search": {
         const importance = round.weighting === "hessian" ? Float32Array.from(hessianDiagonal(hessian, factors)) : undefined;
         return weights.map((weight) => searchRows(this.#kernels, this.#regions, weight, importance, format, scales));

@@ -35,7 +35,7 @@ export async function openRowRounder(
 ): Promise<RowRounder> {
   if (method.kind === "nearest") {
     return {
-      round: (weight, { K, G, bits }, origin) => quantizeRows(weight, K, G, bits, origin, scaleType),
+      round: (weight, { K, G, bits, constraint }, origin) => quantizeRows(weight, K, G, bits, origin, scaleType, constraint),
       dispose: () => Promise.resolve(),
     };
   }

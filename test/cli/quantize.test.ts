@@ -86,6 +86,11 @@ test("what is simulated is said so", async () => {
   assert.not.match((await quantize([])).stderr, /simulated/);
 });
 
+test("a constraint on scales stands in the summary", async () => {
+  const constrained = { ...REPORT, recipe: resolveRecipe("rtn", { scaleConstraint: "m2" }) };
+  assert.match((await quantize([], constrained)).stderr, /round nearest, scale constraint m2\n/);
+});
+
 test("--json is the report with the keys that are promised", async () => {
   const { stdout } = await quantize(["--json"]);
   assert.equal(JSON.parse(stdout), { ...PRINTED, layers: LAYERS });
@@ -138,10 +143,11 @@ test("recipe options reach the library as given, and are left to the recipe wher
     (
       "--weights int4 --activations int8 --scales bf16 --group-size channel --equalize smoothquant --policy auto --tolerance 0.2 " +
       "--override *.down=dynamic --override *.qkv=static --round gptq --search uniform --damping 0.1 --act-order --refine 2 " +
-      "--propagate quantized"
+      "--propagate quantized --scale-constraint m1"
     ).split(" "),
   );
   const { recipe, weights, activations, scales, groupSize, equalize, policy, tolerance, overrides } = stages.calls[0]!.options;
+  assert.is(stages.calls[0]!.options.scaleConstraint, "m1");
   assert.equal(
     { recipe, weights, activations, scales, groupSize, equalize, policy, tolerance, overrides },
     {

@@ -12,6 +12,7 @@ import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-m
 import { ACTIVATION_TYPES } from "../../src/quantizer/recipe.ts";
 import { POLICY_RULES, type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
 import { RECIPE_NAMES } from "../../src/quantizer/recipe-presets.ts";
+import { SCALE_CONSTRAINTS } from "../../src/quantizer/scale-constraint.ts";
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { simulate } from "../oracle/float-simulation.ts";
@@ -126,6 +127,38 @@ test("scales of 16 bits are stored as such: bits per weight, tensor type, values
           assert.is(info.type, type);
           assert.is(info.bytes, (info.shape[0]! * info.shape[1]! * bits) / 8);
         }
+      }
+    }
+  }
+});
+
+test("scales keep to a constraint in whatever type they are stored, and cost little beside none", async () => {
+  for (const round of ["nearest", "gptq"] as const) {
+    for (const equalize of ["none", "lae", "awq"] as const) {
+      for (const scales of ["f32", "bf16", "f16"] as const) {
+        const errors = new Map<string, number>();
+        for (const scaleConstraint of SCALE_CONSTRAINTS) {
+          const options = { ...GROUPS, round, equalize, scales, scaleConstraint, policy: "dynamic" } as const;
+          const result = await quantizeTiny("fptq", options, { config: { layers: 1 } });
+          errors.set(scaleConstraint, await logitError(result));
+          if (scaleConstraint === "none") continue;
+          for (const { name } of allLinearModules(result.written.config)) {
+            const tensor = `${name}.weight_scale`;
+            const stored = await result.written.readF32(tensor);
+            const groups = result.written.tensors.get(tensor)!.shape[1]!;
+            stored.forEach((step, i) => {
+              const row = stored.subarray(i - (i % groups), i - (i % groups) + groups);
+              const base = scaleConstraint === "m1" ? 1 : Math.max(...row);
+              assert.ok(
+                Number.isInteger(Math.log2(base / step)),
+                `${scaleConstraint} ${round} ${equalize} ${scales} ${name}: ${step}`,
+              );
+            });
+          }
+        }
+        const what = `${round} ${equalize} ${scales} ${JSON.stringify([...errors])}`;
+        for (const error of errors.values()) assert.ok(error < 0.8, what);
+        assert.ok(errors.get("m1") !== errors.get("none") && errors.get("m2") !== errors.get("none"), what);
       }
     }
   }
