@@ -5,6 +5,9 @@ import type { Plugin, UserConfig } from "vite";
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
+/** The checkpoint of the repository. */
+export const EMBEDDED = path("../../models/smollm2-135m-instruct-w4a8");
+
 export interface Site {
   /** Folder that is served as `model/`, which the page loads when it is opened. */
   readonly model: string;

@@ -46,7 +46,7 @@ export const CHROMIUM: Browser = {
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   workerThread: "DedicatedWorker",
 };
-const FIREFOX: Browser = {
+export const FIREFOX: Browser = {
   browser: "firefox",
   executablePath: process.env["FIREFOX"] ?? "/usr/bin/firefox-esr",
   args: [],

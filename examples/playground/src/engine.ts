@@ -27,9 +27,14 @@ export class Engine {
   load(source: Source, settings: EngineSettings): void {
     this.#end();
     Object.assign(this.#state, { source, loading: { kind: "loading", progress: undefined }, warnings: [], policies: undefined });
-    this.#worker = new Worker(new URL("./engine-worker.ts", import.meta.url), { type: "module", name: "engine" });
-    this.#worker.addEventListener("message", ({ data }: MessageEvent<EngineEvent>) => this.#receive(data));
-    this.#worker.addEventListener("error", ({ message }) => {
+    this.#state.announcement = `Loading ${sourceName(source)}.`;
+    const worker = new Worker(new URL("./engine-worker.ts", import.meta.url), { type: "module", name: "engine" });
+    this.#worker = worker;
+    worker.addEventListener("message", ({ data }: MessageEvent<EngineEvent>) => {
+      // What a worker sent before it was ended may come after.
+      if (worker === this.#worker) this.#receive(data);
+    });
+    worker.addEventListener("error", ({ message }) => {
       const why = explain({ name: "Error", message: message || "the script of the engine could not be loaded" });
       this.#state.loading = { kind: "failed", why };
       this.#changed();
@@ -64,7 +69,16 @@ export class Engine {
   #end(): void {
     this.#worker?.terminate();
     this.#worker = undefined;
+    if (this.#state.generating) this.#takeBack(this.#state.messages.at(-1)!.content === "");
+  }
+
+  /** Ends what was generated. A question that is not answered becomes what is being written again. */
+  #takeBack(question: boolean): void {
+    const { messages } = this.#state;
     this.#state.generating = undefined;
+    if (!question) return;
+    const [asked] = messages.splice(-2);
+    this.#state.draft ||= asked!.content;
   }
 
   #receive(event: EngineEvent): void {
@@ -87,9 +101,7 @@ export class Engine {
       state.announcement = `${how}: ${number(event.result.tokens.length)} tokens, ${rate(decode.tokensPerSecond)}.`;
     } else if (event.work === "load") state.loading = { kind: "failed", why: explain(event.failure) };
     else {
-      // Neither the question nor what there is of an answer becomes part of the conversation.
-      state.messages.splice(-2);
-      state.generating = undefined;
+      this.#takeBack(true);
       state.chatError = explain(event.failure);
     }
     this.#changed();

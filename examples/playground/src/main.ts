@@ -44,13 +44,14 @@ function draw(): void {
     `,
   );
   const content = html`
+    <a class="skip" href="#content">Skip to the content</a>
     <header>
       <h1>fptq <span>playground</span></h1>
       <nav aria-label="Views">${tabs}</nav>
     </header>
     <div class="columns">
       ${settingsView(page)}
-      <main>${chosenView(state)}</main>
+      <main id="content" tabindex="-1">${chosenView(state)}</main>
     </div>
     <p class="for-screen-readers" role="status">${state.announcement}</p>
   `;

@@ -20,9 +20,12 @@ export class Quantizer {
   start(source: Source, options: (QuantizeRequest & { kind: "quantize" })["options"]): void {
     this.#worker?.terminate();
     this.#name = sourceName(source);
-    this.#worker = new Worker(new URL("./quantize-worker.ts", import.meta.url), { type: "module", name: "quantizer" });
-    this.#worker.addEventListener("message", ({ data }: MessageEvent<QuantizeEvent>) => this.#receive(data));
-    this.#worker.addEventListener("error", ({ message }) => {
+    const worker = new Worker(new URL("./quantize-worker.ts", import.meta.url), { type: "module", name: "quantizer" });
+    this.#worker = worker;
+    worker.addEventListener("message", ({ data }: MessageEvent<QuantizeEvent>) => {
+      if (worker === this.#worker) this.#receive(data);
+    });
+    worker.addEventListener("error", ({ message }) => {
       const why = explain({ name: "Error", message: message || "the script of the quantizer could not be loaded" });
       this.#state.quantizing = { kind: "failed", why };
       this.#changed();

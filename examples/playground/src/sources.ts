@@ -30,10 +30,16 @@ export function sourceName(source: Source): string {
 /** What was dropped: a file, several, or the files of a folder (those below it in folders of their own are left out). */
 export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
   // The list is emptied when the event is over, so everything is taken from it before anything is waited for.
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
-  const lists = await Promise.all(entries.map((entry) => (entry.isDirectory ? childrenOf(entry) : [entry])));
-  const files = lists.flat().filter((entry): entry is FileSystemFileEntry => entry.isFile);
-  return Promise.all(files.map((entry) => new Promise<File>((resolve, reject) => entry.file(resolve, reject))));
+  const items = [...transfer.items].filter(({ kind }) => kind === "file");
+  const dropped = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile()).filter((entry) => entry !== null);
+  const lists = await Promise.all(dropped.map((entry) => (entry instanceof File ? [entry] : filesOf(entry))));
+  return lists.flat();
+}
+
+async function filesOf(entry: FileSystemEntry): Promise<File[]> {
+  const entries = entry.isDirectory ? await childrenOf(entry) : [entry];
+  const files = entries.filter((child): child is FileSystemFileEntry => child.isFile);
+  return Promise.all(files.map((child) => new Promise<File>((resolve, reject) => child.file(resolve, reject))));
 }
 
 async function childrenOf(folder: FileSystemEntry): Promise<FileSystemEntry[]> {

@@ -41,6 +41,8 @@ export interface State {
   messages: Message[];
   /** Milliseconds at which text began to come, and how many pieces there were; undefined when nothing is generated. */
   generating: { startedAt: number | undefined; pieces: number } | undefined;
+  /** What is being written. */
+  draft: string;
   chatError: Explanation | undefined;
   quantizing: Quantizing;
   /** A sentence for screen readers, where something ended that they would not hear of otherwise. */
@@ -55,6 +57,7 @@ export const initialState = (source: Source): State => ({
   policies: undefined,
   messages: [],
   generating: undefined,
+  draft: "",
   chatError: undefined,
   quantizing: { kind: "idle" },
   announcement: "",

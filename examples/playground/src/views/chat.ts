@@ -1,6 +1,7 @@
 /** The conversation. */
 import type { GenerationResult, StopReason } from "fptq";
 import { html, nothing, type TemplateResult } from "lit-html";
+import { live } from "lit-html/directives/live.js";
 import { megabytes, number, rate } from "../format.ts";
 import { sourceName } from "../sources.ts";
 import type { Message, State } from "../state.ts";
@@ -119,6 +120,7 @@ function send(page: Page, text: string): boolean {
   const options = samplingOptions();
   if (!options) return false;
   engine.generate(text.trim(), options);
+  focusMessage();
   return true;
 }
 
@@ -127,29 +129,33 @@ function composer(page: Page): TemplateResult {
   const { loading, generating, messages } = state;
   const submit = (event: Event) => {
     event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    const text = form.elements.namedItem("prompt") as HTMLTextAreaElement;
-    if (send(page, text.value)) text.value = "";
+    if (generating) engine.stop();
+    else if (send(page, state.draft)) state.draft = "";
   };
   const key = (event: KeyboardEvent) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
-    (event.target as HTMLTextAreaElement).form!.requestSubmit();
+    if (!generating) (event.target as HTMLTextAreaElement).form!.requestSubmit();
+  };
+  const write = (event: Event) => {
+    state.draft = (event.target as HTMLTextAreaElement).value;
   };
   const clear = () => {
     state.messages = [];
     state.chatError = undefined;
     changed();
+    focusMessage();
   };
   return html`
     <form class="composer" @submit=${submit}>
       <label class="for-screen-readers" for="prompt">Message</label>
       <textarea
         id="prompt"
-        name="prompt"
         rows="2"
         placeholder="Message"
         aria-describedby="composer-hint"
+        .value=${live(state.draft)}
+        @input=${write}
         @keydown=${key}
       ></textarea>
       <div class="actions">
@@ -157,12 +163,11 @@ function composer(page: Page): TemplateResult {
         <button type="button" class="quiet" ?disabled=${messages.length === 0 || generating !== undefined} @click=${clear}>
           New chat
         </button>
-        ${
-          generating
-            ? html`<button type="button" class="primary" @click=${() => engine.stop()}>Stop</button>`
-            : html`<button type="submit" class="primary" ?disabled=${loading.kind !== "ready"}>Send</button>`
-        }
+        <button type="submit" class="primary" ?disabled=${loading.kind !== "ready"}>${generating ? "Stop" : "Send"}</button>
       </div>
     </form>
   `;
 }
+
+/** Where the keyboard goes on when what it was on is no longer there. */
+const focusMessage = () => document.getElementById("prompt")!.focus();

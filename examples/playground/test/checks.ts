@@ -1,0 +1,23 @@
+/** Checks that print and count; a failure does not stop those after it. */
+
+export class Checks {
+  passed = 0;
+  failed = 0;
+
+  async check(name: string, run: () => Promise<string | void>): Promise<void> {
+    const started = performance.now();
+    try {
+      const note = await run();
+      this.passed++;
+      console.log(`ok   ${name}${note ? `: ${note}` : ""}  (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      this.failed++;
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      console.log(`FAIL ${name}\n     ${text.replaceAll("\n", "\n     ")}`);
+    }
+  }
+}
+
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(message);
+}

@@ -1,0 +1,51 @@
+/** The models the tests load: tiny, from a seed, quantized by Node for comparison. */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { quantize } from "../../../src/index.ts";
+import { buildGguf } from "../../../test/checkpoint/gguf-fixture.ts";
+import { tinyGguf } from "../../../test/checkpoint/tiny-gguf.ts";
+import { MemoryOutputFolder } from "../../../test/memory-folder.ts";
+import { tinyModel } from "../../../test/tiny-model.ts";
+
+export const SEED = 31;
+/** Thresholds around the tiny model's ranges, so that static, equalized and dynamic inputs all occur. */
+const RECIPE = { groupSize: 32, v0: 6, v1: 20, samples: 4, contextSize: 64 } as const;
+/** What the test chooses in the page. */
+export const IN_PAGE = { recipe: "rtn", samples: 2, contextSize: 16 } as const;
+
+export interface Models {
+  /** Folder with a W4A8 model, and beside its files `tiny.gguf` and `broken.gguf`. */
+  readonly directory: string;
+  /** Name of the policy of each layer input. */
+  readonly policies: readonly { readonly name: string; readonly policy: string }[];
+  /** The tensors that quantizing `tiny.gguf` with `IN_PAGE` gives in Node. */
+  readonly shard: Uint8Array;
+}
+
+export async function makeModels(directory: string): Promise<Models> {
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  const write = (name: string, bytes: Uint8Array) => writeFileSync(`${directory}/${name}`, bytes);
+
+  // Slow enough, and with a context long enough, that an answer can be watched and stopped before it ends.
+  const folder = tinyModel(SEED, {
+    config: { contextLength: 4096, layers: 6, hiddenSize: 256, headDim: 64, ffnSize: 512, attentionWindows: Array(6).fill(0) },
+  });
+  const w4a8 = new MemoryOutputFolder("w4a8");
+  const { layers } = await quantize({ kind: "folder", folder }, { ...RECIPE, threads: 1, output: w4a8 });
+  const kinds = new Set(layers.map(({ policy }) => policy));
+  if (kinds.size < 3) throw new Error(`policies: ${[...kinds].join(", ")}; three kinds are wanted`);
+  for (const [name, { bytes }] of w4a8.result.files) write(name, bytes);
+
+  const { bytes } = buildGguf(tinyGguf({ architecture: "llama", seed: SEED }).fixture);
+  write("tiny.gguf", bytes);
+  write("broken.gguf", bytes.slice(4));
+  const output = new MemoryOutputFolder("gguf");
+  const file = {
+    name: "tiny.gguf",
+    size: bytes.length,
+    slice: (begin: number, end: number) => new Blob([bytes.slice(begin, end)]),
+  };
+  await quantize(file, { ...IN_PAGE, threads: 1, output });
+  const shard = [...output.result.files.keys()].find((name) => name.endsWith(".safetensors"))!;
+  return { directory, policies: layers, shard: output.result.bytes(shard) };
+}

@@ -1,0 +1,99 @@
+/**
+ * Opens the page in Chromium and Firefox and uses it. Needs `npm run build` at the root before.
+ *
+ *   npm run test:playground [-- chromium|firefox]     screenshots go to build/playground/
+ *
+ * A browser that is not on this machine is skipped, but with CI set it is a failure.
+ */
+import { existsSync, mkdirSync } from "node:fs";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { NotInstalledError } from "../../../test/runtimes/launch.ts";
+import { CHROMIUM, FIREFOX, launchBrowser } from "../../../test/runtimes/launch-browser.ts";
+import { EMBEDDED } from "../site.ts";
+import { Accessibility } from "./accessibility.ts";
+import { BrowserPage } from "./browser-page.ts";
+import { assert, Checks } from "./checks.ts";
+import { makeModels } from "./models.ts";
+import { measure } from "./measure.ts";
+import { walkThrough } from "./scenario.ts";
+import { buildPage, servePage } from "./server.ts";
+
+const out = fileURLToPath(new URL("../../../build/playground", import.meta.url));
+mkdirSync(out, { recursive: true });
+const checks = new Checks();
+let skipped = 0;
+const models = await makeModels(`${out}/model`);
+await buildPage();
+const server = await servePage({ model: models.directory });
+const plain = await servePage({ model: models.directory, isolated: false });
+
+await checks.check("headers", async () => {
+  const wanted = { "content-security-policy": /script-src 'self' 'wasm-unsafe-eval'/, "x-content-type-options": /nosniff/, "referrer-policy": /no-referrer/, "cross-origin-opener-policy": /same-origin/, "cross-origin-embedder-policy": /require-corp/ }; // prettier-ignore
+  for (const [name, pattern] of Object.entries(wanted)) assert(pattern.test(server.headers.get(name) ?? ""), name);
+});
+
+/** What the page is about: where it is, its figures are printed. */
+const real = process.env["FPTQ_PLAYGROUND_MODEL"] ?? EMBEDDED;
+const figures = existsSync(real) ? await servePage({ model: real }) : undefined;
+
+const [only] = process.argv.slice(2);
+for (const description of [CHROMIUM, FIREFOX]) {
+  const name = description.browser === "chrome" ? "chromium" : "firefox";
+  if (only !== undefined && only !== name) continue;
+  try {
+    const browser = await launchBrowser(description);
+    try {
+      const page = new BrowserPage(await browser.newPage());
+      const accessibility = new Accessibility(page);
+      const look = async (state: string) => {
+        for (const [width, height] of [[1280, 800], [360, 740]] as const) {
+          await page.size(width, height);
+          await accessibility.checkWidth(`${state}, ${width} px`, width);
+          for (const scheme of name === "chromium" ? (["light", "dark"] as const) : (["light"] as const)) {
+            if (name === "chromium") await page.scheme(scheme);
+            await page.screenshot(`${out}/${name}-${state}-${width}-${scheme}.png`);
+            if (name === "chromium") await accessibility.look(`${state}, ${width} px, ${scheme}`);
+          }
+        }
+        await page.size(1280, 800);
+      }; // prettier-ignore
+      const glance = (state: string) => page.screenshot(`${out}/${name}-${state}.png`);
+      await page.size(1280, 800);
+      await page.goto(server.url);
+      await walkThrough(checks, { name, page, models, url: server.url, seesLongTasks: name === "chromium", look, glance });
+      const axe = name === "chromium" ? `no rule of axe is broken in ${accessibility.looks} looks, and ` : "";
+      await checks.check(`${name}: ${axe}nothing is wider than the page`, async () => {
+        assert(accessibility.problems.length === 0, accessibility.problems.join("\n"));
+      });
+      await page.close();
+
+      await checks.check(`${name}: a page that is not isolated computes with one thread, and says so once`, async () => {
+        const alone = new BrowserPage(await browser.newPage());
+        await alone.goto(plain.url);
+        await alone.until("a model", `/1 thread,/.test(document.querySelector(".settings .facts")?.textContent)`);
+        const notices = await alone.evaluate<string[]>(`[...document.querySelectorAll(".notice")].map((n) => n.textContent)`);
+        assert(notices.length === 1 && /cross-origin isolated/.test(notices[0]!), JSON.stringify(notices));
+        await alone.screenshot(`${out}/${name}-not-isolated.png`);
+      });
+      if (figures) {
+        await checks.check(`${name}: figures of ${basename(real)}`, async () => {
+          const visitor = new BrowserPage(await browser.newPage());
+          return measure(visitor, figures.url, name === "chromium");
+        });
+      }
+    } finally {
+      await browser.close();
+    }
+  } catch (error) {
+    if (!(error instanceof NotInstalledError)) throw error;
+    if (process.env["CI"] !== undefined) await checks.check(name, () => Promise.reject(error));
+    else skipped++;
+    console.log(`skip: ${name}: ${error.message}`);
+  }
+}
+await server.close();
+await plain.close();
+await figures?.close();
+console.log(`${checks.passed} passed, ${checks.failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
+process.exitCode = checks.failed > 0 || checks.passed === 0 ? 1 : 0;
