@@ -49,6 +49,7 @@ function draw(): void {
       <h1>fptq <span>playground</span></h1>
       <nav aria-label="Views">${tabs}</nav>
     </header>
+    ${state.warnings.map((warning) => html`<p class="warning" role="note">${warning}</p>`)}
     <div class="columns">
       ${settingsView(page)}
       <main id="content" tabindex="-1">${chosenView(state)}</main>

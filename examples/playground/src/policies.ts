@@ -4,8 +4,8 @@ import type { Checkpoint } from "fptq";
 export const INPUTS = ["qkv", "o", "gate_up", "down"] as const;
 export type Input = (typeof INPUTS)[number];
 
-export const KINDS = ["static", "equalized", "dynamic", "none"] as const;
-/** One calibrated scale; the same after equalizing the channels; a scale per token; not quantized. */
+export const KINDS = ["static", "equalized", "dynamic", "fp8", "none"] as const;
+/** One calibrated scale; the same after equalizing the channels; a scale per token; 8-bit floats; not quantized. */
 export type PolicyKind = (typeof KINDS)[number];
 
 export interface InputPolicy {
@@ -34,7 +34,7 @@ export function policiesOf({ config, configJson, quantization }: Checkpoint): La
   return Array.from({ length: config.layers }, (_, layer) => {
     const of = (input: Input): InputPolicy => {
       const name = quantization.linear(`model.layers.${layer}.${MODULES[input]}`)?.activations.kind ?? "none";
-      return noted.get(`model.layers.${layer}.${input}`) ?? { kind: name, name, range: undefined };
+      return noted.get(`model.layers.${layer}.${input}`) ?? { kind: kindOf(name), name, range: undefined };
     };
     return { qkv: of("qkv"), o: of("o"), gate_up: of("gate_up"), down: of("down") };
   });
@@ -54,12 +54,12 @@ export function notedPolicies(layers: unknown): ReadonlyMap<string, InputPolicy>
 function kindOf(policy: string): PolicyKind {
   if (policy.endsWith("dynamic")) return "dynamic";
   if (policy.endsWith("static")) return policy === "static" ? "static" : "equalized";
-  return "none";
+  return policy.includes("fp8") ? "fp8" : "none";
 }
 
 /** How many inputs have each kind. */
 export function countKinds(policies: LayerPolicies): Readonly<Record<PolicyKind, number>> {
-  const counts = { static: 0, equalized: 0, dynamic: 0, none: 0 };
+  const counts = { static: 0, equalized: 0, dynamic: 0, fp8: 0, none: 0 };
   for (const layer of policies) for (const input of INPUTS) counts[layer[input].kind]++;
   return counts;
 }

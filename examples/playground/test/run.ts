@@ -72,7 +72,7 @@ for (const description of [CHROMIUM, FIREFOX]) {
         const alone = new BrowserPage(await browser.newPage());
         await alone.goto(plain.url);
         await alone.until("a model", `/1 thread,/.test(document.querySelector(".settings .facts")?.textContent)`);
-        const notices = await alone.evaluate<string[]>(`[...document.querySelectorAll(".notice")].map((n) => n.textContent)`);
+        const notices = await alone.evaluate<string[]>(`[...document.querySelectorAll(".warning")].map((n) => n.textContent)`);
         assert(notices.length === 1 && /cross-origin isolated/.test(notices[0]!), JSON.stringify(notices));
         await alone.screenshot(`${out}/${name}-not-isolated.png`);
       });

@@ -11,8 +11,11 @@ const KIND_LABELS: Readonly<Record<PolicyKind, string>> = {
   static: "static: one scale",
   equalized: "equalized, then static",
   dynamic: "dynamic: a scale per token",
+  fp8: "8-bit floats",
   none: "not quantized",
 };
+/** Those of Algorithm 1; the legend has them even where there are none. */
+const PAPER_KINDS: ReadonlySet<PolicyKind> = new Set(["static", "equalized", "dynamic"]);
 /** Cells of the picture. */
 const SIZE = 20;
 const GAP = 2;
@@ -24,7 +27,7 @@ const TICK_STEP = 5;
 /** Layers from left to right where there is room, from top to bottom on a phone; then a table for whoever wants the numbers. */
 export function policyPicture(policies: LayerPolicies): TemplateResult {
   const counts = countKinds(policies);
-  const present = KINDS.filter((kind) => counts[kind] > 0 || kind !== "none");
+  const present = KINDS.filter((kind) => counts[kind] > 0 || PAPER_KINDS.has(kind));
   const total = policies.length * INPUTS.length;
   const summary = `${policies.length} layers with ${INPUTS.length} inputs each: ${present.map((kind) => `${counts[kind]} ${kind}`).join(", ")}.`;
   return html`
@@ -99,7 +102,7 @@ function patterns(id: string): SVGTemplateResult {
 }
 
 function cell(kind: PolicyKind, x: number, y: number, height: number, id: string, width = height): SVGTemplateResult {
-  const pattern = { static: undefined, equalized: "stripes", dynamic: "dots", none: undefined }[kind];
+  const pattern = { static: undefined, equalized: "stripes", dynamic: "dots", fp8: "stripes", none: undefined }[kind];
   const rect = (className: string, fill?: string) =>
     svg`<rect x=${x} y=${y} width=${width} height=${height} rx="2" class=${className} fill=${fill ?? nothing} />`;
   return svg`${rect(kind)}${pattern ? rect("pattern", `url(#${id}-${pattern})`) : nothing}`;

@@ -19,40 +19,43 @@ export function quantizeView(page: Page): TemplateResult {
         A GGUF file or a Hugging Face folder becomes a folder with 4-bit weights. It is read here, in this page; nothing is
         uploaded.
       </p>
-      ${quantizing.kind === "running" ? running(page, quantizing) : choice(page)} ${outcome(page)}
+      ${choice(page, quantizing.kind === "running")} ${outcome(page)}
     </section>
   `;
 }
 
 const FORM = "quantize-form";
 
-function choice(page: Page): TemplateResult {
+/** Hidden while something is quantized, so that what was chosen is still there afterwards. */
+function choice(page: Page, isHidden: boolean): TemplateResult {
   const start = async (source: Source) => {
     const form = document.getElementById(FORM) as HTMLFormElement;
     if (!form.reportValidity()) return;
     page.quantizer.start(source, await optionsOf(new FormData(form)));
   };
   return html`
-    <form id=${FORM} @submit=${(event: Event) => event.preventDefault()}>
-      <div class="fields">
-        <label>
-          <span>Recipe</span>
-          <select name="recipe">
-            ${RECIPES.map(({ name, label }) => html`<option value=${name}>${label}</option>`)}
-          </select>
-        </label>
-        <label
-          ><span>Calibration samples</span><input name="samples" type="number" min="1" max="1024" step="1" value="16" required
-        /></label>
-        <label
-          ><span>Tokens in each</span><input name="contextSize" type="number" min="1" max="8192" step="1" value="256" required
-        /></label>
-        <label title="Without a text, calibration runs on random tokens">
-          <span>Calibration text</span><input name="text" type="file" accept=".txt,.jsonl,text/plain" />
-        </label>
-      </div>
-    </form>
-    ${dropZone({ label: "Drop a GGUF or a model folder here", folders: true, take: (files) => void start(files) })}
+    <div class="choice" ?hidden=${isHidden}>
+      <form id=${FORM} @submit=${(event: Event) => event.preventDefault()}>
+        <div class="fields">
+          <label>
+            <span>Recipe</span>
+            <select name="recipe">
+              ${RECIPES.map(({ name, label }) => html`<option value=${name}>${label}</option>`)}
+            </select>
+          </label>
+          <label
+            ><span>Calibration samples</span><input name="samples" type="number" min="1" max="1024" step="1" value="16" required
+          /></label>
+          <label
+            ><span>Tokens in each</span><input name="contextSize" type="number" min="1" max="8192" step="1" value="256" required
+          /></label>
+          <label title="Without a text, calibration runs on random tokens">
+            <span>Calibration text</span><input name="text" type="file" accept=".txt,.jsonl,text/plain" />
+          </label>
+        </div>
+      </form>
+      ${dropZone({ label: "Drop a GGUF or a model folder here", folders: true, take: (files) => void start(files) })}
+    </div>
   `;
 }
 
@@ -76,6 +79,7 @@ function running({ quantizer }: Page, { name, progress }: Quantizing & { kind: "
 
 function outcome(page: Page): TemplateResult | typeof nothing {
   const { quantizing } = page.state;
+  if (quantizing.kind === "running") return running(page, quantizing);
   if (quantizing.kind === "failed") return failureView(quantizing.why);
   if (quantizing.kind === "cancelled") return html`<p class="notice" role="status">Cancelled. Nothing was kept.</p>`;
   return quantizing.kind === "done" ? result(page, quantizing) : nothing;

@@ -1,6 +1,6 @@
 /** Which model, computed how; how the next token is drawn. */
 import type { GenerateOptions, InstructionSet } from "fptq";
-import { html, type TemplateResult } from "lit-html";
+import { html, nothing, type TemplateResult } from "lit-html";
 import type { Engine } from "../engine.ts";
 import { megabytes } from "../format.ts";
 import type { Quantizer } from "../quantizer.ts";
@@ -143,9 +143,8 @@ function modelForm(page: Page): TemplateResult {
   `;
 }
 
-function modelFacts({ loading, source, warnings }: State): TemplateResult {
-  const notices = warnings.map((warning) => html`<p class="notice" role="note">${warning}</p>`);
-  if (loading.kind !== "ready") return html`${notices}`;
+function modelFacts({ loading, source }: State): TemplateResult | typeof nothing {
+  if (loading.kind !== "ready") return nothing;
   const { architecture, layers, contextSize, threads, build, memory, seconds } = loading.model;
   const facts = [
     ["Model", sourceName(source)],
@@ -165,6 +164,5 @@ function modelFacts({ loading, source, warnings }: State): TemplateResult {
           </div>`,
       )}
     </dl>
-    ${notices}
   `;
 }
