@@ -77,6 +77,22 @@ const RECIPES: readonly Row[] = [
   },
 ];
 
+/** What each part of ZeroQuant-FP is worth: its activations, and its constraints on scales. */
+const ZEROQUANT_FP: readonly Row[] = (
+  [
+    ["int8", "int8 activations", { activations: "int8" }],
+    ["e5m2", "E5M2 activations", { activations: "fp8-e5m2" }],
+    ["m1", "scales powers of two (M1)", { scaleConstraint: "m1" }],
+    ["m2", "scales of a row in powers of two (M2)", { scaleConstraint: "m2" }],
+  ] as const satisfies [string, string, RowOptions][]
+).map(([id, label, options]) => ({
+  id: `zeroquant-fp-${id}`,
+  label: `ZeroQuant-FP, ${label}`,
+  recipe: "zeroquant-fp",
+  options,
+  evaluate: TEXT,
+}));
+
 /** FPTQ, Table 10: what SmoothQuant needs at W4A8 to get near FPTQ. */
 const SMOOTHQUANT: readonly Row[] = [
   {
@@ -159,7 +175,15 @@ const CALIBRATIONS: readonly Row[] = [
 ];
 
 /** In the order they are measured. */
-export const ROWS: readonly Row[] = [...RECIPES, ...SMOOTHQUANT, ...THRESHOLDS, ...ALPHAS, ...GROUP_SIZES, ...CALIBRATIONS];
+export const ROWS: readonly Row[] = [
+  ...RECIPES,
+  ...ZEROQUANT_FP,
+  ...SMOOTHQUANT,
+  ...THRESHOLDS,
+  ...ALPHAS,
+  ...GROUP_SIZES,
+  ...CALIBRATIONS,
+];
 
 const ids = (rows: readonly Row[]) => rows.map(({ id }) => id);
 
@@ -170,6 +194,12 @@ export const SECTIONS: readonly Section[] = [
     about: `Every recipe as its paper has it, and the W4A8 forms of those whose papers stop elsewhere. Embedding, head and KV cache are
 int8 in all but the first row.`,
     rows: ids(RECIPES),
+  },
+  {
+    title: "ZeroQuant-FP, part by part",
+    about: `Activations in E4M3 as the paper has them, in E5M2, and in int8, all with a scale per token; and weight scales held to powers of two in the
+paper's two ways. 8-bit floats are simulated: rounded exactly, multiplied in float32.`,
+    rows: ["zeroquant-fp", ...ids(ZEROQUANT_FP), "zeroquant-fp+lorc"],
   },
   {
     title: "SmoothQuant, step by step",

@@ -4,7 +4,17 @@ import { DEFAULT_TOLERANCE, PAPER_THRESHOLDS } from "./policy.ts";
 import type { Recipe } from "./recipe.ts";
 import { GPTQ_DEFAULTS } from "./rounding-method.ts";
 
-export const RECIPE_NAMES = ["fptq", "fptq+gptq", "fptq-best", "rtn", "rtn-static", "smoothquant", "gptq", "awq"] as const;
+export const RECIPE_NAMES = [
+  "fptq",
+  "fptq+gptq",
+  "fptq-best",
+  "rtn",
+  "rtn-static",
+  "smoothquant",
+  "gptq",
+  "awq",
+  "zeroquant-fp",
+] as const;
 export type RecipeName = (typeof RECIPE_NAMES)[number];
 
 const RTN: Recipe = {
@@ -64,4 +74,6 @@ export const PRESETS: Readonly<Record<RecipeName, Recipe>> = {
   gptq: { ...RTN, ...WEIGHT_ONLY, name: "gptq", round: GPTQ_DEFAULTS, scales: "bf16" },
   /** AWQ's own W4A16: searched equalization, round to nearest. */
   awq: { ...RTN, ...WEIGHT_ONLY, name: "awq", equalize: { kind: "awq" }, scales: "bf16" },
+  /** ZeroQuant-FP's rounding and activations: GPTQ in the largest groups there are (the paper's have 256), E4M3 with a scale per token. */
+  "zeroquant-fp": { ...RTN, name: "zeroquant-fp", activations: "fp8", round: GPTQ_DEFAULTS, scales: "bf16" },
 };

@@ -46,6 +46,22 @@ test("every stage can be chosen on its own, and leaves the others", () => {
   assert.equal(resolveRecipe("gptq", { activations: "int8" }).policy, { kind: "uniform", activations: "dynamic" });
 });
 
+test("zeroquant-fp: 8-bit float activations with a scale per token, its constraints and other activations on request", () => {
+  const recipe = resolveRecipe("zeroquant-fp");
+  assert.is(recipe.activations, "fp8");
+  assert.equal(recipe.policy, { kind: "uniform", activations: "dynamic" });
+  assert.equal(recipe.round, GPTQ_DEFAULTS);
+  assert.is(recipe.scaleConstraint, "none");
+  for (const scaleConstraint of ["m1", "m2"] as const) {
+    assert.equal(resolveRecipe("zeroquant-fp", { scaleConstraint }), { ...recipe, scaleConstraint });
+  }
+  assert.equal(resolveRecipe("zeroquant-fp", { activations: "fp8-e5m2" }), { ...recipe, activations: "fp8-e5m2" });
+  assert.equal(resolveRecipe("zeroquant-fp", { activations: "int8", policy: "static" }).policy, {
+    kind: "uniform",
+    activations: "static",
+  });
+});
+
 test("every preset is plain data", () => {
   for (const name of RECIPE_NAMES) {
     const recipe = resolveRecipe(name);
@@ -86,6 +102,8 @@ for (const [name, options, message] of [
     /scale constraint m2: .* with group size "channel" a row has one; use m1/,
   ],
   ["smoothquant", { scaleConstraint: "m2" }, /scale constraint m2: .* a row has one; use m1/],
+  ["zeroquant-fp", { policy: "static" }, /policy static: fp8 activations have a scale per token/],
+  ["zeroquant-fp", { scaleConstraint: "m1", search: "pivots" }, /scale constraint m1: rounding "gptq" searches scales/],
   ["fptq", { activations: "fp8", policy: "static" }, /policy static: fp8 activations have a scale per token and no other/],
   ["fptq", { activations: "fp8-e5m2", policy: "auto" }, /policy auto: fp8-e5m2 activations have a scale per token/],
   ["fptq", { activations: "fp8", v1: 100 }, /policy range: fp8 activations have a scale per token/],

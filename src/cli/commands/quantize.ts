@@ -23,6 +23,7 @@ Examples:
   fptq quantize ./Llama-3.2-1B -o Llama-vllm --embedding f16        # opens in transformers and vLLM
   fptq quantize SmolLM2.gguf -o SmolLM2-best --recipe fptq-best --calibration wiki.valid.txt
   fptq quantize SmolLM2.gguf -o SmolLM2-sq --recipe smoothquant --weights int4 --policy static --override '*.down=dynamic'
+  fptq quantize SmolLM2.gguf -o SmolLM2-zq --recipe zeroquant-fp --scale-constraint m2 --calibration wiki.valid.txt
   fptq quantize SmolLM2.gguf -o SmolLM2-w4a8 --json > report.json`;
 
 export function quantizeCommand(context: CommandContext): Command {
