@@ -1,5 +1,6 @@
 /**
- * `npm start -- FILE [--calibration TEXT] [options of fptq run]`: quantizes a model once, then generates with it.
+ * `npm start [-- options of fptq run]`: generates with the model in this repository, offline.
+ * `npm start -- FILE [--calibration TEXT] [options of fptq run]`: quantizes another model once, then generates with it.
  *
  * Plain JavaScript on purpose: it runs the built package, as an installed one would, without the tools that build it.
  */
@@ -12,9 +13,12 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const main = join(root, "dist/cli/main.js");
 const PROMPT = "Why is the sky blue? Answer in two sentences.";
-const USAGE = `usage: npm start -- FILE [--calibration TEXT] [options of "fptq run"]
+const EMBEDDED = join(root, "models/smollm2-135m-instruct-w4a8");
+const USAGE = `usage: npm start -- [FILE [--calibration TEXT]] [options of "fptq run"]
 
-FILE is a GGUF file or a folder with config.json and safetensors, for instance
+FILE is a GGUF file or a folder with config.json and safetensors; without it the model in this repository answers. For instance
+  npm start
+  npm start -- -st -p "Write one sentence about the sea."
   npm start -- SmolLM2-135M-Instruct.Q4_1.gguf
   npm start -- SmolLM2-135M-Instruct.Q4_1.gguf -p "The capital of France is" -n 16
   npm start -- SmolLM2-135M-Instruct.Q4_1.gguf --calibration wiki.valid.txt`;
@@ -22,27 +26,40 @@ FILE is a GGUF file or a folder with config.json and safetensors, for instance
 // npm starts scripts in the package's folder; paths are meant from where the person is.
 process.chdir(process.env.INIT_CWD ?? ".");
 const words = process.argv.slice(2);
+if (["-h", "--help"].includes(words[0])) stop(0, USAGE);
 const source = words[0] === undefined || words[0].startsWith("-") ? undefined : words.shift();
-if (source === undefined) stop(2, `no model given\n\n${USAGE}`);
-const stats = statSync(source, { throwIfNoEntry: false });
-if (!stats) stop(1, `${source}: no such file or folder`);
-if (!existsSync(main)) stop(1, `${main} is missing: run "npm ci" first, which builds the package`);
-const calibration = takeCalibration(words);
-
-const model = cacheFolder(source, stats, calibration);
-if (!existsSync(join(model, "config.json"))) {
-  mkdirSync(join(root, "models/.cache"), { recursive: true });
-  console.error(`quantizing ${source} once; later runs use ${model}`);
-  const options = calibration === undefined ? [] : ["--calibration", calibration];
-  const code = await fptq(["quantize", source, "-o", model, "--force", ...options], "discard data");
-  if (code !== 0) process.exit(code);
-}
+const model = source === undefined ? embeddedModel() : await quantizedModel(source, takeCalibration(words));
 process.exit(await fptq(["run", "-m", model, ...defaultPrompt(model, words), ...words]));
 
 /** @returns {never} */
 function stop(code, message) {
   console.error(message);
   process.exit(code);
+}
+
+function embeddedModel() {
+  if (words.includes("--calibration")) stop(2, `--calibration: the model in this repository is quantized already\n\n${USAGE}`);
+  checkBuilt();
+  return EMBEDDED;
+}
+
+/** The folder of a model that is quantized now, or was before. */
+async function quantizedModel(path, calibration) {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats) stop(1, `${path}: no such file or folder`);
+  checkBuilt();
+  const folder = cacheFolder(path, stats, calibration);
+  if (existsSync(join(folder, "config.json"))) return folder;
+  mkdirSync(join(root, "models/.cache"), { recursive: true });
+  console.error(`quantizing ${path} once; later runs use ${folder}`);
+  const options = calibration === undefined ? [] : ["--calibration", calibration];
+  const code = await fptq(["quantize", path, "-o", folder, "--force", ...options], "discard data");
+  if (code !== 0) process.exit(code);
+  return folder;
+}
+
+function checkBuilt() {
+  if (!existsSync(main)) stop(1, `${main} is missing: run "npm ci" first, which builds the package`);
 }
 
 /** Takes `--calibration TEXT` out of the words; the rest belongs to `fptq run`. */

@@ -66,15 +66,23 @@ test("a process without SharedArrayBuffer runs one thread and says so once, unle
   }
 });
 
-test("npm start without a file, or with one that is missing, says so", () => {
-  const start = (...words: string[]) =>
-    spawnSync(process.execPath, ["scripts/start.mjs", ...words], { cwd: root, encoding: "utf8" });
-  const none = start();
-  assert.is(none.status, 2);
-  assert.match(none.stderr, /no model given\n\nusage: npm start -- FILE/);
+const start = (...words: string[]) =>
+  spawnSync(process.execPath, ["scripts/start.mjs", ...words], { cwd: root, encoding: "utf8" });
+
+test("npm start answers with the model of this repository", () => {
+  const { status, stdout, stderr } = start("-p", "The capital of France is", "-n", "4", "--temp", "0", "-t", "1");
+  assert.is(status, 0, stderr);
+  assert.match(stdout, /^The capital of France is Paris/);
+});
+
+test("npm start with a model that is missing, or a calibration for one that is quantized, says so", () => {
   const missing = start("no/such/model.gguf");
   assert.is(missing.status, 1);
   assert.is(missing.stderr, "no/such/model.gguf: no such file or folder\n");
+  const calibrated = start("--calibration", "text");
+  assert.is(calibrated.status, 2);
+  assert.match(calibrated.stderr, /^--calibration: the model in this repository is quantized already\n\nusage: npm start -- \[FILE/);
+  assert.is(start("--help").status, 0);
 });
 
 test.run();
