@@ -1,7 +1,7 @@
 /** The model as the page knows it: what it asks of the engine's worker, and what it shows of the answers. */
 import type { GenerateOptions, InstructionSet } from "fptq";
 import { explain } from "./explain.ts";
-import { number, rate } from "./format.ts";
+import { counted, rate } from "./format.ts";
 import type { EngineEvent, EngineRequest, Source } from "./messages.ts";
 import { sourceName } from "./sources.ts";
 import type { State } from "./state.ts";
@@ -98,7 +98,7 @@ export class Engine {
       state.messages.at(-1)!.result = event.result;
       state.generating = undefined;
       const how = stop === "cancelled" ? "Stopped" : "Answered";
-      state.announcement = `${how}: ${number(event.result.tokens.length)} tokens, ${rate(decode.tokensPerSecond)}.`;
+      state.announcement = `${how}: ${counted(event.result.tokens.length, "token")}, ${rate(decode.tokensPerSecond)}.`;
     } else if (event.work === "load") state.loading = { kind: "failed", why: explain(event.failure) };
     else {
       this.#takeBack(true);

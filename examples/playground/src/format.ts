@@ -7,7 +7,7 @@ export const number = (value: number, digits: 0 | 1 | 2 = 0) => NUMBERS[digits]!
 /** Megabytes of a million bytes, as browsers and download pages count; `unit` only where it is not said beside it. */
 export function megabytes(bytes: number, unit = " MB"): string {
   const value = bytes / 1e6;
-  return `${number(value, value < 10 ? 1 : 0)}${unit}`;
+  return `${number(value, value < 1 ? 2 : value < 10 ? 1 : 0)}${unit}`;
 }
 
 export function duration(seconds: number): string {
@@ -15,5 +15,7 @@ export function duration(seconds: number): string {
   if (seconds < 90) return `${number(seconds)} s`;
   return `${number(seconds / 60)} min`;
 }
+
+export const counted = (count: number, noun: string) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 
 export const rate = (tokensPerSecond: number) => `${number(tokensPerSecond, tokensPerSecond < 10 ? 1 : 0)} tok/s`;

@@ -31,10 +31,10 @@ function show(view: View): void {
   changed();
 }
 
+/** Quantizing is always there, hidden, so that what was chosen for it is not lost. */
 function chosenView({ view: chosen }: State) {
   if (chosen === "layers") return layersView(state);
-  if (chosen === "quantize") return quantizeView(page);
-  return chatView(page);
+  return chosen === "chat" ? chatView(page) : nothing;
 }
 
 function draw(): void {
@@ -52,7 +52,10 @@ function draw(): void {
     ${state.warnings.map((warning) => html`<p class="warning" role="note">${warning}</p>`)}
     <div class="columns">
       ${settingsView(page)}
-      <main id="content" tabindex="-1">${chosenView(state)}</main>
+      <main id="content" tabindex="-1">
+        ${chosenView(state)}
+        <div class="view" ?hidden=${state.view !== "quantize"}>${quantizeView(page)}</div>
+      </main>
     </div>
     <p class="for-screen-readers" role="status">${state.announcement}</p>
   `;

@@ -11,7 +11,13 @@ import type {
 import type { LayerPolicies } from "./policies.ts";
 
 /** A URL, an `hf:` name, or files: one GGUF, or those of a model folder. */
-export type Source = string | readonly File[];
+export type Source = string | FileSource;
+
+export interface FileSource {
+  /** Of the file or folder. */
+  readonly name: string;
+  readonly files: readonly File[];
+}
 
 export type EngineRequest =
   | {

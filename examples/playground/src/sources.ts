@@ -1,6 +1,6 @@
 /** From what a person named or dropped to what the library takes. */
 import type { loadModel } from "fptq";
-import type { Source } from "./messages.ts";
+import type { FileSource, Source } from "./messages.ts";
 
 /** The model that comes with the page, in the folder beside it; workers are given addresses, and lie elsewhere. */
 export const EMBEDDED = globalThis.document ? new URL("model/", document.baseURI).href : "";
@@ -11,29 +11,31 @@ type LoadModel = typeof loadModel;
 export async function loadArguments(
   source: Source,
 ): Promise<[Parameters<LoadModel>[0], Pick<NonNullable<Parameters<LoadModel>[1]>, "hub">]> {
-  if (typeof source !== "string") return [source, {}];
+  if (typeof source !== "string") return [source.files, {}];
   return [source, source.startsWith("hf:") ? { hub: await import("@huggingface/hub") } : {}];
 }
 
 export function sourceName(source: Source): string {
-  if (typeof source !== "string") {
-    const [first] = source;
-    if (source.length === 1) return first!.name;
-    return first?.webkitRelativePath.split("/")[0] || `${source.length} files`;
-  }
+  if (typeof source !== "string") return source.name;
   if (source === EMBEDDED) return "the built-in model";
   if (!URL.canParse(source) || source.startsWith("hf:")) return source;
   const url = new URL(source);
   return url.origin === location.origin ? url.pathname : `${url.host}${url.pathname}`;
 }
 
+/** @param files of an `<input type=file>`; those of a folder know the folder's name */
+export function fileSource(files: readonly File[]): FileSource {
+  const [first] = files;
+  return { name: first?.webkitRelativePath.split("/")[0] || first?.name || "", files };
+}
+
 /** What was dropped: a file, several, or the files of a folder (those below it in folders of their own are left out). */
-export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
+export async function droppedFiles(transfer: DataTransfer): Promise<FileSource> {
   // The list is emptied when the event is over, so everything is taken from it before anything is waited for.
   const items = [...transfer.items].filter(({ kind }) => kind === "file");
   const dropped = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile()).filter((entry) => entry !== null);
   const lists = await Promise.all(dropped.map((entry) => (entry instanceof File ? [entry] : filesOf(entry))));
-  return lists.flat();
+  return { name: dropped[0]?.name ?? "", files: lists.flat() };
 }
 
 async function filesOf(entry: FileSystemEntry): Promise<File[]> {

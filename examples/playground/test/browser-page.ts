@@ -70,6 +70,7 @@ export class BrowserPage {
 
   /** Sets a field of a form, as a person leaves it. */
   async fill(name: string, value: string): Promise<void> {
+    await this.until(`a field "${name}"`, `document.querySelector('[name=${name}]') !== null`);
     await this.evaluate(`{
       const field = document.querySelector('[name=${name}]');
       field.value = ${JSON.stringify(value)};
@@ -77,11 +78,12 @@ export class BrowserPage {
     }`);
   }
 
-  /** Drops a file of the server on a place. */
-  async drop(url: string, selector: string): Promise<void> {
-    await this.evaluate(`fetch(${JSON.stringify(url)}).then((response) => response.blob()).then((blob) => {
+  /** Drops files of the server on a place. */
+  async drop(urls: readonly string[], selector: string): Promise<void> {
+    const fetched = `${JSON.stringify(urls)}.map((url) => fetch(url).then((response) => response.blob()).then((blob) => new File([blob], url.split("/").at(-1))))`;
+    await this.evaluate(`Promise.all(${fetched}).then((files) => {
       const transfer = new DataTransfer();
-      transfer.items.add(new File([blob], ${JSON.stringify(url.split("/").at(-1))}));
+      for (const file of files) transfer.items.add(file);
       const init = { dataTransfer: transfer, bubbles: true, cancelable: true };
       document.querySelector(${JSON.stringify(selector)}).dispatchEvent(new DragEvent("drop", init));
     })`);

@@ -13,8 +13,10 @@ const RECIPE = { groupSize: 32, v0: 6, v1: 20, samples: 4, contextSize: 64 } as 
 export const IN_PAGE = { recipe: "rtn", samples: 2, contextSize: 16 } as const;
 
 export interface Models {
-  /** Folder with a W4A8 model, and beside its files `tiny.gguf` and `broken.gguf`. */
+  /** Folder with a W4A8 model, and beside its files `tiny.gguf`, `broken.gguf` and `f32/`. */
   readonly directory: string;
+  /** The files in `f32/`: the same model before it was quantized. */
+  readonly folder: readonly string[];
   /** Name of the policy of each layer input. */
   readonly policies: readonly { readonly name: string; readonly policy: string }[];
   /** The tensors that quantizing `tiny.gguf` with `IN_PAGE` gives in Node. */
@@ -24,6 +26,7 @@ export interface Models {
 export async function makeModels(directory: string): Promise<Models> {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
+  mkdirSync(`${directory}/f32`);
   const write = (name: string, bytes: Uint8Array) => writeFileSync(`${directory}/${name}`, bytes);
 
   // Slow enough, and with a context long enough, that an answer can be watched and stopped before it ends.
@@ -36,6 +39,8 @@ export async function makeModels(directory: string): Promise<Models> {
   if (kinds.size < 3) throw new Error(`policies: ${[...kinds].join(", ")}; three kinds are wanted`);
   for (const [name, { bytes }] of w4a8.result.files) write(name, bytes);
 
+  for (const [name, { bytes }] of folder.files) write(`f32/${name}`, bytes);
+
   const { bytes } = buildGguf(tinyGguf({ architecture: "llama", seed: SEED }).fixture);
   write("tiny.gguf", bytes);
   write("broken.gguf", bytes.slice(4));
@@ -47,5 +52,5 @@ export async function makeModels(directory: string): Promise<Models> {
   };
   await quantize(file, { ...IN_PAGE, threads: 1, output });
   const shard = [...output.result.files.keys()].find((name) => name.endsWith(".safetensors"))!;
-  return { directory, policies: layers, shard: output.result.bytes(shard) };
+  return { directory, folder: [...folder.files.keys()], policies: layers, shard: output.result.bytes(shard) };
 }

@@ -97,7 +97,7 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
       await page.fill("threads", threads);
       await page.fill("build", build);
       await page.click("Load");
-      const wanted = `${threads} thread${threads === "1" ? "" : "s"}, ${build === "relaxed" ? "relaxed SIMD" : "SIMD"}`;
+      const wanted = `${threads} thread${threads === "1" ? "" : "s"}, ${build}`;
       await page.until(
         wanted,
         `${READY} && [...document.querySelectorAll(".settings dd")].some((dd) => dd.textContent === ${JSON.stringify(wanted)})`,
@@ -119,7 +119,7 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
 
   await check("says what is wrong with a file that is no GGUF, and with an address where nothing is", async () => {
     await page.click("Chat");
-    await page.drop("/model/broken.gguf", ".settings .drop");
+    await page.drop(["/model/broken.gguf"], ".settings .drop");
     const wrong = await page.text(".failure");
     assert(/neither a GGUF/.test(wrong), wrong);
     await page.fill("source", `${scene.url}nothing/`);
@@ -133,7 +133,7 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
     await page.click("Quantize");
     await look("quantize");
     for (const [field, value] of Object.entries(IN_PAGE)) await page.fill(field, String(value));
-    await page.drop("/model/tiny.gguf", "main .drop");
+    await page.drop(["/model/tiny.gguf"], "main .drop");
     await page.until("a result", `document.querySelector("main .buttons .primary")?.innerText === "Download as zip"`);
     await look("quantized");
     // A real download would end up in some folder of this machine.
@@ -158,10 +158,47 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
     return `${await page.evaluate<string>("savedName")}, ${zip.length} bytes`;
   });
 
+  await check("quantizes the files of a folder, and chats with what became of them", async () => {
+    await page.drop(
+      models.folder.map((file) => `/model/f32/${file}`),
+      "main .drop",
+    );
+    await page.until(
+      "a result",
+      `document.querySelector("main h3")?.innerText !== "tiny.gguf" && document.querySelector("main .buttons .primary") !== null`,
+    );
+    await page.click("Chat with it");
+    await page.until("a model", READY);
+    await newChat(page);
+    await ask(page, "Hello");
+    await page.until("an answer", `${ANSWERS} === 1`);
+    await page.click("Quantize");
+  });
+
+  await check("every stop of the Tab key can be seen, and the message is one", async () => {
+    await page.click("Chat");
+    await page.evaluate(`document.querySelector(".skip").focus()`);
+    const stops: string[] = [];
+    for (let i = 0; i < 40 && stops.at(-1) !== "prompt"; i++) {
+      await page.press("Tab");
+      stops.push(
+        await page.evaluate<string>(`{
+        const at = document.activeElement;
+        const shows = (element) => getComputedStyle(element).outlineStyle !== "none" && getComputedStyle(element).outlineWidth !== "0px";
+        shows(at) || shows(at.parentElement) ? at.id || at.name || at.innerText || at.className : "unseen: " + at.outerHTML.slice(0, 80);
+      }`),
+      );
+    }
+    assert(stops.at(-1) === "prompt" && stops.every((stop) => !stop.startsWith("unseen")), stops.join(", "));
+    assert(stops.indexOf("source") < stops.indexOf("temperature"), stops.join(", "));
+    await page.click("Quantize");
+    return `${stops.length} stops before the message`;
+  });
+
   await check("cancels quantizing", async () => {
     await page.fill("samples", "1024");
     await page.fill("contextSize", "128");
-    await page.drop("/model/tiny.gguf", "main .drop");
+    await page.drop(["/model/tiny.gguf"], "main .drop");
     await page.until("progress", `document.querySelector("progress[aria-label=Quantizing]")?.value > 0`);
     await glance("quantizing");
     await page.click("Cancel");

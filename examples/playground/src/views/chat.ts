@@ -2,7 +2,7 @@
 import type { GenerationResult, StopReason } from "fptq";
 import { html, nothing, type TemplateResult } from "lit-html";
 import { live } from "lit-html/directives/live.js";
-import { megabytes, number, rate } from "../format.ts";
+import { counted, megabytes, rate } from "../format.ts";
 import { sourceName } from "../sources.ts";
 import type { Message, State } from "../state.ts";
 import { failureView, progressView } from "./progress.ts";
@@ -96,11 +96,11 @@ function ended({ prefill, decode, stop, seed }: GenerationResult): TemplateResul
     <dl class="figures">
       <div>
         <dt>Prefill</dt>
-        <dd>${rate(prefill.tokensPerSecond)} <small>${number(prefill.tokens)} tokens</small></dd>
+        <dd>${rate(prefill.tokensPerSecond)} <small>${counted(prefill.tokens, "token")}</small></dd>
       </div>
       <div>
         <dt>Decode</dt>
-        <dd>${rate(decode.tokensPerSecond)} <small>${number(decode.tokens)} tokens</small></dd>
+        <dd>${rate(decode.tokensPerSecond)} <small>${counted(decode.tokens, "token")}</small></dd>
       </div>
       <div>
         <dt>Seed</dt>

@@ -15,7 +15,7 @@ export function layersView({ policies, loading, source }: State): TemplateResult
       </p>
       ${
         policies
-          ? policyPicture(policies)
+          ? policyPicture(policies, "loaded")
           : html`<p class="notice">
               ${loading.kind === "ready" ? `${sourceName(source)} is not quantized: it runs in float32 and has no policy.` : "There is no model yet."}
             </p>`

@@ -24,22 +24,26 @@ const TICKS = 18;
 /** Layers between two that are numbered. */
 const TICK_STEP = 5;
 
-/** Layers from left to right where there is room, from top to bottom on a phone; then a table for whoever wants the numbers. */
-export function policyPicture(policies: LayerPolicies): TemplateResult {
+/**
+ * Layers from left to right where there is room, from top to bottom on a phone; then a table for whoever wants the numbers.
+ *
+ * @param id begins the ids of this picture, which are of the whole page
+ */
+export function policyPicture(policies: LayerPolicies, id: string): TemplateResult {
   const counts = countKinds(policies);
   const present = KINDS.filter((kind) => counts[kind] > 0 || PAPER_KINDS.has(kind));
   const total = policies.length * INPUTS.length;
   const summary = `${policies.length} layers with ${INPUTS.length} inputs each: ${present.map((kind) => `${counts[kind]} ${kind}`).join(", ")}.`;
   return html`
     <figure class="policy">
-      ${grid(policies, "wide", summary)} ${grid(policies, "tall", summary)}
+      ${grid(policies, "wide", summary, id)} ${grid(policies, "tall", summary, id)}
       <figcaption>
         <ul class="legend">
           ${present.map(
             (kind) => html`
               <li>
                 <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
-                  ${patterns(`key-${kind}`)}${cell(kind, 0, 0, 16, `key-${kind}`)}
+                  ${patterns(`${id}-key-${kind}`)}${cell(kind, 0, 0, 16, `${id}-key-${kind}`)}
                 </svg>
                 ${KIND_LABELS[kind]} <span>${counts[kind]} of ${total}</span>
               </li>
@@ -55,7 +59,7 @@ export function policyPicture(policies: LayerPolicies): TemplateResult {
   `;
 }
 
-function grid(policies: LayerPolicies, shape: "wide" | "tall", summary: string): TemplateResult {
+function grid(policies: LayerPolicies, shape: "wide" | "tall", summary: string, id: string): TemplateResult {
   const isWide = shape === "wide";
   const along = policies.length * SIZE;
   const across = INPUTS.length * SIZE;
@@ -65,7 +69,7 @@ function grid(policies: LayerPolicies, shape: "wide" | "tall", summary: string):
     INPUTS.map((input, row) => {
       const [x, y] = isWide ? [LABEL + at * SIZE, row * SIZE] : [TICKS + row * LABEL, TICKS + at * SIZE];
       const cellWidth = isWide ? SIZE - GAP : LABEL - GAP;
-      return svg`<g><title>${describe(at, input, layer[input])}</title>${cell(layer[input].kind, x, y, SIZE - GAP, shape, cellWidth)}</g>`;
+      return svg`<g><title>${describe(at, input, layer[input])}</title>${cell(layer[input].kind, x, y, SIZE - GAP, `${id}-${shape}`, cellWidth)}</g>`;
     }),
   );
   const names = INPUTS.map((input, row) =>
@@ -81,8 +85,14 @@ function grid(policies: LayerPolicies, shape: "wide" | "tall", summary: string):
       : svg`<text x=${TICKS - 5} y=${TICKS + middle} text-anchor="end" dominant-baseline="central">${at}</text>`;
   });
   return html`
-    <svg class=${shape} viewBox="0 0 ${width} ${height}" role="img" aria-label=${`Policy by layer and input. ${summary}`}>
-      ${patterns(shape)}${names}${ticks}${cells}
+    <svg
+      class=${shape}
+      width=${width * 1.1}
+      viewBox="0 0 ${width} ${height}"
+      role="img"
+      aria-label=${`Policy by layer and input. ${summary}`}
+    >
+      ${patterns(`${id}-${shape}`)}${names}${ticks}${cells}
     </svg>
   `;
 }

@@ -54,7 +54,7 @@ function choice(page: Page, isHidden: boolean): TemplateResult {
           </label>
         </div>
       </form>
-      ${dropZone({ label: "Drop a GGUF or a model folder here", folders: true, take: (files) => void start(files) })}
+      ${dropZone({ label: "Drop a GGUF or a model folder here", folders: true, take: (source) => void start(source) })}
     </div>
   `;
 }
@@ -97,7 +97,7 @@ function result(
     ["Took", duration(report.seconds)],
   ];
   const chat = () => {
-    engine.load(files, { threads: undefined, build: "auto" });
+    engine.load({ name: `${report.source.replace(/\.gguf$/i, "")}-w4a8`, files }, { threads: undefined, build: "auto" });
     state.view = "chat";
     changed();
   };
@@ -128,6 +128,6 @@ function result(
       ${canChooseFolder() ? html`<button type="button" @click=${save}>Save to a folder</button>` : nothing}
       <button type="button" @click=${chat}>Chat with it</button>
     </p>
-    ${policyPicture(policies)}
+    ${policyPicture(policies, "quantized")}
   `;
 }

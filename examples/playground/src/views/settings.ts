@@ -2,7 +2,7 @@
 import type { GenerateOptions, InstructionSet } from "fptq";
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Engine } from "../engine.ts";
-import { megabytes } from "../format.ts";
+import { counted, megabytes } from "../format.ts";
 import type { Quantizer } from "../quantizer.ts";
 import { EMBEDDED, sourceName } from "../sources.ts";
 import type { State } from "../state.ts";
@@ -128,8 +128,8 @@ function modelForm(page: Page): TemplateResult {
           <span>WebAssembly</span>
           <select name="build">
             <option value="auto">automatic</option>
-            <option value="relaxed">relaxed SIMD</option>
-            <option value="simd128">SIMD</option>
+            <option value="relaxed">relaxed</option>
+            <option value="simd128">simd128</option>
           </select>
         </label>
       </div>
@@ -137,7 +137,7 @@ function modelForm(page: Page): TemplateResult {
       ${dropZone({
         label: "Drop a model folder or a GGUF here",
         folders: true,
-        take: (files) => engine.load(files, settings()),
+        take: (source) => engine.load(source, settings()),
       })}
     </form>
   `;
@@ -150,7 +150,7 @@ function modelFacts({ loading, source }: State): TemplateResult | typeof nothing
     ["Model", sourceName(source)],
     ["Kind", `${architecture}, ${layers} layers`],
     ["Context", `${contextSize} tokens`],
-    ["Running on", `${threads} ${threads === 1 ? "thread" : "threads"}, ${build === "relaxed" ? "relaxed SIMD" : "SIMD"}`],
+    ["Running on", `${counted(threads, "thread")}, ${build}`],
     ["Memory", megabytes(memory)],
     ["Loaded in", `${seconds.toFixed(1)} s`],
   ];
