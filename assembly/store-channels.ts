@@ -19,7 +19,10 @@ export function storeChannels(low: v128, high: v128, bias: usize, y: usize, n: i
 function storeUpTo4(value: v128, bias: usize, offset: usize, y: usize, count: i32): void {
   if (count == 4) {
     v128.store(y + offset, bias == 0 ? value : f32x4.add(value, v128.load(bias + offset)));
-  } else {
-    storePartial(y + offset, bias == 0 ? value : f32x4.add(value, loadPartial(bias + offset, count)), count);
-  }
+  } else storeFewer(value, bias, offset, y, count);
+}
+
+/** Not inlined: what only the last panel of a matrix can need would be half of each tile's code. */
+function storeFewer(value: v128, bias: usize, offset: usize, y: usize, count: i32): void {
+  storePartial(y + offset, bias == 0 ? value : f32x4.add(value, loadPartial(bias + offset, count)), count);
 }
