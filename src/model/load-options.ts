@@ -5,6 +5,7 @@ import { OptionError } from "../errors.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { OnProgress } from "../progress.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { MAX_CHUNK_ROWS } from "./model-memory.ts";
 import { checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
 
 export interface LoadOptions {
@@ -14,6 +15,11 @@ export interface LoadOptions {
   readonly head?: Precision | undefined;
   /** Tokens the KV cache holds; by default the model's context, at most 4096. */
   readonly contextSize?: number | undefined;
+  /**
+   * Tokens of a prompt that go through a layer together, at most 256, the default. Fewer need less scratch memory and reuse weights less;
+   * the logits are the same.
+   */
+  readonly chunkSize?: number | undefined;
   /** Threads for the kernels; by default one per physical core where memory can be shared, else 1. */
   readonly threads?: number | undefined;
   /** Instruction set of the kernels; by default the fastest that the engine has and computes right. All give the same bits. */
@@ -28,6 +34,7 @@ export interface ResolvedLoadOptions {
   readonly kv: KvPrecision;
   readonly head: Precision | undefined;
   readonly contextSize: number;
+  readonly chunkSize: number;
   readonly threads: number;
   readonly build: InstructionSet | "auto";
 }
@@ -52,10 +59,15 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint,
   if (!Number.isInteger(contextSize) || contextSize < 1 || contextSize > contextLength) {
     throw new OptionError(`contextSize: got ${contextSize}, need an integer from 1 to the model's ${contextLength}`);
   }
+  const { chunkSize = MAX_CHUNK_ROWS } = options;
+  if (!Number.isInteger(chunkSize) || chunkSize < 1 || chunkSize > MAX_CHUNK_ROWS) {
+    throw new OptionError(`chunkSize: got ${chunkSize}, need an integer from 1 to ${MAX_CHUNK_ROWS}`);
+  }
   return {
     kv,
     head: checkPrecision("head", options.head),
     contextSize,
+    chunkSize,
     threads: resolveThreads(options, runtime),
     build: resolveBuild(options.build),
   };

@@ -14,24 +14,18 @@ import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts
 import { loadHead, planHead, readHeadSpec } from "./head.ts";
 import { type LayerCache, planLayerCache } from "./kv-cache.ts";
 import { largestRank, type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
+import { type LogitsBuffers, planLogits } from "./logits-buffers.ts";
 import { multiply, normInput } from "./linear.ts";
 import { readScale } from "./linear-spec.ts";
 import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
-import { beginMemoryPlan, MAX_CHUNK_ROWS, openKernels } from "./model-memory.ts";
+import { beginMemoryPlan, openKernels } from "./model-memory.ts";
 import { fillRopeTable, planRopeTable, type RopeTable } from "./rope.ts";
 import { planRunState, type RunState } from "./run-state.ts";
 import { planStaging, WeightLoader } from "./weight-loader.ts";
 import type { ModelWeights } from "./weights.ts";
 
-/** Rows whose logits are computed together when all are wanted. */
-const LOGITS_ROWS = 32;
-
-interface Buffers {
+interface Buffers extends LogitsBuffers {
   readonly state: RunState;
-  readonly logits: Pointer; // f32[LOGITS_ROWS, V]
-  readonly probabilities: Pointer; // f32[V], also the logits of another model
-  readonly targets: Pointer; // i32[LOGITS_ROWS]
-  readonly losses: Pointer; // f64[LOGITS_ROWS]
 }
 
 /** What `load` makes and a transformer is. */
@@ -92,7 +86,7 @@ export class Transformer implements ForwardPass {
    */
   static async load(checkpoint: Checkpoint, runtime: Runtime, options: LoadOptions = {}): Promise<Transformer> {
     const { config } = checkpoint;
-    const { kv, head: headPrecision, contextSize, threads, build } = resolveLoadOptions(options, checkpoint, runtime);
+    const { kv, head: headPrecision, contextSize, chunkSize, threads, build } = resolveLoadOptions(options, checkpoint, runtime);
     const { vocabSize: V, hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
 
     const headSpec = await readHeadSpec(checkpoint, headPrecision);
@@ -105,7 +99,7 @@ export class Transformer implements ForwardPass {
       kvScales.push({ k: kv.k === "q8" ? await scale("k_scale") : 1, v: kv.v === "q8" ? await scale("v_scale") : 1 });
     }
 
-    const maxRows = Math.min(MAX_CHUNK_ROWS, contextSize);
+    const maxRows = Math.min(chunkSize, contextSize);
     const planning = await beginMemoryPlan(runtime, config, threads, maxRows, contextSize, build);
     const { plan, sizes, instructionSet } = planning;
     const layers = layerSpecs.map((spec) => planLayer(plan, sizes, config, spec));
@@ -114,13 +108,8 @@ export class Transformer implements ForwardPass {
     const rope = planRopeTable(plan, config, contextSize);
     const caches = kvScales.map((scales) => planLayerCache(plan, sizes, config, contextSize, kv, scales));
     const staging = planStaging(plan, Math.max(E, H * D, F));
-    const buffers: Buffers = {
-      state: planRunState(plan, config, maxRows, Math.max(...layerSpecs.map(largestRank))),
-      logits: plan.reserve("scratch", 4 * LOGITS_ROWS * V, "logits"),
-      probabilities: plan.reserve("scratch", 4 * V, "probabilities"),
-      targets: plan.reserve("scratch", 4 * LOGITS_ROWS, "targets"),
-      losses: plan.reserve("scratch", 8 * LOGITS_ROWS, "losses"),
-    };
+    const state = planRunState(plan, config, maxRows, Math.max(...layerSpecs.map(largestRank)));
+    const buffers: Buffers = { state, ...planLogits(plan, V, maxRows) };
 
     const kernels = openKernels(runtime, planning);
     try {
@@ -282,9 +271,10 @@ export class Transformer implements ForwardPass {
   }
 
   private allLogits(M: number, begin: number, each: (block: LogitsBlock) => void): void {
-    for (let row = 0; row < M; row += LOGITS_ROWS) {
-      const rows = Math.min(LOGITS_ROWS, M - row);
-      each({ values: this.logitsOf(row, rows), pointer: this.parts.buffers.logits, firstRow: begin + row, rows });
+    const { logitsRows, logits } = this.parts.buffers;
+    for (let row = 0; row < M; row += logitsRows) {
+      const rows = Math.min(logitsRows, M - row);
+      each({ values: this.logitsOf(row, rows), pointer: logits, firstRow: begin + row, rows });
     }
   }
 
