@@ -1,10 +1,11 @@
 /**
  * Runs one suite in every runtime and compares what they computed, bit for bit. Needs `npm run build` before.
  *
- *   npm run test:runtimes [-- NAME ...]     only runtimes whose name contains a NAME
+ *   npm run test:runtimes [-- NAME ...]     only runtimes whose name contains a NAME; "examples" for the servers of examples/
  *
  * A runtime that is not on this machine is skipped, but with CI set it is a failure.
  */
+import { exampleChecks } from "./examples/run.ts";
 import { SEED } from "./fixtures.ts";
 import { NotInstalledError } from "./launch.ts";
 import { prepare } from "./prepare.ts";
@@ -19,6 +20,16 @@ function count(where: string, { name, ok, detail }: Check): boolean {
   else failed++;
   if (!ok) console.log(`FAIL ${where}: ${name}${detail ? `\n     ${detail.replaceAll("\n", "\n     ")}` : ""}`);
   return ok;
+}
+
+function failedOrSkipped(where: string, error: unknown): void {
+  if (error instanceof NotInstalledError && process.env["CI"] === undefined) {
+    skipped++;
+    console.log(`skip: ${where}: ${error.message}`);
+  } else {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    count(where, { name: "ran to the end", ok: false, detail });
+  }
 }
 
 function same(name: string, found: unknown, needed: unknown): Check {
@@ -75,13 +86,7 @@ for (const runtime of chosen) {
     }
     for (const check of [...result.checks, ...comparisons(result, runtime, reference)]) count(name, check);
   } catch (error) {
-    if (error instanceof NotInstalledError && process.env["CI"] === undefined) {
-      skipped++;
-      console.log(`skip: ${name}: ${error.message}`);
-    } else {
-      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      count(name, { name: "ran to the end", ok: false, detail });
-    }
+    failedOrSkipped(name, error);
     // Without something to compare with, nothing below would mean anything.
     if (reference === undefined) break;
   }
@@ -89,6 +94,13 @@ for (const runtime of chosen) {
 for (const [model, hashes] of all) {
   if (model === "smollm2" && !smollm2) continue;
   count("all runtimes", { name: `${model}: one hash`, ok: hashes.size === 1, detail: JSON.stringify([...hashes], null, 1) });
+}
+if (patterns.length === 0 || patterns.some((word) => "examples".includes(word))) {
+  try {
+    for (const check of await exampleChecks(smollm2 ? `${directory}/smollm2` : undefined)) count("examples", check);
+  } catch (error) {
+    failedOrSkipped("examples", error);
+  }
 }
 console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

@@ -52,7 +52,7 @@ export function createApp(options: ServerOptions): Hono {
     }),
   );
 
-  app.get("/health", (c) => c.json({ status: "ok", model: resident.state }));
+  app.get("/health", (c) => c.json({ status: "ok", model: resident.state, requests: completions.requests }));
   app.get("/v1/models", async (c) => {
     const model = await resident.get();
     // llama.cpp's names, and what the model holds, in bytes.

@@ -29,6 +29,11 @@ export class Completions {
     this.#turns = new Turns(limits.maxWaiting);
   }
 
+  /** Being answered, or waiting for it. */
+  get requests(): number {
+    return this.#turns.taken;
+  }
+
   async chat(c: Context): Promise<Response> {
     return this.#complete(c, chatRequest(await jsonOf(c), this.#limits.maxTokens), chatFormat(this.#limits.modelName));
   }

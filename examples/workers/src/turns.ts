@@ -24,6 +24,11 @@ export class Turns {
     this.#mostWaiting = mostWaiting;
   }
 
+  /** Places, the one whose turn it is included. */
+  get taken(): number {
+    return this.#places.length;
+  }
+
   /** @throws QueueFullError */
   enter(): Place {
     if (this.#places.length > this.#mostWaiting) throw new QueueFullError(`${this.#places.length} requests are in the queue`);

@@ -1,0 +1,49 @@
+/** The examples as somebody has them who copied their folders: with the packed package installed by npm, and no repository around. */
+import { cpSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { NotInstalledError, outputOf } from "../launch.ts";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const MODEL = "models/smollm2-135m-instruct-w4a8";
+
+export interface InstalledExamples {
+  /** Holds `examples/` and `models/`, as the repository does. */
+  readonly directory: string;
+  /** The checkpoint, where the examples expect it. */
+  readonly model: string;
+  remove(): void;
+}
+
+/**
+ * @param standIn a checkpoint to use where the embedded one is missing
+ * @throws NotInstalledError without either
+ */
+export async function installExamples(standIn: string | undefined): Promise<InstalledExamples> {
+  const checkpoint = [`${root}${MODEL}`, standIn].find((path) => path !== undefined && existsSync(path));
+  if (checkpoint === undefined) throw new NotInstalledError(`${MODEL} is missing`);
+  const directory = realpathSync(mkdtempSync(`${tmpdir()}/fptq-examples-`));
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  try {
+    mkdirSync(`${directory}/models`);
+    symlinkSync(realpathSync(checkpoint), `${directory}/${MODEL}`, "junction");
+    for (const name of ["workers", "deno", "bun"]) {
+      cpSync(`${root}examples/${name}`, `${directory}/examples/${name}`, {
+        recursive: true,
+        filter: (path) => basename(path) !== "node_modules",
+      });
+    }
+    // What was built is packed; lifecycle scripts would build it again.
+    const pack = ["pack", "--ignore-scripts", "--silent", "--pack-destination", directory];
+    const archive = (await outputOf("npm", pack, { cwd: root })).trim();
+    const cwd = `${directory}/examples/workers`;
+    const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--omit=dev"];
+    await outputOf("npm", ["ci", ...quiet], { cwd });
+    await outputOf("npm", ["install", "--no-save", ...quiet, `${directory}/${archive}`], { cwd });
+    return { directory, model: `${directory}/${MODEL}`, remove };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
