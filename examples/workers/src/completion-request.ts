@@ -85,8 +85,9 @@ function parse<Schema extends z.ZodType>(schema: Schema, body: unknown): z.outpu
   const { success, data, error } = schema.safeParse(body);
   if (success) return data;
   const { path, message } = error.issues[0]!;
+  if (path.length === 0) throw new ApiError(400, `body: ${message}`);
   const param = path.join(".");
-  throw new ApiError(400, param === "" ? message : `${param}: ${message}`, { param });
+  throw new ApiError(400, `${param}: ${message}`, { param });
 }
 
 type Shared = z.output<z.ZodObject<typeof shared>>;

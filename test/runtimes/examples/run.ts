@@ -27,7 +27,7 @@ export async function exampleChecks(standIn: string | undefined): Promise<Check[
         }
         if (checks.some(({ ok }) => !ok)) throw new Error(`log: ${server.log()}`);
       });
-      all.push(...checks.map((made) => ({ ...made, name: `${name}: ${made.name}` })));
+      for (const made of checks) all.push({ ...made, name: `${name}: ${made.name}` });
     }
   } finally {
     examples.remove();
