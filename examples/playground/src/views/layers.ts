@@ -9,9 +9,9 @@ export function layersView({ policies, loading, source }: State): TemplateResult
     <section class="page" aria-labelledby="layers-title">
       <h2 id="layers-title">Policy of each layer input</h2>
       <p>
-        How the activations that enter a layer become 8-bit integers depends on how far they spread during calibration. Where they
-        stay small, one scale serves all tokens; where they spread further, their channels are equalized first; where they spread
-        most, each token gets a scale of its own.
+        What enters a layer becomes 8-bit integers. Where the values spread little, one scale, calibrated once, serves all tokens.
+        Where some channels are far larger than others, they are equalized first. Where one scale would still cost too much, each
+        token gets its own.
       </p>
       ${
         policies
