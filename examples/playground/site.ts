@@ -50,7 +50,13 @@ export function site({ model, isolated = true }: Site): UserConfig {
     // The package of this repository, as `npm run build` made it. A project that has fptq installed needs no alias.
     resolve: { alias: [{ find: /^fptq$/, replacement: path("../../dist/browser.js") }] },
     worker: { format: "es" },
-    build: { target: "es2023", assetsInlineLimit: 0 },
+    build: {
+      target: "es2023",
+      // The policy allows no data: URLs.
+      assetsInlineLimit: 0,
+      // On a busy machine everything takes long; that is no fault of a plugin.
+      rolldownOptions: { checks: { pluginTimings: false } },
+    },
     preview: { host: "127.0.0.1", port: 8080, headers: { ...HEADERS, ...(isolated && ISOLATION) } },
   };
 }
