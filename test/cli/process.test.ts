@@ -81,7 +81,10 @@ test("npm start with a model that is missing, or a calibration for one that is q
   assert.is(missing.stderr, "no/such/model.gguf: no such file or folder\n");
   const calibrated = start("--calibration", "text");
   assert.is(calibrated.status, 2);
-  assert.match(calibrated.stderr, /^--calibration: the model in this repository is quantized already\n\nusage: npm start -- \[FILE/);
+  assert.match(
+    calibrated.stderr,
+    /^--calibration: the model in this repository is quantized already\n\nusage: npm start -- \[FILE/,
+  );
   assert.is(start("--help").status, 0);
 });
 
