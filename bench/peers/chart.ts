@@ -1,7 +1,7 @@
 /** The figure of docs/benchmarks.md: a bar for each engine, a row of bars for each test, a column for each number of threads. */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import { type Measurements, rateOf, significant } from "./report.ts";
+import { type Measurements, rateOf, significant } from "./measurements.ts";
 
 /** Okabe and Ito's colours, which people with colour-blindness tell apart: ours, native, in a page. */
 const [OURS, NATIVE, WEB] = ["#0072b2", "#999999", "#e69f00"] as const;

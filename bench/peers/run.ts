@@ -19,7 +19,8 @@ import { Chromium } from "./chromium.ts";
 import { matMulNBits } from "./matmul-nbits.ts";
 import { promptOf } from "./prompt.ts";
 import { writeQ4_0 } from "./q4-0.ts";
-import { type Measurements, writeReport } from "./report.ts";
+import type { Measurements } from "./measurements.ts";
+import { writeReport } from "./report.ts";
 import { ChildSession, type Prompt, type Session } from "./session.ts";
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));

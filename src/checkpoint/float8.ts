@@ -2,8 +2,6 @@
  * 8-bit floats that activations can be rounded to (OCP 8-bit Floating Point Specification 1.0, Table 1), by the names of the recipes.
  * No instruction of WebAssembly multiplies them, so they are simulated: rounded exactly, multiplied in float32.
  */
-import type { Checkpoint } from "./checkpoint.ts";
-import { allLinearModules } from "./tensor-names.ts";
 
 export interface Float8Format {
   /** Bits behind the leading one. */
@@ -25,15 +23,4 @@ export type Float8Name = keyof typeof FLOAT8_FORMATS;
 
 export function isFloat8(name: string): name is Float8Name {
   return Object.hasOwn(FLOAT8_FORMATS, name);
-}
-
-/** Those that inputs of the model's linear layers are rounded to. */
-export function simulatedActivations({ config, quantization }: Checkpoint): readonly Float8Name[] {
-  const kinds = allLinearModules(config).map(({ name }) => quantization?.linear(name)?.activations.kind);
-  return [...new Set(kinds)].filter((kind) => kind !== undefined && isFloat8(kind)) as Float8Name[];
-}
-
-/** What every report says of a model with such activations. */
-export function simulationNote(name: Float8Name): string {
-  return `${name} activations (${FLOAT8_FORMATS[name].title}) are simulated: rounded exactly, multiplied in float32`;
 }

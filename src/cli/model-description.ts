@@ -1,7 +1,8 @@
 /** What `inspect` says about a checkpoint, as data: its JSON, and what its tables print. */
 import { type ModelLocation, readText } from "../checkpoint/byte-source.ts";
 import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.ts";
-import { type Float8Name, simulatedActivations, simulationNote } from "../checkpoint/float8.ts";
+import type { Float8Name } from "../checkpoint/float8.ts";
+import { simulatedActivations, simulationNote } from "../checkpoint/simulated-activations.ts";
 import { isJsonObject, parseJsonObject } from "../checkpoint/json-object.ts";
 import { allLinearModules, type LinearInput, linearModules } from "../checkpoint/tensor-names.ts";
 import { CheckpointError } from "../errors.ts";

@@ -1,6 +1,6 @@
 /** What a caller may choose when loading a model, checked against what the checkpoint and the runtime offer. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { simulatedActivations, simulationNote } from "../checkpoint/float8.ts";
+import { simulatedActivations, simulationNote } from "../checkpoint/simulated-activations.ts";
 import { OptionError } from "../errors.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { OnProgress } from "../progress.ts";

@@ -2,7 +2,8 @@
 import { type ActivationStats, type StatsSummary, summarizeStats } from "./activation-stats.ts";
 import { type InputAnalysis, type RangeSummary, summarizeRanges } from "./analyse.ts";
 import { addErrors, errorStats, NO_ERRORS } from "./error-stats.ts";
-import { isFloat8, simulationNote } from "../checkpoint/float8.ts";
+import { isFloat8 } from "../checkpoint/float8.ts";
+import { simulationNote } from "../checkpoint/simulated-activations.ts";
 import { EMBEDDING, HEAD, linearModules } from "../checkpoint/tensor-names.ts";
 import { type PolicyName, policyName } from "./policy.ts";
 import type { InputPlan, QuantizationPlan } from "./quantization-plan.ts";
