@@ -97,7 +97,7 @@ for (const [model, hashes] of all) {
 }
 if (patterns.length === 0 || patterns.some((word) => "examples".includes(word))) {
   try {
-    for (const check of await exampleChecks(smollm2 ? `${directory}/smollm2` : undefined)) count("examples", check);
+    for (const check of await exampleChecks()) count("examples", check);
   } catch (error) {
     failedOrSkipped("examples", error);
   }

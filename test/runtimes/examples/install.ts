@@ -1,9 +1,9 @@
 /** The examples as somebody has them who copied their folders: with the packed package installed by npm, and no repository around. */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { NotInstalledError, outputOf } from "../launch.ts";
+import { outputOf } from "../launch.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const MODEL = "models/smollm2-135m-instruct-w4a8";
@@ -16,18 +16,12 @@ export interface InstalledExamples {
   remove(): void;
 }
 
-/**
- * @param standIn a checkpoint to use where the embedded one is missing
- * @throws NotInstalledError without either
- */
-export async function installExamples(standIn: string | undefined): Promise<InstalledExamples> {
-  const checkpoint = [`${root}${MODEL}`, standIn].find((path) => path !== undefined && existsSync(path));
-  if (checkpoint === undefined) throw new NotInstalledError(`${MODEL} is missing`);
+export async function installExamples(): Promise<InstalledExamples> {
   const directory = realpathSync(mkdtempSync(`${tmpdir()}/fptq-examples-`));
   const remove = () => rmSync(directory, { recursive: true, force: true });
   try {
     mkdirSync(`${directory}/models`);
-    symlinkSync(realpathSync(checkpoint), `${directory}/${MODEL}`, "junction");
+    symlinkSync(`${root}${MODEL}`, `${directory}/${MODEL}`, "junction");
     for (const name of ["workers", "deno", "bun"]) {
       cpSync(`${root}examples/${name}`, `${directory}/examples/${name}`, {
         recursive: true,

@@ -6,12 +6,8 @@ import { CHAT_SEED, CHAT_TOKENS, computeReference, MESSAGES, type Reference } fr
 import { serveInBun, serveInDeno, serveInWorkerd } from "./serve-example.ts";
 import { workerChecks } from "./worker-checks.ts";
 
-/**
- * @param standIn another checkpoint of the same model, for repositories without the embedded one
- * @throws NotInstalledError without either
- */
-export async function exampleChecks(standIn: string | undefined): Promise<Check[]> {
-  const examples = await installExamples(standIn);
+export async function exampleChecks(): Promise<Check[]> {
+  const examples = await installExamples();
   const all: Check[] = [];
   try {
     const reference = await computeReference(examples.model);
