@@ -19,7 +19,7 @@
  * Blocks of ROW_BLOCK rows: activations are arranged once for all panels, each panel is unpacked once for all rows of the block, and
  * the tile (gemm-tile.ts) meets nothing but operands of its dot product.
  */
-import { arrangeBlock } from "./arrange-activations";
+import { arrangeBlock, QD8_QB4W } from "./arrange-activations";
 import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
 import { activationScratchBytes, groupBytesQb4w, NR, panelBytesQb4w, panelScratchBytes, ROW_BLOCK, tileRows } from "./layout";
 import { unpackQb4w } from "./unpack-panel";
@@ -48,7 +48,7 @@ export function gemm_qd8_f32_qb4w_x8c4(
   const sumStride = (<usize>groups) << 2;
   for (let blockBegin = 0; blockBegin < M; blockBegin += ROW_BLOCK) {
     const blockEnd = min(M, blockBegin + ROW_BLOCK);
-    arrangeBlock(q + <usize>blockBegin * K, scratch, blockEnd - blockBegin, K, false);
+    arrangeBlock(q + <usize>blockBegin * K, scratch, blockEnd - blockBegin, K, QD8_QB4W);
     let packed = w + <usize>begin * panelBytes;
     for (let p = begin; p < end; p++, packed += panelBytes) {
       for (let g: usize = 0; g < <usize>groups; g++) unpackQb4w(packed + g * groupBytes + 32, panel + g * groupPanelBytes, G);

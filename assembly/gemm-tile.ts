@@ -1,11 +1,11 @@
 /**
- * Tile MR x 8 c4 of a GEMM over 8-bit activations: MR rows of arranged activations times one panel.
+ * Tile MR x 8 c4 of a GEMM over integer activations: MR rows of arranged activations times one panel.
  *
  *   y[m, n] = (..((0 + dot[m, n, 0] * s[n, 0]) + dot[m, n, 1] * s[n, 1]) + ..) * scales[m] + bias[n]
  *
  *   a        R rows of a block          arrange-activations.ts
  *   panel    eight channels             unpack-panel.ts; for qc8w in the relaxed build the packed panel itself
- *   tile     f32[R, 8] in scratch: sums over groups
+ *   tile     f32[R, 8] in scratch: sums over groups, or over blocks of k of 8-bit weights
  *
  * One step is the same in both builds: two vectors of weights, R operands of activations, 2 R products onto 2 R accumulators. A product takes
  * two k of each channel in the simd128 build (i32x4.dot_i16x8_s and an addition), four in the relaxed one (one instruction).
@@ -20,20 +20,19 @@
  *
  * R and the modes are literals at each call: what they exclude leaves no code behind.
  */
-import { MR, tileRows } from "./layout";
+import { CHANNEL_BLOCK, MR, NR, tileRows, tileScratchBytes } from "./layout";
 import { storeChannels } from "./store-channels";
 
 /** Bytes of an unpacked panel for one k. */
 export const PANEL_BYTES_PER_K: usize = ASC_FEATURE_RELAXED_SIMD ? 8 : 16;
 
-/** What the accumulators of a group start from: 0, `sum`, or the tile, as i32. */
+/** What the accumulators of a group start from: 0; one i32 for all channels of a row; one for each channel. */
 const FROM_ZERO: i32 = 0;
 const FROM_SUM: i32 = 1;
-const FROM_TILE: i32 = 2;
-/** What becomes of them: the tile = -128 * dot, as i32; the tile = 0 + f32(dot) * scale; the tile += f32(dot) * scale. */
-const KEEP_SIGN_PLANE: i32 = 0;
-const SCALE: i32 = 1;
-const ADD_SCALED: i32 = 2;
+const FROM_CHANNELS: i32 = 2;
+/** What becomes of them: i32 128 * dot; f32(dot) * scale is added to the tile. */
+const KEEP_HIGH_PLANE: i32 = 0;
+const ADD_SCALED: i32 = 1;
 
 /** acc + the products of one vector of weights and one operand of activations. */
 @inline
@@ -54,22 +53,21 @@ function addScaled(sum: v128, dot: v128, scale: v128): v128 {
 
 
 @inline
-function startLow(from: i32, tile: usize, sum: usize): v128 {
-  if (from == FROM_TILE) return v128.load(tile);
+function startLow(from: i32, sum: usize): v128 {
+  if (from == FROM_CHANNELS) return v128.load(sum);
   return from == FROM_SUM ? v128.load32_splat(sum) : i32x4.splat(0);
 }
 
 
 @inline
-function startHigh(from: i32, tile: usize, low: v128): v128 {
-  return from == FROM_TILE ? v128.load(tile, 16) : low;
+function startHigh(from: i32, sum: usize, low: v128): v128 {
+  return from == FROM_CHANNELS ? v128.load(sum, 16) : low;
 }
 
 
 @inline
 function finish(to: i32, tile: usize, dot: v128, scale: v128): void {
-  if (to == KEEP_SIGN_PLANE) v128.store(tile, i32x4.shl(i32x4.neg(dot), 7));
-  else v128.store(tile, addScaled(to == ADD_SCALED ? v128.load(tile) : f32x4.splat(0), dot, scale));
+  v128.store(tile, to == KEEP_HIGH_PLANE ? i32x4.shl(dot, 7) : addScaled(v128.load(tile), dot, scale));
 }
 
 /**
@@ -78,6 +76,7 @@ function finish(to: i32, tile: usize, dot: v128, scale: v128): void {
  * @param panelEnd  where the group ends in the panel
  * @param sum       where row 0's accumulator starts (quantize-activations.ts); row r is `sumStride` bytes on
  * @param scale     8 f32 scales of the group
+ * @param tile      where the results go
  */
 @inline
 function multiplyGroup(
@@ -94,18 +93,18 @@ function multiplyGroup(
   tile: usize,
 ): void {
   const zero = i32x4.splat(0);
-  let low0 = startLow(from, tile, sum);
-  let low1 = R > 1 ? startLow(from, tile + 32, sum + sumStride) : zero;
-  let low2 = R > 2 ? startLow(from, tile + 64, sum + sumStride * 2) : zero;
-  let low3 = R > 3 ? startLow(from, tile + 96, sum + sumStride * 3) : zero;
-  let low4 = R > 4 ? startLow(from, tile + 128, sum + sumStride * 4) : zero;
-  let low5 = R > 5 ? startLow(from, tile + 160, sum + sumStride * 5) : zero;
-  let high0 = startHigh(from, tile, low0);
-  let high1 = R > 1 ? startHigh(from, tile + 32, low1) : zero;
-  let high2 = R > 2 ? startHigh(from, tile + 64, low2) : zero;
-  let high3 = R > 3 ? startHigh(from, tile + 96, low3) : zero;
-  let high4 = R > 4 ? startHigh(from, tile + 128, low4) : zero;
-  let high5 = R > 5 ? startHigh(from, tile + 160, low5) : zero;
+  let low0 = startLow(from, sum);
+  let low1 = R > 1 ? startLow(from, sum + sumStride) : zero;
+  let low2 = R > 2 ? startLow(from, sum + sumStride * 2) : zero;
+  let low3 = R > 3 ? startLow(from, sum + sumStride * 3) : zero;
+  let low4 = R > 4 ? startLow(from, sum + sumStride * 4) : zero;
+  let low5 = R > 5 ? startLow(from, sum + sumStride * 5) : zero;
+  let high0 = startHigh(from, sum, low0);
+  let high1 = R > 1 ? startHigh(from, sum + sumStride, low1) : zero;
+  let high2 = R > 2 ? startHigh(from, sum + sumStride * 2, low2) : zero;
+  let high3 = R > 3 ? startHigh(from, sum + sumStride * 3, low3) : zero;
+  let high4 = R > 4 ? startHigh(from, sum + sumStride * 4, low4) : zero;
+  let high5 = R > 5 ? startHigh(from, sum + sumStride * 5, low5) : zero;
   for (; panel < panelEnd; panel += 32, a += (<usize>R) << 2) {
     const low = v128.load(panel);
     const high = v128.load(panel, 16);
@@ -138,8 +137,8 @@ function multiplyGroup(
       high5 = multiplyAdd(high5, high, operand, signedWeights);
     }
   }
-  const scaleLow = to == KEEP_SIGN_PLANE ? zero : v128.load(scale);
-  const scaleHigh = to == KEEP_SIGN_PLANE ? zero : v128.load(scale, 16);
+  const scaleLow = to == KEEP_HIGH_PLANE ? zero : v128.load(scale);
+  const scaleHigh = to == KEEP_HIGH_PLANE ? zero : v128.load(scale, 16);
   finish(to, tile, low0, scaleLow);
   finish(to, tile + 16, high0, scaleHigh);
   if (R > 1) finish(to, tile + 32, low1, scaleLow);
@@ -178,15 +177,28 @@ export function multiplyGroups(
   }
 }
 
-/** R rows against a panel of 8-bit weights. */
+/**
+ * R rows against a panel of 8-bit weights, by blocks of CHANNEL_BLOCK k.
+ *
+ * relaxed: first the high plane of the activations, from the panel's offsets; its sums times 128, which may wrap, are where the products of the
+ * low plane go on, and what all add up to is in i32 again.
+ */
 @inline
-export function multiplyChannels(R: i32, a: usize, panel: usize, panelBytes: usize, scale: usize, tile: usize): void {
-  const panelEnd = panel + panelBytes;
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    multiplyGroup(R, FROM_ZERO, KEEP_SIGN_PLANE, true, a, panel, panelEnd, scale, 0, 0, tile);
-    multiplyGroup(R, FROM_TILE, SCALE, true, a + (((panelBytes >> 5) * R) << 2), panel, panelEnd, scale, 0, 0, tile);
-  } else {
-    multiplyGroup(R, FROM_ZERO, SCALE, true, a, panel, panelEnd, scale, 0, 0, tile);
+export function multiplyChannels(R: i32, a: usize, K: i32, panel: usize, scale: usize, offsets: usize, tile: usize): void {
+  memory.fill(tile, 0, (<usize>R) << 5);
+  const high = tile + tileScratchBytes();
+  for (let k = 0; k < K; k += CHANNEL_BLOCK, offsets += NR << 2) {
+    const count = <usize>min(CHANNEL_BLOCK, K - k);
+    const panelEnd = panel + count * PANEL_BYTES_PER_K;
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      multiplyGroup(R, FROM_CHANNELS, KEEP_HIGH_PLANE, true, a, panel, panelEnd, scale, offsets, 0, high);
+      multiplyGroup(R, FROM_CHANNELS, ADD_SCALED, true, a + <usize>K * R, panel, panelEnd, scale, high, 32, tile);
+      a += count * R;
+    } else {
+      multiplyGroup(R, FROM_ZERO, ADD_SCALED, true, a, panel, panelEnd, scale, 0, 0, tile);
+      a += (count * R) << 1;
+    }
+    panel = panelEnd;
   }
 }
 

@@ -29,7 +29,7 @@
  * more than the 15 that V8 has on x64; the four accumulators of one stream already keep the ports busy, and more than two streams in turn were half
  * as fast on one of the machines measured.
  */
-import { arrangeRow } from "./arrange-activations";
+import { arrangeRow, QD8_QB4W } from "./arrange-activations";
 import { groupBytesQb4w, NR, panelBytesQb4w } from "./layout";
 import { multiplyAdd } from "./gemm-tile";
 import { nibbleMask, unknownZero } from "./simd";
@@ -55,7 +55,7 @@ export function gemv_qd8_f32_qb4w_1x8c4(
   scratch: usize,
 ): void {
   if (!ASC_FEATURE_RELAXED_SIMD) {
-    arrangeRow(q, scratch, K, 1, false);
+    arrangeRow(q, scratch, K, 1, QD8_QB4W);
     q = scratch;
     scratch += activationBytes(K);
   }

@@ -80,11 +80,14 @@ export function packed_bytes_qb4w(N: i32, K: i32, G: i32): usize {
 /*
  * qc8w: 8-bit weights, one f32 scale for each channel.    w[n, k] = scale[n] * q
  *
- *   panel       +-----------------+--------------+--------------+-----+------------------+
- *               | 8 f32 scales    | k 0 .. 3     | k 4 .. 7     | ... | k K - 4 .. K - 1 |
- *               | channel 0 .. 7  | 32 bytes     | 32 bytes     |     | 32 bytes         |
- *               +-----------------+--------------+--------------+-----+------------------+
- *               0                 32             64             96                       32 + 8K
+ *   panel       +-----------------+-----------------+-----+--------------+-----+------------------+
+ *               | 8 f32 scales    | 8 i32 offsets   | ... | k 0 .. 3     | ... | k K - 4 .. K - 1 |
+ *               | channel 0 .. 7  | of block 0      |     | 32 bytes     |     | 32 bytes         |
+ *               +-----------------+-----------------+-----+--------------+-----+------------------+
+ *               0                 32                64    32 + 32B                              32 + 32B + 8K
+ *
+ *   B blocks of CHANNEL_BLOCK k, the last one shorter where K is no multiple. offset = -64 * sum of q over a block: what the relaxed
+ *   build's high plane of activations + 8192 needs for its dot products, since that plane has no sign (arrange-activations.ts).
  *
  *   32 bytes    byte       0    1    2    3    4  ..  7    8  ..  11   12  ..  15   16  ..  19   ...   28  ..  31
  *               k          0    1    2    3    0  ..  3    0  ..  3    0   ..  3    0   ..  3          0   ..  3
@@ -93,9 +96,19 @@ export function packed_bytes_qb4w(N: i32, K: i32, G: i32): usize {
  *   q in -128..127 (two's complement). Padding: q = 0, scale 0.
  */
 
+/** k whose products with 14-bit activations are sure to stay in i32: 8191 * 128 * 2048 < 2^31. Blocks are summed in f32. */
+export const CHANNEL_BLOCK: i32 = 2048;
+
+/** Where the weights of a qc8w panel begin: behind its scales and offsets. */
+@inline
+export function weightsOffsetQc8w(K: i32): usize {
+  return (<usize>(1 + (K + CHANNEL_BLOCK - 1) / CHANNEL_BLOCK) * NR) << 2;
+}
+
+
 @inline
 export function panelBytesQc8w(K: i32): usize {
-  return ((<usize>NR) << 2) + <usize>K * NR;
+  return weightsOffsetQc8w(K) + <usize>K * NR;
 }
 
 /** Bytes of w[N, K] packed as qc8w. */
@@ -104,11 +117,12 @@ export function packed_bytes_qc8w(N: i32, K: i32): usize {
 }
 
 /*
- * Scratch of one thread in a GEMM over 8-bit activations. It is written before it is read within each call.
+ * Scratch of one thread in a GEMM over integer activations. It is written before it is read within each call.
  *
  *   activations   rows of a block, rearranged         simd128 i16[min(M, ROW_BLOCK), K]    relaxed i8[.., K], two planes for qc8w
  *   panel         one panel, unpacked                 simd128 i16[NR, K]                   relaxed i8[NR, K], none for qc8w
  *   tile          the accumulators of one tile        f32[MR, NR]
+ *   plane         for qc8w, relaxed: i32 sums over one plane of activations, until those over the other go on from them        i32[MR, NR]
  */
 
 /**
@@ -136,7 +150,13 @@ export function panelScratchBytes(K: i32): usize {
   return (<usize>K * NR) << 1;
 }
 
+
+@inline
+export function tileScratchBytes(): usize {
+  return (<usize>MR * NR) << 2;
+}
+
 /** Scratch one thread needs for any linear kernel with at most M rows and K in_features. What a GEMV needs beside a row fits where a panel goes. */
 export function linear_scratch_bytes(M: i32, K: i32): usize {
-  return activationScratchBytes(M, K) + panelScratchBytes(K) + ((<usize>MR * NR) << 2);
+  return activationScratchBytes(M, K) + panelScratchBytes(K) + 2 * tileScratchBytes();
 }

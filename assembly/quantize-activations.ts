@@ -21,7 +21,7 @@
  * Why -128 stays: other readers of the checkpoint clamp there. Only a static scale can reach it, with a value beyond calibration.
  * The steps of a row are in quantize-row.ts, shared with the kernels that make their floats themselves.
  */
-import { absmaxRow, quantizeRow } from "./quantize-row";
+import { absmaxRow, ACTIVATION_MAX_14, quantizeRow, quantizeRow14 } from "./quantize-row";
 
 /** Dynamic per-token quantization (FPTQ, section 3: layers whose range is v1 or more). */
 export function quantize_f32_qd8(x: usize, q: usize, scales: usize, sums: usize, K: i32, G: i32, begin: i32, end: i32): void {
@@ -50,5 +50,15 @@ export function quantize_f32_qs8(
   for (let m = <usize>begin; m < <usize>end; m++) {
     store<f32>(scales + (m << 2), scale);
     quantizeRow(false, x + ((m * K) << 2), 0, 0, q + m * K, sums + ((m * groups) << 2), K, G, scale);
+  }
+}
+
+/** Dynamic per-token quantization to 14 bits, q i16[M, K]: the head's input, whose weights are 8-bit. No sums: its kernels start elsewhere. */
+export function quantize_f32_qd14(x: usize, q: usize, scales: usize, K: i32, begin: i32, end: i32): void {
+  for (let m = <usize>begin; m < <usize>end; m++) {
+    const row = x + ((m * K) << 2);
+    const scale = absmaxRow(false, row, 0, 0, K) / <f32>ACTIVATION_MAX_14;
+    store<f32>(scales + (m << 2), scale);
+    quantizeRow14(false, row, 0, 0, q + ((m * K) << 1), K, scale);
   }
 }

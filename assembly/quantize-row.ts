@@ -1,13 +1,14 @@
 /**
- * Quantization of one row, shared by every kernel that makes int8 activations: from floats as they lie, or as a norm would make them.
+ * Quantization of one row, shared by every kernel that makes integer activations: from floats as they lie, or as a norm would make them.
  *
  *   a[k] = x[k]      or, where `normed`,      a[k] = (x[k] * r) * weight[k]          the last step of RMSNorm (rmsnorm.ts)
  *
  *   absmaxRow    max_k |a[k]|
  *   quantizeRow  q[k] = clamp(roundHalfEven(a[k] / scale), -128, 127)      sums[g] = -8 * sum of q[k] over the k of group g
+ *   quantizeRow14  q[k] = clamp(roundHalfEven(a[k] / scale), -8191, 8191)
  *
  *   x, weight  f32[K]
- *   q          i8[K]
+ *   q          i8[K]; i16[K] for 14 bits
  *   sums       i32[K/G]
  *   normed     a literal; where it is false, r and weight are not looked at
  *
@@ -15,10 +16,13 @@
  *
  * Why a[k] is made twice rather than kept: two products cost less than a store and a load, and no thread needs a row of scratch.
  * Why a true division: the last bit of x / scale decides ties, and other readers of the checkpoint divide too.
- * Why no clamp is written: the conversion and the two narrowings saturate.
+ * Why 8 bits write no clamp: the conversion and the two narrowings saturate. 14 bits need one only where a scale is subnormal, and so inexact.
  * Why pmax: one instruction, where max handles NaN and signed zeros in several.
  * Why four maxima: one alone waits four cycles for each vector; four keep the loads busy.
  */
+
+/** Largest magnitude of a 14-bit activation: with a sign and 8192 added, it fits two planes of 7 bits. */
+export const ACTIVATION_MAX_14: i32 = 8191;
 
 /** Four elements a[k]. `offset` in bytes. */
 @inline
@@ -74,6 +78,26 @@ export function quantizeRow(
       if (normed) weight += 64;
     }
     store<i32>(sums, -8 * horizontalSum(sum));
+  }
+}
+
+/** Eight elements, divided, rounded, saturated. */
+@inline
+function quantize8(normed: bool, x: usize, weight: usize, r: v128, scale: v128): v128 {
+  const a = round4(element4(normed, x, weight, r, 0), scale);
+  const b = round4(element4(normed, x, weight, r, 16), scale);
+  const words = i16x8.narrow_i32x4_s(a, b);
+  return i16x8.max_s(i16x8.min_s(words, i16x8.splat(<i16>ACTIVATION_MAX_14)), i16x8.splat(<i16>-ACTIVATION_MAX_14));
+}
+
+
+@inline
+export function quantizeRow14(normed: bool, x: usize, weight: usize, r: f32, q: usize, K: i32, scale: f32): void {
+  const factor = f32x4.splat(r);
+  const divisor = f32x4.splat(scale == 0 ? 1 : scale);
+  for (const end = x + ((<usize>K) << 2); x < end; x += 32, q += 16) {
+    v128.store(q, quantize8(normed, x, weight, factor, divisor));
+    if (normed) weight += 32;
   }
 }
 

@@ -55,3 +55,23 @@ export function quantize_f32_qs8(
     quantizeRow(x + ((m * K) << 2), q + m * K, sums + ((m * <usize>(K / G)) << 2), K, G, scale);
   }
 }
+
+/** Twin of the rounding to 14 bits. */
+@inline
+export function quantize14(x: f32, scale: f32): i32 {
+  let rounded = nearest<f32>(x / scale);
+  if (rounded > 8191) rounded = 8191;
+  if (rounded < -8191) rounded = -8191;
+  return <i32>rounded;
+}
+
+export function quantize_f32_qd14(x: usize, q: usize, scales: usize, K: i32, begin: i32, end: i32): void {
+  for (let m = <usize>begin; m < <usize>end; m++) {
+    const row = x + ((m * K) << 2);
+    const scale: f32 = absmaxRow(row, K) / 8191;
+    store<f32>(scales + (m << 2), scale);
+    for (let k: usize = 0; k < <usize>K; k++) {
+      store<i16>(q + ((m * K + k) << 1), quantize14(load<f32>(row + (k << 2)), scale == 0 ? 1 : scale));
+    }
+  }
+}

@@ -1,6 +1,6 @@
 /** Twin of `../rmsnorm-quantize.ts`: each element made anew wherever it is needed. */
 import { add_f32 } from "./add";
-import { quantize } from "./quantize-activations";
+import { quantize, quantize14 } from "./quantize-activations";
 import { reciprocalRms } from "./rmsnorm";
 
 
@@ -51,5 +51,28 @@ export function rmsnorm_f32_qd8(
     const rowScale: f32 = scale > 0 ? scale : absmax(row, weight, r, K) / 127;
     store<f32>(scales + (m << 2), rowScale);
     quantizeRow(row, weight, r, q + m * K, sums + ((m * <usize>(K / G)) << 2), K, G, rowScale == 0 ? 1 : rowScale);
+  }
+}
+
+export function rmsnorm_f32_qd14(
+  x: usize,
+  residual: usize,
+  weight: usize,
+  q: usize,
+  scales: usize,
+  K: i32,
+  eps: f32,
+  begin: i32,
+  end: i32,
+): void {
+  if (residual != 0) add_f32(x, residual, K, begin, end);
+  for (let m = <usize>begin; m < <usize>end; m++) {
+    const row = x + ((m * K) << 2);
+    const r = reciprocalRms(row, K, eps);
+    const scale: f32 = absmax(row, weight, r, K) / 8191;
+    store<f32>(scales + (m << 2), scale);
+    for (let k: usize = 0; k < <usize>K; k++) {
+      store<i16>(q + ((m * K + k) << 1), quantize14(normalized(row, weight, r, k), scale == 0 ? 1 : scale));
+    }
   }
 }

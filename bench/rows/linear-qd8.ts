@@ -1,4 +1,4 @@
-/** Linear layers over 8-bit activations: prefill by GEMM in multiply-accumulates, decode by GEMV in bytes of packed weights. */
+/** Linear layers over 8-bit and, with 8-bit weights, 14-bit activations: prefill by GEMM in multiply-accumulates, decode by GEMV in bytes of packed weights. */
 import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { HEADS, LAYERS, type LinearShape } from "../shapes.ts";
 
@@ -7,6 +7,13 @@ function quantizedRows(bench: BenchMemory, { N, K, G }: LinearShape, M: number) 
   const [q, scales, sums] = [bench.reserve(M * K), bench.reserve(4 * M), bench.reserve((4 * M * K) / G)];
   bench.run.quantize_f32_qd8(bench.floats(M * K), q, scales, sums, K, G, 0, M);
   return { q, scales, sums, y: bench.reserve(4 * M * N), scratchBytes: bench.run.linear_scratch_bytes(M, K) };
+}
+
+/** The same of 14 bits. */
+function rows14(bench: BenchMemory, { N, K }: LinearShape, M: number) {
+  const [q, scales] = [bench.reserve(2 * M * K), bench.reserve(4 * M)];
+  bench.run.quantize_f32_qd14(bench.floats(M * K), q, scales, K, 0, M);
+  return { q, scales, y: bench.reserve(4 * M * N), scratchBytes: bench.run.linear_scratch_bytes(M, K) };
 }
 
 function qb4w(shape: LinearShape, M: number): BenchRow {
@@ -32,22 +39,22 @@ function qb4w(shape: LinearShape, M: number): BenchRow {
   };
 }
 
-function qc8w(shape: LinearShape, M: number): BenchRow {
+function qc8w(shape: LinearShape, M: number, bits: 8 | 14): BenchRow {
   const { N, K } = shape;
   const panels = Math.ceil(N / 8);
-  const kernel = M === 1 ? "gemv_qd8_f32_qc8w_1x8c4" : "gemm_qd8_f32_qc8w_x8c4";
+  const [gemv, gemm] = [`gemv_qd${bits}_f32_qc8w_1x8c4`, `gemm_qd${bits}_f32_qc8w_x8c4`] as const;
   return {
-    name: `${kernel} ${shape.name}${M === 1 ? "" : ` M=${M}`}`,
+    name: `${M === 1 ? gemv : gemm} ${shape.name}${M === 1 ? "" : ` M=${M}`}`,
     split: true,
     prepare(bench) {
       const { run } = bench;
-      const { q, scales, y, scratchBytes } = quantizedRows(bench, shape, M);
+      const { q, scales, y, scratchBytes } = bits === 8 ? quantizedRows(bench, shape, M) : rows14(bench, shape, M);
       const bytes = run.packed_bytes_qc8w(N, K);
       const w = bench.reserve(bytes);
       run.pack_qc8w(bench.noise(N * K), bench.floats(N), w, 0, N, N, K);
       return M === 1
-        ? { bytes, run: bench.split("gemv_qd8_f32_qc8w_1x8c4", panels, scratchBytes, q, scales, w, 0, y, N, K) }
-        : { macs: M * N * K, run: bench.split("gemm_qd8_f32_qc8w_x8c4", panels, scratchBytes, q, scales, w, 0, y, M, N, K) };
+        ? { bytes, run: bench.split(gemv, panels, scratchBytes, q, scales, w, 0, y, N, K) }
+        : { macs: M * N * K, run: bench.split(gemm, panels, scratchBytes, q, scales, w, 0, y, M, N, K) };
     },
   };
 }
@@ -59,5 +66,6 @@ export const rows: BenchRow[] = [
     const down = { ...LAYERS.find(({ name }) => name === "smollm2-135m/down")!, G };
     return [qb4w(down, down.M), qb4w(down, 1)];
   }),
-  ...HEADS.flatMap((shape) => [qc8w(shape, shape.M), qc8w(shape, 1)]),
+  // The head's input has 14 bits; 8 bits are what W8A8 layers of as many channels would take.
+  ...HEADS.flatMap((shape) => ([14, 8] as const).flatMap((bits) => [qc8w(shape, shape.M, bits), qc8w(shape, 1, bits)])),
 ];

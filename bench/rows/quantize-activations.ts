@@ -1,4 +1,4 @@
-/** Quantization of activations, alone and fused with what makes them: bytes read and written, f32 in and int8 out; or 8-bit floats in place. */
+/** Quantization of activations, alone and fused with what makes them: bytes read and written, f32 in, int8 or int16 out; or 8-bit floats in place. */
 import { FLOAT8_FORMATS } from "../../src/checkpoint/float8.ts";
 import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { MODELS } from "../shapes.ts";
@@ -6,23 +6,25 @@ import { MODELS } from "../shapes.ts";
 const M = 64;
 
 const alone: BenchRow[] = MODELS.flatMap(({ name, hidden: K }) =>
-  (["quantize_f32_qd8", "quantize_f32_qs8"] as const).map((kernel) => ({
+  (["quantize_f32_qd8", "quantize_f32_qs8", "quantize_f32_qd14"] as const).map((kernel) => ({
     name: `${kernel} ${name} M=${M} K=${K}`,
     prepare(bench) {
       const G = 64;
       const { run } = bench;
       const [x, q, scales, sums] = [
         bench.floats(M * K),
-        bench.reserve(M * K),
+        bench.reserve(2 * M * K),
         bench.reserve(4 * M),
         bench.reserve((4 * M * K) / G),
       ];
       return {
-        bytes: 5 * M * K,
+        bytes: (kernel === "quantize_f32_qd14" ? 6 : 5) * M * K,
         run:
-          kernel === "quantize_f32_qd8"
-            ? () => run.quantize_f32_qd8(x, q, scales, sums, K, G, 0, M)
-            : () => run.quantize_f32_qs8(x, q, scales, sums, K, G, 1 / 127, 0, M),
+          kernel === "quantize_f32_qd14"
+            ? () => run.quantize_f32_qd14(x, q, scales, K, 0, M)
+            : kernel === "quantize_f32_qd8"
+              ? () => run.quantize_f32_qd8(x, q, scales, sums, K, G, 0, M)
+              : () => run.quantize_f32_qs8(x, q, scales, sums, K, G, 1 / 127, 0, M),
       };
     },
   })),

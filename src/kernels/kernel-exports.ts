@@ -91,6 +91,9 @@ export interface KernelExports {
     end: number,
   ): void;
 
+  /** The same to 14 bits, dynamic: q i16[M, K] in -8191..8191, without sums. For weights of 8 bits. */
+  quantize_f32_qd14(x: Pointer, q: Pointer, scales: Pointer, K: number, begin: number, end: number): void;
+
   // --- the same, fused with the step that makes the floats; same bits. scale: static, or 0 for dynamic. Units: rows.
   /** x f32[M, K] += residual (0: none); q = quantized rmsnorm of x */
   rmsnorm_f32_qd8(
@@ -104,6 +107,18 @@ export interface KernelExports {
     G: number,
     eps: number,
     scale: number,
+    begin: number,
+    end: number,
+  ): void;
+  /** The same to 14 bits, q i16[M, K], dynamic. */
+  rmsnorm_f32_qd14(
+    x: Pointer,
+    residual: Pointer,
+    weight: Pointer,
+    q: Pointer,
+    scales: Pointer,
+    K: number,
+    eps: number,
     begin: number,
     end: number,
   ): void;
@@ -199,6 +214,9 @@ export interface KernelExports {
     end: number,
     scratch: Pointer,
   ): void;
+  /** q i16[M, K] in -8191..8191; the rest as with qd8. */
+  gemm_qd14_f32_qc8w_x8c4: KernelExports["gemm_qd8_f32_qc8w_x8c4"];
+  gemv_qd14_f32_qc8w_1x8c4: KernelExports["gemv_qd8_f32_qc8w_1x8c4"];
 
   // --- KV cache: append rows (row 0 at `position`) whose k or v starts each row of `stride` elements. Units: rows.
   append_k_f32(

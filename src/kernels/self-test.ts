@@ -11,7 +11,7 @@ import type { KernelExports, Pointer } from "./kernel-exports.ts";
 import { instantiateKernels } from "./kernels.ts";
 
 /** FNV-1a of the problem's results. `test/kernels/self-test.test.ts` computes it anew with the scalar twins. */
-export const SELF_TEST_DIGEST = 0xab5bd02c;
+export const SELF_TEST_DIGEST = 0x97922353;
 
 export interface ChosenModule {
   readonly module: WebAssembly.Module;
@@ -64,10 +64,12 @@ export function selfTestDigest(module: WebAssembly.Module, shared: boolean): num
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared } as WebAssembly.MemoryDescriptor);
   const problem = new Problem(instantiateKernels(module, memory), memory);
   problem.linear4("gemv", 1);
-  problem.linear8("gemv", 1);
+  problem.linear8("gemv", 1, 8);
+  problem.linear8("gemv", 1, 14);
   for (const M of ROWS) {
     problem.linear4("gemm", M);
-    problem.linear8("gemm", M);
+    problem.linear8("gemm", M, 8);
+    problem.linear8("gemm", M, 14);
   }
   problem.norms();
   problem.attention();
@@ -112,11 +114,11 @@ class Problem {
     this.end = start;
   }
 
-  /** 8-bit weights. */
-  linear8(op: "gemv" | "gemm", M: number): void {
+  /** 8-bit weights, activations of 8 or 14 bits. */
+  linear8(op: "gemv" | "gemm", M: number, bits: 8 | 14): void {
     const { run } = this;
     const start = this.end;
-    const [q, scales] = this.rows(M, K);
+    const [q, scales] = bits === 8 ? this.rows(M, K) : this.rows14(M);
     const source = this.words((N * K) / 4);
     const weightScales = this.floats(N);
     const w = this.reserve(run.packed_bytes_qc8w(N, K));
@@ -124,8 +126,8 @@ class Problem {
     const scratch = this.reserve(run.linear_scratch_bytes(M, K));
     run.pack_qc8w(source, weightScales, w, 0, N, N, K);
     const panels = Math.ceil(N / 8);
-    if (op === "gemv") run.gemv_qd8_f32_qc8w_1x8c4(q, scales, w, 0, y, N, K, 0, panels, scratch);
-    else run.gemm_qd8_f32_qc8w_x8c4(q, scales, w, 0, y, M, N, K, 0, panels, scratch);
+    if (op === "gemv") run[`gemv_qd${bits}_f32_qc8w_1x8c4`](q, scales, w, 0, y, N, K, 0, panels, scratch);
+    else run[`gemm_qd${bits}_f32_qc8w_x8c4`](q, scales, w, 0, y, M, N, K, 0, panels, scratch);
     this.mix(y, M * N);
     this.end = start;
   }
@@ -148,6 +150,10 @@ class Problem {
     mix();
     run.rmsnorm_f32_qd8(x, 0, weight, q, scales, sums, K, G, 1e-5, scale, 0, M);
     mix();
+    const wide = this.reserve(2 * M * K);
+    run.rmsnorm_f32_qd14(x, residual, weight, wide, scales, K, 1e-5, 0, M);
+    this.mix(wide, (M * K) / 2);
+    this.mix(scales, M);
     // The second call's gates are the first one's results.
     run.swiglu_f32_qd8(gateUp, q, scales, sums, K, G, 0, 0, M);
     mix();
@@ -191,6 +197,15 @@ class Problem {
     out.fill(0);
     values.forEach((value, i) => (out[Math.floor(i / groupSize)]! -= 8 * value));
     return [q, scales, sums];
+  }
+
+  /** 14-bit rows: of all values, the first at both ends of the range. */
+  private rows14(M: number): [q: Pointer, scales: Pointer] {
+    const q = this.words((M * K) / 2);
+    const values = new Int16Array(this.memory.buffer, q, M * K);
+    values.forEach((value, i) => (values[i] = Math.max(-8191, value >> 2)));
+    values.fill(-8191, 0, K / 2).fill(8191, K / 2, K);
+    return [q, this.floats(M)];
   }
 
   private reserve(bytes: number): Pointer {

@@ -27,7 +27,8 @@ export interface LinearSpec {
   readonly run:
     | { kind: "f32"; inputFormat?: Float8Name }
     | { kind: "w4a8"; activation: ActivationScale }
-    | { kind: "w8a8"; activation: ActivationScale };
+    | { kind: "w8a8"; activation: ActivationScale }
+    | { kind: "w8a14" };
 }
 
 /**
@@ -59,13 +60,15 @@ export async function readLinearSpec(
   const common = { parts: modules, N, K, bias, stored, ranks };
 
   if (stored.kind === "float") {
-    return { ...common, run: precision === "q8" ? { kind: "w8a8", activation: { kind: "dynamic" } } : { kind: "f32" } };
+    return { ...common, run: { kind: precision === "q8" ? "w8a14" : "f32" } };
   }
   const { kind } = scheme!.activations;
   if (isFloat8(kind)) return { ...common, run: precision === "f32" ? { kind: "f32" } : { kind: "f32", inputFormat: kind } };
   // Weight-only schemes run on dequantized weights, except where int8 is asked for or, for the head, stored.
   const weightOnly = kind === "none";
   if (precision === "f32" || (weightOnly && precision !== "q8")) return { ...common, run: { kind: "f32" } };
+  // Where a scheme says nothing of activations, 14 bits cost 8-bit weights no more than 8 (docs/decisions/head-input.md).
+  if (weightOnly && stored.bits === 8) return { ...common, run: { kind: "w8a14" } };
   const activation = weightOnly ? ({ kind: "dynamic" } as const) : await readActivation(checkpoint, modules, scheme!);
   return { ...common, run: { kind: stored.bits === 4 ? "w4a8" : "w8a8", activation } };
 }
@@ -155,6 +158,8 @@ function planWeights(plan: MemoryPlan, sizes: KernelExports, spec: LinearSpec): 
   switch (run.kind) {
     case "f32":
       return { kind: "f32", N, K, bias, weights: reserve(sizes.packed_bytes_f32w(N, K)), inputFormat: run.inputFormat };
+    case "w8a14":
+      return { kind: "w8a14", N, K, bias, weights: reserve(sizes.packed_bytes_qc8w(N, K)) };
     case "w8a8":
       return { kind: "w8a8", N, K, bias, weights: reserve(sizes.packed_bytes_qc8w(N, K)), activation: run.activation };
     case "w4a8": {

@@ -29,11 +29,13 @@ export type Linear =
   /** INT4 weights with a scale per group of `groupSize` in_features. */
   | (Matrix & { readonly kind: "w4a8"; readonly groupSize: number; readonly activation: ActivationScale })
   /** INT8 weights with a scale per channel. */
-  | (Matrix & { readonly kind: "w8a8"; readonly activation: ActivationScale });
+  | (Matrix & { readonly kind: "w8a8"; readonly activation: ActivationScale })
+  /** INT8 weights with a scale per channel, 14-bit activations with a scale per token: the head. */
+  | (Matrix & { readonly kind: "w8a14" });
 
 /** Where quantized activations of a layer's input live while it runs. */
 export interface ActivationBuffers {
-  readonly q: Pointer; // i8[M, K]
+  readonly q: Pointer; // i8[M, K]; i16[M, K] of 14 bits
   readonly scales: Pointer; // f32[M]
   readonly sums: Pointer; // i32[M, K/G]
   /** Undefined if no layer has a low-rank term. */
@@ -44,6 +46,7 @@ export interface ActivationBuffers {
 export function quantizeInput(kernels: Kernels, linear: Linear, x: Pointer, M: number, buffers: ActivationBuffers): void {
   if (linear.kind === "f32") return;
   const { q, scales, sums } = buffers;
+  if (linear.kind === "w8a14") return kernels.split("quantize_f32_qd14", M, x, q, scales, linear.K);
   const { K, activation } = linear;
   const G = groupSize(linear);
   if (activation.kind === "static") kernels.split("quantize_f32_qs8", M, x, q, scales, sums, K, G, activation.scale);
@@ -51,7 +54,7 @@ export function quantizeInput(kernels: Kernels, linear: Linear, x: Pointer, M: n
 }
 
 /**
- * hidden += residual (0: none), and the norm of hidden becomes the input of a layer: in `normed`, or quantized where the layer multiplies int8.
+ * hidden += residual (0: none), and the norm of hidden becomes the input of a layer: in `normed`, or quantized where the layer multiplies integers.
  * @param floats whether `normed` is wanted in any case
  */
 export function normInput(
@@ -71,12 +74,13 @@ export function normInput(
     return;
   }
   const { q, scales, sums } = buffers;
+  if (linear.kind === "w8a14") return kernels.split("rmsnorm_f32_qd14", M, hidden, residual, weight, q, scales, K, eps);
   const G = groupSize(linear);
   kernels.split("rmsnorm_f32_qd8", M, hidden, residual, weight, q, scales, sums, K, G, eps, staticScale(linear));
 }
 
 /**
- * SwiGLU of f32[M, 2F] at `gateUp` becomes the input of a layer: in `activated`, or quantized where the layer multiplies int8.
+ * SwiGLU of f32[M, 2F] at `gateUp` becomes the input of a layer: in `activated`, or quantized where the layer multiplies integers.
  * @param floats whether `activated` is wanted in any case
  */
 export function swigluInput(
@@ -89,7 +93,7 @@ export function swigluInput(
   floats = false,
 ): void {
   const F = linear.K;
-  if (linear.kind === "f32" || linear.lowRank || floats) {
+  if (linear.kind === "f32" || linear.kind === "w8a14" || linear.lowRank || floats) {
     kernels.split("swiglu_f32", M, gateUp, activated, F);
     quantizeInput(kernels, linear, activated, M, buffers);
     return;
@@ -129,17 +133,21 @@ function multiplyWeights(kernels: Kernels, linear: Linear, x: Pointer, y: Pointe
     case "w8a8":
       if (M === 1) kernels.split("gemv_qd8_f32_qc8w_1x8c4", panels, q, scales, weights, bias, y, N, K);
       else kernels.split("gemm_qd8_f32_qc8w_x8c4", panels, q, scales, weights, bias, y, M, N, K);
+      return;
+    case "w8a14":
+      if (M === 1) kernels.split("gemv_qd14_f32_qc8w_1x8c4", panels, q, scales, weights, bias, y, N, K);
+      else kernels.split("gemm_qd14_f32_qc8w_x8c4", panels, q, scales, weights, bias, y, M, N, K);
   }
 }
 
-type QuantizedLinear = Exclude<Linear, { kind: "f32" }>;
+type Int8InputLinear = Extract<Linear, { readonly activation: ActivationScale }>;
 
 /** Of the activation sums: INT8 weights have one group. */
-function groupSize(linear: QuantizedLinear): number {
+function groupSize(linear: Int8InputLinear): number {
   return linear.kind === "w4a8" ? linear.groupSize : linear.K;
 }
 
 /** 0 stands for one scale per row. */
-function staticScale({ activation }: QuantizedLinear): number {
+function staticScale({ activation }: Int8InputLinear): number {
   return activation.kind === "static" ? activation.scale : 0;
 }

@@ -38,7 +38,8 @@ export function planRunState(plan: MemoryPlan, config: ModelConfig, maxRows: num
     gateUp: f32("gate and up projections", 2 * F),
     activated: f32("activated states", F),
     activations: {
-      q: plan.reserve("scratch", maxRows * maxK, "quantized activations"),
+      // Two bytes an element: activations of 14 bits.
+      q: plan.reserve("scratch", 2 * maxRows * maxK, "quantized activations"),
       scales: f32("activation scales", 1),
       sums: f32("activation group sums", maxK / MIN_GROUP_SIZE),
       lowRank: rank > 0 ? planLowRankBuffers(plan, maxRows, rank, Math.max((H + 2 * Hkv) * D, 2 * F, E)) : undefined,

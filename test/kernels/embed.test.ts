@@ -43,13 +43,13 @@ test("embed_qc8w returns scale * q of each row, rounded once", () => {
   ] as const) {
     const q = Int8Array.from({ length: V * E }, () => Math.floor(256 * random()) - 128);
     const scales = fill(V, () => 10 ** (6 * random() - 3));
-    // The panel written out by the rule in layout.ts: eight scales, then for four k at a time four bytes of each channel.
+    // The panel written out by the rule in layout.ts: eight scales, eight offsets, then for four k at a time four bytes of each channel.
     const panels = Math.ceil(V / 8);
-    const packed = new DataView(new ArrayBuffer(panels * (32 + 8 * E)));
+    const packed = new DataView(new ArrayBuffer(panels * (64 + 8 * E)));
     for (let n = 0; n < V; n++) {
-      const panel = (n >> 3) * (32 + 8 * E);
+      const panel = (n >> 3) * (64 + 8 * E);
       packed.setFloat32(panel + 4 * (n & 7), scales[n]!, true);
-      for (let k = 0; k < E; k++) packed.setInt8(panel + 32 + 32 * (k >> 2) + 4 * (n & 7) + (k & 3), q[n * E + k]!);
+      for (let k = 0; k < E; k++) packed.setInt8(panel + 64 + 32 * (k >> 2) + 4 * (n & 7) + (k & 3), q[n * E + k]!);
     }
     const ids = Int32Array.from([V - 1, 0, V >> 1, V - 1]);
     const y = onBothBuilds(`V=${V} E=${E}`, (kernels) => {

@@ -190,6 +190,54 @@ for (const dynamic of [true, false]) {
   });
 }
 
+test("norm to 14 bits equals its definition, and add, norm and quantize in turn", () => {
+  for (const { M, K } of SHAPES) {
+    const [x, residual] = [fill(M * K, gaussian), fill(M * K, () => gaussian() * 10 ** (4 * random() - 2))];
+    if (M > 1) for (const row of [x, residual]) row.fill(0, K, 2 * K);
+    const weight = fill(K, gaussian);
+    for (const added of [undefined, residual]) {
+      const run = (how: readonly Range[] | "unfused") =>
+        onBothBuilds(`norm to 14 bits, M=${M} K=${K}`, (kernels) => {
+          const [xAt, weightAt] = [kernels.put(x, 4), kernels.put(weight)];
+          const residualAt = added ? kernels.put(added, 8) : 0;
+          const [q, scales] = [kernels.region(2 * M * K), kernels.region(4 * M)];
+          if (how === "unfused") {
+            const normed = kernels.region(4 * M * K);
+            if (added) kernels.run.add_f32(xAt, residualAt, K, 0, M);
+            kernels.run.rmsnorm_f32(xAt, weightAt, normed, M, K, EPS, 0, M);
+            kernels.run.quantize_f32_qd14(normed, q, scales, K, 0, M);
+          } else {
+            for (const [begin, end] of how)
+              kernels.run.rmsnorm_f32_qd14(xAt, residualAt, weightAt, q, scales, K, EPS, begin, end);
+          }
+          const words = [kernels.i32(q, (M * K) / 2), kernels.i32(scales, M), kernels.i32(xAt, M * K)];
+          return Int32Array.from(words.flatMap((part) => Array.from(part)));
+        });
+      const fused = run([[0, M]]);
+      const what = `M=${M} K=${K}`;
+      assert.equal(fused, run("unfused"), `${what}: unfused`);
+      assert.equal(fused, run(halves(M)), `${what}: in ranges`);
+      const q = new Int16Array(fused.buffer, fused.byteOffset, M * K);
+      const scales = new Float32Array(fused.buffer, fused.byteOffset + 2 * M * K, M);
+      // The bound of test/kernels/rmsnorm.test.ts.
+      const error = ((Math.ceil(K / 16) + 7) / 2 + 4.01) * F32_EPSILON;
+      for (let m = 0; m < M; m++) {
+        const sums = Float64Array.from(x.subarray(m * K, (m + 1) * K), (value, k) =>
+          Math.fround(value + (added?.[m * K + k] ?? 0)),
+        );
+        const rms = Math.sqrt(sums.reduce((sum, value) => sum + value * value, 0) / K + EPS);
+        const a = sums.map((value, k) => (value / rms) * weight[k]!);
+        const absmax = a.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+        const scale = scales[m]!;
+        assertWithin([scale], [absmax / 8191], () => ((error + 2 * F32_EPSILON) * absmax) / 8191, `${what}: scale`);
+        const real = Array.from(q.subarray(m * K, (m + 1) * K), (value) => value * scale);
+        // Half a step, and what float division loses of a quotient up to 8191.
+        assertWithin(real, a, (k) => scale * (0.5 + 2 ** -9) + error * Math.abs(a[k]!), `${what}: row ${m}`);
+      }
+    }
+  }
+});
+
 test("NaN counts as zero, an infinity makes the scale infinite or saturates", () => {
   const shape = { M: 1, K: 32, G: 16 };
   const weight = fill(32, () => 1);

@@ -51,7 +51,7 @@ export class KernelMemory {
   }
 
   /** A region holding a copy of `values`. */
-  put(values: Float32Array | Float64Array | Int32Array | Int8Array | Uint8Array, misalign = 0): number {
+  put(values: Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint8Array, misalign = 0): number {
     const pointer = this.region(values.byteLength, misalign);
     new Uint8Array(this.memory.buffer).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), pointer);
     return pointer;
@@ -61,6 +61,7 @@ export class KernelMemory {
   f32 = (pointer: number, count: number) => new Float32Array(this.memory.buffer.slice(pointer, pointer + 4 * count));
   f64 = (pointer: number, count: number) => new Float64Array(this.memory.buffer.slice(pointer, pointer + 8 * count));
   i32 = (pointer: number, count: number) => new Int32Array(this.memory.buffer.slice(pointer, pointer + 4 * count));
+  i16 = (pointer: number, count: number) => new Int16Array(this.memory.buffer.slice(pointer, pointer + 2 * count));
   i8 = (pointer: number, count: number) => new Int8Array(this.memory.buffer.slice(pointer, pointer + count));
 
   /** Whether every canary is intact: nothing was written past the end of a region. */

@@ -43,11 +43,11 @@ for (const build of Object.keys(BUILDS) as (keyof typeof BUILDS)[]) {
 test("tiles in names are the tiles in the code", () => {
   const { MR, NR, KR } = exportsOf("simd128") as Record<string, WebAssembly.Global>;
   const tiled = [...declared.keys()].flatMap((name) => {
-    const match = /^(gemm|gemv)_(f32|qd8)_f32_(f32w|qb4w|qc8w)_(\d*)x(\d+)c(\d+)$/.exec(name);
+    const match = /^(gemm|gemv)_(f32|qd8|qd14)_f32_(f32w|qb4w|qc8w)_(\d*)x(\d+)c(\d+)$/.exec(name);
     assert.is(match !== null, /^gem[mv]_/.test(name), `${name}: the grammar of docs/kernels.md`);
     return match ? [{ name, op: match[1], activation: match[2], rows: match[4], tile: match.slice(5).map(Number) }] : [];
   });
-  assert.ok(tiled.length >= 5, "names were not found");
+  assert.ok(tiled.length >= 7, "names were not found");
   for (const { name, op, activation, rows, tile } of tiled) {
     // A GEMV has one row by definition; a GEMM names its rows where they are the same in every build.
     assert.is(rows, op === "gemv" ? "1" : activation === "f32" ? "4" : "", `${name}: rows`);

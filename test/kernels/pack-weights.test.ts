@@ -15,6 +15,10 @@ test("the rule equals the golden vectors of compressed-tensors", () => {
   assert.equal([...packToInt32(Int8Array.of(-128, 127, 0, 1), 8)], [0x8180ff00 | 0]);
 });
 
+/** Where the weights of a panel of 8 bits begin: behind its scales and the offsets of its blocks of 2048 k. */
+const weightsAt8 = (K: number) => 32 + 32 * Math.ceil(K / 2048);
+const panelBytes8 = (K: number) => weightsAt8(K) + 8 * K;
+
 /** Reads a weight back as the drawing says, by byte and nibble. */
 function weightAt(
   bytes: Uint8Array,
@@ -26,8 +30,8 @@ function weightAt(
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const c = n % 8;
   if (bits === 8) {
-    const panel = Math.floor(n / 8) * (32 + 8 * K);
-    const at = panel + 32 + Math.floor(k / 4) * 32 + c * 4 + (k % 4);
+    const panel = Math.floor(n / 8) * panelBytes8(K);
+    const at = panel + weightsAt8(K) + Math.floor(k / 4) * 32 + c * 4 + (k % 4);
     return { q: view.getInt8(at), scale: view.getFloat32(panel + 4 * c, true) };
   }
   const group = (Math.floor(n / 8) * (K / G) + Math.floor(k / G)) * (32 + 4 * G);
@@ -44,7 +48,7 @@ for (const bits of [4, 8] as const) {
         test(`${bits} bits: every weight and scale lies where the drawing says: N=${N} K=${K} G=${G}`, () => {
           const weights = randomWeights(random, N, K, G, bits);
           const panels = Math.ceil(N / 8);
-          const size = panels * (bits === 4 ? (K / G) * (32 + 4 * G) : 32 + 8 * K);
+          const size = panels * (bits === 4 ? (K / G) * (32 + 4 * G) : panelBytes8(K));
           const packed = BUILDS.map((build) => {
             const kernel = new KernelMemory(build);
             const bytes = kernel.bytes(putPanels(kernel, weights, bits), size);
@@ -66,6 +70,26 @@ for (const bits of [4, 8] as const) {
         });
       }
     }
+  }
+
+  if (bits === 8) {
+    test("8 bits: a channel's offsets are -64 times the sums of its blocks of 2048 k", () => {
+      for (const K of [16, 2032, 2048, 2064, 4096, 4112]) {
+        const weights = randomWeights(random, 13, K, K, 8);
+        for (const build of BUILDS) {
+          const kernel = new KernelMemory(build);
+          const panels = new DataView(kernel.bytes(putPanels(kernel, weights, 8), 2 * panelBytes8(K)).buffer);
+          for (let n = 0; n < 16; n++) {
+            for (let block = 0; block < Math.ceil(K / 2048); block++) {
+              const q = n < 13 ? weights.q.subarray(n * K + 2048 * block, n * K + Math.min(K, 2048 * (block + 1))) : [];
+              const sum = [...q].reduce((total, value) => total + value, 0);
+              const offset = panels.getInt32((n >> 3) * panelBytes8(K) + 32 * (1 + block) + 4 * (n & 7), true);
+              assert.is(offset, -64 * sum || 0, `${build}: K=${K} n=${n} block ${block}`);
+            }
+          }
+        }
+      }
+    });
   }
 
   test(`${bits} bits: pieces packed in any order equal the whole`, () => {

@@ -59,6 +59,43 @@ for (const G of [16, 32, 64, 128]) {
   }
 }
 
+for (const K of [16, 48, 64, 576]) {
+  test(`14 bits equal the definition: K=${K}`, () => {
+    const M = 5;
+    const x = Float32Array.from({ length: M * K }, () => (random() - 0.5) * 10 ** (6 * random() - 3));
+    x.fill(0, K, 2 * K);
+    // Where the scale itself is rounded to a subnormal number, quotients pass 8191.
+    for (let k = 2 * K; k < 3 * K; k++) x[k] = Math.sign(random() - 0.5) * 2 ** -149 * 8191 * 1.4;
+    for (const build of BUILDS) {
+      const kernel = new KernelMemory(build);
+      const [xAt, q, scales] = [kernel.put(x), kernel.region(2 * M * K), kernel.region(4 * M)];
+      for (const [begin, end] of [[3, 5], [0, 3]] as const) kernel.run.quantize_f32_qd14(xAt, q, scales, K, begin, end); // prettier-ignore
+      for (let m = 0; m < M; m++) {
+        const row = x.subarray(m * K, (m + 1) * K);
+        const scale = Math.fround(row.reduce((max, v) => Math.max(max, Math.abs(v)), 0) / 8191);
+        const code = (v: number) => Math.max(-8191, Math.min(8191, roundHalfEven(Math.fround(v / (scale || 1))))) || 0;
+        assert.is(kernel.f32(scales + 4 * m, 1)[0], scale, `${build} row ${m}: scale`);
+        assert.equal([...kernel.i16(q + 2 * m * K, K)], Array.from(row, code), `${build} row ${m}`);
+      }
+      assert.ok(kernel.untouched(), `${build} wrote past the end of a region`);
+    }
+  });
+}
+
+test("14 bits: ties go to even, NaN counts as zero, an infinity makes the scale infinite and the row zero", () => {
+  const ties = Float32Array.from({ length: 16 }, (_, i) => i - 7.5);
+  [ties[0], ties[1]] = [-8191, Number.NaN];
+  const infinite = Float32Array.from({ length: 16 }, (_, i) => (i === 9 ? Infinity : i));
+  for (const build of BUILDS) {
+    const kernel = new KernelMemory(build);
+    const [q, scales] = [kernel.region(64), kernel.region(8)];
+    kernel.run.quantize_f32_qd14(kernel.put(Float32Array.of(...ties, ...infinite)), q, scales, 16, 0, 2);
+    assert.equal([...kernel.f32(scales, 2)], [1, Infinity], build);
+    assert.equal([...kernel.i16(q, 16)], [-8191, 0, -6, -4, -4, -2, -2, 0, 0, 2, 2, 4, 4, 6, 6, 8], build);
+    assert.ok(kernel.i16(q + 32, 16).every((code) => code === 0), build); // prettier-ignore
+  }
+});
+
 test("ties go to even, static quantization saturates at 127, NaN counts as zero", () => {
   const x = new Float32Array(16).map((_, i) => i - 7.5);
   [x[0], x[7], x[8], x[15]] = [1e30, NaN, -0.4, -Infinity];

@@ -82,12 +82,12 @@ async function quantize(
 everyWay(
   "tiny model",
   async () => quantize(await openSafetensorsCheckpoint(tinyModel(SEED)), 32, tinySamples(SEED, 4, 64)),
-  "16ca77569a36b66de8f82ef08e60fc4a66483fd38525a2c47382cf0e9a18cfc4",
+  "49332ecfd818148f59d54dc0aa8dd8d6e693425d216fe5c192a9bca67a19ff92",
 );
 
 for (const [activations, hash] of [
-  ["fp8", "90e5f52f8ad3c2823a8c533f5155d10f912a6b28bd0960e6124bdc11826c94ad"],
-  ["fp8-e5m2", "c352aa51c97b34d3883c9c1c63078dd73572dca5d6dd2fad73d7305151a8731c"],
+  ["fp8", "98e86a52645be2400dddb9832dfe8d7ea433c1658d984485d5147e193f42434b"],
+  ["fp8-e5m2", "18534df2a49cc868ee1cc014a44cc1567c09d178bdf27b06a70f81e75b74615f"],
 ] as const) {
   everyWay(
     `tiny model, ${activations} activations`,
@@ -104,7 +104,7 @@ if (gguf) {
       const source = await openCheckpoint({ kind: "file", file: new MemoryFile("SmolLM2.gguf", gguf) });
       return quantize(source, 64, tinySamples(SEED, 2, 64));
     },
-    "7980356338cdf2251c90f996be866cf2e02dfd63655ba9eca764d1f3871bc118",
+    "015deea80fd6d4c7727d22f14c4165bccceed6d98e318a2c217da7abcdfc67d5",
   );
 }
 

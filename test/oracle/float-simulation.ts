@@ -2,7 +2,8 @@
  * A forward pass in plain TypeScript and double precision, written from the definitions: the oracle for logits.
  *
  * It reads a checkpoint and never packed kernel data. Float layers are multiplied as they are. Quantized layers are simulated:
- * activations are rounded to int8 or an 8-bit float and scaled back (DESIGN.md, numerics), weights are scale * q.
+ * activations are rounded to int8 or an 8-bit float, the head's to 14 bits, and scaled back (DESIGN.md, numerics; docs/decisions/head-input.md);
+ * weights are scale * q.
  * It shares no code with `src/model` or `src/kernels`, processes one token after the other, and is as slow as that sounds.
  */
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
@@ -12,7 +13,7 @@ import { roundHalfEven } from "./round-half-even.ts";
 import { type InputQuantization, type Layer, type Linear, loadSimulation, type Simulation } from "./simulated-model.ts";
 
 export interface SimulationOptions {
-  /** The head's arithmetic: float, or int8 weights per row with int8 activations per token. Default "f32". */
+  /** The head's arithmetic: float, or int8 weights per row with 14-bit activations per token. Default "f32". */
   readonly head?: "f32" | "q8";
   /** k and v in the cache: float, or int8 with the checkpoint's `k_scale` and `v_scale`. Default "f32". */
   readonly kCache?: "f32" | "q8";
@@ -35,9 +36,9 @@ export async function simulate(
 
 // --- operations ------------------------------------------------------------------------------------------------------------
 
-/** x rounded to int8 and scaled back. */
-function fakeQuantize(x: Float64Array, scale: number): Float64Array {
-  return x.map((value) => scale * Math.min(127, Math.max(-128, roundHalfEven(value / scale))));
+/** x rounded to lowest..highest steps, int8 by default, and scaled back. */
+function fakeQuantize(x: Float64Array, scale: number, [lowest, highest] = [-128, 127]): Float64Array {
+  return x.map((value) => scale * Math.min(highest, Math.max(lowest, roundHalfEven(value / scale))));
 }
 
 function quantizeInput(x: Float64Array, input: InputQuantization): Float64Array {
@@ -45,7 +46,7 @@ function quantizeInput(x: Float64Array, input: InputQuantization): Float64Array 
   if (input.kind === "static") return fakeQuantize(x, input.scale);
   const absmax = x.reduce((high, value) => Math.max(high, Math.abs(value)), 0);
   if (absmax === 0) return x;
-  if (input.kind === "dynamic") return fakeQuantize(x, absmax / 127);
+  if (input.kind === "dynamic") return fakeQuantize(x, absmax / input.largest, [-input.largest, input.largest]);
   const values = magnitudes(input.kind);
   const scale = absmax / values.at(-1)!;
   return x.map((value) => scale * roundFloat8(value / scale, values));

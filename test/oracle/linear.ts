@@ -4,8 +4,8 @@ import { F32_EPSILON } from "./compare.ts";
 /** Activations a[m, k] * scales[m]. */
 export interface QuantizedRows {
   M: number;
-  /** [M, K] */
-  q: Int8Array;
+  /** [M, K], of 8 or 14 bits */
+  q: Int8Array | Int16Array;
   /** [M] */
   scales: Float32Array;
 }
@@ -31,21 +31,23 @@ export interface LinearOracle {
  * dot product is exact and then passes one conversion, one multiplication by its scale, at most K/G additions, one
  * multiplication by the activation scale and one addition of the bias: n = K/G + 4 roundings, each of relative size at most u = 2^-24.
  * |error| <= n u / (1 - n u) * (scales[m] * sum over g of |dot_g * scale_g| + |bias|). Values stay far above the smallest normal number.
+ * @param block k whose products are added exactly: a group, or part of one; the n above counts blocks
  */
-export function linearOracle(rows: QuantizedRows, weights: Weights, bias?: Float32Array): LinearOracle {
+export function linearOracle(rows: QuantizedRows, weights: Weights, block: number, bias?: Float32Array): LinearOracle {
   const { M } = rows;
   const { N, K, G } = weights;
   const y = new Float64Array(M * N);
   const bound = new Float64Array(M * N);
-  const roundings = (K / G + 4) * F32_EPSILON;
+  const blocks = Math.ceil(K / block);
+  const roundings = (blocks + 4) * F32_EPSILON;
   for (let m = 0; m < M; m++) {
     for (let n = 0; n < N; n++) {
       let sum = 0;
       let magnitude = 0;
-      for (let g = 0; g < K / G; g++) {
+      for (let begin = 0; begin < K; begin += block) {
         let dot = 0;
-        for (let k = g * G; k < (g + 1) * G; k++) dot += rows.q[m * K + k]! * weights.q[n * K + k]!;
-        const term = dot * weights.scales[n * (K / G) + g]! * rows.scales[m]!;
+        for (let k = begin; k < Math.min(K, begin + block); k++) dot += rows.q[m * K + k]! * weights.q[n * K + k]!;
+        const term = dot * weights.scales[n * (K / G) + Math.floor(begin / G)]! * rows.scales[m]!;
         sum += term;
         magnitude += Math.abs(term);
       }

@@ -16,7 +16,9 @@ export interface Linear {
   readonly lowRank?: { readonly a: Float32Array; readonly b: Float32Array } | undefined;
 }
 
-export type InputQuantization = { kind: "none" | "dynamic" | "fp8" | "fp8-e5m2" } | { kind: "static"; scale: number };
+/** "dynamic": per token, to -largest..largest. */
+export type InputQuantization =
+  { kind: "none" | "fp8" | "fp8-e5m2" } | { kind: "dynamic"; largest: 127 | 8191 } | { kind: "static"; scale: number };
 
 export interface Layer {
   readonly attentionNorm: Float32Array;
@@ -42,12 +44,16 @@ export interface Simulation {
   readonly head: Linear;
 }
 
-/** @param head "q8": int8 rows, which quantize their input per token */
+/** @param head "q8": int8 rows, which quantize their input per token, to 14 bits */
 export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" = "f32"): Promise<Simulation> {
   const { config, tensors } = checkpoint;
   const optional = async (name: string) => (tensors.has(name) ? await checkpoint.readF32(name) : undefined);
   const scalar = async (name: string) => (await optional(name))?.[0] ?? Number.NaN;
 
+  const inputOf = async (module: string, kind: InputQuantization["kind"]): Promise<InputQuantization> => {
+    if (kind === "static") return { kind, scale: await scalar(`${module}.input_scale`) };
+    return kind === "dynamic" ? { kind, largest: 127 } : { kind };
+  };
   const linear = async (module: string): Promise<Linear> => {
     const bias = await optional(`${module}.bias`);
     const scheme = checkpoint.quantization?.linear(module);
@@ -58,8 +64,7 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
     const [N, K] = readShape(await checkpoint.readRaw(`${module}.weight_shape`));
     const values = decodePacked(await checkpoint.readRaw(`${module}.weight_packed`), scheme!.numBits);
     const scale = await checkpoint.readF32(`${module}.weight_scale`);
-    const { kind } = scheme!.activations;
-    const input = kind === "static" ? { kind, scale: await scalar(`${module}.input_scale`) } : { kind };
+    const input = await inputOf(module, scheme!.activations.kind);
     const [a, b] = [await optional(`${module}.lora_A.weight`), await optional(`${module}.lora_B.weight`)];
     return { N, K, values, scale, bias, input, lowRank: a && b && { a, b } };
   };
@@ -90,7 +95,10 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
     embedding,
     layers,
     finalNorm: await checkpoint.readF32("model.norm.weight"),
-    head: head === "q8" ? { ...int8Rows(headWeight), input: { kind: "dynamic" } } : { ...headWeight, input: { kind: "none" } },
+    head:
+      head === "q8"
+        ? { ...int8Rows(headWeight), input: { kind: "dynamic", largest: 8191 } }
+        : { ...headWeight, input: { kind: "none" } },
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Linear layers over 8-bit activations, qb4w and qc8w: against an oracle in double precision that sees unpacked data only, against the scalar
+ * Linear layers over 8-bit activations, qb4w and qc8w, and over 14-bit ones, qc8w: against an oracle in double precision that sees unpacked data only, against the scalar
  * twin bit for bit, and every row of the GEMM against the GEMV bit for bit.
  */
 import { suite } from "uvu";
@@ -14,15 +14,33 @@ import { putPanels, type QuantizedWeights, randomWeights } from "./packed-weight
 const MR = 6;
 const ROW_BLOCK = 192;
 const BUILDS: TestedBuild[] = ["scalar", ...SIMD_BUILDS];
-const test = suite("linear qd8 (seed 23)");
+const test = suite("linear layers over integers (seed 23)");
 const random = mulberry32(23);
 
+/** What is multiplied: bits of activations and of weights. */
+interface Bits {
+  a: 8 | 14;
+  w: 4 | 8;
+}
+const FORMS: Bits[] = [
+  { a: 8, w: 4 },
+  { a: 8, w: 8 },
+  { a: 14, w: 8 },
+];
+const nameOf = ({ a, w }: Bits) => `${a} by ${w} bits`;
+/** All values of an activation: -128, which a static scale reaches, to 127; 14 bits are symmetric. */
+const rangeOf = (a: 8 | 14) => (a === 8 ? ([-128, 127] as const) : ([-8191, 8191] as const));
+/** k of 8-bit weights whose products are added as integers. */
+const CHANNEL_BLOCK = 2048;
+
 /** Seeded rows with an all-zero row of scale 0 and rows at both ends of the range. */
-function randomRows(M: number, K: number): QuantizedRows {
-  const q = Int8Array.from({ length: M * K }, () => Math.floor(random() * 255) - 127);
+function randomRows(M: number, K: number, a: 8 | 14): QuantizedRows {
+  const [low, high] = rangeOf(a);
+  const value = () => low + Math.floor(random() * (high - low + 1));
+  const q = a === 8 ? Int8Array.from({ length: M * K }, value) : Int16Array.from({ length: M * K }, value);
   const scales = Float32Array.from({ length: M }, () => 10 ** (3 * random() - 3));
-  if (M > 1) q.fill(127, K, 2 * K);
-  if (M > 2) q.fill(-128, 2 * K, 3 * K);
+  if (M > 1) q.fill(high, K, 2 * K);
+  if (M > 2) q.fill(low, 2 * K, 3 * K);
   if (M > 3) q.fill((scales[3] = 0), 3 * K, 4 * K);
   return { M, q, scales };
 }
@@ -37,15 +55,15 @@ function groupSums({ q }: QuantizedRows, G: number): Int32Array {
 class PackedLinear {
   readonly kernel: KernelMemory;
   private readonly weights: QuantizedWeights;
-  private readonly bits: 4 | 8;
+  private readonly bits: Bits;
   private readonly w: number;
   private readonly bias: number;
 
-  constructor(build: TestedBuild, weights: QuantizedWeights, bits: 4 | 8, bias?: Float32Array) {
+  constructor(build: TestedBuild, weights: QuantizedWeights, bits: Bits, bias?: Float32Array) {
     this.weights = weights;
     this.bits = bits;
     this.kernel = new KernelMemory(build);
-    this.w = putPanels(this.kernel, weights, bits);
+    this.w = putPanels(this.kernel, weights, bits.w);
     this.bias = bias ? this.kernel.put(bias, 4) : 0;
   }
 
@@ -53,12 +71,12 @@ class PackedLinear {
   gemm(rows: QuantizedRows, ranges: [number, number][] = [[0, Math.ceil(this.weights.N / 8)]]): Float32Array {
     const { M } = rows;
     const { N, K, G } = this.weights;
-    const { kernel, w, bias } = this;
+    const { kernel, w, bias, bits } = this;
     const [q, scales, sums] = [kernel.put(rows.q), kernel.put(rows.scales), kernel.put(groupSums(rows, G))];
     const [y, scratch] = [kernel.region(4 * M * N), kernel.region(kernel.run.linear_scratch_bytes(M, K))];
     for (const [begin, end] of ranges) {
-      if (this.bits === 4) kernel.run.gemm_qd8_f32_qb4w_x8c4(q, scales, sums, w, bias, y, M, N, K, G, begin, end, scratch);
-      else kernel.run.gemm_qd8_f32_qc8w_x8c4(q, scales, w, bias, y, M, N, K, begin, end, scratch);
+      if (bits.w === 4) kernel.run.gemm_qd8_f32_qb4w_x8c4(q, scales, sums, w, bias, y, M, N, K, G, begin, end, scratch);
+      else kernel.run[`gemm_qd${bits.a}_f32_qc8w_x8c4`](q, scales, w, bias, y, M, N, K, begin, end, scratch);
     }
     return kernel.f32(y, M * N);
   }
@@ -67,15 +85,20 @@ class PackedLinear {
   gemv(rows: QuantizedRows, ranges: [number, number][] = [[0, Math.ceil(this.weights.N / 8)]]): Float32Array {
     const { M } = rows;
     const { N, K, G } = this.weights;
-    const { kernel, w, bias } = this;
+    const { kernel, w, bias, bits } = this;
     const [q, scales, sums] = [kernel.put(rows.q), kernel.put(rows.scales), kernel.put(groupSums(rows, G))];
     const [y, scratch] = [kernel.region(4 * M * N), kernel.region(kernel.run.linear_scratch_bytes(1, K))];
     for (let m = 0; m < M; m++) {
-      const row = { q: q + m * K, scale: scales + 4 * m, sums: sums + (4 * m * K) / G, y: y + 4 * m * N };
+      const row = {
+        q: q + m * K * rows.q.BYTES_PER_ELEMENT,
+        scale: scales + 4 * m,
+        sums: sums + (4 * m * K) / G,
+        y: y + 4 * m * N,
+      };
       for (const [begin, end] of ranges) {
-        if (this.bits === 4)
+        if (bits.w === 4)
           kernel.run.gemv_qd8_f32_qb4w_1x8c4(row.q, row.scale, row.sums, w, bias, row.y, N, K, G, begin, end, scratch);
-        else kernel.run.gemv_qd8_f32_qc8w_1x8c4(row.q, row.scale, w, bias, row.y, N, K, begin, end, scratch);
+        else kernel.run[`gemv_qd${bits.a}_f32_qc8w_1x8c4`](row.q, row.scale, w, bias, row.y, N, K, begin, end, scratch);
       }
     }
     return kernel.f32(y, M * N);
@@ -83,14 +106,15 @@ class PackedLinear {
 }
 
 /** Everything this file promises, for one matrix and several numbers of rows. */
-function check(weights: QuantizedWeights, bits: 4 | 8, rowCounts: number[], bias?: Float32Array): void {
+function check(weights: QuantizedWeights, bits: Bits, rowCounts: number[], bias?: Float32Array): void {
   const scalar = new PackedLinear("scalar", weights, bits, bias);
   const builds = SIMD_BUILDS.map((build) => ({ build, linear: new PackedLinear(build, weights, bits, bias) }));
+  const block = bits.w === 4 ? weights.G : CHANNEL_BLOCK;
   for (const M of rowCounts) {
-    const rows = randomRows(M, weights.K);
+    const rows = randomRows(M, weights.K, bits.a);
     const what = `M=${M} N=${weights.N}${bias ? " with bias" : ""}`;
     const y = scalar.gemm(rows);
-    const oracle = linearOracle(rows, weights, bias);
+    const oracle = linearOracle(rows, weights, block, bias);
     assertWithin(y, oracle.y, (i) => oracle.bound[i]!, `${what}: oracle`);
     for (const { build, linear } of builds) {
       assertSameBits(linear.gemm(rows), y, `${what}: ${build} GEMM`);
@@ -103,32 +127,41 @@ function check(weights: QuantizedWeights, bits: 4 | 8, rowCounts: number[], bias
 
 const upTo = (last: number) => Array.from({ length: last + 1 }, (_, i) => i);
 
-for (const bits of [4, 8] as const) {
+for (const bits of FORMS) {
+  const name = nameOf(bits);
   for (const groupSize of [16, 32, 64, 128]) {
     for (const groups of [1, 2, 3, 5]) {
       const K = groups * groupSize;
-      const G = bits === 4 ? groupSize : K;
-      test(`${bits} bits: M 0..${2 * MR + 1}, N 1..17, K=${K} G=${G}`, () => {
+      const G = bits.w === 4 ? groupSize : K;
+      test(`${name}: M 0..${2 * MR + 1}, N 1..17, K=${K} G=${G}`, () => {
         for (const N of upTo(17).slice(1)) {
           const bias = N % 2 ? Float32Array.from({ length: N }, () => 4 * random() - 2) : undefined;
-          check(randomWeights(random, N, K, G, bits), bits, upTo(2 * MR + 1), bias);
+          check(randomWeights(random, N, K, G, bits.w), bits, upTo(2 * MR + 1), bias);
         }
       });
     }
   }
 
-  test(`${bits} bits: row blocks of 64 and ${ROW_BLOCK} and their ends`, () => {
-    const weights = randomWeights(random, 9, 64, bits === 4 ? 32 : 64, bits);
+  test(`${name}: row blocks of 64 and ${ROW_BLOCK} and their ends`, () => {
+    const weights = randomWeights(random, 9, 64, bits.w === 4 ? 32 : 64, bits.w);
     check(weights, bits, [63, 64, 65, 131, ROW_BLOCK - 1, ROW_BLOCK, ROW_BLOCK + 1, 2 * ROW_BLOCK + 3]);
   });
 
-  test(`${bits} bits: the shape of a layer, one group as long as K`, () => {
-    check(randomWeights(random, 20, 1536, 1536, bits), bits, [1, 5]);
+  test(`${name}: the shape of a layer, one group as long as K`, () => {
+    check(randomWeights(random, 20, 1536, 1536, bits.w), bits, [1, 5]);
   });
 
-  test(`${bits} bits: panel ranges put together equal the whole, and write their own channels only`, () => {
-    const weights = randomWeights(random, 29, 96, bits === 4 ? 32 : 96, bits);
-    const rows = randomRows(6, 96);
+  if (bits.w === 8) {
+    test(`${name}: blocks of ${CHANNEL_BLOCK} k and their ends`, () => {
+      for (const K of [CHANNEL_BLOCK - 16, CHANNEL_BLOCK, CHANNEL_BLOCK + 16, 2 * CHANNEL_BLOCK, 2 * CHANNEL_BLOCK + 48]) {
+        check(randomWeights(random, 41, K, K, 8), bits, [1, 2 * MR + 1]);
+      }
+    });
+  }
+
+  test(`${name}: panel ranges put together equal the whole, and write their own channels only`, () => {
+    const weights = randomWeights(random, 29, 96, bits.w === 4 ? 32 : 96, bits.w);
+    const rows = randomRows(6, 96, bits.a);
     for (const build of BUILDS) {
       const linear = new PackedLinear(build, weights, bits);
       const whole = linear.gemm(rows);
@@ -149,13 +182,15 @@ for (const bits of [4, 8] as const) {
     }
   });
 
-  test(`${bits} bits: every product at its extreme stays exact`, () => {
+  test(`${name}: every product at its extreme stays exact`, () => {
     const [N, K] = [8, 4096];
     const G = K;
-    for (const weight of [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]) {
+    for (const weight of [-(2 ** (bits.w - 1)), 2 ** (bits.w - 1) - 1]) {
       const weights = { N, K, G, q: new Int8Array(N * K).fill(weight), scales: new Float32Array(N).fill(1) };
-      for (const activation of [-128, 127]) {
-        const rows = { M: 1, q: new Int8Array(K).fill(activation), scales: Float32Array.of(1) };
+      for (const activation of rangeOf(bits.a)) {
+        const q = bits.a === 8 ? new Int8Array(K).fill(activation) : new Int16Array(K).fill(activation);
+        const rows = { M: 1, q, scales: Float32Array.of(1) };
+        // Two blocks at most, whose sums and their sum are multiples of 2048 below 2^24 of them: exact in float32.
         const expected = Float32Array.from({ length: N }, () => weight * activation * K);
         for (const build of BUILDS) {
           const linear = new PackedLinear(build, weights, bits);
