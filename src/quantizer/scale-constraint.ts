@@ -3,10 +3,10 @@
  * apply them by moving an exponent:
  *
  *   M1  every scale is a power of two                            s' = 2^ceil(log2 s)
- *   M2  those of a row differ by powers of two, s_max as it is   s' = s_max / 2^ceil(log2(s_max / s))
+ *   M2  those of a row differ by powers of two, s_max as it is   s' = s_max / 2^floor(log2(s_max / s))
  *
- * M1 makes no scale smaller. M2 makes none larger and some smaller, by less than half, so that the largest weights of a group may saturate.
- * The paper lets several rows share s_max; here it is that of one row.
+ * Neither makes a scale smaller, so every weight stays covered. The paper writes M2 with a ceiling, as M1: that makes scales up to half as
+ * large, the largest weights of their groups saturate, and the model is lost (measured in docs/quantization.md). The paper lets several rows share s_max; here it is that of one row.
  */
 import { RecipeError } from "../errors.ts";
 import { SCALE_STORAGE, type ScaleType } from "./scale-type.ts";
@@ -28,7 +28,7 @@ export function constrainScales(scale: Float32Array, groups: number, constraint:
     const largest = ofRow.reduce((high, step) => Math.max(high, step), 0);
     ofRow.forEach((step, group) => {
       if (step === 0) return;
-      const constrained = constraint === "m1" ? powerOfTwoFrom(step) : largest / powerOfTwoFrom(largest / step);
+      const constrained = constraint === "m1" ? powerOfTwoFrom(step) : largest / powerOfTwoUpTo(largest / step);
       if (round(constrained) !== constrained) {
         throw new RecipeError(
           `scale constraint ${constraint}: scales in ${scaleType} cannot hold ${constrained}; use bf16 or f32`,
@@ -41,11 +41,15 @@ export function constrainScales(scale: Float32Array, groups: number, constraint:
 
 const float64 = new DataView(new ArrayBuffer(8));
 
-/** 2^ceil(log2 x) of a normal positive float64, from its bits: the host's logarithm may be off in the last one. */
-function powerOfTwoFrom(x: number): number {
+/** 2^floor(log2 x) of a normal positive float64, from its bits: the host's logarithm may be off in the last one. */
+function powerOfTwoUpTo(x: number): number {
   float64.setFloat64(0, x);
-  const power = float64.getBigUint64(0) & 0xfff0_0000_0000_0000n;
-  float64.setBigUint64(0, power);
-  const below = float64.getFloat64(0);
+  float64.setBigUint64(0, float64.getBigUint64(0) & 0xfff0_0000_0000_0000n);
+  return float64.getFloat64(0);
+}
+
+/** 2^ceil(log2 x). */
+function powerOfTwoFrom(x: number): number {
+  const below = powerOfTwoUpTo(x);
   return below === x ? x : 2 * below;
 }

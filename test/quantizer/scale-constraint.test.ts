@@ -26,8 +26,8 @@ test("m1: powers of two stay, all others go to the next above", () => {
   assert.equal(constrained([2 ** -149, 3 * 2 ** -149], 1, "m1"), [2 ** -149, 2 ** -147], "subnormals too");
 });
 
-test("m2: the largest of a row stays, the others are it over a power of two, none larger than before and none half as large", () => {
-  assert.equal(constrained([0.7, 0.35, 0.3, 0.36], 4, "m2"), [0.7, 0.35, 0.175, 0.35].map(Math.fround));
+test("m2: the largest of a row stays, the others are it over a power of two, none smaller than before and none twice as large", () => {
+  assert.equal(constrained([0.7, 0.35, 0.3, 0.36], 4, "m2"), [0.7, 0.35, 0.35, 0.7].map(Math.fround));
   for (const type of SCALE_TYPES) {
     for (const groups of [1, 2, 3, 4, 7, 18]) {
       const { round } = SCALE_STORAGE[type];
@@ -36,7 +36,7 @@ test("m2: the largest of a row stays, the others are it over a power of two, non
       changed.forEach((step, i) => {
         const row = scales.slice(i - (i % groups), i - (i % groups) + groups);
         assert.ok(Number.isInteger(Math.log2(Math.max(...row) / step)), `${step} of ${row}`);
-        assert.ok(step <= scales[i]! && step > scales[i]! / 2, `${step} for ${scales[i]}`);
+        assert.ok(step >= scales[i]! && step < 2 * scales[i]!, `${step} for ${scales[i]}`);
         assert.is(round(step), step);
       });
     }
@@ -44,7 +44,7 @@ test("m2: the largest of a row stays, the others are it over a power of two, non
 });
 
 test("groups of zeros need no scale, and decide on none", () => {
-  assert.equal(constrained([0, 0.25, 0.2], 3, "m2"), [0, 0.25, 0.125]);
+  assert.equal(constrained([0, 0.25, 0.2], 3, "m2"), [0, 0.25, 0.25]);
   assert.equal(constrained([0, 0, 0.3], 3, "m1"), [0, 0, 0.5]);
   const weight = new Float32Array(64);
   weight[0] = 0.7;
@@ -70,12 +70,8 @@ test("weights are rounded under constrained scales: nearest to what a reader mul
     const { q, scale } = quantizeRows(weight, 64, 32, 4, { tensor: "w", firstRow: 0 }, "bf16", constraint);
     q.forEach((code, i) => {
       const step = scale[Math.floor(i / 32)]!;
-      const saturated = code === 7 || code === -8;
-      assert.ok(
-        saturated || Math.abs(weight[i]! - code * step) <= (step / 2) * (1 + 2 ** -20),
-        `${weight[i]} as ${code} * ${step}`,
-      );
-      if (constraint === "m1") assert.ok(Math.abs(code) <= 7, "a scale that grew covers every weight");
+      assert.ok(Math.abs(weight[i]! - code * step) <= (step / 2) * (1 + 2 ** -20), `${weight[i]} as ${code} * ${step}`);
+      assert.ok(Math.abs(code) <= 7, "no scale is smaller than what covers every weight");
     });
   }
 });
