@@ -16,7 +16,7 @@ import { type LowRank, paddedRank } from "./low-rank.ts";
 import type { Linear } from "./linear.ts";
 
 /** Rows read at a time hold about this many float32 values: large enough for one read to pay, small enough to be no matter. */
-const STAGED_ELEMENTS = 1 << 19;
+const STAGED_ELEMENTS = 1 << 17;
 const PANEL_ROWS = 8;
 
 /** Where rows wait to be packed. */
