@@ -6,7 +6,7 @@ import type { CheckRunner } from "./run.ts";
 import { CORS_ORIGIN, type Server } from "./serve-example.ts";
 
 /** An isolate has 128 MB; this is what the engine may account for. */
-const MEMORY_BUDGET = 120 * 2 ** 20;
+const MEMORY_BUDGET = 120e6;
 /** `maxWaiting` of the example. */
 const WAITING = 4;
 
