@@ -6,7 +6,8 @@
  *   M2  those of a row differ by powers of two, s_max as it is   s' = s_max / 2^floor(log2(s_max / s))
  *
  * Neither makes a scale smaller, so every weight stays covered. The paper writes M2 with a ceiling, as M1: that makes scales up to half as
- * large, the largest weights of their groups saturate, and the model is lost (measured in docs/quantization.md). The paper lets several rows share s_max; here it is that of one row.
+ * large, the largest weights of their groups saturate, and the model is lost (measured in docs/quantization.md). The paper lets several rows
+ * share s_max; here it is that of one row.
  */
 import { RecipeError } from "../errors.ts";
 import { SCALE_STORAGE, type ScaleType } from "./scale-type.ts";
