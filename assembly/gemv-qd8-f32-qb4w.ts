@@ -1,16 +1,16 @@
 /**
- * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]      decode: one row of 8-bit activations, blockwise 4-bit weights
+ * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]      decode: one row of 8-bit activations, blockwise 4-bit weights, int or E2M1
  *
- *   dot[n, g] = sum over k of group g of a[k] * (u[n, k] - 8)           exact, i32
+ *   dot[n, g] = sum over k of group g of a[k] * (u[n, k] - 8)           exact, i32; E2M1: u - 12 (e2m1.ts)
  *   y[n]      = (..((0 + dot[n, 0] * s[n, 0]) + dot[n, 1] * s[n, 1]) + ..) * scales[0] + bias[n]      f32, each step rounded
  *
  *   q        i8[K]          -128..127
  *   scales   f32[1]
  *   sums     i32[K/G]       -8 * sum of q over a group (quantize-activations.ts): where the accumulators start
- *   w        qb4w panels    layout.ts
+ *   w        qb4w or qb4fw panels           layout.ts
  *   bias     f32[N]         or 0 for none
  *   y        f32[N]
- *   scratch  i16[K], then f32[PANELS, 8]      the thread's own; simd128 only
+ *   scratch  i16[K] (simd128), i32[K/G] up to 16 bytes (E2M1), f32[PANELS, 8]      the thread's own
  *
  * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing else; no over-read.
  * Preconditions: K % G == 0, G % 16 == 0, G <= 4096 (products of 256 * u stay in i32); 16-byte alignment is fastest, none is needed.
@@ -30,6 +30,7 @@
  * as fast on one of the machines measured.
  */
 import { arrangeRow, QD8_QB4W } from "./arrange-activations";
+import { offsetSums, operands, operandTable } from "./e2m1";
 import { groupBytesQb4w, NR, panelBytesQb4w } from "./layout";
 import { multiplyAdd } from "./gemm-tile";
 import { nibbleMask, unknownZero } from "./simd";
@@ -54,19 +55,59 @@ export function gemv_qd8_f32_qb4w_1x8c4(
   end: i32,
   scratch: usize,
 ): void {
+  multiply(q, scales, sums, w, bias, y, N, K, G, begin, end, scratch, false);
+}
+
+export function gemv_qd8_f32_qb4fw_1x8c4(
+  q: usize,
+  scales: usize,
+  sums: usize,
+  w: usize,
+  bias: usize,
+  y: usize,
+  N: i32,
+  K: i32,
+  G: i32,
+  begin: i32,
+  end: i32,
+  scratch: usize,
+): void {
+  multiply(q, scales, sums, w, bias, y, N, K, G, begin, end, scratch, true);
+}
+
+function multiply(
+  q: usize,
+  scales: usize,
+  sums: usize,
+  w: usize,
+  bias: usize,
+  y: usize,
+  N: i32,
+  K: i32,
+  G: i32,
+  begin: i32,
+  end: i32,
+  scratch: usize,
+  e2m1: bool,
+): void {
   if (!ASC_FEATURE_RELAXED_SIMD) {
     arrangeRow(q, scratch, K, 1, QD8_QB4W);
     q = scratch;
     scratch += activationBytes(K);
   }
+  if (e2m1) {
+    offsetSums(sums, scratch, K / G);
+    sums = scratch;
+    scratch += (((<usize>(K / G)) << 2) + 15) & ~15;
+  }
   const panelBytes = panelBytesQb4w(K, G);
   const stride = (end - begin) / PANELS;
   let panel = begin;
   for (const streamEnd = begin + stride; panel < streamEnd; panel++) {
-    multiplyPanels(PANELS, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, stride, N, K, G, scratch);
+    multiplyPanels(PANELS, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, stride, N, K, G, scratch, e2m1);
   }
   for (panel = begin + stride * PANELS; panel < end; panel++) {
-    multiplyPanels(1, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, 0, N, K, G, scratch);
+    multiplyPanels(1, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, 0, N, K, G, scratch, e2m1);
   }
 }
 
@@ -106,6 +147,7 @@ function multiplyPanels(
   K: i32,
   G: i32,
   totals: usize,
+  e2m1: bool,
 ): void {
   const panelBytes = panelBytesQb4w(K, G);
   const streamBytes = <usize>stride * panelBytes;
@@ -115,11 +157,14 @@ function multiplyPanels(
   const nibble1 = i16x8.splat(<i16>(0x00f0 | unknownZero(G)));
   const nibble2 = i16x8.splat(<i16>(0x0f00 | unknownZero(G)));
   for (const end = packed + panelBytes; packed < end; packed += groupBytesQb4w(G), sum += 4) {
-    if (ASC_FEATURE_RELAXED_SIMD) addGroupI8(P, a, sum, packed, streamBytes, totals, G);
-    else {
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      if (e2m1) addGroupI8(P, true, a, sum, packed, streamBytes, totals, G);
+      else addGroupI8(P, false, a, sum, packed, streamBytes, totals, G);
+    } else {
       let stream = packed;
       for (let total = totals; total < totalsEnd; total += SUMS_BYTES, stream += streamBytes) {
-        addGroupI16(a, sum, stream, total, G, nibble0, nibble1, nibble2);
+        if (e2m1) addGroupE2m1(a, sum, stream, total, G);
+        else addGroupI16(a, sum, stream, total, G, nibble0, nibble1, nibble2);
       }
     }
     a += activationBytes(G);
@@ -135,10 +180,17 @@ function activationBytes(n: i32): usize {
   return ASC_FEATURE_RELAXED_SIMD ? <usize>n : (<usize>n) << 1;
 }
 
+
+@inline
+function operandOf(e2m1: bool, table: v128, nibbles: v128): v128 {
+  return e2m1 ? operands(table, nibbles) : nibbles;
+}
+
 /** One group of P panels, `streamBytes` apart: adds the scaled dot products to the sums at `totals`. */
 @inline
-function addGroupI8(P: i32, a: usize, sum: usize, w0: usize, streamBytes: usize, totals: usize, G: i32): void {
+function addGroupI8(P: i32, e2m1: bool, a: usize, sum: usize, w0: usize, streamBytes: usize, totals: usize, G: i32): void {
   const nibble = nibbleMask(G);
+  const table = operandTable(G);
   const scale0 = w0;
   const scale1 = scale0 + streamBytes;
   const scale2 = scale1 + streamBytes;
@@ -154,19 +206,19 @@ function addGroupI8(P: i32, a: usize, sum: usize, w0: usize, streamBytes: usize,
   for (const end = w0 + ((<usize>G) << 2); w0 < end; a += 4) {
     const operand = v128.load32_splat(a);
     let w = v128.load(w0);
-    low0 = multiplyAdd(low0, v128.and(w, nibble), operand, false);
-    high0 = multiplyAdd(high0, v128.and(i16x8.shr_u(w, 4), nibble), operand, false);
+    low0 = multiplyAdd(low0, operandOf(e2m1, table, v128.and(w, nibble)), operand, false);
+    high0 = multiplyAdd(high0, operandOf(e2m1, table, v128.and(i16x8.shr_u(w, 4), nibble)), operand, false);
     w0 += 16;
     if (P > 1) {
       w = v128.load(w1);
-      low1 = multiplyAdd(low1, v128.and(w, nibble), operand, false);
-      high1 = multiplyAdd(high1, v128.and(i16x8.shr_u(w, 4), nibble), operand, false);
+      low1 = multiplyAdd(low1, operandOf(e2m1, table, v128.and(w, nibble)), operand, false);
+      high1 = multiplyAdd(high1, operandOf(e2m1, table, v128.and(i16x8.shr_u(w, 4), nibble)), operand, false);
       w1 += 16;
     }
     if (P > 2) {
       w = v128.load(w2);
-      low2 = multiplyAdd(low2, v128.and(w, nibble), operand, false);
-      high2 = multiplyAdd(high2, v128.and(i16x8.shr_u(w, 4), nibble), operand, false);
+      low2 = multiplyAdd(low2, operandOf(e2m1, table, v128.and(w, nibble)), operand, false);
+      high2 = multiplyAdd(high2, operandOf(e2m1, table, v128.and(i16x8.shr_u(w, 4), nibble)), operand, false);
       w2 += 16;
     }
   }
@@ -206,4 +258,30 @@ function addGroupI16(
   const low = i32x4.add(low02, i32x4.shr_s(low13, 8));
   const high = i32x4.add(high13, i32x4.shr_s(high02, 4));
   addToTotal(total, low, high, scale);
+}
+
+/** The same for E2M1: all nibbles are looked up as bytes, which are then taken apart. */
+@inline
+function addGroupE2m1(a: usize, sum: usize, packed: usize, total: usize, G: i32): void {
+  const nibble = nibbleMask(G);
+  const table = operandTable(G);
+  const byte = i16x8.splat(<i16>(0x00ff | unknownZero(G)));
+  const scale = packed;
+  let low02 = v128.load32_splat(sum);
+  let high02 = low02;
+  let low13 = i32x4.splat(0);
+  let high13 = low13;
+  packed += 32;
+  for (const end = packed + ((<usize>G) << 2); packed < end; packed += 16, a += 8) {
+    const w = v128.load(packed);
+    const a02 = v128.load32_splat(a);
+    const a13 = v128.load32_splat(a, 4);
+    const low = operands(table, v128.and(w, nibble));
+    const high = operands(table, v128.and(i16x8.shr_u(w, 4), nibble));
+    low02 = multiplyAdd(low02, v128.and(low, byte), a02, false);
+    high02 = multiplyAdd(high02, v128.and(high, byte), a02, false);
+    low13 = multiplyAdd(low13, i16x8.shr_u(low, 8), a13, false);
+    high13 = multiplyAdd(high13, i16x8.shr_u(high, 8), a13, false);
+  }
+  addToTotal(total, i32x4.add(low02, low13), i32x4.add(high02, high13), scale);
 }

@@ -60,7 +60,14 @@ export function packed_bytes_f32w(N: i32, K: i32): usize {
  *   Scales come first, so that one forward stream carries all that a group needs.
  */
 
-/** Bytes of one group of a qb4w panel. */
+/*
+ * qb4fw: 4-bit floats (E2M1), one f32 scale for each channel and each group.    w[n, k] = scale[n, k / G] * (u(code) - 12)
+ *
+ *   The bytes of qb4w with codes of E2M1 as nibbles, which kernels look up (e2m1.ts), and half of the format's own scales, because u counts
+ *   halves. Padding: code 8, which is -0, scale 0.
+ */
+
+/** Bytes of one group of a qb4w or qb4fw panel. */
 @inline
 export function groupBytesQb4w(G: i32): usize {
   return ((<usize>NR) << 2) + ((<usize>G * NR) >> 1);
@@ -72,7 +79,7 @@ export function panelBytesQb4w(K: i32, G: i32): usize {
   return <usize>(K / G) * groupBytesQb4w(G);
 }
 
-/** Bytes of w[N, K] packed as qb4w. */
+/** Bytes of w[N, K] packed as qb4w or qb4fw. */
 export function packed_bytes_qb4w(N: i32, K: i32, G: i32): usize {
   return <usize>panels(N) * panelBytesQb4w(K, G);
 }
@@ -123,6 +130,7 @@ export function packed_bytes_qc8w(N: i32, K: i32): usize {
  *   panel         one panel, unpacked                 simd128 i16[NR, K]                   relaxed i8[NR, K], none for qc8w
  *   tile          the accumulators of one tile        f32[MR, NR]
  *   plane         for qc8w, relaxed: i32 sums over one plane of activations, until those over the other go on from them        i32[MR, NR]
+ *   starts        where accumulators start, qb4fw     i32[min(M, ROW_BLOCK), K/G], G at least 16
  */
 
 /**
@@ -158,5 +166,6 @@ export function tileScratchBytes(): usize {
 
 /** Scratch one thread needs for any linear kernel with at most M rows and K in_features. What a GEMV needs beside a row fits where a panel goes. */
 export function linear_scratch_bytes(M: i32, K: i32): usize {
-  return activationScratchBytes(M, K) + panelScratchBytes(K) + 2 * tileScratchBytes();
+  const startBytes = (<usize>min(M, ROW_BLOCK) * <usize>K) >> 2;
+  return activationScratchBytes(M, K) + panelScratchBytes(K) + 2 * tileScratchBytes() + startBytes;
 }

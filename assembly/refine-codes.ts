@@ -2,7 +2,7 @@
  * Coordinate descent on a rounded weight: each scale, then each code of its group, is set to what is best while all others stay.
  * With e = w - s q and g = H e, the error of a row is e H e^T, and
  *
- *   scale of a group:  s += (q . g) / (q H q^T) over the group's columns      code:  q[k] = clamp(round(q[k] + g[k] / (H[k,k] s)))
+ *   scale of a group:  s += (q . g) / (q H q^T) over the group's columns      code:  q[k] = code(q[k] + g[k] / (H[k,k] s))
  *
  * A scale is rounded to `type` before it is tried, and kept if the error falls; a code's step never raises it. So no pass does.
  *
@@ -10,12 +10,14 @@
  *   hessian    f64[K, stride]      both triangles
  *   scales     f32[N, K/G]         changed, as are codes; not 0
  *   codes      i8[N, K]
+ *   top        the largest code, which tells the kind (code-grid.ts)
  *   errors     f64[panels, K, 8]   written: e, eight rows side by side
  *   gradients  f64[panels, K, 8]   written: g
  *
  * Order: f64, k ascending; columns outside the group learn of its changes when all of it is done. Preconditions: K and G even; scratch has
  * 128 + 128 * G bytes. Units: panels of 8 rows; the last may have fewer. Reads and writes nothing outside the shapes.
  */
+import { roundCode } from "./code-grid";
 import { projectTwo } from "./project";
 import { storableScale } from "./storable-scale";
 
@@ -116,7 +118,7 @@ function refineGroup(
   G: i32,
   groupsOfRow: i32,
   low: i32,
-  top: f64,
+  top: i32,
 ): void {
   for (let r = rows; r < 8; r++) store<f64>(sums + ((<usize>r) << 3), 0);
   for (let c = 0; c < G; c++) {
@@ -128,7 +130,7 @@ function refineGroup(
       const step = <f64>load<f32>(scale + ((<usize>(r * groupsOfRow)) << 2));
       const p = code + <usize>(r * K + k);
       const before = <f64>load<i8>(p);
-      const q = max<f64>(min<f64>(nearest<f64>(before + load<f64>(at8(g, k, r)) / (curvature * step)), top), -top - 1);
+      const q = roundCode(before + load<f64>(at8(g, k, r)) / (curvature * step), top);
       store<f64>(sums + ((<usize>r) << 3), (q - before) * step);
       if (q != before) {
         changed = true;
@@ -192,7 +194,7 @@ export function refine_codes_f32(
       for (let low = 0; low < K; low += G) {
         const scale = scalePanel + ((<usize>(low / G)) << 2);
         refitScales(hessian, scale, codePanel, e, g, moved, q8, sums, rows, K, row, G, groupsOfRow, low, type);
-        refineGroup(hessian, scale, codePanel, e, g, moved, sums, rows, K, row, G, groupsOfRow, low, <f64>top);
+        refineGroup(hessian, scale, codePanel, e, g, moved, sums, rows, K, row, G, groupsOfRow, low, top);
         for (let k = 0; k < K; k += 2) {
           if (k == low) k = low + G;
           if (k >= K) break;

@@ -4,13 +4,14 @@
  *
  *   e H e^T = sum over j of U[j,j]^2 * (t[j] - s q[j])^2,   e = w - s q,   t[j] = w[j] + (sum over k > j of U[j,k] * e[k]) / U[j,j]
  *
- * so going from the last column to the first, q[j] = clamp(round(t[j] / s)) makes each term as small as it can be. This is the paper's update
+ * so going from the last column to the first, q[j] = code(t[j] / s) makes each term as small as it can be. This is the paper's update
  * (its inverse Hessian is never formed), and Babai's nearest plane. Columns come in reverse order of rounding.
  *
  *   w           f32[N, K]
  *   factor      f64[K, stride]        U (cholesky.ts)
  *   groups      i32[K]                which scale of its row a column has; read where scales are given
  *   importance  f32[K], 0 for ones    of a column's error in a scale search (search-scales.ts)
+ *   top         the largest code, which tells the kind (code-grid.ts)
  *   scales      f32[N, K/G]           given, or written if `search` is 1: group g is columns g G .. g G + G - 1, and its scale is searched when
  *                                     the first of them is due, on weights that make up for all errors so far
  *   codes       i8[N, K]              written
@@ -23,6 +24,7 @@
  *
  * Why panels of 8 rows, two columns at a time: eight accumulators of two rows each. U is read once for 8 rows.
  */
+import { roundCode } from "./code-grid";
 import { projectTwo } from "./project";
 import { bestScale } from "./search-scales";
 
@@ -45,7 +47,7 @@ function searchGroup(
   G: i32,
   groupsOfRow: i32,
   low: i32,
-  top: f32,
+  top: i32,
   type: i32,
 ): void {
   const sums = scratch,
@@ -113,7 +115,7 @@ export function round_gptq_f32(
       }
       if (search) {
         const scale = scalePanel + ((<usize>(low / G)) << 2);
-        searchGroup(wPanel, factor, importance, scale, e, scratch, rows, K, rowBytes, G, groupsOfRow, low, <f32>top, type);
+        searchGroup(wPanel, factor, importance, scale, e, scratch, rows, K, rowBytes, G, groupsOfRow, low, top, type);
       }
       for (let j = high - 1; j >= low; j--) {
         const u = factor + <usize>j * rowBytes;
@@ -130,7 +132,7 @@ export function round_gptq_f32(
           const weight = <f64>load<f32>(wPanel + ((<usize>(r * K + j)) << 2));
           const scale = <f64>load<f32>(scalePanel + ((<usize>(r * groupsOfRow + group)) << 2));
           const target = weight + (load<f64>(slot) + load<f64>(scratch + ((<usize>r) << 3))) / pivot;
-          const q = max<f64>(min<f64>(nearest<f64>(target / scale), <f64>top), <f64>(-top - 1));
+          const q = roundCode(target / scale, top);
           store<i8>(codePanel + <usize>(r * K + j), <i8>q);
           store<f64>(slot, weight - q * scale);
           const miss = pivot * (target - q * scale);

@@ -1,35 +1,32 @@
 /**
  * The scale of each group of weights that leaves the least square error, each square weighted by how much its channel matters:
  *
- *   scale[n,g] = argmin over candidates s of  sum over k of importance[k] * (w[n,k] - s * clamp(round(w[n,k] / s), -top - 1, top))^2
+ *   scale[n,g] = argmin over candidates s of  sum over k of importance[k] * (w[n,k] - s * code(w[n,k] / s))^2
  *
  *   w           f32[N, K]
  *   importance  f32[K], at least 0 (the diagonal of a Hessian); 0 for ones
  *   scales      f32[N, K/G], written; never 0: a group of zeros gets 1
- *   top         7 for 4 bits, 127 for 8        type  how scales are stored (storable-scale.ts)
+ *   top         the largest code, which tells the kind (code-grid.ts)        type  how scales are stored (storable-scale.ts)
  *
  * Candidates: the largest magnitude of the group divided by `top` (round to nearest), and by (top + 1) * (0.8, 0.8 * 1.04, ..., 2.7), with
- * both signs, since the codes reach one further below zero than above: a negative scale lets the largest weight, whatever its sign, use that
- * code. Then twice the least-squares scale of the best codes so far, sum(i w q) / sum(i q^2), which no grid hits. Each is rounded to `type`
+ * both signs, since integers reach one further below zero than above: a negative scale lets the largest weight, whatever its sign, use that
+ * code. E2M1 has both signs of every code, and its codes lie so far apart at the end that a largest weight below the last but one may be best:
+ * its ratios are 0.6 to 2.1. Then twice the least-squares scale of the best codes so far, sum(i w q) / sum(i q^2), which no grid hits. Each is rounded to `type`
  * before it is tried.
  *
  * Order: eight lanes, k ascending, (lanes 0-3 + lanes 4-7), then sumLanes; multiply and add are rounded apart. The first of equals wins.
  * Preconditions: G a multiple of 8, w and importance aligned to 4 bytes. Reads and writes nothing outside the shapes. Units: rows.
  * Why this grid: equal steps in proportion, coarser than refitting can make up for, down to where a group gives up its largest weight.
  */
+import { exponentMask, lowestCode, roundCodes } from "./code-grid";
 import { sumLanes } from "./simd";
 import { storableScale } from "./storable-scale";
 
 const FIRST_RATIO: f32 = 0.8;
+const FIRST_E2M1_RATIO: f32 = 0.6;
 const RATIO_STEP: f32 = 1.04;
 const RATIOS: i32 = 32;
 const REFITS: i32 = 2;
-
-
-@inline
-function codes(w: v128, inv: v128, low: v128, high: v128): v128 {
-  return f32x4.pmax(f32x4.pmin(f32x4.nearest(f32x4.mul(w, inv)), high), low);
-}
 
 
 @inline
@@ -38,18 +35,19 @@ function weighted(value: v128, importance: usize): v128 {
 }
 
 /** Weighted square error of the group at `w` under `scale`. */
-function groupError(w: usize, importance: usize, G: i32, scale: f32, top: f32): f32 {
+function groupError(w: usize, importance: usize, G: i32, scale: f32, top: i32): f32 {
   const inv = f32x4.splat(1 / scale),
     step = f32x4.splat(scale);
-  const high = f32x4.splat(top),
-    low = f32x4.splat(-top - 1);
+  const high = f32x4.splat(<f32>top),
+    low = f32x4.splat(<f32>lowestCode(top)),
+    exponents = exponentMask(top);
   let sum0 = f32x4.splat(0),
     sum1 = sum0;
   for (const end = w + ((<usize>G) << 2); w < end; w += 32) {
     const w0 = v128.load(w),
       w1 = v128.load(w, 16);
-    const e0 = f32x4.sub(w0, f32x4.mul(codes(w0, inv, low, high), step));
-    const e1 = f32x4.sub(w1, f32x4.mul(codes(w1, inv, low, high), step));
+    const e0 = f32x4.sub(w0, f32x4.mul(roundCodes(f32x4.mul(w0, inv), low, high, exponents), step));
+    const e1 = f32x4.sub(w1, f32x4.mul(roundCodes(f32x4.mul(w1, inv), low, high, exponents), step));
     sum0 = f32x4.add(sum0, weighted(f32x4.mul(e0, e0), importance));
     sum1 = f32x4.add(sum1, weighted(f32x4.mul(e1, e1), importance == 0 ? 0 : importance + 16));
     if (importance != 0) importance += 32;
@@ -58,15 +56,16 @@ function groupError(w: usize, importance: usize, G: i32, scale: f32, top: f32): 
 }
 
 /** The least-squares scale of the codes that `scale` gives; 0 where all of them are 0. */
-function refitScale(w: usize, importance: usize, G: i32, scale: f32, top: f32): f32 {
+function refitScale(w: usize, importance: usize, G: i32, scale: f32, top: i32): f32 {
   const inv = f32x4.splat(1 / scale);
-  const high = f32x4.splat(top),
-    low = f32x4.splat(-top - 1);
+  const high = f32x4.splat(<f32>top),
+    low = f32x4.splat(<f32>lowestCode(top)),
+    exponents = exponentMask(top);
   let product = f32x4.splat(0),
     square = product;
   for (const end = w + ((<usize>G) << 2); w < end; w += 16) {
     const value = v128.load(w);
-    const q = codes(value, inv, low, high);
+    const q = roundCodes(f32x4.mul(value, inv), low, high, exponents);
     const weightedQ = weighted(q, importance);
     product = f32x4.add(product, f32x4.mul(weightedQ, value));
     square = f32x4.add(square, f32x4.mul(weightedQ, q));
@@ -85,21 +84,23 @@ function usable(scale: f32): bool {
 }
 
 /** The best scale of one group of G floats at `w`. */
-export function bestScale(w: usize, importance: usize, G: i32, top: f32, type: i32): f32 {
+export function bestScale(w: usize, importance: usize, G: i32, top: i32, type: i32): f32 {
   let absmax: f32 = 0;
   for (let k: usize = 0; k < (<usize>G) << 2; k += 4) absmax = max<f32>(absmax, abs<f32>(load<f32>(w + k)));
   let best: f32 = 1,
     least: f32 = Infinity,
-    divisor: f32 = top;
+    divisor: f32 = <f32>top;
+  const twoSigns = lowestCode(top) != -top;
   for (let c = 0; c <= RATIOS; c++) {
     const scale = storableScale(absmax / divisor, type);
-    divisor = c == 0 ? (top + 1) * FIRST_RATIO : divisor * RATIO_STEP;
+    divisor = c == 0 ? <f32>(top + 1) * (twoSigns ? FIRST_RATIO : FIRST_E2M1_RATIO) : divisor * RATIO_STEP;
     if (!usable(scale)) continue;
     const positive = groupError(w, importance, G, scale, top);
     if (positive < least) {
       least = positive;
       best = scale;
     }
+    if (!twoSigns) continue;
     const negative = groupError(w, importance, G, -scale, top);
     if (negative < least) {
       least = negative;
@@ -133,7 +134,7 @@ export function search_scales_f32(
     const row = w + ((<usize>n * K) << 2);
     let scale = scales + ((<usize>n * (K / G)) << 2);
     for (let k: usize = 0; k < (<usize>K) << 2; k += group) {
-      store<f32>(scale, bestScale(row + k, importance == 0 ? 0 : importance + k, G, <f32>top, type));
+      store<f32>(scale, bestScale(row + k, importance == 0 ? 0 : importance + k, G, top, type));
       scale += 4;
     }
   }

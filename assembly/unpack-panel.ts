@@ -21,6 +21,7 @@
  * Every vector is one operand of a dot product whose other operand is the same activations in all four lanes.
  * A packed panel of qc8w is what the relaxed build needs as it is.
  */
+import { operands, operandTable } from "./e2m1";
 import { nibbleMask, unknownZero } from "./simd";
 
 /** `count` k of a qb4w panel: values u in 0..15. */
@@ -42,6 +43,29 @@ export function unpackQb4w(packed: usize, panel: usize, count: i32): void {
       v128.store(panel, v128.and(i16x8.shr_u(w, 4), nibble), 16);
       v128.store(panel, v128.and(i16x8.shr_u(w, 8), nibble), 32);
       v128.store(panel, i16x8.shr_u(w, 12), 48);
+    }
+  }
+}
+
+/** `count` k of a qb4fw panel: values u in 0..24. */
+@inline
+export function unpackQb4fw(packed: usize, panel: usize, count: i32): void {
+  const nibble = nibbleMask(count);
+  const table = operandTable(count);
+  for (const end = packed + ((<usize>count) << 2); packed < end; packed += 16) {
+    const w = v128.load(packed);
+    const low = operands(table, v128.and(w, nibble));
+    const high = operands(table, v128.and(i16x8.shr_u(w, 4), nibble));
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      v128.store(panel, low);
+      v128.store(panel, high, 16);
+      panel += 32;
+    } else {
+      v128.store(panel, v128.and(low, i16x8.splat(0x00ff)));
+      v128.store(panel, v128.and(high, i16x8.splat(0x00ff)), 16);
+      v128.store(panel, i16x8.shr_u(low, 8), 32);
+      v128.store(panel, i16x8.shr_u(high, 8), 48);
+      panel += 64;
     }
   }
 }

@@ -16,7 +16,12 @@ export { round_f32_f8 } from "./round-float8";
 export { rmsnorm_f32_qd14, rmsnorm_f32_qd8 } from "./rmsnorm-quantize";
 export { swiglu_f32_qd8 } from "./swiglu-quantize";
 export { gemm_f32_f32_f32w_4x8c1 } from "./gemm-f32-f32-f32w";
-export { gemm_qd8_f32_qb4w_x8c4, gemv_qd8_f32_qb4w_1x8c4 } from "./linear-qd8-f32-qb4w";
+export {
+  gemm_qd8_f32_qb4fw_x8c4,
+  gemm_qd8_f32_qb4w_x8c4,
+  gemv_qd8_f32_qb4fw_1x8c4,
+  gemv_qd8_f32_qb4w_1x8c4,
+} from "./linear-qd8-f32-qb4w";
 export {
   gemm_qd14_f32_qc8w_x8c4,
   gemm_qd8_f32_qc8w_x8c4,

@@ -1,4 +1,5 @@
 /** Twin of `../refine-codes.ts`: one row at a time, in its lane of the panel. */
+import { roundCode } from "./code-grid";
 import { storableScale } from "../storable-scale";
 
 function dot(h: usize, v: usize, count: i32): f64 {
@@ -73,8 +74,7 @@ export function refine_codes_f32(
         const at = (<usize>k) << 6;
         const h = hessian + ((<usize>(k * stride)) << 3);
         const old = <f64>load<i8>(code + <usize>k);
-        const target = nearest<f64>(old + load<f64>(g + at) / (load<f64>(h + ((<usize>k) << 3)) * step));
-        const q = max<f64>(min<f64>(target, <f64>top), <f64>(-top - 1));
+        const q = roundCode(old + load<f64>(g + at) / (load<f64>(h + ((<usize>k) << 3)) * step), top);
         if (q == old) continue;
         const delta = (q - old) * step;
         store<i8>(code + <usize>k, <i8>q);

@@ -1,4 +1,5 @@
 /** Twin of `../round-gptq.ts`. */
+import { roundCode } from "./code-grid";
 import { bestScale } from "./search-scales";
 
 /** sum over columns k in [first, last) of U[j,k] * e[k], e f64[K, 8] from column `origin` on. */
@@ -51,7 +52,7 @@ export function round_gptq_f32(
       }
       if (search != 0) {
         const slice: usize = importance == 0 ? 0 : importance + ((<usize>low) << 2);
-        const scale = bestScale(weights, slice, G, <f32>top, type);
+        const scale = bestScale(weights, slice, G, top, type);
         store<f32>(scales + ((<usize>(n * (K / G) + low / G)) << 2), scale);
       }
       for (let j = high - 1; j >= low; j--) {
@@ -61,7 +62,7 @@ export function round_gptq_f32(
         const scale = <f64>load<f32>(scales + ((<usize>(n * (K / G) + group)) << 2));
         const weight = <f64>load<f32>(row + ((<usize>j) << 2));
         const target = weight + (project(u, e, 0, high, K) + project(u, e, 0, j + 1, high)) / pivot;
-        const q = max<f64>(min<f64>(nearest<f64>(target / scale), <f64>top), <f64>(-top - 1));
+        const q = roundCode(target / scale, top);
         store<i8>(codes + <usize>(n * K + j), <i8>q);
         store<f64>(e + ((<usize>j) << 6), weight - q * scale);
         const miss = pivot * (target - q * scale);

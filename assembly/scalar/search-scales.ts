@@ -1,12 +1,13 @@
 /** Twin of `../search-scales.ts`. */
+import { lowestCode, roundCode } from "./code-grid";
 import { storableScale } from "../storable-scale";
 
-function code(w: f32, inv: f32, top: f32): f32 {
-  return max<f32>(min<f32>(nearest<f32>(w * inv), top), -top - 1);
+function code(w: f32, inv: f32, top: i32): f32 {
+  return <f32>roundCode(<f64>(w * inv), top);
 }
 
 /** Element k of the group goes to lane k mod 8; lanes l and l + 4 are added, then (0 + 1) + (2 + 3). */
-function sumOfLanes(w: usize, importance: usize, G: i32, scale: f32, top: f32, kind: i32): f32 {
+function sumOfLanes(w: usize, importance: usize, G: i32, scale: f32, top: i32, kind: i32): f32 {
   const inv: f32 = 1 / scale;
   const lanes = kind == 0 ? 8 : 4;
   let total: f32 = 0,
@@ -37,16 +38,17 @@ function usable(scale: f32): bool {
   return abs<f32>(scale) >= 1.1754943508222875e-38 && abs<f32>(scale) < Infinity;
 }
 
-export function bestScale(w: usize, importance: usize, G: i32, top: f32, type: i32): f32 {
+export function bestScale(w: usize, importance: usize, G: i32, top: i32, type: i32): f32 {
   let absmax: f32 = 0;
   for (let k = 0; k < G; k++) absmax = max<f32>(absmax, abs<f32>(load<f32>(w + ((<usize>k) << 2))));
   let best: f32 = 1,
     least: f32 = Infinity,
-    divisor: f32 = top;
+    divisor: f32 = <f32>top;
+  const twoSigns = lowestCode(top) != -top;
   for (let c = 0; c < 66; c++) {
     const magnitude = storableScale(absmax / divisor, type);
-    if (c & 1) divisor = c == 1 ? (top + 1) * <f32>0.8 : divisor * <f32>1.04;
-    if (!usable(magnitude)) continue;
+    if (c & 1) divisor = c == 1 ? <f32>(top + 1) * <f32>(twoSigns ? 0.8 : 0.6) : divisor * <f32>1.04;
+    if (!usable(magnitude) || (c & 1 && !twoSigns)) continue;
     const scale = c & 1 ? -magnitude : magnitude;
     const error = sumOfLanes(w, importance, G, scale, top, 0);
     if (error < least) {
@@ -82,7 +84,7 @@ export function search_scales_f32(
     for (let g = 0; g < K / G; g++) {
       const at = ((<usize>(n * K + g * G)) << 2) + w;
       const slice: usize = importance == 0 ? 0 : importance + ((<usize>(g * G)) << 2);
-      store<f32>(scales + ((<usize>(n * (K / G) + g)) << 2), bestScale(at, slice, G, <f32>top, type));
+      store<f32>(scales + ((<usize>(n * (K / G) + g)) << 2), bestScale(at, slice, G, top, type));
     }
   }
 }

@@ -16,10 +16,12 @@ function rows14(bench: BenchMemory, { N, K }: LinearShape, M: number) {
   return { q, scales, y: bench.reserve(4 * M * N), scratchBytes: bench.run.linear_scratch_bytes(M, K) };
 }
 
-function qb4w(shape: LinearShape, M: number): BenchRow {
+/** @param weights 4-bit integers or 4-bit floats, of which any nibbles are some */
+function blockwise(weights: "qb4w" | "qb4fw", shape: LinearShape, M: number): BenchRow {
   const { N, K, G } = shape;
   const panels = Math.ceil(N / 8);
-  const kernel = M === 1 ? "gemv_qd8_f32_qb4w_1x8c4" : "gemm_qd8_f32_qb4w_x8c4";
+  const [gemv, gemm] = [`gemv_qd8_f32_${weights}_1x8c4`, `gemm_qd8_f32_${weights}_x8c4`] as const;
+  const kernel = M === 1 ? gemv : gemm;
   return {
     name: `${kernel} ${shape.name} G=${G}${M === 1 ? "" : ` M=${M}`}`,
     split: true,
@@ -30,10 +32,10 @@ function qb4w(shape: LinearShape, M: number): BenchRow {
       const w = bench.reserve(bytes);
       run.pack_qb4w(bench.noise((N * K) / 2), bench.floats((N * K) / G), w, 0, N, N, K, G);
       return M === 1
-        ? { bytes, run: bench.split("gemv_qd8_f32_qb4w_1x8c4", panels, scratchBytes, q, scales, sums, w, 0, y, N, K, G) }
+        ? { bytes, run: bench.split(gemv, panels, scratchBytes, q, scales, sums, w, 0, y, N, K, G) }
         : {
             macs: M * N * K,
-            run: bench.split("gemm_qd8_f32_qb4w_x8c4", panels, scratchBytes, q, scales, sums, w, 0, y, M, N, K, G),
+            run: bench.split(gemm, panels, scratchBytes, q, scales, sums, w, 0, y, M, N, K, G),
           };
     },
   };
@@ -60,12 +62,16 @@ function qc8w(shape: LinearShape, M: number, bits: 8 | 14): BenchRow {
 }
 
 export const rows: BenchRow[] = [
-  ...LAYERS.flatMap((shape) => [qb4w(shape, shape.M), qb4w(shape, 1)]),
+  ...LAYERS.flatMap((shape) => [blockwise("qb4w", shape, shape.M), blockwise("qb4w", shape, 1)]),
   // What the group size costs, on one shape.
   ...[32, 64].flatMap((G) => {
     const down = { ...LAYERS.find(({ name }) => name === "smollm2-135m/down")!, G };
-    return [qb4w(down, down.M), qb4w(down, 1)];
+    return [blockwise("qb4w", down, down.M), blockwise("qb4w", down, 1)];
   }),
+  ...LAYERS.filter(({ name }) => name.startsWith("smollm2-135m") || name === "llama-2-7b/gate_up").flatMap((shape) => [
+    blockwise("qb4fw", shape, shape.M),
+    blockwise("qb4fw", shape, 1),
+  ]),
   // The head's input has 14 bits; 8 bits are what W8A8 layers of as many channels would take.
   ...HEADS.flatMap((shape) => ([14, 8] as const).flatMap((bits) => [qc8w(shape, shape.M, bits), qc8w(shape, 1, bits)])),
 ];

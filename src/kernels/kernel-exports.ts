@@ -24,7 +24,7 @@ export interface KernelExports {
   // --- packing while loading. Units: panels of NR = 8 channels of the rows given; rowBegin is a multiple of 8.
   /** `source` f32[rows, K] row-major -> panels at `packed` for channels rowBegin.. of an [N, K] matrix. */
   pack_f32w(source: Pointer, packed: Pointer, rowBegin: number, rows: number, N: number, K: number): void;
-  /** `source` i32[rows, K/8] as compressed-tensors packs it, `scales` f32[rows, K/G]. */
+  /** `source` i32[rows, K/8] as compressed-tensors packs it, `scales` f32[rows, K/G]. For qb4fw too: nibbles are moved as they are. */
   pack_qb4w(
     source: Pointer,
     scales: Pointer,
@@ -189,6 +189,9 @@ export interface KernelExports {
     end: number,
     scratch: Pointer,
   ): void;
+  /** The same for 4-bit floats (E2M1): `w` has their codes as nibbles, and half of their scales. */
+  gemm_qd8_f32_qb4fw_x8c4: KernelExports["gemm_qd8_f32_qb4w_x8c4"];
+  gemv_qd8_f32_qb4fw_1x8c4: KernelExports["gemv_qd8_f32_qb4w_1x8c4"];
   gemm_qd8_f32_qc8w_x8c4(
     q: Pointer,
     scales: Pointer,

@@ -21,6 +21,8 @@ export const SPLIT_KERNELS = [
   "gemm_f32_f32_f32w_4x8c1",
   "gemm_qd8_f32_qb4w_x8c4",
   "gemv_qd8_f32_qb4w_1x8c4",
+  "gemm_qd8_f32_qb4fw_x8c4",
+  "gemv_qd8_f32_qb4fw_1x8c4",
   "gemm_qd8_f32_qc8w_x8c4",
   "gemv_qd8_f32_qc8w_1x8c4",
   "gemm_qd14_f32_qc8w_x8c4",

@@ -20,9 +20,11 @@ const CALLS_FROM_LOOPS: Record<string, string> = {
   cross_entropy_f32: "three calls for each row of logits",
   gemm_f32_f32_f32w_4x8c1: "one call for each row of a finished tile",
   gemm_qd8_f32_qb4w_x8c4: LAST_PANEL,
+  gemm_qd8_f32_qb4fw_x8c4: `${LAST_PANEL}; one for each block of rows`,
   gemm_qd8_f32_qc8w_x8c4: `one call for each block of rows; ${LAST_PANEL}`,
   gemm_qd14_f32_qc8w_x8c4: `one call for each block of rows; ${LAST_PANEL}`,
   gemv_qd8_f32_qb4w_1x8c4: LAST_PANEL,
+  gemv_qd8_f32_qb4fw_1x8c4: LAST_PANEL,
   gemv_qd8_f32_qc8w_1x8c4: LAST_PANEL,
   gemv_qd14_f32_qc8w_1x8c4: LAST_PANEL,
   rmsnorm_f32_qd8: "one call for each row",
@@ -57,10 +59,13 @@ const SIMD128: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
   round_f32_f8: float8,
   gemm_qd8_f32_qb4w_x8c4: { ...I16, loops: rowsToOne(4) },
+  gemm_qd8_f32_qb4fw_x8c4: { ...I16, loops: rowsToOne(4) },
   gemm_qd8_f32_qc8w_x8c4: { ...I16, loops: rowsToOne(4) },
   gemm_qd14_f32_qc8w_x8c4: { ...I16, loops: rowsToOne(4) },
   // Four k at a time: pairs 0, 2 and 1, 3; 16 bytes hold 32 weights of 4 bits or 16 of 8. One loop for the streams, one for panels left over.
-  gemv_qd8_f32_qb4w_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4]] },
+  // Twice: integers and E2M1 differ in their steps only, and the function is one.
+  gemv_qd8_f32_qb4w_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4], [1, 2, 4, 4], [1, 2, 4, 4]] },
+  gemv_qd8_f32_qb4fw_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4], [1, 2, 4, 4], [1, 2, 4, 4]] },
   gemv_qd8_f32_qc8w_1x8c4: { ...I16, loops: [[4, 2, 8, 8], [2, 2, 4, 4]] },
   gemv_qd14_f32_qc8w_1x8c4: { ...I16, loops: [[4, 2, 8, 8], [2, 2, 4, 4]] },
 }; // prettier-ignore
@@ -68,11 +73,13 @@ const RELAXED: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
   round_f32_f8: float8,
   gemm_qd8_f32_qb4w_x8c4: { ...I8, loops: rowsToOne(6, true) },
+  gemm_qd8_f32_qb4fw_x8c4: { ...I8, loops: rowsToOne(6, true) },
   // Each tile twice: the high plane of the activations, the low one.
   gemm_qd8_f32_qc8w_x8c4: { ...I8, loops: [...rowsToOne(6, true), ...rowsToOne(6, true)] },
   gemm_qd14_f32_qc8w_x8c4: { ...I8, loops: [...rowsToOne(6, true), ...rowsToOne(6, true)] },
   // Three streams side by side, or a panel left over.
-  gemv_qd8_f32_qb4w_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0]] },
+  gemv_qd8_f32_qb4w_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0], [3, 1, 6, 0], [1, 1, 2, 0]] },
+  gemv_qd8_f32_qb4fw_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0], [3, 1, 6, 0], [1, 1, 2, 0]] },
   gemv_qd8_f32_qc8w_1x8c4: { ...I8, loops: [[6, 2, 12, 0], [2, 2, 4, 0]] },
   gemv_qd14_f32_qc8w_1x8c4: { ...I8, loops: [[6, 2, 12, 0], [2, 2, 4, 0]] },
 }; // prettier-ignore

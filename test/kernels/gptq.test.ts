@@ -1,6 +1,7 @@
 /** The kernels of GPTQ: Hessian, factor, rounding. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { nearestCode } from "../oracle/code-grid.ts";
 import { assertWithin, F32_EPSILON } from "../oracle/compare.ts";
 import { plainGptq, quadraticForm } from "../oracle/gptq.ts";
 import { mulberry32, normal } from "../random.ts";
@@ -165,7 +166,7 @@ const SHAPES = [
   [17, 128, 64],
 ] as const;
 
-for (const top of [7, 127]) {
+for (const top of [7, 127, 12]) {
   test(`top ${top}: given scales, codes are those of the paper's algorithm; losses are e H e^T`, () => {
     for (const [N, K, G] of SHAPES) {
       const [w, h] = [fill(N * K, gaussian), hessian(K)];
@@ -226,6 +227,12 @@ test("a diagonal Hessian leaves round to nearest", () => {
   const groups = Int32Array.from({ length: K }, (_, k) => Math.floor(k / G));
   const { codes } = roundGptq({ N, K, G, top: 7, w, h, scales, groups });
   w.forEach((value, i) => assert.is(codes[i]! + 0, Math.max(-8, Math.min(7, Math.round(value / 0.25))) + 0));
+  // Every half way between two codes, and what lies around it.
+  const ties = Float32Array.from({ length: K }, (_, k) => (k - K / 2) / 2);
+  for (const top of [7, 12]) {
+    const given = { N: 1, K, G, top, w: ties, h, scales: new Float32Array(K / G).fill(1), groups };
+    roundGptq(given).codes.forEach((code, k) => assert.is(code + 0, nearestCode(ties[k]!, top) + 0, `${ties[k]}`));
+  }
 });
 
 test.run();

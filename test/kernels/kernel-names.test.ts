@@ -43,7 +43,7 @@ for (const build of Object.keys(BUILDS) as (keyof typeof BUILDS)[]) {
 test("tiles in names are the tiles in the code", () => {
   const { MR, NR, KR } = exportsOf("simd128") as Record<string, WebAssembly.Global>;
   const tiled = [...declared.keys()].flatMap((name) => {
-    const match = /^(gemm|gemv)_(f32|qd8|qd14)_f32_(f32w|qb4w|qc8w)_(\d*)x(\d+)c(\d+)$/.exec(name);
+    const match = /^(gemm|gemv)_(f32|qd8|qd14)_f32_(f32w|qb4w|qb4fw|qc8w)_(\d*)x(\d+)c(\d+)$/.exec(name);
     assert.is(match !== null, /^gem[mv]_/.test(name), `${name}: the grammar of docs/kernels.md`);
     return match ? [{ name, op: match[1], activation: match[2], rows: match[4], tile: match.slice(5).map(Number) }] : [];
   });

@@ -1,5 +1,5 @@
 /**
- * Linear layers over 8-bit activations, qb4w and qc8w, and over 14-bit ones, qc8w: against an oracle in double precision that sees unpacked data only, against the scalar
+ * Linear layers over 8-bit activations, qb4w, qb4fw and qc8w, and over 14-bit ones, qc8w: against an oracle in double precision that sees unpacked data only, against the scalar
  * twin bit for bit, and every row of the GEMM against the GEMV bit for bit.
  */
 import { suite } from "uvu";
@@ -8,7 +8,7 @@ import { assertSameBits, assertWithin } from "../oracle/compare.ts";
 import { linearOracle, type QuantizedRows } from "../oracle/linear.ts";
 import { mulberry32 } from "../random.ts";
 import { KernelMemory, SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
-import { putPanels, type QuantizedWeights, randomWeights } from "./packed-weights.ts";
+import { extremes, putPanels, type QuantizedWeights, randomWeights, type WeightCodes } from "./packed-weights.ts";
 
 /** The larger of the builds' tiles and row blocks. */
 const MR = 6;
@@ -20,14 +20,17 @@ const random = mulberry32(23);
 /** What is multiplied: bits of activations and of weights. */
 interface Bits {
   a: 8 | 14;
-  w: 4 | 8;
+  w: WeightCodes;
 }
 const FORMS: Bits[] = [
   { a: 8, w: 4 },
+  { a: 8, w: "e2m1" },
   { a: 8, w: 8 },
   { a: 14, w: 8 },
 ];
-const nameOf = ({ a, w }: Bits) => `${a} by ${w} bits`;
+/** What kernels call 4-bit weights. */
+const BLOCKWISE = { 4: "qb4w", e2m1: "qb4fw" } as const;
+const nameOf = ({ a, w }: Bits) => `${a} by ${w === "e2m1" ? "4 bits, E2M1" : `${w} bits`}`;
 /** All values of an activation: -128, which a static scale reaches, to 127; 14 bits are symmetric. */
 const rangeOf = (a: 8 | 14) => (a === 8 ? ([-128, 127] as const) : ([-8191, 8191] as const));
 /** k of 8-bit weights whose products are added as integers. */
@@ -75,7 +78,8 @@ class PackedLinear {
     const [q, scales, sums] = [kernel.put(rows.q), kernel.put(rows.scales), kernel.put(groupSums(rows, G))];
     const [y, scratch] = [kernel.region(4 * M * N), kernel.region(kernel.run.linear_scratch_bytes(M, K))];
     for (const [begin, end] of ranges) {
-      if (bits.w === 4) kernel.run.gemm_qd8_f32_qb4w_x8c4(q, scales, sums, w, bias, y, M, N, K, G, begin, end, scratch);
+      if (bits.w !== 8)
+        kernel.run[`gemm_qd8_f32_${BLOCKWISE[bits.w]}_x8c4`](q, scales, sums, w, bias, y, M, N, K, G, begin, end, scratch);
       else kernel.run[`gemm_qd${bits.a}_f32_qc8w_x8c4`](q, scales, w, bias, y, M, N, K, begin, end, scratch);
     }
     return kernel.f32(y, M * N);
@@ -96,8 +100,21 @@ class PackedLinear {
         y: y + 4 * m * N,
       };
       for (const [begin, end] of ranges) {
-        if (bits.w === 4)
-          kernel.run.gemv_qd8_f32_qb4w_1x8c4(row.q, row.scale, row.sums, w, bias, row.y, N, K, G, begin, end, scratch);
+        if (bits.w !== 8)
+          kernel.run[`gemv_qd8_f32_${BLOCKWISE[bits.w]}_1x8c4`](
+            row.q,
+            row.scale,
+            row.sums,
+            w,
+            bias,
+            row.y,
+            N,
+            K,
+            G,
+            begin,
+            end,
+            scratch,
+          );
         else kernel.run[`gemv_qd${bits.a}_f32_qc8w_1x8c4`](row.q, row.scale, w, bias, row.y, N, K, begin, end, scratch);
       }
     }
@@ -109,7 +126,7 @@ class PackedLinear {
 function check(weights: QuantizedWeights, bits: Bits, rowCounts: number[], bias?: Float32Array): void {
   const scalar = new PackedLinear("scalar", weights, bits, bias);
   const builds = SIMD_BUILDS.map((build) => ({ build, linear: new PackedLinear(build, weights, bits, bias) }));
-  const block = bits.w === 4 ? weights.G : CHANNEL_BLOCK;
+  const block = bits.w !== 8 ? weights.G : CHANNEL_BLOCK;
   for (const M of rowCounts) {
     const rows = randomRows(M, weights.K, bits.a);
     const what = `M=${M} N=${weights.N}${bias ? " with bias" : ""}`;
@@ -132,7 +149,7 @@ for (const bits of FORMS) {
   for (const groupSize of [16, 32, 64, 128]) {
     for (const groups of [1, 2, 3, 5]) {
       const K = groups * groupSize;
-      const G = bits.w === 4 ? groupSize : K;
+      const G = bits.w !== 8 ? groupSize : K;
       test(`${name}: M 0..${2 * MR + 1}, N 1..17, K=${K} G=${G}`, () => {
         for (const N of upTo(17).slice(1)) {
           const bias = N % 2 ? Float32Array.from({ length: N }, () => 4 * random() - 2) : undefined;
@@ -143,7 +160,7 @@ for (const bits of FORMS) {
   }
 
   test(`${name}: row blocks of 64 and ${ROW_BLOCK} and their ends`, () => {
-    const weights = randomWeights(random, 9, 64, bits.w === 4 ? 32 : 64, bits.w);
+    const weights = randomWeights(random, 9, 64, bits.w !== 8 ? 32 : 64, bits.w);
     check(weights, bits, [63, 64, 65, 131, ROW_BLOCK - 1, ROW_BLOCK, ROW_BLOCK + 1, 2 * ROW_BLOCK + 3]);
   });
 
@@ -160,7 +177,7 @@ for (const bits of FORMS) {
   }
 
   test(`${name}: panel ranges put together equal the whole, and write their own channels only`, () => {
-    const weights = randomWeights(random, 29, 96, bits.w === 4 ? 32 : 96, bits.w);
+    const weights = randomWeights(random, 29, 96, bits.w !== 8 ? 32 : 96, bits.w);
     const rows = randomRows(6, 96, bits.a);
     for (const build of BUILDS) {
       const linear = new PackedLinear(build, weights, bits);
@@ -185,7 +202,7 @@ for (const bits of FORMS) {
   test(`${name}: every product at its extreme stays exact`, () => {
     const [N, K] = [8, 4096];
     const G = K;
-    for (const weight of [-(2 ** (bits.w - 1)), 2 ** (bits.w - 1) - 1]) {
+    for (const weight of extremes(bits.w)) {
       const weights = { N, K, G, q: new Int8Array(N * K).fill(weight), scales: new Float32Array(N).fill(1) };
       for (const activation of rangeOf(bits.a)) {
         const q = bits.a === 8 ? new Int8Array(K).fill(activation) : new Int16Array(K).fill(activation);

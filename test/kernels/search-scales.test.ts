@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../../src/checkpoint/float-formats.ts";
-import { roundHalfEven } from "../oracle/round-half-even.ts";
+import { nearestCode } from "../oracle/code-grid.ts";
 import { mulberry32, normal } from "../random.ts";
 import { fill, onBothBuilds } from "./both-builds.ts";
 
@@ -23,13 +23,13 @@ function search(w: Float32Array, importance: Float32Array | undefined, K: number
 function errorOf(w: ArrayLike<number>, importance: ArrayLike<number>, scale: number, top: number): number {
   let sum = 0;
   for (let k = 0; k < w.length; k++) {
-    const q = Math.min(top, Math.max(-top - 1, roundHalfEven(w[k]! / scale)));
+    const q = nearestCode(w[k]! / scale, top);
     sum += importance[k]! * (w[k]! - scale * q) ** 2;
   }
   return sum;
 }
 
-for (const top of [7, 127]) {
+for (const top of [7, 127, 12]) {
   test(`top ${top}: within a few percent of the best of 8000 scales, and never behind round to nearest`, () => {
     let [found, best, worst] = [0, 0, 1];
     for (const [K, G] of [

@@ -2,7 +2,7 @@
  * GPTQ as its paper's Algorithm 1 reads without blocks (Frantar et al. 2022), in double precision: the inverse Hessian is formed, and after
  * each column the weights not yet rounded move and the column leaves the inverse.
  */
-import { roundHalfEven } from "./round-half-even.ts";
+import { nearestCode } from "./code-grid.ts";
 
 /** Inverse of a symmetric positive definite f64[K, K] by Gauss-Jordan elimination. */
 export function inverse(matrix: Float64Array, K: number): Float64Array {
@@ -41,7 +41,7 @@ export function plainGptq(
   const left = new Set(order);
   for (const j of order) {
     const scale = scaleOf(j, row);
-    const q = Math.min(top, Math.max(-top - 1, roundHalfEven(row[j]! / scale)));
+    const q = nearestCode(row[j]! / scale, top);
     codes[j] = q;
     scales[j] = scale;
     const pivot = inv[j * K + j]!;
