@@ -1,7 +1,7 @@
 /**
  * Which tensors a checkpoint must have, by its configuration and its quantization scheme, checked before any of them is read.
  *
- * A quantized linear module has, for weights [N, K] of b bits in groups of G (`compressors/pack_quantized/base.py` of compressed-tensors):
+ * A quantized linear module has, for weights [N, K] of b bits in groups of G (`compressors/pack_quantized/base.py` of compressed-tensors; 4-bit floats too):
  *   weight_packed I32 [N, ceil(K * b / 32)]   weight_scale float [N, K / G]   weight_shape I64 [2]   input_scale float [1], static only
  *
  * A module of a block may have a low-rank term beside its weights (`low-rank.ts`).
@@ -10,6 +10,7 @@ import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import type { TensorInfo, TensorType } from "./checkpoint.ts";
 import { lowRank, lowRankTensors } from "./low-rank.ts";
 import type { ModelConfig } from "./model-config.ts";
+import { WEIGHT_BITS } from "./pack-quantized.ts";
 import type { QuantizationScheme } from "./quantization-config.ts";
 import { allLinearModules, attentionModule, EMBEDDING, FINAL_NORM, HEAD, layerNorms } from "./tensor-names.ts";
 
@@ -37,7 +38,7 @@ export function expectedTensors(
     if (!scheme) return addFloat(`${name}.weight`, N, K);
     const G = scheme.groupSize === "channel" ? K : scheme.groupSize;
     if (K % G !== 0) throw new CheckpointError(`${where}: ${name}: group size ${G} does not divide in_features ${K}`);
-    expected.set(`${name}.weight_packed`, { shape: [N, Math.ceil((K * scheme.numBits) / 32)], type: "I32" });
+    expected.set(`${name}.weight_packed`, { shape: [N, Math.ceil((K * WEIGHT_BITS[scheme.weights]) / 32)], type: "I32" });
     addFloat(`${name}.weight_scale`, N, K / G);
     expected.set(`${name}.weight_shape`, { shape: [2], type: "I64" });
     if (scheme.activations.kind === "static") addFloat(`${name}.input_scale`, 1);

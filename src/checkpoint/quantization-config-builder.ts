@@ -5,11 +5,13 @@
  * matching targets wins; `format` stands in every group as well as globally, because older and newer readers look at one of them only.
  */
 import type { JsonObject } from "./json-object.ts";
+import { WEIGHT_BITS, WEIGHT_FORMATS } from "./pack-quantized.ts";
 import { type ActivationQuantization, FLOAT_FORMAT_KEY, type LinearScheme } from "./quantization-config.ts";
 
 /** Version of compressed-tensors whose schema this is. */
 const SCHEMA_VERSION = "0.18.0";
-const FORMAT = "pack-quantized";
+/** What compressed-tensors calls a checkpoint whose groups have formats of their own. */
+const MIXED_FORMAT = "mixed-precision";
 
 export interface QuantizationConfigOptions {
   /** Whether layers carry `k_scale` and `v_scale`. */
@@ -28,11 +30,12 @@ export function buildQuantizationConfig(
   const groups = new Map<string, { scheme: LinearScheme; names: string[] }>();
   for (const [name, scheme] of modules) {
     if (!scheme) continue;
-    const key = JSON.stringify([scheme.numBits, scheme.groupSize, scheme.activations.kind]);
+    const key = JSON.stringify([scheme.weights, scheme.groupSize, scheme.activations.kind]);
     const group = groups.get(key) ?? { scheme, names: [] };
     groups.set(key, group);
     group.names.push(name);
   }
+  const formats = new Set([...groups.values()].map(({ scheme }) => WEIGHT_FORMATS[scheme.weights]));
   const layersOf = layerSets([...modules.keys()]);
   const configGroups = [...groups.values()].map(({ scheme, names }, i) => [
     `group_${i}`,
@@ -41,13 +44,13 @@ export function buildQuantizationConfig(
       weights: weightArgs(scheme),
       input_activations: activationArgs(scheme.activations),
       output_activations: null,
-      format: FORMAT,
+      format: WEIGHT_FORMATS[scheme.weights],
     },
   ]);
   return {
     quant_method: "compressed-tensors",
     version: SCHEMA_VERSION,
-    format: FORMAT,
+    format: formats.size === 1 ? [...formats][0]! : formats.size === 0 ? WEIGHT_FORMATS.int4 : MIXED_FORMAT,
     quantization_status: "compressed",
     global_compression_ratio: null,
     config_groups: Object.fromEntries(configGroups) as JsonObject,
@@ -58,11 +61,11 @@ export function buildQuantizationConfig(
   };
 }
 
-function weightArgs({ numBits, groupSize }: LinearScheme): JsonObject {
+function weightArgs({ weights, groupSize }: LinearScheme): JsonObject {
   const strategy = groupSize === "channel" ? "channel" : "group";
   return {
-    num_bits: numBits,
-    type: "int",
+    num_bits: WEIGHT_BITS[weights],
+    type: weights === "fp4" ? "float" : "int",
     symmetric: true,
     strategy,
     group_size: groupSize === "channel" ? null : groupSize,

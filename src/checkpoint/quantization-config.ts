@@ -8,13 +8,14 @@ import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import type { Float8Name } from "./float8.ts";
 import { describe, isJsonObject, JsonFields } from "./json-object.ts";
 import { compileModulePattern } from "./module-pattern.ts";
+import { WEIGHT_FORMATS, type WeightType } from "./pack-quantized.ts";
 import { EMBEDDING } from "./tensor-names.ts";
 
 /** How the input of a linear layer is quantized while the model runs: int8 with one scale or one per token, or an 8-bit float per token. */
 export type ActivationQuantization = { kind: "none" } | { kind: "static" } | { kind: "dynamic" } | { kind: Float8Name };
 
 export interface LinearScheme {
-  readonly numBits: 4 | 8;
+  readonly weights: WeightType;
   /** Elements of in_features that share a scale; "channel" means all of a row. */
   readonly groupSize: number | "channel";
   readonly activations: ActivationQuantization;
@@ -28,7 +29,6 @@ export interface QuantizationScheme {
 }
 
 const QUANT_METHOD = "compressed-tensors";
-const FORMAT = "pack-quantized";
 /** More targets than modules make no sense; bounds the work on a hostile file. */
 const MAX_TARGETS = 4096;
 const MAX_PATTERN_CHARACTERS = 65_536;
@@ -79,28 +79,32 @@ export function parseQuantizationConfig(json: unknown, fileName: string): Quanti
 
 function parseGroup(group: JsonFields, globalFormat: unknown): LinearScheme {
   refuseUnknownKeys(group, GROUP_KEYS);
-  requireValue(group, "format", group.raw("format") ?? globalFormat, FORMAT);
+  const format = group.raw("format") ?? globalFormat;
+  const float = format === WEIGHT_FORMATS.fp4;
+  if (!float) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
   requireValue(group, "output_activations", group.raw("output_activations"), undefined);
   const weights = group.object("weights");
   if (!weights) throw new UnsupportedModelError(`${group.where}: weights are not quantized, which is not supported`);
-  return { ...parseWeights(weights), activations: parseActivations(group.object("input_activations")) };
+  return { ...parseWeights(weights, float), activations: parseActivations(group.object("input_activations")) };
 }
 
-/** Symmetric integers: 4 bits with a scale per group or per channel, or 8 bits with a scale per channel. */
-function parseWeights(args: JsonFields): Pick<LinearScheme, "numBits" | "groupSize"> {
-  checkSymmetricIntegers(args);
+/** Symmetric integers or floats: 4 bits with a scale per group or per channel; integers also 8 bits with a scale per channel. */
+function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "weights" | "groupSize"> {
+  checkSymmetric(args, float ? "float" : "int");
   requireValue(args, "dynamic", args.raw("dynamic") ?? false, false);
   requireValue(args, "actorder", args.raw("actorder"), undefined);
   requireValue(args, "block_structure", args.raw("block_structure"), undefined);
   const groupSize = args.raw("group_size") === -1 ? undefined : args.raw("group_size");
   const strategy = args.string("strategy", groupSize === undefined ? "channel" : "group");
   const numBits = args.positiveInteger("num_bits", 32, 8);
-  if (strategy === "channel" && groupSize === undefined && (numBits === 4 || numBits === 8))
-    return { numBits, groupSize: "channel" };
-  if (strategy === "group" && numBits === 4) return { numBits, groupSize: args.positiveInteger("group_size", 2 ** 20) };
+  const weights = numBits === 4 ? (float ? "fp4" : "int4") : numBits === 8 && !float ? "int8" : undefined;
+  if (weights && strategy === "channel" && groupSize === undefined) return { weights, groupSize: "channel" };
+  if (weights && weights !== "int8" && strategy === "group") {
+    return { weights, groupSize: args.positiveInteger("group_size", 2 ** 20) };
+  }
   throw new UnsupportedModelError(
     `${args.where}: got num_bits ${numBits}, strategy ${strategy}, group_size ${describe(groupSize)}; ` +
-      `supported: 4 bits by group or channel, 8 bits by channel`,
+      `supported: 4 bits by group or channel${float ? "" : ", 8 bits by channel"}`,
   );
 }
 
@@ -108,7 +112,7 @@ function parseWeights(args: JsonFields): Pick<LinearScheme, "numBits" | "groupSi
 function parseActivations(args: JsonFields | undefined): ActivationQuantization {
   if (!args) return { kind: "none" };
   if (args.raw("type") === "float") return { kind: parseFloat8(args) };
-  checkSymmetricIntegers(args);
+  checkSymmetric(args, "int");
   requireValue(args, "num_bits", args.positiveInteger("num_bits", 32, 8), 8);
   requireValue(args, "group_size", args.raw("group_size"), undefined);
   const strategy = args.string("strategy", "tensor");
@@ -136,15 +140,15 @@ function parseFloat8(args: JsonFields): Float8Name {
 
 function parseCacheScheme(args: JsonFields | undefined): boolean {
   if (!args) return false;
-  checkSymmetricIntegers(args);
+  checkSymmetric(args, "int");
   const { kind } = parseActivations(args);
   if (kind !== "static") throw new UnsupportedModelError(`${args.where}: got a ${kind} cache, only a static one is supported`);
   return true;
 }
 
-function checkSymmetricIntegers(args: JsonFields): void {
+function checkSymmetric(args: JsonFields, type: "int" | "float"): void {
   refuseUnknownKeys(args, ARGS_KEYS);
-  requireValue(args, "type", args.raw("type") ?? "int", "int");
+  requireValue(args, "type", args.raw("type") ?? "int", type);
   requireValue(args, "symmetric", args.raw("symmetric") ?? true, true);
 }
 

@@ -4,6 +4,7 @@ import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.ts";
 import type { Float8Name } from "../checkpoint/float8.ts";
 import { simulatedActivations, simulationNote } from "../checkpoint/simulated-activations.ts";
 import { isJsonObject, parseJsonObject } from "../checkpoint/json-object.ts";
+import { WEIGHT_BITS, type WeightType } from "../checkpoint/pack-quantized.ts";
 import { allLinearModules, type LinearInput, linearModules } from "../checkpoint/tensor-names.ts";
 import { CheckpointError } from "../errors.ts";
 import { REPORT_FILE } from "../quantizer/model-files.ts";
@@ -20,7 +21,9 @@ export interface ModelDescription {
   readonly bits_per_weight: number;
   readonly context_length: number;
   readonly quantized: {
+    /** The fewest of any linear layer. */
     weight_bits: number;
+    weight_types: WeightType[];
     group_sizes: (number | "channel")[];
     kv_cache: "q8" | "f32";
     /** What is computed by imitation, in words; null if nothing. */
@@ -63,7 +66,8 @@ function parameterCount({ quantization }: Checkpoint, { name, shape }: TensorInf
   if (SIDE_TENSOR.test(name)) return 0;
   const elements = shape.reduce((product, length) => product * length, 1);
   if (!name.endsWith(".weight_packed")) return elements;
-  const bits = quantization?.linear(name.slice(0, -".weight_packed".length))?.numBits ?? 32;
+  const scheme = quantization?.linear(name.slice(0, -".weight_packed".length));
+  const bits = scheme ? WEIGHT_BITS[scheme.weights] : 32;
   return elements * (32 / bits);
 }
 
@@ -72,7 +76,8 @@ function describeQuantization(checkpoint: Checkpoint): ModelDescription["quantiz
   const schemes = allLinearModules(checkpoint.config).flatMap(({ name }) => quantization?.linear(name) ?? []);
   if (!quantization || schemes.length === 0) return null;
   return {
-    weight_bits: Math.min(...schemes.map(({ numBits }) => numBits)),
+    weight_bits: Math.min(...schemes.map(({ weights }) => WEIGHT_BITS[weights])),
+    weight_types: [...new Set(schemes.map(({ weights }) => weights))],
     group_sizes: [...new Set(schemes.map(({ groupSize }) => groupSize))],
     kv_cache: quantization.kvCache ? "q8" : "f32",
     simulated: simulatedActivations(checkpoint).map(simulationNote).join("; ") || null,

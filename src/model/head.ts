@@ -19,7 +19,7 @@ export interface HeadSpec {
 /** @param precision of the head; undefined follows the checkpoint */
 export async function readHeadSpec(checkpoint: Checkpoint, precision: Precision | undefined): Promise<HeadSpec> {
   const { vocabSize: V, hiddenSize: E, tiedEmbedding } = checkpoint.config;
-  const stored = (name: string) => (checkpoint.quantization?.linear(name)?.numBits === 8 ? "q8" : undefined);
+  const stored = (name: string) => (checkpoint.quantization?.linear(name)?.weights === "int8" ? "q8" : undefined);
   const read = (name: string, asked: Precision | undefined) =>
     readLinearSpec(checkpoint, [{ name, outFeatures: V, inFeatures: E, bias: false }], asked);
   const embedding = await read(EMBEDDING, stored(EMBEDDING));

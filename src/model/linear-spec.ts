@@ -2,6 +2,7 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { type Float8Name, isFloat8 } from "../checkpoint/float8.ts";
 import { lowRank } from "../checkpoint/low-rank.ts";
+import { WEIGHT_BITS, type WeightType } from "../checkpoint/pack-quantized.ts";
 import type { LinearScheme } from "../checkpoint/quantization-config.ts";
 import type { LinearModule } from "../checkpoint/tensor-names.ts";
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
@@ -14,7 +15,7 @@ import type { Precision } from "./precision.ts";
 /** A module of the checkpoint whose rows are part of a fused layer. */
 export type ModulePart = Pick<LinearModule, "name" | "outFeatures" | "inFeatures" | "bias">;
 
-export type StoredForm = { kind: "float" } | { kind: "packed"; bits: 4 | 8; groupSize: number };
+export type StoredForm = { kind: "float" } | { kind: "packed"; weights: WeightType; groupSize: number };
 
 export interface LinearSpec {
   readonly parts: readonly ModulePart[];
@@ -68,14 +69,14 @@ export async function readLinearSpec(
   const weightOnly = kind === "none";
   if (precision === "f32" || (weightOnly && precision !== "q8")) return { ...common, run: { kind: "f32" } };
   // Where a scheme says nothing of activations, 14 bits cost 8-bit weights no more than 8 (docs/decisions/head-input.md).
-  if (weightOnly && stored.bits === 8) return { ...common, run: { kind: "w8a14" } };
+  if (weightOnly && stored.weights === "int8") return { ...common, run: { kind: "w8a14" } };
   const activation = weightOnly ? ({ kind: "dynamic" } as const) : await readActivation(checkpoint, modules, scheme!);
-  return { ...common, run: { kind: stored.bits === 4 ? "w4a8" : "w8a8", activation } };
+  return { ...common, run: { kind: stored.weights === "int8" ? "w8a8" : "w4a8", activation } };
 }
 
 function sameScheme(a: LinearScheme | undefined, b: LinearScheme | undefined): boolean {
   if (!a || !b) return a === b;
-  return a.numBits === b.numBits && a.groupSize === b.groupSize && a.activations.kind === b.activations.kind;
+  return a.weights === b.weights && a.groupSize === b.groupSize && a.activations.kind === b.activations.kind;
 }
 
 function storedForm(scheme: LinearScheme | undefined, K: number, what: string): StoredForm {
@@ -83,10 +84,10 @@ function storedForm(scheme: LinearScheme | undefined, K: number, what: string): 
   const groupSize = scheme.groupSize === "channel" ? K : scheme.groupSize;
   if (K % groupSize !== 0) throw new CheckpointError(`${what}: group size ${groupSize} does not divide in_features ${K}`);
   if (groupSize % 16 !== 0) throw new UnsupportedModelError(`${what}: group size ${groupSize}, need a multiple of 16`);
-  if (scheme.numBits === 8 && groupSize !== K) {
+  if (scheme.weights === "int8" && groupSize !== K) {
     throw new UnsupportedModelError(`${what}: 8-bit weights in groups of ${groupSize}, need one scale per channel`);
   }
-  return { kind: "packed", bits: scheme.numBits, groupSize };
+  return { kind: "packed", weights: scheme.weights, groupSize };
 }
 
 function checkShapes(
@@ -96,7 +97,7 @@ function checkShapes(
 ): void {
   if (bias) checkShape(checkpoint, `${name}.bias`, [N]);
   if (stored.kind === "float") return checkShape(checkpoint, `${name}.weight`, [N, K]);
-  checkShape(checkpoint, `${name}.weight_packed`, [N, (K * stored.bits) / 32]);
+  checkShape(checkpoint, `${name}.weight_packed`, [N, (K * WEIGHT_BITS[stored.weights]) / 32]);
   checkShape(checkpoint, `${name}.weight_scale`, [N, K / stored.groupSize]);
 }
 
@@ -163,12 +164,13 @@ function planWeights(plan: MemoryPlan, sizes: KernelExports, spec: LinearSpec): 
     case "w8a8":
       return { kind: "w8a8", N, K, bias, weights: reserve(sizes.packed_bytes_qc8w(N, K)), activation: run.activation };
     case "w4a8": {
-      const groupSize = (spec.stored as { groupSize: number }).groupSize;
+      const { groupSize, weights: type } = spec.stored as Extract<StoredForm, { kind: "packed" }>;
       return {
         kind: "w4a8",
         N,
         K,
         bias,
+        codes: type === "fp4" ? "fp4" : "int4",
         groupSize,
         weights: reserve(sizes.packed_bytes_qb4w(N, K, groupSize)),
         activation: run.activation,

@@ -26,8 +26,13 @@ interface Matrix {
 export type Linear =
   /** Floats; `inputFormat` is what its input is rounded to first, if anything. */
   | (Matrix & { readonly kind: "f32"; readonly inputFormat: Float8Name | undefined })
-  /** INT4 weights with a scale per group of `groupSize` in_features. */
-  | (Matrix & { readonly kind: "w4a8"; readonly groupSize: number; readonly activation: ActivationScale })
+  /** 4-bit weights, integers or floats (E2M1), with a scale per group of `groupSize` in_features. */
+  | (Matrix & {
+      readonly kind: "w4a8";
+      readonly codes: "int4" | "fp4";
+      readonly groupSize: number;
+      readonly activation: ActivationScale;
+    })
   /** INT8 weights with a scale per channel. */
   | (Matrix & { readonly kind: "w8a8"; readonly activation: ActivationScale })
   /** INT8 weights with a scale per channel, 14-bit activations with a scale per token: the head. */
@@ -126,8 +131,9 @@ function multiplyWeights(kernels: Kernels, linear: Linear, x: Pointer, y: Pointe
       return kernels.split("gemm_f32_f32_f32w_4x8c1", panels, x, weights, bias, y, M, N, K);
     case "w4a8": {
       const G = linear.groupSize;
-      if (M === 1) kernels.split("gemv_qd8_f32_qb4w_1x8c4", panels, q, scales, sums, weights, bias, y, N, K, G);
-      else kernels.split("gemm_qd8_f32_qb4w_x8c4", panels, q, scales, sums, weights, bias, y, M, N, K, G);
+      const format = linear.codes === "fp4" ? "qb4fw" : "qb4w";
+      if (M === 1) kernels.split(`gemv_qd8_f32_${format}_1x8c4`, panels, q, scales, sums, weights, bias, y, N, K, G);
+      else kernels.split(`gemm_qd8_f32_${format}_x8c4`, panels, q, scales, sums, weights, bias, y, M, N, K, G);
       return;
     }
     case "w8a8":

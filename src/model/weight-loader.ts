@@ -130,7 +130,7 @@ export class WeightLoader {
         const scales = await this.readF32(`${name}.weight_scale`, [begin, end]);
         if (linear.kind === "f32") {
           const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-          this.packFloat(linear, dequantizeWords(words, stored.bits, scales, stored.groupSize), at, end - begin);
+          this.packFloat(linear, dequantizeWords(words, stored.weights, scales, stored.groupSize), at, end - begin);
         } else this.packQuantized(linear, bytes, scales, at, end - begin);
       }
     }
@@ -155,7 +155,10 @@ export class WeightLoader {
     const { kernels, staging } = this;
     const { N, K } = linear;
     kernels.u8(staging.source, bytes.length).set(bytes);
-    kernels.f32(staging.scales, scales.length).set(scales);
+    const staged = kernels.f32(staging.scales, scales.length);
+    staged.set(scales);
+    // The kernels multiply integers: twice the floats (`assembly/e2m1.ts`).
+    if (linear.kind === "w4a8" && linear.codes === "fp4") staged.forEach((scale, i) => (staged[i] = scale / 2));
     if (linear.kind === "w4a8")
       kernels.run.pack_qb4w(staging.source, staging.scales, linear.weights, row, rows, N, K, linear.groupSize);
     else kernels.run.pack_qc8w(staging.source, staging.scales, linear.weights, row, rows, N, K);

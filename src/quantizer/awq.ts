@@ -47,9 +47,9 @@ function factorsOf(rms: Float64Array, t: number): Float32Array<ArrayBuffer> {
 
 /** w - Q(w * s) / s, f32[rows, K]. */
 function roundingError(weight: Float32Array, factors: Float32Array, format: RowFormat, scaleType: ScaleType): Float32Array {
-  const { K, G, bits } = format;
+  const { K, G, type } = format;
   const equalized = equalizeColumns(weight, factors);
-  const rounded = dequantizeRows(roundToScales(equalized, nearestScales(equalized, format, scaleType), K, G, bits));
+  const rounded = dequantizeRows(roundToScales(equalized, nearestScales(equalized, format, scaleType), K, G, type));
   for (let i = 0; i < rounded.length; i++) rounded[i] = weight[i]! - rounded[i]! / factors[i % K]!;
   return rounded;
 }

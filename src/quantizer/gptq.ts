@@ -69,7 +69,7 @@ export class GptqRounder {
   }
 
   #roundBlock(weight: Float32Array, format: RowFormat): QuantizedRows {
-    const { K, G, bits } = format;
+    const { K, G, type } = format;
     const [kernels, regions] = [this.#kernels, this.#regions];
     const { columns, pivots } = this.#factored;
     const rows = weight.length / K;
@@ -103,7 +103,7 @@ export class GptqRounder {
       K,
       factorStride(K),
       G,
-      largestCode(bits),
+      largestCode(type),
       SCALE_STORAGE[this.#scaleType].kernelCode,
       searching ? 1 : 0,
     );
@@ -113,7 +113,7 @@ export class GptqRounder {
     const found = kernels.f32(regions.scales, rows * groupCount).slice();
     // Positions run against the columns, so that the groups of a search do too.
     const scale = searching ? found.map((_, i) => found[i - (i % groupCount) + groupCount - 1 - (i % groupCount)]!) : found;
-    return { bits, rows, K, G, q, scale };
+    return { type, rows, K, G, q, scale };
   }
 
   /** Scales chosen before rounding, f32[rows, K/G]. */

@@ -6,6 +6,7 @@ import { isFloat8 } from "../checkpoint/float8.ts";
 import { lowRankTensors } from "../checkpoint/low-rank.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { LinearScheme } from "../checkpoint/quantization-config.ts";
+import { WEIGHT_BITS } from "../checkpoint/pack-quantized.ts";
 import type { TensorPlan } from "../checkpoint/safetensors-writer.ts";
 import {
   allLinearModules,
@@ -22,7 +23,7 @@ import { absmax, type ActivationStats } from "./activation-stats.ts";
 import type { InputAnalysis } from "./analyse.ts";
 import { equalizedRange } from "./equalize.ts";
 import type { PolicyRow } from "./policy.ts";
-import { type Recipe, weightBits } from "./recipe.ts";
+import type { Recipe } from "./recipe.ts";
 import { SCALE_STORAGE } from "./scale-type.ts";
 
 /** One linear input, with all decisions about it. */
@@ -94,7 +95,7 @@ export function findInput(inputs: readonly InputPlan[], layer: number, input: Li
 
 function planModules(config: ModelConfig, inputs: readonly InputPlan[], recipe: Recipe): Map<string, LinearScheme | undefined> {
   const modules = new Map<string, LinearScheme | undefined>();
-  const perRow = { numBits: 8, groupSize: "channel" } as const;
+  const perRow = { weights: "int8", groupSize: "channel" } as const;
   const packed = recipe.embedding === "q8";
   // An embedding has no input to quantize; a tied head that runs in int8 quantizes its own.
   if (packed) modules.set(EMBEDDING, { ...perRow, activations: { kind: "none" } });
@@ -102,7 +103,7 @@ function planModules(config: ModelConfig, inputs: readonly InputPlan[], recipe: 
     const { policy, groupSize } = findInput(inputs, layer, input);
     const stored = recipe.groupSize === "channel" ? "channel" : groupSize;
     const float8 = policy.kind === "dynamic" && isFloat8(recipe.activations) ? recipe.activations : undefined;
-    modules.set(name, { numBits: weightBits(recipe), groupSize: stored, activations: { kind: float8 ?? policy.kind } });
+    modules.set(name, { weights: recipe.weights, groupSize: stored, activations: { kind: float8 ?? policy.kind } });
   }
   if (!config.tiedEmbedding) modules.set(HEAD, packed ? { ...perRow, activations: { kind: "dynamic" } } : undefined);
   return modules;
@@ -124,7 +125,7 @@ function planTensors(
     const scheme = modules.get(name);
     if (!scheme) return add(`${name}.weight`, "F16", N, K);
     const G = scheme.groupSize === "channel" ? K : scheme.groupSize;
-    add(`${name}.weight_packed`, "I32", N, (K * scheme.numBits) / 32);
+    add(`${name}.weight_packed`, "I32", N, (K * WEIGHT_BITS[scheme.weights]) / 32);
     add(`${name}.weight_scale`, SCALE_STORAGE[recipe.scales].tensorType, N, K / G);
     add(`${name}.weight_shape`, "I64", 2);
     if (scheme.activations.kind === "static") add(`${name}.input_scale`, "F32", 1);

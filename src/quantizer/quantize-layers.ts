@@ -18,7 +18,7 @@ import { type CalibrateOptions, countTokens, type LayerVisitor, walkLayers } fro
 import { linearInputName } from "./linear-inputs.ts";
 import type { InputPlan } from "./quantization-plan.ts";
 import type { ModuleErrors, RoundedModule } from "./quantize-tensors.ts";
-import { dequantizeRows } from "./quantize-weights.ts";
+import { dequantizeRows, storedScales } from "./quantize-weights.ts";
 import type { Recipe } from "./recipe.ts";
 import { InputRounder, type OutputErrors, type RoundedInput } from "./round-input.ts";
 import { gptqScratchBytes, placeGptq, RegionCursor } from "./rounding-memory.ts";
@@ -163,7 +163,7 @@ class RoundingVisitor implements LayerVisitor {
     result.inputs.push(plan);
     result.outputs.set(plan.name, output);
     for (const { name, rows, errors } of modules) {
-      result.rounded.set(name, { packed: packInt32(rows.q, rows.bits), scale: rows.scale });
+      result.rounded.set(name, { packed: packInt32(rows.q, rows.type), scale: storedScales(rows, this.#recipe.scales) });
       result.errors.set(name, errors);
     }
   }

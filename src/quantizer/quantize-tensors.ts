@@ -23,7 +23,7 @@ import { addErrors, type ErrorSums, measureErrors, NO_ERRORS } from "./error-sta
 import { precedingNorm } from "./linear-inputs.ts";
 import { findInput, type InputPlan, type QuantizationPlan } from "./quantization-plan.ts";
 import { lowRankFactors, residualEnergy } from "./lorc.ts";
-import { dequantizeRows, quantizeRows } from "./quantize-weights.ts";
+import { dequantizeRows, quantizeRows, storedScales } from "./quantize-weights.ts";
 import type { RowRounder } from "./row-rounder.ts";
 import { SCALE_STORAGE } from "./scale-type.ts";
 
@@ -41,7 +41,7 @@ const F16_OVERFLOW = 65520;
 /** A linear module that was rounded while its layer was in memory. */
 export interface RoundedModule {
   readonly packed: Int32Array;
-  /** f32[N, K/G] */
+  /** f32[N, K/G], as stored */
   readonly scale: Float32Array;
 }
 
@@ -88,7 +88,7 @@ export async function quantizeTensors(
     const [N, K] = checkpoint.tensors.get(tensor)!.shape as [number, number];
     // Embedding and head have scales as they come.
     const constraint = input ? recipe.scaleConstraint : "none";
-    const format = { K, G: scheme.groupSize === "channel" ? K : scheme.groupSize, bits: scheme.numBits, constraint };
+    const format = { K, G: scheme.groupSize === "channel" ? K : scheme.groupSize, type: scheme.weights, constraint };
     const ready = sources.rounded?.get(name);
     const residue = input && recipe.lorcRank > 0 ? new Float32Array(N * K) : undefined;
     if (ready) {
@@ -96,7 +96,7 @@ export async function quantizeTensors(
       await writer.write(`${name}.weight_scale`, encodeScales(ready.scale));
       if (!residue) source.skip(tensor);
       else {
-        const rounded = dequantizeWords(ready.packed, format.bits, ready.scale, format.G);
+        const rounded = dequantizeWords(ready.packed, format.type, ready.scale, format.G);
         for await (const { values, firstRow } of source.blocks(tensor)) {
           const weight = input!.factors ? equalizeColumns(values, input!.factors) : values;
           residue.set(difference(weight, rounded.subarray(firstRow * K)), firstRow * K);
@@ -108,7 +108,7 @@ export async function quantizeTensors(
       for await (const { values, firstRow } of source.blocks(tensor)) {
         const weight = input?.factors ? equalizeColumns(values, input.factors) : values;
         const origin = { tensor, firstRow };
-        const nearest = quantizeRows(weight, K, format.G, format.bits, origin, recipe.scales, constraint);
+        const nearest = quantizeRows(weight, K, format.G, format.type, origin, recipe.scales, constraint);
         // Embedding and head have 8 bits a row: nothing a better scale would show in.
         const searched = input && recipe.round.kind !== "nearest";
         const chosen = searched ? sources.rounder.round(weight, format, origin, importance) : nearest;
@@ -118,8 +118,8 @@ export async function quantizeTensors(
           nearest: addErrors(sums.nearest, nearestErrors),
         };
         residue?.set(difference(weight, dequantizeRows(chosen)), firstRow * K);
-        await writer.write(`${name}.weight_packed`, packInt32(chosen.q, format.bits));
-        await writer.write(`${name}.weight_scale`, encodeScales(chosen.scale));
+        await writer.write(`${name}.weight_packed`, packInt32(chosen.q, format.type));
+        await writer.write(`${name}.weight_scale`, encodeScales(storedScales(chosen, recipe.scales)));
       }
       errors.set(name, sums);
     }

@@ -3,10 +3,14 @@
  *
  *   scale = max|w| / (2^(b-1) - 1)      q = clamp(roundHalfEven(w / scale), -2^(b-1), 2^(b-1) - 1)      w ~ scale * q
  *
+ * So are 4-bit floats (E2M1; ZeroQuant-FP): q is twice the float, an integer, and scale half of the float's own, which covers max|w| with 6:
+ *
+ *   scale = (max|w| / 6) / 2            q = the nearest of 0, 1, 2, 3, 4, 6, 8, 12 and their negatives, ties to the even code
+ *
  * Division and product are rounded to f32, so that the integers are those of any float32 implementation. Scales may also come from
  * elsewhere (`scale-search.ts`), and may then be negative.
  */
-import type { WeightBits } from "../checkpoint/pack-quantized.ts";
+import { STORED_SCALES, WEIGHT_BITS, type WeightType } from "../checkpoint/pack-quantized.ts";
 import { RecipeError } from "../errors.ts";
 import { constrainScales, type ScaleConstraint } from "./scale-constraint.ts";
 import { SCALE_STORAGE, type ScaleType } from "./scale-type.ts";
@@ -15,7 +19,7 @@ import { SCALE_STORAGE, type ScaleType } from "./scale-type.ts";
 export interface RowFormat {
   readonly K: number;
   readonly G: number;
-  readonly bits: WeightBits;
+  readonly type: WeightType;
   /** On the scales; "none" where absent. */
   readonly constraint?: ScaleConstraint;
 }
@@ -23,7 +27,7 @@ export interface RowFormat {
 /** Rows of a weight as integers. */
 export interface QuantizedRows extends RowFormat {
   readonly rows: number;
-  /** int8[rows, K], within -2^(bits-1)..2^(bits-1)-1. */
+  /** int8[rows, K] */
   readonly q: Int8Array;
   /** f32[rows, K/G], none of them 0. */
   readonly scale: Float32Array;
@@ -38,9 +42,9 @@ export interface RowsOrigin {
 /** Adding and taking away 1.5 * 2^52 leaves the nearest integer, ties to even: that is how f64 addition rounds. */
 const ROUND = 1.5 * 2 ** 52;
 
-/** 7 for 4 bits, 127 for 8. */
-export function largestCode(bits: WeightBits): number {
-  return 2 ** (bits - 1) - 1;
+/** 7, 127, or 12 for floats: the kernels know the grid by it (`assembly/code-grid.ts`). */
+export function largestCode(type: WeightType): number {
+  return type === "fp4" ? 12 : 2 ** (WEIGHT_BITS[type] - 1) - 1;
 }
 
 /**
@@ -52,13 +56,13 @@ export function quantizeRows(
   weight: Float32Array,
   K: number,
   G: number,
-  bits: WeightBits,
+  type: WeightType,
   origin: RowsOrigin,
   scaleType: ScaleType = "f32",
   constraint: ScaleConstraint = "none",
 ): QuantizedRows {
   checkFinite(weight, K, origin);
-  return roundToScales(weight, nearestScales(weight, { K, G, bits, constraint }, scaleType), K, G, bits);
+  return roundToScales(weight, nearestScales(weight, { K, G, type, constraint }, scaleType), K, G, type);
 }
 
 /**
@@ -71,10 +75,11 @@ export function quantizeRows(
  */
 export function nearestScales(
   weight: Float32Array,
-  { K, G, bits, constraint = "none" }: RowFormat,
+  { K, G, type, constraint = "none" }: RowFormat,
   scaleType: ScaleType,
 ): Float32Array {
-  const top = largestCode(bits);
+  const ratio = STORED_SCALES[type];
+  const top = largestCode(type) / ratio;
   const { round } = SCALE_STORAGE[scaleType];
   const scale = new Float32Array(weight.length / G);
   for (let group = 0; group < scale.length; group++) {
@@ -86,21 +91,45 @@ export function nearestScales(
     scale[group] = step;
   }
   constrainScales(scale, K / G, constraint, scaleType);
-  return scale.map((step) => step || 1);
+  return scale.map((step) => (step || 1) / ratio);
 }
 
 /** Codes nearest to `weight` under scales f32[rows, K/G]. */
-export function roundToScales(weight: Float32Array, scale: Float32Array, K: number, G: number, bits: WeightBits): QuantizedRows {
-  const top = largestCode(bits);
+export function roundToScales(weight: Float32Array, scale: Float32Array, K: number, G: number, type: WeightType): QuantizedRows {
+  const top = largestCode(type);
+  const low = type === "fp4" ? -top : -top - 1;
   const q = new Int8Array(weight.length);
   for (let group = 0; group < scale.length; group++) {
     const step = scale[group]!;
     for (let i = group * G; i < (group + 1) * G; i++) {
-      const code = Math.fround(weight[i]! / step) + ROUND - ROUND;
-      q[i] = code > top ? top : code < -top - 1 ? -top - 1 : code;
+      const exact = Math.fround(weight[i]! / step);
+      const unit = type === "fp4" ? spacing(Math.abs(exact)) : 1;
+      const code = (exact / unit + ROUND - ROUND) * unit;
+      q[i] = code > top ? top : code < low ? low : code;
     }
   }
-  return { bits, rows: weight.length / K, K, G, q, scale };
+  return { type, rows: weight.length / K, K, G, q, scale };
+}
+
+/** Between the codes of 4-bit floats around a magnitude; even codes are even multiples of it. */
+function spacing(magnitude: number): number {
+  return magnitude < 4 ? 1 : magnitude < 8 ? 2 : 4;
+}
+
+/**
+ * Scales as a checkpoint has them.
+ *
+ * @throws RecipeError for one its type cannot hold
+ */
+export function storedScales({ type, scale }: QuantizedRows, scaleType: ScaleType): Float32Array {
+  const ratio = STORED_SCALES[type];
+  if (ratio === 1) return scale;
+  const { round } = SCALE_STORAGE[scaleType];
+  return scale.map((step) => {
+    const stored = step * ratio;
+    if (Number.isFinite(round(stored))) return stored;
+    throw new RecipeError(`scales in ${scaleType}: ${stored} is above their range; use bf16`);
+  });
 }
 
 /** scale * q, f32[rows, K], each product rounded once: what every reader of the checkpoint computes with. */

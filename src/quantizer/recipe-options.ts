@@ -1,6 +1,7 @@
 /** From a preset and what a caller changes in it to a recipe, checked as a whole. */
 import { isFloat8 } from "../checkpoint/float8.ts";
 import { MAX_RANK } from "../checkpoint/low-rank.ts";
+import type { WeightType } from "../checkpoint/pack-quantized.ts";
 import { RecipeError } from "../errors.ts";
 import { checkEqualization, EQUALIZATIONS, type EqualizationMethod } from "./equalize.ts";
 import { type Fold, FOLDS } from "./fold.ts";
@@ -13,7 +14,7 @@ import {
   type PolicyOverride,
   type PolicyRule,
 } from "./policy.ts";
-import { ACTIVATION_TYPES, type ActivationType, type Recipe, WEIGHT_TYPES, type WeightType } from "./recipe.ts";
+import { ACTIVATION_TYPES, type ActivationType, type Recipe, WEIGHT_TYPES } from "./recipe.ts";
 import { PRESETS, RECIPE_NAMES, type RecipeName } from "./recipe-presets.ts";
 import { checkRounding, GPTQ_DEFAULTS, ROUNDINGS, type RoundingMethod, SEARCH_WEIGHTINGS, type SearchWeighting } from "./rounding-method.ts"; // prettier-ignore
 import { SCALE_CONSTRAINTS, type ScaleConstraint } from "./scale-constraint.ts";

@@ -2,7 +2,7 @@
  * A recipe names a choice for each stage of the quantizer. It is plain data: printed, saved with the checkpoint, compared, repeated.
  */
 import { FLOAT8_FORMATS, type Float8Name } from "../checkpoint/float8.ts";
-import type { WeightBits } from "../checkpoint/pack-quantized.ts";
+import type { WeightType } from "../checkpoint/pack-quantized.ts";
 import type { EqualizationMethod } from "./equalize.ts";
 import type { Fold } from "./fold.ts";
 import type { GroupSize } from "./group-size.ts";
@@ -11,8 +11,7 @@ import type { GptqMethod, RoundingMethod } from "./rounding-method.ts";
 import type { ScaleConstraint } from "./scale-constraint.ts";
 import type { ScaleType } from "./scale-type.ts";
 
-export const WEIGHT_TYPES = ["int4", "int8"] as const;
-export type WeightType = (typeof WEIGHT_TYPES)[number];
+export const WEIGHT_TYPES = ["int4", "fp4", "int8"] as const satisfies readonly WeightType[];
 
 export type ActivationType = "int8" | Float8Name | "none";
 export const ACTIVATION_TYPES: readonly ActivationType[] = ["int8", ...(Object.keys(FLOAT8_FORMATS) as Float8Name[]), "none"];
@@ -43,10 +42,6 @@ export interface Recipe {
   readonly embedding: "q8" | "f16";
   /** Whether to store scales for an int8 KV cache: static, per tensor, per layer. */
   readonly kvCache: "q8" | "f32";
-}
-
-export function weightBits({ weights }: Recipe): WeightBits {
-  return weights === "int4" ? 4 : 8;
 }
 
 /** A recipe for which statistics of channels are enough. */

@@ -17,7 +17,7 @@ export function refineRows(
   passes: number,
   scaleType: ScaleType,
 ): QuantizedRows {
-  const { K, G, bits } = rounded;
+  const { K, G, type } = rounded;
   const block = rowsOfBlock(K);
   const blocks: QuantizedRows[] = [];
   for (let begin = 0; begin < rounded.rows; begin += block) {
@@ -39,11 +39,11 @@ export function refineRows(
       K,
       factorStride(K),
       G,
-      largestCode(bits),
+      largestCode(type),
       SCALE_STORAGE[scaleType].kernelCode,
       passes,
     );
-    blocks.push({ bits, rows, K, G, q: new Int8Array(codes.slice().buffer), scale: scales.slice() });
+    blocks.push({ type, rows, K, G, q: new Int8Array(codes.slice().buffer), scale: scales.slice() });
   }
-  return joinRows(blocks, { K, G, bits });
+  return joinRows(blocks, { K, G, type });
 }

@@ -4,11 +4,12 @@ import { type InputAnalysis, type RangeSummary, summarizeRanges } from "./analys
 import { addErrors, errorStats, NO_ERRORS } from "./error-stats.ts";
 import { isFloat8 } from "../checkpoint/float8.ts";
 import { simulationNote } from "../checkpoint/simulated-activations.ts";
+import { WEIGHT_BITS } from "../checkpoint/pack-quantized.ts";
 import { EMBEDDING, HEAD, linearModules } from "../checkpoint/tensor-names.ts";
 import { type PolicyName, policyName } from "./policy.ts";
 import type { InputPlan, QuantizationPlan } from "./quantization-plan.ts";
 import type { ModuleErrors } from "./quantize-tensors.ts";
-import { type Recipe, weightBits } from "./recipe.ts";
+import type { Recipe } from "./recipe.ts";
 import type { OutputErrors } from "./round-input.ts";
 import { SCALE_STORAGE } from "./scale-type.ts";
 import type { StageClock } from "./stage-clock.ts";
@@ -171,7 +172,7 @@ function layerInputReport(
 }
 
 function bitsPerWeight({ config, inputs, recipe }: QuantizationPlan): number {
-  const codeBits = weightBits(recipe);
+  const codeBits = WEIGHT_BITS[recipe.weights];
   const scaleBits = SCALE_STORAGE[recipe.scales].bits;
   let weights = 0;
   let bits = 0;

@@ -15,7 +15,7 @@ import { selectPolicies } from "./policy.ts";
 import { type InputPlan, planInput } from "./quantization-plan.ts";
 import type { ModuleErrors } from "./quantize-tensors.ts";
 import { dequantizeRows, type QuantizedRows, quantizeRows, type RowFormat } from "./quantize-weights.ts";
-import { type Recipe, weightBits } from "./recipe.ts";
+import type { Recipe } from "./recipe.ts";
 import { refineRows } from "./refine.ts";
 import type { GptqRegions } from "./rounding-memory.ts";
 import { searchRows } from "./scale-search.ts";
@@ -67,7 +67,7 @@ export class InputRounder {
   round(observed: ObservedInput): RoundedInput {
     const { layer, input, stats, hessian, groupSize, names } = observed;
     const { equalize, policy: rule, overrides, scales, scaleConstraint: constraint } = this.#recipe;
-    const format = { K: hessian.K, G: groupSize, bits: weightBits(this.#recipe), constraint };
+    const format = { K: hessian.K, G: groupSize, type: this.#recipe.weights, constraint };
     const analysis = analyseInput(layer, input, stats, equalize, this.#weightAbsmax(observed));
     const [row] = selectPolicies([analysis], rule, overrides, equalize.kind !== "none");
     const plan = planInput(
@@ -80,7 +80,7 @@ export class InputRounder {
     const weights = factors ? observed.weights.map((weight) => equalizeColumns(weight, factors)) : observed.weights;
     const rounded = this.#roundWeights(observed, weights, factors, format);
     const nearest = weights.map((weight, i) =>
-      quantizeRows(weight, format.K, format.G, format.bits, { tensor: `${names[i]}.weight`, firstRow: 0 }, scales, constraint),
+      quantizeRows(weight, format.K, format.G, format.type, { tensor: `${names[i]}.weight`, firstRow: 0 }, scales, constraint),
     );
     const error = OutputError.load(this.#kernels, this.#regions, hessian);
     const cost = (rows: readonly QuantizedRows[]) =>
@@ -123,7 +123,7 @@ export class InputRounder {
     switch (round.kind) {
       case "nearest":
         return weights.map((weight, i) =>
-          quantizeRows(weight, format.K, format.G, format.bits, origin(i), scales, format.constraint),
+          quantizeRows(weight, format.K, format.G, format.type, origin(i), scales, format.constraint),
         );
       case "search": {
         const importance = round.weighting === "hessian" ? Float32Array.from(hessianDiagonal(hessian, factors)) : undefined;

@@ -35,7 +35,7 @@ export async function openRowRounder(
 ): Promise<RowRounder> {
   if (method.kind === "nearest") {
     return {
-      round: (weight, { K, G, bits, constraint }, origin) => quantizeRows(weight, K, G, bits, origin, scaleType, constraint),
+      round: (weight, { K, G, type, constraint }, origin) => quantizeRows(weight, K, G, type, origin, scaleType, constraint),
       dispose: () => Promise.resolve(),
     };
   }

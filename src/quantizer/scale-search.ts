@@ -16,7 +16,7 @@ export function searchRows(
   format: RowFormat,
   scaleType: ScaleType,
 ): QuantizedRows {
-  const { K, G, bits } = format;
+  const { K, G, type } = format;
   if (importance) kernels.f32(regions.importance, K).set(importance);
   const pointer = importance ? regions.importance : 0;
   const { kernelCode } = SCALE_STORAGE[scaleType];
@@ -26,8 +26,8 @@ export function searchRows(
     const block = weight.subarray(begin, begin + elements);
     kernels.f32(regions.weights, block.length).set(block);
     const rows = block.length / K;
-    kernels.split("search_scales_f32", rows, regions.weights, pointer, regions.scales, K, G, largestCode(bits), kernelCode);
-    blocks.push(roundToScales(block, kernels.f32(regions.scales, block.length / G).slice(), K, G, bits));
+    kernels.split("search_scales_f32", rows, regions.weights, pointer, regions.scales, K, G, largestCode(type), kernelCode);
+    blocks.push(roundToScales(block, kernels.f32(regions.scales, block.length / G).slice(), K, G, type));
   }
   return joinRows(blocks, format);
 }

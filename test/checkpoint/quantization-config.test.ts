@@ -10,11 +10,12 @@ import { tinyConfig } from "../tiny-model.ts";
 const test = suite("quantization config (seed 21)");
 const random = mulberry32(21);
 
-const W4: LinearScheme = { numBits: 4, groupSize: 64, activations: { kind: "static" } };
+const W4: LinearScheme = { weights: "int4", groupSize: 64, activations: { kind: "static" } };
 const W4_DYNAMIC: LinearScheme = { ...W4, activations: { kind: "dynamic" } };
 const FP8: LinearScheme = { ...W4, activations: { kind: "fp8" } };
 const FP8_E5M2: LinearScheme = { ...W4, activations: { kind: "fp8-e5m2" } };
-const W8: LinearScheme = { numBits: 8, groupSize: "channel", activations: { kind: "none" } };
+const W8: LinearScheme = { weights: "int8", groupSize: "channel", activations: { kind: "none" } };
+const FP4: LinearScheme = { weights: "fp4", groupSize: 32, activations: { kind: "dynamic" } };
 
 const FLOAT = { type: "float", strategy: "token", dynamic: true };
 
@@ -102,6 +103,26 @@ test("8-bit floats are what compressed-tensors calls so; only E5M2, which it doe
   });
 });
 
+test("4-bit floats have a format of their own, which integer readers refuse; beside integers the whole is mixed", () => {
+  const alone = buildQuantizationConfig(new Map([["model.layers.0.mlp.up_proj", FP4]]), { kvCache: false });
+  assert.is(alone["format"], "fp4-pack-quantized");
+  const mixed = buildQuantizationConfig(modulesOf(2, () => FP4), { kvCache: false }); // prettier-ignore
+  assert.is(mixed["format"], "mixed-precision");
+  const [embedding, linears] = Object.values(groupsOf(mixed));
+  assert.is(embedding!.format, "pack-quantized");
+  assert.is(linears!.format, "fp4-pack-quantized");
+  const weights = {
+    num_bits: 4,
+    type: "float",
+    symmetric: true,
+    strategy: "group",
+    group_size: 32,
+    dynamic: false,
+    actorder: null,
+  };
+  assert.equal(linears!["weights"], weights);
+});
+
 test("every module finds its own scheme again, for random policies", () => {
   const schemes = [
     W4,
@@ -111,6 +132,8 @@ test("every module finds its own scheme again, for random policies", () => {
     W8,
     { ...W4, groupSize: 32 },
     { ...W4, groupSize: "channel" as const },
+    FP4,
+    { ...FP4, groupSize: "channel" as const },
     undefined,
   ];
   for (let i = 0; i < 60; i++) {
@@ -174,6 +197,10 @@ for (const [what, change, pattern] of [
   ["an unknown key", (group) => Object.assign(group, { special: 1 }), /group_0: unknown key "special"/],
   ["an unknown argument", (group) => (group["weights"]!["zero"] = 1), /weights: unknown key "zero"/],
   ["asymmetric weights", (group) => (group["weights"]!["symmetric"] = false), /weights: symmetric: got false/],
+  ["4-bit floats in an integer format", (group) => Object.assign(group["weights"]!, { type: "float", num_bits: 4 }), /weights: type: got "float"/],
+  ["integers in the format of floats", (group) => Object.assign(group, { format: "fp4-pack-quantized" }), /weights: type: got "int", supported: "float"/],
+  ["eight-bit floats", (group) => Object.assign(group, { format: "fp4-pack-quantized", weights: { type: "float", num_bits: 8 } }), /num_bits 8, strategy channel.*supported: 4 bits by group or channel$/],
+  ["floats with scales of eight bits", (group) => Object.assign(group, { format: "nvfp4-pack-quantized" }), /format: got "nvfp4-pack-quantized"/],
   ["float weights", (group) => (group["weights"]!["type"] = "float"), /weights: type: got "float"/],
   ["reordered weights", (group) => (group["weights"]!["actorder"] = "group"), /weights: actorder: got "group"/],
   ["three bits", (group) => (group["weights"]!["num_bits"] = 3), /num_bits 3/],

@@ -10,15 +10,15 @@ import { type MemoryFolder, MemoryOutputFolder } from "../memory-folder.ts";
 import { mulberry32 } from "../random.ts";
 import { tinyConfig, tinyModel } from "../tiny-model.ts";
 
-/** Inputs of o and down are dynamic, the others static; embedding packed; cache scales. `data` holds every tensor by name. */
+/** Inputs of o and down are dynamic, the others static; gate and up are 4-bit floats; embedding packed; cache scales. `data` holds every tensor by name. */
 export async function quantizedFolder(seed: number, changes: Partial<ModelConfig>, groupSize: number, maxShardBytes: number) {
   const config = tinyConfig("llama", changes);
   const modules = new Map<string, LinearScheme>([
-    [EMBEDDING, { numBits: 8, groupSize: "channel", activations: { kind: "none" } }],
+    [EMBEDDING, { weights: "int8", groupSize: "channel", activations: { kind: "none" } }],
   ]);
   for (const { name, input } of allLinearModules(config)) {
     const kind = input === "o" || input === "down" ? "dynamic" : "static";
-    modules.set(name, { numBits: 4, groupSize, activations: { kind } });
+    modules.set(name, { weights: input === "gate_up" ? "fp4" : "int4", groupSize, activations: { kind } });
   }
   const quantizationConfig = buildQuantizationConfig(modules, { kvCache: true });
   const expected = expectedTensors(config, parseQuantizationConfig(quantizationConfig, "built"), "built");

@@ -77,7 +77,7 @@ for (const [name, dynamic] of root === undefined
       assert.is(quantization?.linear("model.embed_tokens"), undefined);
       for (const { name: module, input, outFeatures, inFeatures } of allLinearModules(checkpoint.config)) {
         const kind = dynamic && (input === "o" || input === "down") ? "dynamic" : "static";
-        assert.equal(quantization?.linear(module), { numBits: 4, groupSize: 32, activations: { kind } });
+        assert.equal(quantization?.linear(module), { weights: "int4", groupSize: 32, activations: { kind } });
         assert.is(tensors.has(`${module}.input_scale`), kind === "static");
         assert.equal(tensors.get(`${module}.weight_packed`)?.shape, [outFeatures, inFeatures / 8]);
         const shape = new BigInt64Array((await checkpoint.readRaw(`${module}.weight_shape`)).slice().buffer);

@@ -43,13 +43,19 @@ test("a W4A8 folder: the policy and scale of each layer input; packed words coun
   writeFileSync(join(quantized, "quantization-report.json"), JSON.stringify({ layers }));
 
   const { stdout } = await runCli(["inspect", quantized]);
-  assert.match(stdout, /^quantized +W4A8, groups of 32, cache f32$/m);
+  assert.match(stdout, /^quantized +W4A8, int4 weights, groups of 32, cache f32$/m);
   assert.match(stdout, /^ +0 {2}static 0\.0\d+ +dynamic +static 0\.0\d+ +dynamic$/m);
   // The report adds what the tensors cannot show; it cannot turn a dynamic input into a static one.
   assert.match(stdout, /^ +1 {2}lae\+static 0\.0\d+ +dynamic /m);
   const document = JSON.parse((await runCli(["inspect", quantized, "--json"])).stdout);
   assert.is(document.parameters, 168_384);
-  assert.equal(document.quantized, { weight_bits: 4, group_sizes: [32], kv_cache: "f32", simulated: null });
+  assert.equal(document.quantized, {
+    weight_bits: 4,
+    weight_types: ["int4"],
+    group_sizes: [32],
+    kv_cache: "f32",
+    simulated: null,
+  });
   assert.equal(document.policy[2].down, { policy: "dynamic", input_scale: null });
 });
 

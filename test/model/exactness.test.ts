@@ -96,6 +96,12 @@ for (const [activations, hash] of [
   );
 }
 
+everyWay(
+  "tiny model, 4-bit floats",
+  async () => quantize(await openSafetensorsCheckpoint(tinyModel(SEED)), 32, tinySamples(SEED, 4, 64), { weights: "fp4" }),
+  "22baffeae295433c27fdd036858370d803c3570a895d4c53695f216e88d777c0",
+);
+
 const gguf = sharedFile(SMOLLM2);
 if (gguf) {
   everyWay(

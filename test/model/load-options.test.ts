@@ -46,7 +46,7 @@ test("8-bit floats are said to be simulated, once however many layers have them"
   const warningsOf = async (...kinds: LinearScheme["activations"]["kind"][]) => {
     const modules = allLinearModules(tinyConfig()).map(({ name }, i): [string, LinearScheme] => [
       name,
-      { numBits: 4, groupSize: 32, activations: { kind: kinds[i % kinds.length]! } },
+      { weights: "int4", groupSize: 32, activations: { kind: kinds[i % kinds.length]! } },
     ]);
     const quantization = parseQuantizationConfig(buildQuantizationConfig(new Map(modules), { kvCache: false }), "built");
     const warnings: string[] = [];

@@ -42,12 +42,14 @@ const RECIPES: readonly [name: string, options: RecipeOptions][] = [
   ["fptq", {}],
   ["rtn", {}],
   ["rtn-static", {}],
+  ["fptq", { weights: "fp4" }],
+  ["rtn", { weights: "fp4" }],
   ["rtn", { activations: "fp8" }],
   ["rtn", { activations: "fp8-e5m2" }],
 ];
 
 for (const [name, options] of RECIPES) {
-  const recipe = [name, options.activations].filter(Boolean).join(" ");
+  const recipe = [name, options.weights, options.activations].filter(Boolean).join(" ");
   for (const embedding of ["f16", "q8"] as const) {
     const output = new MemoryOutputFolder("quantized");
     await quantizeModel(

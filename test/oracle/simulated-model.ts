@@ -62,7 +62,7 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
       return { N, K, values: await checkpoint.readF32(`${module}.weight`), scale: undefined, bias, input: { kind: "none" } };
     }
     const [N, K] = readShape(await checkpoint.readRaw(`${module}.weight_shape`));
-    const values = decodePacked(await checkpoint.readRaw(`${module}.weight_packed`), scheme!.numBits);
+    const values = decodePacked(await checkpoint.readRaw(`${module}.weight_packed`), scheme!.weights);
     const scale = await checkpoint.readF32(`${module}.weight_scale`);
     const input = await inputOf(module, scheme!.activations.kind);
     const [a, b] = [await optional(`${module}.lora_A.weight`), await optional(`${module}.lora_B.weight`)];
@@ -108,10 +108,18 @@ function readShape(bytes: Uint8Array): [number, number] {
   return [Number(view.getBigInt64(0, true)), Number(view.getBigInt64(8, true))];
 }
 
-/** `weight_packed` by the rule of compressed-tensors: code u = q + 2^(b-1), element i of the tensor at bit i * b. */
-export function decodePacked(bytes: Uint8Array, bits: 4 | 8): Int8Array {
-  if (bits === 8) return Int8Array.from(bytes, (u) => u - 128);
-  return Int8Array.from({ length: bytes.length * 2 }, (_, i) => ((bytes[i >> 1]! >> (4 * (i & 1))) & 15) - 8);
+/** `weight_packed` by the rule of compressed-tensors: code u = q + 2^(b-1), or E2M1, element i of the tensor at bit i * b. */
+export function decodePacked(bytes: Uint8Array, type: "int4" | "fp4" | "int8"): Int8Array | Float32Array {
+  if (type === "int8") return Int8Array.from(bytes, (u) => u - 128);
+  const codes = Int8Array.from({ length: bytes.length * 2 }, (_, i) => (bytes[i >> 1]! >> (4 * (i & 1))) & 15);
+  return type === "int4" ? codes.map((u) => u - 8) : Float32Array.from(codes, decodeE2m1);
+}
+
+/** Sign, two bits of exponent with bias 1, one of mantissa; no implicit one where the exponent is 0. */
+function decodeE2m1(code: number): number {
+  const [exponent, mantissa] = [(code >> 1) & 3, code & 1];
+  const magnitude = exponent === 0 ? mantissa / 2 : 2 ** (exponent - 1) * (1 + mantissa / 2);
+  return code & 8 ? -magnitude : magnitude;
 }
 
 /** int8 per row, scale = absmax / 127; as it is if it is stored so already. */

@@ -60,7 +60,7 @@ function outputError(weight: Float32Array, rows: QuantizedRows, h: Float64Array)
 const round = (method: Partial<GptqMethod>, weight: Float32Array = WEIGHT, G = 32, factors?: Float32Array, hessian = HESSIAN) =>
   new GptqRounder(kernels, regions, hessian, factors, { ...GPTQ_DEFAULTS, ...method }, "f32").round(
     weight,
-    { K, G, bits: 4 },
+    { K, G, type: "int4" },
     ORIGIN,
   );
 
@@ -80,7 +80,7 @@ for (const actOrder of [false, true]) {
       for (let k = 0; k < K; k++) damped[k * K + k]! += added;
       const order = [...roundingOrder(diagonal, actOrder)].toReversed();
       const found = round({ actOrder }, weight, 32, factors);
-      const nearest = quantizeRows(weight, K, 32, 4, ORIGIN);
+      const nearest = quantizeRows(weight, K, 32, "int4", ORIGIN);
       assert.equal(found.scale, nearest.scale);
       for (let row = 0; row < weight.length; row += K) {
         const scaleOf = (column: number) => nearest.scale[(row + column) >> 5]!;
@@ -94,7 +94,7 @@ for (const actOrder of [false, true]) {
 test("on the same Hessian GPTQ leaves less at the output than nearest, search less than none, refinement less than either", () => {
   for (const G of [32, 64]) {
     const h = full(HESSIAN);
-    const nearest = outputError(WEIGHT, quantizeRows(WEIGHT, K, G, 4, ORIGIN), h);
+    const nearest = outputError(WEIGHT, quantizeRows(WEIGHT, K, G, "int4", ORIGIN), h);
     const plain = outputError(WEIGHT, round({}, WEIGHT, G), h);
     assert.ok(plain < nearest, `${plain} against ${nearest}`);
     for (const search of ["uniform", "hessian", "pivots"] as const) {
@@ -113,7 +113,7 @@ test("a Hessian of independent channels leaves round to nearest", () => {
   const gram = HESSIAN.gram.map((value, ij) => (ij % (K + 1) === 0 ? value : 0));
   for (const actOrder of [false, true]) {
     const found = round({ actOrder }, WEIGHT, 32, undefined, { ...HESSIAN, gram });
-    const nearest = quantizeRows(WEIGHT, K, 32, 4, ORIGIN);
+    const nearest = quantizeRows(WEIGHT, K, 32, "int4", ORIGIN);
     assert.equal(found.q, nearest.q);
   }
 });
@@ -188,13 +188,13 @@ test("activation errors are those of the rounded activation at the output, each 
 
 test("AWQ's factors are those of its grid with the least output error", () => {
   const h = full(HESSIAN);
-  const format = { K, G: 32, bits: 4 } as const;
+  const format = { K, G: 32, type: "int4" } as const;
   const rms = Array.from({ length: K }, (_, k) => Math.sqrt(h[k * K + k]!));
   const costs = Array.from({ length: 21 }, (_, step) => {
     const s = rms.map((value) => value ** (step / 20));
     const middle = Math.sqrt(Math.min(...s) * Math.max(...s));
     const factors = Float32Array.from(s, (value) => value / middle);
-    const rounded = dequantizeRows(quantizeRows(equalizeColumns(WEIGHT, factors), K, 32, 4, ORIGIN));
+    const rounded = dequantizeRows(quantizeRows(equalizeColumns(WEIGHT, factors), K, 32, "int4", ORIGIN));
     const e = rounded.map((value, i) => WEIGHT[i]! - value / factors[i % K]!);
     let cost = 0;
     for (let row = 0; row < e.length; row += K) cost += quadraticForm(e.subarray(row, row + K), h, K);

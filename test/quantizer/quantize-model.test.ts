@@ -40,7 +40,7 @@ async function quantizeTiny(model: TinyModelOptions = {}, recipeName = "fptq", o
 /** A linear module of a checkpoint as numbers, by the rule of the format and without the quantizer's own code. */
 async function decodeModule(checkpoint: Checkpoint, name: string) {
   const scheme = checkpoint.quantization!.linear(name)!;
-  const q = decodePacked(await checkpoint.readRaw(`${name}.weight_packed`), scheme.numBits);
+  const q = decodePacked(await checkpoint.readRaw(`${name}.weight_packed`), scheme.weights);
   const scale = await checkpoint.readF32(`${name}.weight_scale`);
   const G = q.length / scale.length;
   return { q, scale, weight: Float32Array.from(q, (code, i) => code * scale[Math.floor(i / G)]!) };
@@ -75,7 +75,7 @@ for (const [name, model] of VARIANTS) {
         const factors = policy === "lae+static" ? equalizationFactors(channels, { kind: "lae", alpha: 1 }) : undefined;
         for (const module of linearModules(config, layer, input)) {
           const weight = await source.readF32(`${module.name}.weight`);
-          const own = quantizeRows(factors ? equalizeColumns(weight, factors) : weight, module.inFeatures, 32, 4, {
+          const own = quantizeRows(factors ? equalizeColumns(weight, factors) : weight, module.inFeatures, 32, "int4", {
             tensor: module.name,
             firstRow: 0,
           });
@@ -115,7 +115,7 @@ for (const [name, model] of VARIANTS) {
       }
     }
     for (const module of ["model.embed_tokens", ...(config.tiedEmbedding ? [] : ["lm_head"])]) {
-      const own = quantizeRows(await source.readF32(`${module}.weight`), 64, 64, 8, { tensor: module, firstRow: 0 });
+      const own = quantizeRows(await source.readF32(`${module}.weight`), 64, 64, "int8", { tensor: module, firstRow: 0 });
       const found = await decodeModule(written, module);
       assert.equal(found.q, own.q, module);
       assertSameBits(found.scale, own.scale, module);

@@ -56,12 +56,12 @@ async function runs({ written }: Quantized): Promise<void> {
 
 const GROUPS = { groupSize: 32 } as const;
 
-for (const weights of ["int4", "int8"] as const) {
+for (const weights of ["int4", "fp4", "int8"] as const) {
   for (const activations of ACTIVATION_TYPES) {
     const float8 = isFloat8(activations);
     const policies = activations === "none" ? [undefined] : float8 ? (["dynamic"] as const) : POLICY_RULES;
     test(`${weights} weights, ${activations} activations: every equalization, policy and rounding`, async () => {
-      const size = weights === "int4" ? GROUPS : {};
+      const size = weights === "int8" ? {} : GROUPS;
       for (const equalize of ["lae", "smoothquant", "awq", "none"] as const) {
         for (const policy of policies) {
           if (equalize === "awq" && policy === "range") continue;
@@ -82,8 +82,8 @@ for (const weights of ["int4", "int8"] as const) {
               const row = report.layers.find((candidate) => candidate.name === `model.layers.${layer}.${input}`)!;
               const kind = row.policy.split("+").at(-1)!;
               const scheme = {
-                numBits: weights === "int4" ? 4 : 8,
-                groupSize: weights === "int4" ? 32 : "channel",
+                weights,
+                groupSize: weights === "int8" ? "channel" : 32,
                 activations: { kind: float8 ? activations : kind },
               };
               assert.equal(written.quantization!.linear(name), scheme, `${what}: ${name}`);
@@ -164,16 +164,22 @@ test("scales keep to a constraint in whatever type they are stored, and cost lit
   }
 });
 
-test("a scale for each row of int4 weights", async () => {
-  for (const round of ["nearest", "search", "gptq"] as const) {
-    const result = await quantizeTiny("smoothquant", { weights: "int4", groupSize: "channel", round });
-    await runs(result);
-    assert.is(result.written.quantization!.linear("model.layers.0.mlp.down_proj")!.groupSize, "channel");
+test("a scale for each row of 4-bit weights", async () => {
+  for (const weights of ["int4", "fp4"] as const) {
+    for (const round of ["nearest", "search", "gptq"] as const) {
+      const result = await quantizeTiny("smoothquant", { weights, groupSize: "channel", round });
+      await runs(result);
+      assert.is(result.written.quantization!.linear("model.layers.0.mlp.down_proj")!.groupSize, "channel");
+    }
   }
 });
 
 test("on one Hessian no method leaves more at the output than round to nearest, and refinement never adds", async () => {
-  const options = { ...GROUPS, equalize: "lae", policy: "dynamic" } as const;
+  for (const weights of ["int4", "fp4"] as const)
+    await noMoreThanNearest({ ...GROUPS, weights, equalize: "lae", policy: "dynamic" });
+});
+
+async function noMoreThanNearest(options: RecipeOptions): Promise<void> {
   const [plain, searched, refined] = await Promise.all([
     quantizeTiny("fptq+gptq", options),
     quantizeTiny("fptq+gptq", { ...options, search: "hessian" }),
@@ -184,7 +190,7 @@ test("on one Hessian no method leaves more at the output than round to nearest, 
     assert.ok(searched.report.layers[i]!.output_nmse! < row.output_nmse!, row.name);
     assert.ok(refined.report.layers[i]!.output_nmse! <= searched.report.layers[i]!.output_nmse! * 1.001, row.name);
   });
-});
+}
 
 test("files are the same for any number of threads", async () => {
   const options = { ...GROUPS, scales: "bf16" } as const;

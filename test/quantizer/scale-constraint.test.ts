@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RecipeError } from "../../src/errors.ts";
-import { nearestScales, quantizeRows } from "../../src/quantizer/quantize-weights.ts";
+import { nearestScales, quantizeRows, storedScales } from "../../src/quantizer/quantize-weights.ts";
 import { constrainScales, type ScaleConstraint } from "../../src/quantizer/scale-constraint.ts";
 import { SCALE_STORAGE, SCALE_TYPES, type ScaleType } from "../../src/quantizer/scale-type.ts";
 import { mulberry32 } from "../random.ts";
@@ -48,8 +48,22 @@ test("groups of zeros need no scale, and decide on none", () => {
   assert.equal(constrained([0, 0, 0.3], 3, "m1"), [0, 0, 0.5]);
   const weight = new Float32Array(64);
   weight[0] = 0.7;
-  const format = { K: 64, G: 32, bits: 4, constraint: "m2" } as const;
+  const format = { K: 64, G: 32, type: "int4", constraint: "m2" } as const;
   assert.equal([...nearestScales(weight, format, "f32")], [Math.fround(0.1), 1]);
+});
+
+test("4-bit floats: stored scales keep to it, of which the rows have half", () => {
+  const weight = Float32Array.from({ length: 8 * 128 }, () => random() - 0.5);
+  const stored = (constraint: ScaleConstraint) => {
+    const rows = quantizeRows(weight, 128, 32, "fp4", { tensor: "w", firstRow: 0 }, "bf16", constraint);
+    return storedScales(rows, "bf16");
+  };
+  const free = stored("none");
+  assert.equal(
+    stored("m1"),
+    Float32Array.from(free, (step) => 2 ** Math.ceil(Math.log2(step))),
+  );
+  assert.equal(stored("m2"), Float32Array.from(constrained([...free], 4, "m2", "bf16")));
 });
 
 test("no constraint changes nothing", () => {
@@ -67,7 +81,7 @@ test("what a type cannot hold is refused with the way out", () => {
 test("weights are rounded under constrained scales: nearest to what a reader multiplies by", () => {
   const weight = Float32Array.from({ length: 8 * 64 }, () => random() - 0.5);
   for (const constraint of ["m1", "m2"] as const) {
-    const { q, scale } = quantizeRows(weight, 64, 32, 4, { tensor: "w", firstRow: 0 }, "bf16", constraint);
+    const { q, scale } = quantizeRows(weight, 64, 32, "int4", { tensor: "w", firstRow: 0 }, "bf16", constraint);
     q.forEach((code, i) => {
       const step = scale[Math.floor(i / 32)]!;
       assert.ok(Math.abs(weight[i]! - code * step) <= (step / 2) * (1 + 2 ** -20), `${weight[i]} as ${code} * ${step}`);

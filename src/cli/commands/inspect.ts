@@ -69,7 +69,7 @@ function summary(model: ModelDescription, config: ModelConfig): [string, string]
     ["vocabulary", `${config.vocabSize}`],
     ["rope", `theta ${config.ropeTheta}${scaling.kind === "none" ? "" : `, scaling ${scaling.kind}`}`],
     ...(model.quantized?.simulated ? [["simulated", model.quantized.simulated] satisfies [string, string]] : []),
-    ["quantized", model.quantized ? `W${model.quantized.weight_bits}A8, groups of ${model.quantized.group_sizes.join(", ")}, cache ${model.quantized.kv_cache}` : "no (linear layers run in f32)"],
+    ["quantized", model.quantized ? `W${model.quantized.weight_bits}A8, ${model.quantized.weight_types.join(" and ")} weights, groups of ${model.quantized.group_sizes.join(", ")}, cache ${model.quantized.kv_cache}` : "no (linear layers run in f32)"],
   ]; // prettier-ignore
 }
 
