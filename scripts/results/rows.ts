@@ -77,9 +77,10 @@ const RECIPES: readonly Row[] = [
   },
 ];
 
-/** What each part of ZeroQuant-FP is worth: its activations, and its constraints on scales. */
+/** What each part of ZeroQuant-FP is worth: its weights, its activations, and its constraints on scales. */
 const ZEROQUANT_FP: readonly Row[] = (
   [
+    ["int4", "int4 weights", { weights: "int4" }],
     ["int8", "int8 activations", { activations: "int8" }],
     ["e5m2", "E5M2 activations", { activations: "fp8-e5m2" }],
     ["m1", "scales powers of two (M1)", { scaleConstraint: "m1" }],
@@ -197,7 +198,7 @@ int8 in all but the first row.`,
   },
   {
     title: "ZeroQuant-FP, part by part",
-    about: `Activations in E4M3 as the paper has them, in E5M2, and in int8, all with a scale per token; and weight scales held to powers of two in the
+    about: `Weights in FP4 as the paper has them, and in int4; activations in E4M3, in E5M2, and in int8, all with a scale per token; and weight scales held to powers of two in the
 paper's two ways. 8-bit floats are simulated: rounded exactly, multiplied in float32.`,
     rows: ["zeroquant-fp", ...ids(ZEROQUANT_FP), "zeroquant-fp+lorc"],
   },

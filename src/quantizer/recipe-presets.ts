@@ -74,6 +74,6 @@ export const PRESETS: Readonly<Record<RecipeName, Recipe>> = {
   gptq: { ...RTN, ...WEIGHT_ONLY, name: "gptq", round: GPTQ_DEFAULTS, scales: "bf16" },
   /** AWQ's own W4A16: searched equalization, round to nearest. */
   awq: { ...RTN, ...WEIGHT_ONLY, name: "awq", equalize: { kind: "awq" }, scales: "bf16" },
-  /** ZeroQuant-FP's rounding and activations: GPTQ in the largest groups there are (the paper's have 256), E4M3 with a scale per token. */
-  "zeroquant-fp": { ...RTN, name: "zeroquant-fp", activations: "fp8", round: GPTQ_DEFAULTS, scales: "bf16" },
+  /** ZeroQuant-FP: E2M1 weights by GPTQ in the largest groups there are (the paper's have 256), E4M3 activations with a scale per token. */
+  "zeroquant-fp": { ...RTN, name: "zeroquant-fp", weights: "fp4", activations: "fp8", round: GPTQ_DEFAULTS, scales: "bf16" },
 };

@@ -46,8 +46,9 @@ test("every stage can be chosen on its own, and leaves the others", () => {
   assert.equal(resolveRecipe("gptq", { activations: "int8" }).policy, { kind: "uniform", activations: "dynamic" });
 });
 
-test("zeroquant-fp: 8-bit float activations with a scale per token, its constraints and other activations on request", () => {
+test("zeroquant-fp: 4-bit float weights, 8-bit float activations with a scale per token, its constraints and other activations on request", () => {
   const recipe = resolveRecipe("zeroquant-fp");
+  assert.is(recipe.weights, "fp4");
   assert.is(recipe.activations, "fp8");
   assert.equal(recipe.policy, { kind: "uniform", activations: "dynamic" });
   assert.equal(recipe.round, GPTQ_DEFAULTS);
