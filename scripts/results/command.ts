@@ -1,6 +1,7 @@
 /** The command of `fptq` that makes a row's model. */
 import { basename } from "node:path";
-import type { Row, RowOptions } from "./rows.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe-options.ts";
+import type { Row } from "./rows.ts";
 import type { Settings } from "./settings.ts";
 
 /** Words of the recipe: `["--recipe", "fptq", "--v0", "5"]`. */
@@ -9,10 +10,10 @@ export function recipeWords({ recipe, options = {} }: Pick<Row, "recipe" | "opti
   return ["--recipe", recipe, ...Object.entries(options).flatMap(optionWords)];
 }
 
-function optionWords([name, value]: [string, RowOptions[keyof RowOptions]]): string[] {
+function optionWords([name, value]: [string, RecipeOptions[keyof RecipeOptions]]): string[] {
   if (value === undefined) return [];
   if (name === "overrides") {
-    return (value as NonNullable<RowOptions["overrides"]>).flatMap(({ pattern, policy }) => [
+    return (value as NonNullable<RecipeOptions["overrides"]>).flatMap(({ pattern, policy }) => [
       "--override",
       `${pattern}=${policy}`,
     ]);

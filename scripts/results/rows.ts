@@ -7,9 +7,6 @@ import type { RecipeOptions } from "../../src/quantizer/recipe-options.ts";
  */
 export type Evaluation = "text" | "lambada" | "hellaswag";
 
-/** `lorcRank`: rank of the low-rank compensation, of recipes that have one. */
-export type RowOptions = RecipeOptions & { readonly lorcRank?: number };
-
 /** What the model is calibrated on: the calibration text, or as many random tokens of seed 0. */
 export type CalibrationKind = "text" | "random";
 
@@ -20,7 +17,7 @@ export interface Row {
   /** A preset; undefined: the float model itself. */
   readonly recipe?: string;
   /** What is changed in the preset. */
-  readonly options?: RowOptions;
+  readonly options?: RecipeOptions;
   /** Default "text". */
   readonly calibration?: CalibrationKind;
   readonly evaluate: readonly Evaluation[];
@@ -85,7 +82,7 @@ const ZEROQUANT_FP: readonly Row[] = (
     ["e5m2", "E5M2 activations", { activations: "fp8-e5m2" }],
     ["m1", "scales powers of two (M1)", { scaleConstraint: "m1" }],
     ["m2", "scales of a row in powers of two (M2)", { scaleConstraint: "m2" }],
-  ] as const satisfies [string, string, RowOptions][]
+  ] as const satisfies [string, string, RecipeOptions][]
 ).map(([id, label, options]) => ({
   id: `zeroquant-fp-${id}`,
   label: `ZeroQuant-FP, ${label}`,

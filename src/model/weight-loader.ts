@@ -19,6 +19,11 @@ import type { Linear } from "./linear.ts";
 const STAGED_ELEMENTS = 1 << 17;
 const PANEL_ROWS = 8;
 
+/** Rows of K elements that are staged at a time: whole panels. */
+function stagedRows(K: number): number {
+  return Math.max(PANEL_ROWS, Math.floor(STAGED_ELEMENTS / K / PANEL_ROWS) * PANEL_ROWS);
+}
+
 /** Where rows wait to be packed. */
 export interface Staging {
   readonly source: Pointer;
@@ -103,7 +108,7 @@ export class WeightLoader {
   /** Rows of an [N, K] matrix of floats from `row` on, a multiple of 8, to their panels at `packed`. */
   private packF32w(values: Float32Array, packed: Pointer, row: number, N: number, K: number): void {
     const { kernels, staging } = this;
-    const block = Math.max(PANEL_ROWS, Math.floor(STAGED_ELEMENTS / K / PANEL_ROWS) * PANEL_ROWS);
+    const block = stagedRows(K);
     for (let begin = 0; begin * K < values.length; begin += block) {
       const rows = values.subarray(begin * K, (begin + block) * K);
       kernels.f32(staging.source, rows.length).set(rows);
@@ -120,7 +125,7 @@ export class WeightLoader {
 
   private async part(spec: LinearSpec, linear: Linear, { name, outFeatures: N }: ModulePart, firstRow: number): Promise<void> {
     const { K, stored } = spec;
-    const block = Math.max(PANEL_ROWS, Math.floor(STAGED_ELEMENTS / K / PANEL_ROWS) * PANEL_ROWS);
+    const block = stagedRows(K);
     for (let begin = 0; begin < N; begin += block) {
       const end = Math.min(N, begin + block);
       const at = firstRow + begin;
@@ -139,11 +144,11 @@ export class WeightLoader {
   private packFloat(linear: Linear, values: Float32Array, row: number, rows: number): void {
     const { kernels, staging } = this;
     const { N, K } = linear;
-    kernels.f32(staging.source, values.length).set(values);
     if (linear.kind === "f32") {
-      kernels.run.pack_f32w(staging.source, linear.weights, row, rows, N, K);
+      this.packF32w(values, linear.weights, row, N, K);
       return;
     }
+    kernels.f32(staging.source, values.length).set(values);
     // A row of weights is quantized as a row of activations is: scale = absmax / 127. Then int8 becomes offset binary.
     kernels.run.quantize_f32_qd8(staging.source, staging.quantized, staging.scales, staging.sums, K, K, 0, rows);
     const codes = kernels.u8(staging.quantized, rows * K);

@@ -145,9 +145,9 @@ function layerInputReport(
 ): LayerInputReport {
   const names = linearModules(config, input.layer, input.input).map(({ name }) => name);
   const modules = names.map((name) => errors.get(name)!);
-  const left = names.map((name) => compensated.get(name) ?? 0).reduce((sum, energy) => sum + energy, 0);
-  const signal = modules.reduce((sum, { chosen }) => sum + chosen.signal, 0);
-  const total = errorStats(modules.map(({ chosen }) => chosen).reduce(addErrors, NO_ERRORS));
+  const chosen = modules.map((module) => module.chosen).reduce(addErrors, NO_ERRORS);
+  const total = errorStats(chosen);
+  const left = names.reduce((sum, name) => sum + (compensated.get(name) ?? 0), 0);
   const relative = (error: number | undefined) => (error === undefined || !output ? null : error / (output.signal || 1));
   const nearest = errorStats(modules.map((module) => module.nearest).reduce(addErrors, NO_ERRORS));
   return {
@@ -160,7 +160,7 @@ function layerInputReport(
     group_size: input.groupSize,
     weight_nmse: total.nmse,
     nearest_weight_nmse: nearest.nmse,
-    lorc_weight_nmse: recipe.lorcRank > 0 ? left / (signal || 1) : null,
+    lorc_weight_nmse: recipe.lorcRank > 0 ? left / (chosen.signal || 1) : null,
     output_nmse: relative(output?.chosen),
     nearest_output_nmse: relative(output?.nearest),
     static_output_nmse: output?.activations?.static ?? null,

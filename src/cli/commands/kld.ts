@@ -1,6 +1,5 @@
 /** `fptq kld`: what quantizing changed in a model's predictions, printed as llama-perplexity's `--kl-divergence` does. */
 import { Command } from "commander";
-import type { KlDivergenceResult } from "../../evaluation/kl-divergence.ts";
 import { addRequiredOption } from "../arguments.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { divergenceDocument, divergenceReport } from "../evaluation-report.ts";
@@ -45,17 +44,9 @@ async function compare(context: CommandContext, flags: KldFlags): Promise<void> 
   const { head: _, ...baseFlags } = { ...flags, cacheTypeK: undefined, cacheTypeV: undefined };
   await using base = await loadModelFromFlags(context, { ...baseFlags, model: flags.base, ctxSize: contextSize });
   await using model = await loadModelFromFlags(context, { ...flags, ctxSize: contextSize });
-  const result = await withProgress(context, (onProgress) =>
-    klDivergence(base, model, text, { contextSize, chunks: flags.chunks, signal, onProgress }),
-  );
+  using progress = displayProgress(output.logStream);
+  const options = { contextSize, chunks: flags.chunks, signal, onProgress: progress.onProgress };
+  const result = await klDivergence(base, model, text, options);
   if (flags.json) output.json(divergenceDocument(result));
   else output.print(divergenceReport(result));
-}
-
-async function withProgress(
-  { output }: CommandContext,
-  work: (onProgress: ReturnType<typeof displayProgress>["onProgress"]) => Promise<KlDivergenceResult>,
-): Promise<KlDivergenceResult> {
-  using progress = displayProgress(output.logStream);
-  return await work(progress.onProgress);
 }

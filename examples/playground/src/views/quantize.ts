@@ -6,6 +6,7 @@ import type { QuantizeRequest, Source } from "../messages.ts";
 import { canChooseFolder, saveToFolder } from "../saving.ts";
 import type { Quantizing } from "../state.ts";
 import { dropZone } from "./drop-zone.ts";
+import { factList } from "./facts.ts";
 import { policyPicture } from "./policy-picture.ts";
 import { failureView, progressView } from "./progress.ts";
 import type { Page } from "./settings.ts";
@@ -89,7 +90,7 @@ function result(
   { state, engine, quantizer, changed }: Page,
   { files, report, policies }: Quantizing & { kind: "done" },
 ): TemplateResult {
-  const facts = [
+  const facts: [string, string][] = [
     ["Size", megabytes(files.reduce((sum, { size }) => sum + size, 0))],
     ["Bits per weight", number(report.bits_per_weight, 2)],
     ["Recipe", report.recipe.name],
@@ -114,15 +115,7 @@ function result(
     );
   return html`
     <h3>${report.source}</h3>
-    <dl class="facts">
-      ${facts.map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>
+    ${factList(facts)}
     <p class="buttons">
       <button type="button" class="primary" @click=${() => quantizer.download()}>Download as zip</button>
       ${canChooseFolder() ? html`<button type="button" @click=${save}>Save to a folder</button>` : nothing}

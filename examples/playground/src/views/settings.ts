@@ -7,6 +7,7 @@ import type { Quantizer } from "../quantizer.ts";
 import { EMBEDDED, sourceName } from "../sources.ts";
 import type { State } from "../state.ts";
 import { dropZone } from "./drop-zone.ts";
+import { factList } from "./facts.ts";
 
 /** What the views are given. */
 export interface Page {
@@ -146,23 +147,12 @@ function modelForm(page: Page): TemplateResult {
 function modelFacts({ loading, source }: State): TemplateResult | typeof nothing {
   if (loading.kind !== "ready") return nothing;
   const { architecture, layers, contextSize, threads, build, memory, seconds } = loading.model;
-  const facts = [
+  return factList([
     ["Model", sourceName(source)],
     ["Kind", `${architecture}, ${layers} layers`],
     ["Context", `${contextSize} tokens`],
     ["Running on", `${counted(threads, "thread")}, ${build}`],
     ["Memory", megabytes(memory)],
     ["Loaded in", `${seconds.toFixed(1)} s`],
-  ];
-  return html`
-    <dl class="facts">
-      ${facts.map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>
-  `;
+  ]);
 }
