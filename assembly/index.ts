@@ -31,6 +31,15 @@ export { softmax_f32 } from "./softmax";
 export { cross_entropy_f32 } from "./cross-entropy";
 export { kl_divergence_f32 } from "./kl-divergence";
 export { observe_f32 } from "./observe";
+// Gradients (distillation).
+export { kl_gradient_f32 } from "./kl-gradient";
+export { transpose_qb4w_f32w } from "./transpose-qb4w";
+export { pack_columns_f32w } from "./pack-columns";
+export { scale_gradient_f32 } from "./scale-gradient";
+export { rmsnorm_backward_f32 } from "./rmsnorm-backward";
+export { swiglu_backward_f32 } from "./swiglu-backward";
+export { attention_backward_f32 } from "./attention-backward";
+// Rounding weights (quantizer).
 export { search_scales_f32 } from "./search-scales";
 export { gram_f64_f32 } from "./gram";
 export { cholesky_f64 } from "./cholesky";

@@ -18,8 +18,7 @@ function addSquare(sum: v128, x: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, x));
 }
 
-/** r of f32[K] at x. */
-@inline
+/** r of f32[K] at x. Not inlined: one call for each row costs nothing, and six kernels share it. */
 export function reciprocalRms(x: usize, K: i32, eps: f32): f32 {
   let sum0 = f32x4.splat(0),
     sum1 = sum0,

@@ -13,24 +13,23 @@ import { loadPartial, loadPartialOver, maxOf, storePartial, sumWideLanes, widenH
 export function softmax_f32(x: usize, y: usize, count: i32, temperature: f32): void {
   const max = f32x4.splat(maxOf(x, count));
   const divisor = f32x4.splat(temperature);
-  const whole = (<usize>(count & ~3)) << 2;
-  const rest = count & 3;
+  const first = y;
   let low = f64x2.splat(0),
     high = low;
-  for (let i: usize = 0; i < whole; i += 16) {
-    const e = exp4(f32x4.div(f32x4.sub(v128.load(x + i), max), divisor));
-    v128.store(y + i, e);
+  // One step more than there are whole vectors: the last takes the 0 to 3 elements left.
+  for (let left = count; left >= 0; left -= 4) {
+    const logits = left >= 4 ? v128.load(x) : loadPartialOver(f32x4.splat(-Infinity), x, left);
+    const e = exp4(f32x4.div(f32x4.sub(logits, max), divisor));
+    if (left >= 4) v128.store(y, e);
+    else storePartial(y, e, left);
     low = f64x2.add(low, widenLow(e));
     high = f64x2.add(high, widenHigh(e));
-  }
-  if (rest > 0) {
-    const last = loadPartialOver(f32x4.splat(-Infinity), x + whole, rest);
-    const e = exp4(f32x4.div(f32x4.sub(last, max), divisor));
-    storePartial(y + whole, e, rest);
-    low = f64x2.add(low, widenLow(e));
-    high = f64x2.add(high, widenHigh(e));
+    x += 16;
+    y += 16;
   }
   const sum = f32x4.splat(<f32>sumWideLanes(low, high));
-  for (let i: usize = 0; i < whole; i += 16) v128.store(y + i, f32x4.div(v128.load(y + i), sum));
-  storePartial(y + whole, f32x4.div(loadPartial(y + whole, rest), sum), rest);
+  const rest = count & 3;
+  y = first;
+  for (const whole = y + ((<usize>(count & ~3)) << 2); y < whole; y += 16) v128.store(y, f32x4.div(v128.load(y), sum));
+  storePartial(y, f32x4.div(loadPartial(y, rest), sum), rest);
 }

@@ -4,7 +4,7 @@ export interface Progress {
   readonly phase: string;
   readonly done: number;
   readonly total: number;
-  readonly unit: "bytes" | "tokens" | "layers" | "tensors" | "chunks" | "items";
+  readonly unit: "bytes" | "tokens" | "layers" | "tensors" | "chunks" | "items" | "steps";
   /** Seconds left at the rate of the last few seconds; absent while there is no rate yet. */
   readonly secondsLeft?: number;
 }

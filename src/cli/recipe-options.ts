@@ -13,8 +13,9 @@ import { SCALE_TYPES } from "../quantizer/scale-type.ts";
 import { integer, number, oneOf } from "./option-values.ts";
 
 /** All but `recipe` are undefined unless given: a preset refuses what it has no stage for. */
-export interface RecipeFlags extends Omit<RecipeOptions, "overrides"> {
+export interface RecipeFlags extends Omit<RecipeOptions, "overrides" | "distillSteps"> {
   readonly recipe: string;
+  readonly distill?: number;
   readonly override?: readonly PolicyOverride[];
 }
 
@@ -66,16 +67,22 @@ export function addRecipeOptions(command: Command): Command {
     .option("--act-order", "gptq: round the channels of the largest activations first")
     .option("--refine <n>", "gptq: passes of coordinate descent over scales and codes afterwards (default: 0)", integer(0));
   choice("propagate", ["float", "quantized"], "gptq: whether later layers see what float or rounded ones before give");
-  return command;
+  return command
+    .optionsGroup("Distillation:")
+    .option(
+      "--distill <steps>",
+      "tune norms and weight scales until predictions come closer to the float model's, a sequence a step (default: 0, none)",
+      integer(0),
+    );
 }
 
-export function recipeOptions({ override, ...flags }: RecipeFlags): RecipeOptions {
+export function recipeOptions({ override, distill, ...flags }: RecipeFlags): RecipeOptions {
   const { weights, activations, groupSize, lorcRank, scales, scaleConstraint, embedding } = flags;
   const { equalize, alpha, folds, policy, v0, v1, tolerance } = flags;
   const { round, search, damping, actOrder, refine, propagate } = flags;
   const stored = { weights, activations, groupSize, lorcRank, scales, scaleConstraint, embedding };
   const decided = { equalize, alpha, folds, policy, v0, v1, tolerance, overrides: override };
-  return { ...stored, ...decided, round, search, damping, actOrder, refine, propagate };
+  return { ...stored, ...decided, round, search, damping, actOrder, refine, propagate, distillSteps: distill };
 }
 
 function parseGroupSize(text: string): number | "channel" {

@@ -5,9 +5,11 @@
  * range of its units of work (named in its header) and the calling thread's own scratch. Kernels marked "whole" are not split.
  * Names follow `<op>_<activation>_<output>_<weight>_<MR>x<NR>c<KR>` (docs/kernels.md).
  */
+import type { GradientExports } from "./gradient-exports.ts";
+
 export type Pointer = number;
 
-export interface KernelExports {
+export interface KernelExports extends GradientExports {
   // --- sizes in bytes (assembly/layout.ts); pure functions, callable before any data exists
   packed_bytes_f32w(N: number, K: number): number;
   packed_bytes_qb4w(N: number, K: number, G: number): number;

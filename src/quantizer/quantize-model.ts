@@ -3,6 +3,7 @@
  */
 import type { OutputFolder } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { MemoryFolder } from "../checkpoint/memory-folder.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { SafetensorsWriter } from "../checkpoint/safetensors-writer.ts";
 import { allLinearModules, LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
@@ -11,9 +12,11 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { ActivationStats } from "./activation-stats.ts";
 import { analyse, type InputAnalysis } from "./analyse.ts";
 import { calibrate, type CalibrateOptions } from "./calibrate.ts";
+import { checkDifferentiable } from "../distillation/student.ts";
 import { chooseGroupSizes } from "./group-size.ts";
 import { foldFactors, type ModuleFactors } from "./fold.ts";
 import { foldCheckpoint } from "./folded-checkpoint.ts";
+import { distillQuantized } from "./distill-quantized.ts";
 import { linearInputName } from "./linear-inputs.ts";
 import { writeModelFiles } from "./model-files.ts";
 import { checkOverrides, selectPolicies } from "./policy.ts";
@@ -53,10 +56,11 @@ export async function quantizeModel(
     const checkpoint = await clock.time("fold", () => fold(original, samples, recipe, runtime, options));
     if (channelStatsSuffice(recipe)) {
       const stats = await clock.time("calibrate", () => calibrate(checkpoint, samples, runtime, options));
-      return writeFromStats(checkpoint, stats, recipe, output, runtime, { ...options, clock });
+      return writeFromStats(checkpoint, stats, recipe, output, runtime, { ...options, clock }, samples);
     }
     const layers = await clock.time("calibrate", () => quantizeLayers(checkpoint, samples, recipe, runtime, options, clock));
-    return writeQuantized(checkpoint, recipe, output, { ...layers, rounder: NOTHING_LEFT_TO_ROUND }, { ...options, clock });
+    const decided = { ...layers, rounder: NOTHING_LEFT_TO_ROUND };
+    return writeQuantized(checkpoint, recipe, output, runtime, decided, { ...options, clock }, samples);
   });
 }
 
@@ -91,7 +95,7 @@ export interface QuantizeWithStatsOptions extends QuantizeTensorsOptions {
 /**
  * The same from statistics already collected: several recipes can share one calibration.
  *
- * @throws RecipeError also for a recipe that needs Hessians, or folds
+ * @throws RecipeError also for a recipe that needs Hessians, folds or distils
  */
 export async function quantizeWithStats(
   checkpoint: Checkpoint,
@@ -107,6 +111,7 @@ export async function quantizeWithStats(
       new RecipeError(`recipe "${recipe.name}": statistics of channels are not enough, it needs ${need}`);
     if (!channelStatsSuffice(recipe)) throw refuse("the samples");
     if (recipe.folds.length > 0) throw refuse("those of the folded model");
+    if (recipe.distillSteps > 0) throw refuse("the samples");
     return writeFromStats(checkpoint, stats, recipe, output, runtime, { ...options, clock: options.clock ?? new StageClock() });
   });
 }
@@ -122,6 +127,7 @@ async function writeFromStats(
   output: OutputFolder,
   runtime: Runtime,
   options: ClockedOptions,
+  samples: readonly Int32Array[] = [],
 ): Promise<QuantizationReport> {
   const { clock, signal } = options;
   const { config } = checkpoint;
@@ -135,7 +141,7 @@ async function writeFromStats(
   );
   const rounder = await openRowRounder(round, scales, config, runtime, options);
   try {
-    return await writeQuantized(checkpoint, recipe, output, { stats, analysis, inputs, rounder }, options);
+    return await writeQuantized(checkpoint, recipe, output, runtime, { stats, analysis, inputs, rounder }, options, samples);
   } finally {
     await rounder.dispose();
   }
@@ -156,33 +162,46 @@ async function writeQuantized(
   checkpoint: Checkpoint,
   recipe: Recipe,
   output: OutputFolder,
+  runtime: Runtime,
   decided: Decided,
   options: ClockedOptions,
+  samples: readonly Int32Array[],
 ): Promise<QuantizationReport> {
   const { stats, analysis, inputs, rounder, rounded } = decided;
   const { clock, calibrationSource = "unnamed samples" } = options;
   const plan = planQuantization(checkpoint.config, stats, inputs, recipe);
-  const writer = new SafetensorsWriter(output, plan.tensors);
+  // What is distilled is read again before it is written where it belongs.
+  const first = recipe.distillSteps > 0 ? new MemoryFolder(`${output.name} before distillation`) : output;
+  const writer = new SafetensorsWriter(first, plan.tensors);
   const secondMoment = ({ layer, input }: InputPlan) => stats[layer]![input].secondMoment;
   const written = await clock.time(rounded ? "write" : "round and write", () =>
     quantizeTensors(checkpoint, plan, writer, { rounder, rounded, secondMoment }, options),
   );
   await writer.finish();
-  const report = buildReport({
-    source: checkpoint.name,
-    calibrationSource,
-    plan,
-    stats,
-    analysis,
-    errors: new Map([...(decided.errors ?? []), ...written.errors]),
-    compensated: written.compensated,
-    outputs: decided.outputs,
-    bytes: writer.totalBytes,
-    clock,
-  });
-  await writeModelFiles(output, checkpoint, plan, report);
+  const report = (losses?: readonly number[]) =>
+    buildReport({
+      source: checkpoint.name,
+      calibrationSource,
+      plan,
+      stats,
+      analysis,
+      errors: new Map([...(decided.errors ?? []), ...written.errors]),
+      compensated: written.compensated,
+      outputs: decided.outputs,
+      losses,
+      bytes: writer.totalBytes,
+      clock,
+    });
+  let losses: readonly number[] | undefined;
+  if (first instanceof MemoryFolder) {
+    await writeModelFiles(first, checkpoint, plan, report());
+    const work = () => distillQuantized(checkpoint, first, samples, plan, output, runtime, options);
+    losses = await clock.time("distill", work);
+  }
+  const final = report(losses);
+  await writeModelFiles(output, checkpoint, plan, final);
   await output.commit();
-  return report;
+  return final;
 }
 
 /** Embedding and head are rounded to nearest whatever the recipe; all else came rounded. */
@@ -215,6 +234,7 @@ function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe)
   if (quantization) throw new RecipeError(`${name}: already quantized; start from the original floating-point model`);
   chooseGroupSizes(config, recipe.groupSize);
   checkRank(config, recipe);
+  if (recipe.distillSteps > 0) checkDifferentiable(name, config);
   const names = Array.from({ length: config.layers }, (_, layer) => LINEAR_INPUTS.map((input) => linearInputName(layer, input)));
   checkOverrides(names.flat(), recipe.overrides);
 }

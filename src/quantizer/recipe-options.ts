@@ -47,6 +47,7 @@ export interface RecipeOptions {
   readonly propagate?: "float" | "quantized" | undefined;
   readonly groupSize?: number | "auto" | "channel" | undefined;
   readonly lorcRank?: number | undefined;
+  readonly distillSteps?: number | undefined;
   readonly scales?: ScaleType | undefined;
   readonly scaleConstraint?: ScaleConstraint | undefined;
   readonly embedding?: "q8" | "f16" | undefined;
@@ -72,6 +73,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
     round: changeRounding(preset, options),
     groupSize: changeGroupSize(preset, weights, options.groupSize),
     lorcRank: checkRank(options.lorcRank ?? preset.lorcRank),
+    distillSteps: checkSteps(options.distillSteps ?? preset.distillSteps),
     scales: checkChoice("scales", SCALE_TYPES, options.scales ?? preset.scales),
     scaleConstraint: checkChoice("scaleConstraint", SCALE_CONSTRAINTS, options.scaleConstraint ?? preset.scaleConstraint),
     embedding: checkChoice("embedding", ["q8", "f16"], options.embedding ?? preset.embedding),
@@ -82,6 +84,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
   checkRounding(recipe.round);
   checkTogether(recipe);
   checkScaleConstraint(recipe);
+  checkDistillation(recipe);
   return recipe;
 }
 
@@ -198,6 +201,11 @@ function checkRank(rank: number): number {
   throw new RecipeError(`lorcRank: got ${rank}, need a whole number from 0 to ${MAX_RANK}`);
 }
 
+function checkSteps(steps: number): number {
+  if (Number.isInteger(steps) && steps >= 0) return steps;
+  throw new RecipeError(`distillSteps: got ${steps}, need a whole number from 0`);
+}
+
 /** What each option allows may still not fit together. */
 function checkTogether({ name, equalize, activations, overrides, policy }: Recipe): void {
   if (equalize.kind === "awq" && policy.kind === "range") {
@@ -231,6 +239,20 @@ function checkScaleConstraint({ scaleConstraint, round, groupSize }: Recipe): vo
   if (scaleConstraint === "m2" && groupSize === "channel") {
     throw new RecipeError(`${where}: relates the scales of a row's groups, but with group size "channel" a row has one; use m1`);
   }
+}
+
+/** What distillation tunes must be there, and nothing else in its way. */
+function checkDistillation({ distillSteps, weights, activations, overrides, lorcRank, scaleConstraint }: Recipe): void {
+  if (distillSteps === 0) return;
+  const refuse = (found: string, need: string) => new RecipeError(`distillation: ${found}; it tunes ${need}`);
+  if (weights === "int8") throw refuse("int8 weights have one scale per channel", "the scales of 4-bit weights");
+  if (activations !== "int8") throw refuse(`${activations} activations`, "what the int8 kernels compute");
+  if (lorcRank > 0) throw refuse(`low-rank terms of rank ${lorcRank}`, "models without");
+  if (scaleConstraint !== "none")
+    throw refuse(`scale constraint ${scaleConstraint}`, "scales one by one, which then keep to none");
+  const left = overrides.find(({ policy }) => parsePolicyName(policy).kind === "none");
+  if (left)
+    throw refuse(`policy override "${left.pattern}=${left.policy}" leaves activations in float`, "what the int8 kernels compute");
 }
 
 function checkChoice<T extends string>(option: string, choices: readonly T[], value: string): T {

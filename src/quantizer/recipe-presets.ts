@@ -28,6 +28,7 @@ const RTN: Recipe = {
   round: { kind: "nearest" },
   groupSize: "auto",
   lorcRank: 0,
+  distillSteps: 0,
   scales: "f32",
   scaleConstraint: "none",
   embedding: "q8",

@@ -34,6 +34,8 @@ export interface Recipe {
   readonly groupSize: GroupSize | "auto" | "channel";
   /** Rank of what makes up for rounding errors beside each weight (LoRC); 0 for none. */
   readonly lorcRank: number;
+  /** Steps of distillation, which tunes norms and weight scales once all is rounded (`src/distillation`); 0 for none. */
+  readonly distillSteps: number;
   /** How weight scales are stored. */
   readonly scales: ScaleType;
   /** What they must be, relative to two or to each other. */

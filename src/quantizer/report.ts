@@ -62,6 +62,8 @@ export interface QuantizationReport {
   readonly head_nmse: number | null;
   /** Bits stored per weight of the linear layers in the blocks, scales and low-rank terms included. */
   readonly bits_per_weight: number;
+  /** What distillation did; null without. */
+  readonly distillation: DistillationSummary | null;
   /** What the model computes by imitation, in words; null if nothing. */
   readonly simulated: string | null;
   /** Share of layer inputs whose activations have one calibrated scale, the fast path; null unless activations are int8. */
@@ -71,6 +73,14 @@ export interface QuantizationReport {
   readonly seconds: number;
   /** Seconds of each stage. */
   readonly stages: Readonly<Record<string, number>>;
+}
+
+/** Mean KL divergence to the float model over the samples of some steps, in nats, each before its step. */
+export interface DistillationSummary {
+  readonly steps: number;
+  /** Of the first eight steps, or all if there are fewer, and of the last eight. */
+  readonly first_kld: number;
+  readonly last_kld: number;
 }
 
 export interface CalibrationDescription {
@@ -91,6 +101,8 @@ export interface ReportInputs {
   readonly compensated: ReadonlyMap<string, number>;
   /** By input name; undefined if the recipe looked at no Hessians. */
   readonly outputs: ReadonlyMap<string, OutputErrors> | undefined;
+  /** Loss of each step; undefined without distillation. */
+  readonly losses?: readonly number[] | undefined;
   readonly bytes: number;
   readonly clock: StageClock;
 }
@@ -104,6 +116,7 @@ export function buildReport({
   errors,
   compensated,
   outputs,
+  losses,
   bytes,
   clock,
 }: ReportInputs): QuantizationReport {
@@ -128,12 +141,18 @@ export function buildReport({
     embedding_nmse: nmse(EMBEDDING),
     head_nmse: nmse(HEAD),
     bits_per_weight: bitsPerWeight(plan),
+    distillation: losses ? summarizeLosses(losses) : null,
     simulated: isFloat8(plan.recipe.activations) ? simulationNote(plan.recipe.activations) : null,
     static_share: staticShare(plan),
     bytes,
     seconds: clock.total,
     stages: clock.stages,
   };
+}
+
+function summarizeLosses(losses: readonly number[]): DistillationSummary {
+  const mean = (some: readonly number[]) => some.reduce((sum, loss) => sum + loss, 0) / some.length;
+  return { steps: losses.length, first_kld: mean(losses.slice(0, 8)), last_kld: mean(losses.slice(-8)) };
 }
 
 function layerInputReport(

@@ -27,6 +27,11 @@ const CALLS_FROM_LOOPS: Record<string, string> = {
   gemv_qd8_f32_qb4fw_1x8c4: LAST_PANEL,
   gemv_qd8_f32_qc8w_1x8c4: LAST_PANEL,
   gemv_qd14_f32_qc8w_1x8c4: LAST_PANEL,
+  kl_gradient_f32: "two calls for each row of logits",
+  rmsnorm_backward_f32: "one call for each row",
+  attention_backward_f32: "a few calls for each query row",
+  rmsnorm_f32: "one call for each row",
+  rmsnorm_heads_f32: "one call for each row",
   rmsnorm_f32_qd8: "one call for each row",
   rmsnorm_f32_qd14: "one call for each row",
   search_scales_f32: "one call for each candidate scale of a group",
@@ -55,8 +60,12 @@ const floats: Step = { ...FLOAT, loops: [...rowsToOne(4), [8, 1, 8, 8]] };
 // Not a product but a rounding: by the anchor and by the scale, over one addition.
 const float8: Step = { ...FLOAT, loops: [[1, 0, 2, 1]] };
 
+// Four channels' gradients by eight columns of the input.
+const outerProducts: Step = { ...FLOAT, loops: [[2, 4, 8, 8]] };
+
 const SIMD128: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
+  scale_gradient_f32: outerProducts,
   round_f32_f8: float8,
   gemm_qd8_f32_qb4w_x8c4: { ...I16, loops: rowsToOne(4) },
   gemm_qd8_f32_qb4fw_x8c4: { ...I16, loops: rowsToOne(4) },
@@ -71,6 +80,7 @@ const SIMD128: Record<string, Step> = {
 }; // prettier-ignore
 const RELAXED: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
+  scale_gradient_f32: outerProducts,
   round_f32_f8: float8,
   gemm_qd8_f32_qb4w_x8c4: { ...I8, loops: rowsToOne(6, true) },
   gemm_qd8_f32_qb4fw_x8c4: { ...I8, loops: rowsToOne(6, true) },

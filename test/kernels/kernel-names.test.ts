@@ -17,9 +17,10 @@ function exportsOf(build: keyof typeof BUILDS): WebAssembly.Exports {
   return new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 2 }) } }).exports;
 }
 
-/** Kernel name to number of parameters, as `src/kernels/kernel-exports.ts` declares them. */
+/** Kernel name to number of parameters, as `src/kernels` declares them. */
 function declaredKernels(): Map<string, number> {
-  const source = readFileSync(new URL("../../src/kernels/kernel-exports.ts", import.meta.url), "utf8");
+  const files = ["kernel-exports.ts", "gradient-exports.ts"];
+  const source = files.map((file) => readFileSync(new URL(`../../src/kernels/${file}`, import.meta.url), "utf8")).join("\n");
   const declared = new Map<string, number>();
   for (const [, name, parameters] of source.matchAll(/^ {2}(\w+)\(([^)]*)\): \w+;/gm)) {
     declared.set(name!, parameters!.split(":").length - 1);
