@@ -119,8 +119,8 @@ export async function quantize(
     const recipe = resolveRecipe(options.recipe, options);
     const checkpoint = await openCheckpoint(location, signal);
     try {
-      const { samples, source } = calibrationSamples(checkpoint, options);
-      const work = { threads, signal, onProgress, onWarning, calibrationSource: source };
+      const { samples, further, source } = calibrationSamples(checkpoint, options, recipe.distillSteps);
+      const work = { threads, signal, onProgress, onWarning, calibrationSource: source, distillationSamples: further };
       return await quantizeModel(checkpoint, samples, recipe, output, runtime, work);
     } finally {
       await checkpoint.close();

@@ -113,12 +113,13 @@ export class Measurement implements AsyncDisposable {
     const { threads } = this.#settings;
     const checkpoint = await this.#openCheckpoint();
     const output = await createOutputFolder(path);
-    if (needsHessians(recipe)) {
-      const { samples, source } = await this.#samples(kind);
+    if (needsHessians(recipe) || recipe.distillSteps > 0) {
+      const { samples, further, source } = await this.#samples(kind, recipe.distillSteps);
       return quantizeModel(checkpoint, samples, recipe, output, nodeRuntime, {
         ...this.#options,
         threads,
         calibrationSource: source,
+        distillationSamples: further,
       });
     }
     const { stats, source, seconds } = await this.#calibrate(kind);
@@ -129,22 +130,23 @@ export class Measurement implements AsyncDisposable {
 
   #calibrate(kind: CalibrationKind): Promise<Calibrated> {
     const calibrating = async () => {
-      const { samples, source } = await this.#samples(kind);
+      const found = await this.#samples(kind);
       const began = performance.now();
       const { threads } = this.#settings;
-      const stats = await calibrate(await this.#openCheckpoint(), samples, nodeRuntime, { ...this.#options, threads });
-      return { samples, source, stats, seconds: (performance.now() - began) / 1000 };
+      const stats = await calibrate(await this.#openCheckpoint(), found.samples, nodeRuntime, { ...this.#options, threads });
+      return { ...found, stats, seconds: (performance.now() - began) / 1000 };
     };
     return made(this.#calibrated, kind, calibrating);
   }
 
-  async #samples(kind: CalibrationKind): Promise<CalibrationSamples> {
+  /** @param further sequences wanted behind those of the calibration */
+  async #samples(kind: CalibrationKind, further = 0): Promise<CalibrationSamples> {
     const { calibration: path, samples, contextSize } = this.#settings;
     const calibration =
       kind === "random"
         ? ({ kind, seed: 0 } as const)
         : ({ kind, text: readFileSync(path, "utf8"), name: basename(path) } as const);
-    return calibrationSamples(await this.#openCheckpoint(), { calibration, samples, contextSize });
+    return calibrationSamples(await this.#openCheckpoint(), { calibration, samples, contextSize }, further);
   }
 
   async #evaluate(evaluations: readonly Evaluation[], model: LanguageModel): Promise<Pick<RowResult, Evaluation>> {

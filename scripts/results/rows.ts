@@ -37,12 +37,23 @@ const TEXT = ["text"] as const;
 const TEXT_AND_WORDS = ["text", "lambada"] as const;
 const ALL = ["text", "lambada", "hellaswag"] as const;
 
+/** As many as the embedded model had. */
+const DISTILL_STEPS = 192;
+
 export const FLOAT_ROW = "float32";
 
 const RECIPES: readonly Row[] = [
   { id: FLOAT_ROW, label: "float32", evaluate: ALL },
   { id: "rtn", label: "RTN, per token", recipe: "rtn", evaluate: ALL, layerErrors: true },
   { id: "fptq-best", label: "FPTQ best", recipe: "fptq-best", evaluate: ALL, layerErrors: true },
+  {
+    id: "fptq-best-distilled",
+    label: "FPTQ best, distilled",
+    recipe: "fptq-best",
+    options: { distillSteps: DISTILL_STEPS },
+    evaluate: ALL,
+    layerErrors: true,
+  },
   { id: "fptq", label: "FPTQ", recipe: "fptq", evaluate: TEXT_AND_WORDS, layerErrors: true },
   { id: "fptq+gptq", label: "FPTQ + GPTQ", recipe: "fptq+gptq", evaluate: TEXT_AND_WORDS, layerErrors: true },
   { id: "rtn-static", label: "RTN, static", recipe: "rtn-static", evaluate: TEXT_AND_WORDS },
@@ -240,7 +251,7 @@ v1 on it gets a scale per token. The paper has 15 and 150. Policy \`auto\` measu
   },
 ];
 
-/** llama.cpp re-quantizing the same file: given to this project with its task, not measured here. */
+/** llama.cpp re-quantizing the same file: given to this project, not measured here. */
 export const GIVEN = [
   { name: "llama.cpp Q4_0", pplRatio: 1.176 },
   { name: "llama.cpp Q4_K_M, 4.8 bits", pplRatio: 1.032 },

@@ -13,9 +13,8 @@ import { SCALE_TYPES } from "../quantizer/scale-type.ts";
 import { integer, number, oneOf } from "./option-values.ts";
 
 /** All but `recipe` are undefined unless given: a preset refuses what it has no stage for. */
-export interface RecipeFlags extends Omit<RecipeOptions, "overrides" | "distillSteps"> {
+export interface RecipeFlags extends Omit<RecipeOptions, "overrides"> {
   readonly recipe: string;
-  readonly distill?: number;
   readonly override?: readonly PolicyOverride[];
 }
 
@@ -70,19 +69,19 @@ export function addRecipeOptions(command: Command): Command {
   return command
     .optionsGroup("Distillation:")
     .option(
-      "--distill <steps>",
-      "tune norms and weight scales until predictions come closer to the float model's, a sequence a step (default: 0, none)",
+      "--distill-steps <n>",
+      "tune norms and weight scales towards the float model's predictions, each step on a sequence behind the calibration's (default: 0, none)",
       integer(0),
     );
 }
 
-export function recipeOptions({ override, distill, ...flags }: RecipeFlags): RecipeOptions {
+export function recipeOptions({ override, ...flags }: RecipeFlags): RecipeOptions {
   const { weights, activations, groupSize, lorcRank, scales, scaleConstraint, embedding } = flags;
   const { equalize, alpha, folds, policy, v0, v1, tolerance } = flags;
-  const { round, search, damping, actOrder, refine, propagate } = flags;
+  const { round, search, damping, actOrder, refine, propagate, distillSteps } = flags;
   const stored = { weights, activations, groupSize, lorcRank, scales, scaleConstraint, embedding };
   const decided = { equalize, alpha, folds, policy, v0, v1, tolerance, overrides: override };
-  return { ...stored, ...decided, round, search, damping, actOrder, refine, propagate, distillSteps: distill };
+  return { ...stored, ...decided, round, search, damping, actOrder, refine, propagate, distillSteps };
 }
 
 function parseGroupSize(text: string): number | "channel" {

@@ -1,5 +1,5 @@
 /** The report of a quantization, as a table and as the JSON of `quantize`. */
-import type { LayerInputReport, QuantizationReport } from "../quantizer/report.ts";
+import type { DistillationSummary, LayerInputReport, QuantizationReport } from "../quantizer/report.ts";
 import { formatDuration, formatSignificant } from "./quantities.ts";
 import { formatTable } from "./table.ts";
 
@@ -8,6 +8,7 @@ export function reportDocument({
   recipe,
   layers,
   bits_per_weight,
+  distillation,
   simulated,
   static_share,
   seconds,
@@ -26,6 +27,7 @@ export function reportDocument({
       nearest_output_nmse: errors.nearest_output_nmse,
     })),
     bits_per_weight,
+    distillation,
     simulated,
     static_share,
     seconds,
@@ -74,7 +76,8 @@ function inputScale({ policy, input_scale }: LayerInputReport): string {
 }
 
 /** What was chosen and what it took, in lines for people. */
-export function reportSummary({ recipe, bits_per_weight, simulated, static_share, seconds, stages }: QuantizationReport): string {
+export function reportSummary(report: QuantizationReport): string {
+  const { recipe, bits_per_weight, distillation, simulated, static_share, seconds, stages } = report;
   const { name, weights, activations, equalize, policy, round, scaleConstraint } = recipe;
   const kinds = `${weights} weights, ${activations === "none" ? "float" : activations} activations`;
   const parts = `equalize ${equalize.kind}, policy ${policy.kind}, round ${round.kind}${scaleConstraint === "none" ? "" : `, scale constraint ${scaleConstraint}`}`;
@@ -82,8 +85,14 @@ export function reportSummary({ recipe, bits_per_weight, simulated, static_share
   const spent = Object.entries(stages).map(([stage, time]) => `${stage} ${formatDuration(time)}`).join(", "); // prettier-ignore
   return [
     `recipe ${name}: ${kinds}, ${parts}`,
+    ...(distillation === null ? [] : [distillationLine(distillation)]),
     ...(simulated === null ? [] : [simulated]),
     `${bits_per_weight.toFixed(2)} bits per weight in the layers${share}`,
     `took ${formatDuration(seconds)}: ${spent}`,
   ].join("\n");
+}
+
+function distillationLine({ steps, first_kld, last_kld }: DistillationSummary): string {
+  const change = `${formatSignificant(first_kld)} to ${formatSignificant(last_kld)} nats on the samples`;
+  return `distilled in ${steps} steps: KL divergence to the float model from ${change}`;
 }

@@ -20,6 +20,8 @@ export interface TextSampling extends SampleShape {
   readonly encode: (text: string) => readonly number[];
   /** Replaces the first token of each sample: for models that never see a sequence without it. Their largest activations sit there. */
   readonly bosTokenId?: number | undefined;
+  /** Sequences wanted behind these, as many of them as the text has. Default 0. */
+  readonly further?: number | undefined;
 }
 
 /** Tokens at the end of an encoded piece of text that the text behind it might still change. */
@@ -28,17 +30,19 @@ const UNSETTLED_TOKENS = 64;
 const CHARACTERS_PER_TOKEN = 6;
 
 /**
- * The first `samples * ctxSize` tokens of a text, in chunks of `ctxSize`.
+ * The first `samples * ctxSize` tokens of a text, in chunks of `ctxSize`, and what is asked for behind them.
  *
  * @throws RecipeError if the text is shorter than that, naming the tokens found and needed
  */
-export function samplesFromText(text: string, { name, encode, bosTokenId, samples, ctxSize }: TextSampling): Int32Array[] {
+export function samplesFromText(text: string, sampling: TextSampling): Int32Array[] {
+  const { name, encode, bosTokenId, samples, ctxSize, further = 0 } = sampling;
   checkShape({ samples, ctxSize });
   const needed = samples * ctxSize;
+  const wanted = needed + further * ctxSize;
   // A corpus can be many times longer than what is used: encode no more of it than that. Cutting changes the last few tokens only.
-  let characters = needed * CHARACTERS_PER_TOKEN;
+  let characters = wanted * CHARACTERS_PER_TOKEN;
   let ids = encode(text.slice(0, characters));
-  while (ids.length < needed + UNSETTLED_TOKENS && characters < text.length) {
+  while (ids.length < wanted + UNSETTLED_TOKENS && characters < text.length) {
     characters *= 2;
     ids = encode(text.slice(0, characters));
   }
@@ -49,7 +53,8 @@ export function samplesFromText(text: string, { name, encode, bosTokenId, sample
       `calibration text ${name}: found ${ids.length} tokens, need ${needed} (${samples} samples of ${ctxSize}); ${remedy}`,
     );
   }
-  return Array.from({ length: samples }, (_, sample) => {
+  const length = Math.floor(Math.min(ids.length, wanted) / ctxSize);
+  return Array.from({ length }, (_, sample) => {
     const chunk = Int32Array.from(ids.slice(sample * ctxSize, (sample + 1) * ctxSize));
     if (bosTokenId !== undefined) chunk[0] = bosTokenId;
     return chunk;

@@ -19,15 +19,18 @@ export interface CalibrationOptions {
 
 export interface CalibrationSamples {
   readonly samples: readonly Int32Array[];
+  /** Sequences behind those in the same text, as many as were asked for or as there are. */
+  readonly further: readonly Int32Array[];
   /** For the report. */
   readonly source: string;
 }
 
 /**
+ * @param further sequences wanted behind those that are calibrated on
  * @throws RecipeError if the text is empty or too short, naming the tokens found and needed; OptionError for counts outside their
  *   domain; UnsupportedModelError if the checkpoint has no tokenizer
  */
-export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationOptions): CalibrationSamples {
+export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationOptions, further = 0): CalibrationSamples {
   const { vocabSize, contextLength } = checkpoint.config;
   const samples = positive("samples", options.samples ?? 32, 65_536);
   const ctxSize = positive("contextSize", options.contextSize ?? Math.min(512, contextLength), contextLength);
@@ -36,17 +39,20 @@ export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationO
   if (calibration.kind === "random") {
     const { seed } = calibration;
     const exclude = tokenizer?.specialIds ?? new Set<number>();
-    return {
-      samples: samplesFromRandomTokens({ vocabSize, exclude, seed, samples, ctxSize }),
-      source: `random tokens, seed ${seed}`,
-    };
+    const drawn = samplesFromRandomTokens({ vocabSize, exclude, seed, samples: samples + further, ctxSize });
+    return { ...divide(drawn, samples), source: `random tokens, seed ${seed}` };
   }
   if (!tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer to read calibration text with`);
   const { name } = calibration;
   const encode = (piece: string) => tokenizer.encode(piece, { addSpecialTokens: false, parseSpecial: false });
   const text = name.endsWith(".jsonl") ? textFromJsonLines(calibration.text, name) : calibration.text;
   const bosTokenId = tokenizer.addedBosTokenId;
-  return { samples: samplesFromText(text, { name, encode, bosTokenId, samples, ctxSize }), source: name };
+  const found = samplesFromText(text, { name, encode, bosTokenId, samples, ctxSize, further });
+  return { ...divide(found, samples), source: name };
+}
+
+function divide(all: readonly Int32Array[], samples: number): Pick<CalibrationSamples, "samples" | "further"> {
+  return { samples: all.slice(0, samples), further: all.slice(samples) };
 }
 
 function positive(option: string, value: number, most: number): number {

@@ -33,6 +33,8 @@ import { collectWeightStats } from "./weight-stats.ts";
 export interface QuantizeModelOptions extends CalibrateOptions {
   /** Where the samples are from, for the report. */
   readonly calibrationSource?: string | undefined;
+  /** Sequences to distil on, one for each step, again from the first where they end; if none, those of the calibration. */
+  readonly distillationSamples?: readonly Int32Array[] | undefined;
 }
 
 /**
@@ -51,16 +53,18 @@ export async function quantizeModel(
   options: QuantizeModelOptions = {},
 ): Promise<QuantizationReport> {
   const clock = new StageClock();
+  const { distillationSamples: further = [] } = options;
+  const toDistil = further.length > 0 ? further : samples;
   return discardOnError(output, async () => {
     checkBefore(original, recipe); // what cannot work is refused before minutes of calibration
     const checkpoint = await clock.time("fold", () => fold(original, samples, recipe, runtime, options));
     if (channelStatsSuffice(recipe)) {
       const stats = await clock.time("calibrate", () => calibrate(checkpoint, samples, runtime, options));
-      return writeFromStats(checkpoint, stats, recipe, output, runtime, { ...options, clock }, samples);
+      return writeFromStats(checkpoint, stats, recipe, output, runtime, { ...options, clock }, toDistil);
     }
     const layers = await clock.time("calibrate", () => quantizeLayers(checkpoint, samples, recipe, runtime, options, clock));
     const decided = { ...layers, rounder: NOTHING_LEFT_TO_ROUND };
-    return writeQuantized(checkpoint, recipe, output, runtime, decided, { ...options, clock }, samples);
+    return writeQuantized(checkpoint, recipe, output, runtime, decided, { ...options, clock }, toDistil);
   });
 }
 
@@ -127,7 +131,7 @@ async function writeFromStats(
   output: OutputFolder,
   runtime: Runtime,
   options: ClockedOptions,
-  samples: readonly Int32Array[] = [],
+  toDistil: readonly Int32Array[] = [],
 ): Promise<QuantizationReport> {
   const { clock, signal } = options;
   const { config } = checkpoint;
@@ -141,7 +145,7 @@ async function writeFromStats(
   );
   const rounder = await openRowRounder(round, scales, config, runtime, options);
   try {
-    return await writeQuantized(checkpoint, recipe, output, runtime, { stats, analysis, inputs, rounder }, options, samples);
+    return await writeQuantized(checkpoint, recipe, output, runtime, { stats, analysis, inputs, rounder }, options, toDistil);
   } finally {
     await rounder.dispose();
   }
@@ -165,7 +169,7 @@ async function writeQuantized(
   runtime: Runtime,
   decided: Decided,
   options: ClockedOptions,
-  samples: readonly Int32Array[],
+  toDistil: readonly Int32Array[],
 ): Promise<QuantizationReport> {
   const { stats, analysis, inputs, rounder, rounded } = decided;
   const { clock, calibrationSource = "unnamed samples" } = options;
@@ -195,7 +199,7 @@ async function writeQuantized(
   let losses: readonly number[] | undefined;
   if (first instanceof MemoryFolder) {
     await writeModelFiles(first, checkpoint, plan, report());
-    const work = () => distillQuantized(checkpoint, first, samples, plan, output, runtime, options);
+    const work = () => distillQuantized(checkpoint, first, toDistil, plan, output, runtime, options);
     losses = await clock.time("distill", work);
   }
   const final = report(losses);

@@ -24,6 +24,7 @@ const LAYERS = [
 const PRINTED = {
   recipe: resolveRecipe("fptq"),
   bits_per_weight: 4.876,
+  distillation: null,
   simulated: null,
   static_share: 0.5,
   seconds: 41.23,
@@ -89,6 +90,13 @@ test("what is simulated is said so", async () => {
 test("a constraint on scales stands in the summary", async () => {
   const constrained = { ...REPORT, recipe: resolveRecipe("rtn", { scaleConstraint: "m2" }) };
   assert.match((await quantize([], constrained)).stderr, /round nearest, scale constraint m2\n/);
+});
+
+test("what distillation did stands in the summary", async () => {
+  const distillation = { steps: 64, first_kld: 0.0731, last_kld: 0.0612 };
+  const { stderr, calls } = await quantize(["--distill-steps", "64"], { ...REPORT, distillation });
+  assert.match(stderr, /distilled in 64 steps: KL divergence to the float model from 0\.0731 to 0\.0612 nats on the samples\n/);
+  assert.is(calls[0]!.options.distillSteps, 64);
 });
 
 test("--json is the report with the keys that are promised", async () => {

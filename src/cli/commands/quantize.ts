@@ -22,6 +22,7 @@ Examples:
   fptq quantize ./Llama-3.2-1B -o Llama-w4a8 --calibration texts.jsonl --samples 64 --group-size 64
   fptq quantize ./Llama-3.2-1B -o Llama-vllm --embedding f16        # opens in transformers and vLLM
   fptq quantize SmolLM2.gguf -o SmolLM2-best --recipe fptq-best --calibration wiki.valid.txt
+  fptq quantize SmolLM2.gguf -o SmolLM2-distilled --recipe fptq-best --distill-steps 64 --calibration wiki.valid.txt
   fptq quantize SmolLM2.gguf -o SmolLM2-sq --recipe smoothquant --weights int4 --policy static --override '*.down=dynamic'
   fptq quantize SmolLM2.gguf -o SmolLM2-zq --recipe zeroquant-fp --scale-constraint m2 --calibration wiki.valid.txt
   fptq quantize SmolLM2.gguf -o SmolLM2-w4a8 --json > report.json`;
@@ -35,7 +36,7 @@ export function quantizeCommand(context: CommandContext): Command {
   addRecipeOptions(command);
   addCalibrationOptions(command);
   addSourceOptions(command.optionsGroup("Model:"));
-  return addOutputOptions(command, "recipe, layers, bits_per_weight, simulated, static_share, seconds, stages")
+  return addOutputOptions(command, "recipe, layers, bits_per_weight, distillation, simulated, static_share, seconds, stages")
     .addHelpText("after", EXAMPLES)
     .action((source: string, flags: QuantizeFlags) => quantizeSource(context, source, flags));
 }
