@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { LINEAR_INPUTS } from "../../src/checkpoint/tensor-names.ts";
 import { multipleChoice, parseChoiceItems } from "../../src/evaluation/choice.ts";
 import { klDivergence } from "../../src/evaluation/kl-divergence.ts";
@@ -21,7 +22,15 @@ import type { LayerInputReport, QuantizationReport } from "../../src/quantizer/r
 import { nodeRuntime } from "../../src/runtime/node.ts";
 import { createOutputFolder } from "../../src/runtime/node-files.ts";
 import { RecordedPass } from "./recorded-pass.ts";
-import type { ActivationFigures, Environment, LayerErrors, QuantizationFigures, RowResult, TextFigures } from "./results-file.ts";
+import {
+  type ActivationFigures,
+  type Environment,
+  type LayerErrors,
+  type QuantizationFigures,
+  readReport,
+  type RowResult,
+  type TextFigures,
+} from "./results-file.ts";
 import type { CalibrationKind, Evaluation, Row } from "./rows.ts";
 import type { Settings } from "./settings.ts";
 
@@ -53,6 +62,7 @@ export class Measurement implements AsyncDisposable {
 
   /** @throws whatever quantizing, loading or evaluating throws */
   async measure(row: Row): Promise<Pick<RowResult, "quantization" | "text" | "lambada" | "hellaswag">> {
+    if (row.folder !== undefined) return this.#measureFolder(row.folder, row);
     if (row.recipe === undefined) return this.#evaluate(row.evaluate, (await this.#floatModel()).model);
     const folder = mkdtempSync(join(tmpdir(), "fptq-results-"));
     try {
@@ -64,6 +74,11 @@ export class Measurement implements AsyncDisposable {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  }
+
+  async #measureFolder(folder: string, { evaluate, layerErrors = false }: Row) {
+    await using model = await this.#load(fileURLToPath(new URL(`../../${folder}`, import.meta.url)));
+    return { quantization: quantizationFigures(readReport(folder), layerErrors), ...(await this.#evaluate(evaluate, model)) };
   }
 
   /** Ranges before and after LAE as the preset `fptq` has it. */

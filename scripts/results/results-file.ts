@@ -4,8 +4,10 @@ import { basename } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { LinearInput } from "../../src/checkpoint/tensor-names.ts";
 import type { Uncertain } from "../../src/evaluation/statistics.ts";
+import { REPORT_FILE } from "../../src/quantizer/model-files.ts";
 import type { Recipe } from "../../src/quantizer/recipe.ts";
 import { resolveRecipe } from "../../src/quantizer/recipe-options.ts";
+import type { QuantizationReport } from "../../src/quantizer/report.ts";
 import type { CalibrationKind, Evaluation, Row } from "./rows.ts";
 import type { Settings } from "./settings.ts";
 
@@ -96,14 +98,21 @@ export interface Results {
 
 /** @throws RecipeError if the row's recipe or options are unknown */
 export function madeWith(row: Omit<Row, "id" | "label">, settings: Settings): MadeWith {
-  const { recipe, options, calibration = "text", evaluate, layerErrors = false } = row;
+  const { recipe, folder, options, calibration = "text", evaluate, layerErrors = false } = row;
+  const own = folder === undefined ? null : readReport(folder).recipe;
   return {
-    recipe: recipe === undefined ? null : resolveRecipe(recipe, options),
+    recipe: recipe === undefined ? own : resolveRecipe(recipe, options),
     calibration: recipe === undefined ? null : calibration,
     evaluate,
     layerErrors,
     data: dataOf(row, settings),
   };
+}
+
+/** What a model in the repository says of itself. */
+export function readReport(folder: string): QuantizationReport {
+  const path = new URL(`../../${folder}/${REPORT_FILE}`, import.meta.url);
+  return JSON.parse(readFileSync(path, "utf8")) as QuantizationReport;
 }
 
 function dataOf({ recipe, calibration = "text", evaluate }: Omit<Row, "id" | "label">, settings: Settings): DataDescription {

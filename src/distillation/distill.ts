@@ -25,7 +25,7 @@ export interface DistillOptions {
 }
 
 /** What a step changes a number by at most, or nearly: Adam's rate, relative. */
-export const RATE = 1e-3;
+export const RATE = 5e-4;
 /** Steps over which the rate grows to that; then it falls to a tenth. */
 const WARM_UP = 5;
 

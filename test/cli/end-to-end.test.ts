@@ -67,7 +67,16 @@ test("quantize --json reports every layer input and writes a checkpoint", async 
   );
   assert.is(code, 0, stderr);
   const report = JSON.parse(stdout);
-  assert.equal(Object.keys(report), ["recipe", "layers", "bits_per_weight", "distillation", "simulated", "static_share", "seconds", "stages"]);
+  assert.equal(Object.keys(report), [
+    "recipe",
+    "layers",
+    "bits_per_weight",
+    "distillation",
+    "simulated",
+    "static_share",
+    "seconds",
+    "stages",
+  ]);
   assert.is(report.layers.length, 3 * 4);
   for (const layer of report.layers) {
     const errors = ["weight_nmse", "nearest_weight_nmse", "output_nmse", "nearest_output_nmse"];
