@@ -11,18 +11,11 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { RecipeError, throwIfAborted } from "../errors.ts";
 import { blockWork } from "../model/block.ts";
 import { EventLoopPacer } from "../model/event-loop-pacer.ts";
-import type { OnProgress } from "../progress.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { DistillOptions } from "./distill-options.ts";
 import { Parameters, type TunedTensors } from "./parameters.ts";
 import { Student } from "./student.ts";
 import { finalHiddenStates } from "./teacher.ts";
-
-export interface DistillOptions {
-  readonly threads?: number | undefined;
-  readonly onWarning?: ((message: string) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnProgress | undefined;
-}
 
 /** What a step changes a number by at most, or nearly: Adam's rate, relative. */
 export const RATE = 5e-4;

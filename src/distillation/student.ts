@@ -18,7 +18,7 @@ import { planStaging, WeightLoader } from "../model/weight-loader.ts";
 import type { EmbeddingTable, LayerWeights } from "../model/weights.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { backwardBlock, type GroupedLayer } from "./block-gradient.ts";
-import type { DistillOptions } from "./distill.ts";
+import type { DistillOptions } from "./distill-options.ts";
 import { fillTables, type GradientBuffers, planGradients } from "./gradient-buffers.ts";
 import { backwardHead, type Head, type LossBuffers, planLoss } from "./head-gradient.ts";
 

@@ -5,7 +5,7 @@ import { blockWork } from "../model/block.ts";
 import { EventLoopPacer } from "../model/event-loop-pacer.ts";
 import { LayerStream } from "../model/layer-stream.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { DistillOptions } from "./distill.ts";
+import type { DistillOptions } from "./distill-options.ts";
 
 /**
  * Runs the samples through a float model, one layer in memory at a time.

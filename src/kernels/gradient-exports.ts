@@ -2,7 +2,7 @@
  * The exports of every kernel build that distillation uses: gradients of what the forward pass computes, and what they are multiplied by.
  * Headers in `assembly/` say what each computes; the rules are those of `kernel-exports.ts`.
  */
-import type { Pointer } from "./kernel-exports.ts";
+import type { Pointer } from "./pointer.ts";
 
 export interface GradientExports {
   /** x f32[M, V] becomes its softmax, and y f32[M, V] the gradient of KL(softmax(x) || softmax(y)) times `factor`. Units: rows. */

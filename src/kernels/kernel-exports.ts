@@ -6,8 +6,9 @@
  * Names follow `<op>_<activation>_<output>_<weight>_<MR>x<NR>c<KR>` (docs/kernels.md).
  */
 import type { GradientExports } from "./gradient-exports.ts";
+import type { Pointer } from "./pointer.ts";
 
-export type Pointer = number;
+export type { Pointer };
 
 export interface KernelExports extends GradientExports {
   // --- sizes in bytes (assembly/layout.ts); pure functions, callable before any data exists
