@@ -50,7 +50,6 @@ const RECIPES: readonly Row[] = [
     label: "The model in this repository",
     folder: "models/smollm2-135m-instruct-w4a8",
     evaluate: ALL,
-    layerErrors: true,
   },
   { id: "fptq", label: "FPTQ", recipe: "fptq", evaluate: TEXT_AND_WORDS, layerErrors: true },
   { id: "fptq+gptq", label: "FPTQ + GPTQ", recipe: "fptq+gptq", evaluate: TEXT_AND_WORDS, layerErrors: true },
