@@ -35,7 +35,7 @@ export interface GradientBuffers {
   readonly sin: Pointer;
 }
 
-/** @param groups the largest K/G of each linear, by name */
+/** @param linears of any layer: all have one shape */
 export function planGradients(
   plan: MemoryPlan,
   sizes: KernelExports,

@@ -19,7 +19,7 @@ function exportsOf(build: keyof typeof BUILDS): WebAssembly.Exports {
 
 /** Kernel name to number of parameters, as `src/kernels` declares them. */
 function declaredKernels(): Map<string, number> {
-  const files = ["kernel-exports.ts", "gradient-exports.ts"];
+  const files = ["kernel-exports.ts", "gradient-exports.ts", "rounding-exports.ts"];
   const source = files.map((file) => readFileSync(new URL(`../../src/kernels/${file}`, import.meta.url), "utf8")).join("\n");
   const declared = new Map<string, number>();
   for (const [, name, parameters] of source.matchAll(/^ {2}(\w+)\(([^)]*)\): \w+;/gm)) {
