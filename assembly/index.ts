@@ -1,47 +1,58 @@
 // The kernel ABI: exports only, in the order data flows. `src/kernels/kernel-exports.ts` gives their TypeScript types.
-export { KR, MR, NR, linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "./layout";
-export { pack_f32w } from "./pack-f32w";
-export { pack_qb4w } from "./pack-qb4w";
-export { pack_qc8w } from "./pack-qc8w";
-export { embed_f32w } from "./embed-f32w";
-export { embed_qc8w } from "./embed-qc8w";
-export { rmsnorm_f32, rmsnorm_heads_f32 } from "./rmsnorm";
-export { rope_frequencies_f32, rope_table_f32 } from "./rope-table";
-export { rope_f32 } from "./rope";
-export { swiglu_f32 } from "./swiglu";
-export { add_f32 } from "./add";
-export { quantize_f32_qd14, quantize_f32_qd8, quantize_f32_qs8 } from "./quantize-activations";
-export { round_f32_f8 } from "./round-float8";
-export { rmsnorm_f32_qd14, rmsnorm_f32_qd8 } from "./rmsnorm-quantize";
-export { swiglu_f32_qd8 } from "./swiglu-quantize";
-export { gemm_f32_f32_f32w_4x8c1 } from "./gemm-f32-f32-f32w";
-export { gemm_qd8_f32_qb4fw_x8c4, gemm_qd8_f32_qb4w_x8c4 } from "./gemm-qd8-f32-qb4w";
-export { gemv_qd8_f32_qb4fw_1x8c4, gemv_qd8_f32_qb4w_1x8c4 } from "./gemv-qd8-f32-qb4w";
-export { gemm_qd8_f32_qc8w_x8c4 } from "./gemm-qd8-f32-qc8w";
-export { gemv_qd8_f32_qc8w_1x8c4 } from "./gemv-qd8-f32-qc8w";
-export { gemm_qd14_f32_qc8w_x8c4 } from "./gemm-qd14-f32-qc8w";
-export { gemv_qd14_f32_qc8w_1x8c4 } from "./gemv-qd14-f32-qc8w";
-export { k_cache_bytes_f32, k_cache_bytes_qs8, v_cache_bytes_f32, v_cache_bytes_qs8, attention_scratch_bytes } from "./layout-kv";
-export { append_k_f32, append_v_f32 } from "./append-f32";
-export { append_k_qs8, append_v_qs8 } from "./append-qs8";
-export { attention_f32_kf32_vf32, attention_f32_kqs8_vqs8, attention_f32_kqs8_vf32, attention_f32_kf32_vqs8 } from "./attention";
-export { first_nonfinite_f32 } from "./first-nonfinite";
-export { argmax_f32 } from "./argmax";
-export { softmax_f32 } from "./softmax";
-export { cross_entropy_f32 } from "./cross-entropy";
-export { kl_divergence_f32 } from "./kl-divergence";
-export { observe_f32 } from "./observe";
+export { KR, MR, NR, linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "./layouts/layout";
+export { pack_f32w } from "./linear/pack-f32w";
+export { pack_qb4w } from "./linear/pack-qb4w";
+export { pack_qc8w } from "./linear/pack-qc8w";
+export { embed_f32w } from "./elementwise/embed-f32w";
+export { embed_qc8w } from "./elementwise/embed-qc8w";
+export { rmsnorm_f32, rmsnorm_heads_f32 } from "./elementwise/rmsnorm";
+export { rope_frequencies_f32, rope_table_f32 } from "./attention/rope-table";
+export { rope_f32 } from "./attention/rope";
+export { swiglu_f32 } from "./elementwise/swiglu";
+export { add_f32 } from "./elementwise/add";
+export { quantize_f32_qd14, quantize_f32_qd8, quantize_f32_qs8 } from "./elementwise/quantize-activations";
+export { round_f32_f8 } from "./elementwise/round-float8";
+export { rmsnorm_f32_qd14, rmsnorm_f32_qd8 } from "./elementwise/rmsnorm-quantize";
+export { swiglu_f32_qd8 } from "./elementwise/swiglu-quantize";
+export { gemm_f32_f32_f32w_4x8c1 } from "./linear/gemm-f32-f32-f32w";
+export { gemm_qd8_f32_qb4fw_x8c4, gemm_qd8_f32_qb4w_x8c4 } from "./linear/gemm-qd8-f32-qb4w";
+export { gemv_qd8_f32_qb4fw_1x8c4, gemv_qd8_f32_qb4w_1x8c4 } from "./linear/gemv-qd8-f32-qb4w";
+export { gemm_qd8_f32_qc8w_x8c4 } from "./linear/gemm-qd8-f32-qc8w";
+export { gemv_qd8_f32_qc8w_1x8c4 } from "./linear/gemv-qd8-f32-qc8w";
+export { gemm_qd14_f32_qc8w_x8c4 } from "./linear/gemm-qd14-f32-qc8w";
+export { gemv_qd14_f32_qc8w_1x8c4 } from "./linear/gemv-qd14-f32-qc8w";
+export {
+  k_cache_bytes_f32,
+  k_cache_bytes_qs8,
+  v_cache_bytes_f32,
+  v_cache_bytes_qs8,
+  attention_scratch_bytes,
+} from "./layouts/layout-kv";
+export { append_k_f32, append_v_f32 } from "./attention/append-f32";
+export { append_k_qs8, append_v_qs8 } from "./attention/append-qs8";
+export {
+  attention_f32_kf32_vf32,
+  attention_f32_kqs8_vqs8,
+  attention_f32_kqs8_vf32,
+  attention_f32_kf32_vqs8,
+} from "./attention/attention";
+export { first_nonfinite_f32 } from "./elementwise/first-nonfinite";
+export { argmax_f32 } from "./elementwise/argmax";
+export { softmax_f32 } from "./elementwise/softmax";
+export { cross_entropy_f32 } from "./elementwise/cross-entropy";
+export { kl_divergence_f32 } from "./elementwise/kl-divergence";
+export { observe_f32 } from "./elementwise/observe";
 // Gradients (distillation).
-export { kl_gradient_f32 } from "./kl-gradient";
-export { transpose_qb4w_f32w } from "./transpose-qb4w";
-export { pack_columns_f32w } from "./pack-columns";
-export { scale_gradient_f32 } from "./scale-gradient";
-export { rmsnorm_backward_f32 } from "./rmsnorm-backward";
-export { swiglu_backward_f32 } from "./swiglu-backward";
-export { attention_backward_f32 } from "./attention-backward";
+export { kl_gradient_f32 } from "./gradients/kl-gradient";
+export { transpose_qb4w_f32w } from "./gradients/transpose-qb4w";
+export { pack_columns_f32w } from "./gradients/pack-columns";
+export { scale_gradient_f32 } from "./gradients/scale-gradient";
+export { rmsnorm_backward_f32 } from "./gradients/rmsnorm-backward";
+export { swiglu_backward_f32 } from "./gradients/swiglu-backward";
+export { attention_backward_f32 } from "./gradients/attention-backward";
 // Rounding weights (quantizer).
-export { search_scales_f32 } from "./search-scales";
-export { gram_f64_f32 } from "./gram";
-export { cholesky_f64 } from "./cholesky";
-export { round_gptq_f32 } from "./round-gptq";
-export { refine_codes_f32 } from "./refine-codes";
+export { search_scales_f32 } from "./rounding/search-scales";
+export { gram_f64_f32 } from "./rounding/gram";
+export { cholesky_f64 } from "./rounding/cholesky";
+export { round_gptq_f32 } from "./rounding/round-gptq";
+export { refine_codes_f32 } from "./rounding/refine-codes";

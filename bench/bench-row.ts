@@ -4,7 +4,7 @@ import { BOARD_BYTES } from "../src/kernels/job-board.ts";
 import { instantiateKernels, Kernels } from "../src/kernels/kernels.ts";
 import type { KernelWork, SplitKernel } from "../src/kernels/split-kernels.ts";
 import { ThreadPool } from "../src/kernels/thread-pool.ts";
-import { nodeRuntime } from "../src/runtime/node.ts";
+import { nodeHost } from "../src/host/node.ts";
 import { mulberry32 } from "../test/random.ts";
 
 export interface BenchRow {
@@ -50,7 +50,7 @@ export class BenchMemory {
     const { module, memory, run, threads } = this;
     const board = this.reserve(BOARD_BYTES);
     const scratch = Array.from({ length: threads }, () => this.reserve(scratchBytes));
-    const pool = threads > 1 ? ThreadPool.start({ module, memory, board, scratch }, run, nodeRuntime.spawnWorker!) : undefined;
+    const pool = threads > 1 ? ThreadPool.start({ module, memory, board, scratch }, run, nodeHost.spawnWorker!) : undefined;
     const kernels = (this.kernels = new Kernels(run, memory, scratch[0]!, pool));
     return () => kernels.split(kernel, units, ...work);
   }

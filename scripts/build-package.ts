@@ -12,7 +12,7 @@ import { deflateRawSync } from "node:zlib";
 import { build, type BuildOptions, type Plugin } from "esbuild";
 import { rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
-import { interleave } from "../src/runtime/interleave.ts";
+import { interleave } from "../src/host/interleave.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = `${root}dist`;
@@ -25,8 +25,8 @@ const ENTRIES = [
   "edge-light",
   "inline",
   "cli/main",
-  "runtime/node-worker",
-  "runtime/node-thread-watcher",
+  "host/node/node-worker",
+  "host/node/node-thread-watcher",
 ];
 /** Started by its URL in a page, where nothing resolves imports of packages: whole in itself, it can be copied or bundled as a file. */
 const WORKER = "worker";
@@ -59,7 +59,7 @@ const SHARED: BuildOptions = {
   logLevel: "warning",
 };
 
-/** `src/runtime/node.ts` names files by their place relative to its own, two folders below the package. */
+/** `src/host/node.ts` names files by their place relative to its own, two folders below the package. */
 function checkPlaceOf(source: string, outputs: Record<string, { inputs: Record<string, unknown> }>): void {
   const places = Object.entries(outputs).filter(([, { inputs }]) => source in inputs);
   const wrong = places.filter(([file]) => dirname(file) !== "dist/chunks").map(([file]) => file);
@@ -78,7 +78,7 @@ const { metafile } = await build({
   external: ["*.wasm", "*.wasm?module"],
   plugins: [inlineKernels],
 });
-checkPlaceOf("src/runtime/node.ts", metafile!.outputs);
+checkPlaceOf("src/host/node.ts", metafile!.outputs);
 for (const file of Object.keys(metafile!.outputs)) {
   // Nothing here does anything when it is imported, so an import of no name is only there to keep an order; bundlers warn about it.
   const path = `${root}${file}`;

@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { displayProgress } from "../src/cli/progress.ts";
 import { formatDuration } from "../src/cli/quantities.ts";
-import { RECIPE_NAMES } from "../src/quantizer/recipe-presets.ts";
+import { RECIPE_NAMES } from "../src/quantizer/recipe/recipe-presets.ts";
 import { drawFigures } from "./results/figures.ts";
 import { Measurement } from "./results/measure.ts";
 import { type FigureName, renderReport } from "./results/report.ts";

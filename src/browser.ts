@@ -1,23 +1,23 @@
 /** fptq for pages and their workers. A bundler follows each `new URL` below and puts the file beside its output. */
 import type * as entry from "./index.ts";
 import * as library from "./library.ts";
-import { browserRuntime } from "./runtime/browser.ts";
-import { pageSources } from "./runtime/web-sources.ts";
+import { browserHost } from "./host/browser.ts";
+import { pageSources } from "./host/browser/web-sources.ts";
 
 export * from "./core.ts";
 
-const runtime = browserRuntime({
+const host = browserHost({
   kernelUrl: (instructionSet) =>
     instructionSet === "relaxed"
       ? new URL("./wasm/fptq-relaxed.wasm", import.meta.url)
       : new URL("./wasm/fptq-simd128.wasm", import.meta.url),
   createWorker: () => new Worker(new URL("./worker.js", import.meta.url), { type: "module" }),
 });
-const host: library.Host = { runtime, sources: pageSources, baseUrl: () => globalThis.document?.baseURI ?? location.href };
+const place: library.EntryPoint = { host, sources: pageSources, baseUrl: () => globalThis.document?.baseURI ?? location.href };
 
-export const loadModel: typeof entry.loadModel = (source, options) => library.loadModel(host, source, options);
-export const quantize: typeof entry.quantize = (source, options) => library.quantize(host, source, options);
-export const analyze: typeof entry.analyze = (source, options) => library.analyze(host, source, options);
-export const openCheckpoint: typeof entry.openCheckpoint = (source, options) => library.openCheckpoint(host, source, options);
-export const diagnose: typeof entry.diagnose = (options) => library.diagnose(host, options);
+export const loadModel: typeof entry.loadModel = (source, options) => library.loadModel(place, source, options);
+export const quantize: typeof entry.quantize = (source, options) => library.quantize(place, source, options);
+export const analyze: typeof entry.analyze = (source, options) => library.analyze(place, source, options);
+export const openCheckpoint: typeof entry.openCheckpoint = (source, options) => library.openCheckpoint(place, source, options);
+export const diagnose: typeof entry.diagnose = (options) => library.diagnose(place, options);
 export const folderBlockStore: typeof entry.folderBlockStore = library.noFolderBlockStore;

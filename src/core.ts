@@ -1,6 +1,6 @@
 /**
  * The library without a runtime: what `fptq` exports, taking the runtime's capabilities as an argument. Use it where no entry point
- * fits, with a `Runtime` of your own (`WebAssembly.Module`s, a way to yield) and a `ModelLocation` over whatever holds the files.
+ * fits, with a `Host` of your own (`WebAssembly.Module`s, a way to yield) and a `ModelLocation` over whatever holds the files.
  */
 import type { ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
 import { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
@@ -8,18 +8,18 @@ import { LanguageModel } from "./decoding/language-model.ts";
 import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 import type { LoadOptions } from "./model/load-options.ts";
 import { type OnProgress, withTimeLeft } from "./progress.ts";
-import { analyse, type InputAnalysis } from "./quantizer/analyse.ts";
-import { calibrate } from "./quantizer/calibrate.ts";
-import { type CalibrationOptions, calibrationSamples } from "./quantizer/calibration-source.ts";
+import { analyse, type InputAnalysis } from "./quantizer/decide/analyse.ts";
+import { calibrate } from "./quantizer/calibrate/calibrate.ts";
+import { type CalibrationOptions, calibrationSamples } from "./quantizer/calibrate/calibration-source.ts";
 import { quantizeModel } from "./quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "./quantizer/recipe-options.ts";
-import type { QuantizationReport } from "./quantizer/report.ts";
-import { collectWeightStats } from "./quantizer/weight-stats.ts";
-import type { Runtime } from "./runtime/runtime.ts";
+import { type RecipeOptions, resolveRecipe } from "./quantizer/recipe/recipe-options.ts";
+import type { QuantizationReport } from "./quantizer/write/report.ts";
+import { collectWeightStats } from "./quantizer/calibrate/weight-stats.ts";
+import type { Host } from "./host/host.ts";
 
 export type { ByteSource, Folder, ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
 export type { Checkpoint, TensorInfo, TensorType } from "./checkpoint/checkpoint.ts";
-export type { ModelConfig } from "./checkpoint/model-config.ts";
+export type { ModelConfig } from "./architecture/model-config.ts";
 export { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
 export { Generation, GenerationAbortError } from "./decoding/generation.ts";
 export type {
@@ -48,15 +48,15 @@ export type { WasmFeature } from "./kernels/wasm-features.ts";
 export type { LoadOptions } from "./model/load-options.ts";
 export type { KvPrecision, Precision } from "./model/precision.ts";
 export type { OnProgress, Progress } from "./progress.ts";
-export type { InputAnalysis } from "./quantizer/analyse.ts";
-export type { CalibrationSource } from "./quantizer/calibration-source.ts";
-export type { Recipe } from "./quantizer/recipe.ts";
-export { type RecipeOptions, resolveRecipe } from "./quantizer/recipe-options.ts";
-export { RECIPE_NAMES } from "./quantizer/recipe-presets.ts";
-export type { LayerInputReport, QuantizationReport } from "./quantizer/report.ts";
+export type { InputAnalysis } from "./quantizer/decide/analyse.ts";
+export type { CalibrationSource } from "./quantizer/calibrate/calibration-source.ts";
+export type { Recipe } from "./quantizer/recipe/recipe.ts";
+export { type RecipeOptions, resolveRecipe } from "./quantizer/recipe/recipe-options.ts";
+export { RECIPE_NAMES } from "./quantizer/recipe/recipe-presets.ts";
+export type { LayerInputReport, QuantizationReport } from "./quantizer/write/report.ts";
 export { type BlockStore, MemoryBlockStore } from "./sources/block-cache.ts";
 export { locateModel, type ModelSource, type SourceCapabilities, type SourceOptions } from "./sources/locate-model.ts";
-export type { Platform, Runtime, WorkerHandle } from "./runtime/runtime.ts";
+export type { Host, Host as Runtime, Platform, WorkerHandle } from "./host/host.ts";
 export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export { Tokenizer } from "./tokenizer/tokenizer.ts";
 
@@ -85,9 +85,9 @@ export interface AnalyzeOptions extends CalibrationOptions, RecipeOptions, WorkO
  * @throws CheckpointError for files that are missing, truncated or damaged; UnsupportedModelError for models this package does not
  *   run; OptionError; CapabilityError if memory is refused; AbortError
  */
-export function loadModel(location: ModelLocation, runtime: Runtime, options: LoadOptions = {}): Promise<LanguageModel> {
+export function loadModel(location: ModelLocation, host: Host, options: LoadOptions = {}): Promise<LanguageModel> {
   const { onProgress } = options;
-  return LanguageModel.load(location, runtime, { ...options, onProgress: onProgress && withTimeLeft(onProgress) });
+  return LanguageModel.load(location, host, { ...options, onProgress: onProgress && withTimeLeft(onProgress) });
 }
 
 /**
@@ -110,7 +110,7 @@ export function measureSpeed(model: LanguageModel, test: SpeedTest, options?: Sp
 export async function quantize(
   location: ModelLocation,
   output: OutputFolder,
-  runtime: Runtime,
+  host: Host,
   options: QuantizeOptions = {},
 ): Promise<QuantizationReport> {
   const { threads, signal, onWarning } = options;
@@ -121,7 +121,7 @@ export async function quantize(
     try {
       const { samples, further, source } = calibrationSamples(checkpoint, options, recipe.distillSteps);
       const work = { threads, signal, onProgress, onWarning, calibrationSource: source, distillationSamples: further };
-      return await quantizeModel(checkpoint, samples, recipe, output, runtime, work);
+      return await quantizeModel(checkpoint, samples, recipe, output, host, work);
     } finally {
       await checkpoint.close();
     }
@@ -136,14 +136,14 @@ export async function quantize(
  *
  * @throws as `quantize`
  */
-export async function analyze(location: ModelLocation, runtime: Runtime, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
+export async function analyze(location: ModelLocation, host: Host, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
   const { threads, signal, onWarning } = options;
   const onProgress = options.onProgress && withTimeLeft(options.onProgress);
   const recipe = resolveRecipe(options.recipe, options);
   const checkpoint = await openCheckpoint(location, signal);
   try {
     const { samples } = calibrationSamples(checkpoint, options);
-    const stats = await calibrate(checkpoint, samples, runtime, { threads, signal, onProgress, onWarning });
+    const stats = await calibrate(checkpoint, samples, host, { threads, signal, onProgress, onWarning });
     const smooth = recipe.equalize.kind === "smoothquant";
     return analyse(stats, recipe.equalize, smooth ? await collectWeightStats(checkpoint, signal) : undefined);
   } finally {

@@ -1,21 +1,21 @@
 /** fptq for Vercel's edge and what is like it: `?module` makes an import of `.wasm` a compiled module. */
 import type * as entry from "./index.ts";
 import * as library from "./library.ts";
-import { edgeRuntime } from "./runtime/edge.ts";
-import { webSources } from "./runtime/web-sources.ts";
+import { edgeHost } from "./host/edge.ts";
+import { webSources } from "./host/browser/web-sources.ts";
 import relaxed from "./wasm/fptq-relaxed.wasm?module";
 import simd128 from "./wasm/fptq-simd128.wasm?module";
 
 export * from "./core.ts";
 
-const host: library.Host = {
-  runtime: edgeRuntime("edge-light", { simd128, relaxed }, "?module"),
+const place: library.EntryPoint = {
+  host: edgeHost("edge-light", { simd128, relaxed }, "?module"),
   sources: webSources,
 };
 
-export const loadModel: typeof entry.loadModel = (source, options) => library.loadModel(host, source, options);
-export const quantize: typeof entry.quantize = (source, options) => library.quantize(host, source, options);
-export const analyze: typeof entry.analyze = (source, options) => library.analyze(host, source, options);
-export const openCheckpoint: typeof entry.openCheckpoint = (source, options) => library.openCheckpoint(host, source, options);
-export const diagnose: typeof entry.diagnose = (options) => library.diagnose(host, options);
+export const loadModel: typeof entry.loadModel = (source, options) => library.loadModel(place, source, options);
+export const quantize: typeof entry.quantize = (source, options) => library.quantize(place, source, options);
+export const analyze: typeof entry.analyze = (source, options) => library.analyze(place, source, options);
+export const openCheckpoint: typeof entry.openCheckpoint = (source, options) => library.openCheckpoint(place, source, options);
+export const diagnose: typeof entry.diagnose = (options) => library.diagnose(place, options);
 export const folderBlockStore: typeof entry.folderBlockStore = library.noFolderBlockStore;

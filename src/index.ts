@@ -10,44 +10,44 @@
  */
 import type * as core from "./core.ts";
 import * as library from "./library.ts";
-import { nodeRuntime } from "./runtime/node.ts";
-import { createOutputFolder } from "./runtime/node-files.ts";
-import { nodeSources } from "./runtime/node-sources.ts";
-import { withGivenKernels } from "./runtime/runtime-options.ts";
+import { nodeHost } from "./host/node.ts";
+import { createOutputFolder } from "./host/node/node-files.ts";
+import { nodeSources } from "./host/node/node-sources.ts";
+import { withGivenKernels } from "./host/host-options.ts";
 
 // What this file exports under the same name takes the place of the core's.
 export * from "./core.ts";
 export type { AnalyzeOptions, DiagnoseOptions, LoadOptions, QuantizeOptions } from "./library.ts";
-export { folderBlockStore } from "./runtime/node-block-store.ts";
-export type { RuntimeOptions } from "./runtime/runtime-options.ts";
+export { folderBlockStore } from "./host/node/node-block-store.ts";
+export type { HostOptions, HostOptions as RuntimeOptions } from "./host/host-options.ts";
 
-const host: library.Host = {
-  runtime: (options) => withGivenKernels(nodeRuntime, options),
+const place: library.EntryPoint = {
+  host: (options) => withGivenKernels(nodeHost, options),
   sources: nodeSources(),
   createOutputFolder,
 };
 
 /** @see core.loadModel */
 export function loadModel(source: core.ModelSource, options?: library.LoadOptions): Promise<core.LanguageModel> {
-  return library.loadModel(host, source, options);
+  return library.loadModel(place, source, options);
 }
 
 /** @see core.quantize. @throws OptionError also if the output folder exists and `force` is not set */
 export function quantize(source: core.ModelSource, options: library.QuantizeOptions): Promise<core.QuantizationReport> {
-  return library.quantize(host, source, options);
+  return library.quantize(place, source, options);
 }
 
 /** @see core.analyze */
 export function analyze(source: core.ModelSource, options?: library.AnalyzeOptions): Promise<core.InputAnalysis[]> {
-  return library.analyze(host, source, options);
+  return library.analyze(place, source, options);
 }
 
 /** The tensors and configuration of a model, without loading it. Close it after use. */
 export function openCheckpoint(source: core.ModelSource, options?: core.SourceOptions): Promise<core.Checkpoint> {
-  return library.openCheckpoint(host, source, options);
+  return library.openCheckpoint(place, source, options);
 }
 
 /** What this runtime has: features of WebAssembly, the self-test of both builds, threads, memory, and what the kernels reach. @see core.diagnose */
 export function diagnose(options?: library.DiagnoseOptions): Promise<core.Diagnosis> {
-  return library.diagnose(host, options);
+  return library.diagnose(place, options);
 }

@@ -1,4 +1,4 @@
-/** Imports point down, and only `src/runtime` and `src/cli` know a runtime's own modules. */
+/** Imports point down, and only `src/host` and `src/cli` know a runtime's own modules. */
 import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,31 +8,34 @@ import * as assert from "uvu/assert";
 const test = suite("layering");
 const root = fileURLToPath(new URL("../src", import.meta.url));
 
-/** What each area may import besides itself, `errors.ts` and `progress.ts`. */
+/** What each area may import besides itself, `errors.ts`, `json-object.ts` and `progress.ts`. */
 const ALLOWED: Record<string, readonly string[]> = {
-  checkpoint: [],
+  architecture: [],
+  checkpoint: ["architecture"],
   kernels: [],
   sources: ["checkpoint"],
   tokenizer: ["checkpoint"],
-  model: ["kernels", "checkpoint"],
-  distillation: ["model", "kernels", "checkpoint"],
-  decoding: ["model", "tokenizer", "checkpoint"],
-  quantizer: ["distillation", "model", "kernels", "checkpoint", "tokenizer"],
+  model: ["kernels", "architecture", "checkpoint"],
+  training: ["model", "kernels", "architecture", "checkpoint"],
+  decoding: ["model", "tokenizer", "architecture", "checkpoint"],
+  quantizer: ["training", "model", "kernels", "architecture", "checkpoint", "tokenizer"],
   evaluation: ["decoding", "model", "kernels", "tokenizer", "checkpoint"],
-  runtime: ["kernels", "checkpoint", "sources"],
-  "core.ts": ["kernels", "sources", "model", "decoding", "quantizer", "evaluation", "tokenizer", "checkpoint"],
-  "library.ts": ["core.ts", "runtime"],
-  "index.ts": ["core.ts", "library.ts", "runtime"],
-  "browser.ts": ["index.ts", "core.ts", "library.ts", "runtime"],
-  "workerd.ts": ["index.ts", "core.ts", "library.ts", "runtime", "wasm"],
-  "edge-light.ts": ["index.ts", "core.ts", "library.ts", "runtime", "wasm"],
-  "inline.ts": ["index.ts", "core.ts", "library.ts", "runtime", "wasm"],
-  "worker.ts": ["runtime"],
-  cli: ["index.ts", "core.ts", "runtime", "decoding", "quantizer", "evaluation", "tokenizer", "model", "sources", "checkpoint"],
-};
-const EVERYWHERE = new Set(["errors.ts", "progress.ts"]);
-/** The capability contract, not a runtime: a type anyone may name. */
-const CONTRACT = "runtime/runtime.ts";
+  host: ["kernels", "checkpoint", "sources"],
+  "core.ts": ["kernels", "sources", "model", "decoding", "quantizer", "evaluation", "tokenizer", "architecture", "checkpoint"],
+  "library.ts": ["core.ts", "host"],
+  "index.ts": ["core.ts", "library.ts", "host"],
+  "browser.ts": ["index.ts", "core.ts", "library.ts", "host"],
+  "workerd.ts": ["index.ts", "core.ts", "library.ts", "host", "wasm"],
+  "edge-light.ts": ["index.ts", "core.ts", "library.ts", "host", "wasm"],
+  "inline.ts": ["index.ts", "core.ts", "library.ts", "host", "wasm"],
+  "worker.ts": ["host"],
+  cli: [
+    "index.ts", "core.ts", "host", "decoding", "quantizer", "evaluation", "tokenizer", "model", "sources", "architecture", "checkpoint",
+  ],
+}; // prettier-ignore
+const EVERYWHERE = new Set(["errors.ts", "json-object.ts", "progress.ts"]);
+/** What a place brings, not a place: a type anyone may name. */
+const CONTRACT = "host/host.ts";
 
 interface Import {
   file: string;
@@ -79,11 +82,11 @@ test("imports point down", () => {
   assert.equal(upward, []);
 });
 
-test("runtime modules are imported by src/runtime and src/cli only", () => {
+test("runtime modules are imported by src/host and src/cli only", () => {
   const leaks = imports().filter(
     ({ file, specifier }) =>
       /^(node|bun|deno|cloudflare|npm|jsr):|^(fs|path|os|process|worker_threads)$/.test(specifier) &&
-      !["runtime", "cli"].includes(area(file)),
+      !["host", "cli"].includes(area(file)),
   );
   assert.equal(leaks, []);
 });
@@ -91,7 +94,7 @@ test("runtime modules are imported by src/runtime and src/cli only", () => {
 test("the core names no runtime's globals", () => {
   const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
   const named = files
-    .filter((file) => !["runtime", "cli"].includes(area(file.replaceAll("\\", "/"))))
+    .filter((file) => !["host", "cli"].includes(area(file.replaceAll("\\", "/"))))
     .filter((file) =>
       /\b(process\.(?!ts)|Deno\.|Bun\.|Buffer\.|navigator\.|window\.|document\.)/.test(
         readFileSync(`${root}/${file}`, "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, ""),

@@ -4,7 +4,7 @@ import { Template } from "@huggingface/jinja";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { openSafetensorsCheckpoint } from "../src/checkpoint/safetensors-checkpoint.ts";
+import { openSafetensorsCheckpoint } from "../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { tinyModel } from "./tiny-model.ts";
 
 const test = suite("tiny model (seed 1)");

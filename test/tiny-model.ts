@@ -4,10 +4,10 @@
  * Only +, -, *, / and square roots make the weights, which every engine rounds alike, so one seed gives the same bytes everywhere.
  */
 import { expectedTensors } from "../src/checkpoint/expected-tensors.ts";
-import { encodeBF16, encodeF16 } from "../src/checkpoint/float-formats.ts";
-import type { Architecture, ModelConfig } from "../src/checkpoint/model-config.ts";
-import { writeModelConfig } from "../src/checkpoint/model-config-writer.ts";
-import { encodeSafetensors, type TensorPlan } from "../src/checkpoint/safetensors-layout.ts";
+import { encodeBF16, encodeF16 } from "../src/checkpoint/formats/float-formats.ts";
+import type { Architecture, ModelConfig } from "../src/architecture/model-config.ts";
+import { writeModelConfig } from "../src/architecture/model-config-writer.ts";
+import { encodeSafetensors, type TensorPlan } from "../src/checkpoint/safetensors/safetensors-layout.ts";
 import { MemoryFolder } from "./memory-folder.ts";
 import { mulberry32 } from "./random.ts";
 import { TINY_BOS, TINY_EOS, tinyTokenizer } from "./tiny-tokenizer.ts";

@@ -1,5 +1,5 @@
 // Scalar twins of append-f32.ts and append-qs8.ts: one element at a time.
-import { headBytesF32, headBytesQs8, kOffsetF32, kOffsetQs8, vOffsetF32, vOffsetQs8 } from "../layout-kv";
+import { headBytesF32, headBytesQs8, kOffsetF32, kOffsetQs8, vOffsetF32, vOffsetQs8 } from "../layouts/layout-kv";
 
 
 @inline

@@ -1,5 +1,5 @@
 // Scalar twins of attention*.ts: one row, one token, one channel at a time, over the same caches; no tiles, no masks.
-import { LOG2E } from "../exp2";
+import { LOG2E } from "../math/exp2";
 import {
   BLOCK,
   headBytesF32,
@@ -11,7 +11,7 @@ import {
   vOffsetF32,
   vOffsetQs8,
   weightsOffset,
-} from "../layout-kv";
+} from "../layouts/layout-kv";
 import { exp2 } from "./exp2";
 
 /** Scores of the tokens begin .. end - 1 against K f32, at `scores` f32[T]. */

@@ -1,5 +1,5 @@
 /** Twin of `../cross-entropy.ts`; the logarithm is the same f64 function, tested against its own oracle. */
-import { log } from "../math-f64";
+import { log } from "../math/math-f64";
 import { exponentialSum, maxOf } from "./exponential-sum";
 
 export function cross_entropy_f32(logits: usize, targets: usize, losses: usize, V: i32, begin: i32, end: i32): void {

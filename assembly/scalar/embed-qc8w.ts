@@ -1,5 +1,5 @@
 /** Twin of `../embed-qc8w.ts`. */
-import { NR, panelBytesQc8w, weightsOffsetQc8w } from "../layout";
+import { NR, panelBytesQc8w, weightsOffsetQc8w } from "../layouts/layout";
 
 export function embed_qc8w(ids: usize, table: usize, y: usize, M: i32, V: i32, E: i32): void {
   for (let m = 0; m < M; m++) {

@@ -1,5 +1,5 @@
 // Scalar twin of exp2.ts: the same operations in the same order.
-import { EXP2_C1, EXP2_C2, EXP2_C3, EXP2_C4, EXP2_C5, EXP2_LOWEST, EXP2_SHIFTER } from "../exp2";
+import { EXP2_C1, EXP2_C2, EXP2_C3, EXP2_C4, EXP2_C5, EXP2_LOWEST, EXP2_SHIFTER } from "../math/exp2";
 
 /** 2^t for t <= 0. */
 export function exp2(t: f32): f32 {

@@ -1,5 +1,5 @@
 /** Twin of `../gemm-f32-f32-f32w.ts`: each output alone, k ascending. */
-import { NR, panelBytesF32w } from "../layout";
+import { NR, panelBytesF32w } from "../layouts/layout";
 
 export function gemm_f32_f32_f32w_4x8c1(
   x: usize,

@@ -1,13 +1,13 @@
 // The scalar twins: the same exports as `assembly/index.ts`, one plain loop each, over the same packed bytes.
 // What is scalar in the first place (sizes, float packing, gathers, f64 tables) is the same function in both builds.
-export { linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "../layout";
-export { pack_f32w } from "../pack-f32w";
+export { linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "../layouts/layout";
+export { pack_f32w } from "../linear/pack-f32w";
 export { pack_qb4w } from "./pack-qb4w";
 export { pack_qc8w } from "./pack-qc8w";
-export { embed_f32w } from "../embed-f32w";
+export { embed_f32w } from "../elementwise/embed-f32w";
 export { embed_qc8w } from "./embed-qc8w";
 export { rmsnorm_f32, rmsnorm_heads_f32 } from "./rmsnorm";
-export { rope_frequencies_f32, rope_table_f32 } from "../rope-table";
+export { rope_frequencies_f32, rope_table_f32 } from "../attention/rope-table";
 export { rope_f32 } from "./rope";
 export { swiglu_f32 } from "./swiglu";
 export { add_f32 } from "./add";
@@ -34,7 +34,7 @@ export {
   v_cache_bytes_f32,
   v_cache_bytes_qs8,
   attention_scratch_bytes,
-} from "../layout-kv";
+} from "../layouts/layout-kv";
 export { append_k_f32, append_v_f32, append_k_qs8, append_v_qs8 } from "./append-kv";
 export { attention_f32_kf32_vf32, attention_f32_kqs8_vqs8, attention_f32_kqs8_vf32, attention_f32_kf32_vqs8 } from "./attention";
 export { first_nonfinite_f32 } from "./first-nonfinite";
@@ -45,7 +45,7 @@ export { kl_divergence_f32 } from "./kl-divergence";
 export { observe_f32 } from "./observe";
 export { kl_gradient_f32 } from "./kl-gradient";
 export { transpose_qb4w_f32w } from "./transpose-qb4w";
-export { pack_columns_f32w } from "../pack-columns";
+export { pack_columns_f32w } from "../gradients/pack-columns";
 export { scale_gradient_f32 } from "./scale-gradient";
 export { rmsnorm_backward_f32 } from "./rmsnorm-backward";
 export { swiglu_backward_f32 } from "./swiglu-backward";

@@ -1,5 +1,5 @@
 /** Twin of `../kl-divergence.ts`; the logarithm is the same f64 function, tested against its own oracle. */
-import { log } from "../math-f64";
+import { log } from "../math/math-f64";
 import { exponentialSum, maxOf } from "./exponential-sum";
 import { exp } from "./math";
 

@@ -1,5 +1,5 @@
 // Twin of ../gemm-qd8-f32-qb4w.ts and ../gemv-qd8-f32-qb4w.ts: one output at a time, from the same packed bytes.
-import { groupBytesQb4w, KR, NR, panelBytesQb4w } from "../layout";
+import { groupBytesQb4w, KR, NR, panelBytesQb4w } from "../layouts/layout";
 
 /** 12 + 2 * E2M1(code). */
 function operandOf(code: i32): i32 {

@@ -1,5 +1,5 @@
 // Twin of ../pack-qc8w.ts: one weight at a time, addressed as the drawing in ../layout.ts says.
-import { CHANNEL_BLOCK, KR, NR, panelBytesQc8w, weightsOffsetQc8w } from "../layout";
+import { CHANNEL_BLOCK, KR, NR, panelBytesQc8w, weightsOffsetQc8w } from "../layouts/layout";
 
 export function pack_qc8w(source: usize, scales: usize, packed: usize, rowBegin: i32, rows: i32, N: i32, K: i32): void {
   for (let first = 0; first < rows; first += NR) {

@@ -1,6 +1,6 @@
 /** Twin of `../refine-codes.ts`: one row at a time, in its lane of the panel. */
 import { roundCode } from "./code-grid";
-import { storableScale } from "../storable-scale";
+import { storableScale } from "../rounding/storable-scale";
 
 function dot(h: usize, v: usize, count: i32): f64 {
   let sum: f64 = 0;

@@ -1,5 +1,5 @@
 // Twin of ../scale-gradient.ts.
-import { NR, panelBytesF32w } from "../layout";
+import { NR, panelBytesF32w } from "../layouts/layout";
 
 /** Element [row, column] of f32w panels of [rows, columns]. */
 function at(panels: usize, row: i32, column: i32, columns: i32): f32 {

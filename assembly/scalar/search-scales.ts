@@ -1,6 +1,6 @@
 /** Twin of `../search-scales.ts`. */
 import { lowestCode, roundCode } from "./code-grid";
-import { storableScale } from "../storable-scale";
+import { storableScale } from "../rounding/storable-scale";
 
 function code(w: f32, inv: f32, top: i32): f32 {
   return <f32>roundCode(<f64>(w * inv), top);

@@ -1,5 +1,5 @@
 // Twin of ../transpose-qb4w.ts: one weight at a time, addressed as the drawings in ../layout.ts say.
-import { groupBytesQb4w, KR, NR, panelBytesF32w, panelBytesQb4w } from "../layout";
+import { groupBytesQb4w, KR, NR, panelBytesF32w, panelBytesQb4w } from "../layouts/layout";
 
 export function transpose_qb4w_f32w(
   w: usize,

@@ -1,7 +1,7 @@
 /** One linear layer of this package, quantization of its input included: what a MatMulNBits node does. */
 import { multiply, quantizeInput } from "../../src/model/linear.ts";
 import { beginMemoryPlan, openKernels } from "../../src/model/model-memory.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
+import { nodeRuntime } from "../../src/host/node.ts";
 
 let kernels;
 let layer;

@@ -4,10 +4,10 @@
  * of ggml's reference (`quantize_row_q4_0_ref`): d = (the element of largest magnitude) / -8, q = min(15, trunc(x / d + 8.5)).
  */
 import { open } from "node:fs/promises";
-import { readGguf } from "../../src/checkpoint/gguf.ts";
-import { dequantize } from "../../src/checkpoint/ggml-dequantize.ts";
-import { encodeF16 } from "../../src/checkpoint/float-formats.ts";
-import { openFile } from "../../src/runtime/node-files.ts";
+import { readGguf } from "../../src/checkpoint/gguf/gguf.ts";
+import { dequantize } from "../../src/checkpoint/gguf/ggml-dequantize.ts";
+import { encodeF16 } from "../../src/checkpoint/formats/float-formats.ts";
+import { openFile } from "../../src/host/node/node-files.ts";
 
 const Q4_0 = 2;
 const Q4_1 = 3;

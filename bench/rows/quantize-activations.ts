@@ -1,5 +1,5 @@
 /** Quantization of activations, alone and fused with what makes them: bytes read and written, f32 in, int8 or int16 out; or 8-bit floats in place. */
-import { FLOAT8_FORMATS } from "../../src/checkpoint/float8.ts";
+import { FLOAT8_FORMATS } from "../../src/checkpoint/formats/float8.ts";
 import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { MODELS } from "../shapes.ts";
 

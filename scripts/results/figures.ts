@@ -1,6 +1,6 @@
 /** The figures of `docs/results.md`, each an SVG document, or undefined while there is nothing to draw. */
 import * as Plot from "@observablehq/plot";
-import { type LinearInput, LINEAR_INPUTS } from "../../src/checkpoint/tensor-names.ts";
+import { type LinearInput, LINEAR_INPUTS } from "../../src/architecture/tensor-names.ts";
 import { drawRanges } from "../../src/cli/activation-figures.ts";
 import {
   aboveZero,
@@ -14,7 +14,7 @@ import {
   newDocument,
   svgText,
 } from "../../src/cli/figure.ts";
-import { PAPER_THRESHOLDS } from "../../src/quantizer/policy.ts";
+import { PAPER_THRESHOLDS } from "../../src/quantizer/decide/policy.ts";
 import { format, type FigureName } from "./report.ts";
 import type { Results } from "./results-file.ts";
 import { GIVEN, ROWS, SECTIONS } from "./rows.ts";

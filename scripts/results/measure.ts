@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { LINEAR_INPUTS } from "../../src/checkpoint/tensor-names.ts";
+import { LINEAR_INPUTS } from "../../src/architecture/tensor-names.ts";
 import { multipleChoice, parseChoiceItems } from "../../src/evaluation/choice.ts";
 import { klDivergence } from "../../src/evaluation/kl-divergence.ts";
 import { lambada, parseLambadaItems } from "../../src/evaluation/lambada.ts";
@@ -11,16 +11,16 @@ import { perplexity } from "../../src/evaluation/perplexity.ts";
 import { type Checkpoint, type LanguageModel, loadModel, type OnProgress, openCheckpoint } from "../../src/index.ts";
 import { resolveThreads } from "../../src/model/load-options.ts";
 import { withTimeLeft } from "../../src/progress.ts";
-import type { ActivationStats } from "../../src/quantizer/activation-stats.ts";
-import { analyse } from "../../src/quantizer/analyse.ts";
-import { calibrate } from "../../src/quantizer/calibrate.ts";
-import { type CalibrationSamples, calibrationSamples } from "../../src/quantizer/calibration-source.ts";
+import type { ActivationStats } from "../../src/quantizer/calibrate/activation-stats.ts";
+import { analyse } from "../../src/quantizer/decide/analyse.ts";
+import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
+import { type CalibrationSamples, calibrationSamples } from "../../src/quantizer/calibrate/calibration-source.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
-import { needsHessians, type Recipe } from "../../src/quantizer/recipe.ts";
-import { resolveRecipe } from "../../src/quantizer/recipe-options.ts";
-import type { LayerInputReport, QuantizationReport } from "../../src/quantizer/report.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
-import { createOutputFolder } from "../../src/runtime/node-files.ts";
+import { needsHessians, type Recipe } from "../../src/quantizer/recipe/recipe.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import type { LayerInputReport, QuantizationReport } from "../../src/quantizer/write/report.ts";
+import { nodeHost } from "../../src/host/node.ts";
+import { createOutputFolder } from "../../src/host/node/node-files.ts";
 import { RecordedPass } from "./recorded-pass.ts";
 import {
   type ActivationFigures,
@@ -111,8 +111,8 @@ export class Measurement implements AsyncDisposable {
     return {
       date: new Date().toISOString().slice(0, 10),
       cpu: cpus()[0]?.model ?? "unknown",
-      threads: resolveThreads(this.#settings, nodeRuntime),
-      runtime: `${nodeRuntime.name} ${nodeRuntime.version}`,
+      threads: resolveThreads(this.#settings, nodeHost),
+      runtime: `${nodeHost.name} ${nodeHost.version}`,
       build: model.forwardPass.build,
       version,
     };
@@ -130,7 +130,7 @@ export class Measurement implements AsyncDisposable {
     const output = await createOutputFolder(path);
     if (needsHessians(recipe) || recipe.distillSteps > 0) {
       const { samples, further, source } = await this.#samples(kind, recipe.distillSteps);
-      return quantizeModel(checkpoint, samples, recipe, output, nodeRuntime, {
+      return quantizeModel(checkpoint, samples, recipe, output, nodeHost, {
         ...this.#options,
         threads,
         calibrationSource: source,
@@ -139,7 +139,7 @@ export class Measurement implements AsyncDisposable {
     }
     const { stats, source, seconds } = await this.#calibrate(kind);
     const options = { ...this.#options, threads, calibrationSource: source };
-    const report = await quantizeWithStats(checkpoint, stats, recipe, output, nodeRuntime, options);
+    const report = await quantizeWithStats(checkpoint, stats, recipe, output, nodeHost, options);
     return { ...report, seconds: report.seconds + seconds, stages: { calibrate: seconds, ...report.stages } };
   }
 
@@ -148,7 +148,7 @@ export class Measurement implements AsyncDisposable {
       const found = await this.#samples(kind);
       const began = performance.now();
       const { threads } = this.#settings;
-      const stats = await calibrate(await this.#openCheckpoint(), found.samples, nodeRuntime, { ...this.#options, threads });
+      const stats = await calibrate(await this.#openCheckpoint(), found.samples, nodeHost, { ...this.#options, threads });
       return { ...found, stats, seconds: (performance.now() - began) / 1000 };
     };
     return made(this.#calibrated, kind, calibrating);

@@ -2,7 +2,7 @@
  * A forward pass that remembers the logits it has given, so that one model can be compared with many over the same text and is run over
  * it once. Memory: f32[V] for every row of logits asked for; 0.8 GB for 16 chunks of 512 of which the second halves are scored, V = 49152.
  */
-import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/model/forward-pass.ts";
 
 interface RecordedBlock extends LogitsBlock {

@@ -2,12 +2,12 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import type { LinearInput } from "../../src/checkpoint/tensor-names.ts";
+import type { LinearInput } from "../../src/architecture/tensor-names.ts";
 import type { Uncertain } from "../../src/evaluation/statistics.ts";
-import { REPORT_FILE } from "../../src/quantizer/model-files.ts";
-import type { Recipe } from "../../src/quantizer/recipe.ts";
-import { resolveRecipe } from "../../src/quantizer/recipe-options.ts";
-import type { QuantizationReport } from "../../src/quantizer/report.ts";
+import { REPORT_FILE } from "../../src/quantizer/write/model-files.ts";
+import type { Recipe } from "../../src/quantizer/recipe/recipe.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import type { QuantizationReport } from "../../src/quantizer/write/report.ts";
 import type { CalibrationKind, Evaluation, Row } from "./rows.ts";
 import type { Settings } from "./settings.ts";
 

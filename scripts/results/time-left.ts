@@ -1,5 +1,5 @@
 /** How long rows that are still to be measured will take. */
-import { needsHessians } from "../../src/quantizer/recipe.ts";
+import { needsHessians } from "../../src/quantizer/recipe/recipe.ts";
 import type { MadeWith, Results } from "./results-file.ts";
 
 /** Seconds on two cores of a Sapphire Rapids Xeon, to begin with; only their proportions matter once a row is done. */

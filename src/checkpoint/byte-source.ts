@@ -1,5 +1,5 @@
 /**
- * How the core reads and writes bytes: capabilities a runtime supplies (`src/runtime/`), so that the core never asks where it runs.
+ * How the core reads and writes bytes: capabilities a runtime supplies (`src/host/`), so that the core never asks where it runs.
  */
 
 /** Random access to the bytes of one file. */

@@ -3,9 +3,9 @@
  *
  * Tensors carry their Hugging Face names and row order, whatever the file called them (`tensor-names.ts`, `gguf-permute.ts`).
  */
-import type { JsonObject } from "./json-object.ts";
-import type { ModelConfig } from "./model-config.ts";
-import type { QuantizationScheme } from "./quantization-config.ts";
+import type { JsonObject } from "../json-object.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
+import type { QuantizationScheme } from "./quantization/quantization-config.ts";
 
 /** Element types of stored tensors: the safetensors names, and the block formats of GGUF. */
 export type TensorType =

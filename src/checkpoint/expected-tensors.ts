@@ -8,11 +8,11 @@
  */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import type { TensorInfo, TensorType } from "./checkpoint.ts";
-import { lowRank, lowRankTensors } from "./low-rank.ts";
-import type { ModelConfig } from "./model-config.ts";
-import { WEIGHT_BITS } from "./pack-quantized.ts";
-import type { QuantizationScheme } from "./quantization-config.ts";
-import { allLinearModules, attentionModule, EMBEDDING, FINAL_NORM, HEAD, layerNorms } from "./tensor-names.ts";
+import { lowRank, lowRankTensors } from "./quantization/low-rank.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
+import { WEIGHT_BITS } from "./quantization/pack-quantized.ts";
+import type { QuantizationScheme } from "./quantization/quantization-config.ts";
+import { allLinearModules, attentionModule, EMBEDDING, FINAL_NORM, HEAD, layerNorms } from "../architecture/tensor-names.ts";
 
 export interface ExpectedTensor {
   readonly shape: readonly number[];

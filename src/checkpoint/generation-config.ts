@@ -1,7 +1,7 @@
 /** `generation_config.json`, the part decoding reads, with `config.json` filling in the ids of end tokens. */
 import { CheckpointError } from "../errors.ts";
 import type { GenerationConfig } from "./checkpoint.ts";
-import { describe, JsonFields, type JsonObject } from "./json-object.ts";
+import { describe, JsonFields, type JsonObject } from "../json-object.ts";
 
 /**
  * @param generationJson `generation_config.json`, if the folder has one

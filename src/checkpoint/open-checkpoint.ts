@@ -4,9 +4,9 @@
 import { CheckpointError } from "../errors.ts";
 import type { ModelLocation } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { GGUF_MAGIC, isGguf } from "./gguf.ts";
-import { openGgufCheckpoint } from "./gguf-checkpoint.ts";
-import { openSafetensorsCheckpoint } from "./safetensors-checkpoint.ts";
+import { GGUF_MAGIC, isGguf } from "./gguf/gguf.ts";
+import { openGgufCheckpoint } from "./gguf/gguf-checkpoint.ts";
+import { openSafetensorsCheckpoint } from "./safetensors/safetensors-checkpoint.ts";
 
 /**
  * The checkpoint owns what it was opened from: closing it closes the file.

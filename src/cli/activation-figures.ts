@@ -1,7 +1,7 @@
 /** Figures of activation ranges: over the layers, and over the channels of a layer (FPTQ, Figure 3 and Appendix A.5). */
 import * as Plot from "@observablehq/plot";
-import { LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
-import type { InputAnalysis } from "../quantizer/analyse.ts";
+import { LINEAR_INPUTS } from "../architecture/tensor-names.ts";
+import type { InputAnalysis } from "../quantizer/decide/analyse.ts";
 import { aboveZero, COLORS, FAINT, FIGURE_STYLE, formatTick, HALO, MUTED, newDocument, svgText } from "./figure.ts";
 
 /** One colour per linear input, in the order data flows. */

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { type CommandContext, readTextFile } from "./command-context.ts";
-import type { CalibrationSource } from "../quantizer/calibration-source.ts";
+import type { CalibrationSource } from "../quantizer/calibrate/calibration-source.ts";
 import { integer, nonEmpty } from "./option-values.ts";
 
 export interface CalibrationFlags {

@@ -1,14 +1,14 @@
 /** What `inspect` says about a checkpoint, as data: its JSON, and what its tables print. */
 import { type ModelLocation, readText } from "../checkpoint/byte-source.ts";
 import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.ts";
-import type { Float8Name } from "../checkpoint/float8.ts";
-import { simulatedActivations, simulationNote } from "../checkpoint/simulated-activations.ts";
-import { isJsonObject, parseJsonObject } from "../checkpoint/json-object.ts";
-import { WEIGHT_BITS, type WeightType } from "../checkpoint/pack-quantized.ts";
-import { allLinearModules, type LinearInput, linearModules } from "../checkpoint/tensor-names.ts";
+import type { Float8Name } from "../checkpoint/formats/float8.ts";
+import { simulatedActivations, simulationNote } from "../checkpoint/quantization/simulated-activations.ts";
+import { isJsonObject, parseJsonObject } from "../json-object.ts";
+import { WEIGHT_BITS, type WeightType } from "../checkpoint/quantization/pack-quantized.ts";
+import { allLinearModules, type LinearInput, linearModules } from "../architecture/tensor-names.ts";
 import { CheckpointError } from "../errors.ts";
-import { REPORT_FILE } from "../quantizer/model-files.ts";
-import { linearInputName } from "../quantizer/linear-inputs.ts";
+import { REPORT_FILE } from "../quantizer/write/model-files.ts";
+import { linearInputName } from "../quantizer/decide/linear-inputs.ts";
 
 export interface ModelDescription {
   readonly name: string;

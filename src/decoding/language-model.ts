@@ -2,11 +2,11 @@
 import { openCheckpoint } from "../checkpoint/open-checkpoint.ts";
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
 import { CheckpointError, DownloadError, UnsupportedModelError } from "../errors.ts";
 import type { LoadOptions } from "../model/load-options.ts";
 import { Transformer } from "../model/transformer.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Host } from "../host/host.ts";
 import { type ChatMessage, ChatTemplate } from "../tokenizer/chat-template.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { generate } from "./generate.ts";
@@ -57,23 +57,23 @@ export class LanguageModel implements AsyncDisposable {
    *
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError. Nothing stays open or running then.
    */
-  static async load(location: ModelLocation, runtime: Runtime, options: LoadOptions = {}): Promise<LanguageModel> {
+  static async load(location: ModelLocation, host: Host, options: LoadOptions = {}): Promise<LanguageModel> {
     try {
-      return await LanguageModel.loadOnce(location, runtime, options);
+      return await LanguageModel.loadOnce(location, host, options);
     } catch (error) {
       // What was wrong may have come from a cache, which then no longer has it.
       const isContent = error instanceof CheckpointError && !(error instanceof DownloadError);
       if (!isContent || !(await location.forgetUnverified?.())) throw error;
-      return LanguageModel.loadOnce(location, runtime, options);
+      return LanguageModel.loadOnce(location, host, options);
     }
   }
 
-  private static async loadOnce(location: ModelLocation, runtime: Runtime, options: LoadOptions): Promise<LanguageModel> {
+  private static async loadOnce(location: ModelLocation, host: Host, options: LoadOptions): Promise<LanguageModel> {
     const checkpoint = await openCheckpoint(location, options.signal);
     try {
       if (!checkpoint.tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer`);
       const tokenizer = new Tokenizer(checkpoint.tokenizer, checkpoint.name);
-      const forwardPass = await Transformer.load(checkpoint, runtime, options);
+      const forwardPass = await Transformer.load(checkpoint, host, options);
       try {
         await checkpoint.verify(options.signal);
         return new LanguageModel(checkpoint, tokenizer, forwardPass);

@@ -5,7 +5,7 @@ import { ADDRESSABLE_BYTES, largestMemory } from "../kernels/memory-plan.ts";
 import { passesSelfTest } from "../kernels/self-test.ts";
 import { type WasmFeature, wasmFeatures } from "../kernels/wasm-features.ts";
 import { resolveThreads } from "../model/load-options.ts";
-import type { Platform, Runtime } from "../runtime/runtime.ts";
+import type { Platform, Host } from "../host/host.ts";
 import { type KernelSpeed, measureKernels } from "./kernel-speed.ts";
 
 export interface DiagnoseOptions {
@@ -54,8 +54,8 @@ export interface Diagnosis {
  *
  * @throws OptionError for a number of threads that cannot be; CapabilityError if there is no memory to measure in; AbortError
  */
-export async function diagnose(runtime: Runtime, { threads, signal }: DiagnoseOptions = {}): Promise<Diagnosis> {
-  const planned = resolveThreads({ threads }, runtime);
+export async function diagnose(host: Host, { threads, signal }: DiagnoseOptions = {}): Promise<Diagnosis> {
+  const planned = resolveThreads({ threads }, host);
   const features = await wasmFeatures();
   const memoryLimit = {
     bytes: largestMemory(ADDRESSABLE_BYTES, false),
@@ -63,32 +63,32 @@ export async function diagnose(runtime: Runtime, { threads, signal }: DiagnoseOp
   };
   const shared = planned > 1;
   const room = shared ? memoryLimit.sharedBytes : memoryLimit.bytes;
-  const stateOf = (instructionSet: InstructionSet) => buildState(runtime, instructionSet, shared, room > 0);
+  const stateOf = (instructionSet: InstructionSet) => buildState(host, instructionSet, shared, room > 0);
   const builds = { simd128: await stateOf("simd128"), relaxed: await stateOf("relaxed") };
   const runs = Object.values(builds).includes("passed");
-  const measured = runs ? await measureKernels(runtime, planned, signal) : undefined;
+  const measured = runs ? await measureKernels(host, planned, signal) : undefined;
   return {
-    runtime: { name: runtime.name, version: runtime.version },
-    platform: runtime.platform?.(),
+    runtime: { name: host.name, version: host.version },
+    platform: host.platform?.(),
     features,
     builds,
     build: measured?.build,
     sharedMemory: features.threads,
     threads: {
       planned,
-      hardware: runtime.hardwareThreads,
+      hardware: host.hardwareThreads,
       started: measured?.started ?? 0,
-      obstacle: measured?.failure ?? (planned === 1 ? runtime.threadsObstacle : undefined),
+      obstacle: measured?.failure ?? (planned === 1 ? host.threadsObstacle : undefined),
     },
     memoryLimit,
-    crossOriginIsolated: runtime.crossOriginIsolated,
+    crossOriginIsolated: host.crossOriginIsolated,
     speeds: measured?.speeds ?? [],
   };
 }
 
-async function buildState(runtime: Runtime, instructionSet: InstructionSet, shared: boolean, room: boolean): Promise<BuildState> {
+async function buildState(host: Host, instructionSet: InstructionSet, shared: boolean, room: boolean): Promise<BuildState> {
   try {
-    const module = await runtime.kernelModule(kernelBuild(instructionSet, shared));
+    const module = await host.kernelModule(kernelBuild(instructionSet, shared));
     return room ? (passesSelfTest(module, shared) ? "passed" : "wrong") : "untested";
   } catch {
     return "missing";

@@ -1,5 +1,5 @@
 /** Test items from JSON Lines: one object a line, ended by \n or \r\n; blank lines between are skipped. */
-import { isJsonObject, type JsonObject } from "../checkpoint/json-object.ts";
+import { isJsonObject, type JsonObject } from "../json-object.ts";
 import { OptionError } from "../errors.ts";
 
 export interface JsonLine {

@@ -13,7 +13,7 @@ import { type Kernels, kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { chooseModule } from "../kernels/self-test.ts";
 import { openKernels } from "../model/model-memory.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Host } from "../host/host.ts";
 import { Xoshiro128 } from "../decoding/random.ts";
 
 export interface KernelSpeed {
@@ -49,22 +49,18 @@ const PHASE_MS = 200;
  * @param threads to start, the calling one included
  * @throws CapabilityError if there is no build or no memory; AbortError
  */
-export async function measureKernels(
-  runtime: Runtime,
-  threads: number,
-  signal: AbortSignal | undefined,
-): Promise<KernelMeasurement> {
-  const { instructionSet, kernels, problem } = await openProblem(runtime, threads);
+export async function measureKernels(host: Host, threads: number, signal: AbortSignal | undefined): Promise<KernelMeasurement> {
+  const { instructionSet, kernels, problem } = await openProblem(host, threads);
   try {
     const failure = await kernels.threadsStarted().then(
       () => undefined,
       (error: Error) => (error.cause instanceof Error ? error.cause.message : error.message),
     );
-    await fill(kernels, problem, runtime, signal);
+    await fill(kernels, problem, host, signal);
     const speeds: KernelSpeed[] = [];
     for (const count of kernels.threads > 1 ? [1, kernels.threads] : [1]) {
-      const gemm = await secondsOf(() => runGemm(kernels, problem, count), runtime, signal);
-      const gemv = await secondsOf(() => runGemv(kernels, problem, count), runtime, signal);
+      const gemm = await secondsOf(() => runGemm(kernels, problem, count), host, signal);
+      const gemv = await secondsOf(() => runGemv(kernels, problem, count), host, signal);
       if (gemm === undefined || gemv === undefined) break;
       const { streamBytes } = problem;
       speeds.push({ threads: count, gemmMacsPerSecond: (M * N * K) / gemm, gemvBytesPerSecond: streamBytes / gemv, streamBytes });
@@ -91,9 +87,9 @@ interface Problem {
   readonly streamBytes: number;
 }
 
-async function openProblem(runtime: Runtime, threads: number) {
+async function openProblem(host: Host, threads: number) {
   const shared = threads > 1;
-  const { module, instructionSet } = await chooseModule(runtime, shared);
+  const { module, instructionSet } = await chooseModule(host, shared);
   const sizes = kernelSizes(module, shared);
   for (const [attempt, bytes] of STREAM_BYTES.entries()) {
     const channels = Math.floor(bytes / sizes.packed_bytes_qb4w(PACKED_ROWS, K, G)) * PACKED_ROWS;
@@ -119,7 +115,7 @@ async function openProblem(runtime: Runtime, threads: number) {
       return {
         instructionSet,
         problem,
-        kernels: openKernels(runtime, { plan, sizes, module, instructionSet, shared, board, scratch }),
+        kernels: openKernels(host, { plan, sizes, module, instructionSet, shared, board, scratch }),
       };
     } catch (error) {
       if (attempt === STREAM_BYTES.length - 1) throw error;
@@ -129,7 +125,7 @@ async function openProblem(runtime: Runtime, threads: number) {
 }
 
 /** Random activations and weights; every block of channels is the same, which no cache knows. */
-async function fill(kernels: Kernels, problem: Problem, runtime: Runtime, signal: AbortSignal | undefined): Promise<void> {
+async function fill(kernels: Kernels, problem: Problem, host: Host, signal: AbortSignal | undefined): Promise<void> {
   const { run } = kernels;
   const { x, q, scales, sums, source, sourceScales, weights, channels } = problem;
   const random = Xoshiro128.fromSeed(0);
@@ -142,7 +138,7 @@ async function fill(kernels: Kernels, problem: Problem, runtime: Runtime, signal
   for (let row = 0; row < channels; row += PACKED_ROWS) {
     run.pack_qb4w(source, sourceScales, weights, row, PACKED_ROWS, channels, K, G);
     if (row % (64 * PACKED_ROWS) > 0) continue;
-    await runtime.yieldToEvents();
+    await host.yieldToEvents();
     throwIfAborted(signal, "measurement");
   }
 }
@@ -162,7 +158,7 @@ function runGemv(kernels: Kernels, { q, scales, sums, weights, y, scratch, chann
 /** Seconds of a call: of the fastest batch, after a warm-up in which the engine compiles. undefined where no time passes. */
 async function secondsOf(
   call: () => void,
-  { yieldToEvents }: Runtime,
+  { yieldToEvents }: Host,
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
   let calls = 1;

@@ -8,7 +8,7 @@ export type KernelSource = Uint8Array<ArrayBuffer> | WebAssembly.Module;
 
 /**
  * @param open reads a build; asked again if that failed
- * @returns what a `Runtime` has as `kernelModule`
+ * @returns what a `Host` has as `kernelModule`
  */
 export function kernelModules(
   open: (instructionSet: InstructionSet) => Promise<KernelSource>,

@@ -5,7 +5,7 @@
  * through every kernel whose instructions differ between builds, and its bits are compared with those of the scalar twins.
  */
 import { CapabilityError } from "../errors.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Host } from "../host/host.ts";
 import { type InstructionSet, kernelBuild } from "./kernel-build.ts";
 import type { KernelExports, Pointer } from "./kernel-exports.ts";
 import { instantiateKernels } from "./kernels.ts";
@@ -39,24 +39,20 @@ export function passesSelfTest(module: WebAssembly.Module, shared: boolean): boo
  * The module to run. "auto" takes relaxed where the runtime has it and it passes the self-test, else simd128.
  * @throws CapabilityError if "relaxed" is asked for and is missing or computes wrong values
  */
-export async function chooseModule(
-  runtime: Runtime,
-  shared: boolean,
-  asked: InstructionSet | "auto" = "auto",
-): Promise<ChosenModule> {
+export async function chooseModule(host: Host, shared: boolean, asked: InstructionSet | "auto" = "auto"): Promise<ChosenModule> {
   if (asked !== "simd128") {
-    const module = await runtime.kernelModule(kernelBuild("relaxed", shared)).catch((cause: unknown) => {
+    const module = await host.kernelModule(kernelBuild("relaxed", shared)).catch((cause: unknown) => {
       if (asked === "auto") return undefined;
-      throw new CapabilityError(`build: relaxed SIMD is asked for, and ${runtime.name} ${runtime.version} cannot load it`, {
+      throw new CapabilityError(`build: relaxed SIMD is asked for, and ${host.name} ${host.version} cannot load it`, {
         cause,
       });
     });
     if (module && passesSelfTest(module, shared)) return { module, instructionSet: "relaxed" };
     if (asked === "relaxed") {
-      throw new CapabilityError(`build: relaxed SIMD is asked for, and ${runtime.name} ${runtime.version} computes it wrongly`);
+      throw new CapabilityError(`build: relaxed SIMD is asked for, and ${host.name} ${host.version} computes it wrongly`);
     }
   }
-  return { module: await runtime.kernelModule(kernelBuild("simd128", shared)), instructionSet: "simd128" };
+  return { module: await host.kernelModule(kernelBuild("simd128", shared)), instructionSet: "simd128" };
 }
 
 /** Runs the problem on a fresh instance. */

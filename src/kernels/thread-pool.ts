@@ -1,6 +1,6 @@
 /** Threads over one shared memory: a job is one kernel call, split by its units of work into contiguous ranges. */
 import { CapabilityError } from "../errors.ts";
-import type { Runtime, WorkerHandle } from "../runtime/runtime.ts";
+import type { Host, WorkerHandle } from "../host/host.ts";
 import type { KernelExports, Pointer } from "./kernel-exports.ts";
 import { BOARD, BOARD_ARGUMENTS_OFFSET, runUnits, SPINS, type WorkerStart } from "./job-board.ts";
 import { SHARED_PART, SPLIT_KERNELS, type SplitKernel, TAKEN_UNITS } from "./split-kernels.ts";
@@ -37,11 +37,7 @@ export class ThreadPool {
   }
 
   /** @throws CapabilityError if a worker could not start; the others are ended */
-  static async start(
-    plan: PoolPlan,
-    kernels: KernelExports,
-    spawnWorker: NonNullable<Runtime["spawnWorker"]>,
-  ): Promise<ThreadPool> {
+  static async start(plan: PoolPlan, kernels: KernelExports, spawnWorker: NonNullable<Host["spawnWorker"]>): Promise<ThreadPool> {
     const { module, memory, board, scratch } = plan;
     const workers = scratch
       .slice(1)

@@ -4,7 +4,7 @@
  *   hidden += o(attention(rope(qkv(rmsnorm(hidden)))))
  *   hidden += down(silu(gate(rmsnorm(hidden))) * up(rmsnorm(hidden)))
  */
-import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { appendToCache, attend, type LayerCache } from "./kv-cache.ts";

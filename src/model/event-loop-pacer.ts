@@ -1,5 +1,5 @@
 /** Lets the event loop run now and then during long synchronous work, so that timers fire and an abort can be seen. */
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Host } from "../host/host.ts";
 
 /** Longest time without letting events run, in milliseconds: a frame of a page at 120 Hz. */
 const INTERVAL_MS = 8;
@@ -11,12 +11,12 @@ const INTERVAL_MS = 8;
 export const INTERVAL_WORK = 2 ** 30;
 
 export class EventLoopPacer {
-  private readonly runtime: Runtime;
+  private readonly host: Host;
   private last = performance.now();
   private work = 0;
 
-  constructor(runtime: Runtime) {
-    this.runtime = runtime;
+  constructor(host: Host) {
+    this.host = host;
   }
 
   /** @param multiplyAccumulates done since the last call */
@@ -30,7 +30,7 @@ export class EventLoopPacer {
   }
 
   async letEventsRun(): Promise<void> {
-    await this.runtime.yieldToEvents();
+    await this.host.yieldToEvents();
     this.last = performance.now();
     this.work = 0;
   }

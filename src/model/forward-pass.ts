@@ -4,7 +4,7 @@
  * Every function of floating-point logits whose last bit could differ between engines (softmax, cross entropy, divergence) is here and is
  * computed in wasm, so that a seed gives the same tokens on every runtime. The host only compares, adds, multiplies and divides.
  */
-import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
 
 /** Logits of consecutive rows, handed out while they are in wasm memory. */
 export interface LogitsBlock {

@@ -1,6 +1,6 @@
 /** The embedding and the head, which are often one matrix: what is stored, in which precision it runs, and when bytes are shared. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { EMBEDDING, HEAD } from "../checkpoint/tensor-names.ts";
+import { EMBEDDING, HEAD } from "../architecture/tensor-names.ts";
 import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
 import { type LinearSpec, planLinear, readLinearSpec } from "./linear-spec.ts";

@@ -1,5 +1,5 @@
 /** Keys and values of past tokens, one region per layer and half, float32 or int8 with a static scale (FPTQ, section 3.3.2). */
-import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
 import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";

@@ -1,7 +1,7 @@
 /** Specification, memory and loading of one transformer block, used by the whole model and by layer-streamed calibration. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { type LinearInput, layerNorms, linearModules } from "../checkpoint/tensor-names.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
+import { type LinearInput, layerNorms, linearModules } from "../architecture/tensor-names.ts";
 import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
 import { type LinearSpec, planLinear, readLinearSpec, totalRank } from "./linear-spec.ts";

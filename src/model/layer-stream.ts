@@ -7,13 +7,13 @@
  *   for each layer l:  await stream.loadLayer(l);  for each sample:  stream.run(hidden[sample], observe)
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { EMBEDDING, type LinearInput } from "../checkpoint/tensor-names.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
+import { EMBEDDING, type LinearInput } from "../architecture/tensor-names.ts";
 import { NumericError, OptionError } from "../errors.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Host } from "../host/host.ts";
 import { forwardBlock, type Observe } from "./block.ts";
 import { type LayerCache, planLayerCache } from "./kv-cache.ts";
 import { largestRank, type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
@@ -60,7 +60,7 @@ export class LayerStream {
   }
 
   /** @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError */
-  static async open(checkpoint: Checkpoint, runtime: Runtime, options: LayerStreamOptions): Promise<LayerStream> {
+  static async open(checkpoint: Checkpoint, host: Host, options: LayerStreamOptions): Promise<LayerStream> {
     const { config } = checkpoint;
     const { rows, signal } = options;
     const build = resolveBuild(options.build);
@@ -71,8 +71,8 @@ export class LayerStream {
     }
     const specs: LayerSpec[] = [];
     for (let l = 0; l < config.layers; l++) specs.push(await readLayerSpec(checkpoint, l));
-    const threads = resolveThreads(options, runtime);
-    const planning = await beginMemoryPlan(runtime, config, threads, rows, rows, build, options.threadScratchBytes);
+    const threads = resolveThreads(options, host);
+    const planning = await beginMemoryPlan(host, config, threads, rows, rows, build, options.threadScratchBytes);
     const { plan, sizes } = planning;
     const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
     // Layers of one model have one shape, so the first one's memory serves them all in turn.
@@ -82,7 +82,7 @@ export class LayerStream {
     const staging = planStaging(plan, Math.max(E, H * D, F));
     const state = planRunState(plan, config, rows, Math.max(...specs.map(largestRank)));
     const workspace = plan.reserve("scratch", options.workspaceBytes ?? 0, "workspace");
-    const kernels = openKernels(runtime, planning);
+    const kernels = openKernels(host, planning);
     fillRopeTable(kernels, config, rope);
     await kernels.threadsStarted();
     return new LayerStream({ checkpoint, specs, kernels, weights, cache, rope, state, staging, workspace, signal });

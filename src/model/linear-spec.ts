@@ -1,10 +1,10 @@
 /** How a linear layer is stored and will run: read before any memory exists, so that its size is known. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { type Float8Name, isFloat8 } from "../checkpoint/float8.ts";
-import { lowRank } from "../checkpoint/low-rank.ts";
-import { WEIGHT_BITS, type WeightType } from "../checkpoint/pack-quantized.ts";
-import type { LinearScheme } from "../checkpoint/quantization-config.ts";
-import type { LinearModule } from "../checkpoint/tensor-names.ts";
+import { type Float8Name, isFloat8 } from "../checkpoint/formats/float8.ts";
+import { lowRank } from "../checkpoint/quantization/low-rank.ts";
+import { WEIGHT_BITS, type WeightType } from "../checkpoint/quantization/pack-quantized.ts";
+import type { LinearScheme } from "../checkpoint/quantization/quantization-config.ts";
+import type { LinearModule } from "../architecture/tensor-names.ts";
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";

@@ -4,7 +4,7 @@
  * The projections of a block that share an input are one layer with their rows one after another (q, k, v; gate, up): one pass
  * over the activations, one kernel call, one barrier.
  */
-import { FLOAT8_FORMATS, type Float8Name } from "../checkpoint/float8.ts";
+import { FLOAT8_FORMATS, type Float8Name } from "../checkpoint/formats/float8.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { addLowRank, type LowRank, type LowRankBuffers } from "./low-rank.ts";

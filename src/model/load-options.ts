@@ -1,10 +1,10 @@
 /** What a caller may choose when loading a model, checked against what the checkpoint and the runtime offer. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { simulatedActivations, simulationNote } from "../checkpoint/simulated-activations.ts";
+import { simulatedActivations, simulationNote } from "../checkpoint/quantization/simulated-activations.ts";
 import { OptionError } from "../errors.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { OnProgress } from "../progress.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Host } from "../host/host.ts";
 import { MAX_CHUNK_ROWS } from "./model-memory.ts";
 import { checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
 
@@ -43,7 +43,7 @@ const DEFAULT_CONTEXT_SIZE = 4096;
 const MOST_THREADS = 64;
 
 /** @throws OptionError naming the option, what was got and what is possible */
-export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint, runtime: Runtime): ResolvedLoadOptions {
+export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint, host: Host): ResolvedLoadOptions {
   const hasScales = checkpoint.quantization?.kvCache ?? false;
   const asked = typeof options.kvCache === "object" ? options.kvCache : { k: options.kvCache, v: options.kvCache };
   const fallback: Precision = hasScales ? "q8" : "f32";
@@ -68,7 +68,7 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint,
     head: checkPrecision("head", options.head),
     contextSize,
     chunkSize,
-    threads: resolveThreads(options, runtime),
+    threads: resolveThreads(options, host),
     build: resolveBuild(options.build),
   };
 }
@@ -78,18 +78,18 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint,
  *
  * @throws OptionError for a number that is not an integer from 1 to 64
  */
-export function resolveThreads({ threads, onWarning }: Pick<LoadOptions, "threads" | "onWarning">, runtime: Runtime): number {
+export function resolveThreads({ threads, onWarning }: Pick<LoadOptions, "threads" | "onWarning">, host: Host): number {
   if (threads !== undefined && (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS)) {
     throw new OptionError(`threads: got ${threads}, need an integer from 1 to ${MOST_THREADS}`);
   }
-  if (!runtime.spawnWorker) {
-    const why = runtime.threadsObstacle ?? `${runtime.name} offers no shared memory`;
+  if (!host.spawnWorker) {
+    const why = host.threadsObstacle ?? `${host.name} offers no shared memory`;
     if ((threads ?? 1) > 1) onWarning?.(`threads: ${threads} asked for, one is used: ${why}`);
-    else if (threads === undefined && runtime.threadsObstacle) onWarning?.(`threads: one is used: ${why}`);
+    else if (threads === undefined && host.threadsObstacle) onWarning?.(`threads: one is used: ${why}`);
     return 1;
   }
-  const cores = 1 + (runtime.extraThreads ?? 0);
-  const hardware = runtime.hardwareThreads ?? cores;
+  const cores = 1 + (host.extraThreads ?? 0);
+  const hardware = host.hardwareThreads ?? cores;
   if (threads !== undefined && threads > hardware) {
     onWarning?.(`threads: ${threads} asked for, this machine runs ${hardware} at a time; more than that slows all of them down`);
   }

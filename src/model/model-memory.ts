@@ -1,5 +1,5 @@
 /** The memory of a whole model, planned from its specification, and the kernels over it. */
-import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
@@ -7,7 +7,7 @@ import { instantiateKernels, Kernels, kernelSizes } from "../kernels/kernels.ts"
 import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { chooseModule } from "../kernels/self-test.ts";
 import { ThreadPool } from "../kernels/thread-pool.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Host } from "../host/host.ts";
 
 /** What every plan begins with: the size functions of the build that will run, and the threads' own regions. */
 export interface MemoryPlanning {
@@ -32,7 +32,7 @@ export const MAX_CHUNK_ROWS = 256;
  * @throws CapabilityError if the build asked for is missing or computes wrong values
  */
 export async function beginMemoryPlan(
-  runtime: Runtime,
+  host: Host,
   config: ModelConfig,
   threads: number,
   maxRows: number,
@@ -41,7 +41,7 @@ export async function beginMemoryPlan(
   leastScratch = 0,
 ): Promise<MemoryPlanning> {
   const shared = threads > 1;
-  const { module, instructionSet } = await chooseModule(runtime, shared, build);
+  const { module, instructionSet } = await chooseModule(host, shared, build);
   const sizes = kernelSizes(module, shared);
   const plan = new MemoryPlan();
   const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
@@ -65,13 +65,13 @@ export async function beginMemoryPlan(
  * Creates the planned memory and the kernels over it, and starts a pool if the plan has more than one thread. The pool starts while
  * weights are loaded; `threadsStarted` says when it is there.
  */
-export function openKernels(runtime: Runtime, planning: MemoryPlanning): Kernels {
+export function openKernels(host: Host, planning: MemoryPlanning): Kernels {
   const { plan, module, shared, board, scratch } = planning;
   const memory = plan.createMemory(shared);
   const run = instantiateKernels(module, memory);
   const pool =
-    scratch.length > 1 && runtime.spawnWorker
-      ? ThreadPool.start({ module, memory, board, scratch }, run, runtime.spawnWorker)
+    scratch.length > 1 && host.spawnWorker
+      ? ThreadPool.start({ module, memory, board, scratch }, run, host.spawnWorker)
       : undefined;
   return new Kernels(run, memory, scratch[0]!, pool);
 }

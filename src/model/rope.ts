@@ -3,7 +3,7 @@
  *
  * The powers, sines and cosines are taken in wasm; the scalings here use only operations that IEEE 754 fixes.
  */
-import type { ModelConfig, RopeScaling } from "../checkpoint/model-config.ts";
+import type { ModelConfig, RopeScaling } from "../architecture/model-config.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";

@@ -1,5 +1,5 @@
 /** Buffers a forward pass writes, sized once for the largest chunk of rows. */
-import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
 import type { ActivationBuffers } from "./linear.ts";

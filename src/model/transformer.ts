@@ -1,13 +1,13 @@
 /** A loaded model: token ids in, logits out. Prefill and decode are the same function over more or fewer rows. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { attentionModule, FINAL_NORM } from "../checkpoint/tensor-names.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
+import { attentionModule, FINAL_NORM } from "../architecture/tensor-names.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
 import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Host } from "../host/host.ts";
 import { blockWork, forwardBlock } from "./block.ts";
 import { EventLoopPacer } from "./event-loop-pacer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
@@ -46,9 +46,9 @@ export class Transformer implements ForwardPass {
   private cached = 0;
   private running = false;
 
-  private constructor(parts: Parts, runtime: Runtime) {
+  private constructor(parts: Parts, host: Host) {
     this.parts = parts;
-    this.pacer = new EventLoopPacer(runtime);
+    this.pacer = new EventLoopPacer(host);
   }
 
   get config(): ModelConfig {
@@ -84,9 +84,9 @@ export class Transformer implements ForwardPass {
    * Plans the memory, creates it, and streams the checkpoint into it.
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError
    */
-  static async load(checkpoint: Checkpoint, runtime: Runtime, options: LoadOptions = {}): Promise<Transformer> {
+  static async load(checkpoint: Checkpoint, host: Host, options: LoadOptions = {}): Promise<Transformer> {
     const { config } = checkpoint;
-    const { kv, head: headPrecision, contextSize, chunkSize, threads, build } = resolveLoadOptions(options, checkpoint, runtime);
+    const { kv, head: headPrecision, contextSize, chunkSize, threads, build } = resolveLoadOptions(options, checkpoint, host);
     const { vocabSize: V, hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
 
     const headSpec = await readHeadSpec(checkpoint, headPrecision);
@@ -100,7 +100,7 @@ export class Transformer implements ForwardPass {
     }
 
     const maxRows = Math.min(chunkSize, contextSize);
-    const planning = await beginMemoryPlan(runtime, config, threads, maxRows, contextSize, build);
+    const planning = await beginMemoryPlan(host, config, threads, maxRows, contextSize, build);
     const { plan, sizes, instructionSet } = planning;
     const layers = layerSpecs.map((spec) => planLayer(plan, sizes, config, spec));
     const { embedding, table, head } = planHead(plan, sizes, headSpec);
@@ -111,7 +111,7 @@ export class Transformer implements ForwardPass {
     const state = planRunState(plan, config, maxRows, Math.max(...layerSpecs.map(largestRank)));
     const buffers: Buffers = { state, ...planLogits(plan, V, maxRows) };
 
-    const kernels = openKernels(runtime, planning);
+    const kernels = openKernels(host, planning);
     try {
       const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
       let done = 0;
@@ -130,7 +130,7 @@ export class Transformer implements ForwardPass {
       throw error;
     }
     const regions = plan.bytes();
-    return new Transformer({ instructionSet, config, kernels, weights, caches, rope, buffers, regions }, runtime);
+    return new Transformer({ instructionSet, config, kernels, weights, caches, rope, buffers, regions }, host);
   }
 
   /** Tokens now in the KV cache. */

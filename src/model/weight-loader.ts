@@ -5,8 +5,8 @@
  * start to its end, and a disk is read the way it reads best.
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { lowRankTensors } from "../checkpoint/low-rank.ts";
-import { dequantizeWords } from "../checkpoint/pack-quantized.ts";
+import { lowRankTensors } from "../checkpoint/quantization/low-rank.ts";
+import { dequantizeWords } from "../checkpoint/quantization/pack-quantized.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";

@@ -2,14 +2,14 @@
 import type { OutputFolder } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { MemoryFolder } from "../checkpoint/memory-folder.ts";
-import { openSafetensorsCheckpoint } from "../checkpoint/safetensors-checkpoint.ts";
-import { SafetensorsWriter } from "../checkpoint/safetensors-writer.ts";
-import { distill } from "../distillation/distill.ts";
-import type { DistillOptions } from "../distillation/distill-options.ts";
-import type { TunedTensors } from "../distillation/parameters.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { QuantizationPlan } from "./quantization-plan.ts";
-import { SCALE_STORAGE } from "./scale-type.ts";
+import { openSafetensorsCheckpoint } from "../checkpoint/safetensors/safetensors-checkpoint.ts";
+import { SafetensorsWriter } from "../checkpoint/safetensors/safetensors-writer.ts";
+import { distill } from "../training/distill.ts";
+import type { DistillOptions } from "../training/distill-options.ts";
+import type { TunedTensors } from "../training/parameters.ts";
+import type { Host } from "../host/host.ts";
+import type { QuantizationPlan } from "./decide/quantization-plan.ts";
+import { SCALE_STORAGE } from "./recipe/scale-type.ts";
 
 /**
  * @param checkpoint the float model
@@ -23,14 +23,14 @@ export async function distillQuantized(
   samples: readonly Int32Array[],
   plan: QuantizationPlan,
   output: OutputFolder,
-  runtime: Runtime,
+  host: Host,
   options: DistillOptions,
 ): Promise<readonly number[]> {
   const { distillSteps: steps, scales } = plan.recipe;
   const { round } = SCALE_STORAGE[scales];
   const student = await openSafetensorsCheckpoint(rounded, options.signal);
   try {
-    const tuned = await distill(checkpoint, student, samples, { steps, round }, runtime, options);
+    const tuned = await distill(checkpoint, student, samples, { steps, round }, host, options);
     await writeTuned(student, tuned, plan, output);
     return tuned.losses;
   } finally {

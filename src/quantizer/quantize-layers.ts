@@ -3,25 +3,25 @@
  * are decided on and its weights rounded. What is kept of a layer is its codes and scales.
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { packInt32 } from "../checkpoint/pack-quantized.ts";
-import { type LinearInput, LINEAR_INPUTS, linearModules } from "../checkpoint/tensor-names.ts";
+import { packInt32 } from "../checkpoint/quantization/pack-quantized.ts";
+import { type LinearInput, LINEAR_INPUTS, linearModules } from "../architecture/tensor-names.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Site } from "../model/block.ts";
 import type { LayerStream } from "../model/layer-stream.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { LayerStats } from "./activation-stats.ts";
-import type { InputAnalysis } from "./analyse.ts";
-import { ChannelObservers, placeChannels } from "./channel-observers.ts";
-import { chooseGroupSizes } from "./group-size.ts";
-import { HessianObservers, placeHessians } from "./hessian.ts";
-import { type CalibrateOptions, countTokens, type LayerVisitor, walkLayers } from "./layer-walk.ts";
-import { linearInputName } from "./linear-inputs.ts";
-import type { InputPlan } from "./quantization-plan.ts";
-import type { ModuleErrors, RoundedModule } from "./quantize-tensors.ts";
-import { dequantizeRows, storedScales } from "./quantize-weights.ts";
-import type { Recipe } from "./recipe.ts";
-import { InputRounder, type OutputErrors, type RoundedInput } from "./round-input.ts";
-import { gptqScratchBytes, placeGptq, RegionCursor } from "./rounding-memory.ts";
+import type { Host } from "../host/host.ts";
+import type { LayerStats } from "./calibrate/activation-stats.ts";
+import type { InputAnalysis } from "./decide/analyse.ts";
+import { ChannelObservers, placeChannels } from "./calibrate/channel-observers.ts";
+import { chooseGroupSizes } from "./recipe/group-size.ts";
+import { HessianObservers, placeHessians } from "./calibrate/hessian.ts";
+import { type CalibrateOptions, countTokens, type LayerVisitor, walkLayers } from "./calibrate/layer-walk.ts";
+import { linearInputName } from "./decide/linear-inputs.ts";
+import type { InputPlan } from "./decide/quantization-plan.ts";
+import type { ModuleErrors, RoundedModule } from "./write/quantize-tensors.ts";
+import { dequantizeRows, storedScales } from "./round/quantize-weights.ts";
+import type { Recipe } from "./recipe/recipe.ts";
+import { InputRounder, type OutputErrors, type RoundedInput } from "./round/round-input.ts";
+import { gptqScratchBytes, placeGptq, RegionCursor } from "./round/rounding-memory.ts";
 import type { StageClock } from "./stage-clock.ts";
 
 /** Sequences of which every row is kept until its layer is done, to measure what rounding activations costs. */
@@ -44,7 +44,7 @@ export async function quantizeLayers(
   checkpoint: Checkpoint,
   samples: readonly Int32Array[],
   recipe: Recipe,
-  runtime: Runtime,
+  host: Host,
   options: CalibrateOptions,
   clock: StageClock,
 ): Promise<RoundedLayers> {
@@ -66,7 +66,7 @@ export async function quantizeLayers(
   placeGptq(size, maxK);
   const largestGroup = Math.max(...Object.values(chooseGroupSizes(config, recipe.groupSize)));
   const memory = { workspaceBytes: size.end, threadScratchBytes: gptqScratchBytes(largestGroup) };
-  await walkLayers(checkpoint, samples, runtime, options, memory, visitorOf);
+  await walkLayers(checkpoint, samples, host, options, memory, visitorOf);
   return result;
 }
 

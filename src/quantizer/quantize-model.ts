@@ -4,31 +4,31 @@
 import type { OutputFolder } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { MemoryFolder } from "../checkpoint/memory-folder.ts";
-import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { SafetensorsWriter } from "../checkpoint/safetensors-writer.ts";
-import { allLinearModules, LINEAR_INPUTS } from "../checkpoint/tensor-names.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
+import { SafetensorsWriter } from "../checkpoint/safetensors/safetensors-writer.ts";
+import { allLinearModules, LINEAR_INPUTS } from "../architecture/tensor-names.ts";
 import { RecipeError } from "../errors.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { ActivationStats } from "./activation-stats.ts";
-import { analyse, type InputAnalysis } from "./analyse.ts";
-import { calibrate, type CalibrateOptions } from "./calibrate.ts";
-import { checkDifferentiable } from "../distillation/student.ts";
-import { chooseGroupSizes } from "./group-size.ts";
-import { foldFactors, type ModuleFactors } from "./fold.ts";
-import { foldCheckpoint } from "./folded-checkpoint.ts";
+import type { Host } from "../host/host.ts";
+import type { ActivationStats } from "./calibrate/activation-stats.ts";
+import { analyse, type InputAnalysis } from "./decide/analyse.ts";
+import { calibrate, type CalibrateOptions } from "./calibrate/calibrate.ts";
+import { checkDifferentiable } from "../training/student.ts";
+import { chooseGroupSizes } from "./recipe/group-size.ts";
+import { foldFactors, type ModuleFactors } from "./transform/fold.ts";
+import { foldCheckpoint } from "./transform/folded-checkpoint.ts";
 import { distillQuantized } from "./distill-quantized.ts";
-import { linearInputName } from "./linear-inputs.ts";
-import { writeModelFiles } from "./model-files.ts";
-import { checkOverrides, selectPolicies } from "./policy.ts";
-import { type InputPlan, planInput, planQuantization } from "./quantization-plan.ts";
+import { linearInputName } from "./decide/linear-inputs.ts";
+import { writeModelFiles } from "./write/model-files.ts";
+import { checkOverrides, selectPolicies } from "./decide/policy.ts";
+import { type InputPlan, planInput, planQuantization } from "./decide/quantization-plan.ts";
 import { quantizeLayers } from "./quantize-layers.ts";
-import { type ModuleErrors, quantizeTensors, type QuantizeTensorsOptions, type RoundedModule } from "./quantize-tensors.ts";
-import { channelStatsSuffice, type Recipe, type StatsRecipe } from "./recipe.ts";
-import { buildReport, type QuantizationReport } from "./report.ts";
-import type { OutputErrors } from "./round-input.ts";
-import { openRowRounder, type RowRounder } from "./row-rounder.ts";
+import { type ModuleErrors, quantizeTensors, type QuantizeTensorsOptions, type RoundedModule } from "./write/quantize-tensors.ts";
+import { channelStatsSuffice, type Recipe, type StatsRecipe } from "./recipe/recipe.ts";
+import { buildReport, type QuantizationReport } from "./write/report.ts";
+import type { OutputErrors } from "./round/round-input.ts";
+import { openRowRounder, type RowRounder } from "./round/row-rounder.ts";
 import { StageClock } from "./stage-clock.ts";
-import { collectWeightStats } from "./weight-stats.ts";
+import { collectWeightStats } from "./calibrate/weight-stats.ts";
 
 export interface QuantizeModelOptions extends CalibrateOptions {
   /** Where the samples are from, for the report. */
@@ -49,7 +49,7 @@ export async function quantizeModel(
   samples: readonly Int32Array[],
   recipe: Recipe,
   output: OutputFolder,
-  runtime: Runtime,
+  host: Host,
   options: QuantizeModelOptions = {},
 ): Promise<QuantizationReport> {
   const clock = new StageClock();
@@ -57,14 +57,14 @@ export async function quantizeModel(
   const toDistil = further.length > 0 ? further : samples;
   return discardOnError(output, async () => {
     checkBefore(original, recipe); // what cannot work is refused before minutes of calibration
-    const checkpoint = await clock.time("fold", () => fold(original, samples, recipe, runtime, options));
+    const checkpoint = await clock.time("fold", () => fold(original, samples, recipe, host, options));
     if (channelStatsSuffice(recipe)) {
-      const stats = await clock.time("calibrate", () => calibrate(checkpoint, samples, runtime, options));
-      return writeFromStats(checkpoint, stats, recipe, output, runtime, { ...options, clock }, toDistil);
+      const stats = await clock.time("calibrate", () => calibrate(checkpoint, samples, host, options));
+      return writeFromStats(checkpoint, stats, recipe, output, host, { ...options, clock }, toDistil);
     }
-    const layers = await clock.time("calibrate", () => quantizeLayers(checkpoint, samples, recipe, runtime, options, clock));
+    const layers = await clock.time("calibrate", () => quantizeLayers(checkpoint, samples, recipe, host, options, clock));
     const decided = { ...layers, rounder: NOTHING_LEFT_TO_ROUND };
-    return writeQuantized(checkpoint, recipe, output, runtime, decided, { ...options, clock }, toDistil);
+    return writeQuantized(checkpoint, recipe, output, host, decided, { ...options, clock }, toDistil);
   });
 }
 
@@ -76,11 +76,11 @@ async function fold(
   checkpoint: Checkpoint,
   samples: readonly Int32Array[],
   { folds }: Recipe,
-  runtime: Runtime,
+  host: Host,
   options: CalibrateOptions,
 ): Promise<Checkpoint> {
   if (folds.length === 0) return checkpoint;
-  const stats = await calibrate(checkpoint, samples.slice(0, FOLD_SAMPLES), runtime, options);
+  const stats = await calibrate(checkpoint, samples.slice(0, FOLD_SAMPLES), host, options);
   const factors = new Map<string, ModuleFactors>();
   for (const [l, layer] of stats.entries()) {
     for (const [module, found] of foldFactors(checkpoint.config, l, layer, folds)) factors.set(module, found);
@@ -106,7 +106,7 @@ export async function quantizeWithStats(
   stats: ActivationStats,
   recipe: Recipe,
   output: OutputFolder,
-  runtime: Runtime,
+  host: Host,
   options: QuantizeWithStatsOptions = {},
 ): Promise<QuantizationReport> {
   return discardOnError(output, async () => {
@@ -116,7 +116,7 @@ export async function quantizeWithStats(
     if (!channelStatsSuffice(recipe)) throw refuse("the samples");
     if (recipe.folds.length > 0) throw refuse("those of the folded model");
     if (recipe.distillSteps > 0) throw refuse("the samples");
-    return writeFromStats(checkpoint, stats, recipe, output, runtime, { ...options, clock: options.clock ?? new StageClock() });
+    return writeFromStats(checkpoint, stats, recipe, output, host, { ...options, clock: options.clock ?? new StageClock() });
   });
 }
 
@@ -129,7 +129,7 @@ async function writeFromStats(
   stats: ActivationStats,
   recipe: StatsRecipe,
   output: OutputFolder,
-  runtime: Runtime,
+  host: Host,
   options: ClockedOptions,
   toDistil: readonly Int32Array[] = [],
 ): Promise<QuantizationReport> {
@@ -143,9 +143,9 @@ async function writeFromStats(
   const inputs = selectPolicies(analysis, policy, overrides, equalize.kind !== "none").map((row, index) =>
     planInput(analysis[index]!, row, groupSizes[row.input]),
   );
-  const rounder = await openRowRounder(round, scales, config, runtime, options);
+  const rounder = await openRowRounder(round, scales, config, host, options);
   try {
-    return await writeQuantized(checkpoint, recipe, output, runtime, { stats, analysis, inputs, rounder }, options, toDistil);
+    return await writeQuantized(checkpoint, recipe, output, host, { stats, analysis, inputs, rounder }, options, toDistil);
   } finally {
     await rounder.dispose();
   }
@@ -166,7 +166,7 @@ async function writeQuantized(
   checkpoint: Checkpoint,
   recipe: Recipe,
   output: OutputFolder,
-  runtime: Runtime,
+  host: Host,
   decided: Decided,
   options: ClockedOptions,
   toDistil: readonly Int32Array[],
@@ -199,7 +199,7 @@ async function writeQuantized(
   let losses: readonly number[] | undefined;
   if (first instanceof MemoryFolder) {
     await writeModelFiles(first, checkpoint, plan, report());
-    const work = () => distillQuantized(checkpoint, first, toDistil, plan, output, runtime, options);
+    const work = () => distillQuantized(checkpoint, first, toDistil, plan, output, host, options);
     losses = await clock.time("distill", work);
   }
   const final = report(losses);

@@ -13,7 +13,7 @@
  * match its digest, counts as absent, and is fetched again.
  */
 import { CapabilityError } from "../errors.ts";
-import { isJsonObject, type JsonObject } from "../checkpoint/json-object.ts";
+import { isJsonObject, type JsonObject } from "../json-object.ts";
 import { hexadecimal, sha256 } from "../checkpoint/sha256.ts";
 
 /** Where values are kept by key: a folder, a page's private files, the Cache API, memory. Keys are of `[0-9a-z/]`, at most 100 letters. */

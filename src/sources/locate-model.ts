@@ -1,6 +1,6 @@
 /** From what a caller names, a URL, a Hub name, dropped files, a path, to a location that can be opened. */
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
-import { isJsonObject, type JsonObject } from "../checkpoint/json-object.ts";
+import { isJsonObject, type JsonObject } from "../json-object.ts";
 import type { CreateSha256 } from "../checkpoint/sha256.ts";
 import { CapabilityError, OptionError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";

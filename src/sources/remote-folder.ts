@@ -1,8 +1,8 @@
 /** A model folder behind URLs: a base URL whose files are found out by asking for them, or files that a hub has listed. */
 import type { ByteSource, Folder, ModelLocation } from "../checkpoint/byte-source.ts";
-import { parseJsonObject } from "../checkpoint/json-object.ts";
-import { INDEX_FILE } from "../checkpoint/safetensors.ts";
-import { parseSafetensorsIndex } from "../checkpoint/safetensors-index.ts";
+import { parseJsonObject } from "../json-object.ts";
+import { INDEX_FILE } from "../checkpoint/safetensors/safetensors.ts";
+import { parseSafetensorsIndex } from "../checkpoint/safetensors/safetensors-index.ts";
 import { CheckpointError, DownloadError } from "../errors.ts";
 import { displayUrl } from "./http-client.ts";
 import type { Remote } from "./remote.ts";

@@ -5,7 +5,7 @@
  * can reach no object of the host; what it can do is run on and grow. Steps, lengths and `range` are limited here for that.
  */
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
-import { isJsonObject, type JsonObject } from "../checkpoint/json-object.ts";
+import { isJsonObject, type JsonObject } from "../json-object.ts";
 import { CheckpointError, OptionError, UnsupportedModelError } from "../errors.ts";
 
 export interface ChatMessage {

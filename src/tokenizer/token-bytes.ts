@@ -5,7 +5,7 @@
  * SentencePiece: U+2581 is a space, `<0x0A>` is one byte, everything else is plain text.
  */
 import { UnsupportedModelError } from "../errors.ts";
-import { isJsonObject } from "../checkpoint/json-object.ts";
+import { isJsonObject } from "../json-object.ts";
 
 export interface TokenDecoding {
   /** @param isAdded whether the token is found in texts as it is, and not spelled in the byte alphabet */

@@ -7,8 +7,8 @@
  * - `Split` there ignores the behaviours MergedWithPrevious, MergedWithNext and Contiguous; they are refused.
  */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
-import { GPT2_PATTERN } from "../checkpoint/gguf-pre-tokenizer.ts";
-import { isJsonObject, type JsonObject } from "../checkpoint/json-object.ts";
+import { GPT2_PATTERN } from "../checkpoint/gguf/gguf-pre-tokenizer.ts";
+import { isJsonObject, type JsonObject } from "../json-object.ts";
 
 /** Largest id taken from a file; the largest vocabularies in use have about 2^18 tokens. */
 const MOST_TOKENS = 2 ** 22;

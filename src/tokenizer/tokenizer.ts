@@ -6,7 +6,7 @@
  */
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
-import { isJsonObject, type JsonObject } from "../checkpoint/json-object.ts";
+import { isJsonObject, type JsonObject } from "../json-object.ts";
 import { CheckpointError, OptionError } from "../errors.ts";
 import { StreamDecoder, type StreamDecoderOptions, type TokenSource } from "./stream-decoder.ts";
 import { type TokenDecoding, tokenDecoding } from "./token-bytes.ts";

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { writeQ4_0 } from "../../bench/peers/q4-0.ts";
-import { dequantize } from "../../src/checkpoint/ggml-dequantize.ts";
-import { readGguf } from "../../src/checkpoint/gguf.ts";
-import { openGgufCheckpoint } from "../../src/checkpoint/gguf-checkpoint.ts";
-import { openFile } from "../../src/runtime/node-files.ts";
-import { buildGguf } from "../checkpoint/gguf-fixture.ts";
-import { tinyGguf } from "../checkpoint/tiny-gguf.ts";
+import { dequantize } from "../../src/checkpoint/gguf/ggml-dequantize.ts";
+import { readGguf } from "../../src/checkpoint/gguf/gguf.ts";
+import { openGgufCheckpoint } from "../../src/checkpoint/gguf/gguf-checkpoint.ts";
+import { openFile } from "../../src/host/node/node-files.ts";
+import { buildGguf } from "../checkpoint/gguf/gguf-fixture.ts";
+import { tinyGguf } from "../checkpoint/gguf/tiny-gguf.ts";
 
 const SEED = 17;
 const test = suite(`a GGUF as Q4_0 (seed ${SEED})`);

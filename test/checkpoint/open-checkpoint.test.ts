@@ -3,8 +3,8 @@ import * as assert from "uvu/assert";
 import type { ByteSource, Folder } from "../../src/checkpoint/byte-source.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
 import { CheckpointError } from "../../src/errors.ts";
-import { buildGguf, memoryFile } from "./gguf-fixture.ts";
-import { tinyGguf } from "./tiny-gguf.ts";
+import { buildGguf, memoryFile } from "./gguf/gguf-fixture.ts";
+import { tinyGguf } from "./gguf/tiny-gguf.ts";
 
 const test = suite("open-checkpoint");
 const gguf = () => memoryFile(buildGguf(tinyGguf({ architecture: "llama" }).fixture).bytes);

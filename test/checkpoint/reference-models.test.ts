@@ -3,12 +3,12 @@ import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
-import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
-import { encodeSafetensors } from "../../src/checkpoint/safetensors-layout.ts";
-import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors.ts";
-import { allLinearModules } from "../../src/checkpoint/tensor-names.ts";
-import { openFile, openFolder } from "../../src/runtime/node-files.ts";
+import type { ModelConfig } from "../../src/architecture/model-config.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
+import { encodeSafetensors } from "../../src/checkpoint/safetensors/safetensors-layout.ts";
+import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors/safetensors.ts";
+import { allLinearModules } from "../../src/architecture/tensor-names.ts";
+import { openFile, openFolder } from "../../src/host/node/node-files.ts";
 import { sharedData } from "../shared-data.ts";
 import { tinyConfig } from "../tiny-model.ts";
 

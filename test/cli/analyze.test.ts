@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { parseHTML } from "linkedom";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { InputAnalysis } from "../../src/quantizer/analyse.ts";
-import { LINEAR_INPUTS } from "../../src/checkpoint/tensor-names.ts";
-import { linearInputName } from "../../src/quantizer/linear-inputs.ts";
+import type { InputAnalysis } from "../../src/quantizer/decide/analyse.ts";
+import { LINEAR_INPUTS } from "../../src/architecture/tensor-names.ts";
+import { linearInputName } from "../../src/quantizer/decide/linear-inputs.ts";
 import { runCli } from "./command-harness.ts";
 
 const test = suite("analyze");

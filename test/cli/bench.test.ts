@@ -6,7 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type BenchFlags, crossProduct, integerRanges, testName } from "../../src/cli/bench-options.ts";
 import * as fptq from "../../src/index.ts";
-import { kernelFile } from "../../src/runtime/node.ts";
+import { kernelFile } from "../../src/host/node.ts";
 import { tinyModel } from "../tiny-model.ts";
 import { SIMD_BUILDS } from "../kernels/kernel-memory.ts";
 import { runCli } from "./command-harness.ts";

@@ -1,13 +1,13 @@
 /** Decoding over the real forward pass: what the toy model cannot show, that reuse of the KV cache changes no bit. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { generate, type TextModel } from "../../src/decoding/generate.ts";
 import { GenerationAbortError } from "../../src/decoding/generation.ts";
 import { TokenCache } from "../../src/decoding/token-cache.ts";
 import { perplexity } from "../../src/evaluation/perplexity.ts";
 import { Transformer } from "../../src/model/transformer.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
+import { nodeHost } from "../../src/host/node.ts";
 import { assertSameBits } from "../oracle/compare.ts";
 import { mulberry32 } from "../random.ts";
 import { tinyModel } from "../tiny-model.ts";
@@ -19,7 +19,7 @@ const random = mulberry32(SEED);
 const randomIds = (count: number) => Array.from({ length: count }, () => Math.floor(random() * 320));
 
 const checkpoint = await openSafetensorsCheckpoint(tinyModel(SEED));
-const transformer = await Transformer.load(checkpoint, nodeRuntime, { threads: 1 });
+const transformer = await Transformer.load(checkpoint, nodeHost, { threads: 1 });
 test.after(async () => {
   await transformer.dispose();
   await checkpoint.close();

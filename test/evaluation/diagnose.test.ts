@@ -3,12 +3,12 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { AbortError, OptionError } from "../../src/errors.ts";
 import { diagnose } from "../../src/evaluation/diagnose.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
-import type { Runtime } from "../../src/runtime/runtime.ts";
+import { nodeHost } from "../../src/host/node.ts";
+import type { Host } from "../../src/host/host.ts";
 
 const test = suite("diagnose");
 
-const { spawnWorker: _, platform: __, hardwareThreads: ___, ...single } = nodeRuntime;
+const { spawnWorker: _, platform: __, hardwareThreads: ___, ...single } = nodeHost;
 
 test("a runtime with one thread says why, and is measured with it", async () => {
   const found = await diagnose({ ...single, threadsObstacle: "no workers here", crossOriginIsolated: false });
@@ -21,7 +21,7 @@ test("a runtime with one thread says why, and is measured with it", async () => 
 });
 
 test("threads that do not start: why, and the speed of one", async () => {
-  const failing: Runtime = {
+  const failing: Host = {
     ...single,
     extraThreads: 1,
     spawnWorker: () => ({ ready: Promise.reject(new Error("no such script")), onDeath: () => {}, end: async () => {} }),
@@ -48,7 +48,7 @@ test("a process that can make no memory", async () => {
   } as never;
   try {
     for (const threads of [1, 2]) {
-      const found = await diagnose(nodeRuntime, { threads });
+      const found = await diagnose(nodeHost, { threads });
       assert.is(found.builds.simd128, "untested");
       assert.equal([found.build, found.memoryLimit, found.speeds], [undefined, { bytes: 0, sharedBytes: 0 }, []]);
     }
@@ -58,7 +58,7 @@ test("a process that can make no memory", async () => {
 });
 
 test("a wrong option, and an abort", async () => {
-  const error = (options: object) => diagnose(nodeRuntime, options).catch((reason: unknown) => reason);
+  const error = (options: object) => diagnose(nodeHost, options).catch((reason: unknown) => reason);
   assert.instance(await error({ threads: 0 }), OptionError);
   assert.instance(await error({ threads: 1, signal: AbortSignal.abort() }), AbortError);
 });
@@ -67,7 +67,7 @@ test("a clock that stands still ends the measurement without a figure", async ()
   const { now } = performance;
   performance.now = () => 5;
   try {
-    assert.equal((await diagnose(nodeRuntime, { threads: 1 })).speeds, []);
+    assert.equal((await diagnose(nodeHost, { threads: 1 })).speeds, []);
   } finally {
     performance.now = now;
   }

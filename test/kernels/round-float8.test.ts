@@ -1,7 +1,7 @@
 /** Rounding to 8-bit floats against the table of all their codes, and against its twin. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { FLOAT8_FORMATS, type Float8Name } from "../../src/checkpoint/float8.ts";
+import { FLOAT8_FORMATS, type Float8Name } from "../../src/checkpoint/formats/float8.ts";
 import { magnitudes, roundFloat8 } from "../oracle/float8.ts";
 import { mulberry32 } from "../random.ts";
 import { onBothBuilds } from "./both-builds.ts";

@@ -5,8 +5,8 @@ import * as assert from "uvu/assert";
 import { CapabilityError } from "../../src/errors.ts";
 import type { KernelBuild } from "../../src/kernels/kernel-build.ts";
 import { chooseModule, passesSelfTest, SELF_TEST_DIGEST, selfTestDigest } from "../../src/kernels/self-test.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
-import type { Runtime } from "../../src/runtime/runtime.ts";
+import { nodeHost } from "../../src/host/node.ts";
+import type { Host } from "../../src/host/host.ts";
 import { SIMD_BUILDS } from "./kernel-memory.ts";
 
 const test = suite("self-test");
@@ -30,9 +30,9 @@ function withOpcode(from: number[], to: number[]): WebAssembly.Module[] {
 const wrong = withOpcode([0xfd, 0xba, 0x01], [0xfd, 0xb5, 0x01]);
 
 /** A runtime whose relaxed build is `relaxed`. */
-const runtimeWith = (relaxed: () => Promise<WebAssembly.Module>): Runtime => ({
-  ...nodeRuntime,
-  kernelModule: (build: KernelBuild) => (build.startsWith("relaxed") ? relaxed() : nodeRuntime.kernelModule(build)),
+const runtimeWith = (relaxed: () => Promise<WebAssembly.Module>): Host => ({
+  ...nodeHost,
+  kernelModule: (build: KernelBuild) => (build.startsWith("relaxed") ? relaxed() : nodeHost.kernelModule(build)),
 });
 
 const missing = () => Promise.reject(new Error("no such file"));
@@ -46,8 +46,8 @@ test("the digest is that of the scalar twins", () => {
 
 test("every build the engine can compile passes, with and without shared memory", async () => {
   for (const build of SIMD_BUILDS) {
-    assert.ok(passesSelfTest(await nodeRuntime.kernelModule(build), false), build);
-    assert.ok(passesSelfTest(await nodeRuntime.kernelModule(`${build}-threads`), true), `${build}-threads`);
+    assert.ok(passesSelfTest(await nodeHost.kernelModule(build), false), build);
+    assert.ok(passesSelfTest(await nodeHost.kernelModule(`${build}-threads`), true), `${build}-threads`);
   }
 });
 
@@ -62,14 +62,14 @@ test("a relaxed build that is missing, wrong or traps falls back to simd128", as
     const runtime = runtimeWith(relaxed);
     const { module, instructionSet } = await chooseModule(runtime, false);
     assert.is(instructionSet, "simd128");
-    assert.is(module, await nodeRuntime.kernelModule("simd128"));
+    assert.is(module, await nodeHost.kernelModule("simd128"));
     assert.instance(await failure(chooseModule(runtime, false, "relaxed")), CapabilityError);
   }
 });
 
 test("auto takes relaxed where it can, and simd128 can be forced", async () => {
-  assert.is((await chooseModule(nodeRuntime, false)).instructionSet, SIMD_BUILDS.at(-1));
-  assert.is((await chooseModule(nodeRuntime, false, "simd128")).instructionSet, "simd128");
+  assert.is((await chooseModule(nodeHost, false)).instructionSet, SIMD_BUILDS.at(-1));
+  assert.is((await chooseModule(nodeHost, false, "simd128")).instructionSet, "simd128");
 });
 
 test.run();

@@ -4,16 +4,16 @@ import { Worker } from "node:worker_threads";
 import { buildSync } from "esbuild";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { CapabilityError, OptionError } from "../../src/errors.ts";
 import { BOARD_BYTES } from "../../src/kernels/job-board.ts";
 import { instantiateKernels, Kernels } from "../../src/kernels/kernels.ts";
 import { MemoryPlan } from "../../src/kernels/memory-plan.ts";
 import { ThreadPool } from "../../src/kernels/thread-pool.ts";
 import { Transformer } from "../../src/model/transformer.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
-import { kernelThreads } from "../../src/runtime/node-threads.ts";
-import type { Runtime } from "../../src/runtime/runtime.ts";
+import { nodeHost } from "../../src/host/node.ts";
+import { kernelThreads } from "../../src/host/node/node-threads.ts";
+import type { Host } from "../../src/host/host.ts";
 import { assertSameBits } from "../oracle/compare.ts";
 import { tinyModel } from "../tiny-model.ts";
 
@@ -32,7 +32,7 @@ test.after(async () => {
   await guard.terminate();
 });
 
-const load = (threads: number, runtime: Runtime = nodeRuntime) => Transformer.load(checkpoint, runtime, { threads });
+const load = (threads: number, runtime: Host = nodeHost) => Transformer.load(checkpoint, runtime, { threads });
 const logits = async (model: Transformer) => (await model.forward(IDS, { logits: "last" }))!.slice();
 
 async function failure(work: Promise<unknown>): Promise<Error> {
@@ -48,7 +48,7 @@ const count = () => readdirSync("/proc/self/task").length;
 type Death = "during a job" | "between jobs" | "at start";
 
 const startDying = kernelThreads(
-  new URL("../../dist/runtime/node-thread-watcher.js", import.meta.url),
+  new URL("../../dist/host/node/node-thread-watcher.js", import.meta.url),
   bundled("dying-worker.mjs"),
 );
 
@@ -61,8 +61,8 @@ function bundled(name: string): URL {
 }
 
 /** A runtime whose first worker dies. */
-function dying(death: Death): Runtime {
-  return { ...nodeRuntime, spawnWorker: (start) => startDying(Object.assign(start, { death })) };
+function dying(death: Death): Host {
+  return { ...nodeHost, spawnWorker: (start) => startDying(Object.assign(start, { death })) };
 }
 
 test("any number of threads gives the bits of one, more of them than units of work included", async () => {
@@ -132,9 +132,9 @@ test("a trap in a worker is an error of the job", async () => {
   const board = plan.reserve("scratch", BOARD_BYTES, "board");
   const scratch = [plan.reserve("scratch", 0, "scratch"), plan.reserve("scratch", 0, "scratch")];
   const memory = plan.createMemory(true);
-  const module = await nodeRuntime.kernelModule("simd128-threads");
+  const module = await nodeHost.kernelModule("simd128-threads");
   const run = instantiateKernels(module, memory);
-  const pool = ThreadPool.start({ module, memory, board, scratch }, run, nodeRuntime.spawnWorker!);
+  const pool = ThreadPool.start({ module, memory, board, scratch }, run, nodeHost.spawnWorker!);
   const kernels = new Kernels(run, memory, scratch[0]!, pool);
   await kernels.threadsStarted();
   // The first of two rows is the last that fits into memory.
@@ -156,7 +156,7 @@ test("a number of threads that is none is refused", async () => {
 });
 
 test("ids that do not fit into the cache are refused before anything is computed", async () => {
-  const model = await Transformer.load(checkpoint, nodeRuntime, { threads: 2, contextSize: 10 });
+  const model = await Transformer.load(checkpoint, nodeHost, { threads: 2, contextSize: 10 });
   await logits(model);
   const error = await failure(logits(model));
   assert.instance(error, OptionError);

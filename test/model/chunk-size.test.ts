@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadModel } from "../../src/core.ts";
 import { OptionError } from "../../src/errors.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
+import { nodeHost } from "../../src/host/node.ts";
 import { tinyModel } from "../tiny-model.ts";
 
 const SEED = 62;
@@ -10,7 +10,7 @@ const CONTEXT = 256;
 const test = suite(`chunk size, seed ${SEED}`);
 
 const load = (chunkSize: number | undefined) =>
-  loadModel({ kind: "folder", folder: tinyModel(SEED) }, nodeRuntime, { threads: 1, contextSize: CONTEXT, chunkSize });
+  loadModel({ kind: "folder", folder: tinyModel(SEED) }, nodeHost, { threads: 1, contextSize: CONTEXT, chunkSize });
 
 test("smaller chunks need less memory and give the same logits", async () => {
   const ids = Array.from({ length: CONTEXT }, (_, i) => i);

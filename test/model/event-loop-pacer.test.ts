@@ -5,7 +5,7 @@ import { loadModel } from "../../src/core.ts";
 import { AbortError } from "../../src/errors.ts";
 import { blockWork } from "../../src/model/block.ts";
 import { EventLoopPacer, INTERVAL_WORK } from "../../src/model/event-loop-pacer.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
+import { nodeHost } from "../../src/host/node.ts";
 import { tinyConfig, tinyModel } from "../tiny-model.ts";
 
 const SEED = 61;
@@ -15,10 +15,10 @@ const { now } = performance;
 let time = 1000;
 let yields = 0;
 const counting = {
-  ...nodeRuntime,
+  ...nodeHost,
   yieldToEvents: () => {
     yields++;
-    return nodeRuntime.yieldToEvents();
+    return nodeHost.yieldToEvents();
   },
 };
 test.before.each(() => {

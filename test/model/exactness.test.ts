@@ -8,12 +8,12 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
-import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import { nodeHost } from "../../src/host/node.ts";
 import { SIMD_BUILDS } from "../kernels/kernel-memory.ts";
 import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";
 import { tinySamples } from "../quantizer/tiny-samples.ts";
@@ -31,7 +31,7 @@ async function hashOf(checkpoint: Checkpoint, build: InstructionSet, threads: nu
   const random = mulberry32(SEED);
   const { vocabSize: V } = checkpoint.config;
   const ids = Array.from({ length: POSITIONS }, () => Math.floor(random() * V));
-  const model = await Transformer.load(checkpoint, nodeRuntime, { build, threads, contextSize: 128 });
+  const model = await Transformer.load(checkpoint, nodeHost, { build, threads, contextSize: 128 });
   const hash = createHash("sha256");
   try {
     assert.is(model.build, build);
@@ -74,7 +74,7 @@ async function quantize(
 ): Promise<Checkpoint> {
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe("fptq", { groupSize, embedding: "q8", ...options });
-  await quantizeModel(source, samples, recipe, output, nodeRuntime, { threads: 1 });
+  await quantizeModel(source, samples, recipe, output, nodeHost, { threads: 1 });
   await source.close();
   return openSafetensorsCheckpoint(output.result);
 }

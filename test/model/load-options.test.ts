@@ -1,21 +1,21 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { resolveLoadOptions, resolveThreads } from "../../src/model/load-options.ts";
-import { buildQuantizationConfig } from "../../src/checkpoint/quantization-config-builder.ts";
-import { type LinearScheme, parseQuantizationConfig } from "../../src/checkpoint/quantization-config.ts";
+import { buildQuantizationConfig } from "../../src/checkpoint/quantization/quantization-config-builder.ts";
+import { type LinearScheme, parseQuantizationConfig } from "../../src/checkpoint/quantization/quantization-config.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
-import { allLinearModules } from "../../src/checkpoint/tensor-names.ts";
+import { allLinearModules } from "../../src/architecture/tensor-names.ts";
 import { tinyConfig, tinyModel } from "../tiny-model.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
-import type { Runtime } from "../../src/runtime/runtime.ts";
+import { nodeHost } from "../../src/host/node.ts";
+import type { Host } from "../../src/host/host.ts";
 
 const test = suite("load options");
 
-const { spawnWorker, extraThreads: _, hardwareThreads: __, ...single } = nodeRuntime;
-const threaded: Runtime = { ...single, spawnWorker: spawnWorker!, extraThreads: 3, hardwareThreads: 8 };
+const { spawnWorker, extraThreads: _, hardwareThreads: __, ...single } = nodeHost;
+const threaded: Host = { ...single, spawnWorker: spawnWorker!, extraThreads: 3, hardwareThreads: 8 };
 
-function resolve(threads: number | undefined, runtime: Runtime) {
+function resolve(threads: number | undefined, runtime: Host) {
   const warnings: string[] = [];
   return { threads: resolveThreads({ threads, onWarning: (message) => warnings.push(message) }, runtime), warnings };
 }

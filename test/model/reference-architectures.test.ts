@@ -2,12 +2,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../../src/checkpoint/float-formats.ts";
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../../src/checkpoint/formats/float-formats.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
-import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors.ts";
+import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors/safetensors.ts";
 import { Transformer } from "../../src/model/transformer.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
-import { openFile, openLocation } from "../../src/runtime/node-files.ts";
+import { nodeHost } from "../../src/host/node.ts";
+import { openFile, openLocation } from "../../src/host/node/node-files.ts";
 import { assertWithin } from "../oracle/compare.ts";
 import { sharedData } from "../shared-data.ts";
 
@@ -48,7 +48,7 @@ async function open(folder: string, roundFrequency?: (frequency: number) => numb
     verify: (signal) => checkpoint.verify(signal),
     close: () => checkpoint.close(),
   };
-  const model = await Transformer.load(rounded, nodeRuntime, { threads: 1 });
+  const model = await Transformer.load(rounded, nodeHost, { threads: 1 });
   await checkpoint.close();
   return model;
 }

@@ -1,11 +1,11 @@
 /** W4A8 logits from the kernels against a float simulation of the same checkpoint that never sees packed weights or tiles. */
 import { suite } from "uvu";
-import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import type { LoadOptions } from "../../src/model/load-options.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import { nodeHost } from "../../src/host/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { assertWithin, F32_EPSILON } from "../oracle/compare.ts";
 import { simulate } from "../oracle/float-simulation.ts";
@@ -57,7 +57,7 @@ for (const [name, options] of RECIPES) {
       tinySamples(SEED, 4, 64),
       resolveRecipe(name, { ...options, embedding, groupSize: 32 }),
       output,
-      nodeRuntime,
+      nodeHost,
       {
         threads: 1,
       },
@@ -79,7 +79,7 @@ for (const [recipe, lorcRank] of [
 ] as const) {
   const output = new MemoryOutputFolder("compensated");
   const options = { groupSize: 32, lorcRank };
-  await quantizeModel(source, tinySamples(SEED, 4, 64), resolveRecipe(recipe, options), output, nodeRuntime, { threads: 1 });
+  await quantizeModel(source, tinySamples(SEED, 4, 64), resolveRecipe(recipe, options), output, nodeHost, { threads: 1 });
   test(`${recipe} with low-rank terms of rank ${lorcRank}`, async () => {
     await worstDifference(output, { head: "q8", kvCache: "f32" }, floatBound);
   });
@@ -92,7 +92,7 @@ async function worstDifference(
 ): Promise<{ off: number; bound: number }> {
   const checkpoint = await openSafetensorsCheckpoint(output.result);
   const expected = await simulate(checkpoint, ids, { head: options.head });
-  const model = await Transformer.load(checkpoint, nodeRuntime, { threads: 1, ...options });
+  const model = await Transformer.load(checkpoint, nodeHost, { threads: 1, ...options });
   const { vocabSize } = checkpoint.config;
   const logits = new Float32Array(ids.length * vocabSize);
   await model.forward(ids, { logits: ({ values, firstRow }) => logits.set(values, firstRow * vocabSize) });

@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../../src/checkpoint/float-formats.ts";
-import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
-import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors.ts";
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../../src/checkpoint/formats/float-formats.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
+import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors/safetensors.ts";
 import { MemoryFolder } from "../memory-folder.ts";
 import { sharedData } from "../shared-data.ts";
 import { simulate, type SimulationOptions } from "./float-simulation.ts";

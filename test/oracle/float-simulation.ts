@@ -7,7 +7,7 @@
  * It shares no code with `src/model` or `src/kernels`, processes one token after the other, and is as slow as that sounds.
  */
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import { magnitudes, roundFloat8 } from "./float8.ts";
 import { roundHalfEven } from "./round-half-even.ts";
 import { type InputQuantization, type Layer, type Linear, loadSimulation, type Simulation } from "./simulated-model.ts";

@@ -1,6 +1,6 @@
 /** A checkpoint in memory for the oracle: weights as they are stored, decoded by the rules of the format and nothing else. */
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import { roundHalfEven } from "./round-half-even.ts";
 
 /** y[n] = sum_k w[n, k] x[k] + bias[n], with w[n, k] = values[n * K + k] * scale[n, k / G]. */

@@ -2,19 +2,19 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
-import { encodeF16 } from "../../src/checkpoint/float-formats.ts";
-import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
-import { allLinearModules, LINEAR_INPUTS, linearModules } from "../../src/checkpoint/tensor-names.ts";
+import { encodeF16 } from "../../src/checkpoint/formats/float-formats.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
+import { allLinearModules, LINEAR_INPUTS, linearModules } from "../../src/architecture/tensor-names.ts";
 import { AbortError, RecipeError } from "../../src/errors.ts";
 import type { Progress } from "../../src/progress.ts";
-import { absmax, channelAbsmax } from "../../src/quantizer/activation-stats.ts";
-import { calibrate } from "../../src/quantizer/calibrate.ts";
-import { equalizationFactors, equalizeColumns, equalizedRange, equalizeNorm } from "../../src/quantizer/equalize.ts";
-import { parsePolicyOverride } from "../../src/quantizer/policy.ts";
+import { absmax, channelAbsmax } from "../../src/quantizer/calibrate/activation-stats.ts";
+import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
+import { equalizationFactors, equalizeColumns, equalizedRange, equalizeNorm } from "../../src/quantizer/transform/equalize.ts";
+import { parsePolicyOverride } from "../../src/quantizer/decide/policy.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
-import { dequantizeRows, quantizeRows } from "../../src/quantizer/quantize-weights.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
+import { dequantizeRows, quantizeRows } from "../../src/quantizer/round/quantize-weights.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import { nodeHost } from "../../src/host/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { assertSameBits } from "../oracle/compare.ts";
 import { simulate } from "../oracle/float-simulation.ts";
@@ -28,10 +28,10 @@ const SAMPLES = tinySamples(SEED, 4, 32);
 
 async function quantizeTiny(model: TinyModelOptions = {}, recipeName = "fptq", options: RecipeOptions = {}) {
   const source = await openSafetensorsCheckpoint(tinyModel(SEED, model));
-  const stats = await calibrate(source, SAMPLES, nodeRuntime, { threads: 1 });
+  const stats = await calibrate(source, SAMPLES, nodeHost, { threads: 1 });
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe(recipeName, { groupSize: 32, ...options });
-  const report = await quantizeWithStats(source, stats, recipe, output, nodeRuntime, { calibrationSource: "tiny samples" });
+  const report = await quantizeWithStats(source, stats, recipe, output, nodeHost, { calibrationSource: "tiny samples" });
   assert.is(output.state, "committed");
   const written = await openSafetensorsCheckpoint(output.result);
   return { source, stats, report, output, written };
@@ -213,7 +213,7 @@ test("progress rises to its total, and only one shard is open at a time", async 
   const source = await openSafetensorsCheckpoint(tinyModel(SEED));
   const output = new MemoryOutputFolder("quantized");
   const seen: Progress[] = [];
-  await quantizeModel(source, SAMPLES, resolveRecipe(), output, nodeRuntime, {
+  await quantizeModel(source, SAMPLES, resolveRecipe(), output, nodeHost, {
     threads: 1,
     onProgress: (step) => seen.push(step),
   });
@@ -242,11 +242,11 @@ async function failureOf(
   options: { signal?: AbortSignal } = {},
 ): Promise<Error> {
   const source = await openSafetensorsCheckpoint(tinyModel(SEED));
-  const stats = await calibrate(source, SAMPLES, nodeRuntime, { threads: 1 });
+  const stats = await calibrate(source, SAMPLES, nodeHost, { threads: 1 });
   const output = new MemoryOutputFolder("quantized");
   let found: unknown;
   try {
-    await quantizeWithStats(change(source), stats, recipe, output, nodeRuntime, options);
+    await quantizeWithStats(change(source), stats, recipe, output, nodeHost, options);
   } catch (error) {
     found = error;
   }
@@ -279,7 +279,7 @@ test("a value float16 cannot hold is refused where the embedding is to be float1
 test("a quantized model is not quantized again", async () => {
   const { written } = await quantizeTiny();
   const output = new MemoryOutputFolder("again");
-  const error = await quantizeModel(written, SAMPLES, resolveRecipe(), output, nodeRuntime).catch((reason: unknown) => reason);
+  const error = await quantizeModel(written, SAMPLES, resolveRecipe(), output, nodeHost).catch((reason: unknown) => reason);
   assert.instance(error, RecipeError);
   assert.match((error as Error).message, /already quantized/);
   assert.is(output.state, "discarded");
@@ -293,7 +293,7 @@ test("a group size that does not divide is refused before calibration runs", asy
     SAMPLES,
     resolveRecipe("fptq", { groupSize: 128 }),
     new MemoryOutputFolder("out"),
-    nodeRuntime,
+    nodeHost,
     { threads: 1, onProgress: ({ phase }) => progress.push(phase) },
   ).catch((reason: unknown) => reason);
   assert.instance(error, RecipeError);

@@ -3,16 +3,16 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
-import type { QuantizationScheme } from "../../src/checkpoint/quantization-config.ts";
-import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors-checkpoint.ts";
+import type { QuantizationScheme } from "../../src/checkpoint/quantization/quantization-config.ts";
+import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { perplexity } from "../../src/evaluation/perplexity.ts";
 import { Transformer } from "../../src/model/transformer.ts";
-import { absmax, type ActivationStats } from "../../src/quantizer/activation-stats.ts";
-import { samplesFromText } from "../../src/quantizer/calibration-data.ts";
-import { calibrate } from "../../src/quantizer/calibrate.ts";
+import { absmax, type ActivationStats } from "../../src/quantizer/calibrate/activation-stats.ts";
+import { samplesFromText } from "../../src/quantizer/calibrate/calibration-data.ts";
+import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
 import { quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe-options.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import { nodeHost } from "../../src/host/node.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";
 import { type Perplexities, sharedFile, SMOLLM2, smollm2Reference } from "../shared-data.ts";
@@ -84,7 +84,7 @@ if (reference && gguf && valid && heldOut) {
   test("every activation range of 16 chunks is the reference's", async () => {
     const samples = samplesFromText(decode(valid), { name: "wiki.valid.txt", encode, samples: 16, ctxSize: 512 });
     const started = performance.now();
-    stats = await calibrate(source, samples, nodeRuntime);
+    stats = await calibrate(source, samples, nodeHost);
     const seconds = (performance.now() - started) / 1000;
     const { absmax: ranges, k_absmax, v_absmax } = reference.calibration;
     const expected = { qkv: ranges.qkv, o: ranges.o, gate_up: ranges.fc1, down: ranges.down, k: k_absmax, v: v_absmax };
@@ -108,9 +108,9 @@ if (reference && gguf && valid && heldOut) {
       const groups = name === "smoothquant" && options.weights !== "int4" ? {} : { groupSize: 64 };
       const recipe = resolveRecipe(name, { ...options, ...groups, embedding: "f16", kvCache: "f32" });
       const output = new MemoryOutputFolder(name);
-      const { seconds } = await quantizeWithStats(source, stats, recipe, output, nodeRuntime);
+      const { seconds } = await quantizeWithStats(source, stats, recipe, output, nodeHost);
       const written = await openSafetensorsCheckpoint(output.result);
-      const model = await Transformer.load(asReference(written, source, weightOnly), nodeRuntime, {
+      const model = await Transformer.load(asReference(written, source, weightOnly), nodeHost, {
         kvCache: "f32",
         head: "f32",
         contextSize: 512,

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { quantize } from "../../src/core.ts";
 import { quantize as quantizeFile } from "../../src/index.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
+import { nodeHost } from "../../src/host/node.ts";
 import { type MemoryFolder, MemoryOutputFolder } from "../memory-folder.ts";
 import { sharedData, SMOLLM2 } from "../shared-data.ts";
 import { tinyModel } from "../tiny-model.ts";
@@ -14,7 +14,7 @@ export const SEED = 31;
 export async function makeFolders(): Promise<Record<Exclude<FolderName, "smollm2">, MemoryFolder>> {
   const f32 = tinyModel(SEED);
   const output = new MemoryOutputFolder("w4a8");
-  const report = await quantize({ kind: "folder", folder: f32 }, output, nodeRuntime, { ...RECIPE, threads: 1 });
+  const report = await quantize({ kind: "folder", folder: f32 }, output, nodeHost, { ...RECIPE, threads: 1 });
   const policies = new Set(report.layers.map(({ policy }) => policy));
   if (policies.size < 3) throw new Error(`policies: ${[...policies].join(", ")}; three kinds are wanted`);
 

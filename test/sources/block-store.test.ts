@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { defaultCacheFolder, folderBlockStore } from "../../src/runtime/node-block-store.ts";
+import { defaultCacheFolder, folderBlockStore } from "../../src/host/node/node-block-store.ts";
 import { type BlockStore, MemoryBlockStore } from "../../src/sources/block-cache.ts";
 
 const test = suite("block store");

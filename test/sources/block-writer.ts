@@ -1,5 +1,5 @@
 /** A process that writes one value many times and reads it in between: block-writer.ts FOLDER BYTE */
-import { folderBlockStore } from "../../src/runtime/node-block-store.ts";
+import { folderBlockStore } from "../../src/host/node/node-block-store.ts";
 
 const [folder, byte] = process.argv.slice(2);
 const store = folderBlockStore(folder!);

@@ -6,8 +6,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadModel, type ModelLocation } from "../../src/core.ts";
 import { AbortError, CapabilityError, CheckpointError, DownloadError, OptionError } from "../../src/errors.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
-import { nodeSources } from "../../src/runtime/node-sources.ts";
+import { nodeHost } from "../../src/host/node.ts";
+import { nodeSources } from "../../src/host/node/node-sources.ts";
 import { MemoryBlockStore } from "../../src/sources/block-cache.ts";
 import { parseHubName } from "../../src/sources/hub.ts";
 import { locateModel, type SourceOptions } from "../../src/sources/locate-model.ts";
@@ -22,7 +22,7 @@ const MODEL = await shardedModel(SEED);
 const SHARDS = shardsOf(MODEL);
 
 async function logits(location: ModelLocation): Promise<Float32Array> {
-  const model = await loadModel(location, nodeRuntime, { threads: 1, contextSize: 32 });
+  const model = await loadModel(location, nodeHost, { threads: 1, contextSize: 32 });
   const values = await model.logits([1, 2, 3, 4]);
   await model.dispose();
   return values;

@@ -4,9 +4,9 @@ import * as assert from "uvu/assert";
 import { loadModel, type LoadOptions, type ModelLocation, openCheckpoint } from "../../src/core.ts";
 import { AbortError, CheckpointError, DownloadError } from "../../src/errors.ts";
 import type { Progress } from "../../src/progress.ts";
-import { nodeRuntime } from "../../src/runtime/node.ts";
-import { openLocation } from "../../src/runtime/node-files.ts";
-import { nodeSha256 } from "../../src/runtime/node-block-store.ts";
+import { nodeHost } from "../../src/host/node.ts";
+import { openLocation } from "../../src/host/node/node-files.ts";
+import { nodeSha256 } from "../../src/host/node/node-block-store.ts";
 import { BLOCK_BYTES, BlockCache, type BlockStore, MemoryBlockStore } from "../../src/sources/block-cache.ts";
 import { HttpClient } from "../../src/sources/http-client.ts";
 import { Remote } from "../../src/sources/remote.ts";
@@ -24,7 +24,7 @@ const BYTES = SHARDS.reduce((sum, name) => sum + MODEL.bytes(name).length, 0);
 const IDS = Array.from({ length: 8 }, (_, i) => (i * 61) % 320);
 
 async function logits(location: ModelLocation, options: LoadOptions = {}): Promise<Float32Array> {
-  const model = await loadModel(location, nodeRuntime, { threads: 1, contextSize: 32, ...options });
+  const model = await loadModel(location, nodeHost, { threads: 1, contextSize: 32, ...options });
   const values = await model.logits(IDS);
   await model.dispose();
   return values;

@@ -1,6 +1,6 @@
 /** A small model in shards of several blocks, with their digests in the index, as `fptq quantize` writes them. */
 import { BLOCK_BYTES } from "../../src/sources/block-cache.ts";
-import { SafetensorsWriter } from "../../src/checkpoint/safetensors-writer.ts";
+import { SafetensorsWriter } from "../../src/checkpoint/safetensors/safetensors-writer.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
 import { type MemoryFolder, MemoryOutputFolder } from "../memory-folder.ts";
 import { tinyModel } from "../tiny-model.ts";

@@ -1,8 +1,8 @@
 /** The tokenizer of SmolLM2, rebuilt from its GGUF, and the reference's vectors; undefined after a printed reason. */
-import { GgufMetadata } from "../../src/checkpoint/gguf-metadata.ts";
-import { ggufTokenizer } from "../../src/checkpoint/gguf-tokenizer.ts";
-import { readGguf } from "../../src/checkpoint/gguf.ts";
-import { memoryFile } from "../checkpoint/gguf-fixture.ts";
+import { GgufMetadata } from "../../src/checkpoint/gguf/gguf-metadata.ts";
+import { ggufTokenizer } from "../../src/checkpoint/gguf/gguf-tokenizer.ts";
+import { readGguf } from "../../src/checkpoint/gguf/gguf.ts";
+import { memoryFile } from "../checkpoint/gguf/gguf-fixture.ts";
 import { sharedFile } from "../shared-data.ts";
 
 export interface Vector {

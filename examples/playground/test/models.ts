@@ -1,8 +1,8 @@
 /** The models the tests load: tiny, from a seed, quantized by Node for comparison. */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { quantize } from "../../../src/index.ts";
-import { buildGguf } from "../../../test/checkpoint/gguf-fixture.ts";
-import { tinyGguf } from "../../../test/checkpoint/tiny-gguf.ts";
+import { buildGguf } from "../../../test/checkpoint/gguf/gguf-fixture.ts";
+import { tinyGguf } from "../../../test/checkpoint/gguf/tiny-gguf.ts";
 import { MemoryOutputFolder } from "../../../test/memory-folder.ts";
 import { tinyModel } from "../../../test/tiny-model.ts";
 

@@ -6,8 +6,8 @@ import { Command } from "commander";
 import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
 import { MAX_CHUNK_ROWS } from "../../model/model-memory.ts";
 import type { Precision } from "../../model/precision.ts";
-import { kernelFile, nodeRuntime } from "../../runtime/node.ts";
-import { openLocation } from "../../runtime/node-files.ts";
+import { kernelFile, nodeHost } from "../../host/node.ts";
+import { openLocation } from "../../host/node/node-files.ts";
 import { addRequiredOption } from "../arguments.ts";
 import {
   type BenchFlags as Tests,
@@ -119,8 +119,8 @@ async function describeSubject(
     n_threads: threads,
     type_k: setup.cacheTypeK ?? stored,
     type_v: setup.cacheTypeV ?? stored,
-    runtime: nodeRuntime.name,
-    runtime_version: nodeRuntime.version,
+    runtime: nodeHost.name,
+    runtime_version: nodeHost.version,
     simd: kernelBuild.replace("-threads", ""),
     wasm_sha256: createHash("sha256")
       .update(await readFile(kernelFile(kernelBuild)))

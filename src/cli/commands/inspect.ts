@@ -1,9 +1,9 @@
 /** `fptq inspect`: what is in a model: its shape, its policy per layer, its tensors. */
 import { basename } from "node:path";
 import { Command } from "commander";
-import { nodeSources } from "../../runtime/node-sources.ts";
+import { nodeSources } from "../../host/node/node-sources.ts";
 import { locateModel } from "../../sources/locate-model.ts";
-import type { ModelConfig } from "../../checkpoint/model-config.ts";
+import type { ModelConfig } from "../../architecture/model-config.ts";
 import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../model-options.ts";

@@ -1,13 +1,13 @@
 /** Node, Deno and Bun: the core with a runtime made of nothing but what the web platform has. Argument: the working directory. */
 import { readFile } from "node:fs/promises";
-import { loadModel, locateModel, MemoryBlockStore, quantize, type Runtime } from "fptq/core";
+import { loadModel, locateModel, MemoryBlockStore, quantize, type Host } from "fptq/core";
 import { folderIn } from "../folders.ts";
 import { sourceChecks } from "../sources.ts";
 import { RECIPE, runSuite } from "../suite.ts";
 
 const directory = process.argv[2]!;
 const read = async (path: string) => new Uint8Array(await readFile(`${directory}/${path}`));
-const runtime: Runtime = {
+const runtime: Host = {
   name: "neutral",
   version: "",
   kernelModule: async (build) => WebAssembly.compile(await read(`wasm/fptq-${build}.wasm`)),

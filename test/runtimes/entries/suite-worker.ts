@@ -1,6 +1,6 @@
 /** The worker of a page in which the model runs. Told a job, it answers with the result. */
 import { diagnose, loadModel, MemoryBlockStore } from "fptq";
-import { browserBlockStore, cacheApiBlockStore } from "../../../src/runtime/browser-block-stores.ts";
+import { browserBlockStore, cacheApiBlockStore } from "../../../src/host/browser/browser-block-stores.ts";
 import { readBy } from "../folders.ts";
 import { parseJob, runJob } from "../job.ts";
 import { countWorkers, modelUrl } from "../page-server.ts";

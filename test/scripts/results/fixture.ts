@@ -2,7 +2,7 @@
 import { type Environment, madeWith, type Results, type RowResult } from "../../../scripts/results/results-file.ts";
 import { ROWS } from "../../../scripts/results/rows.ts";
 import { DEFAULT_SETTINGS } from "../../../scripts/results/settings.ts";
-import { LINEAR_INPUTS } from "../../../src/checkpoint/tensor-names.ts";
+import { LINEAR_INPUTS } from "../../../src/architecture/tensor-names.ts";
 
 export const ENVIRONMENT: Environment = {
   date: "2026-01-02",

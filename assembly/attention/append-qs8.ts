@@ -1,0 +1,88 @@
+/**
+ * Quantizes M rows of k or v with one static scale and appends them to an int8 cache (FPTQ: the KV cache is int8 per tensor).
+ *
+ *   cache[g, position + m, d] = clamp(roundHalfEven(x[m, g * D + d] / scale), -128, 127)
+ *
+ *   x       rows of `stride` f32, head g of Hkv at g * D
+ *   cache   layout-kv.ts, capacity S tokens; only the tokens position + begin .. position + end - 1 are written
+ *
+ * Units: rows. Preconditions: D % 8 == 0, position + M <= S, scale > 0. No over-read. NaN is stored as 0, infinity saturates: int8 cannot
+ * say either, and the residual stream they come from carries them on to the check of the logits.
+ */
+import { headBytesQs8, kOffsetQs8, vOffsetQs8, LANES } from "../layouts/layout-kv";
+
+/** Four elements at `x`, divided and rounded, as i32 lanes; the narrowing below saturates them. */
+@inline
+function quantize4(x: usize, scale: v128): v128 {
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.div(v128.load(x), scale)));
+}
+
+/** Eight elements at `x` as int8 in the low half, in natural order. */
+@inline
+function quantize8(x: usize, scale: v128): v128 {
+  const eight = i16x8.narrow_i32x4_s(quantize4(x, scale), quantize4(x + 16, scale));
+  return i8x16.narrow_i16x8_s(eight, eight);
+}
+
+export function append_k_qs8(
+  x: usize,
+  cache: usize,
+  position: i32,
+  stride: i32,
+  Hkv: i32,
+  D: i32,
+  S: i32,
+  scale: f32,
+  begin: i32,
+  end: i32,
+): void {
+  assert(D % LANES == 0 && position + end <= S);
+  const divisor = f32x4.splat(scale);
+  for (let m = begin; m < end; m++) {
+    let source = x + ((<usize>m * stride) << 2);
+    for (let g = 0; g < Hkv; g++) {
+      let target = cache + <usize>g * headBytesQs8(S, D) + kOffsetQs8(position + m, 0, D);
+      // A token's next four channels are 32 bytes further.
+      for (let d = 0; d < D; d += LANES, source += 32, target += 64) {
+        const q = quantize8(source, divisor);
+        const interleaved = i8x16.shuffle(q, q, 0, 2, 1, 3, 4, 6, 5, 7, 0, 0, 0, 0, 0, 0, 0, 0);
+        v128.store32_lane(target, interleaved, 0);
+        v128.store32_lane(target, interleaved, 1, 32);
+      }
+    }
+  }
+}
+
+export function append_v_qs8(
+  x: usize,
+  cache: usize,
+  position: i32,
+  stride: i32,
+  Hkv: i32,
+  D: i32,
+  S: i32,
+  scale: f32,
+  begin: i32,
+  end: i32,
+): void {
+  assert(D % LANES == 0 && position + end <= S);
+  const divisor = f32x4.splat(scale);
+  const tileBytes = vOffsetQs8(0, LANES, S);
+  for (let m = begin; m < end; m++) {
+    let source = x + ((<usize>m * stride) << 2);
+    for (let g = 0; g < Hkv; g++) {
+      let target = cache + <usize>g * headBytesQs8(S, D) + vOffsetQs8(position + m, 0, S);
+      for (let d = 0; d < D; d += LANES, source += 32, target += tileBytes) {
+        const q = quantize8(source, divisor);
+        v128.store8_lane(target, q, 0);
+        v128.store8_lane(target, q, 1, 4);
+        v128.store8_lane(target, q, 2, 8);
+        v128.store8_lane(target, q, 3, 12);
+        v128.store8_lane(target, q, 4, 16);
+        v128.store8_lane(target, q, 5, 20);
+        v128.store8_lane(target, q, 6, 24);
+        v128.store8_lane(target, q, 7, 28);
+      }
+    }
+  }
+}

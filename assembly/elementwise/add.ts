@@ -1,0 +1,19 @@
+/**
+ * Residual connection: x[m,k] += y[m,k], both f32[M, K]. Reads and writes nothing outside them. Units: rows.
+ */
+import { loadPartial, storePartial } from "../math/simd";
+
+
+@inline
+export function addRow(x: usize, y: usize, K: i32): void {
+  for (const end = x + ((<usize>(K & ~3)) << 2); x < end; x += 16) {
+    v128.store(x, f32x4.add(v128.load(x), v128.load(y)));
+    y += 16;
+  }
+  const rest = K & 3;
+  storePartial(x, f32x4.add(loadPartial(x, rest), loadPartial(y, rest)), rest);
+}
+
+export function add_f32(x: usize, y: usize, K: i32, begin: i32, end: i32): void {
+  for (let m = <usize>begin; m < <usize>end; m++) addRow(x + ((m * K) << 2), y + ((m * K) << 2), K);
+}

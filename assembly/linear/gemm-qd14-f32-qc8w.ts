@@ -1,0 +1,38 @@
+/**
+ * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]      prefill: rows of 14-bit activations, 8-bit weights per channel (the head)
+ *
+ *   q        i16[M, K]      -8191..8191
+ *   scales   f32[M]
+ *   w        qc8w panels    layout.ts
+ *   bias     f32[N]         or 0 for none
+ *   y        f32[M, N]      gemm-qc8w.ts has the equation
+ *   scratch  linear_scratch_bytes(M, K), the thread's own
+ *
+ * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing else; no over-read.
+ * A row's bits depend neither on M nor on its place, and equal those of gemv_qd14_f32_qc8w_1x8c4.
+ * Preconditions: K % 16 == 0; 16-byte alignment is fastest, none is needed.
+ * A 14-bit operand costs what an 8-bit one does: two planes of 7 bits in the relaxed build, an int16 in the other.
+ */
+import { arrangeBlock, QD14_QC8W } from "./arrange-activations";
+import { multiplyBlockQc8w } from "./gemm-qc8w";
+import { ROW_BLOCK } from "../layouts/layout";
+
+export function gemm_qd14_f32_qc8w_x8c4(
+  q: usize,
+  scales: usize,
+  w: usize,
+  bias: usize,
+  y: usize,
+  M: i32,
+  N: i32,
+  K: i32,
+  begin: i32,
+  end: i32,
+  scratch: usize,
+): void {
+  for (let blockBegin = 0; blockBegin < M; blockBegin += ROW_BLOCK) {
+    const blockEnd = min(M, blockBegin + ROW_BLOCK);
+    arrangeBlock(q + ((<usize>blockBegin * K) << 1), scratch, blockEnd - blockBegin, K, QD14_QC8W);
+    multiplyBlockQc8w(blockBegin, blockEnd, scales, w, bias, y, M, N, K, begin, end, scratch);
+  }
+}

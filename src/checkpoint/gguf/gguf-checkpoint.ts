@@ -1,0 +1,223 @@
+/**
+ * A GGUF file as a checkpoint: Hugging Face names, shapes and row order, values dequantized as rows are read.
+ */
+import { CheckpointError, UnsupportedModelError, throwIfAborted } from "../../errors.ts";
+import type { ByteSource } from "../byte-source.ts";
+import type { Checkpoint, GenerationConfig, ReadOptions, TensorInfo, TokenizerFiles } from "../checkpoint.ts";
+import { checkTensors } from "../expected-tensors.ts";
+import { dequantize } from "./ggml-dequantize.ts";
+import { type GgufTensor, readGguf } from "./gguf.ts";
+import { GgufMetadata } from "./gguf-metadata.ts";
+import { ROPE_FACTORS_TENSOR, ggufArchitecture, ggufGenerationConfig, ggufModelConfig } from "./gguf-model-config.ts";
+import { interleavedRow } from "../../architecture/gguf-permute.ts";
+import { huggingFaceName } from "../../architecture/gguf-tensor-names.ts";
+import { ggufTokenizer } from "./gguf-tokenizer.ts";
+import type { JsonObject } from "../../json-object.ts";
+import type { ModelConfig } from "../../architecture/model-config.ts";
+import { writeModelConfig } from "../../architecture/model-config-writer.ts";
+
+/** Stored bytes read at once: enough to make a read cheap, little beside the values they become. */
+const READ_BYTES = 4 * 1024 * 1024;
+
+/** Attention rows that arch "llama" interleaves within each head; tensors that older converters wrote and nothing reads. */
+const INTERLEAVED = /^blk\.\d+\.attn_[qk]\.(weight|bias)$/;
+const UNUSED = /^blk\.\d+\.attn_rot_embd(\.weight)?$/;
+
+/**
+ * @throws CheckpointError if the file is truncated, corrupt or inconsistent
+ * @throws UnsupportedModelError for an architecture, tensor type, tensor or split this package does not read
+ */
+export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal): Promise<Checkpoint> {
+  const { metadata: values, tensors } = await readGguf(file, signal);
+  const metadata = new GgufMetadata(values, file.name);
+  const splits = metadata.integer("split.count") ?? 1;
+  if (splits > 1) throw new UnsupportedModelError(`${file.name}: one of ${splits} parts of a split GGUF; merge them first`);
+
+  const architecture = ggufArchitecture(metadata, file.name);
+  const ropeFactors = await readRopeFactors(file, tensors.get(ROPE_FACTORS_TENSOR), signal);
+  const config = ggufModelConfig(metadata, tensors, ropeFactors, file.name);
+
+  const isInterleaved = (name: string) => architecture === "llama" && INTERLEAVED.test(name);
+  const stored = nameTensors(tensors, isInterleaved, config.headDim, file.name);
+  const infos = new Map(Array.from(stored, ([name, rows]) => [name, tensorInfo(name, rows, file.name)]));
+  checkTensors(infos, config, undefined, file.name);
+
+  const generation = ggufGenerationConfig(metadata, config.vocabSize, file.name);
+  const bosTokenId = metadata.integer("tokenizer.ggml.bos_token_id");
+  const tokenizer = ggufTokenizer(metadata, file.name);
+  const configJson = writeModelConfig(config, { bosTokenId, eosTokenIds: generation.eosTokenIds });
+  return new GgufCheckpoint(file, { config, configJson, generation, tokenizer, tensors: infos }, stored);
+}
+
+/** Where the rows of a tensor lie. */
+interface StoredRows {
+  readonly tensor: GgufTensor;
+  readonly rows: number;
+  /** Elements of a row. */
+  readonly columns: number;
+  readonly rowBytes: number;
+  /** Head dimension, if the rows of each head are interleaved. */
+  readonly interleavedBy: number | undefined;
+}
+
+function storedRows(tensor: GgufTensor, interleavedBy: number | undefined): StoredRows {
+  const [inner, ...outer] = tensor.dims as [number, ...number[]];
+  const isVector = outer.length === 0;
+  const rows = isVector ? inner : elements(outer);
+  return { tensor, rows, columns: isVector ? 1 : inner, rowBytes: tensor.bytes / rows, interleavedBy };
+}
+
+async function readRopeFactors(
+  file: ByteSource,
+  tensor: GgufTensor | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array | undefined> {
+  if (tensor === undefined) return undefined;
+  if (tensor.type.name !== "F32" || tensor.dims.length !== 1) {
+    throw new CheckpointError(
+      `${file.name}: tensor "${tensor.name}" is ${tensor.type.name} [${tensor.dims.join(", ")}], an F32 vector is needed`,
+    );
+  }
+  return readRows(file, storedRows(tensor, undefined), 0, tensor.dims[0]!, signal);
+}
+
+/** By Hugging Face name. What has no such name would be left out unnoticed, so it is refused. */
+function nameTensors(
+  tensors: ReadonlyMap<string, GgufTensor>,
+  isInterleaved: (ggufName: string) => boolean,
+  headDim: number,
+  file: string,
+): Map<string, StoredRows> {
+  const stored = new Map<string, StoredRows>();
+  for (const tensor of tensors.values()) {
+    if (tensor.name === ROPE_FACTORS_TENSOR || UNUSED.test(tensor.name)) continue;
+    const name = huggingFaceName(tensor.name);
+    if (name === undefined) {
+      throw new UnsupportedModelError(`${file}: tensor "${tensor.name}" has no place in a model of the LLaMA family`);
+    }
+    if (tensor.dims.length === 1 && tensor.type.blockElements > 1) {
+      throw new UnsupportedModelError(
+        `${file}: tensor "${tensor.name}" is a vector of ${tensor.type.name}; vectors are read as floats`,
+      );
+    }
+    stored.set(name, storedRows(tensor, isInterleaved(tensor.name) ? headDim : undefined));
+  }
+  return stored;
+}
+
+function tensorInfo(name: string, { tensor }: StoredRows, file: string): TensorInfo {
+  return { name, type: tensor.type.name, shape: tensor.dims.toReversed(), bytes: tensor.bytes, file };
+}
+
+class GgufCheckpoint implements Checkpoint {
+  readonly name: string;
+  readonly format = "gguf";
+  readonly config: ModelConfig;
+  readonly configJson: JsonObject;
+  readonly quantization = undefined;
+  readonly tokenizer: TokenizerFiles | undefined;
+  readonly generation: GenerationConfig;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly #file: ByteSource;
+  readonly #stored: ReadonlyMap<string, StoredRows>;
+
+  constructor(
+    file: ByteSource,
+    contents: Pick<Checkpoint, "config" | "configJson" | "tokenizer" | "generation" | "tensors">,
+    stored: ReadonlyMap<string, StoredRows>,
+  ) {
+    this.name = file.name;
+    this.config = contents.config;
+    this.configJson = contents.configJson;
+    this.tokenizer = contents.tokenizer;
+    this.generation = contents.generation;
+    this.tensors = contents.tensors;
+    this.#file = file;
+    this.#stored = stored;
+  }
+
+  async readF32(name: string, options: ReadOptions = {}): Promise<Float32Array> {
+    const stored = this.#find(name);
+    const [begin, end] = this.#range(stored, options.rows);
+    return readRows(this.#file, stored, begin, end, options.signal);
+  }
+
+  async readRaw(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
+    const stored = this.#find(name);
+    if (stored.tensor.type.blockElements > 1) {
+      throw new UnsupportedModelError(
+        `${this.name}: tensor "${name}" is stored as ${stored.tensor.type.name}: read it as float32`,
+      );
+    }
+    const [begin, end] = this.#range(stored, options.rows);
+    return readStoredRows(this.#file, stored, begin, end, options.signal);
+  }
+
+  async verify(signal?: AbortSignal): Promise<void> {
+    await this.#file.verify?.(undefined, signal);
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  #find(name: string): StoredRows {
+    const stored = this.#stored.get(name);
+    if (stored === undefined) throw new CheckpointError(`${this.name}: there is no tensor "${name}"`);
+    return stored;
+  }
+
+  #range({ tensor, rows }: StoredRows, range: ReadOptions["rows"]): readonly [number, number] {
+    const [begin, end] = range ?? [0, rows];
+    if (!(Number.isInteger(begin) && Number.isInteger(end) && 0 <= begin && begin <= end && end <= rows)) {
+      throw new CheckpointError(`${this.name}: rows ${begin} to ${end} of tensor "${tensor.name}", which has ${rows}`);
+    }
+    return [begin, end];
+  }
+}
+
+/** Rows `[begin, end)` in Hugging Face order, as float32; the stored bytes are read in pieces of about READ_BYTES. */
+async function readRows(
+  file: ByteSource,
+  stored: StoredRows,
+  begin: number,
+  end: number,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
+  const { tensor, columns, rowBytes } = stored;
+  const values = new Float32Array((end - begin) * columns);
+  const rowsAtOnce = Math.max(1, Math.floor(READ_BYTES / rowBytes));
+  for (let row = begin; row < end; row += rowsAtOnce) {
+    const rowEnd = Math.min(end, row + rowsAtOnce);
+    const bytes = await readStoredRows(file, stored, row, rowEnd, signal);
+    dequantize(tensor.type.name, bytes, values.subarray((row - begin) * columns, (rowEnd - begin) * columns));
+  }
+  return values;
+}
+
+/** Stored bytes of rows `[begin, end)` in Hugging Face order. */
+async function readStoredRows(
+  file: ByteSource,
+  { tensor, rowBytes, interleavedBy }: StoredRows,
+  begin: number,
+  end: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  throwIfAborted(signal, `reading tensor "${tensor.name}"`);
+  if (interleavedBy === undefined) return file.read(tensor.offset + begin * rowBytes, (end - begin) * rowBytes, signal);
+
+  // Interleaving stays within a head, so the heads that these rows touch hold all of them.
+  const first = Math.floor(begin / interleavedBy) * interleavedBy;
+  const last = Math.ceil(end / interleavedBy) * interleavedBy;
+  const heads = await file.read(tensor.offset + first * rowBytes, (last - first) * rowBytes, signal);
+  const bytes = new Uint8Array((end - begin) * rowBytes);
+  for (let row = begin; row < end; row++) {
+    const at = (interleavedRow(row, interleavedBy) - first) * rowBytes;
+    bytes.set(heads.subarray(at, at + rowBytes), (row - begin) * rowBytes);
+  }
+  return bytes;
+}
+
+function elements(dims: readonly number[]): number {
+  return dims.reduce((product, size) => product * size, 1);
+}

@@ -1,0 +1,139 @@
+/**
+ * From the scheme of each module to the `quantization_config` that compressed-tensors reads (its `quant_config.py`, `quant_scheme.py`).
+ *
+ * Modules with equal schemes make a group. Targets of different groups never match one module, because readers differ in which of two
+ * matching targets wins; `format` stands in every group as well as globally, because older and newer readers look at one of them only.
+ */
+import type { JsonObject } from "../../json-object.ts";
+import { WEIGHT_BITS, WEIGHT_FORMATS } from "./pack-quantized.ts";
+import { type ActivationQuantization, FLOAT_FORMAT_KEY, type LinearScheme } from "./quantization-config.ts";
+
+/** Version of compressed-tensors whose schema this is. */
+const SCHEMA_VERSION = "0.18.0";
+/** What compressed-tensors calls a checkpoint whose groups have formats of their own. */
+const MIXED_FORMAT = "mixed-precision";
+
+export interface QuantizationConfigOptions {
+  /** Whether layers carry `k_scale` and `v_scale`. */
+  readonly kvCache: boolean;
+}
+
+/**
+ * @param modules every linear module of the model in the order data flows, the head unless it is tied, and the embedding if it is
+ *   packed: its scheme, or undefined if it stays float (it is then listed under `ignore`)
+ * @returns the value of `quantization_config` in `config.json`
+ */
+export function buildQuantizationConfig(
+  modules: ReadonlyMap<string, LinearScheme | undefined>,
+  { kvCache }: QuantizationConfigOptions,
+): JsonObject {
+  const groups = new Map<string, { scheme: LinearScheme; names: string[] }>();
+  for (const [name, scheme] of modules) {
+    if (!scheme) continue;
+    const key = JSON.stringify([scheme.weights, scheme.groupSize, scheme.activations.kind]);
+    const group = groups.get(key) ?? { scheme, names: [] };
+    groups.set(key, group);
+    group.names.push(name);
+  }
+  const formats = new Set([...groups.values()].map(({ scheme }) => WEIGHT_FORMATS[scheme.weights]));
+  const layersOf = layerSets([...modules.keys()]);
+  const configGroups = [...groups.values()].map(({ scheme, names }, i) => [
+    `group_${i}`,
+    {
+      targets: buildTargets(names, layersOf),
+      weights: weightArgs(scheme),
+      input_activations: activationArgs(scheme.activations),
+      output_activations: null,
+      format: WEIGHT_FORMATS[scheme.weights],
+    },
+  ]);
+  return {
+    quant_method: "compressed-tensors",
+    version: SCHEMA_VERSION,
+    format: formats.size === 1 ? [...formats][0]! : formats.size === 0 ? WEIGHT_FORMATS.int4 : MIXED_FORMAT,
+    quantization_status: "compressed",
+    global_compression_ratio: null,
+    config_groups: Object.fromEntries(configGroups) as JsonObject,
+    ignore: [...modules].filter(([, scheme]) => !scheme).map(([name]) => name),
+    kv_cache_scheme: kvCache ? activationArgs({ kind: "static" }) : null,
+    sparsity_config: {},
+    transform_config: {},
+  };
+}
+
+function weightArgs({ weights, groupSize }: LinearScheme): JsonObject {
+  const strategy = groupSize === "channel" ? "channel" : "group";
+  return {
+    num_bits: WEIGHT_BITS[weights],
+    type: weights === "fp4" ? "float" : "int",
+    symmetric: true,
+    strategy,
+    group_size: groupSize === "channel" ? null : groupSize,
+    dynamic: false,
+    actorder: null,
+  };
+}
+
+function activationArgs({ kind }: ActivationQuantization): JsonObject | null {
+  switch (kind) {
+    case "none":
+      return null;
+    case "static":
+      return { num_bits: 8, type: "int", symmetric: true, strategy: "tensor", dynamic: false };
+    case "dynamic":
+      return { num_bits: 8, type: "int", symmetric: true, strategy: "token", dynamic: true, observer: null };
+    case "fp8":
+      return { num_bits: 8, type: "float", symmetric: true, strategy: "token", dynamic: true, observer: null };
+    case "fp8-e5m2":
+      // Readers that know only E4M3 refuse the key, rather than compute something else.
+      return { ...activationArgs({ kind: "fp8" }), [FLOAT_FORMAT_KEY]: "e5m2" };
+  }
+}
+
+const IN_LAYER = /^model\.layers\.(\d+)\.(.+)\.([^.]+)$/;
+
+/** Part of a layer (`self_attn.q_proj`) -> the layers that have it. */
+function layerSets(names: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const sets = new Map<string, string[]>();
+  for (const name of names) {
+    const [, layer, parent, leaf] = IN_LAYER.exec(name) ?? [];
+    if (layer === undefined) continue;
+    const key = `${parent}.${leaf}`;
+    sets.set(key, [...(sets.get(key) ?? []), layer]);
+  }
+  return sets;
+}
+
+/**
+ * Targets that match exactly these modules of the model.
+ *
+ *   in every layer    `re:.*self_attn\.q_proj$`                         one per projection: the subset the Hugging Face Hub understands
+ *   in some layers    `re:.*layers\.(0|3)\.self_attn\.(q_proj|k_proj)$`   projections of the same layers together
+ *   outside layers    the name itself
+ *
+ * They begin with `.*` so that a model wrapped in another one (a leading `language_model.`, a missing `model.`) still matches.
+ */
+function buildTargets(names: readonly string[], layersOf: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  const exact = names.filter((name) => !IN_LAYER.test(name));
+  const everywhere: string[] = [];
+  const somewhere = new Map<string, { prefix: string; leaves: string[] }>();
+  for (const [part, layers] of layerSets(names)) {
+    if (layers.length === layersOf.get(part)?.length) {
+      everywhere.push(`re:.*${escape(part)}$`);
+      continue;
+    }
+    const dot = part.lastIndexOf(".");
+    const prefix = `re:.*layers\\.(${layers.join("|")})\\.${escape(part.slice(0, dot))}\\.`;
+    const entry = somewhere.get(prefix) ?? { prefix, leaves: [] };
+    somewhere.set(prefix, entry);
+    entry.leaves.push(escape(part.slice(dot + 1)));
+  }
+  const some = [...somewhere.values()].map(({ prefix, leaves }) =>
+    leaves.length === 1 ? `${prefix}${leaves[0]}$` : `${prefix}(${leaves.join("|")})$`,
+  );
+  return [...everywhere, ...some, ...exact];
+}
+
+function escape(text: string): string {
+  return text.replace(/[^A-Za-z0-9_]/g, "\\$&");
+}

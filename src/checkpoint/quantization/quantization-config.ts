@@ -1,0 +1,237 @@
+/**
+ * `quantization_config` of compressed-tensors, `pack-quantized` (its `src/compressed_tensors/quantization/quant_args.py`),
+ * read into a scheme that answers one question: how is this linear module stored?
+ *
+ * Writing is `quantization-config-builder.ts`.
+ */
+import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
+import type { Float8Name } from "../formats/float8.ts";
+import { describe, isJsonObject, JsonFields } from "../../json-object.ts";
+import { compileModulePattern } from "./module-pattern.ts";
+import { WEIGHT_FORMATS, type WeightType } from "./pack-quantized.ts";
+import { EMBEDDING } from "../../architecture/tensor-names.ts";
+
+/** How the input of a linear layer is quantized while the model runs: int8 with one scale or one per token, or an 8-bit float per token. */
+export type ActivationQuantization = { kind: "none" } | { kind: "static" } | { kind: "dynamic" } | { kind: Float8Name };
+
+export interface LinearScheme {
+  readonly weights: WeightType;
+  /** Elements of in_features that share a scale; "channel" means all of a row. */
+  readonly groupSize: number | "channel";
+  readonly activations: ActivationQuantization;
+}
+
+export interface QuantizationScheme {
+  /** The scheme of a module by its name (`model.layers.0.self_attn.q_proj`); undefined if it is stored as floats. */
+  linear(moduleName: string): LinearScheme | undefined;
+  /** Whether layers carry `k_scale` and `v_scale`: an int8 cache, static, per tensor. */
+  readonly kvCache: boolean;
+}
+
+const QUANT_METHOD = "compressed-tensors";
+/** More targets than modules make no sense; bounds the work on a hostile file. */
+const MAX_TARGETS = 4096;
+const MAX_PATTERN_CHARACTERS = 65_536;
+
+/** In `input_activations`: which 8-bit float; "e4m3" where it is absent. */
+export const FLOAT_FORMAT_KEY = "float_format";
+
+const GROUP_KEYS: ReadonlySet<string> = new Set(["targets", "weights", "input_activations", "output_activations", "format"]);
+const ARGS_KEYS: ReadonlySet<string> = new Set([
+  "num_bits", "type", "symmetric", "group_size", "strategy", "block_structure", "dynamic", "actorder",
+  "scale_dtype", "zp_dtype", "observer", "observer_kwargs",
+]); // prettier-ignore
+
+/**
+ * @param json the value of `quantization_config`; undefined or null if the checkpoint is not quantized
+ * @param fileName for messages
+ * @throws UnsupportedModelError for another method, format or kind of quantization, naming group and key;
+ *   CheckpointError if a field has the wrong type
+ */
+export function parseQuantizationConfig(json: unknown, fileName: string): QuantizationScheme | undefined {
+  if (json === undefined || json === null) return undefined;
+  const where = `${fileName}: quantization_config`;
+  if (!isJsonObject(json)) throw new CheckpointError(`${where}: got ${describe(json)}, need an object`);
+  const fields = new JsonFields(json, where);
+
+  requireValue(fields, "quant_method", fields.raw("quant_method"), QUANT_METHOD);
+  requireValue(fields, "quantization_status", fields.raw("quantization_status"), "compressed");
+  for (const key of ["sparsity_config", "transform_config"]) {
+    const part = fields.object(key);
+    const empty = part?.keys().every((name) => isEmpty(part.raw(name))) ?? true;
+    if (!empty)
+      throw new UnsupportedModelError(`${where}: ${key}: got ${describe(fields.raw(key))}, only an empty one is supported`);
+  }
+  const groups = fields.object("config_groups");
+  if (!groups) throw new CheckpointError(`${where}: config_groups is missing`);
+
+  const targets = new TargetTable(where);
+  for (const name of groups.keys()) {
+    const group = groups.object(name);
+    if (!group) throw new CheckpointError(`${groups.where}: ${name}: got nothing, need an object`);
+    const scheme = parseGroup(group, fields.raw("format"));
+    for (const target of group.strings("targets")) targets.add(target, scheme, group.where);
+  }
+  for (const pattern of fields.strings("ignore", [])) targets.ignore(pattern);
+  const kvCache = parseCacheScheme(fields.object("kv_cache_scheme"));
+  return { linear: (moduleName) => targets.find(moduleName), kvCache };
+}
+
+function parseGroup(group: JsonFields, globalFormat: unknown): LinearScheme {
+  refuseUnknownKeys(group, GROUP_KEYS);
+  const format = group.raw("format") ?? globalFormat;
+  const float = format === WEIGHT_FORMATS.fp4;
+  if (!float) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
+  requireValue(group, "output_activations", group.raw("output_activations"), undefined);
+  const weights = group.object("weights");
+  if (!weights) throw new UnsupportedModelError(`${group.where}: weights are not quantized, which is not supported`);
+  return { ...parseWeights(weights, float), activations: parseActivations(group.object("input_activations")) };
+}
+
+/** Symmetric integers or floats: 4 bits with a scale per group or per channel; integers also 8 bits with a scale per channel. */
+function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "weights" | "groupSize"> {
+  checkSymmetric(args, float ? "float" : "int");
+  requireValue(args, "dynamic", args.raw("dynamic") ?? false, false);
+  requireValue(args, "actorder", args.raw("actorder"), undefined);
+  requireValue(args, "block_structure", args.raw("block_structure"), undefined);
+  const groupSize = args.raw("group_size") === -1 ? undefined : args.raw("group_size");
+  const strategy = args.string("strategy", groupSize === undefined ? "channel" : "group");
+  const numBits = args.positiveInteger("num_bits", 32, 8);
+  const weights = numBits === 4 ? (float ? "fp4" : "int4") : numBits === 8 && !float ? "int8" : undefined;
+  if (weights && strategy === "channel" && groupSize === undefined) return { weights, groupSize: "channel" };
+  if (weights && weights !== "int8" && strategy === "group") {
+    return { weights, groupSize: args.positiveInteger("group_size", 2 ** 20) };
+  }
+  throw new UnsupportedModelError(
+    `${args.where}: got num_bits ${numBits}, strategy ${strategy}, group_size ${describe(groupSize)}; ` +
+      `supported: 4 bits by group or channel${float ? "" : ", 8 bits by channel"}`,
+  );
+}
+
+/** None, symmetric int8 with one scale or one per token, or an 8-bit float per token. */
+function parseActivations(args: JsonFields | undefined): ActivationQuantization {
+  if (!args) return { kind: "none" };
+  if (args.raw("type") === "float") return { kind: parseFloat8(args) };
+  checkSymmetric(args, "int");
+  requireValue(args, "num_bits", args.positiveInteger("num_bits", 32, 8), 8);
+  requireValue(args, "group_size", args.raw("group_size"), undefined);
+  const strategy = args.string("strategy", "tensor");
+  const dynamic = args.raw("dynamic") ?? false;
+  if (strategy === "tensor" && dynamic === false) return { kind: "static" };
+  if (strategy === "token" && dynamic === true) return { kind: "dynamic" };
+  throw new UnsupportedModelError(
+    `${args.where}: got strategy ${strategy}, dynamic ${describe(dynamic)}; supported: tensor with false, token with true`,
+  );
+}
+
+/** A float of 8 bits is E4M3 in compressed-tensors, which knows no other; a key of this package's own says E5M2. */
+function parseFloat8(args: JsonFields): Float8Name {
+  refuseUnknownKeys(args, new Set([...ARGS_KEYS, FLOAT_FORMAT_KEY]));
+  requireValue(args, "num_bits", args.positiveInteger("num_bits", 32, 8), 8);
+  requireValue(args, "symmetric", args.raw("symmetric") ?? true, true);
+  requireValue(args, "group_size", args.raw("group_size"), undefined);
+  requireValue(args, "strategy", args.string("strategy", "tensor"), "token");
+  requireValue(args, "dynamic", args.raw("dynamic") ?? false, true);
+  const format = args.raw(FLOAT_FORMAT_KEY) ?? "e4m3";
+  if (format === "e4m3") return "fp8";
+  if (format === "e5m2") return "fp8-e5m2";
+  throw new UnsupportedModelError(`${args.where}: ${FLOAT_FORMAT_KEY}: got ${describe(format)}, supported: "e4m3", "e5m2"`);
+}
+
+function parseCacheScheme(args: JsonFields | undefined): boolean {
+  if (!args) return false;
+  checkSymmetric(args, "int");
+  const { kind } = parseActivations(args);
+  if (kind !== "static") throw new UnsupportedModelError(`${args.where}: got a ${kind} cache, only a static one is supported`);
+  return true;
+}
+
+function checkSymmetric(args: JsonFields, type: "int" | "float"): void {
+  refuseUnknownKeys(args, ARGS_KEYS);
+  requireValue(args, "type", args.raw("type") ?? "int", type);
+  requireValue(args, "symmetric", args.raw("symmetric") ?? true, true);
+}
+
+function refuseUnknownKeys(fields: JsonFields, known: ReadonlySet<string>): void {
+  const unknown = fields.keys().find((key) => !known.has(key));
+  if (unknown !== undefined) throw new UnsupportedModelError(`${fields.where}: unknown key ${describe(unknown)}`);
+}
+
+function requireValue(fields: JsonFields, key: string, value: unknown, supported: unknown): void {
+  if (value === supported) return;
+  throw new UnsupportedModelError(`${fields.where}: ${key}: got ${describe(value)}, supported: ${describe(supported)}`);
+}
+
+function isEmpty(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.values(value).every(isEmpty);
+  return value === undefined || value === null;
+}
+
+/**
+ * Which target takes a module (`src/compressed_tensors/utils/match.py`): an exact name before patterns, patterns in alphabetical
+ * order, class names last; then `ignore` overrules.
+ */
+class TargetTable {
+  readonly #where: string;
+  readonly #exact = new Map<string, LinearScheme>();
+  readonly #patterns: { source: string; matches: (name: string) => boolean; scheme: LinearScheme }[] = [];
+  readonly #ignored: ((name: string) => boolean)[] = [];
+  readonly #found = new Map<string, LinearScheme | undefined>();
+  #count = 0;
+  #characters = 0;
+
+  constructor(where: string) {
+    this.#where = where;
+  }
+
+  add(target: string, scheme: LinearScheme, where: string): void {
+    this.#checkSize(target);
+    if (this.#exact.has(target) || this.#patterns.some(({ source }) => source === target)) {
+      throw new CheckpointError(`${where}: target ${describe(target)} is in two groups`);
+    }
+    if (target.startsWith("re:")) {
+      this.#patterns.push({ source: target, matches: compile(target, where), scheme });
+      this.#patterns.sort((a, b) => (a.source < b.source ? -1 : 1));
+    } else if (/^[A-Z][A-Za-z0-9]*$/.test(target) && target !== "Linear" && target !== "Embedding") {
+      throw new UnsupportedModelError(`${where}: target ${describe(target)}: supported class names: Linear, Embedding`);
+    } else this.#exact.set(target, scheme);
+  }
+
+  ignore(target: string): void {
+    this.#checkSize(target);
+    const matches = target.startsWith("re:") ? compile(target, `${this.#where}: ignore`) : undefined;
+    this.#ignored.push(matches ?? ((name) => name === target || className(name) === target));
+  }
+
+  find(name: string): LinearScheme | undefined {
+    if (!this.#found.has(name)) this.#found.set(name, this.#resolve(name));
+    return this.#found.get(name);
+  }
+
+  #resolve(name: string): LinearScheme | undefined {
+    if (this.#ignored.some((matches) => matches(name))) return undefined;
+    const pattern = () => this.#patterns.find(({ matches }) => matches(name))?.scheme;
+    return this.#exact.get(name) ?? pattern() ?? this.#exact.get(className(name));
+  }
+
+  #checkSize(target: string): void {
+    this.#characters += target.length;
+    if (++this.#count <= MAX_TARGETS && this.#characters <= MAX_PATTERN_CHARACTERS) return;
+    throw new UnsupportedModelError(
+      `${this.#where}: more than ${MAX_TARGETS} targets or ${MAX_PATTERN_CHARACTERS} characters of them`,
+    );
+  }
+}
+
+/** The class of a module in transformers, as far as targets can name it. */
+function className(moduleName: string): string {
+  return moduleName === EMBEDDING ? "Embedding" : "Linear";
+}
+
+function compile(target: string, where: string): (name: string) => boolean {
+  try {
+    return compileModulePattern(target.slice("re:".length));
+  } catch (cause) {
+    throw new UnsupportedModelError(`${where}: target ${describe(target)}: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,45 @@
+/** Kernels that are part of the program's text, wherever it runs: no file, no request, one thread. */
+import { CapabilityError } from "../errors.ts";
+import { kernelModules } from "../kernels/kernel-modules.ts";
+import type { InstructionSet } from "../kernels/kernel-build.ts";
+import { deinterleave } from "./interleave.ts";
+import type { Host } from "./host.ts";
+import { type HostOptions, withGivenKernels } from "./host-options.ts";
+import { yieldByMessage, yieldByTimer } from "./yield.ts";
+
+/** Both builds, interleaved in the order of their lengths, compressed (RFC 1951), in base64. */
+export interface InlineKernels {
+  readonly text: string;
+  readonly lengths: Readonly<Record<InstructionSet, number>>;
+}
+
+export function inlineHost({ text, lengths }: InlineKernels): (options: HostOptions) => Host {
+  const modules = kernelModules(async (instructionSet) => {
+    const files = deinterleave(await inflate(text), Object.values(lengths));
+    return files[Object.keys(lengths).indexOf(instructionSet)]!;
+  });
+  return (options) =>
+    withGivenKernels(
+      {
+        name: "inline",
+        version: globalThis.navigator?.userAgent ?? "",
+        kernelModule: (build) => modules(build).catch(explain),
+        yieldToEvents: typeof MessageChannel === "function" ? yieldByMessage : yieldByTimer,
+      },
+      options,
+    );
+}
+
+async function inflate(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const compressed = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function explain(cause: unknown): never {
+  const problem = cause instanceof Error ? cause.message : String(cause);
+  throw new CapabilityError(
+    `${problem}. Where only modules run that were compiled before (Cloudflare Workers, Vercel's edge), import "fptq" instead of "fptq/inline", or pass { kernels: { simd128 } }; a page's Content-Security-Policy needs script-src 'wasm-unsafe-eval'`,
+    { cause },
+  );
+}

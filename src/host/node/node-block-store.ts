@@ -1,0 +1,68 @@
+/** Downloads kept in a folder, for Node, Deno and Bun: one file for each value, which appears under its name all at once. */
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, open, readFile, rename, rm, statfs } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import type { CreateSha256 } from "../../checkpoint/sha256.ts";
+import type { BlockStore } from "../../sources/block-cache.ts";
+
+/** By OpenSSL, which uses the processor's instructions for it. */
+export const nodeSha256: CreateSha256 = () => {
+  const hash = createHash("sha256");
+  return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
+};
+
+/**
+ * Where downloads from URLs are kept: `FPTQ_CACHE`; else `fptq` in `XDG_CACHE_HOME`, in `LOCALAPPDATA` on Windows, or in `~/.cache`.
+ */
+export function defaultCacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
+  const { FPTQ_CACHE: own, XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = environment;
+  return own || join(xdg || (process.platform === "win32" && local) || join(homedir(), ".cache"), "fptq");
+}
+
+/** @param path made when the first value is put */
+export function folderBlockStore(path: string): BlockStore {
+  const fileOf = (key: string) => join(path, ...key.split("/"));
+  return {
+    name: path,
+    async get(key) {
+      try {
+        return await readFile(fileOf(key));
+      } catch (error) {
+        if (isAbsent(error)) return undefined;
+        throw error;
+      }
+    },
+    async put(key, value) {
+      const file = fileOf(key);
+      // Several processes may do this at once: each has a file of its own, and the last rename stands.
+      const partial = `${file}.${randomBytes(4).toString("hex")}.partial`;
+      await mkdir(dirname(file), { recursive: true });
+      try {
+        const handle = await open(partial, "wx");
+        try {
+          await handle.writeFile(value);
+        } finally {
+          await handle.close();
+        }
+        await rename(partial, file);
+      } catch (error) {
+        await rm(partial, { force: true }).catch(() => undefined);
+        throw error;
+      }
+    },
+    async delete(key) {
+      await rm(fileOf(key), { force: true });
+    },
+    async room() {
+      const { bavail, bsize } = await statfs(path);
+      return { free: bavail * bsize };
+    },
+  };
+}
+
+/** No such file, or a file where its folder should be. */
+function isAbsent(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOENT" || code === "ENOTDIR";
+}

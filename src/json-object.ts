@@ -1,0 +1,174 @@
+/**
+ * Untrusted JSON: an object read strictly, and typed fields taken from it with errors that name the file and the key.
+ */
+import { CheckpointError } from "./errors.ts";
+
+export type JsonObject = Record<string, unknown>;
+
+/** Deeper than any model file; keeps engines whose `JSON.parse` recurses from running out of stack. */
+const MAX_DEPTH = 64;
+
+/**
+ * A JSON object without repeated keys. `JSON.parse` alone keeps the last of two equal keys, so two readers of one file could see
+ * different tensors.
+ *
+ * @param fileName for messages
+ * @throws CheckpointError if the text is no JSON object, repeats a key or is nested too deeply
+ */
+export function parseJsonObject(text: string, fileName: string): JsonObject {
+  checkStructure(text, fileName);
+  const value = parseJson(text, fileName);
+  if (!isJsonObject(value)) throw new CheckpointError(`${fileName}: got ${describe(value)}, need a JSON object`);
+  return value;
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function parseJson(text: string, fileName: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new CheckpointError(`${fileName}: not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+}
+
+/**
+ * One pass over the text that only looks at strings and brackets: bounds the depth and finds repeated keys.
+ * It accepts some texts that are no JSON; `JSON.parse` refuses those afterwards.
+ */
+function checkStructure(text: string, fileName: string): void {
+  // One entry per open bracket: the keys of an object, or undefined for an array.
+  const open: (Set<string> | undefined)[] = [];
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charCodeAt(i);
+    if (char === OPEN_BRACE || char === OPEN_BRACKET) {
+      open.push(char === OPEN_BRACE ? new Set() : undefined);
+      if (open.length > MAX_DEPTH) throw new CheckpointError(`${fileName}: JSON nested more than ${MAX_DEPTH} deep`);
+    } else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) {
+      open.pop();
+    } else if (char === QUOTE) {
+      const begin = i++;
+      while (i < text.length && text.charCodeAt(i) !== QUOTE) i += text.charCodeAt(i) === BACKSLASH ? 2 : 1;
+      const keys = open.at(-1);
+      if (keys === undefined || !colonFollows(text, i + 1)) continue;
+      const literal = text.slice(begin, i + 1);
+      // Escapes let one key be written in several ways, so compare what it means.
+      const key = literal.includes("\\") ? String(parseJson(literal, fileName)) : literal.slice(1, -1);
+      if (keys.has(key)) throw new CheckpointError(`${fileName}: the key ${JSON.stringify(key)} appears twice in one object`);
+      keys.add(key);
+    }
+  }
+}
+
+const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, QUOTE, BACKSLASH] = [0x7b, 0x7d, 0x5b, 0x5d, 0x22, 0x5c];
+const WHITE_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
+/** Whether the next character that is not white space is a colon, which makes the string before it a key. */
+function colonFollows(text: string, from: number): boolean {
+  while (WHITE_SPACE.has(text.charCodeAt(from))) from++;
+  return text[from] === ":";
+}
+
+/** A value for an error message: its kind and, if short, itself. */
+export function describe(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 60 ? text : `${Array.isArray(value) ? "an array" : typeof value} (${text.slice(0, 50)}...)`;
+}
+
+/** Typed fields of one object. Every getter takes a default for keys that may be missing; null counts as missing. */
+export class JsonFields {
+  readonly #json: JsonObject;
+  readonly #where: string;
+
+  /** @param where for messages: the file, and the path inside it */
+  constructor(json: JsonObject, where: string) {
+    this.#json = json;
+    this.#where = where;
+  }
+
+  get where(): string {
+    return this.#where;
+  }
+
+  raw(key: string): unknown {
+    return Object.hasOwn(this.#json, key) ? (this.#json[key] ?? undefined) : undefined;
+  }
+
+  /** Whether the key is there, be its value null. */
+  has(key: string): boolean {
+    return Object.hasOwn(this.#json, key);
+  }
+
+  /** An integer in 1..max. */
+  positiveInteger(key: string, max: number, fallback?: number): number {
+    const value = this.raw(key) ?? fallback;
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value <= max) return value;
+    throw this.#wrong(key, value, `an integer from 1 to ${max}`);
+  }
+
+  /** A safe integer of at least 0. */
+  nonNegativeInteger(key: string, fallback?: number): number {
+    const value = this.raw(key) ?? fallback;
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+    throw this.#wrong(key, value, "an integer of at least 0");
+  }
+
+  /** A finite number above 0. */
+  positiveNumber(key: string, fallback?: number): number {
+    const value = this.raw(key) ?? fallback;
+    if (typeof value === "number" && value > 0 && value < Infinity) return value;
+    throw this.#wrong(key, value, "a finite number above 0");
+  }
+
+  /** A finite number of at least 0. */
+  nonNegativeNumber(key: string, fallback?: number): number {
+    const value = this.raw(key) ?? fallback;
+    if (typeof value === "number" && value >= 0 && value < Infinity) return value;
+    throw this.#wrong(key, value, "a finite number of at least 0");
+  }
+
+  boolean(key: string, fallback?: boolean): boolean {
+    const value = this.raw(key) ?? fallback;
+    if (typeof value === "boolean") return value;
+    throw this.#wrong(key, value, "true or false");
+  }
+
+  string(key: string, fallback?: string): string {
+    const value = this.raw(key) ?? fallback;
+    if (typeof value === "string") return value;
+    throw this.#wrong(key, value, "a string");
+  }
+
+  strings(key: string, fallback?: readonly string[]): readonly string[] {
+    const value = this.raw(key) ?? fallback;
+    if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value;
+    throw this.#wrong(key, value, "an array of strings");
+  }
+
+  /** Finite numbers, `length` of them. */
+  numbers(key: string, length: number): readonly number[] {
+    const value = this.raw(key);
+    if (Array.isArray(value) && value.length === length && value.every((item) => Number.isFinite(item))) return value as number[];
+    throw this.#wrong(key, value, `an array of ${length} finite numbers`);
+  }
+
+  object(key: string): JsonFields | undefined {
+    const value = this.raw(key);
+    if (value === undefined) return undefined;
+    if (!isJsonObject(value)) throw this.#wrong(key, value, "an object");
+    return new JsonFields(value, `${this.#where}: ${key}`);
+  }
+
+  keys(): string[] {
+    return Object.keys(this.#json);
+  }
+
+  #wrong(key: string, value: unknown, need: string): CheckpointError {
+    return new CheckpointError(`${this.#where}: ${key}: got ${describe(value)}, need ${need}`);
+  }
+}

@@ -1,0 +1,61 @@
+/** Which tokens a model is calibrated on: a text, or random tokens where there is none (FPTQ's data-free mode, Table 6). */
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { OptionError, UnsupportedModelError } from "../../errors.ts";
+import { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { samplesFromRandomTokens, samplesFromText, textFromJsonLines } from "./calibration-data.ts";
+
+export type CalibrationSource =
+  /** `name` is for messages and the report; a name that ends in `.jsonl` means one object with a `text` per line. */
+  { readonly kind: "text"; readonly text: string; readonly name: string } | { readonly kind: "random"; readonly seed: number };
+
+export interface CalibrationOptions {
+  /** Random tokens with seed 0 by default. */
+  readonly calibration?: CalibrationSource | undefined;
+  /** Sequences to run. Default 32. */
+  readonly samples?: number | undefined;
+  /** Tokens in each sequence. Default 512, or the model's context if that is shorter. */
+  readonly contextSize?: number | undefined;
+}
+
+export interface CalibrationSamples {
+  readonly samples: readonly Int32Array[];
+  /** Sequences behind those in the same text, as many as were asked for or as there are. */
+  readonly further: readonly Int32Array[];
+  /** For the report. */
+  readonly source: string;
+}
+
+/**
+ * @param further sequences wanted behind those that are calibrated on
+ * @throws RecipeError if the text is empty or too short, naming the tokens found and needed; OptionError for counts outside their
+ *   domain; UnsupportedModelError if the checkpoint has no tokenizer
+ */
+export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationOptions, further = 0): CalibrationSamples {
+  const { vocabSize, contextLength } = checkpoint.config;
+  const samples = positive("samples", options.samples ?? 32, 65_536);
+  const ctxSize = positive("contextSize", options.contextSize ?? Math.min(512, contextLength), contextLength);
+  const calibration = options.calibration ?? { kind: "random", seed: 0 };
+  const tokenizer = checkpoint.tokenizer && new Tokenizer(checkpoint.tokenizer, checkpoint.name);
+  if (calibration.kind === "random") {
+    const { seed } = calibration;
+    const exclude = tokenizer?.specialIds ?? new Set<number>();
+    const drawn = samplesFromRandomTokens({ vocabSize, exclude, seed, samples: samples + further, ctxSize });
+    return { ...divide(drawn, samples), source: `random tokens, seed ${seed}` };
+  }
+  if (!tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer to read calibration text with`);
+  const { name } = calibration;
+  const encode = (piece: string) => tokenizer.encode(piece, { addSpecialTokens: false, parseSpecial: false });
+  const text = name.endsWith(".jsonl") ? textFromJsonLines(calibration.text, name) : calibration.text;
+  const bosTokenId = tokenizer.addedBosTokenId;
+  const found = samplesFromText(text, { name, encode, bosTokenId, samples, ctxSize, further });
+  return { ...divide(found, samples), source: name };
+}
+
+function divide(all: readonly Int32Array[], samples: number): Pick<CalibrationSamples, "samples" | "further"> {
+  return { samples: all.slice(0, samples), further: all.slice(samples) };
+}
+
+function positive(option: string, value: number, most: number): number {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+  throw new OptionError(`${option}: got ${value}, need a whole number from 1 to ${most}`);
+}

@@ -1,0 +1,264 @@
+/** From a preset and what a caller changes in it to a recipe, checked as a whole. */
+import { isFloat8 } from "../../checkpoint/formats/float8.ts";
+import { MAX_RANK } from "../../checkpoint/quantization/low-rank.ts";
+import type { WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
+import { RecipeError } from "../../errors.ts";
+import { checkEqualization, EQUALIZATIONS, type EqualizationMethod } from "../transform/equalize.ts";
+import { type Fold, FOLDS } from "../transform/fold.ts";
+import { GROUP_SIZES, type GroupSize } from "./group-size.ts";
+import {
+  checkPolicyRule,
+  DEFAULT_TOLERANCE,
+  PAPER_THRESHOLDS,
+  parsePolicyName,
+  type PolicyOverride,
+  type PolicyRule,
+} from "../decide/policy.ts";
+import { ACTIVATION_TYPES, type ActivationType, type Recipe, WEIGHT_TYPES } from "./recipe.ts";
+import { PRESETS, RECIPE_NAMES, type RecipeName } from "./recipe-presets.ts";
+import { checkRounding, GPTQ_DEFAULTS, ROUNDINGS, type RoundingMethod, SEARCH_WEIGHTINGS, type SearchWeighting } from "./rounding-method.ts"; // prettier-ignore
+import { SCALE_CONSTRAINTS, type ScaleConstraint } from "../round/scale-constraint.ts";
+import { SCALE_TYPES, type ScaleType } from "./scale-type.ts";
+
+export const POLICY_RULES = ["auto", "range", "static", "dynamic"] as const;
+
+/** What a caller may change in a preset, under the names of the command line. */
+export interface RecipeOptions {
+  readonly weights?: WeightType | undefined;
+  readonly activations?: ActivationType | undefined;
+  readonly equalize?: EqualizationMethod["kind"] | undefined;
+  /** Strength of the equalization: exponent of LAE, or SmoothQuant's balance of activations and weights. */
+  readonly alpha?: number | undefined;
+  readonly folds?: readonly Fold[] | undefined;
+  readonly policy?: (typeof POLICY_RULES)[number] | undefined;
+  /** Thresholds of policy "range". */
+  readonly v0?: number | undefined;
+  readonly v1?: number | undefined;
+  /** Of policy "auto". */
+  readonly tolerance?: number | undefined;
+  readonly overrides?: readonly PolicyOverride[] | undefined;
+  readonly round?: RoundingMethod["kind"] | undefined;
+  /** What a scale search weights errors by; "none" searches no scales, for gptq. */
+  readonly search?: SearchWeighting | "none" | undefined;
+  /** Of gptq, as are the three behind it. */
+  readonly damping?: number | undefined;
+  readonly actOrder?: boolean | undefined;
+  readonly refine?: number | undefined;
+  readonly propagate?: "float" | "quantized" | undefined;
+  readonly groupSize?: number | "auto" | "channel" | undefined;
+  readonly lorcRank?: number | undefined;
+  readonly distillSteps?: number | undefined;
+  readonly scales?: ScaleType | undefined;
+  readonly scaleConstraint?: ScaleConstraint | undefined;
+  readonly embedding?: "q8" | "f16" | undefined;
+  readonly kvCache?: "q8" | "f32" | undefined;
+}
+
+/**
+ * @throws RecipeError for an unknown preset, a value outside its domain, an option whose stage the recipe does not have, or stages
+ *   that contradict each other
+ */
+export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}): Recipe {
+  const preset = PRESETS[checkChoice("recipe", RECIPE_NAMES, name)];
+  const weights = checkChoice("weights", WEIGHT_TYPES, options.weights ?? preset.weights);
+  const activations = checkChoice("activations", ACTIVATION_TYPES, options.activations ?? preset.activations);
+  const recipe: Recipe = {
+    ...preset,
+    weights,
+    activations,
+    equalize: changeEqualization(preset, options),
+    folds: changeFolds(preset, options),
+    policy: changePolicy(preset, activations, options),
+    overrides: options.overrides ?? preset.overrides,
+    round: changeRounding(preset, options),
+    groupSize: changeGroupSize(preset, weights, options.groupSize),
+    lorcRank: checkRank(options.lorcRank ?? preset.lorcRank),
+    distillSteps: checkSteps(options.distillSteps ?? preset.distillSteps),
+    scales: checkChoice("scales", SCALE_TYPES, options.scales ?? preset.scales),
+    scaleConstraint: checkChoice("scaleConstraint", SCALE_CONSTRAINTS, options.scaleConstraint ?? preset.scaleConstraint),
+    embedding: checkChoice("embedding", ["q8", "f16"], options.embedding ?? preset.embedding),
+    kvCache: checkChoice("kvCache", ["q8", "f32"], options.kvCache ?? preset.kvCache),
+  };
+  checkPolicyRule(recipe.policy);
+  checkEqualization(recipe.equalize);
+  checkRounding(recipe.round);
+  checkTogether(recipe);
+  checkScaleConstraint(recipe);
+  checkDistillation(recipe);
+  return recipe;
+}
+
+function changeEqualization(preset: Recipe, { equalize, alpha }: RecipeOptions): EqualizationMethod {
+  const kind = checkChoice("equalize", EQUALIZATIONS, equalize ?? preset.equalize.kind);
+  if (kind === "none" || kind === "awq") {
+    const why = kind === "none" ? "does not equalize" : "searches its equalization";
+    if (alpha !== undefined) throw new RecipeError(`alpha: recipe "${preset.name}" ${why}; lae and smoothquant have an alpha`);
+    return { kind };
+  }
+  const inherited = preset.equalize.kind === kind ? preset.equalize.alpha : kind === "lae" ? 1 : 0.5;
+  return { kind, alpha: alpha ?? inherited };
+}
+
+function changeFolds(preset: Recipe, { folds }: RecipeOptions): Recipe["folds"] {
+  if (folds === undefined) return preset.folds;
+  for (const fold of folds) checkChoice("folds", FOLDS, fold);
+  return FOLDS.filter((fold) => folds.includes(fold));
+}
+
+function changePolicy(preset: Recipe, activations: ActivationType, options: RecipeOptions): PolicyRule {
+  const { policy, v0, v1, tolerance } = options;
+  if (policy !== undefined) checkChoice("policy", POLICY_RULES, policy);
+  const inherited = preset.policy.kind === "uniform" ? preset.policy.activations : preset.policy.kind;
+  if (activations === "none") {
+    const given = policy ?? (v0 === undefined && v1 === undefined ? undefined : "range");
+    if (given !== undefined) throw new RecipeError(`policy ${given}: activations are left in float, there is nothing to decide`);
+    return { kind: "uniform", activations: "none" };
+  }
+  if (isFloat8(activations)) {
+    const given = v0 !== undefined || v1 !== undefined ? "range" : tolerance === undefined ? policy : "auto";
+    if (given !== undefined && given !== "dynamic") {
+      throw new RecipeError(
+        `policy ${given}: ${activations} activations have a scale per token and no other; "dynamic" says that`,
+      );
+    }
+    return { kind: "uniform", activations: "dynamic" };
+  }
+  const kind = policy ?? (inherited === "none" ? "dynamic" : inherited);
+  if ((v0 !== undefined || v1 !== undefined) && kind !== "range") {
+    throw new RecipeError(`v0, v1: recipe "${preset.name}" has no thresholds under policy "${kind}"; "range" does`);
+  }
+  if (tolerance !== undefined && kind !== "auto") {
+    throw new RecipeError(`tolerance: policy "${kind}" measures nothing; "auto" does`);
+  }
+  const own = preset.policy;
+  switch (kind) {
+    case "range": {
+      const thresholds = own.kind === "range" ? own : PAPER_THRESHOLDS;
+      return { kind, v0: v0 ?? thresholds.v0, v1: v1 ?? thresholds.v1 };
+    }
+    case "auto":
+      return { kind, tolerance: tolerance ?? (own.kind === "auto" ? own.tolerance : DEFAULT_TOLERANCE) };
+    case "static":
+    case "dynamic":
+      return { kind: "uniform", activations: kind };
+  }
+}
+
+function changeRounding(preset: Recipe, options: RecipeOptions): RoundingMethod {
+  const { search, damping, actOrder, refine, propagate } = options;
+  const kind = checkChoice("round", ROUNDINGS, options.round ?? preset.round.kind);
+  if (search !== undefined) checkChoice("search", [...SEARCH_WEIGHTINGS, "none"], search);
+  if (propagate !== undefined) checkChoice("propagate", ["float", "quantized"], propagate);
+  if (kind !== "gptq") {
+    const given = Object.entries({ damping, actOrder, refine, propagate }).find(([, value]) => value !== undefined);
+    if (given) throw new RecipeError(`${given[0]}: rounding "${kind}" has none; "gptq" does`);
+  }
+  switch (kind) {
+    case "nearest":
+      if (search !== undefined) throw new RecipeError(`search: rounding "nearest" takes its scales from the largest weights; use "search" or "gptq"`); // prettier-ignore
+      return { kind };
+    case "search": {
+      const own = preset.round.kind === "search" ? preset.round.weighting : "hessian";
+      const weighting = search ?? own;
+      if (weighting === "none" || weighting === "pivots") {
+        throw new RecipeError(`search: got "${weighting}", need uniform or hessian for rounding "search"`);
+      }
+      return { kind, weighting };
+    }
+    case "gptq": {
+      const own = preset.round.kind === "gptq" ? preset.round : GPTQ_DEFAULTS;
+      return {
+        kind,
+        search: search ?? own.search,
+        damping: damping ?? own.damping,
+        actOrder: actOrder ?? own.actOrder,
+        refine: refine ?? own.refine,
+        propagate: propagate ?? own.propagate,
+      };
+    }
+  }
+}
+
+function changeGroupSize(preset: Recipe, weights: WeightType, size: RecipeOptions["groupSize"]): Recipe["groupSize"] {
+  if (weights === "int8") {
+    if (size !== undefined && size !== "channel") {
+      throw new RecipeError(`group size: got ${size}, but int8 weights have one scale per channel; "channel" says that`);
+    }
+    return "channel";
+  }
+  // A preset of int8 weights says "channel" because it must.
+  if (size === undefined) return preset.weights === "int8" ? "auto" : preset.groupSize;
+  if (size === "auto" || size === "channel") return size;
+  const known = GROUP_SIZES.find((candidate) => candidate === size);
+  if (known === undefined) {
+    throw new RecipeError(`group size: got ${size}, need one of ${GROUP_SIZES.toSorted((a, b) => a - b).join(", ")}, channel`);
+  }
+  return known satisfies GroupSize;
+}
+
+function checkRank(rank: number): number {
+  if (Number.isInteger(rank) && rank >= 0 && rank <= MAX_RANK) return rank;
+  throw new RecipeError(`lorcRank: got ${rank}, need a whole number from 0 to ${MAX_RANK}`);
+}
+
+function checkSteps(steps: number): number {
+  if (Number.isInteger(steps) && steps >= 0) return steps;
+  throw new RecipeError(`distillSteps: got ${steps}, need a whole number from 0`);
+}
+
+/** What each option allows may still not fit together. */
+function checkTogether({ name, equalize, activations, overrides, policy }: Recipe): void {
+  if (equalize.kind === "awq" && policy.kind === "range") {
+    throw new RecipeError(`equalize awq: policy "range" equalizes by range only; use "auto", "static" or "dynamic"`);
+  }
+  for (const override of overrides) {
+    const where = `policy override "${override.pattern}=${override.policy}"`;
+    const { method, kind } = parsePolicyName(override.policy);
+    if (method !== "none" && method !== equalize.kind) {
+      const found = equalize.kind === "none" ? "does not equalize" : `equalizes by ${equalize.kind}`;
+      throw new RecipeError(`${where}: recipe "${name}" ${found}`);
+    }
+    if (isFloat8(activations) && kind === "static") {
+      throw new RecipeError(`${where}: ${activations} activations have a scale per token and no other; use dynamic or none`);
+    }
+    if (activations === "none" && kind !== "none") throw new RecipeError(`${where}: activations are left in float`);
+  }
+}
+
+/** Scales that a kernel looks for keep to no constraint: it would have to know which powers of two a row allows. */
+function checkScaleConstraint({ scaleConstraint, round, groupSize }: Recipe): void {
+  if (scaleConstraint === "none") return;
+  const where = `scale constraint ${scaleConstraint}`;
+  if (round.kind === "search" || (round.kind === "gptq" && round.search !== "none")) {
+    const remedy = `use rounding "nearest", or "gptq" with search "none"`;
+    throw new RecipeError(`${where}: rounding "${round.kind}" searches scales of least error, which keep to none; ${remedy}`);
+  }
+  if (round.kind === "gptq" && round.refine > 0) {
+    throw new RecipeError(`${where}: refining changes scales one by one, which then keep to none; use refine 0`);
+  }
+  if (scaleConstraint === "m2" && groupSize === "channel") {
+    throw new RecipeError(`${where}: relates the scales of a row's groups, but with group size "channel" a row has one; use m1`);
+  }
+}
+
+/** What distillation tunes must be there, and nothing else in its way. */
+function checkDistillation({ distillSteps, weights, activations, overrides, lorcRank, scaleConstraint }: Recipe): void {
+  if (distillSteps === 0) return;
+  const refuse = (found: string, need: string) => new RecipeError(`distillation: ${found}; it tunes ${need}`);
+  if (weights === "int8") throw refuse("int8 weights have one scale per channel", "the scales of 4-bit weights");
+  if (activations !== "int8") throw refuse(`${activations} activations`, "what the int8 kernels compute");
+  if (lorcRank > 0) throw refuse(`low-rank terms of rank ${lorcRank}`, "models without");
+  if (scaleConstraint !== "none")
+    throw refuse(`scale constraint ${scaleConstraint}`, "scales one by one, which then keep to none");
+  const left = overrides.find(({ policy }) => parsePolicyName(policy).kind === "none");
+  if (left)
+    throw refuse(`policy override "${left.pattern}=${left.policy}" leaves activations in float`, "what the int8 kernels compute");
+}
+
+function checkChoice<T extends string>(option: string, choices: readonly T[], value: string): T {
+  const known = choices.find((choice) => choice === value);
+  if (known === undefined) throw new RecipeError(`${option}: got "${value}", need one of ${choices.join(", ")}`);
+  return known;
+}
+
+export type { RecipeName };

@@ -1,0 +1,59 @@
+/**
+ * A recipe names a choice for each stage of the quantizer. It is plain data: printed, saved with the checkpoint, compared, repeated.
+ */
+import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
+import type { WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
+import type { EqualizationMethod } from "../transform/equalize.ts";
+import type { Fold } from "../transform/fold.ts";
+import type { GroupSize } from "./group-size.ts";
+import type { PolicyOverride, PolicyRule } from "../decide/policy.ts";
+import type { GptqMethod, RoundingMethod } from "./rounding-method.ts";
+import type { ScaleConstraint } from "../round/scale-constraint.ts";
+import type { ScaleType } from "./scale-type.ts";
+
+export const WEIGHT_TYPES = ["int4", "fp4", "int8"] as const satisfies readonly WeightType[];
+
+export type ActivationType = "int8" | Float8Name | "none";
+export const ACTIVATION_TYPES: readonly ActivationType[] = ["int8", ...(Object.keys(FLOAT8_FORMATS) as Float8Name[]), "none"];
+
+export interface Recipe {
+  /** The preset it started from. */
+  readonly name: string;
+  readonly weights: WeightType;
+  /** "none" leaves activations in float: W4A16, run on dequantized weights. 8-bit floats are simulated on such weights, a scale per token. */
+  readonly activations: ActivationType;
+  /** What equalizing means where the policy asks for it. */
+  readonly equalize: EqualizationMethod;
+  /** Channels evened out between linears that nothing else sees, before anything is decided; in the order of `FOLDS`. */
+  readonly folds: readonly Fold[];
+  readonly policy: PolicyRule;
+  /** Applied after the rule, later ones win. */
+  readonly overrides: readonly PolicyOverride[];
+  readonly round: RoundingMethod;
+  /** Weights along in_features that share a scale; "auto": the largest of 128, 64, 32 that divides, per input; "channel": a whole row. */
+  readonly groupSize: GroupSize | "auto" | "channel";
+  /** Rank of what makes up for rounding errors beside each weight (LoRC); 0 for none. */
+  readonly lorcRank: number;
+  /** Steps of distillation, which tunes norms and weight scales once all is rounded (`src/distillation`); 0 for none. */
+  readonly distillSteps: number;
+  /** How weight scales are stored. */
+  readonly scales: ScaleType;
+  /** What they must be, relative to two or to each other. */
+  readonly scaleConstraint: ScaleConstraint;
+  /** Embedding and head: int8 per row, or floats for readers that cannot load a packed embedding (transformers, vLLM). */
+  readonly embedding: "q8" | "f16";
+  /** Whether to store scales for an int8 KV cache: static, per tensor, per layer. */
+  readonly kvCache: "q8" | "f32";
+}
+
+/** A recipe for which statistics of channels are enough. */
+export type StatsRecipe = Recipe & { readonly round: Exclude<RoundingMethod, GptqMethod> };
+
+export function channelStatsSuffice(recipe: Recipe): recipe is StatsRecipe {
+  return !needsHessians(recipe);
+}
+
+/** Whether the recipe looks at more of an activation than the range and mean square of each channel. */
+export function needsHessians({ equalize, policy, round }: Recipe): boolean {
+  return equalize.kind === "awq" || policy.kind === "auto" || round.kind === "gptq";
+}

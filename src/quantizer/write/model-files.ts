@@ -1,0 +1,51 @@
+/** The files of a quantized checkpoint beside its tensors. */
+import type { OutputFolder } from "../../checkpoint/byte-source.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import type { JsonObject } from "../../json-object.ts";
+import { buildQuantizationConfig } from "../../checkpoint/quantization/quantization-config-builder.ts";
+import type { QuantizationPlan } from "../decide/quantization-plan.ts";
+import type { QuantizationReport } from "./report.ts";
+
+export const REPORT_FILE = "quantization-report.json";
+
+/** `config.json` with the source's own keys, the tokenizer, `generation_config.json` and the report. */
+export async function writeModelFiles(
+  output: OutputFolder,
+  checkpoint: Checkpoint,
+  plan: QuantizationPlan,
+  report: QuantizationReport,
+): Promise<void> {
+  const { configJson, tokenizer, generation } = checkpoint;
+  await writeJson(output, "config.json", {
+    ...configJson,
+    quantization_config: buildQuantizationConfig(plan.modules, { kvCache: plan.cache !== undefined }),
+    // What compressed-tensors has no words for. No times or paths here: equal input gives an equal file.
+    fptq: {
+      format_version: report.format_version,
+      recipe: report.recipe,
+      calibration: report.calibration,
+      bits_per_weight: report.bits_per_weight,
+      layers: report.layers.map(({ name, range, policy, weight_nmse }) => ({ name, range, policy, weight_nmse })),
+    },
+  });
+  if (tokenizer) {
+    await writeJson(output, "tokenizer.json", tokenizer.tokenizerJson);
+    await writeJson(output, "tokenizer_config.json", tokenizer.tokenizerConfig);
+  }
+  const { eosTokenIds, temperature, topK, topP } = generation;
+  await writeJson(output, "generation_config.json", {
+    eos_token_id: eosTokenIds.length === 1 ? eosTokenIds[0] : eosTokenIds,
+    // transformers warns about sampling settings beside greedy decoding, its default.
+    ...((temperature !== undefined || topK !== undefined || topP !== undefined) && { do_sample: true }),
+    ...(temperature !== undefined && { temperature }),
+    ...(topK !== undefined && { top_k: topK }),
+    ...(topP !== undefined && { top_p: topP }),
+  });
+  await writeJson(output, REPORT_FILE, { ...report });
+}
+
+async function writeJson(output: OutputFolder, fileName: string, value: JsonObject): Promise<void> {
+  const file = await output.create(fileName);
+  await file.write(new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`));
+  await file.close();
+}

@@ -1,0 +1,211 @@
+/** What was decided and what it cost, as data: `quantization-report.json`, and what the command line prints. */
+import { type ActivationStats, type StatsSummary, summarizeStats } from "../calibrate/activation-stats.ts";
+import { type InputAnalysis, type RangeSummary, summarizeRanges } from "../decide/analyse.ts";
+import { addErrors, errorStats, NO_ERRORS } from "../round/error-stats.ts";
+import { isFloat8 } from "../../checkpoint/formats/float8.ts";
+import { simulationNote } from "../../checkpoint/quantization/simulated-activations.ts";
+import { WEIGHT_BITS } from "../../checkpoint/quantization/pack-quantized.ts";
+import { EMBEDDING, HEAD, linearModules } from "../../architecture/tensor-names.ts";
+import { type PolicyName, policyName } from "../decide/policy.ts";
+import type { InputPlan, QuantizationPlan } from "../decide/quantization-plan.ts";
+import type { ModuleErrors } from "./quantize-tensors.ts";
+import type { Recipe } from "../recipe/recipe.ts";
+import type { OutputErrors } from "../round/round-input.ts";
+import { SCALE_STORAGE } from "../recipe/scale-type.ts";
+import type { StageClock } from "../stage-clock.ts";
+
+/** One linear input of one layer. */
+export interface LayerInputReport {
+  /** `model.layers.0.qkv` */
+  readonly name: string;
+  /** Largest absolute activation during calibration: v of FPTQ, Algorithm 1. */
+  readonly range: number;
+  /** The same after equalization. */
+  readonly equalized_range: number;
+  readonly policy: PolicyName;
+  /** The pattern that set the policy by hand, or null. */
+  readonly override: string | null;
+  /** null for a dynamic input. */
+  readonly input_scale: number | null;
+  readonly group_size: number;
+  /** Errors of rounding the linears that read this input, taken together, after equalization. */
+  readonly weight_nmse: number;
+  /** The same if they were rounded to nearest: what the rounding method started from. */
+  readonly nearest_weight_nmse: number;
+  /** What low-rank terms leave of `weight_nmse`; null without them. */
+  readonly lorc_weight_nmse: number | null;
+  /** Error rounded weights leave at the output, over the output: mean squares over the calibration; null where it was not measured. */
+  readonly output_nmse: number | null;
+  readonly nearest_output_nmse: number | null;
+  /** What rounding activations leaves, with one scale and with one per token, each token relative to itself: what policy "auto" decides on. */
+  readonly static_output_nmse: number | null;
+  readonly dynamic_output_nmse: number | null;
+  readonly weight_sqnr_db: number | null;
+  readonly weight_max_abs_error: number;
+  readonly weight_rounded_to_zero: number;
+}
+
+export interface QuantizationReport {
+  readonly format_version: 1;
+  /** Last part of the source's path or URL. */
+  readonly source: string;
+  readonly recipe: Recipe;
+  readonly calibration: CalibrationDescription;
+  readonly layers: readonly LayerInputReport[];
+  /** int8 cache scales per layer, or null. */
+  readonly kv_cache: readonly { name: string; k_range: number; v_range: number; k_scale: number; v_scale: number }[] | null;
+  /** Tables 8 and 9 of the paper for this model. */
+  readonly ranges: readonly RangeSummary[];
+  readonly activations: StatsSummary;
+  /** NMSE of int8 embedding and head; null where they are stored as floats or, for the head, tied. */
+  readonly embedding_nmse: number | null;
+  readonly head_nmse: number | null;
+  /** Bits stored per weight of the linear layers in the blocks, scales and low-rank terms included. */
+  readonly bits_per_weight: number;
+  /** What distillation did; null without. */
+  readonly distillation: DistillationSummary | null;
+  /** What the model computes by imitation, in words; null if nothing. */
+  readonly simulated: string | null;
+  /** Share of layer inputs whose activations have one calibrated scale, the fast path; null unless activations are int8. */
+  readonly static_share: number | null;
+  /** Size of all tensors written. */
+  readonly bytes: number;
+  readonly seconds: number;
+  /** Seconds of each stage. */
+  readonly stages: Readonly<Record<string, number>>;
+}
+
+/** Mean KL divergence to the float model over the samples of some steps, in nats, each before its step. */
+export interface DistillationSummary {
+  readonly steps: number;
+  /** Of the first eight steps, or all if there are fewer, and of the last eight. */
+  readonly first_kld: number;
+  readonly last_kld: number;
+}
+
+export interface CalibrationDescription {
+  /** File name, or how tokens were drawn. */
+  readonly source: string;
+  readonly tokens: number;
+}
+
+export interface ReportInputs {
+  readonly source: string;
+  readonly calibrationSource: string;
+  readonly plan: QuantizationPlan;
+  readonly stats: ActivationStats;
+  readonly analysis: readonly InputAnalysis[];
+  /** By module name. */
+  readonly errors: ReadonlyMap<string, ModuleErrors>;
+  /** Sums of squares that low-rank terms leave, by module name. */
+  readonly compensated: ReadonlyMap<string, number>;
+  /** By input name; undefined if the recipe looked at no Hessians. */
+  readonly outputs: ReadonlyMap<string, OutputErrors> | undefined;
+  /** Loss of each step; undefined without distillation. */
+  readonly losses?: readonly number[] | undefined;
+  readonly bytes: number;
+  readonly clock: StageClock;
+}
+
+export function buildReport({
+  source,
+  calibrationSource,
+  plan,
+  stats,
+  analysis,
+  errors,
+  compensated,
+  outputs,
+  losses,
+  bytes,
+  clock,
+}: ReportInputs): QuantizationReport {
+  const nmse = (module: string) => (errors.has(module) ? errorStats(errors.get(module)!.chosen).nmse : null);
+  const activations = summarizeStats(stats);
+  return {
+    format_version: 1,
+    source: source.split(/[\\/]/).findLast((part) => part !== "") ?? source,
+    recipe: plan.recipe,
+    calibration: { source: calibrationSource, tokens: activations.tokens },
+    layers: plan.inputs.map((input) => layerInputReport(plan, input, errors, compensated, outputs?.get(input.name))),
+    kv_cache:
+      plan.cache?.map(({ kRange, vRange, kScale, vScale }, layer) => ({
+        name: `model.layers.${layer}.self_attn`,
+        k_range: kRange,
+        v_range: vRange,
+        k_scale: kScale,
+        v_scale: vScale,
+      })) ?? null,
+    ranges: summarizeRanges(analysis),
+    activations,
+    embedding_nmse: nmse(EMBEDDING),
+    head_nmse: nmse(HEAD),
+    bits_per_weight: bitsPerWeight(plan),
+    distillation: losses ? summarizeLosses(losses) : null,
+    simulated: isFloat8(plan.recipe.activations) ? simulationNote(plan.recipe.activations) : null,
+    static_share: staticShare(plan),
+    bytes,
+    seconds: clock.total,
+    stages: clock.stages,
+  };
+}
+
+function summarizeLosses(losses: readonly number[]): DistillationSummary {
+  const mean = (some: readonly number[]) => some.reduce((sum, loss) => sum + loss, 0) / some.length;
+  return { steps: losses.length, first_kld: mean(losses.slice(0, 8)), last_kld: mean(losses.slice(-8)) };
+}
+
+function layerInputReport(
+  { config, recipe }: QuantizationPlan,
+  input: InputPlan,
+  errors: ReadonlyMap<string, ModuleErrors>,
+  compensated: ReadonlyMap<string, number>,
+  output: OutputErrors | undefined,
+): LayerInputReport {
+  const names = linearModules(config, input.layer, input.input).map(({ name }) => name);
+  const modules = names.map((name) => errors.get(name)!);
+  const chosen = modules.map((module) => module.chosen).reduce(addErrors, NO_ERRORS);
+  const total = errorStats(chosen);
+  const left = names.reduce((sum, name) => sum + (compensated.get(name) ?? 0), 0);
+  const relative = (error: number | undefined) => (error === undefined || !output ? null : error / (output.signal || 1));
+  const nearest = errorStats(modules.map((module) => module.nearest).reduce(addErrors, NO_ERRORS));
+  return {
+    name: input.name,
+    range: input.range,
+    equalized_range: input.equalizedRange,
+    policy: policyName(input.policy, recipe.equalize.kind),
+    override: input.override ?? null,
+    input_scale: input.inputScale ?? null,
+    group_size: input.groupSize,
+    weight_nmse: total.nmse,
+    nearest_weight_nmse: nearest.nmse,
+    lorc_weight_nmse: recipe.lorcRank > 0 ? left / (chosen.signal || 1) : null,
+    output_nmse: relative(output?.chosen),
+    nearest_output_nmse: relative(output?.nearest),
+    static_output_nmse: output?.activations?.static ?? null,
+    dynamic_output_nmse: output?.activations?.dynamic ?? null,
+    weight_sqnr_db: total.sqnrDb,
+    weight_max_abs_error: total.maxAbsError,
+    weight_rounded_to_zero: total.roundedToZero,
+  };
+}
+
+function bitsPerWeight({ config, inputs, recipe }: QuantizationPlan): number {
+  const codeBits = WEIGHT_BITS[recipe.weights];
+  const scaleBits = SCALE_STORAGE[recipe.scales].bits;
+  let weights = 0;
+  let bits = 0;
+  for (const { layer, input, groupSize } of inputs) {
+    for (const { outFeatures, inFeatures } of linearModules(config, layer, input)) {
+      weights += outFeatures * inFeatures;
+      bits += outFeatures * (codeBits * inFeatures + scaleBits * (inFeatures / groupSize));
+      bits += 16 * recipe.lorcRank * (outFeatures + inFeatures);
+    }
+  }
+  return bits / weights;
+}
+
+function staticShare({ inputs, recipe }: QuantizationPlan): number | null {
+  if (recipe.activations !== "int8") return null;
+  return inputs.filter(({ policy }) => policy.kind === "static").length / inputs.length;
+}

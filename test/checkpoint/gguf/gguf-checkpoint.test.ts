@@ -1,0 +1,224 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { openGgufCheckpoint } from "../../../src/checkpoint/gguf/gguf-checkpoint.ts";
+import { parseModelConfig } from "../../../src/architecture/model-config.ts";
+import { CheckpointError, UnsupportedModelError } from "../../../src/errors.ts";
+import { assertSameBits } from "../../oracle/compare.ts";
+import { BLOCK_TYPES } from "./ggml-oracle.ts";
+import { type FixtureValue, buildGguf, f32, i32s, memoryFile, string, strings, u32 } from "./gguf-fixture.ts";
+import { TINY, type TinyModel, tinyGguf } from "./tiny-gguf.ts";
+
+const test = suite("gguf-checkpoint (seed 1)");
+const { E, F, V, L, H, Hkv, D } = TINY;
+
+/** The tiny model with some metadata replaced, added or (undefined) left out, and tensors changed. */
+function open(
+  model: TinyModel,
+  metadata: Record<string, FixtureValue | undefined> = {},
+  change = (tensors: Tensors): Tensors => tensors,
+) {
+  const { fixture } = tinyGguf(model);
+  const entries = Object.entries({ ...Object.fromEntries(fixture.metadata), ...metadata });
+  const defined = entries.filter((entry): entry is [string, FixtureValue] => entry[1] !== undefined);
+  const { bytes } = buildGguf({ ...fixture, metadata: defined, tensors: change(fixture.tensors) });
+  return openGgufCheckpoint(memoryFile(bytes));
+}
+type Tensors = ReturnType<typeof tinyGguf>["fixture"]["tensors"];
+
+async function rejects(promise: Promise<unknown>, kind: new (message: string) => Error, ...parts: string[]): Promise<void> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.instance(error, kind, String(error));
+    for (const part of ["tiny.gguf", ...parts])
+      assert.ok((error as Error).message.includes(part), `"${part}" in: ${String(error)}`);
+    return;
+  }
+  assert.unreachable(`not refused: ${parts.join(" ")}`);
+}
+
+for (const architecture of ["llama", "qwen2", "qwen3"] as const) {
+  // Types and row order do not depend on each other: all types with the one that permutes rows, two with the others.
+  for (const type of architecture === "llama" ? BLOCK_TYPES : (["F16", "Q4_1"] as const)) {
+    test(`${architecture} as ${type} reads back as its Hugging Face form`, async () => {
+      const { fixture, expected } = tinyGguf({ architecture, type });
+      const checkpoint = await openGgufCheckpoint(memoryFile(buildGguf(fixture).bytes));
+      assert.equal(new Set(checkpoint.tensors.keys()), new Set(expected.keys()));
+      for (const [name, { shape, values }] of expected) {
+        assert.equal(checkpoint.tensors.get(name)!.shape, shape, name);
+        assertSameBits(await checkpoint.readF32(name), values, name);
+      }
+    });
+  }
+}
+
+test("biases of attn_q and attn_k are put back in order too, and an own head is read", async () => {
+  const model = { architecture: "llama", isTied: false, attentionBias: "qkvo", mlpBias: true } as const;
+  const checkpoint = await open(model);
+  for (const [name, { values }] of tinyGguf(model).expected) assertSameBits(await checkpoint.readF32(name), values, name);
+  assert.is(checkpoint.config.tiedEmbedding, false);
+  assert.is(checkpoint.config.attentionBias, "qkvo");
+  assert.is(checkpoint.config.mlpBias, true);
+});
+
+test("any range of rows equals that part of the whole, interleaved or not", async () => {
+  for (const type of ["F16", "Q4_1"] as const) {
+    const { fixture, expected } = tinyGguf({ architecture: "llama", type, attentionBias: "qkv" });
+    const checkpoint = await openGgufCheckpoint(memoryFile(buildGguf(fixture).bytes));
+    for (const part of ["q_proj.weight", "k_proj.weight", "v_proj.weight", "q_proj.bias"]) {
+      const name = `model.layers.1.self_attn.${part}`;
+      const { shape, values } = expected.get(name)!;
+      const columns = shape[1] ?? 1;
+      for (const rows of [
+        [0, 1],
+        [1, 2],
+        [D - 1, D + 1],
+        [D / 2, D + D / 2],
+        [3, shape[0]!],
+        [5, 5],
+      ] as const) {
+        // prettier-ignore
+        const wanted = values.subarray(rows[0] * columns, rows[1] * columns);
+        assertSameBits(await checkpoint.readF32(name, { rows }), wanted, `${type} ${name} ${rows.join("..")}`);
+      }
+    }
+  }
+});
+
+test("raw bytes come in Hugging Face order; blocks and missing tensors are refused", async () => {
+  const { fixture, expected } = tinyGguf({ architecture: "llama", type: "F32" });
+  const checkpoint = await openGgufCheckpoint(memoryFile(buildGguf(fixture).bytes));
+  const name = "model.layers.0.self_attn.q_proj.weight";
+  const raw = await checkpoint.readRaw(name, { rows: [3, 9] });
+  assertSameBits(new Float32Array(raw.slice().buffer), expected.get(name)!.values.subarray(3 * E, 9 * E), name);
+  await rejects(checkpoint.readF32("lm_head.weight"), CheckpointError, "lm_head.weight");
+  await rejects(checkpoint.readF32(name, { rows: [0, H * D + 1] }), CheckpointError, "attn_q.weight", "64");
+  await rejects((await open({ architecture: "llama", type: "Q4_1" })).readRaw(name), UnsupportedModelError, "Q4_1");
+});
+
+test("an aborted read stops with AbortError; closing closes the file", async () => {
+  const file = memoryFile(buildGguf(tinyGguf({ architecture: "llama" }).fixture).bytes);
+  const checkpoint = await openGgufCheckpoint(file);
+  try {
+    await checkpoint.readF32("model.norm.weight", { signal: AbortSignal.abort() });
+    assert.unreachable("read in spite of the signal");
+  } catch (error) {
+    assert.is((error as Error).name, "AbortError");
+  }
+  await checkpoint.close();
+  assert.ok(file.isClosed);
+});
+
+test("configuration", async () => {
+  const { config } = await open({ architecture: "llama" });
+  assert.equal(config, {
+    architecture: "llama", vocabSize: V, hiddenSize: E, layers: L, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F,
+    rmsNormEps: 1e-5, ropeTheta: 500000, ropeScaling: { kind: "none" }, contextLength: 128, attentionWindows: [0, 0],
+    tiedEmbedding: true, attentionBias: "none", mlpBias: false, qkNorm: false,
+  }); // prettier-ignore
+  assert.is((await open({ architecture: "qwen2" })).config.attentionBias, "qkv");
+  assert.is((await open({ architecture: "qwen3" })).config.qkNorm, true);
+  const mistral = await open({ architecture: "llama" }, { "llama.attention.sliding_window": u32(64) });
+  assert.is(mistral.config.architecture, "mistral");
+  assert.equal(mistral.config.attentionWindows, [64, 64]);
+  const scaled = { "llama.rope.scaling.type": string("linear"), "llama.rope.scaling.factor": f32(4) };
+  assert.equal((await open({ architecture: "llama" }, scaled)).config.ropeScaling, { kind: "linear", factor: 4 });
+  assert.is((await open({ architecture: "llama" }, { "llama.rope.freq_base": undefined })).config.ropeTheta, 10000);
+  // One value per layer, as some converters write it.
+  const perLayer = await open({ architecture: "llama" }, { "llama.attention.head_count_kv": i32s([Hkv, Hkv]) });
+  assert.is(perLayer.config.kvHeads, Hkv);
+});
+
+const withFactors = (values: Float32Array) => (tensors: Tensors) => [
+  { name: "rope_freqs.weight", dims: [values.length], typeId: 0, data: new Uint8Array(values.buffer) },
+  ...tensors,
+];
+
+test("config.json made from metadata is read as the same configuration", async () => {
+  for (const model of [
+    { architecture: "llama" },
+    { architecture: "llama", isTied: false, attentionBias: "qkvo", mlpBias: true },
+    { architecture: "llama", attentionBias: "qkv" },
+    { architecture: "qwen2" },
+    { architecture: "qwen3", isTied: false },
+  ] as const) {
+    const { config, configJson } = await open(model, {
+      "tokenizer.ggml.eos_token_id": u32(2),
+      "tokenizer.ggml.bos_token_id": u32(1),
+    });
+    assert.equal(parseModelConfig(JSON.parse(JSON.stringify(configJson)), "config.json"), config);
+    assert.is(configJson["eos_token_id"], 2);
+    assert.is(configJson["bos_token_id"], 1);
+  }
+  const mistral = await open({ architecture: "llama" }, { "llama.attention.sliding_window": u32(64) });
+  assert.equal(parseModelConfig(mistral.configJson, "config.json"), mistral.config);
+});
+
+test("rope factors become configuration and are no tensor", async () => {
+  const factors = Float32Array.from({ length: D / 2 }, (_, i) => 1 + i);
+  const checkpoint = await open({ architecture: "llama" }, {}, withFactors(factors));
+  assert.equal(checkpoint.config.ropeScaling, { kind: "factors", factors: [...factors] });
+  assert.is(checkpoint.tensors.size, tinyGguf({ architecture: "llama" }).expected.size);
+  await rejects(open({ architecture: "llama" }, {}, withFactors(factors.slice(1))), CheckpointError, "rope_freqs.weight", "8");
+  await rejects(open({ architecture: "llama" }, {}, withFactors(new Float32Array(D / 2))), CheckpointError, "rope_freqs.weight");
+});
+
+test("end-of-generation tokens and recommended sampling", async () => {
+  const tokens = Array.from({ length: V }, (_, i) => (i === 7 ? "<|im_end|>" : `t${i}`));
+  const types = tokens.map((_, i) => (i === 7 ? 3 : 1));
+  const metadata = {
+    "tokenizer.ggml.tokens": strings(tokens),
+    "tokenizer.ggml.token_type": i32s(types),
+    "tokenizer.ggml.eos_token_id": u32(2),
+    "general.sampling.temp": f32(0.6),
+    "general.sampling.top_k": u32(20),
+  };
+  const { generation } = await open({ architecture: "llama" }, metadata);
+  assert.equal(generation, { eosTokenIds: [2, 7], temperature: 0.6, topK: 20 });
+  await rejects(open({ architecture: "llama" }, { "tokenizer.ggml.eos_token_id": u32(V) }), CheckpointError, "eos_token_id");
+  await rejects(open({ architecture: "llama" }, { ...metadata, "general.sampling.top_k": i32s([20]) }), CheckpointError, "top_k");
+});
+
+test("what is missing, contradictory or not run is refused by name", async () => {
+  const llama = { architecture: "llama" } as const;
+  await rejects(open(llama, { "general.architecture": string("mamba") }), UnsupportedModelError, "mamba", "llama, qwen2, qwen3");
+  await rejects(open(llama, { "general.architecture": undefined }), CheckpointError, "general.architecture");
+  await rejects(open(llama, { "llama.block_count": undefined }), CheckpointError, "llama.block_count");
+  await rejects(open(llama, { "llama.block_count": u32(0xffffffff) }), CheckpointError, "llama.block_count", "4294967295");
+  await rejects(open(llama, { "llama.block_count": u32(L + 1) }), CheckpointError, "model.layers.2.input_layernorm.weight");
+  await rejects(open(llama, { "llama.block_count": u32(L - 1) }), CheckpointError, "model.layers.1.");
+  await rejects(open(llama, { "llama.attention.head_count": u32(3) }), CheckpointError, "heads");
+  await rejects(open(llama, { "llama.attention.head_count_kv": u32(0) }), CheckpointError, "head_count_kv", "at least 1");
+  await rejects(open(llama, { "llama.attention.head_count_kv": i32s([1, 2]) }), UnsupportedModelError, "head_count_kv");
+  await rejects(open(llama, { "llama.attention.key_length": u32(15) }), CheckpointError, "15");
+  await rejects(open(llama, { "llama.rope.dimension_count": u32(8) }), UnsupportedModelError, "8 rotated");
+  await rejects(open(llama, { "llama.embedding_length": string("32") }), CheckpointError, "llama.embedding_length", "string");
+  await rejects(
+    open(llama, { "llama.embedding_length": u32(128) }),
+    CheckpointError,
+    "model.embed_tokens.weight",
+    "[40, 32]",
+    "[40, 128]",
+  );
+  await rejects(open(llama, { "llama.vocab_size": u32(V + 1) }), CheckpointError, "41");
+  await rejects(open(llama, { "llama.expert_count": u32(8) }), UnsupportedModelError, "expert_count");
+  await rejects(open(llama, { "llama.rope.scaling.type": string("yarn") }), UnsupportedModelError, "yarn");
+  await rejects(open(llama, { "llama.attention.layer_norm_rms_epsilon": f32(NaN) }), CheckpointError, "layer_norm_rms_epsilon");
+  await rejects(open(llama, { "split.count": u32(3) }), UnsupportedModelError, "3 parts");
+  await rejects(
+    open(llama, {}, (tensors) => tensors.filter(({ name }) => name !== "blk.1.ffn_up.weight")),
+    CheckpointError,
+    "model.layers.1.mlp.up_proj.weight",
+    "missing",
+  );
+  await rejects(
+    open(llama, {}, (tensors) => [
+      ...tensors,
+      { name: "blk.0.ffn_gate_inp.weight", dims: [8], typeId: 0, data: new Uint8Array(32) },
+    ]),
+    UnsupportedModelError,
+    "blk.0.ffn_gate_inp.weight",
+  );
+});
+
+test.run();

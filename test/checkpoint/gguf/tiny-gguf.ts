@@ -1,0 +1,120 @@
+/** A tiny model of any architecture and tensor type as a GGUF, with the Hugging Face form it stands for. */
+import { BLOCKS, type BlockType, blockValue, randomBlocks } from "./ggml-oracle.ts";
+import { type Fixture, type FixtureTensor, type FixtureValue, concatenate, f32, string, u32 } from "./gguf-fixture.ts";
+import { mulberry32 } from "../../random.ts";
+
+export interface TinyModel {
+  readonly architecture: "llama" | "qwen2" | "qwen3";
+  readonly type?: BlockType;
+  readonly isTied?: boolean;
+  readonly attentionBias?: "none" | "qkv" | "qkvo";
+  readonly mlpBias?: boolean;
+  readonly seed?: number;
+}
+
+export interface TinyGguf {
+  readonly fixture: Fixture;
+  /** By Hugging Face name: shape and values in Hugging Face row order. */
+  readonly expected: ReadonlyMap<string, { readonly shape: readonly number[]; readonly values: Float32Array }>;
+}
+
+/** Sizes of the model; the head dimension differs from E / H on purpose. */
+export const TINY = { E: 32, F: 96, V: 40, L: 2, H: 4, Hkv: 2, D: 16 } as const;
+
+/** The same, with rows as long as the blocks of a type. */
+function sizesFor(type: BlockType): Record<keyof typeof TINY, number> {
+  return BLOCKS[type].elements === 256 ? { ...TINY, E: 256, F: 256, L: 1 } : TINY;
+}
+
+/** Rows as convert_hf_to_gguf reorders them: reshape(heads, 2, D/2).swapaxes(1, 2). */
+function permuted(rows: readonly Uint8Array[], heads: number): Uint8Array[] {
+  const perHead = rows.length / heads;
+  const out: Uint8Array[] = [];
+  for (let head = 0; head < heads; head++) {
+    for (let i = 0; i < perHead / 2; i++) {
+      for (const half of [0, 1]) out.push(rows[head * perHead + half * (perHead / 2) + i]!);
+    }
+  }
+  return out;
+}
+
+export function tinyGguf({
+  architecture,
+  type = "F32",
+  isTied = true,
+  attentionBias = architecture === "qwen2" ? "qkv" : "none",
+  mlpBias = false,
+  seed = 1,
+}: TinyModel): TinyGguf {
+  const sizes = sizesFor(type);
+  const { E, F, V, L, H, Hkv, D } = sizes;
+  const random = mulberry32(seed);
+  const tensors: FixtureTensor[] = [];
+  const expected = new Map<string, { shape: number[]; values: Float32Array }>();
+
+  const add = (name: string, huggingFace: string, shape: number[], permutedHeads = 0) => {
+    const stored: BlockType = shape.length === 1 ? "F32" : type;
+    const { id, elements, bytes } = BLOCKS[stored];
+    const size = shape.reduce((product, length) => product * length, 1);
+    const data = randomBlocks(stored, size / elements, random);
+    expected.set(huggingFace, { shape, values: Float32Array.from({ length: size }, (_, i) => blockValue(stored, data, i)) });
+    const rowBytes = ((shape[1] ?? 1) / elements) * bytes;
+    const rows = Array.from({ length: shape[0]! }, (_, row) => data.subarray(row * rowBytes, (row + 1) * rowBytes));
+    const inFile = permutedHeads > 0 && architecture === "llama" ? permuted(rows, permutedHeads) : rows;
+    tensors.push({ name, dims: shape.toReversed(), typeId: id, data: concatenate(inFile) });
+  };
+
+  add("token_embd.weight", "model.embed_tokens.weight", [V, E]);
+  for (let layer = 0; layer < L; layer++) {
+    const [from, to] = [`blk.${layer}`, `model.layers.${layer}`];
+    const linear = (name: string, huggingFace: string, rows: number, columns: number, hasBias: boolean, permutedHeads = 0) => {
+      add(`${from}.${name}.weight`, `${to}.${huggingFace}.weight`, [rows, columns], permutedHeads);
+      if (hasBias) add(`${from}.${name}.bias`, `${to}.${huggingFace}.bias`, [rows], permutedHeads);
+    };
+    const qkvBias = attentionBias !== "none";
+    add(`${from}.attn_norm.weight`, `${to}.input_layernorm.weight`, [E]);
+    linear("attn_q", "self_attn.q_proj", H * D, E, qkvBias, H);
+    linear("attn_k", "self_attn.k_proj", Hkv * D, E, qkvBias, Hkv);
+    linear("attn_v", "self_attn.v_proj", Hkv * D, E, qkvBias);
+    // o_proj has H * D = 64 columns: too few for a block of 256, which quantizers answer with a smaller block.
+    if (BLOCKS[type].elements <= H * D) linear("attn_output", "self_attn.o_proj", E, H * D, attentionBias === "qkvo");
+    else tensors.push(...floatMatrix(`${from}.attn_output.weight`, `${to}.self_attn.o_proj.weight`, E, H * D));
+    if (architecture === "qwen3") {
+      add(`${from}.attn_q_norm.weight`, `${to}.self_attn.q_norm.weight`, [D]);
+      add(`${from}.attn_k_norm.weight`, `${to}.self_attn.k_norm.weight`, [D]);
+    }
+    add(`${from}.ffn_norm.weight`, `${to}.post_attention_layernorm.weight`, [E]);
+    linear("ffn_gate", "mlp.gate_proj", F, E, mlpBias);
+    linear("ffn_up", "mlp.up_proj", F, E, mlpBias);
+    linear("ffn_down", "mlp.down_proj", E, F, mlpBias);
+  }
+  add("output_norm.weight", "model.norm.weight", [E]);
+  if (!isTied) add("output.weight", "lm_head.weight", [V, E]);
+
+  function floatMatrix(name: string, huggingFace: string, rows: number, columns: number): FixtureTensor[] {
+    const data = randomBlocks("F32", rows * columns, random);
+    expected.set(huggingFace, {
+      shape: [rows, columns],
+      values: Float32Array.from({ length: rows * columns }, (_, i) => blockValue("F32", data, i)),
+    });
+    return [{ name, dims: [columns, rows], typeId: BLOCKS.F32.id, data }];
+  }
+
+  return { fixture: { metadata: tinyMetadata(architecture, sizes), tensors }, expected };
+}
+
+function tinyMetadata(architecture: string, { E, F, L, H, Hkv, D }: ReturnType<typeof sizesFor>): [string, FixtureValue][] {
+  return [
+    ["general.architecture", string(architecture)],
+    [`${architecture}.block_count`, u32(L)],
+    [`${architecture}.context_length`, u32(128)],
+    [`${architecture}.embedding_length`, u32(E)],
+    [`${architecture}.feed_forward_length`, u32(F)],
+    [`${architecture}.attention.head_count`, u32(H)],
+    [`${architecture}.attention.head_count_kv`, u32(Hkv)],
+    [`${architecture}.attention.key_length`, u32(D)],
+    [`${architecture}.attention.value_length`, u32(D)],
+    [`${architecture}.attention.layer_norm_rms_epsilon`, f32(1e-5)],
+    [`${architecture}.rope.freq_base`, f32(500000)],
+  ];
+}
