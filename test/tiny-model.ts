@@ -6,7 +6,7 @@
 import { expectedTensors } from "../src/checkpoint/expected-tensors.ts";
 import { encodeBF16, encodeF16 } from "../src/checkpoint/formats/float-formats.ts";
 import type { Architecture, ModelConfig } from "../src/architecture/model-config.ts";
-import { writeModelConfig } from "../src/architecture/model-config-writer.ts";
+import { writeModelConfig } from "../src/architecture/families.ts";
 import { encodeSafetensors, type TensorPlan } from "../src/checkpoint/safetensors/safetensors-layout.ts";
 import { MemoryFolder } from "./memory-folder.ts";
 import { mulberry32 } from "./random.ts";

@@ -1,36 +1,40 @@
-/**
- * Tensor names: what a GGUF calls them (ggml `docs/gguf.md`, "Standardized tensor names") to what Hugging Face does.
- */
+/** Tensor names: what a GGUF calls them (ggml `docs/gguf.md`, "Standardized tensor names") to what Hugging Face does. */
+import type { BlockNames, ModuleNames } from "./family.ts";
 
-const MODEL_TENSORS: Readonly<Record<string, string>> = {
-  token_embd: "model.embed_tokens",
-  output_norm: "model.norm",
-  output: "lm_head",
+const MODEL_ROLES: Readonly<Record<string, Exclude<keyof ModuleNames, "block" | "blocks">>> = {
+  token_embd: "embedding",
+  token_embd_norm: "embeddingNorm",
+  position_embd: "positions",
+  output_norm: "finalNorm",
+  output: "head",
 };
 
-const LAYER_TENSORS: Readonly<Record<string, string>> = {
-  attn_norm: "input_layernorm",
-  attn_q: "self_attn.q_proj",
-  attn_k: "self_attn.k_proj",
-  attn_v: "self_attn.v_proj",
-  attn_q_norm: "self_attn.q_norm",
-  attn_k_norm: "self_attn.k_norm",
-  attn_output: "self_attn.o_proj",
-  ffn_norm: "post_attention_layernorm",
-  ffn_gate: "mlp.gate_proj",
-  ffn_up: "mlp.up_proj",
-  ffn_down: "mlp.down_proj",
+const BLOCK_ROLES: Readonly<Record<string, keyof BlockNames>> = {
+  attn_norm: "attentionNorm",
+  attn_q: "query",
+  attn_k: "key",
+  attn_v: "value",
+  attn_qkv: "qkv",
+  attn_q_norm: "queryNorm",
+  attn_k_norm: "keyNorm",
+  attn_output: "output",
+  ffn_norm: "mlpNorm",
+  ffn_gate: "gate",
+  ffn_up: "up",
+  ffn_down: "down",
 };
 
-const LAYER_NAME = /^blk\.(0|[1-9][0-9]{0,5})\.([a-z_]+)\.(weight|bias)$/;
-const MODEL_NAME = /^([a-z_]+)\.(weight|bias)$/;
+const BLOCK_TENSOR = /^blk\.(0|[1-9][0-9]{0,5})\.([a-z_]+)\.(weight|bias)$/;
+const MODEL_TENSOR = /^([a-z_]+)\.(weight|bias)$/;
 
-/** Hugging Face name of a GGUF tensor; undefined if no LLaMA-family model has such a tensor. */
-export function huggingFaceName(ggufName: string): string | undefined {
-  const [, layer, inLayer, kind] = LAYER_NAME.exec(ggufName) ?? [];
-  if (inLayer !== undefined) {
-    return Object.hasOwn(LAYER_TENSORS, inLayer) ? `model.layers.${layer}.${LAYER_TENSORS[inLayer]}.${kind}` : undefined;
+/** Gives the Hugging Face name of a GGUF tensor; undefined if a model with these names has none such. */
+export function huggingFaceName(ggufName: string, names: ModuleNames): string | undefined {
+  const [, layer, inBlock, kind] = BLOCK_TENSOR.exec(ggufName) ?? [];
+  if (inBlock !== undefined) {
+    const role = Object.hasOwn(BLOCK_ROLES, inBlock) ? names.block[BLOCK_ROLES[inBlock]!] : undefined;
+    return role === undefined ? undefined : `${names.blocks}.${layer}.${role}.${kind}`;
   }
-  const [, module, moduleKind] = MODEL_NAME.exec(ggufName) ?? [];
-  return module !== undefined && Object.hasOwn(MODEL_TENSORS, module) ? `${MODEL_TENSORS[module]}.${moduleKind}` : undefined;
+  const [, module, moduleKind] = MODEL_TENSOR.exec(ggufName) ?? [];
+  const role = module !== undefined && Object.hasOwn(MODEL_ROLES, module) ? names[MODEL_ROLES[module]!] : undefined;
+  return role === undefined ? undefined : `${role}.${moduleKind}`;
 }

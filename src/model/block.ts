@@ -1,77 +1,146 @@
 /**
  * One transformer block over M rows, the only forward pass there is: calibration, evaluation and generation run this function.
  *
- *   hidden += o(attention(rope(qkv(rmsnorm(hidden)))))
- *   hidden += down(silu(gate(rmsnorm(hidden))) * up(rmsnorm(hidden)))
+ *   sequential   hidden += o(attention(qkv(norm(hidden))));  hidden += down(activation(up(norm(hidden))))
+ *   parallel     hidden += o(attention(qkv(norm(hidden)))) + down(activation(up(norm(hidden))))
  */
+import type { Block, InputName, LinearInput } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
-import type { Kernels } from "../kernels/kernels.ts";
-import { appendToCache, attend, type LayerCache } from "./kv-cache.ts";
-import { multiply, normInput, quantizeInput, swigluInput } from "./linear.ts";
-import type { RopeTable } from "./rope.ts";
-import type { RunState } from "./run-state.ts";
-import type { LayerWeights } from "./weights.ts";
+import type { Batch } from "./batch.ts";
+import { append, attend, type LayerCache } from "./layers/attention.ts";
+import { type LinearSpec, planLinear, readLinearSpec, totalRank } from "./layers/linear-spec.ts";
+import { type Linear, multiply, quantizeInput } from "./layers/linear.ts";
+import { activate } from "./layers/mlp.ts";
+import { type LoadedNorm, loadNorm, normInput, planNorm } from "./layers/norm.ts";
+import { normalizeHeads, turn } from "./layers/positions.ts";
+import type { WeightLoader } from "./weight-loader.ts";
+import type { Planner, Workspace } from "./workspace.ts";
 
-/** Places calibration looks at: the inputs of the four fused linear layers, and keys (after RoPE) and values entering the cache. */
-export type Site = "qkv" | "o" | "gate_up" | "down" | "k" | "v";
+/** One value for each input that a block has. */
+export type ByInput<T> = Readonly<Record<Exclude<InputName, "up">, T>> & { readonly up?: T };
+
+/** Makes a value for each input of a block. */
+export function mapInputs<T>({ inputs }: Pick<Block, "inputs">, make: (input: LinearInput) => T): ByInput<T> {
+  return Object.fromEntries(inputs.map((input) => [input.name, make(input)])) as unknown as ByInput<T>;
+}
+
+/** How a block's linear layers are stored and will run. */
+export interface BlockSpec {
+  readonly block: Block;
+  readonly linears: ByInput<LinearSpec>;
+}
+
+/** @throws CheckpointError for missing tensors or wrong shapes; UnsupportedModelError for forms the kernels do not run */
+export async function readBlockSpec(checkpoint: Checkpoint, block: Block): Promise<BlockSpec> {
+  const specs = new Map<InputName, LinearSpec>();
+  // One after another, in the order of the files, as a network has them fastest.
+  for (const { name, modules } of block.inputs) specs.set(name, await readLinearSpec(checkpoint, modules));
+  return { block, linears: mapInputs(block, ({ name }) => specs.get(name)!) };
+}
+
+/** The largest rank of a block's low-rank terms. */
+export function largestRank({ linears }: BlockSpec): number {
+  return Math.max(...Object.values(linears).map(totalRank));
+}
+
+/** An input's linear layers, fused, and the norm that makes it. */
+export interface LoadedInput {
+  readonly input: LinearInput;
+  readonly linear: Linear;
+  readonly norm: LoadedNorm | undefined;
+}
+
+/** A block in memory. */
+export interface LoadedBlock {
+  readonly block: Block;
+  readonly inputs: ByInput<LoadedInput>;
+  readonly queryNorm: Pointer; // f32[D], or 0 for none
+  readonly keyNorm: Pointer; // f32[D], or 0 for none
+  readonly cache: LayerCache;
+}
+
+export function planBlock(planner: Planner, { block, linears }: BlockSpec, cache: LayerCache): LoadedBlock {
+  const { plan, config } = planner;
+  const headNorm = (tensor: string | undefined) => (tensor === undefined ? 0 : plan.reserve("weights", 4 * config.headDim, tensor));
+  return {
+    block,
+    inputs: mapInputs(block, (input) => ({
+      input,
+      norm: typeof input.from === "string" ? undefined : planNorm(planner, input.from, input.width),
+      linear: planLinear(planner, linears[input.name]!),
+    })),
+    queryNorm: headNorm(block.queryNorm),
+    keyNorm: headNorm(block.keyNorm),
+    cache,
+  };
+}
+
+/** Asks the loader for all weights of a block of this spec, into the memory of `loaded`. */
+export function loadBlock(loader: WeightLoader, { headDim: D }: ModelConfig, { block, linears }: BlockSpec, loaded: LoadedBlock): void {
+  for (const input of block.inputs) {
+    const { norm, linear } = loaded.inputs[input.name]!;
+    if (norm) loadNorm(loader, { ...norm, norm: input.from as LoadedNorm["norm"] }, input.width);
+    loader.linear(linears[input.name]!, linear);
+  }
+  if (block.queryNorm !== undefined) loader.vector(block.queryNorm, loaded.queryNorm, D);
+  if (block.keyNorm !== undefined) loader.vector(block.keyNorm, loaded.keyNorm, D);
+}
+
+/** Places calibration looks at: the inputs of the fused linear layers, and keys (after RoPE) and values entering the cache. */
+export type Site = InputName | "k" | "v";
 
 /** Sees f32[M, K] at `x`, rows `stride` elements apart, before it is used. "stop" ends the block there. */
 export type Observe = (site: Site, x: Pointer, M: number, K: number, stride: number) => "stop" | void;
 
 /** Multiply-accumulates of one block over M rows that follow `position` others: its linear layers, and attention over what is cached. */
-export function blockWork(config: ModelConfig, M: number, position: number): number {
-  const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = config;
-  const linear = E * (H + 2 * Hkv) * D + H * D * E + 3 * E * F;
-  const attention = 2 * H * D * (position + M);
-  return M * (linear + attention);
+export function blockWork({ inputs }: Block, { heads: H, headDim: D }: ModelConfig, M: number, position: number): number {
+  const linear = inputs.reduce(
+    (sum, { width, modules }) => sum + width * modules.reduce((rows, { outFeatures }) => rows + outFeatures, 0),
+    0,
+  );
+  return M * (linear + 2 * H * D * (position + M));
 }
 
-/**
- * @param M rows in `state.hidden`, f32[M, E], updated in place
- * @param position of the first row; the cache holds everything before it
- * @param window how many of the latest tokens a row sees; 0 for all
- */
-export function forwardBlock(
-  kernels: Kernels,
-  config: ModelConfig,
-  layer: LayerWeights,
-  cache: LayerCache,
-  rope: RopeTable,
-  state: RunState,
-  M: number,
-  position: number,
-  window: number,
-  observe?: Observe,
-): void {
-  const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F, rmsNormEps: eps } = config;
-  const { hidden, normed, qkv, attended, projected, gateUp, activated, activations } = state;
-  const qkvWidth = (H + 2 * Hkv) * D;
+/** Runs a block over the rows of `batch`, f32[M, E] at `buffers.hidden`, updated in place. */
+export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }: Batch, observe?: Observe): void {
+  const { kernels, buffers, config } = space;
+  const { hidden, normed, projected, attended, activated } = buffers;
+  const { hiddenSize: E, heads: H, headDim: D, parallelResidual } = config;
+  const { qkv, o, up, down } = loaded.inputs;
   // Floats that only an int8 layer would read are quantized as they are made, unless somebody looks at them.
   const floats = observe !== undefined;
+  const stops = (site: InputName, x: Pointer, K: number) => observe?.(site, x, M, K, K) === "stop";
 
-  normInput(kernels, layer.qkv, { hidden, residual: 0, weight: layer.attentionNorm, eps }, normed, M, activations, floats);
-  if (observe?.("qkv", normed, M, E, E) === "stop") return;
-  multiply(kernels, layer.qkv, normed, qkv, M, activations);
-  const k = qkv + 4 * H * D;
-  if (layer.qNorm) kernels.split("rmsnorm_heads_f32", M, qkv, layer.qNorm, H, D, qkvWidth, eps);
-  if (layer.kNorm) kernels.split("rmsnorm_heads_f32", M, k, layer.kNorm, Hkv, D, qkvWidth, eps);
-  // Queries and keys lie side by side, so one call rotates both.
-  const rotation = 4 * position * (D / 2);
-  kernels.split("rope_f32", M, qkv, rope.cos + rotation, rope.sin + rotation, H + Hkv, D, qkvWidth);
-  observe?.("k", k, M, Hkv * D, qkvWidth);
-  observe?.("v", k + 4 * Hkv * D, M, Hkv * D, qkvWidth);
-  appendToCache(kernels, config, cache, state, M, position);
-  attend(kernels, config, cache, state, M, position, window);
-  if (observe?.("o", attended, M, H * D, H * D) === "stop") return;
-  quantizeInput(kernels, layer.o, attended, M, activations);
-  multiply(kernels, layer.o, attended, projected, M, activations);
+  normInput(space, qkv.norm!, qkv.linear, { hidden, residual: 0, M, floats });
+  if (stops("qkv", normed, E)) return;
+  multiply(space, qkv.linear, normed, buffers.qkv, M);
+  normalizeHeads(space, loaded, M);
+  turn(space, M);
+  if (observe) observeCache(space, observe, M);
+  append(space, loaded.cache, M);
+  attend(space, loaded.cache, loaded.block.window, M);
+  if (stops("o", attended, H * D)) return;
+  quantizeInput(space, o.linear, attended, M);
+  multiply(space, o.linear, attended, projected, M);
 
-  normInput(kernels, layer.gateUp, { hidden, residual: projected, weight: layer.ffnNorm, eps }, normed, M, activations, floats);
-  if (observe?.("gate_up", normed, M, E, E) === "stop") return;
-  multiply(kernels, layer.gateUp, normed, gateUp, M, activations);
-  swigluInput(kernels, layer.down, gateUp, activated, M, activations, floats);
-  if (observe?.("down", activated, M, F, F) === "stop") return;
-  multiply(kernels, layer.down, activated, projected, M, activations);
+  if (up) normInput(space, up.norm!, up.linear, { hidden, residual: parallelResidual ? 0 : projected, M, floats });
+  // The MLP of a parallel block has read what attention read; now the stream may have attention's part.
+  if (parallelResidual) kernels.split("add_f32", M, hidden, projected, E);
+  if (up) {
+    if (stops("up", normed, E)) return;
+    multiply(space, up.linear, normed, buffers.up, M);
+  }
+  activate(space, down.linear, { x: buffers.up, stride: buffers.upStride, M, floats });
+  if (stops("down", activated, down.linear.K)) return;
+  multiply(space, down.linear, activated, projected, M);
   kernels.split("add_f32", M, hidden, projected, E);
+}
+
+function observeCache({ buffers, config }: Workspace, observe: Observe, M: number): void {
+  const { heads: H, kvHeads: Hkv, headDim: D } = config;
+  const k = buffers.qkv + 4 * H * D;
+  observe("k", k, M, Hkv * D, buffers.qkvStride);
+  observe("v", k + 4 * Hkv * D, M, Hkv * D, buffers.qkvStride);
 }

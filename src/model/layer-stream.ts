@@ -2,130 +2,120 @@
  * Running a model one layer at a time over many samples, with only that layer's weights in memory. Calibration works this way, so
  * that a model need not fit in memory to be quantized.
  *
- *   const stream = await LayerStream.open(checkpoint, runtime, { rows: 512 });
+ *   const { stream } = await LayerStream.open(checkpoint, work, { rows: 512 });
  *   hidden = samples.map((ids) => stream.embed(ids))
  *   for each layer l:  await stream.loadLayer(l);  for each sample:  stream.run(hidden[sample], observe)
  */
+import { describeModel, type Description, type InputName } from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { ModelConfig } from "../architecture/model-config.ts";
-import { EMBEDDING, type LinearInput } from "../architecture/tensor-names.ts";
 import { NumericError, OptionError } from "../errors.ts";
-import type { InstructionSet } from "../kernels/kernel-build.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { Work } from "../host/work.ts";
 import type { Kernels } from "../kernels/kernels.ts";
-import type { Host } from "../host/host.ts";
-import { forwardBlock, type Observe } from "./block.ts";
-import { type LayerCache, planLayerCache } from "./kv-cache.ts";
-import { largestRank, type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
-import { resolveBuild, resolveThreads } from "./load-options.ts";
-import { beginMemoryPlan, openKernels } from "./model-memory.ts";
-import { fillRopeTable, planRopeTable, type RopeTable } from "./rope.ts";
-import { planRunState, type RunState } from "./run-state.ts";
-import { planStaging, type Staging, WeightLoader } from "./weight-loader.ts";
-import type { LayerWeights } from "./weights.ts";
+import { enterRows, wholeSequence } from "./batch.ts";
+import { type BlockSpec, forwardBlock, largestRank, loadBlock, type LoadedBlock, type Observe, planBlock, readBlockSpec } from "./block.ts";
+import { BLOCK_TOKENS, planCache } from "./layers/attention.ts";
+import { loadNorm, type LoadedNorm, planNorm, applyNorm } from "./layers/norm.ts";
+import { type Planner, Workspace } from "./workspace.ts";
 
 export interface LayerStreamOptions {
   /** Most tokens in a sample. */
   readonly rows: number;
-  readonly threads?: number | undefined;
-  readonly build?: InstructionSet | "auto" | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onWarning?: ((message: string) => void) | undefined;
-  /** Bytes of linear memory to set aside for the caller, at `stream.workspace`. */
-  readonly workspaceBytes?: number | undefined;
   /** Least scratch of each thread, for kernels of the caller's. */
-  readonly threadScratchBytes?: number | undefined;
-}
-
-interface Parts {
-  readonly checkpoint: Checkpoint;
-  readonly specs: readonly LayerSpec[];
-  readonly kernels: Kernels;
-  readonly weights: LayerWeights;
-  readonly cache: LayerCache;
-  readonly rope: RopeTable;
-  readonly state: RunState;
-  readonly staging: Staging;
-  readonly workspace: Pointer;
-  readonly signal: AbortSignal | undefined;
+  readonly threadScratch?: number | undefined;
 }
 
 export class LayerStream {
-  private readonly parts: Parts;
-  private layer = -1;
-  private readonly embedded = new Map<number, Float32Array>();
+  readonly description: Description;
+  readonly #checkpoint: Checkpoint;
+  readonly #work: Work;
+  readonly #specs: readonly BlockSpec[];
+  readonly #space: Workspace;
+  readonly #block: LoadedBlock;
+  readonly #embeddingNorm: LoadedNorm | undefined;
+  readonly #embedded = new Map<number, Float32Array>();
+  #layer = -1;
 
-  private constructor(parts: Parts) {
-    this.parts = parts;
+  private constructor(checkpoint: Checkpoint, work: Work, specs: readonly BlockSpec[], space: Workspace, placed: Placed) {
+    this.description = space.description;
+    this.#checkpoint = checkpoint;
+    this.#work = work;
+    this.#specs = specs;
+    this.#space = space;
+    this.#block = placed.block;
+    this.#embeddingNorm = placed.embeddingNorm;
   }
 
-  /** @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError */
-  static async open(checkpoint: Checkpoint, host: Host, options: LayerStreamOptions): Promise<LayerStream> {
-    const { config } = checkpoint;
-    const { rows, signal } = options;
-    const build = resolveBuild(options.build);
-    if (!Number.isInteger(rows) || rows < 1 || rows > config.contextLength) {
-      throw new OptionError(
-        `sample length: got ${rows}, need an integer from 1 to the model's context of ${config.contextLength}`,
-      );
+  /**
+   * @param place plans regions of the caller's in the same memory
+   * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError
+   */
+  static async open<Own>(
+    checkpoint: Checkpoint,
+    work: Work,
+    { rows, threadScratch = 0 }: LayerStreamOptions,
+    place: (planner: Planner) => Own,
+  ): Promise<{ stream: LayerStream; own: Own }> {
+    const { contextLength } = checkpoint.config;
+    if (!Number.isInteger(rows) || rows < 1 || rows > contextLength) {
+      throw new OptionError(`sample length: got ${rows}, need an integer from 1 to the model's context of ${contextLength}`);
     }
-    const specs: LayerSpec[] = [];
-    for (let l = 0; l < config.layers; l++) specs.push(await readLayerSpec(checkpoint, l));
-    const threads = resolveThreads(options, host);
-    const planning = await beginMemoryPlan(host, config, threads, rows, rows, build, options.threadScratchBytes);
-    const { plan, sizes } = planning;
-    const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
-    // Layers of one model have one shape, so the first one's memory serves them all in turn.
-    const weights = planLayer(plan, sizes, config, specs[0]!);
-    const cache = planLayerCache(plan, sizes, config, rows, { k: "f32", v: "f32" }, { k: 1, v: 1 });
-    const rope = planRopeTable(plan, config, rows);
-    const staging = planStaging(plan, Math.max(E, H * D, F));
-    const state = planRunState(plan, config, rows, Math.max(...specs.map(largestRank)));
-    const workspace = plan.reserve("scratch", options.workspaceBytes ?? 0, "workspace");
-    const kernels = openKernels(host, planning);
-    fillRopeTable(kernels, config, rope);
-    await kernels.threadsStarted();
-    return new LayerStream({ checkpoint, specs, kernels, weights, cache, rope, state, staging, workspace, signal });
-  }
-
-  get config(): ModelConfig {
-    return this.parts.checkpoint.config;
+    const description = describeModel(checkpoint.config);
+    const specs: BlockSpec[] = [];
+    for (const block of description.blocks) specs.push(await readBlockSpec(checkpoint, block));
+    const rank = Math.max(...specs.map(largestRank));
+    const size = { rows, positions: rows, rank, threadScratch };
+    const { space, placed } = await Workspace.open(work, description, size, (planner) => {
+      const cache = planCache(planner, Math.ceil(rows / BLOCK_TOKENS), { k: "f32", v: "f32" }, { k: 1, v: 1 });
+      const { embeddingNorm } = description;
+      return {
+        // Layers of one model have one shape, so the first one's memory serves them all in turn.
+        block: planBlock(planner, specs[0]!, cache),
+        embeddingNorm: embeddingNorm && planNorm(planner, embeddingNorm, description.config.hiddenSize),
+        own: place(planner),
+      };
+    });
+    const norm = placed.embeddingNorm;
+    await space.load(checkpoint, (loader) => norm && loadNorm(loader, norm, description.config.hiddenSize), work);
+    return { stream: new LayerStream(checkpoint, work, specs, space, placed), own: placed.own };
   }
 
   get kernels(): Kernels {
-    return this.parts.kernels;
-  }
-
-  /** Address of the bytes set aside for the caller. */
-  get workspace(): Pointer {
-    return this.parts.workspace;
+    return this.#space.kernels;
   }
 
   /** @returns f32[S, E], the residual stream before the first layer */
   async embed(ids: ArrayLike<number>): Promise<Float32Array> {
-    const { checkpoint, signal } = this.parts;
-    const { hiddenSize: E } = checkpoint.config;
+    const { embedding, positions, config } = this.description;
+    const { hiddenSize: E } = config;
     const hidden = new Float32Array(ids.length * E);
     for (let s = 0; s < ids.length; s++) {
       const id = ids[s]!;
-      let row = this.embedded.get(id);
+      let row = this.#embedded.get(id);
       if (!row) {
-        row = await checkpoint.readF32(`${EMBEDDING}.weight`, { rows: [id, id + 1], signal });
-        this.embedded.set(id, row);
+        row = await this.#checkpoint.readF32(`${embedding.name}.weight`, { rows: [id, id + 1], signal: this.#work.signal });
+        this.#embedded.set(id, row);
       }
       hidden.set(row, s * E);
+    }
+    if (positions !== undefined) {
+      const rows = await this.#checkpoint.readF32(positions, { rows: [0, ids.length], signal: this.#work.signal });
+      for (let i = 0; i < hidden.length; i++) hidden[i]! += rows[i]!;
+    }
+    if (this.#embeddingNorm) {
+      const inMemory = this.kernels.f32(this.#space.buffers.hidden, hidden.length);
+      inMemory.set(hidden);
+      applyNorm(this.#space, this.#embeddingNorm, this.#space.buffers.hidden, this.#space.buffers.hidden, ids.length);
+      hidden.set(inMemory);
     }
     return hidden;
   }
 
   /** Replaces the weights in memory by those of layer `l`. */
   async loadLayer(l: number): Promise<void> {
-    const { checkpoint, specs, kernels, weights, staging, signal } = this.parts;
-    const loader = new WeightLoader(kernels, checkpoint, staging, signal, () => {});
-    loadLayer(loader, checkpoint.config, specs[l]!, weights);
-    await loader.run();
-    this.layer = l;
-    this.embedded.clear(); // every sample was embedded before the first layer
+    const { config } = this.description;
+    await this.#space.load(this.#checkpoint, (loader) => loadBlock(loader, config, this.#specs[l]!, this.#block), this.#work);
+    this.#layer = l;
+    this.#embedded.clear(); // every sample was embedded before the first layer
   }
 
   /**
@@ -134,48 +124,45 @@ export class LayerStream {
    * @throws NumericError if the output has NaN or infinity
    */
   run(hidden: Float32Array, observe?: Observe): void {
-    const inMemory = this.forward(hidden, observe);
-    const { checkpoint, kernels, state } = this.parts;
-    if (kernels.run.first_nonfinite_f32(state.hidden, hidden.length) >= 0) {
-      throw new NumericError(`${checkpoint.name}: model.layers.${this.layer}: output has NaN or infinity during calibration`);
+    const inMemory = this.#forward(hidden, observe);
+    if (this.kernels.run.first_nonfinite_f32(this.#space.buffers.hidden, hidden.length) >= 0) {
+      const { name } = this.description.blocks[this.#layer]!;
+      throw new NumericError(`${this.#checkpoint.name}: ${name}: output has NaN or infinity during calibration`);
     }
     hidden.set(inMemory);
   }
 
   /** Runs it as far as the linear at `input`, which `observe` sees among those before. `hidden` stays as it is. */
-  runUntil(input: LinearInput, hidden: Float32Array, observe: Observe): void {
-    this.forward(hidden, (site, ...seen) => {
+  runUntil(input: InputName, hidden: Float32Array, observe: Observe): void {
+    this.#forward(hidden, (site, ...seen) => {
       observe(site, ...seen);
       return site === input ? "stop" : undefined;
     });
   }
 
-  private forward(hidden: Float32Array, observe: Observe | undefined): Float32Array {
-    const { checkpoint, kernels, weights, cache, rope, state } = this.parts;
-    const { config } = checkpoint;
-    const M = hidden.length / config.hiddenSize;
-    const inMemory = kernels.f32(state.hidden, hidden.length);
+  #forward(hidden: Float32Array, observe: Observe | undefined): Float32Array {
+    const { buffers } = this.#space;
+    const inMemory = this.kernels.f32(buffers.hidden, hidden.length);
     inMemory.set(hidden);
-    forwardBlock(kernels, config, weights, cache, rope, state, M, 0, config.attentionWindows[this.layer]!, observe);
+    const batch = wholeSequence(this.#space, hidden.length / this.description.config.hiddenSize);
+    enterRows(this.#space, batch);
+    forwardBlock(this.#space, { ...this.#block, block: this.description.blocks[this.#layer]! }, batch, observe);
     return inMemory;
   }
 
   /**
    * Replaces rows of the loaded layer's fused linear at `input`, first row `row`, by `weight` f32[rows, K], until the next `loadLayer`.
    */
-  replaceRows(input: LinearInput, row: number, weight: Float32Array): void {
-    const { kernels, weights, staging } = this.parts;
-    const linear = { qkv: weights.qkv, o: weights.o, gate_up: weights.gateUp, down: weights.down }[input];
-    const { N, K } = linear;
-    const block = 8 * K;
-    for (let begin = 0; begin < weight.length; begin += block) {
-      const rows = weight.subarray(begin, begin + block);
-      kernels.f32(staging.source, rows.length).set(rows);
-      kernels.run.pack_f32w(staging.source, linear.weights, row + begin / K, rows.length / K, N, K);
-    }
+  replaceRows(input: InputName, row: number, weight: Float32Array): void {
+    this.#space.packRows(this.#block.inputs[input]!.linear, row, weight);
   }
 
   async dispose(): Promise<void> {
-    await this.parts.kernels.dispose();
+    await this.#space.dispose();
   }
+}
+
+interface Placed {
+  readonly block: LoadedBlock;
+  readonly embeddingNorm: LoadedNorm | undefined;
 }

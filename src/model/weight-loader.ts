@@ -5,15 +5,15 @@
  * start to its end, and a disk is read the way it reads best.
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { lowRankTensors } from "../checkpoint/quantization/low-rank.ts";
+import { lowRankTensors } from "../architecture/tensors.ts";
 import { dequantizeWords } from "../checkpoint/quantization/pack-quantized.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
-import { checkShape, type LinearSpec, type ModulePart } from "./linear-spec.ts";
-import { type LowRank, paddedRank } from "./low-rank.ts";
-import type { Linear } from "./linear.ts";
+import { checkShape, type LinearSpec, type ModulePart } from "./layers/linear-spec.ts";
+import { type LowRank, paddedRank } from "./layers/low-rank.ts";
+import type { Linear } from "./layers/linear.ts";
 
 /** Rows read at a time hold about this many float32 values: large enough for one read to pay, small enough to be no matter. */
 const STAGED_ELEMENTS = 1 << 17;
@@ -44,12 +44,12 @@ export function planStaging(plan: MemoryPlan, maxK: number): Staging {
 }
 
 export class WeightLoader {
-  private readonly kernels: Kernels;
-  private readonly checkpoint: Checkpoint;
-  private readonly staging: Staging;
-  private readonly signal: AbortSignal | undefined;
-  private readonly onBytes: (bytes: number) => void;
-  private readonly queue: { readonly tensor: string; readonly load: () => Promise<void> }[] = [];
+  readonly #kernels: Kernels;
+  readonly #checkpoint: Checkpoint;
+  readonly #staging: Staging;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onBytes: (bytes: number) => void;
+  readonly #queue: { readonly tensor: string; readonly load: () => Promise<void> }[] = [];
 
   /** @param onBytes told how many stored bytes each read consumed */
   constructor(
@@ -59,55 +59,67 @@ export class WeightLoader {
     signal: AbortSignal | undefined,
     onBytes: (bytes: number) => void,
   ) {
-    this.kernels = kernels;
-    this.checkpoint = checkpoint;
-    this.staging = staging;
-    this.signal = signal;
-    this.onBytes = onBytes;
+    this.#kernels = kernels;
+    this.#checkpoint = checkpoint;
+    this.#staging = staging;
+    this.#signal = signal;
+    this.#onBytes = onBytes;
   }
 
   /** Asks for a float vector, f32[length] at `pointer`. */
   vector(tensor: string, pointer: Pointer, length: number): void {
-    checkShape(this.checkpoint, tensor, [length]);
-    this.queue.push({ tensor, load: async () => this.kernels.f32(pointer, length).set(await this.readF32(tensor)) });
+    checkShape(this.#checkpoint, tensor, [length]);
+    this.#queue.push({ tensor, load: async () => this.#kernels.f32(pointer, length).set(await this.#readF32(tensor)) });
+  }
+
+  /** Asks for the first rows of a float matrix, f32[rows, columns] at `pointer`. */
+  matrix(tensor: string, pointer: Pointer, rows: number, columns: number): void {
+    const load = async () => {
+      const block = stagedRows(columns);
+      for (let begin = 0; begin < rows; begin += block) {
+        const values = await this.#readF32(tensor, [begin, Math.min(rows, begin + block)]);
+        this.#kernels.f32(pointer + 4 * begin * columns, values.length).set(values);
+      }
+    };
+    this.#queue.push({ tensor, load });
   }
 
   /** Asks for all parts of a linear layer and their biases. */
   linear(spec: LinearSpec, linear: Linear): void {
-    if (linear.bias) this.kernels.f32(linear.bias, linear.N).fill(0);
+    if (linear.bias) this.#kernels.f32(linear.bias, linear.N).fill(0);
     let row = 0;
     for (const part of spec.parts) {
       const firstRow = row;
       if (part.bias) this.vector(`${part.name}.bias`, linear.bias + 4 * row, part.outFeatures);
       const tensor = `${part.name}.${spec.stored.kind === "float" ? "weight" : "weight_packed"}`;
-      this.queue.push({ tensor, load: () => this.part(spec, linear, part, firstRow) });
+      this.#queue.push({ tensor, load: () => this.#part(spec, linear, part, firstRow) });
       row += part.outFeatures;
     }
-    if (linear.lowRank) this.lowRank(spec, linear.N, linear.lowRank);
+    if (linear.lowRank) this.#lowRank(spec, linear.N, linear.lowRank);
   }
 
   /** A part's B stands at its own rows and its own columns of the fused one. */
-  private lowRank({ parts, ranks, K }: LinearSpec, N: number, { rank, a, b }: LowRank): void {
+  #lowRank({ parts, ranks, K }: LinearSpec, N: number, { rank, a, b }: LowRank): void {
     let [row, column] = [0, 0];
     for (const [i, { name, outFeatures }] of parts.entries()) {
       const [firstRow, firstColumn, own] = [row, column, ranks[i]!];
       const names = lowRankTensors(name);
       row += outFeatures;
       column += paddedRank(own);
-      const loadA = async () => this.packF32w(await this.readF32(names.a), a, firstColumn, rank, K);
+      const loadA = async () => this.#packF32w(await this.#readF32(names.a), a, firstColumn, rank, K);
       const loadB = async () => {
-        const thin = await this.readF32(names.b);
+        const thin = await this.#readF32(names.b);
         const wide = new Float32Array(outFeatures * rank);
         for (let n = 0; n < outFeatures; n++) wide.set(thin.subarray(n * own, (n + 1) * own), n * rank + firstColumn);
-        this.packF32w(wide, b, firstRow, N, rank);
+        this.#packF32w(wide, b, firstRow, N, rank);
       };
-      if (own > 0) this.queue.push({ tensor: names.a, load: loadA }, { tensor: names.b, load: loadB });
+      if (own > 0) this.#queue.push({ tensor: names.a, load: loadA }, { tensor: names.b, load: loadB });
     }
   }
 
   /** Rows of an [N, K] matrix of floats from `row` on, a multiple of 8, to their panels at `packed`. */
-  private packF32w(values: Float32Array, packed: Pointer, row: number, N: number, K: number): void {
-    const { kernels, staging } = this;
+  #packF32w(values: Float32Array, packed: Pointer, row: number, N: number, K: number): void {
+    const [kernels, staging] = [this.#kernels, this.#staging];
     const block = stagedRows(K);
     for (let begin = 0; begin * K < values.length; begin += block) {
       const rows = values.subarray(begin * K, (begin + block) * K);
@@ -118,34 +130,34 @@ export class WeightLoader {
 
   /** Loads everything asked for. @throws CheckpointError, UnsupportedModelError, AbortError */
   async run(): Promise<void> {
-    const positions = new Map([...this.checkpoint.tensors.keys()].map((tensor, position) => [tensor, position]));
+    const positions = new Map([...this.#checkpoint.tensors.keys()].map((tensor, position) => [tensor, position]));
     const position = ({ tensor }: { tensor: string }) => positions.get(tensor) ?? 0; // absent ones are reported when they are read
-    for (const { load } of this.queue.splice(0).toSorted((a, b) => position(a) - position(b))) await load();
+    for (const { load } of this.#queue.splice(0).toSorted((a, b) => position(a) - position(b))) await load();
   }
 
-  private async part(spec: LinearSpec, linear: Linear, { name, outFeatures: N }: ModulePart, firstRow: number): Promise<void> {
+  async #part(spec: LinearSpec, linear: Linear, { name, outFeatures: N }: ModulePart, firstRow: number): Promise<void> {
     const { K, stored } = spec;
     const block = stagedRows(K);
     for (let begin = 0; begin < N; begin += block) {
       const end = Math.min(N, begin + block);
       const at = firstRow + begin;
-      if (stored.kind === "float") this.packFloat(linear, await this.readF32(`${name}.weight`, [begin, end]), at, end - begin);
+      if (stored.kind === "float") this.#packFloat(linear, await this.#readF32(`${name}.weight`, [begin, end]), at, end - begin);
       else {
-        const bytes = await this.readRaw(`${name}.weight_packed`, [begin, end]);
-        const scales = await this.readF32(`${name}.weight_scale`, [begin, end]);
+        const bytes = await this.#readRaw(`${name}.weight_packed`, [begin, end]);
+        const scales = await this.#readF32(`${name}.weight_scale`, [begin, end]);
         if (linear.kind === "f32") {
           const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-          this.packFloat(linear, dequantizeWords(words, stored.weights, scales, stored.groupSize), at, end - begin);
-        } else this.packQuantized(linear, bytes, scales, at, end - begin);
+          this.#packFloat(linear, dequantizeWords(words, stored.weights, scales, stored.groupSize), at, end - begin);
+        } else this.#packQuantized(linear, bytes, scales, at, end - begin);
       }
     }
   }
 
-  private packFloat(linear: Linear, values: Float32Array, row: number, rows: number): void {
-    const { kernels, staging } = this;
+  #packFloat(linear: Linear, values: Float32Array, row: number, rows: number): void {
+    const [kernels, staging] = [this.#kernels, this.#staging];
     const { N, K } = linear;
     if (linear.kind === "f32") {
-      this.packF32w(values, linear.weights, row, N, K);
+      this.#packF32w(values, linear.weights, row, N, K);
       return;
     }
     kernels.f32(staging.source, values.length).set(values);
@@ -156,8 +168,8 @@ export class WeightLoader {
     kernels.run.pack_qc8w(staging.quantized, staging.scales, linear.weights, row, rows, N, K);
   }
 
-  private packQuantized(linear: Linear, bytes: Uint8Array, scales: Float32Array, row: number, rows: number): void {
-    const { kernels, staging } = this;
+  #packQuantized(linear: Linear, bytes: Uint8Array, scales: Float32Array, row: number, rows: number): void {
+    const [kernels, staging] = [this.#kernels, this.#staging];
     const { N, K } = linear;
     kernels.u8(staging.source, bytes.length).set(bytes);
     const staged = kernels.f32(staging.scales, scales.length);
@@ -169,23 +181,23 @@ export class WeightLoader {
     else kernels.run.pack_qc8w(staging.source, staging.scales, linear.weights, row, rows, N, K);
   }
 
-  private async readF32(tensor: string, rows?: readonly [number, number]): Promise<Float32Array> {
-    throwIfAborted(this.signal, `loading ${tensor}`);
-    const values = await this.checkpoint.readF32(tensor, { rows, signal: this.signal });
-    this.count(tensor, rows);
+  async #readF32(tensor: string, rows?: readonly [number, number]): Promise<Float32Array> {
+    throwIfAborted(this.#signal, `loading ${tensor}`);
+    const values = await this.#checkpoint.readF32(tensor, { rows, signal: this.#signal });
+    this.#count(tensor, rows);
     return values;
   }
 
-  private async readRaw(tensor: string, rows: readonly [number, number]): Promise<Uint8Array> {
-    throwIfAborted(this.signal, `loading ${tensor}`);
-    const bytes = await this.checkpoint.readRaw(tensor, { rows, signal: this.signal });
-    this.count(tensor, rows);
+  async #readRaw(tensor: string, rows: readonly [number, number]): Promise<Uint8Array> {
+    throwIfAborted(this.#signal, `loading ${tensor}`);
+    const bytes = await this.#checkpoint.readRaw(tensor, { rows, signal: this.#signal });
+    this.#count(tensor, rows);
     // Words are viewed as such, so they must lie on a boundary of four bytes.
     return bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
   }
 
-  private count(tensor: string, rows: readonly [number, number] | undefined): void {
-    const info = this.checkpoint.tensors.get(tensor)!;
-    this.onBytes(rows ? (info.bytes * (rows[1] - rows[0])) / info.shape[0]! : info.bytes);
+  #count(tensor: string, rows: readonly [number, number] | undefined): void {
+    const info = this.#checkpoint.tensors.get(tensor)!;
+    this.#onBytes(rows ? (info.bytes * (rows[1] - rows[0])) / info.shape[0]! : info.bytes);
   }
 }

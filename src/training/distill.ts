@@ -7,12 +7,12 @@
  * Norms: Norm Tweaking (Li et al. 2023, arXiv 2309.02784), there layer by layer. Scales, end to end: EfficientQAT (Chen et al. 2024, arXiv
  * 2407.11062, section 3.3), there on text rather than on the float model's predictions. The student runs its int8 kernels as they ship.
  */
+import { describeModel } from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { RecipeError, throwIfAborted } from "../errors.ts";
 import { blockWork } from "../model/block.ts";
 import { EventLoopPacer } from "../model/event-loop-pacer.ts";
-import type { Host } from "../host/host.ts";
-import type { DistillOptions } from "./distill-options.ts";
+import type { Work } from "../host/work.ts";
 import { Parameters, type TunedTensors } from "./parameters.ts";
 import { Student } from "./student.ts";
 import { finalHiddenStates } from "./teacher.ts";
@@ -40,18 +40,17 @@ export async function distill(
   student: Checkpoint,
   samples: readonly Int32Array[],
   { steps, round }: { readonly steps: number; readonly round: (scale: number) => number },
-  host: Host,
-  options: DistillOptions = {},
+  work: Work,
 ): Promise<Distillation> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress, host } = work;
   const used = samples.slice(0, steps).filter(({ length }) => length > 0);
   if (used.length === 0) throw new RecipeError("distillation: no samples, need at least one token");
-  const targets = await finalHiddenStates(teacher, used, host, options);
+  const targets = await finalHiddenStates(teacher, used, work);
   const rows = Math.max(...used.map(({ length }) => length));
-  const model = await Student.load(student, teacher, rows, host, options);
+  const model = await Student.load(student, teacher, rows, work);
   try {
     const parameters = await Parameters.read(student, model, round);
-    const { config } = student;
+    const { blocks, config } = describeModel(student.config);
     const pacer = new EventLoopPacer(host);
     const losses: number[] = [];
     for (let step = 0; step < steps; step++) {
@@ -64,7 +63,7 @@ export async function distill(
         throwIfAborted(signal, `distillation, step ${step + 1} of ${steps}, layer ${l}`);
         model.backwardLayer(l, ids.length);
         parameters.stepLayer(l, rate);
-        pacer.count(3 * blockWork(config, ids.length, 0));
+        pacer.count(3 * blockWork(blocks[l]!, config, ids.length, 0));
         if (pacer.due()) await pacer.letEventsRun();
       }
       onProgress?.({ phase: "distill", done: step + 1, total: steps, unit: "steps" });

@@ -1,18 +1,18 @@
 /** The loss, KL(teacher || student) of the next token's distribution, averaged over rows, and the chain rule from there to the last block. */
-import type { ModelConfig } from "../architecture/model-config.ts";
-import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
-import type { Kernels } from "../kernels/kernels.ts";
-import type { MemoryPlan } from "../kernels/memory-plan.ts";
-import { type Linear, multiply, normInput } from "../model/linear.ts";
-import type { RunState } from "../model/run-state.ts";
-import type { GradientBuffers } from "./gradient-buffers.ts";
+import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { GradientBuffers } from "../model/gradients.ts";
+import { type LoadedHead, multiplyHead } from "../model/layers/head.ts";
+import { backwardNorm } from "../model/layers/norm.ts";
+import type { Planner, Workspace } from "../model/workspace.ts";
 
 /** Rows whose logits are in memory at a time: two times 12 MB for a vocabulary of 49152. */
 const LOGITS_ROWS = 64;
 
-export interface Head {
-  readonly finalNorm: Pointer; // f32[E]
-  readonly head: Linear; // [V, E]
+/** Both models' heads, and what the teacher's reads. */
+export interface HeadPair {
+  readonly teacher: LoadedHead;
+  readonly student: LoadedHead;
+  readonly teacherHidden: Pointer; // f32[M, E], the float model's residual stream behind its last layer
 }
 
 export interface LossBuffers {
@@ -22,7 +22,8 @@ export interface LossBuffers {
   readonly transposedHead: Pointer;
 }
 
-export function planLoss(plan: MemoryPlan, sizes: KernelExports, { vocabSize: V, hiddenSize: E }: ModelConfig): LossBuffers {
+export function planLoss({ plan, sizes, config }: Planner): LossBuffers {
+  const { vocabSize: V, hiddenSize: E } = config;
   return {
     teacherLogits: plan.reserve("scratch", 4 * LOGITS_ROWS * V, `logits of ${LOGITS_ROWS} rows`),
     logits: plan.reserve("scratch", 4 * LOGITS_ROWS * V, `logits of ${LOGITS_ROWS} rows`),
@@ -31,41 +32,33 @@ export function planLoss(plan: MemoryPlan, sizes: KernelExports, { vocabSize: V,
 }
 
 /**
- * @param teacherHidden f32[M, E], the float model's residual stream behind its last layer
- * @param gradients `hidden` receives the gradient of f32[M, E] in `state.hidden`, `norms.final` that of the student's norm
+ * @param gradients `hidden` receives the gradient of f32[M, E] in `buffers.hidden`, `norms.final` that of the student's norm
  * @returns the loss in nats
  */
 export function backwardHead(
-  kernels: Kernels,
-  { vocabSize: V, hiddenSize: E, rmsNormEps: eps }: ModelConfig,
-  teacher: Head,
-  student: Head,
-  teacherHidden: Pointer,
-  state: RunState,
+  space: Workspace,
+  { teacher, student, teacherHidden }: HeadPair,
   M: number,
   { hidden, normed, norms }: GradientBuffers,
   { teacherLogits, logits, transposedHead }: LossBuffers,
 ): number {
+  const { kernels, buffers, config } = space;
+  const { vocabSize: V, hiddenSize: E } = config;
   kernels.f32(hidden, M * E).fill(0);
   kernels.f32(norms.final, E).fill(0);
   let loss = 0;
   for (let row = 0; row < M; row += LOGITS_ROWS) {
     const rows = Math.min(LOGITS_ROWS, M - row);
     const offset = 4 * row * E;
-    const logitsOf = ({ finalNorm, head }: Head, of: Pointer, to: Pointer) => {
-      const norm = { hidden: of + offset, residual: 0, weight: finalNorm, eps };
-      normInput(kernels, head, norm, state.normed, rows, state.activations);
-      multiply(kernels, head, state.normed, to, rows, state.activations);
-    };
-    logitsOf(teacher, teacherHidden, teacherLogits);
-    logitsOf(student, state.hidden, logits);
+    multiplyHead(space, teacher, teacherHidden + offset, teacherLogits, rows);
+    multiplyHead(space, student, buffers.hidden + offset, logits, rows);
     for (let m = 0; m < rows; m++) {
       loss += kernels.run.kl_divergence_f32(teacherLogits + 4 * m * V, logits + 4 * m * V, V);
     }
     kernels.split("kl_gradient_f32", rows, teacherLogits, logits, 1 / M, V);
     kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(E / 8), logits, transposedHead, 0, normed, rows, E, V);
-    const [x, dx] = [state.hidden + offset, hidden + offset];
-    kernels.run.rmsnorm_backward_f32(x, student.finalNorm, normed, dx, norms.final, rows, E, eps);
+    const [x, dx] = [buffers.hidden + offset, hidden + offset];
+    backwardNorm(space, student.norm, { x, dy: normed, dx, weight: norms.final }, rows);
   }
   return loss / M;
 }

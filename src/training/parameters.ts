@@ -1,11 +1,11 @@
 /** What is tuned, as numbers of full precision beside the rounded ones that kernels read. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { STORED_SCALES } from "../checkpoint/quantization/pack-quantized.ts";
-import { FINAL_NORM, layerNorms, type LinearInput, linearModules } from "../architecture/tensor-names.ts";
+import { describeModel, type InputName } from "../architecture/description.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { RelativeAdam } from "./adam.ts";
-import type { GroupedLinear } from "./gradient-buffers.ts";
+import type { GroupedLinear } from "../model/layers/linear.ts";
 import type { Student } from "./student.ts";
 
 export interface TunedTensors {
@@ -88,12 +88,10 @@ class Scales {
   }
 }
 
-const SITES = [["qkv", "qkv"], ["o", "o"], ["gate_up", "gateUp"], ["down", "down"]] as const satisfies readonly [LinearInput, string][]; // prettier-ignore
-
 interface LayerParameters {
-  readonly attention: Norm;
-  readonly ffn: Norm;
-  readonly scales: readonly { readonly key: (typeof SITES)[number][1]; readonly values: Scales }[];
+  /** Norms before the linear inputs that have one. */
+  readonly norms: ReadonlyMap<"qkv" | "up", Norm>;
+  readonly scales: ReadonlyMap<InputName, Scales>;
 }
 
 export class Parameters {
@@ -112,28 +110,28 @@ export class Parameters {
    * @param round a scale to one that can be stored
    */
   static async read(checkpoint: Checkpoint, student: Student, round: (scale: number) => number): Promise<Parameters> {
-    const { config } = checkpoint;
+    const { blocks, finalNorm } = describeModel(checkpoint.config);
     const norm = async (tensor: string, pointer: Pointer) => new Norm(tensor, await checkpoint.readF32(tensor), pointer);
     const layers: LayerParameters[] = [];
-    for (const [l, weights] of student.layers.entries()) {
-      const names = layerNorms(config, l);
-      const scales: { key: (typeof SITES)[number][1]; values: Scales }[] = [];
-      for (const [input, key] of SITES) {
-        const parts = linearModules(config, l, input);
-        const linear = weights[key];
+    for (const [l, { inputs }] of blocks.entries()) {
+      const loaded = student.blocks[l]!.inputs;
+      const norms = new Map<"qkv" | "up", Norm>();
+      const scales = new Map<InputName, Scales>();
+      for (const { name, modules, from } of inputs) {
+        const { linear, norm: loadedNorm } = loaded[name]!;
         const values = new Float32Array(linear.N * (linear.K / linear.groupSize));
         let end = 0;
-        for (const { name } of parts) {
-          const own = await checkpoint.readF32(`${name}.weight_scale`);
+        for (const module of modules) {
+          const own = await checkpoint.readF32(`${module.name}.weight_scale`);
           values.set(own, end);
           end += own.length;
         }
-        scales.push({ key, values: new Scales(linear, parts, values, round) });
+        scales.set(name, new Scales(linear, modules, values, round));
+        if (typeof from !== "string") norms.set(name as "qkv" | "up", await norm(from.weight, loadedNorm!.weight));
       }
-      const attention = await norm(names.attention, weights.attentionNorm);
-      layers.push({ attention, ffn: await norm(names.mlp, weights.ffnNorm), scales });
+      layers.push({ norms, scales });
     }
-    return new Parameters(student, layers, await norm(FINAL_NORM, student.finalNorm));
+    return new Parameters(student, layers, await norm(finalNorm.weight, student.finalNorm));
   }
 
   /** From the gradients that `backwardHead` has left. */
@@ -145,10 +143,9 @@ export class Parameters {
   /** From the gradients that `backwardLayer` has left of layer `l`. */
   stepLayer(l: number, rate: number): void {
     const { kernels, gradients } = this.#student;
-    const { attention, ffn, scales } = this.#layers[l]!;
-    attention.step(kernels, gradients.norms.attention, rate);
-    ffn.step(kernels, gradients.norms.ffn, rate);
-    for (const { key, values } of scales) values.step(kernels, gradients.scales[key], rate);
+    const { norms, scales } = this.#layers[l]!;
+    for (const [name, norm] of norms) norm.step(kernels, gradients.norms[name], rate);
+    for (const [name, own] of scales) own.step(kernels, gradients.scales[name]!, rate);
   }
 
   tuned(): TunedTensors {
@@ -156,9 +153,8 @@ export class Parameters {
     const scales = new Map<string, Float32Array>();
     const keep = ({ tensor, values }: Norm) => norms.set(tensor, values);
     for (const layer of this.#layers) {
-      keep(layer.attention);
-      keep(layer.ffn);
-      for (const { values } of layer.scales) for (const [name, stored] of values.stored()) scales.set(name, stored);
+      for (const norm of layer.norms.values()) keep(norm);
+      for (const own of layer.scales.values()) for (const [name, stored] of own.stored()) scales.set(name, stored);
     }
     keep(this.#final);
     return { norms, scales };

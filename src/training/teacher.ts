@@ -4,8 +4,7 @@ import { throwIfAborted } from "../errors.ts";
 import { blockWork } from "../model/block.ts";
 import { EventLoopPacer } from "../model/event-loop-pacer.ts";
 import { LayerStream } from "../model/layer-stream.ts";
-import type { Host } from "../host/host.ts";
-import type { DistillOptions } from "./distill-options.ts";
+import type { Work } from "../host/work.ts";
 
 /**
  * Runs the samples through a float model, one layer in memory at a time.
@@ -16,12 +15,12 @@ import type { DistillOptions } from "./distill-options.ts";
 export async function finalHiddenStates(
   checkpoint: Checkpoint,
   samples: readonly Int32Array[],
-  host: Host,
-  { threads, signal, onProgress, onWarning }: DistillOptions,
+  work: Work,
 ): Promise<Float32Array[]> {
-  const { config } = checkpoint;
+  const { signal, onProgress, host } = work;
   const rows = Math.max(...samples.map(({ length }) => length));
-  const stream = await LayerStream.open(checkpoint, host, { rows, threads, signal, onWarning });
+  const { stream } = await LayerStream.open(checkpoint, work, { rows }, () => {});
+  const { config, blocks } = stream.description;
   try {
     const pacer = new EventLoopPacer(host);
     const hidden: Float32Array[] = [];
@@ -31,7 +30,7 @@ export async function finalHiddenStates(
       for (const state of hidden) {
         throwIfAborted(signal, `distillation, layer ${layer} of the float model`);
         stream.run(state);
-        pacer.count(blockWork(config, state.length / config.hiddenSize, 0));
+        pacer.count(blockWork(blocks[layer]!, config, state.length / config.hiddenSize, 0));
         if (pacer.due()) await pacer.letEventsRun();
       }
       onProgress?.({ phase: "float model", done: layer + 1, total: config.layers, unit: "layers" });

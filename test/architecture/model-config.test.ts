@@ -2,8 +2,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseGenerationConfig } from "../../src/checkpoint/generation-config.ts";
 import type { JsonObject } from "../../src/json-object.ts";
-import { type ModelConfig, parseModelConfig } from "../../src/architecture/model-config.ts";
-import { writeModelConfig } from "../../src/architecture/model-config-writer.ts";
+import { parseModelConfig, writeModelConfig } from "../../src/architecture/families.ts";
+import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import { CheckpointError, UnsupportedModelError } from "../../src/errors.ts";
 import { tinyConfig } from "../tiny-model.ts";
 

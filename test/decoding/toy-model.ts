@@ -113,7 +113,10 @@ function toyConfig(vocabSize: number): ModelConfig {
     kvHeads: 1,
     headDim: 4,
     ffnSize: 4,
+    norm: "rms",
     rmsNormEps: 1e-5,
+    positions: "rope",
+    rotaryDim: 4,
     ropeTheta: 10000,
     ropeScaling: { kind: "none" },
     contextLength: 1 << 20,
@@ -121,6 +124,10 @@ function toyConfig(vocabSize: number): ModelConfig {
     tiedEmbedding: true,
     attentionBias: "none",
     mlpBias: false,
+    headBias: false,
+    activation: "silu",
+    gatedMlp: true,
+    parallelResidual: false,
     qkNorm: false,
   };
 }

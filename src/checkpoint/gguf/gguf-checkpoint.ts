@@ -9,12 +9,13 @@ import { dequantize } from "./ggml-dequantize.ts";
 import { type GgufTensor, readGguf } from "./gguf.ts";
 import { GgufMetadata } from "./gguf-metadata.ts";
 import { ROPE_FACTORS_TENSOR, ggufArchitecture, ggufGenerationConfig, ggufModelConfig } from "./gguf-model-config.ts";
+import type { ModuleNames } from "../../architecture/family.ts";
 import { interleavedRow } from "../../architecture/gguf-permute.ts";
 import { huggingFaceName } from "../../architecture/gguf-tensor-names.ts";
 import { ggufTokenizer } from "./gguf-tokenizer.ts";
 import type { JsonObject } from "../../json-object.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
-import { writeModelConfig } from "../../architecture/model-config-writer.ts";
+import { familyOf, writeModelConfig } from "../../architecture/families.ts";
 
 /** Stored bytes read at once: enough to make a read cheap, little beside the values they become. */
 const READ_BYTES = 4 * 1024 * 1024;
@@ -37,8 +38,8 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   const ropeFactors = await readRopeFactors(file, tensors.get(ROPE_FACTORS_TENSOR), signal);
   const config = ggufModelConfig(metadata, tensors, ropeFactors, file.name);
 
-  const isInterleaved = (name: string) => architecture === "llama" && INTERLEAVED.test(name);
-  const stored = nameTensors(tensors, isInterleaved, config.headDim, file.name);
+  const interleavedBy = (name: string) => (architecture === "llama" && INTERLEAVED.test(name) ? config.headDim : undefined);
+  const stored = nameTensors(tensors, familyOf(config.architecture).names, interleavedBy, file.name);
   const infos = new Map(Array.from(stored, ([name, rows]) => [name, tensorInfo(name, rows, file.name)]));
   checkTensors(infos, config, undefined, file.name);
 
@@ -84,23 +85,23 @@ async function readRopeFactors(
 /** By Hugging Face name. What has no such name would be left out unnoticed, so it is refused. */
 function nameTensors(
   tensors: ReadonlyMap<string, GgufTensor>,
-  isInterleaved: (ggufName: string) => boolean,
-  headDim: number,
+  names: ModuleNames,
+  interleavedBy: (ggufName: string) => number | undefined,
   file: string,
 ): Map<string, StoredRows> {
   const stored = new Map<string, StoredRows>();
   for (const tensor of tensors.values()) {
     if (tensor.name === ROPE_FACTORS_TENSOR || UNUSED.test(tensor.name)) continue;
-    const name = huggingFaceName(tensor.name);
+    const name = huggingFaceName(tensor.name, names);
     if (name === undefined) {
-      throw new UnsupportedModelError(`${file}: tensor "${tensor.name}" has no place in a model of the LLaMA family`);
+      throw new UnsupportedModelError(`${file}: tensor "${tensor.name}" has no place in this model`);
     }
     if (tensor.dims.length === 1 && tensor.type.blockElements > 1) {
       throw new UnsupportedModelError(
         `${file}: tensor "${tensor.name}" is a vector of ${tensor.type.name}; vectors are read as floats`,
       );
     }
-    stored.set(name, storedRows(tensor, isInterleaved(tensor.name) ? headDim : undefined));
+    stored.set(name, storedRows(tensor, interleavedBy(tensor.name)));
   }
   return stored;
 }

@@ -98,7 +98,10 @@ export function ggufModelConfig(
     kvHeads,
     headDim,
     ffnSize: positive("feed_forward_length"),
+    norm: "rms",
     rmsNormEps: shortestDecimal(rmsNormEps),
+    positions: "rope",
+    rotaryDim: headDim,
     ropeTheta: shortestDecimal(ropeTheta),
     ropeScaling: ropeScaling(metadata, architecture, ropeFactors, headDim, file),
     contextLength: positive("context_length"),
@@ -106,6 +109,10 @@ export function ggufModelConfig(
     tiedEmbedding: !tensors.has("output.weight"),
     attentionBias,
     mlpBias,
+    headBias: false,
+    activation: "silu",
+    gatedMlp: true,
+    parallelResidual: false,
     qkNorm: architecture === "qwen3",
   };
 }

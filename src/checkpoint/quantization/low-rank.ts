@@ -7,19 +7,11 @@
  */
 import { CheckpointError } from "../../errors.ts";
 import type { TensorInfo } from "../checkpoint.ts";
-import type { LinearModule } from "../../architecture/tensor-names.ts";
+import type { LinearModule } from "../../architecture/description.ts";
+import { lowRankTensors } from "../../architecture/tensors.ts";
 
 /** Beyond this a term is no longer thin. */
 export const MAX_RANK = 256;
-
-export interface LowRankTensors {
-  readonly a: string;
-  readonly b: string;
-}
-
-export function lowRankTensors(module: string): LowRankTensors {
-  return { a: `${module}.lora_A.weight`, b: `${module}.lora_B.weight` };
-}
 
 /**
  * The rank of a module's term, 0 if it has none.

@@ -90,16 +90,19 @@ function activationArgs({ kind }: ActivationQuantization): JsonObject | null {
   }
 }
 
-const IN_LAYER = /^model\.layers\.(\d+)\.(.+)\.([^.]+)$/;
+/** Prefix of the blocks, layer, parent and leaf of a module: `model.layers`, 0, `self_attn`, `q_proj`. */
+const IN_LAYER = /^(\D+)\.(\d+)\.(.+)\.([^.]+)$/;
 
-/** Part of a layer (`self_attn.q_proj`) -> the layers that have it. */
-function layerSets(names: readonly string[]): ReadonlyMap<string, readonly string[]> {
-  const sets = new Map<string, string[]>();
+/** Part of a layer (`self_attn.q_proj`) -> the layers that have it, and what the blocks are called (`layers`). */
+function layerSets(names: readonly string[]): ReadonlyMap<string, { blocks: string; layers: readonly string[] }> {
+  const sets = new Map<string, { blocks: string; layers: string[] }>();
   for (const name of names) {
-    const [, layer, parent, leaf] = IN_LAYER.exec(name) ?? [];
+    const [, prefix, layer, parent, leaf] = IN_LAYER.exec(name) ?? [];
     if (layer === undefined) continue;
     const key = `${parent}.${leaf}`;
-    sets.set(key, [...(sets.get(key) ?? []), layer]);
+    const set = sets.get(key) ?? { blocks: prefix!.slice(prefix!.lastIndexOf(".") + 1), layers: [] };
+    sets.set(key, set);
+    set.layers.push(layer);
   }
   return sets;
 }
@@ -113,17 +116,17 @@ function layerSets(names: readonly string[]): ReadonlyMap<string, readonly strin
  *
  * They begin with `.*` so that a model wrapped in another one (a leading `language_model.`, a missing `model.`) still matches.
  */
-function buildTargets(names: readonly string[], layersOf: ReadonlyMap<string, readonly string[]>): readonly string[] {
+function buildTargets(names: readonly string[], layersOf: ReturnType<typeof layerSets>): readonly string[] {
   const exact = names.filter((name) => !IN_LAYER.test(name));
   const everywhere: string[] = [];
   const somewhere = new Map<string, { prefix: string; leaves: string[] }>();
-  for (const [part, layers] of layerSets(names)) {
-    if (layers.length === layersOf.get(part)?.length) {
+  for (const [part, { blocks, layers }] of layerSets(names)) {
+    if (layers.length === layersOf.get(part)?.layers.length) {
       everywhere.push(`re:.*${escape(part)}$`);
       continue;
     }
     const dot = part.lastIndexOf(".");
-    const prefix = `re:.*layers\\.(${layers.join("|")})\\.${escape(part.slice(0, dot))}\\.`;
+    const prefix = `re:.*${escape(blocks)}\\.(${layers.join("|")})\\.${escape(part.slice(0, dot))}\\.`;
     const entry = somewhere.get(prefix) ?? { prefix, leaves: [] };
     somewhere.set(prefix, entry);
     entry.leaves.push(escape(part.slice(dot + 1)));

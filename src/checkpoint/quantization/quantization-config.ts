@@ -9,7 +9,7 @@ import type { Float8Name } from "../formats/float8.ts";
 import { describe, isJsonObject, JsonFields } from "../../json-object.ts";
 import { compileModulePattern } from "./module-pattern.ts";
 import { WEIGHT_FORMATS, type WeightType } from "./pack-quantized.ts";
-import { EMBEDDING } from "../../architecture/tensor-names.ts";
+import { isEmbedding } from "../../architecture/families.ts";
 
 /** How the input of a linear layer is quantized while the model runs: int8 with one scale or one per token, or an 8-bit float per token. */
 export type ActivationQuantization = { kind: "none" } | { kind: "static" } | { kind: "dynamic" } | { kind: Float8Name };
@@ -225,7 +225,7 @@ class TargetTable {
 
 /** The class of a module in transformers, as far as targets can name it. */
 function className(moduleName: string): string {
-  return moduleName === EMBEDDING ? "Embedding" : "Linear";
+  return isEmbedding(moduleName) ? "Embedding" : "Linear";
 }
 
 function compile(target: string, where: string): (name: string) => boolean {

@@ -9,7 +9,7 @@
 import { CheckpointError } from "../../errors.ts";
 import { HEADER_FRAME_BYTES, headerEntryBytes, type TensorPlan } from "./safetensors-layout.ts";
 import { type SafetensorsTensor, tensorBytes } from "./safetensors.ts";
-import { EMBEDDING } from "../../architecture/tensor-names.ts";
+import { isEmbedding } from "../../architecture/families.ts";
 
 const SPLITTABLE = ".weight_packed";
 
@@ -18,7 +18,7 @@ export function splitTensors(
   tensors: readonly TensorPlan[],
   maxShardBytes: number,
 ): readonly { name: string; parts: readonly TensorPlan[] }[] {
-  const embeddingPacked = tensors.some(({ name }) => name === EMBEDDING + SPLITTABLE);
+  const embeddingPacked = tensors.some(({ name }) => name.endsWith(SPLITTABLE) && isEmbedding(name.slice(0, -SPLITTABLE.length)));
   return tensors.map((tensor) => {
     const room = maxShardBytes - HEADER_FRAME_BYTES - headerEntryBytes(tensor) - ".0000".length;
     const bytes = tensorBytes(tensor.type, tensor.shape);

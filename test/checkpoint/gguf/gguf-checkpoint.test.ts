@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openGgufCheckpoint } from "../../../src/checkpoint/gguf/gguf-checkpoint.ts";
-import { parseModelConfig } from "../../../src/architecture/model-config.ts";
+import { parseModelConfig } from "../../../src/architecture/families.ts";
 import { CheckpointError, UnsupportedModelError } from "../../../src/errors.ts";
 import { assertSameBits } from "../../oracle/compare.ts";
 import { BLOCK_TYPES } from "./ggml-oracle.ts";

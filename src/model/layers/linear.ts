@@ -4,9 +4,10 @@
  * The projections of a block that share an input are one layer with their rows one after another (q, k, v; gate, up): one pass
  * over the activations, one kernel call, one barrier.
  */
-import { FLOAT8_FORMATS, type Float8Name } from "../checkpoint/formats/float8.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
-import type { Kernels } from "../kernels/kernels.ts";
+import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
+import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { GradientBuffers } from "../gradients.ts";
+import type { Workspace } from "../workspace.ts";
 import { addLowRank, type LowRank, type LowRankBuffers } from "./low-rank.ts";
 
 /** How activations become int8 (FPTQ, section 3.3.1): one calibrated scale, or one per token. */
@@ -43,14 +44,19 @@ export interface ActivationBuffers {
   readonly q: Pointer; // i8[M, K]; i16[M, K] of 14 bits
   readonly scales: Pointer; // f32[M]
   readonly sums: Pointer; // i32[M, K/G]
-  /** Undefined if no layer has a low-rank term. */
+  /** undefined if no layer has a low-rank term */
   readonly lowRank?: LowRankBuffers | undefined;
 }
 
+/** Whether a layer reads its input as floats: it multiplies floats, or has a low-rank term that does. */
+export function readsFloats(linear: Linear): boolean {
+  return linear.kind === "f32" || linear.lowRank !== undefined;
+}
+
 /** Quantizes the input of a layer, f32[M, K] at `x`; nothing to do for a layer in f32. */
-export function quantizeInput(kernels: Kernels, linear: Linear, x: Pointer, M: number, buffers: ActivationBuffers): void {
+export function quantizeInput({ kernels, buffers }: Workspace, linear: Linear, x: Pointer, M: number): void {
   if (linear.kind === "f32") return;
-  const { q, scales, sums } = buffers;
+  const { q, scales, sums } = buffers.activations;
   if (linear.kind === "w8a14") return kernels.split("quantize_f32_qd14", M, x, q, scales, linear.K);
   const { K, activation } = linear;
   const G = groupSize(linear);
@@ -59,68 +65,20 @@ export function quantizeInput(kernels: Kernels, linear: Linear, x: Pointer, M: n
 }
 
 /**
- * hidden += residual (0: none), and the norm of hidden becomes the input of a layer: in `normed`, or quantized where the layer multiplies integers.
- * @param floats whether `normed` is wanted in any case
- */
-export function normInput(
-  kernels: Kernels,
-  linear: Linear,
-  { hidden, residual, weight, eps }: { hidden: Pointer; residual: Pointer; weight: Pointer; eps: number },
-  normed: Pointer,
-  M: number,
-  buffers: ActivationBuffers,
-  floats = false,
-): void {
-  const { K } = linear;
-  if (linear.kind === "f32" || linear.lowRank || floats) {
-    if (residual) kernels.split("add_f32", M, hidden, residual, K);
-    kernels.split("rmsnorm_f32", M, hidden, weight, normed, M, K, eps);
-    quantizeInput(kernels, linear, normed, M, buffers);
-    return;
-  }
-  const { q, scales, sums } = buffers;
-  if (linear.kind === "w8a14") return kernels.split("rmsnorm_f32_qd14", M, hidden, residual, weight, q, scales, K, eps);
-  const G = groupSize(linear);
-  kernels.split("rmsnorm_f32_qd8", M, hidden, residual, weight, q, scales, sums, K, G, eps, staticScale(linear));
-}
-
-/**
- * SwiGLU of f32[M, 2F] at `gateUp` becomes the input of a layer: in `activated`, or quantized where the layer multiplies integers.
- * @param floats whether `activated` is wanted in any case
- */
-export function swigluInput(
-  kernels: Kernels,
-  linear: Linear,
-  gateUp: Pointer,
-  activated: Pointer,
-  M: number,
-  buffers: ActivationBuffers,
-  floats = false,
-): void {
-  const F = linear.K;
-  if (linear.kind === "f32" || linear.kind === "w8a14" || linear.lowRank || floats) {
-    kernels.split("swiglu_f32", M, gateUp, activated, F);
-    quantizeInput(kernels, linear, activated, M, buffers);
-    return;
-  }
-  const { q, scales, sums } = buffers;
-  kernels.split("swiglu_f32_qd8", M, gateUp, q, scales, sums, F, groupSize(linear), staticScale(linear));
-}
-
-/**
- * y = x * W^T + bias over M rows, whose input one of the functions above has made.
+ * y = x * W^T + bias over M rows, whose input was made before: by `quantizeInput`, a norm or an activation.
+ *
  * @param x f32[M, K], read by a layer in f32 or with a low-rank term only, and rounded in place where its input is an 8-bit float
  * @param y f32[M, N]
  */
-export function multiply(kernels: Kernels, linear: Linear, x: Pointer, y: Pointer, M: number, buffers: ActivationBuffers): void {
-  multiplyWeights(kernels, linear, x, y, M, buffers);
+export function multiply(space: Workspace, linear: Linear, x: Pointer, y: Pointer, M: number): void {
+  multiplyWeights(space, linear, x, y, M);
   const { N, K, lowRank } = linear;
-  if (lowRank) addLowRank(kernels, { N, K, lowRank }, x, y, M, buffers.lowRank!);
+  if (lowRank) addLowRank(space, { N, K, lowRank }, x, y, M);
 }
 
-function multiplyWeights(kernels: Kernels, linear: Linear, x: Pointer, y: Pointer, M: number, buffers: ActivationBuffers): void {
+function multiplyWeights({ kernels, buffers }: Workspace, linear: Linear, x: Pointer, y: Pointer, M: number): void {
   const { N, K, weights, bias } = linear;
-  const { q, scales, sums } = buffers;
+  const { q, scales, sums } = buffers.activations;
   const panels = Math.ceil(N / 8);
   switch (linear.kind) {
     case "f32":
@@ -148,12 +106,37 @@ function multiplyWeights(kernels: Kernels, linear: Linear, x: Pointer, y: Pointe
 
 type Int8InputLinear = Extract<Linear, { readonly activation: ActivationScale }>;
 
-/** Of the activation sums: INT8 weights have one group. */
-function groupSize(linear: Int8InputLinear): number {
+/** Elements of a row whose sum is kept: INT8 weights have one group. */
+export function groupSize(linear: Int8InputLinear): number {
   return linear.kind === "w4a8" ? linear.groupSize : linear.K;
 }
 
-/** 0 stands for one scale per row. */
-function staticScale({ activation }: Int8InputLinear): number {
+/** The scale of all rows; 0 stands for one scale per row. */
+export function staticScale({ activation }: Int8InputLinear): number {
   return activation.kind === "static" ? activation.scale : 0;
+}
+
+/** A linear layer with scales to tune. */
+export type GroupedLinear = Extract<Linear, { kind: "w4a8" }>;
+
+/** What the chain rule through a linear layer reads and writes, over M rows. */
+export interface LinearGradient {
+  readonly x: Pointer; // f32[M, K], its input
+  readonly dy: Pointer; // f32[M, N], gradient of its output
+  readonly dx: Pointer; // f32[M, K], receives that of its input
+  readonly scales: Pointer; // f32[N, K/G], receives those of the logarithms of its scales
+}
+
+export function backwardLinear(
+  { kernels }: Workspace,
+  { N, K, groupSize: G, codes, weights }: GroupedLinear,
+  { x, dy, dx, scales }: LinearGradient,
+  M: number,
+  { transposed, inputColumns, outputColumns, values }: GradientBuffers,
+): void {
+  kernels.split("transpose_qb4w_f32w", Math.ceil(N / 8), weights, values[codes], transposed, N, K, G);
+  kernels.split("pack_columns_f32w", Math.ceil(K / 8), x, inputColumns, M, K);
+  kernels.split("pack_columns_f32w", Math.ceil(N / 8), dy, outputColumns, M, N);
+  kernels.split("scale_gradient_f32", K / G, outputColumns, inputColumns, transposed, scales, M, N, K, G);
+  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(K / 8), dy, transposed, 0, dx, M, K, N);
 }

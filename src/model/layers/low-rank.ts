@@ -1,13 +1,12 @@
 /**
- * The low-rank term of a linear layer, y += (x A^T) B^T: two thin layers in f32. Of a fused layer, the parts' A lie one below another and
+ * The low-rank term of a linear layer, y += (x A^T) B^T: two thin layers in f32. The parts of a fused layer have their A one below another and
  * their B along the diagonal of one matrix, so that one pair of calls serves all parts; the zeros between add nothing.
  */
-import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
-import type { Kernels } from "../kernels/kernels.ts";
-import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { Planner, Workspace } from "../workspace.ts";
 
 export interface LowRank {
-  /** Of all parts together, each filled up to whole panels. */
+  /** Rank of all parts together, each filled up to whole panels. */
   readonly rank: number; // R
   readonly a: Pointer; // f32w panels of [R, K]
   readonly b: Pointer; // f32w panels of [N, R]
@@ -24,27 +23,27 @@ export function paddedRank(rank: number): number {
   return 8 * Math.ceil(rank / 8);
 }
 
-export function planLowRank(plan: MemoryPlan, sizes: KernelExports, N: number, K: number, rank: number, what: string): LowRank {
+export function planLowRank({ plan, sizes }: Planner, N: number, K: number, rank: number, what: string): LowRank {
   const reserve = (rows: number, columns: number) =>
     plan.reserve("weights", sizes.packed_bytes_f32w(rows, columns) >>> 0, `low-rank term of ${what}`);
   return { rank, a: reserve(rank, K), b: reserve(N, rank) };
 }
 
 /** @param rank the largest of any layer @param N its most out_features */
-export function planLowRankBuffers(plan: MemoryPlan, maxRows: number, rank: number, N: number): LowRankBuffers {
+export function planLowRankBuffers({ plan }: Planner, maxRows: number, rank: number, N: number): LowRankBuffers {
   const f32 = (columns: number, what: string) => plan.reserve("scratch", 4 * maxRows * columns, `${what} of ${maxRows} rows`);
   return { inner: f32(rank, "low-rank activations"), outer: f32(N, "low-rank outputs") };
 }
 
-/** @param x f32[M, K] @param y f32[M, N], added to */
+/** Adds the term of x f32[M, K] to y f32[M, N]. */
 export function addLowRank(
-  kernels: Kernels,
+  { kernels, buffers }: Workspace,
   { N, K, lowRank: { rank, a, b } }: { readonly N: number; readonly K: number; readonly lowRank: LowRank },
   x: Pointer,
   y: Pointer,
   M: number,
-  { inner, outer }: LowRankBuffers,
 ): void {
+  const { inner, outer } = buffers.activations.lowRank!;
   kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(rank / 8), x, a, 0, inner, M, rank, K);
   kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(N / 8), inner, b, 0, outer, M, N, rank);
   kernels.split("add_f32", M, y, outer, N);

@@ -1,16 +1,15 @@
 /** How a linear layer is stored and will run: read before any memory exists, so that its size is known. */
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { type Float8Name, isFloat8 } from "../checkpoint/formats/float8.ts";
-import { lowRank } from "../checkpoint/quantization/low-rank.ts";
-import { WEIGHT_BITS, type WeightType } from "../checkpoint/quantization/pack-quantized.ts";
-import type { LinearScheme } from "../checkpoint/quantization/quantization-config.ts";
-import type { LinearModule } from "../architecture/tensor-names.ts";
-import { CheckpointError, UnsupportedModelError } from "../errors.ts";
-import type { KernelExports } from "../kernels/kernel-exports.ts";
-import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { type Float8Name, isFloat8 } from "../../checkpoint/formats/float8.ts";
+import { lowRank } from "../../checkpoint/quantization/low-rank.ts";
+import { WEIGHT_BITS, type WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
+import type { LinearScheme } from "../../checkpoint/quantization/quantization-config.ts";
+import type { LinearModule } from "../../architecture/description.ts";
+import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
+import type { Planner } from "../workspace.ts";
 import type { ActivationScale, Linear } from "./linear.ts";
 import { paddedRank, planLowRank } from "./low-rank.ts";
-import type { Precision } from "./precision.ts";
+import type { Precision } from "../precision.ts";
 
 /** A module of the checkpoint whose rows are part of a fused layer. */
 export type ModulePart = Pick<LinearModule, "name" | "outFeatures" | "inFeatures" | "bias">;
@@ -138,20 +137,20 @@ export async function readScale(checkpoint: Checkpoint, tensor: string): Promise
   return scale;
 }
 
-/** Of all parts together, as they are fused. */
+/** The rank of all parts together, as they are fused. */
 export function totalRank({ ranks }: LinearSpec): number {
   return ranks.reduce((sum, rank) => sum + paddedRank(rank), 0);
 }
 
 /** Reserves memory for a layer of this spec. */
-export function planLinear(plan: MemoryPlan, sizes: KernelExports, spec: LinearSpec): Linear {
+export function planLinear(planner: Planner, spec: LinearSpec): Linear {
   const rank = totalRank(spec);
   const what = spec.parts.map(({ name }) => name).join(", ");
-  const lowRankTerm = rank > 0 && { lowRank: planLowRank(plan, sizes, spec.N, spec.K, rank, what) };
-  return { ...planWeights(plan, sizes, spec), ...lowRankTerm };
+  const lowRankTerm = rank > 0 && { lowRank: planLowRank(planner, spec.N, spec.K, rank, what) };
+  return { ...planWeights(planner, spec), ...lowRankTerm };
 }
 
-function planWeights(plan: MemoryPlan, sizes: KernelExports, spec: LinearSpec): Linear {
+function planWeights({ plan, sizes }: Planner, spec: LinearSpec): Linear {
   const { N, K, run } = spec;
   const what = spec.parts.map(({ name }) => name).join(", ");
   const bias = spec.bias ? plan.reserve("weights", 4 * N, `bias of ${what}`) : 0;

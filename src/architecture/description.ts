@@ -1,0 +1,165 @@
+/**
+ * A model described once, as data: its blocks, what each linear layer reads and what made that. Memory plan, loader, forward pass, observers,
+ * quantizer, writer and gradients iterate it; none of them knows an architecture by name.
+ */
+import { familyOf } from "./families.ts";
+import type { BlockNames, ModuleNames, StoredOrder } from "./family.ts";
+import type { ModelConfig } from "./model-config.ts";
+
+/**
+ * The activations of a block that linear layers read: what q, k and v read, the output projection, the MLP's first linears, its last one. Where
+ * one norm feeds attention and MLP, "qkv" is what all of them read, and there is no "up".
+ */
+export type InputName = "qkv" | "o" | "up" | "down";
+/** In the order data flows through a block. */
+export const INPUT_NAMES: readonly InputName[] = ["qkv", "o", "up", "down"];
+
+/** A norm's tensors. */
+export interface Norm {
+  readonly kind: "rms" | "layer";
+  readonly eps: number;
+  readonly weight: string; // f32[E]
+  readonly bias: string | undefined; // f32[E]
+}
+
+/** A linear layer `y[M, N] = x[M, K] * W[N, K]^T (+ bias[N])`. Its tensors are `${name}.weight`, `${name}.bias`, ... */
+export interface LinearModule {
+  /** For instance `model.layers.0.self_attn.q_proj`. */
+  readonly name: string;
+  readonly outFeatures: number; // N
+  readonly inFeatures: number; // K
+  readonly bias: boolean;
+  readonly storedOrder?: StoredOrder;
+}
+
+/** One activation that linear layers read: what FPTQ equalizes, decides and rounds together. */
+export interface LinearInput {
+  readonly name: InputName;
+  readonly layer: number;
+  /** `model.layers.3.up`: how reports, figures and policy overrides call it. */
+  readonly path: string;
+  readonly width: number; // K
+  /** What makes it: a norm, whose weight can absorb factors, or another step. */
+  readonly from: Norm | "attention" | "activation";
+  /** Fused in this order. */
+  readonly modules: readonly LinearModule[];
+}
+
+export interface Block {
+  readonly layer: number;
+  /** `model.layers.0` */
+  readonly name: string;
+  /** In the order data flows; files are written and read in it. */
+  readonly inputs: readonly LinearInput[];
+  /** Tensors of norms over each head of q and k, f32[D]. */
+  readonly queryNorm: string | undefined;
+  readonly keyNorm: string | undefined;
+  /** Where the scales of an int8 cache live: `${attention}.k_scale`. */
+  readonly attention: string;
+  /** How many of the latest tokens a token sees, itself included; 0 means all. */
+  readonly window: number;
+}
+
+export interface Description {
+  readonly config: ModelConfig;
+  readonly embedding: LinearModule; // [V, E]
+  /** Tensor of the rows added by position, f32[contextLength, E]. */
+  readonly positions: string | undefined;
+  readonly embeddingNorm: Norm | undefined;
+  readonly blocks: readonly Block[];
+  readonly finalNorm: Norm;
+  readonly head: LinearModule; // [V, E]; the embedding, if tied
+}
+
+const described = new WeakMap<ModelConfig, Description>();
+
+/** The description of a model; made once for each configuration. */
+export function describeModel(config: ModelConfig): Description {
+  let description = described.get(config);
+  if (!description) described.set(config, (description = describe(config)));
+  return description;
+}
+
+function describe(config: ModelConfig): Description {
+  const { names, storedOrder = {} } = familyOf(config.architecture);
+  const { vocabSize: V, hiddenSize: E, tiedEmbedding, headBias } = config;
+  const embedding = { name: names.embedding, outFeatures: V, inFeatures: E, bias: false };
+  return {
+    config,
+    embedding,
+    positions: names.positions && `${names.positions}.weight`,
+    embeddingNorm: names.embeddingNorm === undefined ? undefined : norm(config, names.embeddingNorm),
+    blocks: Array.from({ length: config.layers }, (_, layer) => describeBlock(config, names, storedOrder, layer)),
+    finalNorm: norm(config, names.finalNorm),
+    head: tiedEmbedding ? embedding : { name: names.head, outFeatures: V, inFeatures: E, bias: headBias },
+  };
+}
+
+function norm({ norm: kind, rmsNormEps: eps }: ModelConfig, module: string): Norm {
+  return { kind, eps, weight: `${module}.weight`, bias: kind === "layer" ? `${module}.bias` : undefined };
+}
+
+function describeBlock(
+  config: ModelConfig,
+  { blocks, block: names }: ModuleNames,
+  storedOrder: Readonly<Partial<Record<keyof BlockNames, StoredOrder>>>,
+  layer: number,
+): Block {
+  const { hiddenSize: E, ffnSize: F, heads: H, kvHeads: Hkv, headDim: D, attentionBias, mlpBias, qkNorm } = config;
+  const name = `${blocks}.${layer}`;
+  const linear = (role: keyof BlockNames, outFeatures: number, inFeatures: number, bias: boolean): LinearModule[] =>
+    names[role] === undefined
+      ? []
+      : [{ name: `${name}.${names[role]}`, outFeatures, inFeatures, bias, ...(storedOrder[role] && { storedOrder: storedOrder[role] }) }];
+  const qkvBias = attentionBias !== "none";
+  const qkv = [
+    ...linear("qkv", (H + 2 * Hkv) * D, E, qkvBias),
+    ...linear("query", H * D, E, qkvBias),
+    ...linear("key", Hkv * D, E, qkvBias),
+    ...linear("value", Hkv * D, E, qkvBias),
+  ];
+  const up = [...linear("gate", F, E, mlpBias), ...linear("up", F, E, mlpBias)];
+  const input = (
+    inputName: InputName,
+    width: number,
+    from: LinearInput["from"],
+    modules: readonly LinearModule[],
+  ): LinearInput => ({ name: inputName, layer, path: `${name}.${inputName}`, width, from, modules });
+
+  const attentionNorm = norm(config, `${name}.${names.attentionNorm}`);
+  const mlpNorm = names.mlpNorm === undefined ? undefined : norm(config, `${name}.${names.mlpNorm}`);
+  return {
+    layer,
+    name,
+    inputs: [
+      input("qkv", E, attentionNorm, mlpNorm ? qkv : [...qkv, ...up]),
+      input("o", H * D, "attention", linear("output", E, H * D, attentionBias === "qkvo")),
+      ...(mlpNorm ? [input("up", E, mlpNorm, up)] : []),
+      input("down", F, "activation", linear("down", E, F, mlpBias)),
+    ],
+    queryNorm: qkNorm ? `${name}.${names.queryNorm}.weight` : undefined,
+    keyNorm: qkNorm ? `${name}.${names.keyNorm}.weight` : undefined,
+    attention: `${name}.${names.attention}`,
+    window: config.attentionWindows[layer]!,
+  };
+}
+
+/** Every linear input of a model, in the order data flows. */
+export function allInputs({ blocks }: Description): readonly LinearInput[] {
+  return blocks.flatMap(({ inputs }) => inputs);
+}
+
+/** Every linear module of every block, in the order data flows. The embedding and the head are not among them. */
+export function blockModules(description: Description): readonly LinearModule[] {
+  return allInputs(description).flatMap(({ modules }) => modules);
+}
+
+/** The largest in_features of a block's linear layers, and so the widest row that is quantized. */
+export function widestInput({ blocks }: Description): number {
+  return Math.max(...blocks[0]!.inputs.map(({ width }) => width));
+}
+
+/** The norm an input comes from; undefined if another step makes it. */
+export function precedingNorm({ from }: LinearInput): Norm | undefined {
+  return typeof from === "string" ? undefined : from;
+}

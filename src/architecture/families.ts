@@ -1,0 +1,74 @@
+/** Every architecture this package runs, found by the names in `config.json`. */
+import { UnsupportedModelError } from "../errors.ts";
+import { describe, JsonFields, type JsonObject } from "../json-object.ts";
+import type { Family } from "./family.ts";
+import { llama } from "./llama.ts";
+import { mistral } from "./mistral.ts";
+import { type Architecture, checkModelConfig, type ModelConfig } from "./model-config.ts";
+import { qwen2, qwen3 } from "./qwen.ts";
+
+export const FAMILIES: readonly Family[] = [llama, mistral, qwen2, qwen3];
+
+export function familyOf(architecture: Architecture): Family {
+  return FAMILIES.find((family) => family.architecture === architecture)!;
+}
+
+/** Whether a module of any family is an embedding: what a class name `Embedding` means in `quantization_config`. */
+export function isEmbedding(moduleName: string): boolean {
+  return FAMILIES.some(({ names }) => names.embedding === moduleName);
+}
+
+/**
+ * Reads `config.json` as transformers 4 and 5 write it.
+ *
+ * @param json the parsed file
+ * @param fileName for messages
+ * @throws UnsupportedModelError for an architecture, activation function or kind of RoPE that is not supported;
+ *   CheckpointError for a value of the wrong type, out of range, or inconsistent with another
+ */
+export function parseModelConfig(json: JsonObject, fileName: string): ModelConfig {
+  const fields = new JsonFields(json, fileName);
+  const config = findFamily(fields).parseConfig(fields);
+  checkModelConfig(config, fileName);
+  return config;
+}
+
+function findFamily(fields: JsonFields): Family {
+  const classes = fields.strings("architectures", []);
+  const modelType = fields.raw("model_type");
+  const family = FAMILIES.find(({ className, architecture }) =>
+    classes.length > 0 ? className === classes[0] : architecture === modelType,
+  );
+  if (family) return family;
+  const found = classes.length > 0 ? classes[0] : modelType;
+  const supported = FAMILIES.map(({ className }) => className).join(", ");
+  throw new UnsupportedModelError(`${fields.where}: architecture ${describe(found)} is not supported; supported: ${supported}`);
+}
+
+export interface ModelConfigExtras {
+  readonly bosTokenId?: number | undefined;
+  readonly eosTokenIds?: readonly number[] | undefined;
+  /** Type of the float tensors; transformers loads the model in it. */
+  readonly dtype?: "float32" | "float16" | "bfloat16" | undefined;
+}
+
+/**
+ * Writes a `config.json` for a model that did not come with one (a GGUF): every key transformers needs. `parseModelConfig` of the result
+ * gives `config` again.
+ */
+export function writeModelConfig(
+  config: ModelConfig,
+  { bosTokenId, eosTokenIds, dtype = "float32" }: ModelConfigExtras = {},
+): JsonObject {
+  const family = familyOf(config.architecture);
+  return {
+    architectures: [family.className],
+    model_type: config.architecture,
+    ...family.writeConfig(config),
+    bos_token_id: bosTokenId ?? null,
+    eos_token_id:
+      eosTokenIds === undefined || eosTokenIds.length === 0 ? null : eosTokenIds.length === 1 ? eosTokenIds[0] : eosTokenIds,
+    torch_dtype: dtype,
+    use_cache: true,
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * An architecture as data: what its `config.json` and its GGUF call things. A file beside this one has one family each; `families.ts` lists
+ * them, and everything else of the package sees only the `Description` that `describe.ts` makes of it.
+ */
+import type { JsonFields, JsonObject } from "../json-object.ts";
+import type { Architecture, ModelConfig } from "./model-config.ts";
+
+/** Names of modules (tensor names without `.weight`) in a Hugging Face checkpoint; those of a block follow its prefix. */
+export interface ModuleNames {
+  readonly embedding: string; // [V, E]
+  /** Learned positions, [contextLength, E]. */
+  readonly positions?: string;
+  /** Norm of the embedded tokens. */
+  readonly embeddingNorm?: string;
+  /** Prefix of the blocks: `model.layers` in `model.layers.0.self_attn.q_proj`. */
+  readonly blocks: string;
+  readonly block: BlockNames;
+  readonly finalNorm: string;
+  readonly head: string; // [V, E]; absent if the embedding is tied
+}
+
+export interface BlockNames {
+  /** Where `k_scale` and `v_scale` of the cache live. */
+  readonly attention: string;
+  readonly attentionNorm: string;
+  /** One module each, or `qkv` for one with the rows of all. */
+  readonly query?: string;
+  readonly key?: string;
+  readonly value?: string;
+  readonly qkv?: string;
+  /** Norms over each head. */
+  readonly queryNorm?: string;
+  readonly keyNorm?: string;
+  readonly output: string;
+  /** Absent where the attention's norm feeds the MLP as well. */
+  readonly mlpNorm?: string;
+  readonly gate?: string;
+  readonly up: string;
+  readonly down: string;
+}
+
+/**
+ * How a checkpoint lays out a weight [N, K] that differs from out_features by in_features, q, k and v one after another: transposed (the
+ * Conv1D of GPT-2), or the rows of q, k and v head by head.
+ */
+export type StoredOrder = "transposed" | "by_head";
+
+export interface Family {
+  readonly architecture: Architecture;
+  /** Values of `architectures` in `config.json`. */
+  readonly className: string;
+  readonly names: ModuleNames;
+  /** By name of a block's module, where it differs from rows one after another. */
+  readonly storedOrder?: Readonly<Partial<Record<keyof BlockNames, StoredOrder>>>;
+  /** @throws CheckpointError, UnsupportedModelError naming file and key */
+  parseConfig(fields: JsonFields): ModelConfig;
+  /** Keys of `config.json` beside `architectures` and `model_type`; `parseConfig` of them gives `config` again. */
+  writeConfig(config: ModelConfig): JsonObject;
+}

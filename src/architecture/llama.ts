@@ -1,0 +1,109 @@
+/** LLaMA and what is converted to it: SmolLM2, TinyLlama, Vicuna. */
+import { UnsupportedModelError } from "../errors.ts";
+import type { JsonFields, JsonObject } from "../json-object.ts";
+import type { Family, ModuleNames } from "./family.ts";
+import { type Architecture, MAX, type ModelConfig } from "./model-config.ts";
+import { parseRope, refusePartialRotary, writeRope } from "./rope-config.ts";
+
+export const LLAMA_NAMES: ModuleNames = {
+  embedding: "model.embed_tokens",
+  blocks: "model.layers",
+  block: {
+    attention: "self_attn",
+    attentionNorm: "input_layernorm",
+    query: "self_attn.q_proj",
+    key: "self_attn.k_proj",
+    value: "self_attn.v_proj",
+    output: "self_attn.o_proj",
+    mlpNorm: "post_attention_layernorm",
+    gate: "mlp.gate_proj",
+    up: "mlp.up_proj",
+    down: "mlp.down_proj",
+  },
+  finalNorm: "model.norm",
+  head: "lm_head",
+};
+
+export const llama: Family = {
+  architecture: "llama",
+  className: "LlamaForCausalLM",
+  names: LLAMA_NAMES,
+  parseConfig: (fields) => ({
+    ...parseLlamaConfig(fields, { architecture: "llama", contextLength: 2048 }),
+    attentionBias: fields.boolean("attention_bias", false) ? "qkvo" : "none",
+    mlpBias: fields.boolean("mlp_bias", false),
+  }),
+  writeConfig: (config) => ({
+    ...writeLlamaConfig(config),
+    attention_bias: config.attentionBias === "qkvo",
+    mlp_bias: config.mlpBias,
+  }),
+};
+
+/** What `config.json` leaves out: the defaults of `configuration_*.py` in transformers. */
+export interface LlamaDefaults {
+  readonly architecture: Architecture;
+  /** undefined: as many as heads */
+  readonly kvHeads?: number;
+  /** undefined: hidden size / heads */
+  readonly headDim?: number;
+  readonly contextLength: number;
+}
+
+/** What LLaMA and its relatives have in common: no biases, no windows, all of each head rotated. */
+export function parseLlamaConfig(fields: JsonFields, defaults: LlamaDefaults): ModelConfig {
+  const activation = fields.string("hidden_act", "silu");
+  if (activation !== "silu") {
+    throw new UnsupportedModelError(`${fields.where}: hidden_act: got "${activation}", supported: silu`);
+  }
+  refusePartialRotary(fields);
+  const hiddenSize = fields.positiveInteger("hidden_size", MAX.hidden);
+  const layers = fields.positiveInteger("num_hidden_layers", MAX.layers);
+  const heads = fields.positiveInteger("num_attention_heads", MAX.heads);
+  const headDim = fields.positiveInteger("head_dim", MAX.headDim, defaults.headDim ?? hiddenSize / heads);
+  const contextLength = fields.positiveInteger("max_position_embeddings", MAX.context, defaults.contextLength);
+  // A null in the file means as many as heads; a missing key means the default of the architecture.
+  const kvHeads = fields.has("num_key_value_heads") ? heads : (defaults.kvHeads ?? heads);
+  return {
+    architecture: defaults.architecture,
+    vocabSize: fields.positiveInteger("vocab_size", MAX.vocab),
+    hiddenSize,
+    layers,
+    heads,
+    kvHeads: fields.positiveInteger("num_key_value_heads", MAX.heads, kvHeads),
+    headDim,
+    ffnSize: fields.positiveInteger("intermediate_size", MAX.ffn),
+    norm: "rms",
+    rmsNormEps: fields.positiveNumber("rms_norm_eps", 1e-6),
+    positions: "rope",
+    rotaryDim: headDim,
+    ...parseRope(fields, headDim, contextLength),
+    contextLength,
+    attentionWindows: Array.from({ length: layers }, () => 0),
+    tiedEmbedding: fields.boolean("tie_word_embeddings", false),
+    attentionBias: "none",
+    mlpBias: false,
+    headBias: false,
+    activation,
+    gatedMlp: true,
+    parallelResidual: false,
+    qkNorm: false,
+  };
+}
+
+export function writeLlamaConfig(config: ModelConfig): JsonObject {
+  return {
+    vocab_size: config.vocabSize,
+    hidden_size: config.hiddenSize,
+    num_hidden_layers: config.layers,
+    num_attention_heads: config.heads,
+    num_key_value_heads: config.kvHeads,
+    head_dim: config.headDim,
+    intermediate_size: config.ffnSize,
+    hidden_act: "silu",
+    rms_norm_eps: config.rmsNormEps,
+    max_position_embeddings: config.contextLength,
+    ...writeRope(config),
+    tie_word_embeddings: config.tiedEmbedding,
+  };
+}

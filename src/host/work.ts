@@ -1,0 +1,16 @@
+/** What long work is given, whatever it is: where it runs, how many threads it may use, how it is stopped, and who is told of what. */
+import type { OnProgress } from "../progress.ts";
+import type { Host } from "./host.ts";
+
+export interface WorkOptions {
+  /** Threads for the kernels; by default one per physical core where memory can be shared, else 1. */
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnProgress | undefined;
+  /** Told what may surprise: fewer threads than asked for, and why. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+export interface Work extends WorkOptions {
+  readonly host: Host;
+}

@@ -1,0 +1,54 @@
+/**
+ * The chain rule through one block (`block.ts`), from its output back to its input. What the forward pass rounds (activations and the cache to
+ * int8, weights to 4 bits) counts as if it were not rounded: the straight-through estimator (Bengio et al. 2013).
+ */
+import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { Batch } from "./batch.ts";
+import { forwardBlock } from "./block.ts";
+import type { GradientBuffers, GroupedBlock } from "./gradients.ts";
+import { backwardAttention } from "./layers/attention.ts";
+import { backwardLinear } from "./layers/linear.ts";
+import { backwardSwiglu } from "./layers/mlp.ts";
+import { backwardNorm, type LoadedNorm } from "./layers/norm.ts";
+import { turnBack } from "./layers/positions.ts";
+import type { Workspace } from "./workspace.ts";
+
+/**
+ * Runs the block again over the rows of `batch`, one sequence from position 0, and then backwards.
+ *
+ * @param input f32[M, E], the block's input, kept; `buffers.hidden` becomes its output
+ * @param gradients `hidden` holds the gradient of the block's output and receives that of its input; `norms` and `scales` receive theirs
+ */
+export function backwardBlock(space: Workspace, loaded: GroupedBlock, batch: Batch, input: Pointer, gradients: GradientBuffers): void {
+  const { kernels, buffers, config } = space;
+  const { hiddenSize: E } = config;
+  const M = batch.rows;
+  const { qkv, up } = loaded.inputs;
+  const { hidden, normed, attended, activated, norms, scales } = gradients;
+  const copy = (from: Pointer, to: Pointer) => kernels.f32(to, M * E).set(kernels.f32(from, M * E));
+  copy(input, buffers.hidden);
+  forwardBlock(space, loaded, batch, (site) => {
+    if (site === "qkv") copy(buffers.normed, gradients.normedQkv);
+    if (site === "up") {
+      copy(buffers.normed, gradients.normedUp);
+      copy(buffers.hidden, gradients.middle);
+    }
+  });
+  const norm = (loadedNorm: LoadedNorm, x: Pointer, weight: Pointer) => {
+    kernels.f32(weight, E).fill(0);
+    backwardNorm(space, loadedNorm, { x, dy: normed, dx: hidden, weight }, M);
+  };
+  const linear = (name: keyof typeof loaded.inputs, x: Pointer, dy: Pointer, dx: Pointer) =>
+    backwardLinear(space, loaded.inputs[name]!.linear, { x, dy, dx, scales: scales[name]! }, M, gradients);
+
+  linear("down", buffers.activated, hidden, activated);
+  backwardSwiglu(space, buffers.up, activated, M);
+  linear("up", gradients.normedUp, buffers.up, normed);
+  norm(up!.norm!, gradients.middle, norms.up);
+
+  linear("o", buffers.attended, hidden, attended);
+  backwardAttention(space, loaded.block.window, M, gradients);
+  turnBack(space, M, gradients);
+  linear("qkv", gradients.normedQkv, gradients.qkv, normed);
+  norm(qkv.norm!, input, norms.qkv);
+}

@@ -1,0 +1,50 @@
+/** The embedding: token ids to the residual stream, with learned positions and a norm where the model has them. */
+import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { Batch } from "../batch.ts";
+import type { WeightLoader } from "../weight-loader.ts";
+import type { Planner, Workspace } from "../workspace.ts";
+import type { Linear } from "./linear.ts";
+import { applyNorm, type LoadedNorm, loadNorm, planNorm } from "./norm.ts";
+
+/** The embedding matrix [V, E], packed by channels of which each is a token's row, and what comes after it. */
+export interface LoadedEmbedding {
+  readonly table: Linear;
+  /** Rows added by position, f32[positions, E]; 0 for none. */
+  readonly positions: Pointer;
+  readonly norm: LoadedNorm | undefined;
+}
+
+/** @param positions tokens of a sequence, at most */
+export function planEmbedding(planner: Planner, table: Linear, positions: number): LoadedEmbedding {
+  const { plan, description } = planner;
+  const { hiddenSize: E } = description.config;
+  const { positions: tensor, embeddingNorm } = description;
+  return {
+    table,
+    positions: tensor === undefined ? 0 : plan.reserve("weights", 4 * positions * E, tensor),
+    norm: embeddingNorm && planNorm(planner, embeddingNorm, E),
+  };
+}
+
+/** Asks for what comes after the table, which the head may share. */
+export function loadEmbedding(loader: WeightLoader, space: Workspace, { positions, norm }: LoadedEmbedding): void {
+  const { hiddenSize: E } = space.config;
+  const tensor = space.description.positions;
+  if (tensor !== undefined) loader.matrix(tensor, positions, space.positions, E);
+  if (norm) loadNorm(loader, norm, E);
+}
+
+/** Writes f32[M, E] to `buffers.hidden` for the ids of a batch. */
+export function embed(space: Workspace, { table, positions, norm }: LoadedEmbedding, batch: Batch): void {
+  const { kernels, buffers, config } = space;
+  const { vocabSize: V, hiddenSize: E } = config;
+  kernels.i32(buffers.ids, batch.rows).set(batch.ids);
+  const kernel = table.kind === "f32" ? "embed_f32w" : "embed_qc8w";
+  kernels.run[kernel](buffers.ids, table.weights, buffers.hidden, batch.rows, V, E);
+  if (positions) {
+    for (const { begin, rows, position } of batch.spans) {
+      kernels.split("add_f32", rows, buffers.hidden + 4 * begin * E, positions + 4 * position * E, E);
+    }
+  }
+  if (norm) applyNorm(space, norm, buffers.hidden, buffers.hidden, batch.rows);
+}

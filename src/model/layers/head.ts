@@ -1,0 +1,52 @@
+/** The head: the residual stream to logits. It is often one matrix with the embedding: what is stored, how it runs, and when bytes are shared. */
+import { describeModel, type Description } from "../../architecture/description.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { Precision } from "../precision.ts";
+import type { WeightLoader } from "../weight-loader.ts";
+import type { Planner, Workspace } from "../workspace.ts";
+import { type LinearSpec, planLinear, readLinearSpec } from "./linear-spec.ts";
+import { type Linear, multiply } from "./linear.ts";
+import { type LoadedNorm, loadNorm, normInput, planNorm } from "./norm.ts";
+
+export interface HeadSpec {
+  readonly embedding: LinearSpec;
+  readonly head: LinearSpec;
+  /** Whether the head reads the embedding's packed bytes. */
+  readonly shared: boolean;
+}
+
+export interface LoadedHead {
+  readonly norm: LoadedNorm; // the final one
+  readonly linear: Linear; // [V, E]
+}
+
+/** @param precision of the head; undefined follows the checkpoint */
+export async function readHeadSpec(checkpoint: Checkpoint, precision: Precision | undefined): Promise<HeadSpec> {
+  const { embedding, head } = describeModel(checkpoint.config);
+  const stored = (name: string) => (checkpoint.quantization?.linear(name)?.weights === "int8" ? "q8" : undefined);
+  const table = await readLinearSpec(checkpoint, [embedding], stored(embedding.name));
+  const spec = await readLinearSpec(checkpoint, [head], precision ?? stored(head.name));
+  return { embedding: table, head: spec, shared: head === embedding && table.run.kind === spec.run.kind };
+}
+
+/** @returns the embedding's table, and the head, which shares its bytes if the two are tied and have one precision */
+export function planHead(planner: Planner, spec: HeadSpec): { table: Linear; head: LoadedHead } {
+  const { finalNorm, config } = planner.description;
+  const table = planLinear(planner, spec.embedding);
+  const linear = spec.shared ? table : planLinear(planner, spec.head);
+  return { table, head: { norm: planNorm(planner, finalNorm, config.hiddenSize), linear } };
+}
+
+/** Asks for the embedding, for the head if it is not the same, and for the final norm. */
+export function loadHead(loader: WeightLoader, { config }: Description, spec: HeadSpec, table: Linear, head: LoadedHead): void {
+  loader.linear(spec.embedding, table);
+  if (!spec.shared) loader.linear(spec.head, head.linear);
+  loadNorm(loader, head.norm, config.hiddenSize);
+}
+
+/** Writes the logits f32[M, V] of `hidden` f32[M, E] to `logits`. */
+export function multiplyHead(space: Workspace, { norm, linear }: LoadedHead, hidden: Pointer, logits: Pointer, M: number): void {
+  normInput(space, norm, linear, { hidden, residual: 0, M });
+  multiply(space, linear, space.buffers.normed, logits, M);
+}

@@ -1,0 +1,46 @@
+/** What lies between the MLP's linear layers: silu(gate) * up, or an activation of what the first one gives. */
+import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { Workspace } from "../workspace.ts";
+import { groupSize, type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
+
+/** Rows that an activation reads. */
+export interface MlpRows {
+  /** f32[M, 2F] (gate, then up); without a gate F elements at the start of each row of `stride`. */
+  readonly x: Pointer;
+  readonly stride: number;
+  readonly M: number;
+  /** Whether the activation's output is wanted as floats in any case. */
+  readonly floats: boolean;
+}
+
+/** Makes the input of the MLP's last linear layer: in `buffers.activated`, or quantized where the layer multiplies integers. */
+export function activate(space: Workspace, down: Linear, { x, stride, M, floats }: MlpRows): void {
+  const { kernels, buffers, config } = space;
+  const F = down.K;
+  const { activation, gatedMlp } = config;
+  if (down.kind === "f32" || down.kind === "w8a14" || readsFloats(down) || floats) {
+    if (gatedMlp) kernels.split("swiglu_f32", M, x, buffers.activated, F);
+    else kernels.split(plainKernel(activation), M, x, buffers.activated, F, stride);
+    quantizeInput(space, down, buffers.activated, M);
+    return;
+  }
+  const { q, scales, sums } = buffers.activations;
+  const [G, scale] = [groupSize(down), staticScale(down)];
+  if (gatedMlp) kernels.split("swiglu_f32_qd8", M, x, q, scales, sums, F, G, scale);
+  else kernels.split(`${plainKernel(activation)}_qd8`, M, x, q, scales, sums, F, G, stride, scale);
+}
+
+function plainKernel(activation: Workspace["config"]["activation"]): "gelu_f32" | "gelu_tanh_f32" | "relu_f32" {
+  if (activation === "silu") throw new RangeError("activation: got silu without a gate, need gelu, gelu_tanh or relu");
+  return `${activation}_f32`;
+}
+
+/**
+ * The chain rule through silu(gate) * up.
+ *
+ * @param x f32[M, 2F], becomes its gradient
+ * @param dy f32[M, F]
+ */
+export function backwardSwiglu({ kernels, config }: Workspace, x: Pointer, dy: Pointer, M: number): void {
+  kernels.split("swiglu_backward_f32", M, x, dy, config.ffnSize);
+}

@@ -1,0 +1,120 @@
+/**
+ * How a token's place enters a block: queries and keys turned by rotary tables (Su et al. 2021; with the frequency scalings of Llama 3 and of
+ * linear interpolation), or slopes on the scores of each head (ALiBi, Press et al. 2022). Rows added to embeddings are in `embedding.ts`.
+ *
+ * Powers, sines and cosines are taken in wasm; what is done here uses only operations that IEEE 754 fixes.
+ */
+import type { ModelConfig, RopeScaling } from "../../architecture/model-config.ts";
+import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { Kernels } from "../../kernels/kernels.ts";
+import type { LoadedBlock } from "../block.ts";
+import type { GradientBuffers } from "../gradients.ts";
+import type { Planner, Workspace } from "../workspace.ts";
+
+export interface RopeTable {
+  readonly frequencies: Pointer; // f32[R/2], R = rotaryDim
+  readonly cos: Pointer; // f32[positions, R/2]
+  readonly sin: Pointer; // f32[positions, R/2]
+}
+
+/** What positions need in memory: tables for RoPE, slopes f32[H] for ALiBi. */
+export interface PositionTables {
+  readonly rope: RopeTable | undefined;
+  readonly slopes: Pointer;
+}
+
+/** @param positions tokens of a sequence, at most */
+export function planPositions({ plan, config }: Planner, positions: number): PositionTables {
+  const half = config.rotaryDim / 2;
+  const f32 = (elements: number, what: string) => plan.reserve("weights", 4 * elements, what);
+  return {
+    rope:
+      config.positions === "rope"
+        ? {
+            frequencies: f32(half, "rotary frequencies"),
+            cos: f32(positions * half, `cosines of ${positions} positions`),
+            sin: f32(positions * half, `sines of ${positions} positions`),
+          }
+        : undefined,
+    slopes: config.positions === "alibi" ? f32(2 * powerOfTwoUpTo(config.heads), "slopes of the heads") : 0,
+  };
+}
+
+export function fillPositions(kernels: Kernels, config: ModelConfig, { rope, slopes }: PositionTables, positions: number): void {
+  const { rotaryDim, ropeTheta, ropeScaling } = config;
+  if (rope) {
+    kernels.run.rope_frequencies_f32(rope.frequencies, ropeTheta, rotaryDim);
+    scaleFrequencies(kernels.f32(rope.frequencies, rotaryDim / 2), ropeScaling);
+    kernels.run.rope_table_f32(rope.frequencies, rope.cos, rope.sin, 0, positions, rotaryDim);
+  }
+  if (slopes) fillSlopes(kernels, slopes, config.heads);
+}
+
+/**
+ * ALiBi's slopes: 2^(-8h/n) for heads h = 1..n, n a power of two; for other numbers of heads those of the power of two below, then every
+ * second one of twice as many (the authors' `get_slopes`). Powers 256^(-i/n') are what the rotary frequencies are made by.
+ */
+function fillSlopes(kernels: Kernels, slopes: Pointer, heads: number): void {
+  const n = powerOfTwoUpTo(heads);
+  const table = kernels.f32(slopes, 2 * n);
+  kernels.run.rope_frequencies_f32(slopes, 256, 4 * n);
+  const powers = [...table, 2 ** -8]; // 2^(-8i/2n), i = 0..2n
+  for (let h = 0; h < heads; h++) table[h] = powers[h < n ? 2 * (h + 1) : 2 * (h - n) + 1]!;
+}
+
+function powerOfTwoUpTo(count: number): number {
+  return 2 ** (31 - Math.clz32(count));
+}
+
+/** Turns queries and keys of M rows in `buffers.qkv`, each by its row's position; nothing without RoPE. */
+export function turn({ kernels, config, buffers, tables }: Workspace, M: number): void {
+  if (!tables.rope) return;
+  const { heads: H, kvHeads: Hkv, headDim: D, rotaryDim } = config;
+  // Queries and keys lie side by side, so one call rotates both.
+  const { qkv, rows, qkvStride } = buffers;
+  kernels.split("rope_f32", M, qkv, tables.rope.cos, tables.rope.sin, rows, H + Hkv, D, rotaryDim, qkvStride);
+}
+
+/** Turns M rows of `gradients.qkv` back: a rotation's transpose turns the other way. */
+export function turnBack({ kernels, config, buffers, tables }: Workspace, M: number, gradients: GradientBuffers): void {
+  if (!tables.rope) return;
+  const { heads: H, kvHeads: Hkv, headDim: D, rotaryDim } = config;
+  const { rows, qkvStride } = buffers;
+  kernels.split("rope_f32", M, gradients.qkv, tables.rope.cos, gradients.sin, rows, H + Hkv, D, rotaryDim, qkvStride);
+}
+
+/** Normalizes each head of q and k, where the model has norms for them. */
+export function normalizeHeads({ kernels, config, buffers }: Workspace, { queryNorm, keyNorm }: LoadedBlock, M: number): void {
+  const { heads: H, kvHeads: Hkv, headDim: D, rmsNormEps: eps } = config;
+  const { qkv, qkvStride } = buffers;
+  if (queryNorm) kernels.split("rmsnorm_heads_f32", M, qkv, queryNorm, H, D, qkvStride, eps);
+  if (keyNorm) kernels.split("rmsnorm_heads_f32", M, qkv + 4 * H * D, keyNorm, Hkv, D, qkvStride, eps);
+}
+
+/** Frequencies (radians per token), changed in place. Llama 3's rule: transformers' `modeling_rope_utils.py`, llama3. */
+export function scaleFrequencies(frequencies: Float32Array, scaling: RopeScaling): void {
+  switch (scaling.kind) {
+    case "none":
+      return;
+    case "linear":
+      for (let i = 0; i < frequencies.length; i++) frequencies[i]! /= scaling.factor;
+      return;
+    case "factors":
+      for (let i = 0; i < frequencies.length; i++) frequencies[i]! /= scaling.factors[i]!;
+      return;
+    case "llama3": {
+      const { factor, lowFreqFactor, highFreqFactor, originalContextLength } = scaling;
+      for (let i = 0; i < frequencies.length; i++) {
+        const frequency = frequencies[i]!;
+        const wavelength = (2 * Math.PI) / frequency;
+        if (wavelength < originalContextLength / highFreqFactor) continue;
+        if (wavelength > originalContextLength / lowFreqFactor) {
+          frequencies[i] = frequency / factor;
+          continue;
+        }
+        const smooth = (originalContextLength / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
+        frequencies[i] = ((1 - smooth) * frequency) / factor + smooth * frequency;
+      }
+    }
+  }
+}
