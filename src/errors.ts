@@ -51,6 +51,26 @@ export class NumericError extends Error {
   override readonly name = "NumericError";
 }
 
+/** Room that is asked for and not there: tokens in the cache of a loaded model. It may be free later. */
+export class CapacityError extends Error {
+  override readonly name = "CapacityError";
+  /** Tokens that were asked for. */
+  readonly needed: number;
+  /** Tokens that no sequence holds. */
+  readonly free: number;
+
+  constructor(message: string, { needed, free }: { needed: number; free: number }) {
+    super(message);
+    this.needed = needed;
+    this.free = free;
+  }
+}
+
+/** A model or a sequence that is used after `dispose`, or was disposed while it worked. */
+export class DisposedError extends Error {
+  override readonly name = "DisposedError";
+}
+
 /** Work stopped by an `AbortSignal`. The name is the one `fetch` uses, so that callers need one check only. */
 export class AbortError extends Error {
   override readonly name = "AbortError";

@@ -20,6 +20,10 @@ export interface LogitsBlock {
 export interface ForwardOptions {
   /** None, those of the last id, or those of every id in blocks of ascending rows. */
   readonly logits: "none" | "last" | ((block: LogitsBlock) => void);
+  /**
+   * Given "last" logits, f32[V], while they are in wasm memory, where it may change them; `forward` then returns undefined. It spares a copy.
+   */
+  readonly read?: ((logits: Float32Array) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -29,12 +33,16 @@ export interface ForwardPass {
   readonly contextSize: number;
   /** Tokens now in the KV cache. */
   readonly length: number;
+  /** Tokens that went through the model so far: what was found in the cache did not. */
+  readonly evaluated: number;
+
+  /** Makes another sequence over the same model, empty. Dispose of it after use. */
+  createSequence(): ForwardPass & Disposable;
 
   /**
    * Appends ids to the KV cache at `length`, in chunks; yields to the event loop between layers when due and honours the signal there.
    *
-   * @returns with "last", the logits of the last id, f32[V], a view valid until the next `forward`, which the caller may change in
-   *   place; otherwise undefined
+   * @returns with "last", a copy of the logits of the last id, f32[V]; otherwise undefined
    * @throws AbortError; the cache then keeps only whole chunks, and `length` says how many tokens that is
    */
   forward(ids: ArrayLike<number>, options: ForwardOptions): Promise<Float32Array | undefined>;

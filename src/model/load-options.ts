@@ -3,31 +3,31 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { simulatedActivations, simulationNote } from "../checkpoint/quantization/simulated-activations.ts";
 import { OptionError } from "../errors.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
-import type { OnProgress } from "../progress.ts";
 import type { Host } from "../host/host.ts";
-import { MAX_CHUNK_ROWS } from "./model-memory.ts";
+import type { WorkOptions } from "../host/work.ts";
 import { checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
 
-export interface LoadOptions {
+/** Tokens in a chunk of a forward pass, at most. Larger chunks reuse weights more, smaller ones stay in cache. */
+const MAX_CHUNK_ROWS = 256;
+
+export interface LoadOptions extends WorkOptions {
   /** Precision of the KV cache; by default int8 if the checkpoint has scales for it, else float32. */
   readonly kvCache?: Precision | Partial<KvPrecision> | undefined;
   /** Precision of `lm_head`; by default as stored. */
   readonly head?: Precision | undefined;
-  /** Tokens the KV cache holds; by default the model's context, at most 4096. */
+  /** Tokens of a sequence, at most; by default the model's context, at most 4096. */
   readonly contextSize?: number | undefined;
+  /** Tokens of all sequences together that the KV cache holds; by default those of one, `contextSize`. */
+  readonly cacheTokens?: number | undefined;
+  /** Sequences that have room in the cache at a time, 1 to 1024; others wait, or give theirs up when they pause. Default 32. */
+  readonly maxSequences?: number | undefined;
   /**
    * Tokens of a prompt that go through a layer together, at most 256, the default. Fewer need less scratch memory and reuse weights less;
    * the logits are the same.
    */
   readonly chunkSize?: number | undefined;
-  /** Threads for the kernels; by default one per physical core where memory can be shared, else 1. */
-  readonly threads?: number | undefined;
   /** Instruction set of the kernels; by default the fastest that the engine has and computes right. All give the same bits. */
   readonly build?: InstructionSet | "auto" | undefined;
-  /** Told what works but not as it might be wanted, each thing once. Nothing is printed without it. */
-  readonly onWarning?: ((message: string) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnProgress | undefined;
 }
 
 export interface ResolvedLoadOptions {
@@ -35,15 +35,20 @@ export interface ResolvedLoadOptions {
   readonly head: Precision | undefined;
   readonly contextSize: number;
   readonly chunkSize: number;
-  readonly threads: number;
+  readonly cacheTokens: number;
+  readonly maxSequences: number;
   readonly build: InstructionSet | "auto";
 }
 
 const DEFAULT_CONTEXT_SIZE = 4096;
 const MOST_THREADS = 64;
+const DEFAULT_SEQUENCES = 32;
+const MAX_SEQUENCES = 1024;
+/** Beyond what any 32-bit memory holds. */
+const MAX_CACHE_TOKENS = 2 ** 28;
 
 /** @throws OptionError naming the option, what was got and what is possible */
-export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint, host: Host): ResolvedLoadOptions {
+export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint): ResolvedLoadOptions {
   const hasScales = checkpoint.quantization?.kvCache ?? false;
   const asked = typeof options.kvCache === "object" ? options.kvCache : { k: options.kvCache, v: options.kvCache };
   const fallback: Precision = hasScales ? "q8" : "f32";
@@ -68,9 +73,15 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint,
     head: checkPrecision("head", options.head),
     contextSize,
     chunkSize,
-    threads: resolveThreads(options, host),
+    cacheTokens: whole("cacheTokens", options.cacheTokens ?? contextSize, MAX_CACHE_TOKENS),
+    maxSequences: whole("maxSequences", options.maxSequences ?? DEFAULT_SEQUENCES, MAX_SEQUENCES),
     build: resolveBuild(options.build),
   };
+}
+
+function whole(option: string, value: number, most: number): number {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+  throw new OptionError(`${option}: got ${value}, need an integer from 1 to ${most}`);
 }
 
 /**

@@ -1,83 +1,102 @@
-/** A loaded model: token ids in, logits out. Prefill and decode are the same function over more or fewer rows. */
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+/** A loaded model: token ids in, logits out, of many sequences. Prefill and decode are the same function over more or fewer rows. */
+import { describeModel } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
-import { attentionModule, FINAL_NORM } from "../architecture/tensor-names.ts";
-import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { CapacityError, DisposedError, OptionError } from "../errors.ts";
+import type { Host } from "../host/host.ts";
 import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
-import type { Host } from "../host/host.ts";
-import { blockWork, forwardBlock } from "./block.ts";
+import { BlockPool } from "./block-pool.ts";
+import { type BlockSpec, largestRank, loadBlock, planBlock, readBlockSpec } from "./block.ts";
 import { EventLoopPacer } from "./event-loop-pacer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
-import { loadHead, planHead, readHeadSpec } from "./head.ts";
-import { type LayerCache, planLayerCache } from "./kv-cache.ts";
-import { largestRank, type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
-import { type LogitsBuffers, planLogits } from "./logits-buffers.ts";
-import { multiply, normInput } from "./linear.ts";
-import { readScale } from "./linear-spec.ts";
+import { BLOCK_TOKENS, blockBytes, type CacheScales, planCache, readCacheScales } from "./layers/attention.ts";
+import { loadEmbedding, planEmbedding } from "./layers/embedding.ts";
+import { loadHead, planHead, readHeadSpec } from "./layers/head.ts";
 import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
-import { beginMemoryPlan, openKernels } from "./model-memory.ts";
-import { fillRopeTable, planRopeTable, type RopeTable } from "./rope.ts";
-import { planRunState, type RunState } from "./run-state.ts";
-import { planStaging, WeightLoader } from "./weight-loader.ts";
-import type { ModelWeights } from "./weights.ts";
-
-interface Buffers extends LogitsBuffers {
-  readonly state: RunState;
-}
+import { LogitsFunctions, planLogits } from "./logits.ts";
+import { type LoadedModel, runPass } from "./pass.ts";
+import { type Job, type Part, Scheduler } from "./scheduler.ts";
+import { Sequence } from "./sequence.ts";
+import { type Planner, Workspace } from "./workspace.ts";
 
 /** What `load` makes and a transformer is. */
-interface Parts {
-  readonly config: ModelConfig;
-  readonly kernels: Kernels;
-  readonly weights: ModelWeights;
-  readonly caches: readonly LayerCache[];
-  readonly rope: RopeTable;
-  readonly buffers: Buffers;
-  readonly regions: Readonly<Record<RegionKind, number>>;
-  readonly instructionSet: InstructionSet;
+interface Parts extends LoadedModel {
+  /** One block table for each sequence that can have room at a time. */
+  readonly tables: readonly Pointer[];
+  readonly blocks: LoadedModel["blocks"];
+  readonly cacheBlocks: number;
+  /** Bytes of a block of one layer. */
+  readonly blockBytes: { readonly k: number; readonly v: number };
+  readonly contextSize: number;
+  /** First and last byte of the weights. */
+  readonly weights: readonly [Pointer, Pointer];
 }
 
 export class Transformer implements ForwardPass {
-  private readonly parts: Parts;
-  private readonly pacer: EventLoopPacer;
-  private cached = 0;
-  private running = false;
+  readonly #parts: Parts;
+  readonly #pacer: EventLoopPacer;
+  readonly #pool: BlockPool;
+  readonly #scheduler: Scheduler;
+  readonly #functions: LogitsFunctions;
+  readonly #freeTables: Pointer[];
+  /** Those that hold a part of the cache. */
+  readonly #holders = new Set<Sequence>();
+  readonly #own: Sequence;
+  #clock = 0;
+  #pass: Promise<void> | undefined;
+  #disposed = false;
 
   private constructor(parts: Parts, host: Host) {
-    this.parts = parts;
-    this.pacer = new EventLoopPacer(host);
+    this.#parts = parts;
+    this.#pacer = new EventLoopPacer(host);
+    this.#pool = new BlockPool(parts.cacheBlocks, (from, to) => this.#copyBlock(from, to));
+    this.#functions = new LogitsFunctions(parts.space.kernels, parts.logits);
+    this.#freeTables = [...parts.tables];
+    const { maxRows } = parts.space.buffers;
+    const passes = {
+      maxRows,
+      reserve: (job: Job, rows: number) => this.#reserve(job, rows),
+      run: (batch: readonly Part[]) => (this.#pass = this.#run(batch).finally(() => (this.#pass = undefined))),
+    };
+    this.#scheduler = new Scheduler(passes, host);
+    this.#own = new Sequence(this);
   }
 
   get config(): ModelConfig {
-    return this.parts.config;
+    return this.#parts.space.config;
   }
 
-  /** Tokens the KV cache holds at most. */
+  /** Tokens a sequence can have at most. */
   get contextSize(): number {
-    return this.parts.caches[0]!.capacity;
+    return this.#parts.contextSize;
+  }
+
+  /** Tokens all sequences together can hold in the cache, and how many no sequence holds. */
+  get cacheTokens(): { readonly total: number; readonly free: number; readonly shared: number } {
+    return { total: this.#pool.tokens, free: this.#pool.freeTokens, shared: this.#pool.sharedTokens };
   }
 
   /** The kernels' build: an instruction set, with or without shared memory. */
   get kernelBuild(): KernelBuild {
-    return kernelBuild(this.parts.instructionSet, this.threads > 1);
+    return kernelBuild(this.build, this.threads > 1);
   }
 
   /** Threads the kernels use, the calling one included. */
   get threads(): number {
-    return this.parts.kernels.threads;
+    return this.kernels.threads;
   }
 
   /** @internal What it computes with; a benchmark puts clocks around it. */
   get kernels(): Kernels {
-    return this.parts.kernels;
+    return this.#parts.space.kernels;
   }
 
   /** Instruction set of the kernels that run. */
   get build(): InstructionSet {
-    return this.parts.instructionSet;
+    return this.#parts.space.instructionSet;
   }
 
   /**
@@ -85,128 +104,145 @@ export class Transformer implements ForwardPass {
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError
    */
   static async load(checkpoint: Checkpoint, host: Host, options: LoadOptions = {}): Promise<Transformer> {
-    const { config } = checkpoint;
-    const { kv, head: headPrecision, contextSize, chunkSize, threads, build } = resolveLoadOptions(options, checkpoint, host);
-    const { vocabSize: V, hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
-
+    const { kv, head: headPrecision, contextSize, chunkSize, build, ...room } = resolveLoadOptions(options, checkpoint);
+    const description = describeModel(checkpoint.config);
     const headSpec = await readHeadSpec(checkpoint, headPrecision);
-    const layerSpecs: LayerSpec[] = [];
-    const kvScales: { k: number; v: number }[] = [];
+    const specs: BlockSpec[] = [];
+    const scales: CacheScales[] = [];
     // One after another, in the order of the files, as a network has them fastest.
-    for (let l = 0; l < config.layers; l++) {
-      layerSpecs.push(await readLayerSpec(checkpoint, l));
-      const scale = (name: string) => readScale(checkpoint, `${attentionModule(l)}.${name}`);
-      kvScales.push({ k: kv.k === "q8" ? await scale("k_scale") : 1, v: kv.v === "q8" ? await scale("v_scale") : 1 });
+    for (const block of description.blocks) {
+      specs.push(await readBlockSpec(checkpoint, block));
+      scales.push(await readCacheScales(checkpoint, block, kv));
     }
-
-    const maxRows = Math.min(chunkSize, contextSize);
-    const planning = await beginMemoryPlan(host, config, threads, maxRows, contextSize, build);
-    const { plan, sizes, instructionSet } = planning;
-    const layers = layerSpecs.map((spec) => planLayer(plan, sizes, config, spec));
-    const { embedding, table, head } = planHead(plan, sizes, headSpec);
-    const weights: ModelWeights = { embedding, layers, finalNorm: plan.reserve("weights", 4 * E, FINAL_NORM), head };
-    const rope = planRopeTable(plan, config, contextSize);
-    const caches = kvScales.map((scales) => planLayerCache(plan, sizes, config, contextSize, kv, scales));
-    const staging = planStaging(plan, Math.max(E, H * D, F));
-    const state = planRunState(plan, config, maxRows, Math.max(...layerSpecs.map(largestRank)));
-    const buffers: Buffers = { state, ...planLogits(plan, V, maxRows) };
-
-    const kernels = openKernels(host, planning);
-    try {
-      const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
-      let done = 0;
-      const loader = new WeightLoader(kernels, checkpoint, staging, options.signal, (bytes) => {
-        done += bytes;
-        options.onProgress?.({ phase: "load", done: Math.min(done, total), total, unit: "bytes" });
-      });
-      loadHead(loader, headSpec, table, head);
-      for (const [l, spec] of layerSpecs.entries()) loadLayer(loader, config, spec, layers[l]!);
-      loader.vector(FINAL_NORM, weights.finalNorm, E);
-      await loader.run();
-      fillRopeTable(kernels, config, rope);
-      await kernels.threadsStarted();
-    } catch (error) {
-      await kernels.dispose();
-      throw error;
-    }
-    const regions = plan.bytes();
-    return new Transformer({ instructionSet, config, kernels, weights, caches, rope, buffers, regions }, host);
+    const rows = Math.min(chunkSize, contextSize);
+    const size = { rows, positions: contextSize, rank: Math.max(...specs.map(largestRank)), build };
+    const cacheBlocks = Math.ceil(room.cacheTokens / BLOCK_TOKENS);
+    const work = { host, ...options };
+    const { space, placed } = await Workspace.open(work, description, size, (planner: Planner) => {
+      const { plan } = planner;
+      const caches = scales.map((ofLayer) => planCache(planner, cacheBlocks, kv, ofLayer));
+      const tableBytes = 4 * Math.ceil(contextSize / BLOCK_TOKENS);
+      const tables = Array.from({ length: room.maxSequences }, () => plan.reserve("scratch", tableBytes, "block table"));
+      const begin = plan.reserve("weights", 0, "weights");
+      const blocks = specs.map((spec, l) => planBlock(planner, spec, caches[l]!));
+      const { table, head } = planHead(planner, headSpec);
+      const embedding = planEmbedding(planner, table, contextSize);
+      const weights = [begin, plan.reserve("weights", 0, "weights")] as const;
+      return { blocks, head, embedding, weights, tables, logits: planLogits(planner, rows), blockBytes: blockBytes(planner, kv) };
+    });
+    const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+    let done = 0;
+    const ask = (loader: Parameters<Parameters<Workspace["load"]>[1]>[0]) => {
+      loadHead(loader, description, headSpec, placed.embedding.table, placed.head);
+      loadEmbedding(loader, space, placed.embedding);
+      for (const [l, spec] of specs.entries()) loadBlock(loader, description.config, spec, placed.blocks[l]!);
+    };
+    await space.load(checkpoint, ask, options, (bytes) => {
+      done += bytes;
+      options.onProgress?.({ phase: "load", done: Math.min(done, total), total, unit: "bytes" });
+    });
+    return new Transformer({ space, ...placed, cacheBlocks, contextSize }, host);
   }
 
-  /** Tokens now in the KV cache. */
+  /** Makes a sequence, empty. It takes room in the cache only with its first token. */
+  createSequence(): Sequence {
+    this.#checkNotDisposed();
+    return new Sequence(this);
+  }
+
+  /** Tokens in this model's own sequence: what `forward` and `truncate` of the model itself work on. */
   get length(): number {
-    return this.cached;
+    return this.#own.length;
   }
 
-  /** Forgets every token from `length` on. */
+  get evaluated(): number {
+    return this.#own.evaluated;
+  }
+
+  forward(ids: ArrayLike<number>, options: ForwardOptions): Promise<Float32Array | undefined> {
+    return this.#own.forward(ids, options);
+  }
+
   truncate(length: number): void {
-    if (!Number.isInteger(length) || length < 0 || length > this.cached) {
-      throw new OptionError(`truncate: got ${length}, need an integer from 0 to ${this.cached}`);
-    }
-    this.cached = length;
+    this.#own.truncate(length);
+  }
+
+  softmax(logits: Float32Array, temperature: number): Float32Array {
+    return this.#functions.softmax(logits, temperature);
+  }
+
+  argmax(logits: Float32Array): number {
+    return this.#functions.argmax(logits);
+  }
+
+  crossEntropy(block: LogitsBlock, targets: ArrayLike<number>): Float64Array {
+    return this.#functions.crossEntropy(block, targets);
+  }
+
+  klDivergence(base: Float32Array, logits: Float32Array): number {
+    return this.#functions.klDivergence(base, logits);
   }
 
   /** Bytes of linear memory by purpose. */
   memory(): Readonly<Record<RegionKind, number>> {
-    return this.parts.regions;
+    return this.#parts.space.regions;
   }
 
-  /**
-   * Appends ids to the cache, in chunks. Between layers it lets other events run when it has not for a while, and honours the signal;
-   * on abort the cache keeps the whole chunks done so far, which `length` counts.
-   *
-   * @param ids token ids, each in 0..V-1
-   * @returns with "last", the logits of the last id, f32[V], a view valid until the next call
-   * @throws OptionError if an id is out of range or the cache has no room; NumericError naming the layer for NaN or infinity; AbortError
-   */
-  async forward(ids: ArrayLike<number>, options: ForwardOptions): Promise<Float32Array | undefined> {
-    this.checkIds(ids);
-    if (this.running) throw new OptionError("forward: this model is already running; await the earlier call first");
-    this.running = true;
-    try {
-      return await this.forwardChunks(ids, options);
-    } finally {
-      this.running = false;
-    }
-  }
-
-  /** @returns softmax(logits / temperature), computed in wasm; a view valid until the next call */
-  softmax(logits: Float32Array, temperature: number): Float32Array {
-    const { kernels, buffers } = this.parts;
-    kernels.run.softmax_f32(this.placeLogits(logits), buffers.probabilities, logits.length, temperature);
-    return kernels.f32(buffers.probabilities, logits.length);
-  }
-
-  /** @returns the index of the largest logit, the lowest among equals */
-  argmax(logits: Float32Array): number {
-    return this.parts.kernels.run.argmax_f32(this.placeLogits(logits), logits.length);
-  }
-
-  /** @returns for each row of the block, the negative log-likelihood of its target in nats */
-  crossEntropy(block: LogitsBlock, targets: ArrayLike<number>): Float64Array {
-    const { kernels, buffers, config } = this.parts;
-    kernels.i32(buffers.targets, block.rows).set(targets);
-    kernels.split("cross_entropy_f32", block.rows, block.pointer, buffers.targets, buffers.losses, config.vocabSize);
-    return kernels.f64(buffers.losses, block.rows).slice();
-  }
-
-  klDivergence(base: Float32Array, logits: Float32Array): number {
-    const { kernels, buffers } = this.parts;
-    kernels.f32(buffers.probabilities, base.length).set(base);
-    return kernels.run.kl_divergence_f32(buffers.probabilities, this.placeLogits(logits), logits.length);
-  }
-
-  /** Ends the threads. The model cannot be used afterwards. */
+  /** Ends the threads, and what sequences are computing, with an error. The model cannot be used afterwards. */
   async dispose(): Promise<void> {
-    await this.parts.kernels.dispose();
+    this.#disposed = true;
+    this.#scheduler.end(undefined, new DisposedError("model: was disposed while a sequence was running"));
+    await this.#pass;
+    await this.#parts.space.dispose();
   }
 
-  private checkIds(ids: ArrayLike<number>): void {
-    const { vocabSize: V } = this.parts.config;
-    if (this.cached + ids.length > this.contextSize) {
+  /** @internal A place in the line for room in the cache. */
+  arrive(): number {
+    return this.#scheduler.arrive();
+  }
+
+  /** @internal Computes what is missing of a sequence's ids. */
+  evaluate(sequence: Sequence, from: number, options: ForwardOptions): Promise<Float32Array | undefined> {
+    return this.#scheduler.evaluate(sequence, from, options);
+  }
+
+  /** @internal Lets go of a sequence's part of the cache behind `length` tokens. */
+  release(sequence: Sequence, length: number): void {
+    this.#pool.truncate(sequence.held, length);
+    if (sequence.held.blocks.length === 0 && sequence.table !== 0) {
+      this.#freeTables.push(sequence.table);
+      sequence.table = 0;
+      this.#holders.delete(sequence);
+    }
+    this.#scheduler.changed();
+  }
+
+  /** @internal */
+  share(from: Sequence, to: Sequence): void {
+    to.held = this.#pool.share(from.held);
+    this.#holders.add(to);
+  }
+
+  /** @internal */
+  forget(sequence: Sequence): void {
+    this.#scheduler.end(sequence, new DisposedError("sequence: was disposed while it was running"));
+    this.release(sequence, 0);
+    this.#holders.delete(sequence);
+  }
+
+  /** @internal @throws OptionError for ids outside the vocabulary or more than the context holds; CapacityError if they never fit the cache */
+  checkIds(ids: ArrayLike<number>, length: number): void {
+    this.#checkNotDisposed();
+    const { vocabSize: V } = this.config;
+    const needed = length + ids.length;
+    if (needed > this.contextSize) {
       throw new OptionError(
-        `context: ${this.cached} tokens in the cache and ${ids.length} more, but it holds ${this.contextSize}; raise contextSize or shorten the prompt`,
+        `context: ${length} tokens in the cache and ${ids.length} more, but it holds ${this.contextSize}; raise contextSize or shorten the prompt`,
       );
+    }
+    const { tokens } = this.#pool;
+    if (needed > tokens) {
+      throw new CapacityError(`cache: got ${needed} tokens of one sequence, need at most ${tokens}, cacheTokens`, { needed, free: tokens });
     }
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!;
@@ -215,74 +251,59 @@ export class Transformer implements ForwardPass {
     }
   }
 
-  private async forwardChunks(ids: ArrayLike<number>, options: ForwardOptions): Promise<Float32Array | undefined> {
-    const { logits } = options;
-    const { maxRows } = this.parts.buffers.state;
-    let last: Float32Array | undefined;
-    for (let begin = 0; begin < ids.length; begin += maxRows) {
-      const M = Math.min(maxRows, ids.length - begin);
-      this.embed(ids, begin, M);
-      await this.forwardLayers(M, options);
-      this.cached += M;
-      if (typeof logits === "function") this.allLogits(M, begin, logits);
-      else if (logits === "last" && begin + M === ids.length) last = this.logitsOf(M - 1, 1);
-    }
-    return last;
+  #checkNotDisposed(): void {
+    if (this.#disposed) throw new DisposedError("model: got one that was disposed, need to load it again");
   }
 
-  /** All blocks over the M rows just embedded. */
-  private async forwardLayers(M: number, { signal }: ForwardOptions): Promise<void> {
-    const { kernels, config, weights, caches, rope, buffers } = this.parts;
-    const { state } = buffers;
-    const position = this.cached;
-    for (const [l, layer] of weights.layers.entries()) {
-      if (this.pacer.due()) await this.pacer.letEventsRun();
-      throwIfAborted(signal, `forward pass, layer ${l}`);
-      forwardBlock(kernels, config, layer, caches[l]!, rope, state, M, position, config.attentionWindows[l]!);
-      this.pacer.count(blockWork(config, M, position));
-      if (kernels.run.first_nonfinite_f32(state.hidden, M * config.hiddenSize) >= 0) {
-        throw new NumericError(`model.layers.${l}: output has NaN or infinity at positions ${position}..${position + M - 1}`);
+  /** Room for the next rows of a sequence: a block table, and blocks that are its own. */
+  #reserve({ sequence, from, options }: Job, rows: number): boolean {
+    if (sequence.table === 0) {
+      while (this.#freeTables.length === 0) if (!this.#takeFrom(sequence, ({ table }) => table !== 0)) return false;
+      sequence.table = this.#freeTables.pop()!;
+      this.#holders.add(sequence);
+    }
+    if (sequence.held.length === 0 && sequence.shares) {
+      const most = typeof options.logits === "function" ? from : sequence.length - 1;
+      this.#pool.truncate(sequence.held, 0);
+      sequence.held = this.#pool.match(sequence.ids, most);
+    }
+    const missing = Math.min(rows, sequence.length - sequence.held.length);
+    while (!this.#pool.extend(sequence.held, missing)) {
+      if (!this.#takeFrom(sequence, ({ held }) => held.blocks.length > 0)) return false;
+    }
+    const numbers = sequence.held.blocks.map(({ number }) => number);
+    this.kernels.i32(sequence.table, numbers.length).set(numbers);
+    sequence.used = ++this.#clock;
+    return true;
+  }
+
+  /** Takes all it has from a sequence that nobody runs, or that came later; says whether there was one. */
+  #takeFrom(sequence: Sequence, has: (other: Sequence) => boolean): boolean {
+    const later = [...this.#holders].filter(
+      (other) => other !== sequence && has(other) && (other.rank === undefined || other.rank > sequence.rank!),
+    );
+    const idle = later.filter(({ rank }) => rank === undefined).toSorted((a, b) => a.used - b.used);
+    const victim = idle[0] ?? later.toSorted((a, b) => b.rank! - a.rank!)[0];
+    if (!victim) return false;
+    this.release(victim, 0);
+    return true;
+  }
+
+  async #run(parts: readonly Part[]): Promise<void> {
+    await runPass(this.#parts, parts, this.#pacer, ({ job, rows }, ids) => {
+      const { sequence } = job;
+      this.#pool.record(sequence.held, ids);
+      sequence.evaluated += rows;
+    });
+  }
+
+  #copyBlock(from: number, to: number): void {
+    const { blocks, blockBytes: bytes } = this.#parts;
+    for (const { cache } of blocks) {
+      for (const half of ["k", "v"] as const) {
+        const source = this.kernels.u8(cache[half] + from * bytes[half], bytes[half]);
+        this.kernels.u8(cache[half] + to * bytes[half], bytes[half]).set(source);
       }
     }
-  }
-
-  private embed(ids: ArrayLike<number>, begin: number, M: number): void {
-    const { kernels, config, buffers, weights } = this.parts;
-    const { vocabSize: V, hiddenSize: E } = config;
-    const { state } = buffers;
-    const staged = kernels.i32(state.ids, M);
-    for (let m = 0; m < M; m++) staged[m] = ids[begin + m]!;
-    const embed = weights.embedding.kind === "f32w" ? "embed_f32w" : "embed_qc8w";
-    kernels.run[embed](state.ids, weights.embedding.table, state.hidden, M, V, E);
-  }
-
-  /** Logits of rows of the chunk just run, in the logits buffer. */
-  private logitsOf(row: number, rows: number): Float32Array {
-    const { kernels, config, buffers, weights } = this.parts;
-    const { hiddenSize: E, vocabSize: V, rmsNormEps } = config;
-    const { state } = buffers;
-    const norm = { hidden: state.hidden + 4 * row * E, residual: 0, weight: weights.finalNorm, eps: rmsNormEps };
-    normInput(kernels, weights.head, norm, state.normed, rows, state.activations);
-    multiply(kernels, weights.head, state.normed, buffers.logits, rows, state.activations);
-    this.pacer.count(rows * V * E);
-    if (kernels.run.first_nonfinite_f32(buffers.logits, rows * V) >= 0)
-      throw new NumericError("lm_head: logits have NaN or infinity");
-    return kernels.f32(buffers.logits, rows * V);
-  }
-
-  private allLogits(M: number, begin: number, each: (block: LogitsBlock) => void): void {
-    const { logitsRows, logits } = this.parts.buffers;
-    for (let row = 0; row < M; row += logitsRows) {
-      const rows = Math.min(logitsRows, M - row);
-      each({ values: this.logitsOf(row, rows), pointer: logits, firstRow: begin + row, rows });
-    }
-  }
-
-  /** Logits changed by the caller are copied back to where kernels can read them; a view of them already is there. */
-  private placeLogits(logits: Float32Array): Pointer {
-    const { kernels, buffers } = this.parts;
-    if (logits.buffer === kernels.memory.buffer) return logits.byteOffset;
-    kernels.f32(buffers.logits, logits.length).set(logits);
-    return buffers.logits;
   }
 }

@@ -1,0 +1,169 @@
+/**
+ * The KV cache as a pool of blocks of 64 tokens with reference counts. Sequences that begin alike share blocks; a shared block is copied before
+ * it is written. Blocks that nobody holds keep what they have until their place is needed, so that a later sequence may find it.
+ *
+ * What a block holds depends on all tokens before it, so blocks form a tree: a block is known by the one before it and its own tokens.
+ */
+import { BLOCK_TOKENS } from "./layers/attention.ts";
+
+/** A place in the pool, and what is there. */
+export class CacheBlock {
+  /** Place in the pool. */
+  readonly number: number;
+  /** Sequences that hold it. */
+  references = 0;
+  /** The tokens whose keys and values it has, at most 64. */
+  tokens: number[] = [];
+  /** The block before it; undefined for the first of a sequence. */
+  parent: CacheBlock | undefined;
+  readonly children = new Set<CacheBlock>();
+  /** When it was let go: the smallest is taken first. */
+  released = 0;
+
+  constructor(number: number) {
+    this.number = number;
+  }
+}
+
+/** What a sequence holds of the pool. */
+export interface HeldBlocks {
+  readonly blocks: CacheBlock[];
+  /** Tokens of them that are the sequence's; the last block may have others behind. */
+  length: number;
+}
+
+export class BlockPool {
+  readonly #blocks: readonly CacheBlock[];
+  /** First blocks of sequences. */
+  readonly #roots = new Set<CacheBlock>();
+  readonly #copy: (from: number, to: number) => void;
+  #free: number;
+  #clock = 0;
+
+  /** @param copy copies a block's keys and values of all layers */
+  constructor(blocks: number, copy: (from: number, to: number) => void) {
+    this.#blocks = Array.from({ length: blocks }, (_, number) => new CacheBlock(number));
+    this.#copy = copy;
+    this.#free = blocks;
+  }
+
+  /** Tokens it has room for in all. */
+  get tokens(): number {
+    return this.#blocks.length * BLOCK_TOKENS;
+  }
+
+  /** Tokens in blocks that no sequence holds. */
+  get freeTokens(): number {
+    return this.#free * BLOCK_TOKENS;
+  }
+
+  /** Tokens in blocks that more than one sequence holds. */
+  get sharedTokens(): number {
+    return this.#blocks.filter(({ references }) => references > 1).length * BLOCK_TOKENS;
+  }
+
+  /** Holds the blocks that begin as `ids` do, for at most `most` tokens: nothing of them need be computed again. */
+  match(ids: ArrayLike<number>, most: number): HeldBlocks {
+    const held: HeldBlocks = { blocks: [], length: 0 };
+    for (let parent: CacheBlock | undefined; held.length < most; parent = held.blocks.at(-1)) {
+      let [best, longest]: [CacheBlock | undefined, number] = [undefined, 0];
+      for (const block of parent ? parent.children : this.#roots) {
+        const common = commonTokens(block, ids, held.length, most);
+        if (common > longest) [best, longest] = [block, common];
+      }
+      if (!best) break;
+      this.#hold(best);
+      held.blocks.push(best);
+      held.length += longest;
+      if (longest < BLOCK_TOKENS) break;
+    }
+    return held;
+  }
+
+  /** Holds the same blocks once more. */
+  share({ blocks, length }: HeldBlocks): HeldBlocks {
+    for (const block of blocks) this.#hold(block);
+    return { blocks: [...blocks], length };
+  }
+
+  /**
+   * Makes room for `count` more tokens behind those held: the last block is the sequence's own then, and has nothing behind its tokens.
+   * @returns whether there was room; if not, nothing has changed
+   */
+  extend(held: HeldBlocks, count: number): boolean {
+    const { blocks, length } = held;
+    const last = blocks.at(-1);
+    const within = length % BLOCK_TOKENS;
+    const copies = last !== undefined && within > 0 && last.references > 1;
+    const added = Math.ceil((length + count) / BLOCK_TOKENS) - blocks.length;
+    if (added + (copies ? 1 : 0) > this.#free) return false;
+    if (copies) {
+      const own = this.#take(last.parent);
+      this.#copy(last.number, own.number);
+      own.tokens = last.tokens.slice(0, within);
+      blocks[blocks.length - 1] = own;
+      this.#release(last);
+    } else if (last && within > 0 && last.tokens.length > within) this.#cut(last, within);
+    for (let i = 0; i < added; i++) blocks.push(this.#take(blocks.at(-1)));
+    return true;
+  }
+
+  /** Says that the keys and values of `ids`, the next ones of a sequence, are in the blocks `extend` gave it. */
+  record(held: HeldBlocks, ids: ArrayLike<number>): void {
+    for (let i = 0; i < ids.length; i++) held.blocks[Math.floor(held.length++ / BLOCK_TOKENS)]!.tokens.push(ids[i]!);
+  }
+
+  /** Lets go of what lies behind `length` tokens. */
+  truncate(held: HeldBlocks, length: number): void {
+    held.length = Math.min(held.length, length);
+    const kept = Math.ceil(held.length / BLOCK_TOKENS);
+    // From the end, so that a block is taken before those it depends on.
+    while (held.blocks.length > kept) this.#release(held.blocks.pop()!);
+  }
+
+  #hold(block: CacheBlock): void {
+    if (block.references++ === 0) this.#free--;
+  }
+
+  #release(block: CacheBlock): void {
+    if (--block.references > 0) return;
+    block.released = ++this.#clock;
+    this.#free++;
+  }
+
+  /** A block nobody holds, the one let go first, empty, behind `parent`. */
+  #take(parent: CacheBlock | undefined): CacheBlock {
+    let oldest: CacheBlock | undefined;
+    for (const block of this.#blocks) {
+      if (block.references === 0 && (!oldest || block.released < oldest.released)) oldest = block;
+    }
+    const block = oldest!;
+    this.#cut(block, 0);
+    this.#siblings(block).delete(block);
+    block.parent = parent;
+    this.#siblings(block).add(block);
+    this.#hold(block);
+    return block;
+  }
+
+  /** Forgets a block's tokens from `length` on, and what depends on them. */
+  #cut(block: CacheBlock, length: number): void {
+    block.tokens.length = Math.min(block.tokens.length, length);
+    for (const child of block.children) {
+      if (child.references > 0) continue; // its holder is being truncated too
+      this.#cut(child, 0);
+    }
+  }
+
+  #siblings({ parent }: CacheBlock): Set<CacheBlock> {
+    return parent ? parent.children : this.#roots;
+  }
+}
+
+/** How many tokens a block has in common with `ids` from `begin` on, below `end`. */
+function commonTokens({ tokens }: CacheBlock, ids: ArrayLike<number>, begin: number, end: number): number {
+  const most = Math.min(tokens.length, end - begin);
+  let common = 0;
+  while (common < most && tokens[common] === ids[begin + common]) common++;
+  return common;
+}

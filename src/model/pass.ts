@@ -1,0 +1,152 @@
+/** One pass: rows of one or many sequences through embedding and blocks, and logits for those who want them. */
+import { NumericError } from "../errors.ts";
+import type { Pointer } from "../kernels/kernel-exports.ts";
+import { type Batch, enterRows, type Span } from "./batch.ts";
+import { blockWork, forwardBlock, type LoadedBlock } from "./block.ts";
+import type { EventLoopPacer } from "./event-loop-pacer.ts";
+import { embed, type LoadedEmbedding } from "./layers/embedding.ts";
+import { type LoadedHead, multiplyHead } from "./layers/head.ts";
+import type { LogitsBuffers } from "./logits.ts";
+import { type Job, type Part, settle, wanted } from "./scheduler.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** A model in memory. */
+export interface LoadedModel {
+  readonly space: Workspace;
+  readonly embedding: LoadedEmbedding;
+  readonly blocks: readonly LoadedBlock[];
+  readonly head: LoadedHead;
+  readonly logits: LogitsBuffers;
+}
+
+/**
+ * Runs parts together. Between layers it lets other events run when it has not for a while, and stops when nobody wants the result any more.
+ *
+ * @param done told of each part whose rows are computed and were wanted until the end, before its logits are
+ */
+export async function runPass(
+  model: LoadedModel,
+  parts: readonly Part[],
+  pacer: EventLoopPacer,
+  done: (part: Part, ids: readonly number[]) => void,
+): Promise<void> {
+  const { space, embedding, blocks } = model;
+  const { kernels, buffers, config } = space;
+  const batch = batchOf(parts);
+  enterRows(space, batch);
+  embed(space, embedding, batch);
+  const work = (l: number) =>
+    batch.spans.reduce((sum, { rows, position }) => sum + blockWork(blocks[l]!.block, config, rows, position), 0);
+  for (const [l, block] of blocks.entries()) {
+    if (pacer.due()) await pacer.letEventsRun();
+    if (!wanted(parts, `forward pass, layer ${l}`)) return;
+    forwardBlock(space, block, batch);
+    pacer.count(work(l));
+    if (kernels.run.first_nonfinite_f32(buffers.hidden, batch.rows * config.hiddenSize) >= 0) failNonFinite(model, parts, batch, l);
+  }
+  wanted(parts, "forward pass");
+  for (const [i, part] of parts.entries()) {
+    const { begin, rows } = batch.spans[i]!;
+    if (!part.job.settled) done(part, Array.from(batch.ids).slice(begin, begin + rows));
+  }
+  giveLogits(model, parts, batch, pacer);
+}
+
+function batchOf(parts: readonly Part[]): Batch {
+  const ids: number[] = [];
+  const spans: Span[] = [];
+  for (const { job, rows } of parts) {
+    const { sequence } = job;
+    const position = sequence.held.length;
+    spans.push({ begin: ids.length, rows, position, table: sequence.table });
+    for (let row = 0; row < rows; row++) ids.push(sequence.ids[position + row]!);
+  }
+  return { ids, rows: ids.length, spans };
+}
+
+/** Rows are computed apart, so only the sequences that have NaN or infinity fail. */
+function failNonFinite({ space, blocks }: LoadedModel, parts: readonly Part[], { spans }: Batch, l: number): void {
+  const { kernels, buffers, config } = space;
+  const { hiddenSize: E } = config;
+  for (const [i, { begin, rows, position }] of spans.entries()) {
+    if (kernels.run.first_nonfinite_f32(buffers.hidden + 4 * begin * E, rows * E) < 0) continue;
+    const { name } = blocks[l]!.block;
+    const error = new NumericError(`${name}: output has NaN or infinity at positions ${position}..${position + rows - 1}`);
+    settle(parts[i]!.job, () => parts[i]!.job.reject(error));
+  }
+}
+
+/** Gives each job that is done, or wants the logits of all its ids, what it asked for. */
+function giveLogits(model: LoadedModel, parts: readonly Part[], { spans }: Batch, pacer: EventLoopPacer): void {
+  const last: { job: Job; row: number }[] = [];
+  for (const [i, { job }] of parts.entries()) {
+    if (job.settled) continue;
+    const { begin, rows, position } = spans[i]!;
+    const { sequence, from, options } = job;
+    const finished = sequence.held.length === sequence.length;
+    if (typeof options.logits === "function") {
+      guarded(job, () => allLogits(model, job, { begin, rows, position, table: 0 }, pacer));
+    } else if (options.logits === "last" && finished && sequence.length > from) {
+      last.push({ job, row: begin + rows - 1 });
+      continue;
+    }
+    if (finished) settle(job, () => job.resolve(undefined));
+  }
+  const { rows: most } = model.logits;
+  for (let begin = 0; begin < last.length; begin += most) lastLogits(model, last.slice(begin, begin + most), pacer);
+}
+
+/** Logits of single rows, of which each belongs to another job. */
+function lastLogits(model: LoadedModel, last: readonly { job: Job; row: number }[], pacer: EventLoopPacer): void {
+  const { space } = model;
+  const { kernels, buffers, config } = space;
+  const { hiddenSize: E, vocabSize: V } = config;
+  let hidden = buffers.hidden + 4 * last[0]!.row * E;
+  if (last.some(({ row }, i) => row !== last[0]!.row + i)) {
+    hidden = buffers.projected;
+    for (const [i, { row }] of last.entries()) kernels.f32(hidden + 4 * i * E, E).set(kernels.f32(buffers.hidden + 4 * row * E, E));
+  }
+  multiplyHead(space, model.head, hidden, model.logits.values, last.length);
+  pacer.count(last.length * V * E);
+  for (const [i, { job }] of last.entries()) {
+    guarded(job, () => {
+      const values = finiteLogits(model, i, 1);
+      const { read } = job.options;
+      const copy = read ? void read(values) : values.slice();
+      settle(job, () => job.resolve(copy));
+    });
+  }
+}
+
+/** Logits of all rows of a span whose ids come from `from` on, in blocks. */
+function allLogits(model: LoadedModel, { from, options }: Job, { begin, rows, position }: Span, pacer: EventLoopPacer): void {
+  const { space, head, logits } = model;
+  const { hiddenSize: E, vocabSize: V } = space.config;
+  const skipped = Math.max(0, from - position);
+  for (let row = skipped; row < rows; row += logits.rows) {
+    const count = Math.min(logits.rows, rows - row);
+    multiplyHead(space, head, space.buffers.hidden + 4 * (begin + row) * E, logits.values, count);
+    pacer.count(count * V * E);
+    const values = finiteLogits(model, 0, count);
+    const give = options.logits as Exclude<typeof options.logits, string>;
+    give({ values, pointer: logits.values, firstRow: position + row - from, rows: count });
+  }
+}
+
+function finiteLogits({ space, logits }: LoadedModel, row: number, rows: number): Float32Array {
+  const { vocabSize: V } = space.config;
+  const pointer: Pointer = logits.values + 4 * row * V;
+  if (space.kernels.run.first_nonfinite_f32(pointer, rows * V) >= 0) {
+    throw new NumericError("lm_head: logits have NaN or infinity");
+  }
+  return space.kernels.f32(pointer, rows * V);
+}
+
+/** What one job's reader throws is its own. */
+function guarded(job: Job, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    settle(job, () => job.reject(error));
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Which sequences go through the model together: those that wait, first come first served, as many rows as a pass has room for. Steps of one
+ * token go before prompts, so that a long prompt does not stop the others; a prompt goes in pieces.
+ *
+ * Room in the cache is given in order of arrival. Who needs more than is free takes it from sequences that nobody is running, the one not used for
+ * longest first, then from those that came later; what they lose they compute again. The first in line always fits, so nobody waits for ever.
+ */
+import { AbortError, DisposedError } from "../errors.ts";
+import type { Host } from "../host/host.ts";
+import type { ForwardOptions } from "./forward-pass.ts";
+import type { Sequence } from "./sequence.ts";
+
+/** A sequence that wants its ids computed. */
+export interface Job {
+  readonly sequence: Sequence;
+  /** First of its ids whose logits are wanted, if any are. */
+  readonly from: number;
+  readonly options: ForwardOptions;
+  readonly resolve: (logits: Float32Array | undefined) => void;
+  readonly reject: (error: unknown) => void;
+  settled: boolean;
+}
+
+/** A part of a job that one pass does. */
+export interface Part {
+  readonly job: Job;
+  /** Rows of it, the next ones of its sequence. */
+  readonly rows: number;
+}
+
+/** What a scheduler asks of a model. */
+export interface Passes {
+  readonly maxRows: number;
+  /** Makes room for the next rows of a sequence; says whether there was. */
+  reserve(job: Job, rows: number): boolean;
+  /** Runs parts and settles the jobs that are done or failed. */
+  run(parts: readonly Part[]): Promise<void>;
+}
+
+export class Scheduler {
+  readonly #passes: Passes;
+  readonly #host: Host;
+  readonly #jobs: Job[] = [];
+  #looping = false;
+  #arrivals = 0;
+  /** Sequences in the latest pass. */
+  #together = 0;
+  #wake: () => void = () => {};
+  #ended = false;
+
+  constructor(passes: Passes, host: Host) {
+    this.#passes = passes;
+    this.#host = host;
+  }
+
+  /** A place in the line, for all steps of one generation. */
+  arrive(): number {
+    return ++this.#arrivals;
+  }
+
+  /** @returns what `ForwardPass.forward` does */
+  evaluate(sequence: Sequence, from: number, options: ForwardOptions): Promise<Float32Array | undefined> {
+    if (this.#ended) return Promise.reject(new DisposedError("model: got one that was disposed, need to load it again"));
+    return new Promise((resolve, reject) => {
+      this.#jobs.push({ sequence, from, options, resolve, reject, settled: false });
+      this.changed();
+      if (!this.#looping) void this.#loop();
+    });
+  }
+
+  /** Ends the jobs of a sequence, or all, with an error. */
+  end(sequence: Sequence | undefined, error: Error): void {
+    if (!sequence) this.#ended = true;
+    for (const job of this.#jobs) if (!sequence || job.sequence === sequence) settle(job, () => job.reject(error));
+    this.changed();
+  }
+
+  /** Something is different: room may have become free. */
+  changed(): void {
+    this.#wake();
+  }
+
+  async #loop(): Promise<void> {
+    this.#looping = true;
+    try {
+      while (this.#jobs.length > 0) {
+        // Those that went together will ask again at about the same time: once events have run, they have.
+        if (this.#together > 1 || this.#jobs.length > 1) await this.#host.yieldToEvents();
+        const parts = this.#compose();
+        if (parts.length > 0) await this.#run(parts);
+        else if (this.#jobs.length > 0) await this.#changes();
+      }
+    } finally {
+      this.#looping = false;
+    }
+  }
+
+  async #run(parts: readonly Part[]): Promise<void> {
+    this.#together = parts.length;
+    try {
+      await this.#passes.run(parts);
+    } catch (error) {
+      for (const { job } of parts) settle(job, () => job.reject(error));
+    }
+    this.#dropSettled();
+  }
+
+  #dropSettled(): void {
+    for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]!.settled) this.#jobs.splice(i, 1);
+  }
+
+  /** The parts of the next pass, each in order of arrival; single tokens have their row before prompts have any. */
+  #compose(): Part[] {
+    wanted(this.#jobs.map((job) => ({ job, rows: 0 })), "forward pass");
+    this.#dropSettled();
+    const missing = ({ sequence }: Job) => sequence.length - sequence.held.length;
+    const line = this.#jobs.toSorted((a, b) => a.sequence.rank! - b.sequence.rank!);
+    const { maxRows } = this.#passes;
+    let single = line.filter((job) => missing(job) === 1).length;
+    let room = maxRows;
+    const parts: Part[] = [];
+    for (const job of line) {
+      const rows = missing(job) === 1 ? Math.min(1, room) : Math.min(room - Math.min(single, room), missing(job));
+      if (missing(job) === 1) single--;
+      if (rows < 1 || !this.#passes.reserve(job, rows)) continue;
+      // What was found in shared blocks need not be computed.
+      const left = Math.min(rows, missing(job));
+      parts.push({ job, rows: left });
+      room -= left;
+    }
+    return parts;
+  }
+
+  /** Resolves when room may have become free, or a waiting job is aborted. */
+  async #changes(): Promise<void> {
+    const signals = this.#jobs.flatMap(({ options }) => options.signal ?? []);
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      for (const signal of signals) signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    this.#wake = () => {};
+  }
+}
+
+/** Settles a job once. */
+export function settle(job: Job, how: () => void): void {
+  if (job.settled) return;
+  job.settled = true;
+  how();
+}
+
+/** Ends the jobs that were aborted; says whether anybody still wants the result of a pass. */
+export function wanted(parts: readonly Part[], work: string): boolean {
+  for (const { job } of parts) {
+    const { signal } = job.options;
+    if (signal?.aborted) settle(job, () => job.reject(new AbortError(`${work}: aborted`, { cause: signal.reason })));
+  }
+  return parts.some(({ job }) => !job.settled);
+}

@@ -1,0 +1,149 @@
+/**
+ * One text in a model: its ids, and the blocks of the cache that hold keys and values of the first of them. A sequence whose blocks were needed
+ * elsewhere keeps its ids, and what is missing is computed again when it goes on; since bits never change, nobody can see it but by the clock.
+ */
+import { DisposedError, OptionError } from "../errors.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
+import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { HeldBlocks } from "./block-pool.ts";
+import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
+import type { Transformer } from "./transformer.ts";
+
+export class Sequence implements ForwardPass, Disposable {
+  readonly #model: Transformer;
+  readonly #ids: number[] = [];
+  /** @internal Blocks, and how many tokens of them are computed. */
+  held: HeldBlocks = { blocks: [], length: 0 };
+  /** @internal Address of the block table; 0 while it holds no blocks. */
+  table: Pointer = 0;
+  /** @internal Rank among those that ask for room: the smaller goes first; undefined while nothing runs that must be kept. */
+  rank: number | undefined;
+  /** @internal When it was last part of a pass. */
+  used = 0;
+  /** @internal Whether it may begin with blocks that others have computed. */
+  shares = false;
+  evaluated = 0;
+  #running = false;
+  #disposed = false;
+
+  /** @internal Made by `Transformer.createSequence`. */
+  constructor(model: Transformer) {
+    this.#model = model;
+  }
+
+  get config(): ModelConfig {
+    return this.#model.config;
+  }
+
+  get contextSize(): number {
+    return this.#model.contextSize;
+  }
+
+  get ids(): readonly number[] {
+    return this.#ids;
+  }
+
+  get length(): number {
+    return this.#ids.length;
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  createSequence(): Sequence {
+    return this.#model.createSequence();
+  }
+
+  async forward(ids: ArrayLike<number>, options: ForwardOptions): Promise<Float32Array | undefined> {
+    this.checkUsable();
+    this.#model.checkIds(ids, this.length);
+    const from = this.length;
+    for (let i = 0; i < ids.length; i++) this.#ids.push(ids[i]!);
+    try {
+      return await this.#evaluate(from, options);
+    } catch (error) {
+      // Whole chunks that are done stay.
+      this.#ids.length = Math.max(from, Math.min(this.length, this.held.length));
+      throw error;
+    }
+  }
+
+  async #evaluate(from: number, options: ForwardOptions): Promise<Float32Array | undefined> {
+    if (this.held.length === this.length) return undefined;
+    const own = this.rank === undefined;
+    this.rank ??= this.#model.arrive();
+    this.#running = true;
+    try {
+      return await this.#model.evaluate(this, from, options);
+    } finally {
+      this.#running = false;
+      if (own) this.rank = undefined;
+    }
+  }
+
+  /** Computes what is missing of the keys and values of its ids. */
+  async complete(signal?: AbortSignal): Promise<void> {
+    this.checkUsable();
+    await this.#evaluate(this.length, { logits: "none", signal });
+  }
+
+  truncate(length: number): void {
+    this.checkUsable();
+    if (!Number.isInteger(length) || length < 0 || length > this.length) {
+      throw new OptionError(`truncate: got ${length}, need an integer from 0 to ${this.length}`);
+    }
+    this.#ids.length = length;
+    this.#model.release(this, length);
+  }
+
+  /** Makes a sequence with the same ids, which shares all blocks until one of the two goes on. */
+  fork(): Sequence {
+    this.checkUsable();
+    const fork = this.#model.createSequence();
+    fork.#ids.push(...this.#ids);
+    fork.shares = this.shares;
+    this.#model.share(this, fork);
+    return fork;
+  }
+
+  /** @internal Takes ids and blocks that were computed elsewhere. */
+  adopt(ids: readonly number[], held: HeldBlocks): void {
+    this.truncate(0);
+    this.#ids.push(...ids);
+    this.held = held;
+  }
+
+  softmax(logits: Float32Array, temperature: number): Float32Array {
+    return this.#model.softmax(logits, temperature);
+  }
+
+  argmax(logits: Float32Array): number {
+    return this.#model.argmax(logits);
+  }
+
+  crossEntropy(block: LogitsBlock, targets: ArrayLike<number>): Float64Array {
+    return this.#model.crossEntropy(block, targets);
+  }
+
+  klDivergence(base: Float32Array, logits: Float32Array): number {
+    return this.#model.klDivergence(base, logits);
+  }
+
+  /** Lets go of its part of the cache. What it is computing ends with an error; it cannot be used afterwards. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#model.forget(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** @throws DisposedError; OptionError while something else uses it */
+  checkUsable(): void {
+    if (this.#disposed) throw new DisposedError("sequence: got one that was disposed, need a new one");
+    if (this.#running) throw new OptionError("sequence: got a call while another one is running, need to await that first");
+  }
+}
