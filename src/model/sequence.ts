@@ -107,11 +107,25 @@ export class Sequence implements ForwardPass, Disposable {
     return fork;
   }
 
-  /** @internal Takes ids and blocks that were computed elsewhere. */
-  adopt(ids: readonly number[], held: HeldBlocks): void {
+  /** The sequence as bytes, for `restore` of a model with the same weights and precision of the cache, on any machine. */
+  save(): Promise<Uint8Array<ArrayBuffer>> {
+    this.checkUsable();
+    return this.#model.save(this);
+  }
+
+  /**
+   * Becomes the sequence that was saved; what it had is gone.
+   * @throws CheckpointError for bytes that are truncated, changed, or of another checkpoint or precision; it keeps what it has then
+   */
+  async restore(bytes: Uint8Array): Promise<void> {
+    this.checkUsable();
+    await this.#model.restore(this, bytes);
+  }
+
+  /** @internal Has these ids and no others, of which nothing is computed. */
+  adopt(ids: readonly number[]): void {
     this.truncate(0);
-    this.#ids.push(...ids);
-    this.held = held;
+    for (const id of ids) this.#ids.push(id);
   }
 
   softmax(logits: Float32Array, temperature: number): Float32Array {

@@ -2,13 +2,13 @@
 import { describeModel } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { createSha256 } from "../checkpoint/sha256.ts";
 import { CapacityError, DisposedError, OptionError } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
-import { BlockPool } from "./block-pool.ts";
 import { type BlockSpec, largestRank, loadBlock, planBlock, readBlockSpec } from "./block.ts";
 import { EventLoopPacer } from "./event-loop-pacer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
@@ -19,17 +19,13 @@ import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
 import { LogitsFunctions, planLogits } from "./logits.ts";
 import { type LoadedModel, runPass } from "./pass.ts";
 import { type Job, type Part, Scheduler } from "./scheduler.ts";
+import { packState, type StateFormat, unpackState } from "./sequence-state.ts";
+import { KvCache, type KvCacheMemory } from "./kv-cache.ts";
 import { Sequence } from "./sequence.ts";
 import { type Planner, Workspace } from "./workspace.ts";
 
 /** What `load` makes and a transformer is. */
-interface Parts extends LoadedModel {
-  /** One block table for each sequence that can have room at a time. */
-  readonly tables: readonly Pointer[];
-  readonly blocks: LoadedModel["blocks"];
-  readonly cacheBlocks: number;
-  /** Bytes of a block of one layer. */
-  readonly blockBytes: { readonly k: number; readonly v: number };
+interface Parts extends LoadedModel, KvCacheMemory {
   readonly contextSize: number;
   /** First and last byte of the weights. */
   readonly weights: readonly [Pointer, Pointer];
@@ -38,27 +34,24 @@ interface Parts extends LoadedModel {
 export class Transformer implements ForwardPass {
   readonly #parts: Parts;
   readonly #pacer: EventLoopPacer;
-  readonly #pool: BlockPool;
+  readonly #cache: KvCache;
   readonly #scheduler: Scheduler;
   readonly #functions: LogitsFunctions;
-  readonly #freeTables: Pointer[];
-  /** Those that hold a part of the cache. */
-  readonly #holders = new Set<Sequence>();
   readonly #own: Sequence;
-  #clock = 0;
   #pass: Promise<void> | undefined;
+  #digest: Promise<string> | undefined;
   #disposed = false;
 
   private constructor(parts: Parts, host: Host) {
     this.#parts = parts;
     this.#pacer = new EventLoopPacer(host);
-    this.#pool = new BlockPool(parts.cacheBlocks, (from, to) => this.#copyBlock(from, to));
+    this.#cache = new KvCache(parts.space.kernels, parts);
     this.#functions = new LogitsFunctions(parts.space.kernels, parts.logits);
-    this.#freeTables = [...parts.tables];
     const { maxRows } = parts.space.buffers;
     const passes = {
       maxRows,
-      reserve: (job: Job, rows: number) => this.#reserve(job, rows),
+      reserve: ({ sequence, from, options }: Job, rows: number) =>
+        this.#cache.reserve(sequence, rows, typeof options.logits === "function" ? from : sequence.length - 1),
       run: (batch: readonly Part[]) => (this.#pass = this.#run(batch).finally(() => (this.#pass = undefined))),
     };
     this.#scheduler = new Scheduler(passes, host);
@@ -74,9 +67,9 @@ export class Transformer implements ForwardPass {
     return this.#parts.contextSize;
   }
 
-  /** Tokens all sequences together can hold in the cache, and how many no sequence holds. */
-  get cacheTokens(): { readonly total: number; readonly free: number; readonly shared: number } {
-    return { total: this.#pool.tokens, free: this.#pool.freeTokens, shared: this.#pool.sharedTokens };
+  /** The cache all sequences share: tokens in all, free, shared by several, and what a new sequence may have without others giving way. */
+  get cacheTokens(): { readonly total: number; readonly free: number; readonly shared: number; readonly available: number } {
+    return { ...this.#cache.tokens, available: this.#cache.availableTokens };
   }
 
   /** The kernels' build: an instruction set, with or without shared memory. */
@@ -128,7 +121,7 @@ export class Transformer implements ForwardPass {
       const { table, head } = planHead(planner, headSpec);
       const embedding = planEmbedding(planner, table, contextSize);
       const weights = [begin, plan.reserve("weights", 0, "weights")] as const;
-      return { blocks, head, embedding, weights, tables, logits: planLogits(planner, rows), blockBytes: blockBytes(planner, kv) };
+      return { caches, blocks, head, embedding, weights, tables, logits: planLogits(planner, rows), blockBytes: blockBytes(planner, kv) };
     });
     const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     let done = 0;
@@ -208,26 +201,19 @@ export class Transformer implements ForwardPass {
 
   /** @internal Lets go of a sequence's part of the cache behind `length` tokens. */
   release(sequence: Sequence, length: number): void {
-    this.#pool.truncate(sequence.held, length);
-    if (sequence.held.blocks.length === 0 && sequence.table !== 0) {
-      this.#freeTables.push(sequence.table);
-      sequence.table = 0;
-      this.#holders.delete(sequence);
-    }
+    this.#cache.release(sequence, length);
     this.#scheduler.changed();
   }
 
   /** @internal */
   share(from: Sequence, to: Sequence): void {
-    to.held = this.#pool.share(from.held);
-    this.#holders.add(to);
+    this.#cache.share(from, to);
   }
 
   /** @internal */
   forget(sequence: Sequence): void {
     this.#scheduler.end(sequence, new DisposedError("sequence: was disposed while it was running"));
     this.release(sequence, 0);
-    this.#holders.delete(sequence);
   }
 
   /** @internal @throws OptionError for ids outside the vocabulary or more than the context holds; CapacityError if they never fit the cache */
@@ -240,7 +226,7 @@ export class Transformer implements ForwardPass {
         `context: ${length} tokens in the cache and ${ids.length} more, but it holds ${this.contextSize}; raise contextSize or shorten the prompt`,
       );
     }
-    const { tokens } = this.#pool;
+    const { total: tokens } = this.#cache.tokens;
     if (needed > tokens) {
       throw new CapacityError(`cache: got ${needed} tokens of one sequence, need at most ${tokens}, cacheTokens`, { needed, free: tokens });
     }
@@ -251,59 +237,74 @@ export class Transformer implements ForwardPass {
     }
   }
 
+  /** @internal A sequence's ids, and its whole blocks, of which all are computed. */
+  async save(sequence: Sequence): Promise<Uint8Array<ArrayBuffer>> {
+    const format = await this.#stateFormat();
+    await sequence.complete();
+    const whole = Math.floor(sequence.length / BLOCK_TOKENS);
+    const blocks = new Uint8Array(whole * format.blockBytes);
+    let at = 0;
+    for (const { number } of sequence.held.blocks.slice(0, whole)) {
+      for (const bytes of this.#cache.blockViews(number)) {
+        blocks.set(bytes, at);
+        at += bytes.length;
+      }
+    }
+    return packState({ ids: sequence.ids, blocks }, format);
+  }
+
+  /** @internal Replaces a sequence by a saved one. Where there is no room for its blocks, they are computed again when it goes on. */
+  async restore(sequence: Sequence, bytes: Uint8Array): Promise<void> {
+    const format = await this.#stateFormat();
+    const { ids, blocks } = await unpackState(bytes, format);
+    this.checkIds(ids, 0);
+    while (this.#pass) await this.#pass;
+    sequence.adopt(ids);
+    const tokens = Math.floor(ids.length / BLOCK_TOKENS) * BLOCK_TOKENS;
+    if (tokens === 0 || !this.#cache.reserve(sequence, tokens, 0)) return;
+    let at = 0;
+    for (const { number } of sequence.held.blocks) {
+      for (const view of this.#cache.blockViews(number)) {
+        view.set(blocks.subarray(at, at + view.length));
+        at += view.length;
+      }
+    }
+    this.#cache.record(sequence, ids.slice(0, tokens));
+  }
+
+  async #stateFormat(): Promise<StateFormat> {
+    const { space, blocks, blockBytes: bytes, weights } = this.#parts;
+    const { precision } = blocks[0]!.cache;
+    this.#digest ??= digestOf(space, weights, JSON.stringify([space.config, blocks.map(({ cache }) => cache.scales)]));
+    return {
+      model: await this.#digest,
+      kv: precision,
+      layers: blocks.length,
+      blockBytes: blocks.length * (bytes.k + bytes.v),
+      vocabSize: space.config.vocabSize,
+    };
+  }
+
   #checkNotDisposed(): void {
     if (this.#disposed) throw new DisposedError("model: got one that was disposed, need to load it again");
-  }
-
-  /** Room for the next rows of a sequence: a block table, and blocks that are its own. */
-  #reserve({ sequence, from, options }: Job, rows: number): boolean {
-    if (sequence.table === 0) {
-      while (this.#freeTables.length === 0) if (!this.#takeFrom(sequence, ({ table }) => table !== 0)) return false;
-      sequence.table = this.#freeTables.pop()!;
-      this.#holders.add(sequence);
-    }
-    if (sequence.held.length === 0 && sequence.shares) {
-      const most = typeof options.logits === "function" ? from : sequence.length - 1;
-      this.#pool.truncate(sequence.held, 0);
-      sequence.held = this.#pool.match(sequence.ids, most);
-    }
-    const missing = Math.min(rows, sequence.length - sequence.held.length);
-    while (!this.#pool.extend(sequence.held, missing)) {
-      if (!this.#takeFrom(sequence, ({ held }) => held.blocks.length > 0)) return false;
-    }
-    const numbers = sequence.held.blocks.map(({ number }) => number);
-    this.kernels.i32(sequence.table, numbers.length).set(numbers);
-    sequence.used = ++this.#clock;
-    return true;
-  }
-
-  /** Takes all it has from a sequence that nobody runs, or that came later; says whether there was one. */
-  #takeFrom(sequence: Sequence, has: (other: Sequence) => boolean): boolean {
-    const later = [...this.#holders].filter(
-      (other) => other !== sequence && has(other) && (other.rank === undefined || other.rank > sequence.rank!),
-    );
-    const idle = later.filter(({ rank }) => rank === undefined).toSorted((a, b) => a.used - b.used);
-    const victim = idle[0] ?? later.toSorted((a, b) => b.rank! - a.rank!)[0];
-    if (!victim) return false;
-    this.release(victim, 0);
-    return true;
   }
 
   async #run(parts: readonly Part[]): Promise<void> {
     await runPass(this.#parts, parts, this.#pacer, ({ job, rows }, ids) => {
       const { sequence } = job;
-      this.#pool.record(sequence.held, ids);
+      this.#cache.record(sequence, ids);
       sequence.evaluated += rows;
     });
   }
 
-  #copyBlock(from: number, to: number): void {
-    const { blocks, blockBytes: bytes } = this.#parts;
-    for (const { cache } of blocks) {
-      for (const half of ["k", "v"] as const) {
-        const source = this.kernels.u8(cache[half] + from * bytes[half], bytes[half]);
-        this.kernels.u8(cache[half] + to * bytes[half], bytes[half]).set(source);
-      }
-    }
-  }
 }
+
+/** SHA-256 of all that a model's keys and values depend on. */
+async function digestOf({ kernels }: Workspace, [begin, end]: readonly [Pointer, Pointer], rest: string): Promise<string> {
+  const hash = createSha256();
+  hash.update(new TextEncoder().encode(rest));
+  for (let at = begin; at < end; at += DIGEST_PIECE) hash.update(kernels.u8(at, Math.min(DIGEST_PIECE, end - at)));
+  return hash.hex();
+}
+
+const DIGEST_PIECE = 2 ** 20;

@@ -1,0 +1,115 @@
+/** Who has room in the KV cache: blocks and block tables of sequences, and from whom they are taken where there are too few. */
+import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import { BlockPool } from "./block-pool.ts";
+import { BLOCK_TOKENS, type LayerCache } from "./layers/attention.ts";
+import type { Sequence } from "./sequence.ts";
+
+export interface KvCacheMemory {
+  readonly caches: readonly LayerCache[];
+  /** Bytes of a block of one layer. */
+  readonly blockBytes: { readonly k: number; readonly v: number };
+  readonly cacheBlocks: number;
+  /** One block table for each sequence that can have room at a time. */
+  readonly tables: readonly Pointer[];
+}
+
+export class KvCache {
+  readonly memory: KvCacheMemory;
+  readonly #kernels: Kernels;
+  readonly #pool: BlockPool;
+  readonly #freeTables: Pointer[];
+  /** Those that hold a part of it. */
+  readonly #holders = new Set<Sequence>();
+  #clock = 0;
+
+  constructor(kernels: Kernels, memory: KvCacheMemory) {
+    this.memory = memory;
+    this.#kernels = kernels;
+    this.#freeTables = [...memory.tables];
+    this.#pool = new BlockPool(memory.cacheBlocks, (from, to) => this.#copyBlock(from, to));
+  }
+
+  /** Tokens in all, tokens that no sequence holds, and tokens that several hold together. */
+  get tokens(): { readonly total: number; readonly free: number; readonly shared: number } {
+    return { total: this.#pool.tokens, free: this.#pool.freeTokens, shared: this.#pool.sharedTokens };
+  }
+
+  /** Tokens that a new sequence can have without anybody who runs giving up room. */
+  get availableTokens(): number {
+    const running = [...this.#holders].filter(({ rank }) => rank !== undefined);
+    const held = new Set(running.flatMap(({ held: { blocks } }) => blocks));
+    return this.#pool.tokens - held.size * BLOCK_TOKENS;
+  }
+
+  /**
+   * Makes room for the next rows of a sequence: a block table, and blocks that are its own.
+   *
+   * @param most of its tokens that may be found in blocks of others
+   * @returns whether there was room
+   */
+  reserve(sequence: Sequence, rows: number, most: number): boolean {
+    if (sequence.table === 0) {
+      while (this.#freeTables.length === 0) if (!this.#takeFrom(sequence, ({ table }) => table !== 0)) return false;
+      sequence.table = this.#freeTables.pop()!;
+      this.#holders.add(sequence);
+    }
+    if (sequence.held.length === 0 && sequence.shares && most > 0) {
+      this.#pool.truncate(sequence.held, 0);
+      sequence.held = this.#pool.match(sequence.ids, most);
+    }
+    const missing = Math.min(rows, sequence.length - sequence.held.length);
+    while (!this.#pool.extend(sequence.held, missing)) {
+      if (!this.#takeFrom(sequence, ({ held }) => held.blocks.length > 0)) return false;
+    }
+    const numbers = sequence.held.blocks.map(({ number }) => number);
+    this.#kernels.i32(sequence.table, numbers.length).set(numbers);
+    sequence.used = ++this.#clock;
+    return true;
+  }
+
+  /** Says that the keys and values of `ids`, the next ones of a sequence, are there. */
+  record({ held }: Sequence, ids: ArrayLike<number>): void {
+    this.#pool.record(held, ids);
+  }
+
+  /** Lets go of a sequence's part behind `length` tokens. */
+  release(sequence: Sequence, length: number): void {
+    this.#pool.truncate(sequence.held, length);
+    if (sequence.held.blocks.length > 0) return;
+    if (sequence.table !== 0) this.#freeTables.push(sequence.table);
+    sequence.table = 0;
+    this.#holders.delete(sequence);
+  }
+
+  /** Lets a sequence that has nothing hold what another one does. */
+  share(from: Sequence, to: Sequence): void {
+    to.held = this.#pool.share(from.held);
+    if (to.held.blocks.length > 0) this.#holders.add(to);
+  }
+
+  /** Keys and values of a block, layer by layer. */
+  *blockViews(number: number): Generator<Uint8Array> {
+    const { caches, blockBytes: bytes } = this.memory;
+    for (const cache of caches) {
+      for (const half of ["k", "v"] as const) yield this.#kernels.u8(cache[half] + number * bytes[half], bytes[half]);
+    }
+  }
+
+  /** Takes all it has from a sequence that nobody runs, or that came later; says whether there was one. */
+  #takeFrom(sequence: Sequence, has: (other: Sequence) => boolean): boolean {
+    const later = [...this.#holders].filter(
+      (other) => other !== sequence && has(other) && (other.rank === undefined || other.rank > (sequence.rank ?? Infinity)),
+    );
+    const idle = later.filter(({ rank }) => rank === undefined).toSorted((a, b) => a.used - b.used);
+    const victim = idle[0] ?? later.toSorted((a, b) => b.rank! - a.rank!)[0];
+    if (!victim) return false;
+    this.release(victim, 0);
+    return true;
+  }
+
+  #copyBlock(from: number, to: number): void {
+    const targets = [...this.blockViews(to)];
+    for (const [i, source] of [...this.blockViews(from)].entries()) targets[i]!.set(source);
+  }
+}
