@@ -28,8 +28,8 @@ export function blockWork(config: ModelConfig, M: number, position: number): num
 }
 
 /**
+ * @param state its row table says where each row is in its sequence; the cache holds everything before them
  * @param M rows in `state.hidden`, f32[M, E], updated in place
- * @param position of the first row; the cache holds everything before it
  * @param window how many of the latest tokens a row sees; 0 for all
  */
 export function forwardBlock(
@@ -40,7 +40,6 @@ export function forwardBlock(
   rope: RopeTable,
   state: RunState,
   M: number,
-  position: number,
   window: number,
   observe?: Observe,
 ): void {
@@ -57,12 +56,11 @@ export function forwardBlock(
   if (layer.qNorm) kernels.split("rmsnorm_heads_f32", M, qkv, layer.qNorm, H, D, qkvWidth, eps);
   if (layer.kNorm) kernels.split("rmsnorm_heads_f32", M, k, layer.kNorm, Hkv, D, qkvWidth, eps);
   // Queries and keys lie side by side, so one call rotates both.
-  const rotation = 4 * position * (D / 2);
-  kernels.split("rope_f32", M, qkv, rope.cos + rotation, rope.sin + rotation, H + Hkv, D, qkvWidth);
+  kernels.split("rope_f32", M, qkv, rope.cos, rope.sin, state.rows, H + Hkv, D, D, qkvWidth);
   observe?.("k", k, M, Hkv * D, qkvWidth);
   observe?.("v", k + 4 * Hkv * D, M, Hkv * D, qkvWidth);
-  appendToCache(kernels, config, cache, state, M, position);
-  attend(kernels, config, cache, state, M, position, window);
+  appendToCache(kernels, config, cache, state, M);
+  attend(kernels, config, cache, state, M, window);
   if (observe?.("o", attended, M, H * D, H * D) === "stop") return;
   quantizeInput(kernels, layer.o, attended, M, activations);
   multiply(kernels, layer.o, attended, projected, M, activations);

@@ -15,7 +15,7 @@ import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Host } from "../host/host.ts";
 import { forwardBlock, type Observe } from "./block.ts";
-import { type LayerCache, planLayerCache } from "./kv-cache.ts";
+import { fillRows, type LayerCache, planLayerCache } from "./kv-cache.ts";
 import { largestRank, type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
 import { resolveBuild, resolveThreads } from "./load-options.ts";
 import { beginMemoryPlan, openKernels } from "./model-memory.ts";
@@ -80,7 +80,7 @@ export class LayerStream {
     const cache = planLayerCache(plan, sizes, config, rows, { k: "f32", v: "f32" }, { k: 1, v: 1 });
     const rope = planRopeTable(plan, config, rows);
     const staging = planStaging(plan, Math.max(E, H * D, F));
-    const state = planRunState(plan, config, rows, Math.max(...specs.map(largestRank)));
+    const state = planRunState(plan, config, rows, rows, Math.max(...specs.map(largestRank)));
     const workspace = plan.reserve("scratch", options.workspaceBytes ?? 0, "workspace");
     const kernels = openKernels(host, planning);
     fillRopeTable(kernels, config, rope);
@@ -156,7 +156,8 @@ export class LayerStream {
     const M = hidden.length / config.hiddenSize;
     const inMemory = kernels.f32(state.hidden, hidden.length);
     inMemory.set(hidden);
-    forwardBlock(kernels, config, weights, cache, rope, state, M, 0, config.attentionWindows[this.layer]!, observe);
+    fillRows(kernels, state, 0, M);
+    forwardBlock(kernels, config, weights, cache, rope, state, M, config.attentionWindows[this.layer]!, observe);
     return inMemory;
   }
 

@@ -7,11 +7,15 @@ import { planLowRankBuffers } from "./low-rank.ts";
 
 /** Smallest group of in_features that shares a scale: 16 elements fill one vector of int8. */
 const MIN_GROUP_SIZE = 16;
+/** Tokens of a block of the KV cache (assembly/layouts/layout-kv.ts). */
+export const BLOCK_TOKENS = 64;
 
 export interface RunState {
   /** Most rows (tokens) in one chunk. */
   readonly maxRows: number; // M
   readonly ids: Pointer; // i32[M]
+  readonly rows: Pointer; // i32[M][2], the row table (kernel-exports.ts)
+  readonly blocks: Pointer; // i32[capacity / 64], the block table of the one sequence
   readonly hidden: Pointer; // f32[M, E], the residual stream
   readonly normed: Pointer; // f32[M, E]
   readonly qkv: Pointer; // f32[M, (H + 2 Hkv) * D]
@@ -22,14 +26,19 @@ export interface RunState {
   readonly activations: ActivationBuffers;
 }
 
-/** @param rank the largest of any layer's low-rank terms */
-export function planRunState(plan: MemoryPlan, config: ModelConfig, maxRows: number, rank: number): RunState {
+/**
+ * @param capacity tokens in the KV cache
+ * @param rank the largest of any layer's low-rank terms
+ */
+export function planRunState(plan: MemoryPlan, config: ModelConfig, maxRows: number, capacity: number, rank: number): RunState {
   const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = config;
   const maxK = Math.max(E, H * D, F);
   const f32 = (what: string, columns: number) => plan.reserve("scratch", 4 * maxRows * columns, `${what} of ${maxRows} rows`);
   return {
     maxRows,
     ids: f32("token ids", 1),
+    rows: f32("positions and block tables", 2),
+    blocks: plan.reserve("scratch", 4 * Math.ceil(capacity / BLOCK_TOKENS), `block table of ${capacity} tokens`),
     hidden: f32("hidden states", E),
     normed: f32("normalized states", E),
     qkv: f32("queries, keys and values", (H + 2 * Hkv) * D),

@@ -12,7 +12,7 @@ import { blockWork, forwardBlock } from "./block.ts";
 import { EventLoopPacer } from "./event-loop-pacer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
 import { loadHead, planHead, readHeadSpec } from "./head.ts";
-import { type LayerCache, planLayerCache } from "./kv-cache.ts";
+import { fillRows, type LayerCache, planLayerCache } from "./kv-cache.ts";
 import { largestRank, type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
 import { type LogitsBuffers, planLogits } from "./logits-buffers.ts";
 import { multiply, normInput } from "./linear.ts";
@@ -108,7 +108,7 @@ export class Transformer implements ForwardPass {
     const rope = planRopeTable(plan, config, contextSize);
     const caches = kvScales.map((scales) => planLayerCache(plan, sizes, config, contextSize, kv, scales));
     const staging = planStaging(plan, Math.max(E, H * D, F));
-    const state = planRunState(plan, config, maxRows, Math.max(...layerSpecs.map(largestRank)));
+    const state = planRunState(plan, config, maxRows, contextSize, Math.max(...layerSpecs.map(largestRank)));
     const buffers: Buffers = { state, ...planLogits(plan, V, maxRows) };
 
     const kernels = openKernels(host, planning);
@@ -235,10 +235,11 @@ export class Transformer implements ForwardPass {
     const { kernels, config, weights, caches, rope, buffers } = this.parts;
     const { state } = buffers;
     const position = this.cached;
+    fillRows(kernels, state, position, M);
     for (const [l, layer] of weights.layers.entries()) {
       if (this.pacer.due()) await this.pacer.letEventsRun();
       throwIfAborted(signal, `forward pass, layer ${l}`);
-      forwardBlock(kernels, config, layer, caches[l]!, rope, state, M, position, config.attentionWindows[l]!);
+      forwardBlock(kernels, config, layer, caches[l]!, rope, state, M, config.attentionWindows[l]!);
       this.pacer.count(blockWork(config, M, position));
       if (kernels.run.first_nonfinite_f32(state.hidden, M * config.hiddenSize) >= 0) {
         throw new NumericError(`model.layers.${l}: output has NaN or infinity at positions ${position}..${position + M - 1}`);

@@ -6,7 +6,7 @@ import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { forwardBlock } from "../model/block.ts";
-import type { LayerCache } from "../model/kv-cache.ts";
+import { fillRows, type LayerCache } from "../model/kv-cache.ts";
 import type { RopeTable } from "../model/rope.ts";
 import type { RunState } from "../model/run-state.ts";
 import type { LayerWeights } from "../model/weights.ts";
@@ -42,7 +42,8 @@ export function backwardBlock(
   const { hidden, normed, attended, qkv, activated, norms, scales } = gradients;
   const copy = (from: Pointer, to: Pointer) => kernels.f32(to, M * E).set(kernels.f32(from, M * E));
   copy(input, state.hidden);
-  forwardBlock(kernels, config, layer, cache, rope, state, M, 0, window, (site) => {
+  fillRows(kernels, state, 0, M);
+  forwardBlock(kernels, config, layer, cache, rope, state, M, window, (site) => {
     if (site === "qkv") copy(state.normed, gradients.normedAttention);
     if (site === "gate_up") {
       copy(state.normed, gradients.normedFfn);
@@ -62,7 +63,7 @@ export function backwardBlock(
   backwardLinear(kernels, layer.o, state.attended, hidden, attended, scales.o, M, gradients);
   kernels.split("attention_backward_f32", Hkv, state.qkv, attended, qkv, M, H, Hkv, D, window);
   // A rotation's transpose turns the other way.
-  kernels.split("rope_f32", M, qkv, rope.cos, gradients.sin, H + Hkv, D, (H + 2 * Hkv) * D);
+  kernels.split("rope_f32", M, qkv, rope.cos, gradients.sin, state.rows, H + Hkv, D, D, (H + 2 * Hkv) * D);
   backwardLinear(kernels, layer.qkv, gradients.normedAttention, qkv, normed, scales.qkv, M, gradients);
   backwardNorm(input, layer.attentionNorm, norms.attention);
 }

@@ -7,7 +7,7 @@ import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { forwardBlock } from "../model/block.ts";
 import { loadHead, planHead, readHeadSpec } from "../model/head.ts";
-import { type LayerCache, planLayerCache } from "../model/kv-cache.ts";
+import { fillRows, type LayerCache, planLayerCache } from "../model/kv-cache.ts";
 import { type LayerSpec, loadLayer, planLayer, readLayerSpec } from "../model/layer-loader.ts";
 import { planLinear, readLinearSpec, readScale } from "../model/linear-spec.ts";
 import { resolveThreads } from "../model/load-options.ts";
@@ -88,7 +88,7 @@ export class Student {
     const { precision, capacity, k: keys, v: values } = cache;
     const caches = scales.map(({ k, v }) => ({ precision, capacity, k: keys, v: values, kScale: k, vScale: v }));
     const staging = planStaging(plan, Math.max(E, H * D, F));
-    const state = planRunState(plan, config, rows, 0);
+    const state = planRunState(plan, config, rows, rows, 0);
     const gradients = planGradients(plan, sizes, config, rows, layers[0]!);
     const loss = planLoss(plan, sizes, config);
     const stream = (what: string) => plan.reserve("scratch", 4 * rows * E, what);
@@ -142,9 +142,10 @@ export class Student {
     kernels.i32(state.ids, M).set(ids);
     const embed = embedding.kind === "f32w" ? "embed_f32w" : "embed_qc8w";
     kernels.run[embed](state.ids, embedding.table, state.hidden, M, V, E);
+    fillRows(kernels, state, 0, M);
     for (const [l, layer] of layers.entries()) {
       kernels.f32(inputs[l]!, M * E).set(kernels.f32(state.hidden, M * E));
-      forwardBlock(kernels, config, layer, caches[l]!, rope, state, M, 0, config.attentionWindows[l]!);
+      forwardBlock(kernels, config, layer, caches[l]!, rope, state, M, config.attentionWindows[l]!);
     }
     if (kernels.run.first_nonfinite_f32(state.hidden, M * E) >= 0) {
       throw new NumericError("distillation: output of the last layer has NaN or infinity; a smaller rate may help");
