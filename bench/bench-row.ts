@@ -82,6 +82,23 @@ export class BenchMemory {
     return pointer;
   }
 
+  /**
+   * A row table (kernel-exports.ts): of each sequence M rows from `position` on. Blocks are numbered as if the sequences had grown
+   * together, so those of one sequence alone lie in order.
+   */
+  rows(sequences: number, M: number, position: number): number {
+    const blocks = Math.ceil((position + M) / 64);
+    const tables = this.reserve(4 * sequences * blocks);
+    const pointer = this.reserve(8 * sequences * M);
+    const numbers = new Int32Array(this.memory.buffer, tables, sequences * blocks);
+    const rows = new Int32Array(this.memory.buffer, pointer, 2 * sequences * M);
+    for (let i = 0; i < sequences; i++) {
+      for (let b = 0; b < blocks; b++) numbers[i * blocks + b] = b * sequences + i;
+      for (let m = 0; m < M; m++) rows.set([position + m, tables + 4 * i * blocks], 2 * (i * M + m));
+    }
+    return pointer;
+  }
+
   /** A view, valid until the memory grows. */
   f64(pointer: number, length: number): Float64Array {
     return new Float64Array(this.memory.buffer, pointer, length);

@@ -1,15 +1,16 @@
 /**
  * Quantizes M rows of k or v with one static scale and appends them to an int8 cache (FPTQ: the KV cache is int8 per tensor).
  *
- *   cache[g, position + m, d] = clamp(roundHalfEven(x[m, g * D + d] / scale), -128, 127)
+ *   cache[rows[m].blocks, g, rows[m].position, d] = clamp(roundHalfEven(x[m, g * D + d] / scale), -128, 127)
  *
  *   x       rows of `stride` f32, head g of Hkv at g * D
- *   cache   layout-kv.ts, capacity S tokens; only the tokens position + begin .. position + end - 1 are written
+ *   cache   pool of layout-kv.ts; only the tokens of the rows begin .. end - 1 are written
+ *   rows    Row[M], of any sequences
  *
- * Units: rows. Preconditions: D % 8 == 0, position + M <= S, scale > 0. No over-read. NaN is stored as 0, infinity saturates: int8 cannot
+ * Units: rows. Preconditions: D % 8 == 0, each row's block table reaches its position, scale > 0. No over-read. NaN is stored as 0, infinity saturates: int8 cannot
  * say either, and the residual stream they come from carries them on to the check of the logits.
  */
-import { headBytesQs8, kOffsetQs8, vOffsetQs8, LANES } from "../layouts/layout-kv";
+import { BLOCK, blockAt, headBytesQs8, kOffsetQs8, LANES, rowAt, vOffsetQs8 } from "../layouts/layout-kv";
 
 /** Four elements at `x`, divided and rounded, as i32 lanes; the narrowing below saturates them. */
 @inline
@@ -27,21 +28,23 @@ function quantize8(x: usize, scale: v128): v128 {
 export function append_k_qs8(
   x: usize,
   cache: usize,
-  position: i32,
+  rows: usize,
   stride: i32,
   Hkv: i32,
   D: i32,
-  S: i32,
   scale: f32,
   begin: i32,
   end: i32,
 ): void {
-  assert(D % LANES == 0 && position + end <= S);
+  assert(D % LANES == 0);
+  const headBytes = headBytesQs8(D);
   const divisor = f32x4.splat(scale);
   for (let m = begin; m < end; m++) {
     let source = x + ((<usize>m * stride) << 2);
-    for (let g = 0; g < Hkv; g++) {
-      let target = cache + <usize>g * headBytesQs8(S, D) + kOffsetQs8(position + m, 0, D);
+    const row = rowAt(rows, m);
+    let head = blockAt(cache, row.blocks, row.position, <usize>Hkv * headBytes) + kOffsetQs8(row.position & (BLOCK - 1), 0, D);
+    for (let g = 0; g < Hkv; g++, head += headBytes) {
+      let target = head;
       // A token's next four channels are 32 bytes further.
       for (let d = 0; d < D; d += LANES, source += 32, target += 64) {
         const q = quantize8(source, divisor);
@@ -56,22 +59,24 @@ export function append_k_qs8(
 export function append_v_qs8(
   x: usize,
   cache: usize,
-  position: i32,
+  rows: usize,
   stride: i32,
   Hkv: i32,
   D: i32,
-  S: i32,
   scale: f32,
   begin: i32,
   end: i32,
 ): void {
-  assert(D % LANES == 0 && position + end <= S);
+  assert(D % LANES == 0);
+  const headBytes = headBytesQs8(D);
   const divisor = f32x4.splat(scale);
-  const tileBytes = vOffsetQs8(0, LANES, S);
+  const tileBytes = vOffsetQs8(0, LANES);
   for (let m = begin; m < end; m++) {
     let source = x + ((<usize>m * stride) << 2);
-    for (let g = 0; g < Hkv; g++) {
-      let target = cache + <usize>g * headBytesQs8(S, D) + vOffsetQs8(position + m, 0, S);
+    const row = rowAt(rows, m);
+    let head = blockAt(cache, row.blocks, row.position, <usize>Hkv * headBytes) + vOffsetQs8(row.position & (BLOCK - 1), 0);
+    for (let g = 0; g < Hkv; g++, head += headBytes) {
+      let target = head;
       for (let d = 0; d < D; d += LANES, source += 32, target += tileBytes) {
         const q = quantize8(source, divisor);
         v128.store8_lane(target, q, 0);

@@ -5,14 +5,14 @@
  *   u[r, d]      = clamp(roundHalfEven(q[r, d] / a[r]), -8191, 8191)
  *   scores[r, s] = f32(sum over d of u[r, d] * K[s, d]) * (a[r] * kScale * (log2(e) / sqrt(D)))
  *
- * for the tokens begin .. end - 1, both multiples of 8. Tokens outside a row's range give any value: attention.ts masks them.
+ * for the tokens begin .. end - 1 of one block of the pool, both multiples of 8, begin its first. Tokens outside a row's range give any value: attention.ts masks them.
  *
  * Why 14 bits: a 16-bit operand costs the same as an 8-bit one, and a build whose dot instruction takes 7 bits needs two planes
  * for 8 bits or for 14. So the error is that of the cache alone. i32 holds D up to 2048 (8191 * 128 * 2048 < 2^31).
  * A NaN or infinity in the query makes a[r], and with it every score of the row, NaN or infinite.
  */
 import { LOG2E } from "../math/exp2";
-import { FACTORS_OFFSET, kOffsetQs8, LANES, QUERIES_OFFSET, scoresOffset, storedTokens, TileRow } from "../layouts/layout-kv";
+import { FACTORS_OFFSET, kOffsetQs8, LANES, queriesOffset, scoresOffset, storedTokens, TileRow } from "../layouts/layout-kv";
 import { storeOperands, tileQs8 } from "./attention-tile-qs8";
 
 const QUERY_MAX: f32 = 8191;
@@ -26,7 +26,7 @@ export function gather_queries_qs8(R: i32, D: i32, kScale: f32, scratch: usize):
     const query = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>()).query;
     const scale = absmax(query, D) / QUERY_MAX;
     store<f32>(scratch + FACTORS_OFFSET + ((<usize>r) << 2), scale * kScale * softmaxScale);
-    quantizeQuery(query, scratch + QUERIES_OFFSET + ((<usize>r) << 3), D, scale == 0 ? 1 : scale);
+    quantizeQuery(query, scratch + queriesOffset(D) + ((<usize>r) << 3), D, scale == 0 ? 1 : scale);
   }
 }
 
@@ -66,21 +66,22 @@ function quantize4(x: usize, scale: v128): v128 {
   return i32x4.sub(f32x4.add(clamped, f32x4.splat(ROUNDER)), i32x4.splat(ROUNDER_BITS));
 }
 
-export function scores_kqs8(R: i32, k: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
-  if (R == 4) scores(4, k, D, S, begin, end, scratch);
-  else if (R == 3) scores(3, k, D, S, begin, end, scratch);
-  else if (R == 2) scores(2, k, D, S, begin, end, scratch);
-  else scores(1, k, D, S, begin, end, scratch);
+/** @param headBytes from a row's head to that of the next row, or 0: all rows have one */
+export function scores_kqs8(R: i32, k: usize, headBytes: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
+  if (R == 1 || headBytes != 0) for (let r = 0; r < R; r++) scores(1, r, k + <usize>r * headBytes, D, S, begin, end, scratch);
+  else if (R == 2) scores(2, 0, k, D, S, begin, end, scratch);
+  else if (R == 3) scores(3, 0, k, D, S, begin, end, scratch);
+  else scores(4, 0, k, D, S, begin, end, scratch);
 }
 
-
+/** Of R rows from row r on. */
 @inline
-function scores(R: i32, k: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
-  const queries = scratch + QUERIES_OFFSET;
-  const factors = scratch + FACTORS_OFFSET;
-  const out = scratch + scoresOffset(D);
+function scores(R: i32, r: i32, k: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
+  const queries = scratch + queriesOffset(D) + ((<usize>r) << 3);
+  const factors = scratch + FACTORS_OFFSET + ((<usize>r) << 2);
   const rowBytes = (<usize>storedTokens(S)) << 2;
+  const out = scratch + scoresOffset(D) + <usize>r * rowBytes;
   for (let s = begin; s < end; s += LANES) {
-    tileQs8(R, queries, k + kOffsetQs8(s, 0, D), D >> 2, factors, out + ((<usize>s) << 2), rowBytes, false, true);
+    tileQs8(R, queries, k + kOffsetQs8(s - begin, 0, D), D >> 2, factors, out + ((<usize>s) << 2), rowBytes, false, true);
   }
 }

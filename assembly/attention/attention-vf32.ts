@@ -7,10 +7,13 @@
  * for the tokens begin .. end - 1, both multiples of 8; masked scores are -infinity and p exactly 0.
  * The sum of p runs in four lanes s mod 4, each ascending, then (0 + 1) + (2 + 3): masked tokens leave its bits alone.
  * The sum over V visits exactly the tokens of each row, since 0 times a NaN left in memory would not be 0: those that all rows
- * share as one tile, the few before and after row by row.
+ * share as one tile, the few before and after row by row. It goes block by block of the pool, and in each over all channels: a head's
+ * part of a block is contiguous.
  */
 import { exp2x4 } from "../math/exp2";
 import {
+  BLOCK,
+  blockAt,
   LANES,
   scoresOffset,
   storedTokens,
@@ -48,40 +51,68 @@ export function softmax_f32_tile(R: i32, D: i32, S: i32, begin: i32, end: i32, s
   }
 }
 
-export function values_vf32(R: i32, v: usize, D: i32, S: i32, scratch: usize): void {
+/**
+ * @param v where the first row's head lies in block 0 of the pool
+ * @param headBytes from a row's head to that of the next row, or 0: all rows have one
+ */
+export function values_vf32(
+  R: i32,
+  v: usize,
+  headBytes: usize,
+  blocks: usize,
+  blockBytes: usize,
+  D: i32,
+  S: i32,
+  scratch: usize,
+): void {
+  // Nothing is shared by rows of different heads; a row alone needs no sharing.
   let sharedBegin = 0,
-    sharedEnd = i32.MAX_VALUE;
+    sharedEnd = headBytes != 0 || R == 1 ? 0 : i32.MAX_VALUE;
   for (let r = 0; r < R; r++) {
-    const row = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>());
+    const row = tileRow(scratch, r);
     sharedBegin = max(sharedBegin, row.begin);
     sharedEnd = min(sharedEnd, row.end);
   }
   sharedEnd = max(sharedBegin, sharedEnd); // a narrow window may leave nothing to share
-  for (let d = 0; d < D; d += LANES) {
-    const out = scratch + VALUES_OFFSET;
-    memory.fill(out, 0, 128);
+  memory.fill(scratch + VALUES_OFFSET, 0, (<usize>D) << 4);
+  const end = tileRow(scratch, R - 1).end;
+  for (let s = tileRow(scratch, 0).begin & -BLOCK; s < end; s += BLOCK) {
+    const block = blockAt(v, blocks, s, blockBytes);
     for (let r = 0; r < R; r++) {
-      const row = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>());
-      rowValues(r, v, d, D, S, row.begin, min(row.end, sharedBegin), scratch);
+      const row = tileRow(scratch, r);
+      rowValues(r, block + <usize>r * headBytes, D, S, s, row.begin, min(row.end, sharedBegin), scratch);
     }
-    const weights = scratch + weightsOffset(S, D) + ((<usize>sharedBegin) << 4);
-    const data = v + vOffsetF32(sharedBegin, d, S);
-    const n = sharedEnd - sharedBegin;
-    if (R == 4) tileF32(4, weights, data, n, out, 32, true);
-    else if (R == 3) tileF32(3, weights, data, n, out, 32, true);
-    else if (R == 2) tileF32(2, weights, data, n, out, 32, true);
-    else tileF32(1, weights, data, n, out, 32, true);
+    if (R == 4) values(4, 0, block, D, S, s, sharedBegin, sharedEnd, scratch);
+    else if (R == 3) values(3, 0, block, D, S, s, sharedBegin, sharedEnd, scratch);
+    else if (R == 2) values(2, 0, block, D, S, s, sharedBegin, sharedEnd, scratch);
     for (let r = 0; r < R; r++) {
-      const row = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>());
-      rowValues(r, v, d, D, S, max(row.begin, sharedEnd), row.end, scratch);
-      storeValues(r, row.y + ((<usize>d) << 2), scratch);
+      const row = tileRow(scratch, r);
+      rowValues(r, block + <usize>r * headBytes, D, S, s, max(row.begin, sharedEnd), row.end, scratch);
     }
   }
+  storeValues(R, D, scratch);
 }
 
-/** The tokens begin .. end - 1 of one row, on top of what its accumulators hold. */
-function rowValues(r: i32, v: usize, d: i32, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
-  if (begin >= end) return;
-  const weights = scratch + weightsOffset(S, D) + ((<usize>begin) << 4) + ((<usize>r) << 2);
-  tileF32(1, weights, v + vOffsetF32(begin, d, S), end - begin, scratch + VALUES_OFFSET + ((<usize>r) << 5), 32, true);
+
+@inline
+function tileRow(scratch: usize, r: i32): TileRow {
+  return changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>());
+}
+
+function rowValues(r: i32, block: usize, D: i32, S: i32, s: i32, begin: i32, end: i32, scratch: usize): void {
+  values(1, r, block, D, S, s, begin, end, scratch);
+}
+
+/** Those of the tokens begin .. end - 1 that are in the block whose first is s, for R rows from row r on, on top of what their accumulators hold. */
+@inline
+function values(R: i32, r: i32, block: usize, D: i32, S: i32, s: i32, begin: i32, end: i32, scratch: usize): void {
+  const first = max(begin, s);
+  const n = min(end, s + BLOCK) - first;
+  if (n <= 0) return;
+  const weights = scratch + weightsOffset(S, D) + ((<usize>first) << 4) + ((<usize>r) << 2);
+  const rowBytes = (<usize>D) << 2;
+  const out = scratch + VALUES_OFFSET + <usize>r * rowBytes;
+  for (let d = 0; d < D; d += LANES) {
+    tileF32(R, weights, block + vOffsetF32(first - s, d), n, out + ((<usize>d) << 2), rowBytes, true);
+  }
 }

@@ -17,13 +17,13 @@
 import { exp2x4 } from "../math/exp2";
 import {
   BLOCK,
+  blockAt,
   blockMaxOffset,
   blockSumOffset,
   LANES,
   scoresOffset,
   storedTokens,
   SUMS_OFFSET,
-  TileRow,
   VALUES_OFFSET,
   vOffsetQs8,
   weightsOffset,
@@ -104,29 +104,42 @@ function roundedWeights(t: v128): v128 {
   return f32x4.add(f32x4.mul(exp2x4(t), f32x4.splat(WEIGHT_MAX)), f32x4.splat(ROUNDER));
 }
 
-export function values_vqs8(R: i32, v: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
-  if (R == 4) values(4, v, D, S, begin, end, scratch);
-  else if (R == 3) values(3, v, D, S, begin, end, scratch);
-  else if (R == 2) values(2, v, D, S, begin, end, scratch);
-  else values(1, v, D, S, begin, end, scratch);
+/**
+ * @param v where the first row's head lies in block 0 of the pool
+ * @param headBytes from a row's head to that of the next row, or 0: all rows have one
+ */
+export function values_vqs8(
+  R: i32,
+  v: usize,
+  headBytes: usize,
+  blocks: usize,
+  blockBytes: usize,
+  D: i32,
+  S: i32,
+  begin: i32,
+  end: i32,
+  scratch: usize,
+): void {
+  memory.fill(scratch + VALUES_OFFSET, 0, (<usize>D) << 4);
+  for (let s = begin; s < end; s += BLOCK) {
+    const block = blockAt(v, blocks, s, blockBytes);
+    const n = min(end - s, BLOCK);
+    if (R == 1 || headBytes != 0) for (let r = 0; r < R; r++) values(1, r, block + <usize>r * headBytes, D, S, s, n, scratch);
+    else if (R == 2) values(2, 0, block, D, S, s, n, scratch);
+    else if (R == 3) values(3, 0, block, D, S, s, n, scratch);
+    else values(4, 0, block, D, S, s, n, scratch);
+  }
+  storeValues(R, D, scratch);
 }
 
-
+/** All channels of the n tokens from s on, in one block of the pool, where a head's part is contiguous, for R rows from row r on. */
 @inline
-function values(R: i32, v: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
-  const weights = scratch + weightsOffset(S, D);
-  const factors = scratch + blockMaxOffset(S, D);
-  const out = scratch + VALUES_OFFSET;
+function values(R: i32, r: i32, block: usize, D: i32, S: i32, s: i32, n: i32, scratch: usize): void {
+  const weights = scratch + weightsOffset(S, D) + ((<usize>s) << 3) + ((<usize>r) << 3);
+  const factor = scratch + blockMaxOffset(S, D) + ((<usize>(s / BLOCK)) << 4) + ((<usize>r) << 2);
+  const rowBytes = (<usize>D) << 2;
+  const out = scratch + VALUES_OFFSET + <usize>r * rowBytes;
   for (let d = 0; d < D; d += LANES) {
-    memory.fill(out, 0, 128);
-    for (let s = begin; s < end; s += BLOCK) {
-      const n = min(end - s, BLOCK);
-      const factor = factors + ((<usize>(s / BLOCK)) << 4);
-      tileQs8(R, weights + ((<usize>s) << 3), v + vOffsetQs8(s, d, S), n >> 2, factor, out, 32, true, false);
-    }
-    for (let r = 0; r < R; r++) {
-      const row = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>());
-      storeValues(r, row.y + ((<usize>d) << 2), scratch);
-    }
+    tileQs8(R, weights, block + vOffsetQs8(0, d), n >> 2, factor, out + ((<usize>d) << 2), rowBytes, true, false);
   }
 }

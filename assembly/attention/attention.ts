@@ -1,34 +1,49 @@
 /**
- * Causal attention of M new rows over a KV cache, with grouped-query heads and an optional sliding window:
+ * Causal attention of M new rows over a KV cache, with grouped-query heads and an optional sliding window. With p = rows[m].position:
  *
- *   y[m, h, :] = sum over s of softmax over s of (q[m, h] . K[g, s] / sqrt(D)) * V[g, s, :],   g = floor(h * Hkv / H)
- *   s from max(0, p - window + 1) (from 0 where window is 0) to p = position + m
+ *   y[m, h, :] = sum over s of softmax over s of (q[m, h] . K[g, s] / sqrt(D) + slopes[h] * (s - p)) * V[g, s, :],   g = floor(h * Hkv / H)
+ *   s from max(0, p - window + 1) (from 0 where window is 0) to p
  *
  *   q       rows of `stride` f32, head h at h * D
- *   k, v    caches of layout-kv.ts that already hold the tokens up to position + M - 1; int8 ones are worth kScale, vScale a unit
+ *   k, v    pools of layout-kv.ts; int8 ones are worth kScale, vScale a unit
  *   y       f32[M, H * D]; the units begin .. end - 1 are written
+ *   rows    Row[M] of layout-kv.ts; rows of one sequence follow one another in ascending positions, and their tokens are in the pools
+ *   slopes  f32[H] (alibi.ts), or 0: none
  *   scratch attention_scratch_bytes(M, S, D), of the calling thread alone
  *
- * Units: H * M query rows, ordered by K/V head, then m, then head of the group. Preconditions: Hkv divides H, D % 8 == 0, 8 <= D <= 2048, position + M <= S, pointers aligned to 4 bytes (16 is faster). No over-read past
+ * Units: H * M query rows, ordered by K/V head, then m, then head of the group. Preconditions: Hkv divides H, D % 8 == 0, 8 <= D <= 2048, positions below S, pointers aligned to 4 bytes (16 is faster). No over-read past
  * the bytes that layout-kv.ts counts.
  *
- * Rows of all query heads that share a K/V head form tiles of four: neighbouring tokens in prefill, the heads of a group in
- * decode, so that either reuses what it loads. A row's bits depend on its query and on the cache at its own positions only:
- * each lane sums one row in an order fixed from position 0, and masked tokens add exactly 0 (attention-v*.ts). So any chunking,
- * any split of heads and any mix of rows in a tile give the same bits. NaN in q, or in an f32 cache where the row attends,
- * gives NaN.
+ * Rows of all query heads that share a K/V head and a sequence form tiles of four: neighbouring tokens in prefill, the heads of a
+ * group in decode, so that either reuses what it loads. A tile ends where the block table changes. A row that shares its K/V head with
+ * no other forms tiles of its own heads: their parts of a block lie side by side, and longer runs of bytes come faster (MEASURED). A row's bits depend on its query
+ * and on the cache at its own positions only: each lane sums one row in an order fixed from position 0, and masked tokens add exactly
+ * 0 (attention-v*.ts). So any chunking, any split of heads, any mix of sequences and any places of their blocks give the same bits.
+ * NaN in q, or in an f32 cache where the row attends, gives NaN.
  *
  * Measured on one Sapphire Rapids core, Node 20, 9 heads over 3, D = 64, per layer: prefill of 512 tokens 6.6 ms int8 (23 GMAC/s),
  * 8.7 ms f32 (17); one row at depth 4096 0.20 ms int8 (8 GB/s of cache), 0.33 ms f32 (19 GB/s).
  */
+import { LOG2E } from "../math/exp2";
+import { add_biases_f32_tile } from "./alibi";
 import { gather_queries_f32, scores_kf32 } from "./attention-kf32";
 import { gather_queries_qs8, scores_kqs8 } from "./attention-kqs8";
 import { softmax_f32_tile, values_vf32 } from "./attention-vf32";
 import { combine_blocks_qs8, quantize_weights_qs8, values_vqs8 } from "./attention-vqs8";
-import { BLOCK, headBytesF32, headBytesQs8, LANES, scoresOffset, storedTokens, TILE_ROWS, TileRow } from "../layouts/layout-kv";
+import {
+  BLOCK,
+  blockAt,
+  headBytesF32,
+  headBytesQs8,
+  LANES,
+  rowAt,
+  scoresOffset,
+  storedTokens,
+  TILE_ROWS,
+  TileRow,
+} from "../layouts/layout-kv";
 
-/** kQs8 and vQs8 are literals. */
-@inline
+/** One function for all four kinds: they part only between its loops, once for each block of a tile. */
 function attention(
   kQs8: bool,
   vQs8: bool,
@@ -36,8 +51,9 @@ function attention(
   k: usize,
   v: usize,
   y: usize,
+  rows: usize,
+  slopes: usize,
   M: i32,
-  position: i32,
   stride: i32,
   H: i32,
   Hkv: i32,
@@ -50,52 +66,73 @@ function attention(
   end: i32,
   scratch: usize,
 ): void {
-  assert(D % LANES == 0 && D <= 2048 && H % Hkv == 0 && position + M <= S && 0 <= begin && end <= H * M);
+  assert(D % LANES == 0 && D <= 2048 && H % Hkv == 0 && 0 <= begin && end <= H * M);
   const heads = H / Hkv;
   const groupUnits = heads * M;
+  const kHeadBytes = kQs8 ? headBytesQs8(D) : headBytesF32(D);
+  const vHeadBytes = vQs8 ? headBytesQs8(D) : headBytesF32(D);
   for (let unit = begin; unit < end;) {
     const group = unit / groupUnits;
-    const kHead = k + <usize>group * (kQs8 ? headBytesQs8(S, D) : headBytesF32(S, D));
-    const vHead = v + <usize>group * (vQs8 ? headBytesQs8(S, D) : headBytesF32(S, D));
-    for (const groupEnd = min(end, (group + 1) * groupUnits); unit < groupEnd; unit += TILE_ROWS) {
-      const R = min(groupEnd - unit, TILE_ROWS);
-      for (let r = 0; r < R; r++) {
-        const m = (unit + r - group * groupUnits) / heads;
-        const h = group * heads + ((unit + r - group * groupUnits) % heads);
-        const row = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>());
-        row.query = q + ((<usize>m * stride + <usize>h * D) << 2);
-        row.y = y + (((<usize>m * H + h) * D) << 2);
-        row.begin = window > 0 ? max(0, position + m - window + 1) : 0;
-        row.end = position + m + 1;
-      }
-      // Rows ascend, so the first begins and the last ends the tile's range.
-      const tileBegin = changetype<TileRow>(scratch).begin & -BLOCK;
-      const tileEnd = storedTokens(changetype<TileRow>(scratch + <usize>(R - 1) * offsetof<TileRow>()).end);
-      if (kQs8) gather_queries_qs8(R, D, kScale, scratch);
-      else gather_queries_f32(R, D, scratch);
-      if (vQs8) {
-        // Block by block, so that a block's scores are still in the first-level cache when they become weights.
-        for (let s = tileBegin; s < tileEnd; s += BLOCK) {
-          scores(kQs8, R, kHead, D, S, s, min(tileEnd, s + BLOCK), scratch);
-          quantize_weights_qs8(R, D, S, s, tileEnd, scratch);
-        }
-        combine_blocks_qs8(D, S, vScale, tileBegin, tileEnd, scratch);
-        values_vqs8(R, vHead, D, S, tileBegin, tileEnd, scratch);
-      } else {
-        scores(kQs8, R, kHead, D, S, tileBegin, tileEnd, scratch);
-        softmax_f32_tile(R, D, S, tileBegin, tileEnd, scratch);
-        values_vf32(R, vHead, D, S, scratch);
-      }
+    const first = (unit - group * groupUnits) / heads;
+    const blocks = rowAt(rows, first).blocks;
+    const apart = heads == 1 && standsAlone(rows, first, M);
+    // Of the row's heads in this range every fourth stands for itself and the three that follow.
+    if (apart && (group - (begin - first + M - 1) / M) % TILE_ROWS != 0) {
+      unit++;
+      continue;
     }
-    unit = min(end, (group + 1) * groupUnits);
+    const last = apart ? end : min(end, (group + 1) * groupUnits);
+    let R = 0;
+    for (let u = unit; R < TILE_ROWS && u < last; R++, u += apart ? M : 1) {
+      const m = (u % groupUnits) / heads;
+      const h = (u / groupUnits) * heads + (u % heads);
+      const token = rowAt(rows, m);
+      if (token.blocks != blocks) break;
+      const row = changetype<TileRow>(scratch + <usize>R * offsetof<TileRow>());
+      row.query = q + ((<usize>m * stride + <usize>h * D) << 2);
+      row.y = y + (((<usize>m * H + h) * D) << 2);
+      row.begin = window > 0 ? max(0, token.position - window + 1) : 0;
+      row.end = token.position + 1;
+      if (slopes != 0) row.slope = load<f32>(slopes + ((<usize>h) << 2)) * LOG2E;
+    }
+    unit += apart ? 1 : R;
+    // Rows ascend, so the first begins and the last ends the tile's range.
+    const tileBegin = changetype<TileRow>(scratch).begin & -BLOCK;
+    const tileEnd = storedTokens(changetype<TileRow>(scratch + <usize>(R - 1) * offsetof<TileRow>()).end);
+    if (kQs8) gather_queries_qs8(R, D, kScale, scratch);
+    else gather_queries_f32(R, D, scratch);
+    const kHead = k + <usize>group * kHeadBytes;
+    const vHead = v + <usize>group * vHeadBytes;
+    for (let s = tileBegin; s < tileEnd; s += BLOCK) {
+      const blockEnd = min(tileEnd, s + BLOCK);
+      const kBlock = blockAt(kHead, blocks, s, <usize>Hkv * kHeadBytes);
+      if (kQs8) scores_kqs8(R, kBlock, apart ? kHeadBytes : 0, D, S, s, blockEnd, scratch);
+      else scores_kf32(R, kBlock, apart ? kHeadBytes : 0, D, S, s, blockEnd, scratch);
+      if (slopes != 0) add_biases_f32_tile(R, D, S, s, blockEnd, scratch);
+      mask(R, D, S, s, blockEnd, scratch);
+      // At once, while the block's scores are in the first-level cache.
+      if (vQs8) quantize_weights_qs8(R, D, S, s, tileEnd, scratch);
+    }
+    if (vQs8) {
+      combine_blocks_qs8(D, S, vScale, tileBegin, tileEnd, scratch);
+      values_vqs8(R, vHead, apart ? vHeadBytes : 0, blocks, <usize>Hkv * vHeadBytes, D, S, tileBegin, tileEnd, scratch);
+    } else {
+      softmax_f32_tile(R, D, S, tileBegin, tileEnd, scratch);
+      values_vf32(R, vHead, apart ? vHeadBytes : 0, blocks, <usize>Hkv * vHeadBytes, D, S, scratch);
+    }
   }
 }
 
-/** Scores of the tokens begin .. end - 1, those that a row does not attend to replaced. */
+/** Whether row m is the only one of its sequence. */
 @inline
-function scores(kQs8: bool, R: i32, k: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
-  if (kQs8) scores_kqs8(R, k, D, S, begin, end, scratch);
-  else scores_kf32(R, k, D, S, begin, end, scratch);
+function standsAlone(rows: usize, m: i32, M: i32): bool {
+  const blocks = rowAt(rows, m).blocks;
+  return (m == 0 || rowAt(rows, m - 1).blocks != blocks) && (m == M - 1 || rowAt(rows, m + 1).blocks != blocks);
+}
+
+/** Replaces scores, of the tokens begin .. end - 1, that a row does not attend to. */
+@inline
+function mask(R: i32, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
   for (let r = 0; r < R; r++) {
     const row = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>());
     const scores = scratch + scoresOffset(D) + ((<usize>r * storedTokens(S)) << 2);
@@ -109,8 +146,9 @@ export function attention_f32_kf32_vf32(
   k: usize,
   v: usize,
   y: usize,
+  rows: usize,
+  slopes: usize,
   M: i32,
-  position: i32,
   stride: i32,
   H: i32,
   Hkv: i32,
@@ -123,7 +161,7 @@ export function attention_f32_kf32_vf32(
   end: i32,
   scratch: usize,
 ): void {
-  attention(false, false, q, k, v, y, M, position, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  attention(false, false, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqs8_vqs8(
@@ -131,8 +169,9 @@ export function attention_f32_kqs8_vqs8(
   k: usize,
   v: usize,
   y: usize,
+  rows: usize,
+  slopes: usize,
   M: i32,
-  position: i32,
   stride: i32,
   H: i32,
   Hkv: i32,
@@ -145,7 +184,7 @@ export function attention_f32_kqs8_vqs8(
   end: i32,
   scratch: usize,
 ): void {
-  attention(true, true, q, k, v, y, M, position, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  attention(true, true, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqs8_vf32(
@@ -153,8 +192,9 @@ export function attention_f32_kqs8_vf32(
   k: usize,
   v: usize,
   y: usize,
+  rows: usize,
+  slopes: usize,
   M: i32,
-  position: i32,
   stride: i32,
   H: i32,
   Hkv: i32,
@@ -167,7 +207,7 @@ export function attention_f32_kqs8_vf32(
   end: i32,
   scratch: usize,
 ): void {
-  attention(true, false, q, k, v, y, M, position, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  attention(true, false, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kf32_vqs8(
@@ -175,8 +215,9 @@ export function attention_f32_kf32_vqs8(
   k: usize,
   v: usize,
   y: usize,
+  rows: usize,
+  slopes: usize,
   M: i32,
-  position: i32,
   stride: i32,
   H: i32,
   Hkv: i32,
@@ -189,5 +230,5 @@ export function attention_f32_kf32_vqs8(
   end: i32,
   scratch: usize,
 ): void {
-  attention(false, true, q, k, v, y, M, position, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  attention(false, true, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
 }

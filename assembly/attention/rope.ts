@@ -1,25 +1,42 @@
 /**
- * Rotary embedding, half-split (Hugging Face order), in place.
+ * Rotary embedding (Su et al. 2021), in place, of the first `rotary` channels of each head. With p = rows[m].position:
  *
- *   a = x[i], b = x[i + D/2]      x[i]       = a cos[m,i] - b sin[m,i]
- *                                 x[i + D/2] = b cos[m,i] + a sin[m,i]      products rounded, then the sum
+ *   a' = a cos[p, i] - b sin[p, i]
+ *   b' = b cos[p, i] + a sin[p, i]      products rounded, then the sum;  i < rotary/2
+ *
+ *   rope_f32         a = x[i],  b = x[i + rotary/2]      half-split (Hugging Face order)
+ *   rope_pairs_f32   a = x[2i], b = x[2i + 1]            interleaved (GPT-J, Cohere)
  *
  *   x         rows of `stride` floats; `heads` heads of D at the start of each, the rest of the row is left alone
- *   cos, sin  f32[M, D/2]     row m of x turns by row m of the tables
+ *   cos, sin  f32[positions, rotary/2]     a transposed rotation has -sin
+ *   rows      Row[M], of any sequences (layout-kv.ts); only positions are read
  *
- * Preconditions: D even; heads * D <= stride. Reads and writes nothing outside the shapes. Units: rows.
+ * Preconditions: rotary even, rotary <= D; heads * D <= stride. Reads and writes nothing outside the shapes. Units: rows.
  */
+import { rowAt } from "../layouts/layout-kv";
 import { loadPartial, storePartial } from "../math/simd";
 
-export function rope_f32(x: usize, cos: usize, sin: usize, heads: i32, D: i32, stride: i32, begin: i32, end: i32): void {
-  const half = D >> 1;
+export function rope_f32(
+  x: usize,
+  cos: usize,
+  sin: usize,
+  rows: usize,
+  heads: i32,
+  D: i32,
+  rotary: i32,
+  stride: i32,
+  begin: i32,
+  end: i32,
+): void {
+  const half = rotary >> 1;
   const halfBytes = (<usize>half) << 2;
   const whole = (<usize>(half & ~3)) << 2;
   for (let m = begin; m < end; m++) {
-    const cosRow = cos + <usize>m * halfBytes;
-    const sinRow = sin + <usize>m * halfBytes;
+    const angles = <usize>rowAt(rows, m).position * halfBytes;
+    const cosRow = cos + angles;
+    const sinRow = sin + angles;
     let head = x + <usize>m * ((<usize>stride) << 2);
-    for (const rowEnd = head + ((<usize>(heads * D)) << 2); head < rowEnd; head += halfBytes << 1) {
+    for (const rowEnd = head + ((<usize>(heads * D)) << 2); head < rowEnd; head += (<usize>D) << 2) {
       const other = head + halfBytes;
       for (let i: usize = 0; i < whole; i += 16) {
         const a = v128.load(head + i),
@@ -37,6 +54,51 @@ export function rope_f32(x: usize, cos: usize, sin: usize, heads: i32, D: i32, s
         s = loadPartial(sinRow + whole, rest);
       storePartial(head + whole, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)), rest);
       storePartial(other + whole, f32x4.add(f32x4.mul(b, c), f32x4.mul(a, s)), rest);
+    }
+  }
+}
+
+export function rope_pairs_f32(
+  x: usize,
+  cos: usize,
+  sin: usize,
+  rows: usize,
+  heads: i32,
+  D: i32,
+  rotary: i32,
+  stride: i32,
+  begin: i32,
+  end: i32,
+): void {
+  const halfBytes = (<usize>(rotary >> 1)) << 2;
+  const whole = halfBytes & ~15;
+  for (let m = begin; m < end; m++) {
+    const angles = <usize>rowAt(rows, m).position * halfBytes;
+    const cosRow = cos + angles;
+    const sinRow = sin + angles;
+    let head = x + <usize>m * ((<usize>stride) << 2);
+    for (const rowEnd = head + ((<usize>(heads * D)) << 2); head < rowEnd; head += (<usize>D) << 2) {
+      let i: usize = 0;
+      for (; i < whole; i += 16) {
+        const low = v128.load(head + 2 * i),
+          high = v128.load(head + 2 * i, 16);
+        const a = f32x4.shuffle(low, high, 0, 2, 4, 6),
+          b = f32x4.shuffle(low, high, 1, 3, 5, 7);
+        const c = v128.load(cosRow + i),
+          s = v128.load(sinRow + i);
+        const first = f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)),
+          second = f32x4.add(f32x4.mul(b, c), f32x4.mul(a, s));
+        v128.store(head + 2 * i, f32x4.shuffle(first, second, 0, 4, 1, 5));
+        v128.store(head + 2 * i, f32x4.shuffle(first, second, 2, 6, 3, 7), 16);
+      }
+      for (; i < halfBytes; i += 4) {
+        const a = load<f32>(head + 2 * i),
+          b = load<f32>(head + 2 * i, 4);
+        const c = load<f32>(cosRow + i),
+          s = load<f32>(sinRow + i);
+        store<f32>(head + 2 * i, a * c - b * s);
+        store<f32>(head + 2 * i, b * c + a * s, 4);
+      }
     }
   }
 }

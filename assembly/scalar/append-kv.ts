@@ -1,5 +1,15 @@
 // Scalar twins of append-f32.ts and append-qs8.ts: one element at a time.
-import { headBytesF32, headBytesQs8, kOffsetF32, kOffsetQs8, vOffsetF32, vOffsetQs8 } from "../layouts/layout-kv";
+import {
+  BLOCK,
+  blockAt,
+  headBytesF32,
+  headBytesQs8,
+  kOffsetF32,
+  kOffsetQs8,
+  rowAt,
+  vOffsetF32,
+  vOffsetQs8,
+} from "../layouts/layout-kv";
 
 
 @inline
@@ -16,40 +26,33 @@ function quantize(x: f32, scale: f32): i8 {
   return rounded == rounded ? <i8>(<i32>rounded) : 0;
 }
 
-export function append_k_f32(
-  x: usize,
-  cache: usize,
-  position: i32,
-  stride: i32,
-  Hkv: i32,
-  D: i32,
-  S: i32,
-  begin: i32,
-  end: i32,
-): void {
+/** Head g of the block that row m is written to. */
+@inline
+function headAt(cache: usize, rows: usize, m: i32, Hkv: i32, g: i32, headBytes: usize): usize {
+  const row = rowAt(rows, m);
+  return blockAt(cache, row.blocks, row.position, <usize>Hkv * headBytes) + <usize>g * headBytes;
+}
+
+/** Which token of its block row m is. */
+@inline
+function tokenOf(rows: usize, m: i32): i32 {
+  return rowAt(rows, m).position % BLOCK;
+}
+
+export function append_k_f32(x: usize, cache: usize, rows: usize, stride: i32, Hkv: i32, D: i32, begin: i32, end: i32): void {
   for (let m = begin; m < end; m++) {
     for (let g = 0; g < Hkv; g++) {
-      const head = cache + <usize>g * headBytesF32(S, D);
-      for (let d = 0; d < D; d++) store<f32>(head + kOffsetF32(position + m, d, D), source(x, m, stride, g, D, d));
+      const head = headAt(cache, rows, m, Hkv, g, headBytesF32(D));
+      for (let d = 0; d < D; d++) store<f32>(head + kOffsetF32(tokenOf(rows, m), d, D), source(x, m, stride, g, D, d));
     }
   }
 }
 
-export function append_v_f32(
-  x: usize,
-  cache: usize,
-  position: i32,
-  stride: i32,
-  Hkv: i32,
-  D: i32,
-  S: i32,
-  begin: i32,
-  end: i32,
-): void {
+export function append_v_f32(x: usize, cache: usize, rows: usize, stride: i32, Hkv: i32, D: i32, begin: i32, end: i32): void {
   for (let m = begin; m < end; m++) {
     for (let g = 0; g < Hkv; g++) {
-      const head = cache + <usize>g * headBytesF32(S, D);
-      for (let d = 0; d < D; d++) store<f32>(head + vOffsetF32(position + m, d, S), source(x, m, stride, g, D, d));
+      const head = headAt(cache, rows, m, Hkv, g, headBytesF32(D));
+      for (let d = 0; d < D; d++) store<f32>(head + vOffsetF32(tokenOf(rows, m), d), source(x, m, stride, g, D, d));
     }
   }
 }
@@ -57,20 +60,19 @@ export function append_v_f32(
 export function append_k_qs8(
   x: usize,
   cache: usize,
-  position: i32,
+  rows: usize,
   stride: i32,
   Hkv: i32,
   D: i32,
-  S: i32,
   scale: f32,
   begin: i32,
   end: i32,
 ): void {
   for (let m = begin; m < end; m++) {
     for (let g = 0; g < Hkv; g++) {
-      const head = cache + <usize>g * headBytesQs8(S, D);
+      const head = headAt(cache, rows, m, Hkv, g, headBytesQs8(D));
       for (let d = 0; d < D; d++)
-        store<i8>(head + kOffsetQs8(position + m, d, D), quantize(source(x, m, stride, g, D, d), scale));
+        store<i8>(head + kOffsetQs8(tokenOf(rows, m), d, D), quantize(source(x, m, stride, g, D, d), scale));
     }
   }
 }
@@ -78,20 +80,19 @@ export function append_k_qs8(
 export function append_v_qs8(
   x: usize,
   cache: usize,
-  position: i32,
+  rows: usize,
   stride: i32,
   Hkv: i32,
   D: i32,
-  S: i32,
   scale: f32,
   begin: i32,
   end: i32,
 ): void {
   for (let m = begin; m < end; m++) {
     for (let g = 0; g < Hkv; g++) {
-      const head = cache + <usize>g * headBytesQs8(S, D);
+      const head = headAt(cache, rows, m, Hkv, g, headBytesQs8(D));
       for (let d = 0; d < D; d++)
-        store<i8>(head + vOffsetQs8(position + m, d, S), quantize(source(x, m, stride, g, D, d), scale));
+        store<i8>(head + vOffsetQs8(tokenOf(rows, m), d), quantize(source(x, m, stride, g, D, d), scale));
     }
   }
 }

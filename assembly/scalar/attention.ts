@@ -1,12 +1,14 @@
-// Scalar twins of attention*.ts: one row, one token, one channel at a time, over the same caches; no tiles, no masks.
+// Scalar twins of attention*.ts: one row, one token, one channel at a time, over the same pools; no tiles, no masks.
 import { LOG2E } from "../math/exp2";
 import {
   BLOCK,
+  blockAt,
   headBytesF32,
   headBytesQs8,
   kOffsetF32,
   kOffsetQs8,
-  QUERIES_OFFSET,
+  queriesOffset,
+  rowAt,
   scoresOffset,
   vOffsetF32,
   vOffsetQs8,
@@ -14,18 +16,42 @@ import {
 } from "../layouts/layout-kv";
 import { exp2 } from "./exp2";
 
+/** One head of a pool, as one sequence sees it. */
+@unmanaged
+class Head {
+  cache: usize; // where the head lies in block 0
+  blocks: usize; // i32[], the sequence's block table
+  blockBytes: usize;
+
+
+  @inline
+  block(s: i32): usize {
+    return blockAt(this.cache, this.blocks, s, this.blockBytes);
+  }
+}
+
+/** Head `group` of the pool at `cache`, noted at `at`, where the tile's rows would be. */
+function headAt(at: usize, cache: usize, blocks: usize, Hkv: i32, group: i32, headBytes: usize): Head {
+  const head = changetype<Head>(at);
+  head.cache = cache + <usize>group * headBytes;
+  head.blocks = blocks;
+  head.blockBytes = <usize>Hkv * headBytes;
+  return head;
+}
+
 /** Scores of the tokens begin .. end - 1 against K f32, at `scores` f32[T]. */
-function scoresF32(q: usize, k: usize, scores: usize, D: i32, begin: i32, end: i32): void {
+function scoresF32(q: usize, k: Head, scores: usize, D: i32, begin: i32, end: i32): void {
   const scale = LOG2E / sqrt<f32>(<f32>D);
   for (let s = begin; s < end; s++) {
     let sum: f32 = 0;
-    for (let d = 0; d < D; d++) sum += load<f32>(q + ((<usize>d) << 2)) * scale * load<f32>(k + kOffsetF32(s, d, D));
+    for (let d = 0; d < D; d++)
+      sum += load<f32>(q + ((<usize>d) << 2)) * scale * load<f32>(k.block(s) + kOffsetF32(s % BLOCK, d, D));
     store<f32>(scores + ((<usize>s) << 2), sum);
   }
 }
 
 /** The same against K int8; `u` is i32[D]. */
-function scoresQs8(q: usize, k: usize, u: usize, scores: usize, D: i32, kScale: f32, begin: i32, end: i32): void {
+function scoresQs8(q: usize, k: Head, u: usize, scores: usize, D: i32, kScale: f32, begin: i32, end: i32): void {
   let absmax: f32 = 0;
   for (let d = 0; d < D; d++) absmax = max<f32>(absmax, abs<f32>(load<f32>(q + ((<usize>d) << 2))));
   const scale = absmax / 8191;
@@ -37,8 +63,16 @@ function scoresQs8(q: usize, k: usize, u: usize, scores: usize, D: i32, kScale: 
   }
   for (let s = begin; s < end; s++) {
     let sum = 0;
-    for (let d = 0; d < D; d++) sum += load<i32>(u + ((<usize>d) << 2)) * load<i8>(k + kOffsetQs8(s, d, D));
+    for (let d = 0; d < D; d++) sum += load<i32>(u + ((<usize>d) << 2)) * load<i8>(k.block(s) + kOffsetQs8(s % BLOCK, d, D));
     store<f32>(scores + ((<usize>s) << 2), <f32>sum * factor);
+  }
+}
+
+/** Adds the biases of a head with that slope, in powers of two, to the scores of the last row's tokens. */
+function addBiases(scores: usize, slope: f32, begin: i32, end: i32): void {
+  for (let s = begin; s < end; s++) {
+    const at = scores + ((<usize>s) << 2);
+    store<f32>(at, load<f32>(at) + slope * <f32>(s - (end - 1)));
   }
 }
 
@@ -52,7 +86,7 @@ function maxScore(scores: usize, begin: i32, end: i32): f32 {
 }
 
 /** Softmax and product with V f32. */
-function valuesF32(scores: usize, v: usize, y: usize, D: i32, S: i32, begin: i32, end: i32): void {
+function valuesF32(scores: usize, v: Head, y: usize, D: i32, begin: i32, end: i32): void {
   const max = maxScore(scores, begin, end);
   let sum0: f32 = 0,
     sum1: f32 = 0,
@@ -69,13 +103,14 @@ function valuesF32(scores: usize, v: usize, y: usize, D: i32, S: i32, begin: i32
   const factor: f32 = 1 / (sum0 + sum1 + (sum2 + sum3));
   for (let d = 0; d < D; d++) {
     let sum: f32 = 0;
-    for (let s = begin; s < end; s++) sum += load<f32>(scores + ((<usize>s) << 2)) * load<f32>(v + vOffsetF32(s, d, S));
+    for (let s = begin; s < end; s++)
+      sum += load<f32>(scores + ((<usize>s) << 2)) * load<f32>(v.block(s) + vOffsetF32(s % BLOCK, d));
     store<f32>(y + ((<usize>d) << 2), sum * factor);
   }
 }
 
 /** Softmax in quantized blocks and product with V int8; `weights` is f32[T] of whole numbers. */
-function valuesQs8(scores: usize, weights: usize, v: usize, y: usize, D: i32, S: i32, vScale: f32, begin: i32, end: i32): void {
+function valuesQs8(scores: usize, weights: usize, v: Head, y: usize, D: i32, vScale: f32, begin: i32, end: i32): void {
   const max = maxScore(scores, begin, end);
   const firstBlock = begin & -BLOCK;
   let total: f32 = 0;
@@ -100,7 +135,7 @@ function valuesQs8(scores: usize, weights: usize, v: usize, y: usize, D: i32, S:
       let dot = 0;
       for (let s = blockBegin; s < blockEnd; s++) {
         const u = load<f32>(weights + ((<usize>s) << 2));
-        dot += (u == u ? <i32>u : 0) * load<i8>(v + vOffsetQs8(s, d, S));
+        dot += (u == u ? <i32>u : 0) * load<i8>(v.block(s) + vOffsetQs8(s % BLOCK, d));
       }
       sum += <f32>dot * exp2(maxScore(scores, blockBegin, blockEnd) - max);
     }
@@ -117,8 +152,9 @@ function attention(
   k: usize,
   v: usize,
   y: usize,
+  rows: usize,
+  slopes: usize,
   M: i32,
-  position: i32,
   stride: i32,
   H: i32,
   Hkv: i32,
@@ -137,16 +173,18 @@ function attention(
     const group = unit / (heads * M);
     const m = (unit / heads) % M;
     const h = group * heads + (unit % heads);
-    const kHead = k + <usize>group * (kQs8 ? headBytesQs8(S, D) : headBytesF32(S, D));
-    const vHead = v + <usize>group * (vQs8 ? headBytesQs8(S, D) : headBytesF32(S, D));
+    const row = rowAt(rows, m);
+    const kHead = headAt(scratch, k, row.blocks, Hkv, group, kQs8 ? headBytesQs8(D) : headBytesF32(D));
+    const vHead = headAt(scratch + offsetof<Head>(), v, row.blocks, Hkv, group, vQs8 ? headBytesQs8(D) : headBytesF32(D));
     const query = q + ((<usize>m * stride + <usize>h * D) << 2);
     const out = y + (((<usize>m * H + h) * D) << 2);
-    const first = window > 0 ? max(0, position + m - window + 1) : 0;
-    const last = position + m + 1;
-    if (kQs8) scoresQs8(query, kHead, scratch + QUERIES_OFFSET, scores, D, kScale, first, last);
+    const first = window > 0 ? max(0, row.position - window + 1) : 0;
+    const last = row.position + 1;
+    if (kQs8) scoresQs8(query, kHead, scratch + queriesOffset(D), scores, D, kScale, first, last);
     else scoresF32(query, kHead, scores, D, first, last);
-    if (vQs8) valuesQs8(scores, scratch + weightsOffset(S, D), vHead, out, D, S, vScale, first, last);
-    else valuesF32(scores, vHead, out, D, S, first, last);
+    if (slopes != 0) addBiases(scores, load<f32>(slopes + ((<usize>h) << 2)) * LOG2E, first, last);
+    if (vQs8) valuesQs8(scores, scratch + weightsOffset(S, D), vHead, out, D, vScale, first, last);
+    else valuesF32(scores, vHead, out, D, first, last);
   }
 }
 
@@ -155,8 +193,9 @@ export function attention_f32_kf32_vf32(
   k: usize,
   v: usize,
   y: usize,
+  rows: usize,
+  slopes: usize,
   M: i32,
-  position: i32,
   stride: i32,
   H: i32,
   Hkv: i32,
@@ -169,7 +208,7 @@ export function attention_f32_kf32_vf32(
   end: i32,
   scratch: usize,
 ): void {
-  attention(false, false, q, k, v, y, M, position, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  attention(false, false, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqs8_vqs8(
@@ -177,8 +216,9 @@ export function attention_f32_kqs8_vqs8(
   k: usize,
   v: usize,
   y: usize,
+  rows: usize,
+  slopes: usize,
   M: i32,
-  position: i32,
   stride: i32,
   H: i32,
   Hkv: i32,
@@ -191,7 +231,7 @@ export function attention_f32_kqs8_vqs8(
   end: i32,
   scratch: usize,
 ): void {
-  attention(true, true, q, k, v, y, M, position, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  attention(true, true, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqs8_vf32(
@@ -199,8 +239,9 @@ export function attention_f32_kqs8_vf32(
   k: usize,
   v: usize,
   y: usize,
+  rows: usize,
+  slopes: usize,
   M: i32,
-  position: i32,
   stride: i32,
   H: i32,
   Hkv: i32,
@@ -213,7 +254,7 @@ export function attention_f32_kqs8_vf32(
   end: i32,
   scratch: usize,
 ): void {
-  attention(true, false, q, k, v, y, M, position, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  attention(true, false, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kf32_vqs8(
@@ -221,8 +262,9 @@ export function attention_f32_kf32_vqs8(
   k: usize,
   v: usize,
   y: usize,
+  rows: usize,
+  slopes: usize,
   M: i32,
-  position: i32,
   stride: i32,
   H: i32,
   Hkv: i32,
@@ -235,5 +277,5 @@ export function attention_f32_kf32_vqs8(
   end: i32,
   scratch: usize,
 ): void {
-  attention(false, true, q, k, v, y, M, position, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  attention(false, true, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
 }

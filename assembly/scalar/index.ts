@@ -8,7 +8,7 @@ export { embed_f32w } from "../elementwise/embed-f32w";
 export { embed_qc8w } from "./embed-qc8w";
 export { rmsnorm_f32, rmsnorm_heads_f32 } from "./rmsnorm";
 export { rope_frequencies_f32, rope_table_f32 } from "../attention/rope-table";
-export { rope_f32 } from "./rope";
+export { rope_f32, rope_pairs_f32 } from "./rope";
 export { swiglu_f32 } from "./swiglu";
 export { add_f32 } from "./add";
 export { quantize_f32_qd14, quantize_f32_qd8, quantize_f32_qs8 } from "./quantize-activations";

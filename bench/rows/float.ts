@@ -30,7 +30,8 @@ const betweenLayers = MODELS.flatMap(({ name, hidden: K, ffn: F, heads, headDim:
       const [cos, sin] = [bench.reserve(2 * M * D), bench.reserve(2 * M * D)];
       bench.run.rope_frequencies_f32(frequencies, 10000, D);
       bench.run.rope_table_f32(frequencies, cos, sin, 0, M, D);
-      return { bytes: 8 * M * heads * D, run: () => bench.run.rope_f32(x, cos, sin, heads, D, heads * D, 0, M) };
+      const rows = bench.rows(1, M, 0);
+      return { bytes: 8 * M * heads * D, run: () => bench.run.rope_f32(x, cos, sin, rows, heads, D, D, heads * D, 0, M) };
     },
   },
   {

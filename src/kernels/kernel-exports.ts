@@ -16,13 +16,14 @@ export interface KernelExports extends GradientExports, RoundingExports {
   packed_bytes_f32w(N: number, K: number): number;
   packed_bytes_qb4w(N: number, K: number, G: number): number;
   packed_bytes_qc8w(N: number, K: number): number;
+  /** Of the blocks of 64 tokens that S tokens take, K or V of one layer. */
   k_cache_bytes_f32(Hkv: number, S: number, D: number): number;
   k_cache_bytes_qs8(Hkv: number, S: number, D: number): number;
   v_cache_bytes_f32(Hkv: number, S: number, D: number): number;
   v_cache_bytes_qs8(Hkv: number, S: number, D: number): number;
   /** Scratch one thread needs for any linear kernel with at most M rows and K in_features. */
   linear_scratch_bytes(M: number, K: number): number;
-  /** Scratch one thread needs for any attention kernel with at most M rows over a cache of S tokens. */
+  /** Scratch one thread needs for any attention kernel with at most M rows at positions below S. */
   attention_scratch_bytes(M: number, S: number, D: number): number;
 
   // --- packing while loading. Units: panels of NR = 8 channels of the rows given; rowBegin is a multiple of 8.
@@ -60,12 +61,28 @@ export interface KernelExports extends GradientExports, RoundingExports {
     begin: number,
     end: number,
   ): void;
-  /** f32[half] frequencies theta^(-2i/D). Whole. */
+  /** f32[D/2] frequencies theta^(-2i/D); D is the number of channels that turn. Whole. */
   rope_frequencies_f32(frequencies: Pointer, theta: number, D: number): void;
   /** cos and sin f32[count, half] of (position * frequency). Whole. */
   rope_table_f32(frequencies: Pointer, cos: Pointer, sin: Pointer, position: number, count: number, D: number): void;
-  /** In place, half-split (Hugging Face order), over `heads` heads at the start of each row; cos and sin point at the first row's position. */
-  rope_f32(x: Pointer, cos: Pointer, sin: Pointer, heads: number, D: number, stride: number, begin: number, end: number): void;
+  /**
+   * In place, the first `rotary` channels of `heads` heads of D at the start of each row, half-split (Hugging Face order: i with
+   * i + rotary/2), by row `position` of the tables cos and sin f32[positions, rotary/2]. `rows`: the row table, below.
+   */
+  rope_f32(
+    x: Pointer,
+    cos: Pointer,
+    sin: Pointer,
+    rows: Pointer,
+    heads: number,
+    D: number,
+    rotary: number,
+    stride: number,
+    begin: number,
+    end: number,
+  ): void;
+  /** The same, interleaved: 2i with 2i + 1 (GPT-J, Cohere). */
+  rope_pairs_f32: KernelExports["rope_f32"];
   /** x f32[M, 2F] (gate, then up) -> y f32[M, F] = silu(gate) * up */
   swiglu_f32(x: Pointer, y: Pointer, F: number, begin: number, end: number): void;
   /** x += y, both f32[M, K] */
@@ -225,15 +242,18 @@ export interface KernelExports extends GradientExports, RoundingExports {
   gemm_qd14_f32_qc8w_x8c4: KernelExports["gemm_qd8_f32_qc8w_x8c4"];
   gemv_qd14_f32_qc8w_1x8c4: KernelExports["gemv_qd8_f32_qc8w_1x8c4"];
 
-  // --- KV cache: append rows (row 0 at `position`) whose k or v starts each row of `stride` elements. Units: rows.
+  // --- KV cache: a pool of blocks of 64 tokens (assembly/layouts/layout-kv.ts). Rows of one call may belong to different sequences.
+  // The row table `rows` i32[M][2] says of each: the position of its token in its sequence, and a pointer to the sequence's block
+  // table i32[], whose entry s / 64 is the number of the block with token s.
+
+  /** k or v starts each row of `stride` elements. Units: rows. */
   append_k_f32(
     k: Pointer,
     cache: Pointer,
-    position: number,
+    rows: Pointer,
     stride: number,
     Hkv: number,
     D: number,
-    S: number,
     begin: number,
     end: number,
   ): void;
@@ -241,26 +261,27 @@ export interface KernelExports extends GradientExports, RoundingExports {
   append_k_qs8(
     k: Pointer,
     cache: Pointer,
-    position: number,
+    rows: Pointer,
     stride: number,
     Hkv: number,
     D: number,
-    S: number,
     scale: number,
     begin: number,
     end: number,
   ): void;
   append_v_qs8: KernelExports["append_k_qs8"];
 
-  // --- attention of M rows at position.. over the cache; causal; window 0 means all. Units: H * M query rows, by K/V head.
-  // q: rows of `stride` elements, head h at h * D; y f32[M, H * D]. kScale and vScale are read for qs8 caches only.
+  // --- attention of M rows over the pools; causal; window 0 means all. Units: H * M query rows, by K/V head.
+  // q: rows of `stride` elements, head h at h * D; y f32[M, H * D]. Rows of one sequence follow one another in ascending positions, all
+  // below S. slopes: f32[H] of ALiBi, or 0 for none. kScale and vScale are read for qs8 caches only.
   attention_f32_kf32_vf32(
     q: Pointer,
     k: Pointer,
     v: Pointer,
     y: Pointer,
+    rows: Pointer,
+    slopes: Pointer,
     M: number,
-    position: number,
     stride: number,
     H: number,
     Hkv: number,

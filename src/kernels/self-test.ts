@@ -169,18 +169,30 @@ class Problem {
     const v = this.reserve(run.v_cache_bytes_qs8(HKV, T, D));
     const y = this.reserve(4 * T * H * D);
     const scratch = this.reserve(run.attention_scratch_bytes(T, T, D));
+    const rows = this.rowTable();
     const scale = 1 / 64;
-    run.append_k_qs8(qkv + 4 * H * D, k, 0, QKV, HKV, D, T, scale, 0, T);
-    run.append_v_qs8(qkv + 4 * (H + HKV) * D, v, 0, QKV, HKV, D, T, scale, 0, T);
+    run.append_k_qs8(qkv + 4 * H * D, k, rows, QKV, HKV, D, scale, 0, T);
+    run.append_v_qs8(qkv + 4 * (H + HKV) * D, v, rows, QKV, HKV, D, scale, 0, T);
     const attend = (M: number, units: number) => {
       const position = T - M;
       const query = qkv + 4 * position * QKV;
-      run.attention_f32_kqs8_vqs8(query, k, v, y, M, position, QKV, H, HKV, D, T, 0, scale, scale, 0, units, scratch);
+      const from = rows + 8 * position;
+      run.attention_f32_kqs8_vqs8(query, k, v, y, from, 0, M, QKV, H, HKV, D, T, 0, scale, scale, 0, units, scratch);
       this.mix(y, M * H * D);
     };
     attend(T, T * H);
     // The tiles of one, two and three rows; the rest of two rows of results stays what it was.
     for (const units of [1, 2, 3]) attend(2, units);
+  }
+
+  /** T rows of one sequence, its blocks in descending order. */
+  private rowTable(): Pointer {
+    const last = Math.ceil(T / 64) - 1;
+    const blocks = this.reserve(4 * (last + 1));
+    const rows = this.reserve(8 * T);
+    new Int32Array(this.memory.buffer, blocks, last + 1).forEach((_, b, table) => (table[b] = last - b));
+    new Int32Array(this.memory.buffer, rows, 2 * T).forEach((_, i, table) => (table[i] = i % 2 === 0 ? i / 2 : blocks));
+    return rows;
   }
 
   private rows(M: number, groupSize: number): [q: Pointer, scales: Pointer, sums: Pointer] {

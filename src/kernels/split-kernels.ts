@@ -5,6 +5,7 @@ export const SPLIT_KERNELS = [
   "rmsnorm_f32",
   "rmsnorm_heads_f32",
   "rope_f32",
+  "rope_pairs_f32",
   "swiglu_f32",
   "quantize_f32_qd8",
   "quantize_f32_qs8",

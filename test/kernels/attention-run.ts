@@ -1,4 +1,4 @@
-/** Runs a whole sequence through append and attention in chunks, with everything not written before filled with NaN. */
+/** Runs whole sequences through append and attention in calls of some rows each, with everything not written before filled with NaN. */
 import type { AttentionInput } from "../oracle/attention.ts";
 import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
 
@@ -7,10 +7,28 @@ export interface AttentionRun {
   untouched: boolean;
 }
 
+/** A sequence that begins as another one did. */
+export interface Fork {
+  /** Index of the other, whose first `tokens` rows are appended before this one's next. */
+  of: number;
+  tokens: number;
+}
+
+interface SequencesOptions {
+  /** Boundaries between ranges of work, in heads; in a call of several rows they fall in the middle of one. */
+  splits?: readonly number[];
+  /** S, the longest sequence by default. */
+  capacity?: number;
+  /** Of each sequence, if it is one. */
+  forks?: readonly (Fork | undefined)[];
+}
+
+/** Tokens of a block of the pool. */
+const BLOCK = 64;
+
 /**
+ * One sequence.
  * @param chunks lengths of consecutive prefill chunks; the last repeats until T rows are done, and 0 is a call with no rows
- * @param splits boundaries between ranges of work, in heads; in a chunk of several rows they fall in the middle of one
- * @param capacity S of the cache, T by default
  */
 export function runAttention(
   build: TestedBuild,
@@ -19,7 +37,29 @@ export function runAttention(
   splits: readonly number[] = [],
   capacity = input.T,
 ): AttentionRun {
-  const { qkv, T, H, Hkv, D, window, kScale, vScale, kind } = input;
+  const calls: number[][] = [];
+  for (let position = 0; position < input.T;) {
+    const M = Math.min(chunks[Math.min(calls.length, chunks.length - 1)]!, input.T - position);
+    calls.push([M]);
+    position += M;
+  }
+  const { y, untouched } = runSequences(build, [input], calls, { splits, capacity });
+  return { y: y[0]!, untouched };
+}
+
+/**
+ * Several sequences over the same pools, their blocks scattered in them.
+ * @param inputs all of one shape but for T
+ * @param calls of each call, how many rows of each sequence it takes
+ * @returns y of each sequence, f32[T, H * D]; 0 where a fork did not run
+ */
+export function runSequences(
+  build: TestedBuild,
+  inputs: readonly AttentionInput[],
+  calls: readonly (readonly number[])[],
+  { splits = [], forks = [], capacity = Math.max(...inputs.map(({ T }) => T)) }: SequencesOptions,
+): { y: Float32Array[]; untouched: boolean } {
+  const { H, Hkv, D, window, kScale, vScale, kind, slopes } = inputs[0]!;
   const stride = (H + 2 * Hkv) * D;
   const kernels = new KernelMemory(build);
   const { run } = kernels;
@@ -29,28 +69,87 @@ export function runAttention(
     return pointer;
   };
   const [kType, vType] = kind.split("_").map((part) => part.slice(1)) as ["f32" | "qs8", "f32" | "qs8"];
-  const x = kernels.put(qkv);
-  const k = nan(run[`k_cache_bytes_${kType}`](Hkv, capacity, D));
-  const v = nan(run[`v_cache_bytes_${vType}`](Hkv, capacity, D));
-  const y = nan(T * H * D * 4);
-  const scratch = nan(run.attention_scratch_bytes(T, capacity, D));
+  const tables = scatteredTables(
+    inputs.map(({ T }) => T),
+    forks,
+  );
+  // One block more than there are, so that some lie between those of no one.
+  const tokens = BLOCK * (2 + Math.max(...tables.flatMap((table) => [...table])));
+  const kBytes = run[`k_cache_bytes_${kType}`](Hkv, tokens, D);
+  const vBytes = run[`v_cache_bytes_${vType}`](Hkv, tokens, D);
+  const [k, v] = [nan(kBytes), nan(vBytes)];
+  const tableAt = tables.map((table) => kernels.put(table));
+  const slopesAt = slopes ? kernels.put(slopes) : 0;
+  const most = Math.max(...calls.map((rows) => rows.reduce((sum, M) => sum + M, 0)));
+  const [x, rowsAt, yAt] = [nan(4 * most * stride), nan(8 * most), nan(4 * most * H * D)];
+  const scratch = nan(run.attention_scratch_bytes(most, capacity, D));
+  const positions = inputs.map((_, i) => forks[i]?.tokens ?? 0);
+  const y = inputs.map(({ T }) => new Float32Array(T * H * D));
+  const started = inputs.map((_, i) => forks[i] === undefined);
   const heads = [0, ...splits, H];
 
-  for (let position = 0, call = 0; position < T; call++) {
-    const M = Math.min(chunks[Math.min(call, chunks.length - 1)]!, T - position);
-    const row = x + position * stride * 4;
-    if (kType === "qs8") run.append_k_qs8(row + H * D * 4, k, position, stride, Hkv, D, capacity, kScale, 0, M);
-    else run.append_k_f32(row + H * D * 4, k, position, stride, Hkv, D, capacity, 0, M);
-    if (vType === "qs8") run.append_v_qs8(row + (H + Hkv) * D * 4, v, position, stride, Hkv, D, capacity, vScale, 0, M);
-    else run.append_v_f32(row + (H + Hkv) * D * 4, v, position, stride, Hkv, D, capacity, 0, M);
+  for (const call of calls) {
+    const rows = call.flatMap((count, sequence) =>
+      Array.from({ length: count }, (_, i) => ({ sequence, position: positions[sequence]! + i })),
+    );
+    call.forEach((count, sequence) => {
+      positions[sequence]! += count;
+      if (count === 0 || started[sequence]) return;
+      started[sequence] = true;
+      copyLastBlock(kernels, k, kBytes / (tokens / BLOCK), tables, sequence, forks[sequence]!);
+      copyLastBlock(kernels, v, vBytes / (tokens / BLOCK), tables, sequence, forks[sequence]!);
+    });
+    const M = rows.length;
+    rows.forEach(({ sequence, position }, m) => {
+      const source = inputs[sequence]!.qkv.subarray(position * stride, (position + 1) * stride);
+      new Float32Array(kernels.memory.buffer, x + 4 * m * stride, stride).set(source);
+      new Int32Array(kernels.memory.buffer, rowsAt + 8 * m, 2).set([position, tableAt[sequence]!]);
+    });
+    const [kAt, vAt] = [x + 4 * H * D, x + 4 * (H + Hkv) * D];
+    if (kType === "qs8") run.append_k_qs8(kAt, k, rowsAt, stride, Hkv, D, kScale, 0, M);
+    else run.append_k_f32(kAt, k, rowsAt, stride, Hkv, D, 0, M);
+    if (vType === "qs8") run.append_v_qs8(vAt, v, rowsAt, stride, Hkv, D, vScale, 0, M);
+    else run.append_v_f32(vAt, v, rowsAt, stride, Hkv, D, 0, M);
     const unit = (h: number) => (h < H ? Math.max(0, h * M - (M >> 1)) : H * M);
     for (let i = 1; i < heads.length; i++) {
       run[`attention_f32_${kind}`](
-        row, k, v, y + position * H * D * 4, M, position, stride, H, Hkv, D, capacity,
+        x, k, v, yAt, rowsAt, slopesAt, M, stride, H, Hkv, D, capacity,
         window, kScale, vScale, unit(heads[i - 1]!), unit(heads[i]!), scratch,
       ); // prettier-ignore
     }
-    position += M;
+    const written = kernels.f32(yAt, M * H * D);
+    rows.forEach(({ sequence, position }, m) => {
+      y[sequence]!.set(written.subarray(m * H * D, (m + 1) * H * D), position * H * D);
+    });
   }
-  return { y: kernels.f32(y, T * H * D), untouched: kernels.untouched() };
+  return { y, untouched: kernels.untouched() };
+}
+
+/** Block tables that take the pool's numbers in turn from its end, leaving one of three to nobody. A fork shares its whole blocks. */
+function scatteredTables(lengths: readonly number[], forks: readonly (Fork | undefined)[]): Int32Array[] {
+  const tables = lengths.map((T) => new Int32Array(Math.ceil(T / BLOCK)));
+  const longest = Math.max(...tables.map((table) => table.length));
+  let next = 2 * longest * tables.length;
+  for (let b = 0; b < longest; b++) {
+    for (const table of tables) if (b < table.length) table[b] = next -= next % 3 === 0 ? 2 : 1;
+  }
+  forks.forEach((fork, i) => {
+    if (fork) tables[i]!.set(tables[fork.of]!.subarray(0, Math.floor(fork.tokens / BLOCK)));
+  });
+  return tables;
+}
+
+/** The tokens of a block that a fork shares in part become its own. */
+function copyLastBlock(
+  { memory }: KernelMemory,
+  pool: number,
+  blockBytes: number,
+  tables: readonly Int32Array[],
+  sequence: number,
+  { of, tokens }: Fork,
+): void {
+  if (tokens % BLOCK === 0) return;
+  const from = pool + tables[of]![Math.floor(tokens / BLOCK)]! * blockBytes;
+  const to = pool + tables[sequence]![Math.floor(tokens / BLOCK)]! * blockBytes;
+  new Uint8Array(memory.buffer).copyWithin(to, from, from + blockBytes);
 }

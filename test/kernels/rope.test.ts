@@ -67,51 +67,82 @@ test("every quadrant: whole turns in small steps", () => {
   );
 });
 
-function rope(x: Float32Array, t: { cos: Float32Array; sin: Float32Array }, shape: number[], ranges: [number, number][]) {
-  const [heads, D, stride] = shape as [number, number, number];
-  return onBothBuilds(`heads=${heads} D=${D}`, (kernels) => {
+interface Rotation {
+  kernel: "rope_f32" | "rope_pairs_f32";
+  heads: number;
+  D: number;
+  rotary: number;
+  /** Of each row: any row of the tables. */
+  positions: number[];
+}
+
+/** Rows of `heads` heads and three more floats. */
+const strideOf = ({ heads, D }: Rotation) => heads * D + 3;
+
+function rope(x: Float32Array, t: ReturnType<typeof table>, rotation: Rotation, ranges: [number, number][]) {
+  const { kernel, heads, D, rotary, positions } = rotation;
+  return onBothBuilds(JSON.stringify(rotation), (kernels) => {
     const [xAt, cos, sin] = [kernels.put(x, 4), kernels.put(t.cos), kernels.put(t.sin)];
-    for (const [begin, end] of ranges) kernels.run.rope_f32(xAt, cos, sin, heads, D, stride, begin, end);
+    // Only positions are read: the block table may be anything.
+    const rows = kernels.put(Int32Array.from(positions.flatMap((position) => [position, -1])));
+    for (const [begin, end] of ranges) kernels.run[kernel](xAt, cos, sin, rows, heads, D, rotary, strideOf(rotation), begin, end);
     return kernels.f32(xAt, x.length);
   });
 }
 
-test("rotates each pair by its angle, for every tail, and leaves the rest of a row alone", () => {
-  for (const heads of [0, 1, 3]) {
-    for (const D of [2, 4, 6, 8, 10, 12, 14, 16, 64]) {
-      for (const M of [0, 1, 4]) {
-        const [half, stride] = [D / 2, heads * D + 3];
-        const x = fill(M * stride, gaussian);
-        const t = table(fill(half, random), 37, M);
-        const what = `heads=${heads} D=${D} M=${M}`;
-        const y = rope(x, t, [heads, D, stride], [[0, M]]);
-        const expected = Float64Array.from(x);
-        const magnitude = new Float64Array(x.length);
-        for (let m = 0; m < M; m++) {
-          for (let h = 0; h < heads; h++) {
-            for (let i = 0; i < half; i++) {
-              const at = m * stride + h * D + i;
-              const [a, b, c, s] = [x[at]!, x[at + half]!, t.cos[m * half + i]!, t.sin[m * half + i]!];
-              [expected[at], expected[at + half]] = [a * c - b * s, b * c + a * s];
-              magnitude[at] = Math.abs(a * c) + Math.abs(b * s);
-              magnitude[at + half] = Math.abs(b * c) + Math.abs(a * s);
-            }
-          }
-        }
-        // One rounding of each product and one of their sum.
-        assertWithin(y, expected, (i) => magnitude[i]! * F32_EPSILON * (2 + F32_EPSILON), what);
-        const split = rope(
-          x,
-          t,
-          [heads, D, stride],
-          [
-            [1, M],
-            [0, Math.min(1, M)],
-          ],
-        );
-        assertSameBits(split, y, `${what}, split`);
+/** One rotation over random rows, against its definition; then in two ranges. */
+function checkRotation(rotation: Rotation): void {
+  const { kernel, heads, D, rotary, positions } = rotation;
+  const [half, stride, M] = [rotary / 2, strideOf(rotation), positions.length];
+  const what = JSON.stringify(rotation);
+  const x = fill(M * stride, gaussian);
+  const t = table(fill(half, random), 37, 9);
+  const y = rope(x, t, rotation, [[0, M]]);
+  const expected = Float64Array.from(x);
+  const magnitude = new Float64Array(x.length);
+  positions.forEach((position, m) => {
+    for (let h = 0; h < heads; h++) {
+      for (let i = 0; i < half; i++) {
+        const head = m * stride + h * D;
+        const [at, other] = kernel === "rope_f32" ? [head + i, head + i + half] : [head + 2 * i, head + 2 * i + 1];
+        const [a, b, c, s] = [x[at]!, x[other]!, t.cos[position * half + i]!, t.sin[position * half + i]!];
+        [expected[at], expected[other]] = [a * c - b * s, b * c + a * s];
+        magnitude[at] = Math.abs(a * c) + Math.abs(b * s);
+        magnitude[other] = Math.abs(b * c) + Math.abs(a * s);
       }
     }
+  });
+  // One rounding of each product and one of their sum; what does not turn stays to the bit.
+  assertWithin(y, expected, (i) => magnitude[i]! * F32_EPSILON * (2 + F32_EPSILON), what);
+  const split = rope(x, t, rotation, [[Math.min(1, M), M], [0, Math.min(1, M)]]); // prettier-ignore
+  assertSameBits(split, y, `${what}, split`);
+}
+
+for (const kernel of ["rope_f32", "rope_pairs_f32"] as const) {
+  test(`${kernel}: turns each pair by its angle, for every tail, and leaves the rest of a row alone`, () => {
+    for (const heads of [0, 1, 3]) {
+      for (const D of [2, 4, 6, 8, 10, 12, 14, 16, 64]) {
+        for (const positions of [[], [0], [3, 4, 5, 6]]) checkRotation({ kernel, heads, D, rotary: D, positions });
+      }
+    }
+  });
+
+  test(`${kernel}: rows of several sequences, and heads that turn in part`, () => {
+    for (let D = 8; D <= 80; D += 8) {
+      for (let rotary = 2; rotary <= D; rotary += 2) {
+        checkRotation({ kernel, heads: 2, D, rotary, positions: [8, 2, 3, 0, 8] });
+      }
+    }
+  });
+}
+
+test("a rotation by negated sines turns back", () => {
+  for (const kernel of ["rope_f32", "rope_pairs_f32"] as const) {
+    const rotation: Rotation = { kernel, heads: 2, D: 16, rotary: 12, positions: [1, 5, 0] };
+    const x = fill(3 * strideOf(rotation), gaussian);
+    const t = table(fill(6, random), 0, 9);
+    const back = rope(rope(x, t, rotation, [[0, 3]]), { cos: t.cos, sin: t.sin.map((sine) => -sine) }, rotation, [[0, 3]]);
+    assertWithin(back, Float64Array.from(x), () => 64 * F32_EPSILON, kernel);
   }
 });
 

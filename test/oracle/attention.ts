@@ -21,6 +21,8 @@ export interface AttentionInput {
   kScale: number;
   vScale: number;
   kind: AttentionKind;
+  /** f32[H], ALiBi: a token's score loses so much for each token it is further back. */
+  slopes?: Float32Array;
 }
 export type AttentionKind = "kf32_vf32" | "kqs8_vqs8" | "kqs8_vf32" | "kf32_vqs8";
 export const ATTENTION_KINDS: readonly AttentionKind[] = ["kf32_vf32", "kqs8_vqs8", "kqs8_vf32", "kf32_vqs8"];
@@ -62,6 +64,7 @@ export function attentionOracle(input: AttentionInput): { y: Float64Array; bound
       const n = p + 1 - first;
       const toPowers = Math.LOG2E / Math.sqrt(D);
       const q = qkv.subarray(p * stride + h * D, p * stride + h * D + D);
+      const slope = input.slopes?.[h] ?? 0;
       const queryStep = q.reduce((a, x) => Math.max(a, Math.abs(x)), 0) / QUERY_MAX;
 
       // Scores in powers of two, and how far the kernel's may be.
@@ -83,6 +86,13 @@ export function attentionOracle(input: AttentionInput): { y: Float64Array; bound
           const rounded = queryStep * (0.5 + 2 * QUERY_MAX * u) * keyNorm * toPowers;
           scoreError[i] = rounded + 8 * u * (magnitude * toPowers + rounded);
         } else scoreError[i] = (D + 6) * u * magnitude * toPowers;
+        if (slope !== 0) {
+          // log2(e), the slope in powers of two and its product with the distance are rounded; so is the sum.
+          const bias = slope * Math.LOG2E * (first + i - p);
+          score[i]! += bias;
+          scoreError[i]! += 4 * u * Math.abs(bias);
+          scoreError[i]! += u * (Math.abs(score[i]!) + scoreError[i]!);
+        }
       }
       const worstScoreError = Math.max(...scoreError);
       const max = Math.max(...score);
