@@ -29,7 +29,9 @@ export type {
   StageTiming,
   StopReason,
 } from "./decoding/generation-options.ts";
-export { LanguageModel, type ModelMemory, type Prompt } from "./decoding/language-model.ts";
+export { LanguageModel, type ModelMemory } from "./decoding/language-model.ts";
+export type { Prompt } from "./decoding/prompt.ts";
+export { TextSequence } from "./decoding/text-sequence.ts";
 export * from "./errors.ts";
 export { type ChoiceItem, type ChoiceResult, multipleChoice, parseChoiceItems } from "./evaluation/choice.ts";
 export type { EvaluationOptions } from "./evaluation/continuation.ts";
@@ -91,12 +93,13 @@ export function loadModel(location: ModelLocation, host: Host, options: LoadOpti
 }
 
 /**
- * Tokens per second of prefill and decode, by llama-bench's rules. Empties the KV cache.
+ * Measures tokens per second of prefill and decode, by llama-bench's rules, in a sequence of its own.
  *
  * @throws OptionError for a test that is empty or does not fit the context; AbortError
  */
-export function measureSpeed(model: LanguageModel, test: SpeedTest, options?: SpeedOptions): Promise<SpeedResult> {
-  return forwardSpeed(model.forwardPass, test, options);
+export async function measureSpeed(model: LanguageModel, test: SpeedTest, options?: SpeedOptions): Promise<SpeedResult> {
+  using sequence = model.forwardPass.createSequence();
+  return await forwardSpeed(sequence, test, options);
 }
 
 /**

@@ -163,3 +163,11 @@ export function widestInput({ blocks }: Description): number {
 export function precedingNorm({ from }: LinearInput): Norm | undefined {
   return typeof from === "string" ? undefined : from;
 }
+
+/** One value for each input that a block has. */
+export type ByInput<T> = Readonly<Record<Exclude<InputName, "up">, T>> & { readonly up?: T };
+
+/** Makes a value for each input of a block. */
+export function mapInputs<T>({ inputs }: Pick<Block, "inputs">, make: (input: LinearInput) => T): ByInput<T> {
+  return Object.fromEntries(inputs.map((input) => [input.name, make(input)])) as unknown as ByInput<T>;
+}

@@ -35,6 +35,9 @@ export interface TextTokenizer {
 /** What generating text needs of a loaded model. */
 export interface TextModel {
   readonly cache: TokenCache;
+  /** Called when a generation starts, and when it has ended, however it did. `needed`: the tokens it may come to, its prompt included. */
+  begin?(needed: number): void;
+  end?(): void;
   readonly tokenizer: TextTokenizer;
   /** Every id that ends a generation (`generation_config.json`, the tokenizer's end of sequence and end of turn). */
   readonly endTokenIds: readonly number[];
@@ -42,7 +45,8 @@ export interface TextModel {
 
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set(
   Object.keys({
-    temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, seed: 0, maxTokens: 0, stop: 0, ignoreEos: 0, signal: 0,
+    temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, seed: 0, maxTokens: 0, stop: 0, ignoreEos: 0, whenFull: 0,
+    signal: 0,
   } satisfies Record<keyof GenerateOptions, 0>),
 ); // prettier-ignore
 
@@ -68,6 +72,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
     contextSize,
   };
   const stops = new StopStrings(options.stop ?? []);
+  checkWhenFull(options.whenFull);
 
   const sequence = [...prompt];
   const meters = { prefill: new StageMeter(), decode: new StageMeter() };
@@ -86,6 +91,18 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
   async function* run(stream: TextStream): AsyncGenerator<string, GenerationResult, void> {
     const sampler = new Sampler(sampling, config.vocabSize, cache.forwardPass);
     const choose = (logits: Float32Array) => sampler.next(logits, sequence);
+    model.begin?.(Math.min(limits.contextSize, prompt.length + limits.maxTokens));
+    try {
+      return yield* steps(stream, choose);
+    } finally {
+      model.end?.();
+    }
+  }
+
+  async function* steps(
+    stream: TextStream,
+    choose: (logits: Float32Array) => number,
+  ): AsyncGenerator<string, GenerationResult, void> {
     let stop = limitReached(limits, 0, prompt.length); // maxTokens = 0 only fills the cache
     let next = await prefill(cache, prompt, choose, meters.prefill, signal);
     while (stop === undefined) {
@@ -131,6 +148,12 @@ async function* explainAbort(
     if (error instanceof AbortError) throw new GenerationAbortError(partial(), error.cause ?? error);
     throw error;
   }
+}
+
+/** @throws OptionError for a name that is none */
+function checkWhenFull(whenFull: unknown): void {
+  if (whenFull === undefined || whenFull === "wait" || whenFull === "refuse") return;
+  throw new OptionError(`whenFull: got ${JSON.stringify(whenFull)}, need "wait" or "refuse"`);
 }
 
 function checkPrompt(

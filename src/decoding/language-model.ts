@@ -9,10 +9,10 @@ import { Transformer } from "../model/transformer.ts";
 import type { Host } from "../host/host.ts";
 import { type ChatMessage, ChatTemplate } from "../tokenizer/chat-template.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { generate } from "./generate.ts";
+import type { Prompt } from "./prompt.ts";
+import { TextSequence } from "./text-sequence.ts";
 import type { Generation } from "./generation.ts";
 import type { GenerateOptions } from "./generation-options.ts";
-import { TokenCache } from "./token-cache.ts";
 
 /** Bytes a model holds: three regions of WebAssembly memory, and what JavaScript keeps beside it. */
 export interface ModelMemory {
@@ -25,20 +25,16 @@ export interface ModelMemory {
   readonly total: number;
 }
 
-/** What to continue: text, its token ids, or a conversation for the model's chat template. */
-export type Prompt = string | readonly number[] | readonly ChatMessage[];
-
 export class LanguageModel implements AsyncDisposable {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
-  /** The model itself: ids in, logits out. Leave it truncated to 0 after using it. */
+  /** The model itself: ids in, logits out, over a sequence of its own that nothing else uses. */
   readonly forwardPass: Transformer;
   /** Ids that end a generation. */
   readonly endTokenIds: readonly number[];
   /** For messages. */
   readonly #name: string;
   readonly #tokenizerConfig: Record<string, unknown>;
-  readonly #cache: TokenCache;
 
   private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, forwardPass: Transformer) {
     this.config = checkpoint.config;
@@ -46,7 +42,6 @@ export class LanguageModel implements AsyncDisposable {
     this.forwardPass = forwardPass;
     this.#name = checkpoint.name;
     this.#tokenizerConfig = checkpoint.tokenizer!.tokenizerConfig;
-    this.#cache = new TokenCache(forwardPass);
     const { eosTokenId } = tokenizer;
     const ends = [...checkpoint.generation.eosTokenIds, ...(eosTokenId === undefined ? [] : [eosTokenId])];
     this.endTokenIds = [...new Set(ends)];
@@ -87,17 +82,21 @@ export class LanguageModel implements AsyncDisposable {
   }
 
   /**
-   * Continues a prompt. Nothing runs before the first piece or the result is asked for.
+   * Continues a prompt, in a sequence of its own: any number of generations may run at a time, and their steps go through the model together.
+   * Prompts that begin alike share what was computed. Nothing runs before the first piece or the result is asked for.
    *
    * @returns pieces of text to iterate, never half a character, and `result` with ids, timings and the reason it ended
    * @throws OptionError at once for options outside their domain or a prompt longer than the context
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
-    return generate(
-      { cache: this.#cache, tokenizer: this.tokenizer, endTokenIds: this.endTokenIds },
-      this.promptIds(prompt),
-      options,
-    );
+    const ids = this.promptIds(prompt);
+    const sequence = new TextSequence(this);
+    return sequence.generateOnce(ids, options);
+  }
+
+  /** Makes an empty sequence, to be continued step by step, forked, cut, saved. Dispose of it after use. */
+  createSequence(): TextSequence {
+    return new TextSequence(this);
   }
 
   /** Token ids of a prompt, special tokens included. */
@@ -113,18 +112,8 @@ export class LanguageModel implements AsyncDisposable {
    * @returns f32[S, V]
    */
   async logits(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
-    const { forwardPass, config } = this;
-    const logits = new Float32Array(ids.length * config.vocabSize);
-    forwardPass.truncate(0);
-    try {
-      await forwardPass.forward(ids, {
-        signal,
-        logits: ({ values, firstRow }) => logits.set(values, firstRow * config.vocabSize),
-      });
-    } finally {
-      forwardPass.truncate(0);
-    }
-    return logits;
+    using sequence = this.createSequence();
+    return await sequence.logits(ids, signal);
   }
 
   memory(): ModelMemory {
@@ -133,7 +122,7 @@ export class LanguageModel implements AsyncDisposable {
     return { weights, kvCache, scratch, js, total: weights + kvCache + scratch + js };
   }
 
-  /** Ends the threads. The model cannot be used afterwards. */
+  /** Ends the threads, and what is running with a DisposedError. The model cannot be used afterwards. */
   async dispose(): Promise<void> {
     await this.forwardPass.dispose();
   }

@@ -19,9 +19,10 @@ export async function prefill(
   signal?: AbortSignal,
 ): Promise<number> {
   throwIfAborted(signal, "prefill");
-  const reused = cache.reusable(promptIds);
+  const { forwardPass } = cache;
+  const before = forwardPass.evaluated;
   return meter.measure(
-    () => Math.max(0, cache.ids.length - reused),
+    () => forwardPass.evaluated - before,
     () => cache.evaluate(promptIds, choose, signal),
   );
 }

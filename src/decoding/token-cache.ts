@@ -1,6 +1,6 @@
 /**
- * Which ids the KV cache holds, so that a sequence that begins like the last one (the next turn of a chat) is evaluated only from
- * where it differs. Prefill and decode give the same bits for a token, so reuse never changes a result.
+ * Which ids a sequence holds, so that a text that begins like the last one (the next turn of a chat) is evaluated only from where it differs.
+ * Prefill and decode give the same bits for a token, so reuse never changes a result.
  */
 import { CapabilityError } from "../errors.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
@@ -45,9 +45,7 @@ export class TokenCache {
    */
   async evaluate<T>(ids: readonly number[], read: (logits: Float32Array) => T, signal?: AbortSignal): Promise<T> {
     if (this.#busy) {
-      throw new CapabilityError(
-        "this model is evaluating another sequence and has one KV cache: await that generation or abort it first",
-      );
+      throw new CapabilityError("sequence: got a second text while it evaluates another, need to await or abort that first");
     }
     this.#busy = true;
     const start = this.reusable(ids);
@@ -55,8 +53,9 @@ export class TokenCache {
     try {
       this.forwardPass.truncate(start);
       this.#ids.length = start;
-      const logits = await this.forwardPass.forward(rest, { logits: "last", signal });
-      return read(logits!);
+      let result: T;
+      await this.forwardPass.forward(rest, { logits: "last", read: (logits) => (result = read(logits)), signal });
+      return result!;
     } finally {
       for (const id of rest.slice(0, this.forwardPass.length - start)) this.#ids.push(id);
       this.#busy = false;

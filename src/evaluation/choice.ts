@@ -55,7 +55,7 @@ export function parseChoiceItems(content: string, name: string): ChoiceItem[] {
   });
 }
 
-/** @throws as `scoreItems`. Empties the KV cache. */
+/** @throws as `scoreItems` */
 export async function multipleChoice(
   model: LanguageModel,
   items: readonly ChoiceItem[],

@@ -13,7 +13,10 @@ import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
 import type { OnProgress } from "../progress.ts";
 
 /** What an evaluation by items asks of a model. */
-type ScoringModel = Pick<LanguageModel, "tokenizer" | "forwardPass">;
+interface ScoringModel {
+  readonly tokenizer: LanguageModel["tokenizer"];
+  readonly forwardPass: ForwardPass;
+}
 
 export interface ContinuationItem {
   /** For messages: file and line. */
@@ -43,8 +46,7 @@ export interface EvaluationOptions {
  *
  * @param phase for progress and messages
  * @returns for each item, the scores of its continuations
- * @throws OptionError naming an item that does not fit the model's context, before anything runs; NumericError; AbortError. The KV cache
- *   is left empty in every case.
+ * @throws OptionError naming an item that does not fit the model's context, before anything runs; NumericError; AbortError
  */
 export async function scoreItems(
   { tokenizer, forwardPass }: ScoringModel,
@@ -64,14 +66,11 @@ export async function scoreItems(
   for (const item of tokenized) checkItem(item, forwardPass.contextSize);
 
   const scores: ContinuationScore[][] = [];
-  try {
-    for (const item of tokenized) {
-      throwIfAborted(signal, phase);
-      scores.push(await scoreItem(forwardPass, item, signal));
-      onProgress?.({ phase, done: scores.length, total: tokenized.length, unit: "items" });
-    }
-  } finally {
-    forwardPass.truncate(0);
+  using sequence = forwardPass.createSequence();
+  for (const item of tokenized) {
+    throwIfAborted(signal, phase);
+    scores.push(await scoreItem(sequence, item, signal));
+    onProgress?.({ phase, done: scores.length, total: tokenized.length, unit: "items" });
   }
   return scores;
 }

@@ -12,7 +12,7 @@ import type { Pointer } from "../kernels/kernel-exports.ts";
 import { type Kernels, kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { chooseModule } from "../kernels/self-test.ts";
-import { openKernels } from "../model/model-memory.ts";
+import { openKernels } from "../kernels/open-kernels.ts";
 import type { Host } from "../host/host.ts";
 import { Xoshiro128 } from "../decoding/random.ts";
 
@@ -115,7 +115,7 @@ async function openProblem(host: Host, threads: number) {
       return {
         instructionSet,
         problem,
-        kernels: openKernels(host, { plan, sizes, module, instructionSet, shared, board, scratch }),
+        kernels: openKernels(host, { plan, module, shared, board, scratch }),
       };
     } catch (error) {
       if (attempt === STREAM_BYTES.length - 1) throw error;

@@ -42,7 +42,7 @@ export function parseLambadaItems(content: string, name: string): LambadaItem[] 
   });
 }
 
-/** @throws as `scoreItems`. Empties the KV cache. */
+/** @throws as `scoreItems` */
 export async function lambada(
   model: LanguageModel,
   items: readonly LambadaItem[],

@@ -18,8 +18,9 @@ export async function textKlDivergence(
   checkSameVocabulary(base, model);
   const { tokenizer } = base;
   const ids = tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
-  for (const { forwardPass } of [base, model]) forwardPass.truncate(0);
-  return klDivergence(base.forwardPass, model.forwardPass, ids, { ...options, bosTokenId: tokenizer.addedBosTokenId });
+  using expected = base.forwardPass.createSequence();
+  using found = model.forwardPass.createSequence();
+  return await klDivergence(expected, found, ids, { ...options, bosTokenId: tokenizer.addedBosTokenId });
 }
 
 /** An id must be the same token to both, or their distributions are over different things. */

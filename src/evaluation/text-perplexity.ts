@@ -11,8 +11,8 @@ export async function textPerplexity(
   text: string,
   options: Omit<PerplexityOptions, "bosTokenId"> = {},
 ): Promise<PerplexityResult> {
-  const { tokenizer, forwardPass } = model;
+  const { tokenizer } = model;
   const ids = tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
-  forwardPass.truncate(0);
-  return perplexity(forwardPass, ids, { ...options, bosTokenId: tokenizer.addedBosTokenId });
+  using sequence = model.forwardPass.createSequence();
+  return await perplexity(sequence, ids, { ...options, bosTokenId: tokenizer.addedBosTokenId });
 }

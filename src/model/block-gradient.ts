@@ -5,7 +5,8 @@
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Batch } from "./batch.ts";
 import { forwardBlock } from "./block.ts";
-import type { GradientBuffers, GroupedBlock } from "./gradients.ts";
+import type { GradientBuffers } from "./gradient-buffers.ts";
+import type { GroupedBlock } from "./gradients.ts";
 import { backwardAttention } from "./layers/attention.ts";
 import { backwardLinear } from "./layers/linear.ts";
 import { backwardSwiglu } from "./layers/mlp.ts";

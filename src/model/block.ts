@@ -4,7 +4,7 @@
  *   sequential   hidden += o(attention(qkv(norm(hidden))));  hidden += down(activation(up(norm(hidden))))
  *   parallel     hidden += o(attention(qkv(norm(hidden)))) + down(activation(up(norm(hidden))))
  */
-import type { Block, InputName, LinearInput } from "../architecture/description.ts";
+import { type Block, type ByInput, type InputName, type LinearInput, mapInputs } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
@@ -17,14 +17,6 @@ import { type LoadedNorm, loadNorm, normInput, planNorm } from "./layers/norm.ts
 import { normalizeHeads, turn } from "./layers/positions.ts";
 import type { WeightLoader } from "./weight-loader.ts";
 import type { Planner, Workspace } from "./workspace.ts";
-
-/** One value for each input that a block has. */
-export type ByInput<T> = Readonly<Record<Exclude<InputName, "up">, T>> & { readonly up?: T };
-
-/** Makes a value for each input of a block. */
-export function mapInputs<T>({ inputs }: Pick<Block, "inputs">, make: (input: LinearInput) => T): ByInput<T> {
-  return Object.fromEntries(inputs.map((input) => [input.name, make(input)])) as unknown as ByInput<T>;
-}
 
 /** How a block's linear layers are stored and will run. */
 export interface BlockSpec {

@@ -1,12 +1,5 @@
-/** Buffers a forward pass writes, sized once for the largest number of rows. */
+/** What a forward pass reads and writes beside weights and caches: addresses only. */
 import type { Pointer } from "../kernels/kernel-exports.ts";
-import { widestInput } from "../architecture/description.ts";
-import type { ActivationBuffers } from "./layers/linear.ts";
-import { planLowRankBuffers } from "./layers/low-rank.ts";
-import type { Planner } from "./workspace.ts";
-
-/** Smallest group of in_features that shares a scale: 16 elements fill one vector of int8. */
-const MIN_GROUP_SIZE = 16;
 
 export interface Buffers {
   /** Most rows (tokens) of a pass. */
@@ -25,37 +18,37 @@ export interface Buffers {
   readonly activations: ActivationBuffers;
 }
 
-/** @param rank the largest of any layer's low-rank terms */
-export function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
-  const { plan, description } = planner;
-  const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = description.config;
-  const maxK = widestInput(description);
-  const widths = new Map(
-    description.blocks[0]!.inputs.map(({ name, modules }) => [name, modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0)]),
-  );
-  const f32 = (what: string, columns: number) => plan.reserve("scratch", 4 * maxRows * columns, `${what} of ${maxRows} rows`);
-  const qkvStride = widths.get("qkv")!;
-  const qkv = f32("queries, keys and values", qkvStride);
-  const upStride = widths.get("up") ?? qkvStride;
-  return {
-    maxRows,
-    ids: f32("token ids", 1),
-    rows: f32("row table", 2),
-    hidden: f32("hidden states", E),
-    normed: f32("normalized states", E),
-    qkv,
-    qkvStride,
-    attended: f32("attention output", H * D),
-    projected: f32("projections", E),
-    up: widths.has("up") ? f32("gate and up projections", upStride) : qkv + 4 * (H + 2 * Hkv) * D,
-    upStride,
-    activated: f32("activated states", F),
-    activations: {
-      // Two bytes an element: activations of 14 bits.
-      q: plan.reserve("scratch", 2 * maxRows * maxK, "quantized activations"),
-      scales: f32("activation scales", 1),
-      sums: f32("activation group sums", maxK / MIN_GROUP_SIZE),
-      lowRank: rank > 0 ? planLowRankBuffers(planner, maxRows, rank, Math.max(...widths.values())) : undefined,
-    },
-  };
+/** Where quantized activations of a layer's input live while it runs. */
+export interface ActivationBuffers {
+  readonly q: Pointer; // i8[M, K]; i16[M, K] of 14 bits
+  readonly scales: Pointer; // f32[M]
+  readonly sums: Pointer; // i32[M, K/G]
+  /** undefined if no layer has a low-rank term */
+  readonly lowRank?: LowRankBuffers | undefined;
+}
+
+/** Where a term lives while its layer runs. */
+export interface LowRankBuffers {
+  readonly inner: Pointer; // f32[M, R]
+  readonly outer: Pointer; // f32[M, N]
+}
+
+export interface RopeTable {
+  readonly frequencies: Pointer; // f32[R/2], R = rotaryDim
+  readonly cos: Pointer; // f32[positions, R/2]
+  readonly sin: Pointer; // f32[positions, R/2]
+}
+
+/** What positions need in memory: tables for RoPE, slopes f32[H] for ALiBi. */
+export interface PositionTables {
+  readonly rope: RopeTable | undefined;
+  readonly slopes: Pointer;
+}
+
+/** Where rows wait to be packed. */
+export interface Staging {
+  readonly source: Pointer;
+  readonly scales: Pointer;
+  readonly quantized: Pointer;
+  readonly sums: Pointer;
 }

@@ -1,38 +1,14 @@
-/** Memory that gradients of one block and of the head are written to, sized once for the longest sample. */
+/** Memory for gradients: planned, and its tables filled. */
+import { type ByInput, mapInputs } from "../architecture/description.ts";
 import { E2M1_DOUBLED } from "../checkpoint/formats/e2m1.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
-import { type ByInput, type LoadedBlock, mapInputs } from "./block.ts";
+import type { LoadedBlock } from "./block.ts";
+import type { GradientBuffers } from "./gradient-buffers.ts";
 import type { GroupedLinear } from "./layers/linear.ts";
 import type { Planner, Workspace } from "./workspace.ts";
 
 /** A block whose linears all have scales to tune. */
 export interface GroupedBlock extends LoadedBlock {
   readonly inputs: ByInput<LoadedBlock["inputs"]["qkv"] & { readonly linear: GroupedLinear }>;
-}
-
-export interface GradientBuffers {
-  /** Inputs of what is differentiated, as the forward pass made them. */
-  readonly normedQkv: Pointer; // f32[M, E]
-  readonly normedUp: Pointer; // f32[M, E]
-  readonly middle: Pointer; // f32[M, E], the residual stream between attention and MLP
-
-  readonly hidden: Pointer; // f32[M, E]
-  readonly normed: Pointer; // f32[M, E]
-  readonly attended: Pointer; // f32[M, H * D]
-  readonly qkv: Pointer; // f32[M, (H + 2 Hkv) * D]
-  readonly activated: Pointer; // f32[M, F]
-  readonly norms: { readonly qkv: Pointer; readonly up: Pointer; readonly final: Pointer }; // f32[E] each
-  /** Gradients of the logarithms of a linear layer's scales, f32[N, K/G]. */
-  readonly scales: ByInput<Pointer>;
-
-  /** A linear layer's weights as f32w panels of [K, N], its input and the gradient of its output by columns. */
-  readonly transposed: Pointer;
-  readonly inputColumns: Pointer;
-  readonly outputColumns: Pointer;
-  /** f32[16] each: what codes stand for. */
-  readonly values: Readonly<Record<GroupedLinear["codes"], Pointer>>;
-  /** Turns the other way: -sin, f32[M, D/2]. */
-  readonly sin: Pointer;
 }
 
 /**

@@ -15,7 +15,8 @@ import { enterRows, wholeSequence } from "./batch.ts";
 import { type BlockSpec, forwardBlock, largestRank, loadBlock, type LoadedBlock, type Observe, planBlock, readBlockSpec } from "./block.ts";
 import { BLOCK_TOKENS, planCache } from "./layers/attention.ts";
 import { loadNorm, type LoadedNorm, planNorm, applyNorm } from "./layers/norm.ts";
-import { type Planner, Workspace } from "./workspace.ts";
+import { loadWorkspace, openWorkspace, packRows } from "./open-workspace.ts";
+import type { Planner, Workspace } from "./workspace.ts";
 
 export interface LayerStreamOptions {
   /** Most tokens in a sample. */
@@ -64,7 +65,7 @@ export class LayerStream {
     for (const block of description.blocks) specs.push(await readBlockSpec(checkpoint, block));
     const rank = Math.max(...specs.map(largestRank));
     const size = { rows, positions: rows, rank, threadScratch };
-    const { space, placed } = await Workspace.open(work, description, size, (planner) => {
+    const { space, placed } = await openWorkspace(work, description, size, (planner) => {
       const cache = planCache(planner, Math.ceil(rows / BLOCK_TOKENS), { k: "f32", v: "f32" }, { k: 1, v: 1 });
       const { embeddingNorm } = description;
       return {
@@ -75,7 +76,7 @@ export class LayerStream {
       };
     });
     const norm = placed.embeddingNorm;
-    await space.load(checkpoint, (loader) => norm && loadNorm(loader, norm, description.config.hiddenSize), work);
+    await loadWorkspace(space, checkpoint, (loader) => norm && loadNorm(loader, norm, description.config.hiddenSize), work);
     return { stream: new LayerStream(checkpoint, work, specs, space, placed), own: placed.own };
   }
 
@@ -113,7 +114,7 @@ export class LayerStream {
   /** Replaces the weights in memory by those of layer `l`. */
   async loadLayer(l: number): Promise<void> {
     const { config } = this.description;
-    await this.#space.load(this.#checkpoint, (loader) => loadBlock(loader, config, this.#specs[l]!, this.#block), this.#work);
+    await loadWorkspace(this.#space, this.#checkpoint, (loader) => loadBlock(loader, config, this.#specs[l]!, this.#block), this.#work);
     this.#layer = l;
     this.#embedded.clear(); // every sample was embedded before the first layer
   }
@@ -154,11 +155,11 @@ export class LayerStream {
    * Replaces rows of the loaded layer's fused linear at `input`, first row `row`, by `weight` f32[rows, K], until the next `loadLayer`.
    */
   replaceRows(input: InputName, row: number, weight: Float32Array): void {
-    this.#space.packRows(this.#block.inputs[input]!.linear, row, weight);
+    packRows(this.#space, this.#block.inputs[input]!.linear, row, weight);
   }
 
   async dispose(): Promise<void> {
-    await this.#space.dispose();
+    await this.#space.kernels.dispose();
   }
 }
 

@@ -8,7 +8,7 @@ import type { WorkOptions } from "../host/work.ts";
 import { checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
 
 /** Tokens in a chunk of a forward pass, at most. Larger chunks reuse weights more, smaller ones stay in cache. */
-const MAX_CHUNK_ROWS = 256;
+export const MAX_CHUNK_ROWS = 256;
 
 export interface LoadOptions extends WorkOptions {
   /** Precision of the KV cache; by default int8 if the checkpoint has scales for it, else float32. */

@@ -7,10 +7,24 @@ import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { HeldBlocks } from "./block-pool.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
-import type { Transformer } from "./transformer.ts";
+
+/** What a sequence asks of the model it belongs to. */
+export interface SequenceOwner extends Pick<ForwardPass, "config" | "contextSize" | "softmax" | "argmax" | "crossEntropy" | "klDivergence"> {
+  createSequence(): Sequence;
+  /** Gives a place in the line for room in the cache. */
+  arrive(): number;
+  checkIds(ids: ArrayLike<number>, length: number): void;
+  /** Computes what is missing of a sequence's ids, and gives logits of those from `from` on. */
+  evaluate(sequence: Sequence, from: number, options: ForwardOptions): Promise<Float32Array | undefined>;
+  release(sequence: Sequence, length: number): void;
+  share(from: Sequence, to: Sequence): void;
+  save(sequence: Sequence): Promise<Uint8Array<ArrayBuffer>>;
+  restore(sequence: Sequence, bytes: Uint8Array): Promise<void>;
+  forget(sequence: Sequence): void;
+}
 
 export class Sequence implements ForwardPass, Disposable {
-  readonly #model: Transformer;
+  readonly #model: SequenceOwner;
   readonly #ids: number[] = [];
   /** @internal Blocks, and how many tokens of them are computed. */
   held: HeldBlocks = { blocks: [], length: 0 };
@@ -27,7 +41,7 @@ export class Sequence implements ForwardPass, Disposable {
   #disposed = false;
 
   /** @internal Made by `Transformer.createSequence`. */
-  constructor(model: Transformer) {
+  constructor(model: SequenceOwner) {
     this.#model = model;
   }
 

@@ -21,8 +21,10 @@ import { type LoadedModel, runPass } from "./pass.ts";
 import { type Job, type Part, Scheduler } from "./scheduler.ts";
 import { packState, type StateFormat, unpackState } from "./sequence-state.ts";
 import { KvCache, type KvCacheMemory } from "./kv-cache.ts";
-import { Sequence } from "./sequence.ts";
-import { type Planner, Workspace } from "./workspace.ts";
+import { Sequence, type SequenceOwner } from "./sequence.ts";
+import type { WeightLoader } from "./weight-loader.ts";
+import { loadWorkspace, openWorkspace } from "./open-workspace.ts";
+import type { Planner, Workspace } from "./workspace.ts";
 
 /** What `load` makes and a transformer is. */
 interface Parts extends LoadedModel, KvCacheMemory {
@@ -31,7 +33,7 @@ interface Parts extends LoadedModel, KvCacheMemory {
   readonly weights: readonly [Pointer, Pointer];
 }
 
-export class Transformer implements ForwardPass {
+export class Transformer implements ForwardPass, SequenceOwner {
   readonly #parts: Parts;
   readonly #pacer: EventLoopPacer;
   readonly #cache: KvCache;
@@ -111,7 +113,7 @@ export class Transformer implements ForwardPass {
     const size = { rows, positions: contextSize, rank: Math.max(...specs.map(largestRank)), build };
     const cacheBlocks = Math.ceil(room.cacheTokens / BLOCK_TOKENS);
     const work = { host, ...options };
-    const { space, placed } = await Workspace.open(work, description, size, (planner: Planner) => {
+    const { space, placed } = await openWorkspace(work, description, size, (planner: Planner) => {
       const { plan } = planner;
       const caches = scales.map((ofLayer) => planCache(planner, cacheBlocks, kv, ofLayer));
       const tableBytes = 4 * Math.ceil(contextSize / BLOCK_TOKENS);
@@ -125,12 +127,12 @@ export class Transformer implements ForwardPass {
     });
     const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     let done = 0;
-    const ask = (loader: Parameters<Parameters<Workspace["load"]>[1]>[0]) => {
+    const ask = (loader: WeightLoader) => {
       loadHead(loader, description, headSpec, placed.embedding.table, placed.head);
       loadEmbedding(loader, space, placed.embedding);
       for (const [l, spec] of specs.entries()) loadBlock(loader, description.config, spec, placed.blocks[l]!);
     };
-    await space.load(checkpoint, ask, options, (bytes) => {
+    await loadWorkspace(space, checkpoint, ask, options, (bytes) => {
       done += bytes;
       options.onProgress?.({ phase: "load", done: Math.min(done, total), total, unit: "bytes" });
     });
@@ -186,7 +188,7 @@ export class Transformer implements ForwardPass {
     this.#disposed = true;
     this.#scheduler.end(undefined, new DisposedError("model: was disposed while a sequence was running"));
     await this.#pass;
-    await this.#parts.space.dispose();
+    await this.#parts.space.kernels.dispose();
   }
 
   /** @internal A place in the line for room in the cache. */

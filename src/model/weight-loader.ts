@@ -11,6 +11,7 @@ import { throwIfAborted } from "../errors.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import type { Staging } from "./buffers.ts";
 import { checkShape, type LinearSpec, type ModulePart } from "./layers/linear-spec.ts";
 import { type LowRank, paddedRank } from "./layers/low-rank.ts";
 import type { Linear } from "./layers/linear.ts";
@@ -22,14 +23,6 @@ const PANEL_ROWS = 8;
 /** Rows of K elements that are staged at a time: whole panels. */
 function stagedRows(K: number): number {
   return Math.max(PANEL_ROWS, Math.floor(STAGED_ELEMENTS / K / PANEL_ROWS) * PANEL_ROWS);
-}
-
-/** Where rows wait to be packed. */
-export interface Staging {
-  readonly source: Pointer;
-  readonly scales: Pointer;
-  readonly quantized: Pointer;
-  readonly sums: Pointer;
 }
 
 /** @param maxK largest in_features of any matrix that will be loaded */

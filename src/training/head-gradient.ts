@@ -1,6 +1,6 @@
 /** The loss, KL(teacher || student) of the next token's distribution, averaged over rows, and the chain rule from there to the last block. */
 import type { Pointer } from "../kernels/kernel-exports.ts";
-import type { GradientBuffers } from "../model/gradients.ts";
+import type { GradientBuffers } from "../model/gradient-buffers.ts";
 import { type LoadedHead, multiplyHead } from "../model/layers/head.ts";
 import { backwardNorm } from "../model/layers/norm.ts";
 import type { Planner, Workspace } from "../model/workspace.ts";

@@ -9,13 +9,15 @@ import type { Kernels } from "../kernels/kernels.ts";
 import { enterRows, wholeSequence } from "../model/batch.ts";
 import { backwardBlock } from "../model/block-gradient.ts";
 import { type BlockSpec, forwardBlock, loadBlock, type LoadedBlock, planBlock, readBlockSpec } from "../model/block.ts";
-import { fillGradientTables, type GradientBuffers, type GroupedBlock, planGradients } from "../model/gradients.ts";
+import type { GradientBuffers } from "../model/gradient-buffers.ts";
+import { fillGradientTables, type GroupedBlock, planGradients } from "../model/gradients.ts";
 import { BLOCK_TOKENS, type CacheScales, planCache, readCacheScales } from "../model/layers/attention.ts";
 import { embed, type LoadedEmbedding, loadEmbedding, planEmbedding } from "../model/layers/embedding.ts";
 import { type LoadedHead, loadHead, planHead, readHeadSpec } from "../model/layers/head.ts";
 import { planLinear, readLinearSpec } from "../model/layers/linear-spec.ts";
 import { loadNorm, planNorm } from "../model/layers/norm.ts";
-import { Workspace } from "../model/workspace.ts";
+import { loadWorkspace, openWorkspace } from "../model/open-workspace.ts";
+import type { Workspace } from "../model/workspace.ts";
 import { backwardHead, type LossBuffers, planLoss } from "./head-gradient.ts";
 
 interface Placed {
@@ -62,7 +64,7 @@ export class Student {
     const teacherSpec = await readLinearSpec(teacher, [description.head]);
 
     const size = { rows, positions: rows, threadScratch: 8 * (rows + 4) };
-    const { space, placed } = await Workspace.open(work, description, size, (planner) => {
+    const { space, placed } = await openWorkspace(work, description, size, (planner) => {
       const { plan } = planner;
       // Layers run one after another, each from position 0, so one layer's memory serves all of their caches.
       const cache = planCache(planner, Math.ceil(rows / BLOCK_TOKENS), precision, { k: 1, v: 1 });
@@ -82,7 +84,8 @@ export class Student {
       };
     });
     const { embedding, blocks, student, teacher: teacherHead, gradients, loss } = placed;
-    await space.load(
+    await loadWorkspace(
+      space,
       checkpoint,
       (loader) => {
         loadHead(loader, description, headSpec, embedding.table, student);
@@ -91,7 +94,8 @@ export class Student {
       },
       work,
     );
-    await space.load(
+    await loadWorkspace(
+      space,
       teacher,
       (loader) => {
         loader.linear(teacherSpec, teacherHead.linear);
@@ -158,7 +162,7 @@ export class Student {
   }
 
   async dispose(): Promise<void> {
-    await this.#space.dispose();
+    await this.#space.kernels.dispose();
   }
 }
 

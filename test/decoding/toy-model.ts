@@ -22,6 +22,8 @@ export class ToyForwardPass implements ForwardPass {
   readonly cached: number[] = [];
   /** Sizes of the calls to `forward`, in order. */
   readonly calls: number[] = [];
+  /** Ids that went through it. */
+  evaluated = 0;
   /** Called before each chunk. */
   onChunk: () => void = () => {};
 
@@ -35,7 +37,11 @@ export class ToyForwardPass implements ForwardPass {
     return this.cached.length;
   }
 
-  async forward(ids: ArrayLike<number>, { logits, signal }: ForwardOptions): Promise<Float32Array | undefined> {
+  createSequence(): ToyForwardPass & Disposable {
+    return Object.assign(this, { [Symbol.dispose]: () => this.truncate(0) });
+  }
+
+  async forward(ids: ArrayLike<number>, { logits, read, signal }: ForwardOptions): Promise<Float32Array | undefined> {
     if (this.length + ids.length > this.contextSize) throw new Error("toy model: the cache is full");
     if (ids.length === 0) throw new Error("toy model: nothing to evaluate");
     this.calls.push(ids.length);
@@ -48,6 +54,7 @@ export class ToyForwardPass implements ForwardPass {
       const rows: Float32Array[] = [];
       for (let i = begin; i < end; i++) {
         this.cached.push(ids[i]!);
+        this.evaluated++;
         if (typeof logits === "function") rows.push(Float32Array.from(this.#model.logits(this.cached)));
       }
       if (typeof logits === "function") {
@@ -56,7 +63,10 @@ export class ToyForwardPass implements ForwardPass {
         logits({ values, pointer: 0, firstRow: begin, rows: rows.length });
       }
     }
-    return logits === "last" ? Float32Array.from(this.#model.logits(this.cached)) : undefined;
+    const last = logits === "last" ? Float32Array.from(this.#model.logits(this.cached)) : undefined;
+    if (!last || !read) return last;
+    read(last);
+    return undefined;
   }
 
   truncate(length: number): void {

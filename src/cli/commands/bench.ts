@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { Command } from "commander";
 import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
-import { MAX_CHUNK_ROWS } from "../../model/model-memory.ts";
+import { MAX_CHUNK_ROWS } from "../../model/load-options.ts";
 import type { Precision } from "../../model/precision.ts";
 import { kernelFile, nodeHost } from "../../host/node.ts";
 import { openLocation } from "../../host/node/node-files.ts";

@@ -7,7 +7,7 @@
 import type { Block } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { Pointer } from "../../kernels/kernel-exports.ts";
-import type { GradientBuffers } from "../gradients.ts";
+import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { KvPrecision } from "../precision.ts";
 import type { Planner, Workspace } from "../workspace.ts";
 import { readScale } from "./linear-spec.ts";
@@ -72,12 +72,12 @@ export function append({ kernels, config, buffers }: Workspace, cache: LayerCach
  * `buffers.attended` = causal attention of M rows of queries in `buffers.qkv` over the cache.
  * @param window how many of the latest tokens a row sees; 0 for all
  */
-export function attend({ kernels, config, buffers, slopes, positions }: Workspace, cache: LayerCache, window: number, M: number): void {
+export function attend({ kernels, config, buffers, tables, positions }: Workspace, cache: LayerCache, window: number, M: number): void {
   const { heads: H, kvHeads: Hkv, headDim: D } = config;
   const { precision, k, v, scales } = cache;
   const { qkv, attended, rows, qkvStride: stride } = buffers;
   const kernel = `attention_f32_${precision.k === "q8" ? "kqs8" : "kf32"}_${precision.v === "q8" ? "vqs8" : "vf32"}` as const;
-  kernels.split(kernel, H * M, qkv, k, v, attended, rows, slopes, M, stride, H, Hkv, D, positions, window, scales.k, scales.v);
+  kernels.split(kernel, H * M, qkv, k, v, attended, rows, tables.slopes, M, stride, H, Hkv, D, positions, window, scales.k, scales.v);
 }
 
 /** The chain rule through attention of M rows from position 0: `gradients.attended` to `gradients.qkv`, what is cached in int8 taken as exact. */

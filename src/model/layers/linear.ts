@@ -6,9 +6,9 @@
  */
 import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
 import type { Pointer } from "../../kernels/kernel-exports.ts";
-import type { GradientBuffers } from "../gradients.ts";
+import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { Workspace } from "../workspace.ts";
-import { addLowRank, type LowRank, type LowRankBuffers } from "./low-rank.ts";
+import { addLowRank, type LowRank } from "./low-rank.ts";
 
 /** How activations become int8 (FPTQ, section 3.3.1): one calibrated scale, or one per token. */
 export type ActivationScale = { kind: "static"; scale: number } | { kind: "dynamic" };
@@ -38,15 +38,6 @@ export type Linear =
   | (Matrix & { readonly kind: "w8a8"; readonly activation: ActivationScale })
   /** INT8 weights with a scale per channel, 14-bit activations with a scale per token: the head. */
   | (Matrix & { readonly kind: "w8a14" });
-
-/** Where quantized activations of a layer's input live while it runs. */
-export interface ActivationBuffers {
-  readonly q: Pointer; // i8[M, K]; i16[M, K] of 14 bits
-  readonly scales: Pointer; // f32[M]
-  readonly sums: Pointer; // i32[M, K/G]
-  /** undefined if no layer has a low-rank term */
-  readonly lowRank?: LowRankBuffers | undefined;
-}
 
 /** Whether a layer reads its input as floats: it multiplies floats, or has a low-rank term that does. */
 export function readsFloats(linear: Linear): boolean {

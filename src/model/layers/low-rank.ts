@@ -3,6 +3,7 @@
  * their B along the diagonal of one matrix, so that one pair of calls serves all parts; the zeros between add nothing.
  */
 import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { LowRankBuffers } from "../buffers.ts";
 import type { Planner, Workspace } from "../workspace.ts";
 
 export interface LowRank {
@@ -10,12 +11,6 @@ export interface LowRank {
   readonly rank: number; // R
   readonly a: Pointer; // f32w panels of [R, K]
   readonly b: Pointer; // f32w panels of [N, R]
-}
-
-/** Where a term lives while its layer runs. */
-export interface LowRankBuffers {
-  readonly inner: Pointer; // f32[M, R]
-  readonly outer: Pointer; // f32[M, N]
 }
 
 /** A part's rows of A begin a panel: with zeros up to a multiple of 8. */

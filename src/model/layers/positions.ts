@@ -7,21 +7,9 @@
 import type { ModelConfig, RopeScaling } from "../../architecture/model-config.ts";
 import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
-import type { LoadedBlock } from "../block.ts";
-import type { GradientBuffers } from "../gradients.ts";
+import type { PositionTables } from "../buffers.ts";
+import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { Planner, Workspace } from "../workspace.ts";
-
-export interface RopeTable {
-  readonly frequencies: Pointer; // f32[R/2], R = rotaryDim
-  readonly cos: Pointer; // f32[positions, R/2]
-  readonly sin: Pointer; // f32[positions, R/2]
-}
-
-/** What positions need in memory: tables for RoPE, slopes f32[H] for ALiBi. */
-export interface PositionTables {
-  readonly rope: RopeTable | undefined;
-  readonly slopes: Pointer;
-}
 
 /** @param positions tokens of a sequence, at most */
 export function planPositions({ plan, config }: Planner, positions: number): PositionTables {
@@ -83,8 +71,14 @@ export function turnBack({ kernels, config, buffers, tables }: Workspace, M: num
   kernels.split("rope_f32", M, gradients.qkv, tables.rope.cos, gradients.sin, rows, H + Hkv, D, rotaryDim, qkvStride);
 }
 
+/** Weights of norms over each head, f32[D]; 0 for none. */
+export interface HeadNorms {
+  readonly queryNorm: Pointer;
+  readonly keyNorm: Pointer;
+}
+
 /** Normalizes each head of q and k, where the model has norms for them. */
-export function normalizeHeads({ kernels, config, buffers }: Workspace, { queryNorm, keyNorm }: LoadedBlock, M: number): void {
+export function normalizeHeads({ kernels, config, buffers }: Workspace, { queryNorm, keyNorm }: HeadNorms, M: number): void {
   const { heads: H, kvHeads: Hkv, headDim: D, rmsNormEps: eps } = config;
   const { qkv, qkvStride } = buffers;
   if (queryNorm) kernels.split("rmsnorm_heads_f32", M, qkv, queryNorm, H, D, qkvStride, eps);

@@ -1,0 +1,125 @@
+/**
+ * One text of a model, continued step by step. It keeps its tokens between calls, so that each one is evaluated once; sequences that begin alike
+ * share what the KV cache has of them, and all that run at a time go through the model together. None sees anything of the others.
+ */
+import { CapacityError, OptionError } from "../errors.ts";
+import type { Sequence } from "../model/sequence.ts";
+import type { Transformer } from "../model/transformer.ts";
+import { generate } from "./generate.ts";
+import type { Generation } from "./generation.ts";
+import type { GenerateOptions } from "./generation-options.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Prompt } from "./prompt.ts";
+import { TokenCache } from "./token-cache.ts";
+
+/** The model a sequence of text belongs to. */
+interface TextSequenceModel {
+  readonly tokenizer: Tokenizer;
+  readonly endTokenIds: readonly number[];
+  readonly forwardPass: Transformer;
+  promptIds(prompt: Prompt): readonly number[];
+}
+
+/**
+ * @example
+ *   using sequence = model.createSequence();
+ *   await sequence.generate("Once upon a time", { maxTokens: 40 }).result;
+ *   using other = sequence.fork();
+ *   console.log((await other.generate(" Suddenly", { maxTokens: 40 }).result).text);
+ */
+export class TextSequence implements Disposable {
+  readonly #model: TextSequenceModel;
+  readonly #sequence: Sequence;
+  readonly #cache: TokenCache;
+
+  /** @internal Made by `LanguageModel.createSequence`. */
+  constructor(model: TextSequenceModel, sequence = model.forwardPass.createSequence()) {
+    this.#model = model;
+    this.#sequence = sequence;
+    sequence.shares = true;
+    this.#cache = new TokenCache(sequence);
+  }
+
+  /** Token ids, in order. */
+  get tokens(): readonly number[] {
+    return this.#sequence.ids;
+  }
+
+  /**
+   * Continues the sequence with a prompt and what the model makes of it; both are part of it afterwards. Text is encoded without a
+   * beginning-of-sequence token unless the sequence is empty.
+   *
+   * @throws OptionError at once for options outside their domain, or tokens that do not fit the context; DisposedError
+   */
+  generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
+    this.#sequence.checkUsable();
+    const { tokenizer } = this.#model;
+    const continues = this.tokens.length > 0 && typeof prompt === "string";
+    const added = continues ? tokenizer.encode(prompt, { addSpecialTokens: false }) : this.#model.promptIds(prompt);
+    return this.#generate([...this.tokens, ...added], options, () => (this.#sequence.rank = undefined));
+  }
+
+  /** @internal A generation that has the sequence for itself, which is disposed at its end. */
+  generateOnce(promptIds: readonly number[], options: GenerateOptions): Generation {
+    return this.#generate(promptIds, options, () => this.dispose());
+  }
+
+  #generate(ids: readonly number[], options: GenerateOptions, end: () => void): Generation {
+    const { tokenizer, endTokenIds, forwardPass } = this.#model;
+    const begin = (needed: number) => {
+      const { available: free } = forwardPass.cacheTokens;
+      if (options.whenFull === "refuse" && needed > free) {
+        throw new CapacityError(`cache: got ${needed} tokens to make room for, need at most ${free}, those free now`, { needed, free });
+      }
+      this.#sequence.rank = forwardPass.arrive();
+    };
+    return generate({ cache: this.#cache, tokenizer, endTokenIds, begin, end }, ids, options);
+  }
+
+  /**
+   * Appends ids and gives the logits after each of them, f32[ids.length, V].
+   * @throws OptionError for ids outside the vocabulary or too many; NumericError; DisposedError; AbortError
+   */
+  async logits(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
+    if (ids.length === 0) throw new OptionError("logits: got no ids, need at least 1");
+    const { vocabSize: V } = this.#model.forwardPass.config;
+    const logits = new Float32Array(ids.length * V);
+    await this.#sequence.forward(ids, { signal, logits: ({ values, firstRow }) => logits.set(values, firstRow * V) });
+    return logits;
+  }
+
+  /** Makes a sequence with the same tokens, which shares what is computed of them. */
+  fork(): TextSequence {
+    return new TextSequence(this.#model, this.#sequence.fork());
+  }
+
+  /** Forgets every token from position `length` on. */
+  truncate(length: number): void {
+    this.#sequence.truncate(length);
+  }
+
+  /**
+   * Gives the sequence as bytes: ids, keys and values, and what they belong to. `restore` takes them on any machine and runtime, in a model of the
+   * same weights loaded with the same precision of the cache, and goes on with the same bits.
+   */
+  save(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#sequence.save();
+  }
+
+  /**
+   * Becomes the sequence that was saved.
+   * @throws CheckpointError for bytes that are truncated, changed, or of another checkpoint or precision; it stays as it is then
+   */
+  restore(bytes: Uint8Array): Promise<void> {
+    return this.#sequence.restore(bytes);
+  }
+
+  /** Lets go of its part of the KV cache; a generation that runs ends with a DisposedError. It cannot be used afterwards. */
+  dispose(): void {
+    this.#sequence.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

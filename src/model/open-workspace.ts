@@ -1,0 +1,157 @@
+/**
+ * Opens a workspace: plans its memory, creates it, loads it. What lies in it beside a pass' own buffers (weights, caches, gradients) is planned by a
+ * callback, so that each region is named and placed once.
+ *
+ *   const { space, placed } = await openWorkspace(work, description, size, (planner) => ({ block: planBlock(planner, spec) }));
+ *   await loadWorkspace(space, checkpoint, (loader) => loadBlock(loader, spec, placed.block), work);
+ */
+import { type Description, widestInput } from "../architecture/description.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Work } from "../host/work.ts";
+import { BOARD_BYTES } from "../kernels/job-board.ts";
+import type { InstructionSet } from "../kernels/kernel-build.ts";
+import type { Pointer } from "../kernels/kernel-exports.ts";
+import { kernelSizes } from "../kernels/kernels.ts";
+import { MemoryPlan } from "../kernels/memory-plan.ts";
+import { openKernels } from "../kernels/open-kernels.ts";
+import { chooseModule } from "../kernels/self-test.ts";
+import type { Buffers } from "./buffers.ts";
+import { BLOCK_TOKENS } from "./layers/attention.ts";
+import { planLowRankBuffers } from "./layers/low-rank.ts";
+import { fillPositions, planPositions } from "./layers/positions.ts";
+import { resolveThreads } from "./load-options.ts";
+import { planStaging, WeightLoader } from "./weight-loader.ts";
+import type { Planner, Workspace } from "./workspace.ts";
+
+/** Smallest group of in_features that shares a scale: 16 elements fill one vector of int8. */
+const MIN_GROUP_SIZE = 16;
+
+/** How large a workspace is. */
+export interface WorkspaceSize {
+  /** Rows (tokens) of a pass, at most. */
+  readonly rows: number;
+  /** Tokens of a sequence, at most. */
+  readonly positions: number;
+  /** The largest rank of any layer's low-rank terms; 0 for none. */
+  readonly rank?: number;
+  /** Instruction set of the kernels, or "auto": the best that passes the self-test. */
+  readonly build?: InstructionSet | "auto";
+  /** Bytes of scratch each thread needs at least, for kernels beside the forward pass. */
+  readonly threadScratch?: number;
+}
+
+/**
+ * Plans the memory, creates it, and starts the threads, which come while weights are loaded.
+ *
+ * @param place plans what lies in this memory besides
+ * @throws OptionError for a number of threads that cannot be; CapabilityError if a build or memory is refused
+ */
+export async function openWorkspace<Placed>(
+  work: Work,
+  description: Description,
+  size: WorkspaceSize,
+  place: (planner: Planner) => Placed,
+): Promise<{ space: Workspace; placed: Placed }> {
+  const { rows, positions, rank = 0, build = "auto", threadScratch = 0 } = size;
+  const threads = resolveThreads(work, work.host);
+  const shared = threads > 1;
+  const { module, instructionSet } = await chooseModule(work.host, shared, build);
+  const { config } = description;
+  const planner: Planner = { plan: new MemoryPlan(), sizes: kernelSizes(module, shared), description, config };
+  const { plan, sizes } = planner;
+  const maxK = widestInput(description);
+  const scratchBytes = Math.max(
+    threadScratch,
+    sizes.linear_scratch_bytes(rows, maxK) >>> 0,
+    sizes.attention_scratch_bytes(rows, positions, config.headDim) >>> 0,
+  );
+  const board = plan.reserve("scratch", BOARD_BYTES, "job board");
+  const scratch = Array.from({ length: threads }, (_, thread) => plan.reserve("scratch", scratchBytes, `scratch of thread ${thread}`));
+  const placed = place(planner);
+  const tables = planPositions(planner, positions);
+  const blocks = Math.ceil(positions / BLOCK_TOKENS);
+  const blockTable = plan.reserve("scratch", 4 * blocks, "block table");
+  const staging = planStaging(plan, maxK);
+  const buffers = planBuffers(planner, rows, rank);
+
+  const kernels = openKernels(work.host, { plan, module, shared, board, scratch });
+  fillPositions(kernels, config, tables, positions);
+  kernels.i32(blockTable, blocks).set(Array.from({ length: blocks }, (_, block) => block));
+  const regions = plan.bytes();
+  return { space: { description, config, kernels, buffers, tables, blockTable, staging, positions, instructionSet, regions }, placed };
+}
+
+/**
+ * Loads what `ask` asks for, in the order of the file, and waits for the threads. Nothing stays open or running if that fails.
+ *
+ * @param onBytes told how many stored bytes each read consumed
+ * @throws CheckpointError, UnsupportedModelError, CapabilityError, AbortError
+ */
+export async function loadWorkspace(
+  space: Workspace,
+  checkpoint: Checkpoint,
+  ask: (loader: WeightLoader) => void,
+  { signal }: Pick<Work, "signal">,
+  onBytes: (bytes: number) => void = () => {},
+): Promise<void> {
+  try {
+    const loader = new WeightLoader(space.kernels, checkpoint, space.staging, signal, onBytes);
+    ask(loader);
+    await loader.run();
+    await space.kernels.threadsStarted();
+  } catch (error) {
+    await space.kernels.dispose();
+    throw error;
+  }
+}
+
+/** Replaces rows of a float linear layer's weights, first row `row`, by `weight` f32[rows, K]. */
+export function packRows(
+  { kernels, staging }: Workspace,
+  linear: { readonly weights: Pointer; readonly N: number; readonly K: number },
+  row: number,
+  weight: Float32Array,
+): void {
+  const { N, K, weights } = linear;
+  const block = 8 * K;
+  for (let begin = 0; begin < weight.length; begin += block) {
+    const rows = weight.subarray(begin, begin + block);
+    kernels.f32(staging.source, rows.length).set(rows);
+    kernels.run.pack_f32w(staging.source, weights, row + begin / K, rows.length / K, N, K);
+  }
+}
+
+/** @param rank the largest of any layer's low-rank terms */
+function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
+  const { plan, description } = planner;
+  const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = description.config;
+  const maxK = widestInput(description);
+  const widths = new Map(
+    description.blocks[0]!.inputs.map(({ name, modules }) => [name, modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0)]),
+  );
+  const f32 = (what: string, columns: number) => plan.reserve("scratch", 4 * maxRows * columns, `${what} of ${maxRows} rows`);
+  const qkvStride = widths.get("qkv")!;
+  const qkv = f32("queries, keys and values", qkvStride);
+  const upStride = widths.get("up") ?? qkvStride;
+  return {
+    maxRows,
+    ids: f32("token ids", 1),
+    rows: f32("row table", 2),
+    hidden: f32("hidden states", E),
+    normed: f32("normalized states", E),
+    qkv,
+    qkvStride,
+    attended: f32("attention output", H * D),
+    projected: f32("projections", E),
+    up: widths.has("up") ? f32("gate and up projections", upStride) : qkv + 4 * (H + 2 * Hkv) * D,
+    upStride,
+    activated: f32("activated states", F),
+    activations: {
+      // Two bytes an element: activations of 14 bits.
+      q: plan.reserve("scratch", 2 * maxRows * maxK, "quantized activations"),
+      scales: f32("activation scales", 1),
+      sums: f32("activation group sums", maxK / MIN_GROUP_SIZE),
+      lowRank: rank > 0 ? planLowRankBuffers(planner, maxRows, rank, Math.max(...widths.values())) : undefined,
+    },
+  };
+}
