@@ -2,7 +2,7 @@
  * Which tensors a checkpoint must have, by its configuration and its quantization scheme, checked before any of them is read.
  * A module of a block may have a low-rank term beside its weights (`low-rank.ts`).
  */
-import { blockModules, describeModel, type Description, type LinearModule } from "../architecture/description.ts";
+import { blockModules, describeModel, type LinearModule } from "../architecture/description.ts";
 import { familyOf } from "../architecture/families.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import { type ModelTensor, tensorsOf } from "../architecture/tensors.ts";
@@ -16,14 +16,16 @@ import type { QuantizationScheme } from "./quantization/quantization-config.ts";
 const TYPES: Partial<Record<ModelTensor["role"], TensorType>> = { packed: "I32", shape: "I64" };
 
 /**
+ * Lists the tensors a checkpoint must have, in the order data flows.
+ *
  * @param rank of the low-rank term beside a module; 0 for none
  * @throws CheckpointError if a group size does not divide the in_features of a module
  */
 export function expectedTensors(
-  description: Description,
+  config: ModelConfig,
   quantization: QuantizationScheme | undefined,
-  rank: (module: LinearModule) => number,
   where: string,
+  rank: (module: LinearModule) => number = () => 0,
 ): ModelTensor[] {
   const storage = ({ name, inFeatures: K }: LinearModule) => {
     const scheme = quantization?.linear(name);
@@ -32,7 +34,7 @@ export function expectedTensors(
     if (K % G !== 0) throw new CheckpointError(`${where}: ${name}: group size ${G} does not divide in_features ${K}`);
     return { bits: WEIGHT_BITS[scheme.weights], groupSize: G, inputScale: scheme.activations.kind === "static" };
   };
-  return tensorsOf(description, { storage, rank, kvCache: quantization?.kvCache ?? false });
+  return tensorsOf(describeModel(config), { storage, rank, kvCache: quantization?.kvCache ?? false });
 }
 
 /** Tensors that some writers leave in a file and that mean nothing: buffers, and the head beside a tied embedding. */
@@ -50,10 +52,9 @@ export function checkTensors(
   quantization: QuantizationScheme | undefined,
   where: string,
 ): void {
-  const description = describeModel(config);
-  const inBlocks = new Set(blockModules(description).map(({ name }) => name));
+  const inBlocks = new Set(blockModules(describeModel(config)).map(({ name }) => name));
   const rank = (module: LinearModule) => (inBlocks.has(module.name) ? lowRank(tensors, module) : 0);
-  const expected = expectedTensors(description, quantization, rank, where);
+  const expected = expectedTensors(config, quantization, where, rank);
   for (const { name, shape, role } of expected) {
     const found = tensors.get(name);
     if (!found) throw new CheckpointError(`${where}: tensor ${name} [${shape.join(", ")}] is missing`);

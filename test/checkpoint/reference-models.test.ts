@@ -7,7 +7,7 @@ import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { encodeSafetensors } from "../../src/checkpoint/safetensors/safetensors-layout.ts";
 import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors/safetensors.ts";
-import { allLinearModules } from "../../src/architecture/tensor-names.ts";
+import { linearModules } from "../linear-modules.ts";
 import { openFile, openFolder } from "../../src/host/node/node-files.ts";
 import { sharedData } from "../shared-data.ts";
 import { tinyConfig } from "../tiny-model.ts";
@@ -75,7 +75,7 @@ for (const [name, dynamic] of root === undefined
       assert.is(quantization?.kvCache, false);
       assert.is(quantization?.linear("lm_head"), undefined);
       assert.is(quantization?.linear("model.embed_tokens"), undefined);
-      for (const { name: module, input, outFeatures, inFeatures } of allLinearModules(checkpoint.config)) {
+      for (const { name: module, input, outFeatures, inFeatures } of linearModules(checkpoint.config)) {
         const kind = dynamic && (input === "o" || input === "down") ? "dynamic" : "static";
         assert.equal(quantization?.linear(module), { weights: "int4", groupSize: 32, activations: { kind } });
         assert.is(tensors.has(`${module}.input_scale`), kind === "static");

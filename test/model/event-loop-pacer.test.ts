@@ -2,6 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadModel } from "../../src/core.ts";
+import { describeModel } from "../../src/architecture/description.ts";
 import { AbortError } from "../../src/errors.ts";
 import { blockWork } from "../../src/model/block.ts";
 import { EventLoopPacer, INTERVAL_WORK } from "../../src/model/event-loop-pacer.ts";
@@ -55,8 +56,8 @@ test("due by work alone, and not before", async () => {
 test("a block's work is that of its matrices and of attention", () => {
   const config = tinyConfig();
   const linear = 64 * 128 + 64 * 64 + 3 * 64 * 192;
-  assert.is(blockWork(config, 1, 0), linear + 2 * 64);
-  assert.is(blockWork(config, 5, 7), 5 * (linear + 2 * 64 * 12));
+  assert.is(blockWork(describeModel(config).blocks[0]!, config, 1, 0), linear + 2 * 64);
+  assert.is(blockWork(describeModel(config).blocks[0]!, config, 5, 7), 5 * (linear + 2 * 64 * 12));
 });
 
 test("prefill and decode yield once for each interval of work, and see an abort, though the clock stands still", async () => {
@@ -69,7 +70,7 @@ test("prefill and decode yield once for each interval of work, and see an abort,
   const forward = async (count: number, signal?: AbortSignal) => {
     const position = forwardPass.length;
     await forwardPass.forward(ids.slice(0, count), { logits: "last", signal });
-    return config.layers * blockWork(config, count, position) + head;
+    return config.layers * blockWork(describeModel(config).blocks[0]!, config, count, position) + head;
   };
   const run = async (step: number, work: number, signal?: AbortSignal) => {
     let done = 0;

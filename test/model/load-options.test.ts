@@ -5,7 +5,7 @@ import { resolveLoadOptions, resolveThreads } from "../../src/model/load-options
 import { buildQuantizationConfig } from "../../src/checkpoint/quantization/quantization-config-builder.ts";
 import { type LinearScheme, parseQuantizationConfig } from "../../src/checkpoint/quantization/quantization-config.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
-import { allLinearModules } from "../../src/architecture/tensor-names.ts";
+import { linearModules } from "../linear-modules.ts";
 import { tinyConfig, tinyModel } from "../tiny-model.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import type { Host } from "../../src/host/host.ts";
@@ -44,14 +44,14 @@ test("without shared memory there is one thread, with one warning if more were a
 test("8-bit floats are said to be simulated, once however many layers have them", async () => {
   const folder = tinyModel(3);
   const warningsOf = async (...kinds: LinearScheme["activations"]["kind"][]) => {
-    const modules = allLinearModules(tinyConfig()).map(({ name }, i): [string, LinearScheme] => [
+    const modules = linearModules(tinyConfig()).map(({ name }, i): [string, LinearScheme] => [
       name,
       { weights: "int4", groupSize: 32, activations: { kind: kinds[i % kinds.length]! } },
     ]);
     const quantization = parseQuantizationConfig(buildQuantizationConfig(new Map(modules), { kvCache: false }), "built");
     const warnings: string[] = [];
     const checkpoint = { ...(await openSafetensorsCheckpoint(folder)), config: tinyConfig(), quantization } as Checkpoint;
-    resolveLoadOptions({ onWarning: (message) => warnings.push(message), threads: 1 }, checkpoint, single);
+    resolveLoadOptions({ onWarning: (message) => warnings.push(message), threads: 1 }, checkpoint);
     return warnings;
   };
   assert.equal(await warningsOf("dynamic", "none"), []);

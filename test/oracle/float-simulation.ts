@@ -21,7 +21,7 @@ export interface SimulationOptions {
   /** Imitates references that stored rotary frequencies rounded. */
   readonly roundFrequency?: (exact: number) => number;
   /** Observes the input of each linear layer and k and v, one row at a time. */
-  readonly observe?: (site: "qkv" | "o" | "gate_up" | "down" | "k" | "v", layer: number, row: Float64Array) => void;
+  readonly observe?: (site: "qkv" | "o" | "up" | "down" | "k" | "v", layer: number, row: Float64Array) => void;
 }
 
 /** Logits f64[S, V] of every position. */
@@ -203,7 +203,7 @@ function attention(
 }
 
 function feedForward(layer: Layer, index: number, x: Float64Array, { observe }: SimulationOptions): Float64Array {
-  observe?.("gate_up", index, x);
+  observe?.("up", index, x);
   const up = multiply(layer.up, x);
   const activated = multiply(layer.gate, x).map((gate, i) => (gate / (1 + Math.exp(-gate))) * up[i]!);
   observe?.("down", index, activated);

@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { buildQuantizationConfig } from "../../../src/checkpoint/quantization/quantization-config-builder.ts";
 import { type LinearScheme, parseQuantizationConfig } from "../../../src/checkpoint/quantization/quantization-config.ts";
-import { allLinearModules, EMBEDDING, HEAD } from "../../../src/architecture/tensor-names.ts";
+import { linearModules } from "../../linear-modules.ts";
 import { CheckpointError, UnsupportedModelError } from "../../../src/errors.ts";
 import { mulberry32 } from "../../random.ts";
 import { tinyConfig } from "../../tiny-model.ts";
@@ -23,9 +23,9 @@ type Modules = Map<string, LinearScheme | undefined>;
 type Group = { targets: string[]; format: string } & Record<string, unknown>;
 
 function modulesOf(layers: number, scheme: (layer: number, input: string) => LinearScheme | undefined): Modules {
-  const modules: Modules = new Map([[EMBEDDING, W8]]);
-  for (const { name, layer, input } of allLinearModules(tinyConfig("llama", { layers }))) modules.set(name, scheme(layer, input));
-  return modules.set(HEAD, undefined);
+  const modules: Modules = new Map([["model.embed_tokens", W8]]);
+  for (const { name, layer, input } of linearModules(tinyConfig("llama", { layers }))) modules.set(name, scheme(layer, input));
+  return modules.set("lm_head", undefined);
 }
 
 const groupsOf = (json: Record<string, unknown>) => json["config_groups"] as Record<string, Group>;
@@ -49,14 +49,14 @@ test("policies that differ by input give short targets that the Hugging Face Hub
   assert.equal(
     Object.values(groupsOf(json)).map(({ targets }) => targets),
     [
-      [EMBEDDING],
+      ["model.embed_tokens"],
       ["q", "k", "v", "o"]
         .map((letter) => `re:.*self_attn\\.${letter}_proj$`)
         .concat(["re:.*mlp\\.gate_proj$", "re:.*mlp\\.up_proj$"]),
       ["re:.*mlp\\.down_proj$"],
     ],
   );
-  assert.equal(json["ignore"], [HEAD]);
+  assert.equal(json["ignore"], ["lm_head"]);
 });
 
 test("policies that differ by layer list the layers, projections together", () => {
@@ -153,7 +153,7 @@ test("targets of different groups never match one module", () => {
     const taking = groups.filter(({ targets }) =>
       targets.some((target) => (target.startsWith("re:") ? new RegExp(`^(?:${target.slice(3)})`).test(name) : target === name)),
     );
-    assert.is(taking.length, name === HEAD ? 0 : 1, name);
+    assert.is(taking.length, name === "lm_head" ? 0 : 1, name);
   }
 });
 
@@ -185,7 +185,7 @@ test("an exact name goes before patterns, patterns by alphabet, classes last, ig
   assert.is(groupSize("model.layers.2.mlp.down_proj"), 16);
   assert.is(groupSize("model.layers.2.self_attn.q_proj"), 8);
   assert.is(groupSize("lm_head"), 8);
-  assert.is(groupSize(EMBEDDING), 128);
+  assert.is(groupSize("model.embed_tokens"), 128);
   assert.is(groupSize("model.layers.2.mlp.gate_proj"), undefined);
 });
 

@@ -5,7 +5,7 @@ import { buildQuantizationConfig } from "../../../src/checkpoint/quantization/qu
 import { type LinearScheme, parseQuantizationConfig } from "../../../src/checkpoint/quantization/quantization-config.ts";
 import { SafetensorsWriter } from "../../../src/checkpoint/safetensors/safetensors-writer.ts";
 import { tensorBytes } from "../../../src/checkpoint/safetensors/safetensors.ts";
-import { allLinearModules, EMBEDDING } from "../../../src/architecture/tensor-names.ts";
+import { linearModules } from "../../linear-modules.ts";
 import { type MemoryFolder, MemoryOutputFolder } from "../../memory-folder.ts";
 import { mulberry32 } from "../../random.ts";
 import { tinyConfig, tinyModel } from "../../tiny-model.ts";
@@ -14,18 +14,18 @@ import { tinyConfig, tinyModel } from "../../tiny-model.ts";
 export async function quantizedFolder(seed: number, changes: Partial<ModelConfig>, groupSize: number, maxShardBytes: number) {
   const config = tinyConfig("llama", changes);
   const modules = new Map<string, LinearScheme>([
-    [EMBEDDING, { weights: "int8", groupSize: "channel", activations: { kind: "none" } }],
+    ["model.embed_tokens", { weights: "int8", groupSize: "channel", activations: { kind: "none" } }],
   ]);
-  for (const { name, input } of allLinearModules(config)) {
+  for (const { name, input } of linearModules(config)) {
     const kind = input === "o" || input === "down" ? "dynamic" : "static";
-    modules.set(name, { weights: input === "gate_up" ? "fp4" : "int4", groupSize, activations: { kind } });
+    modules.set(name, { weights: input === "up" ? "fp4" : "int4", groupSize, activations: { kind } });
   }
   const quantizationConfig = buildQuantizationConfig(modules, { kvCache: true });
   const expected = expectedTensors(config, parseQuantizationConfig(quantizationConfig, "built"), "built");
-  const plans = [...expected].map(([name, { shape, type }]) => ({
+  const plans = expected.map(({ name, shape, role }) => ({
     name,
     shape,
-    type: type === "float" ? ("F32" as const) : type,
+    type: role === "packed" ? ("I32" as const) : role === "shape" ? ("I64" as const) : ("F32" as const),
   }));
 
   const source = tinyModel(seed, { config: changes });

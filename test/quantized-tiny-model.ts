@@ -1,0 +1,18 @@
+/** A tiny model in W4A8 with an int8 cache, made by the quantizer. */
+import type { Checkpoint } from "../src/checkpoint/checkpoint.ts";
+import { openSafetensorsCheckpoint } from "../src/checkpoint/safetensors/safetensors-checkpoint.ts";
+import { nodeHost } from "../src/host/node.ts";
+import { quantizeModel } from "../src/quantizer/quantize-model.ts";
+import { resolveRecipe } from "../src/quantizer/recipe/recipe-options.ts";
+import { MemoryOutputFolder } from "./memory-folder.ts";
+import { tinySamples } from "./quantizer/tiny-samples.ts";
+import { tinyModel } from "./tiny-model.ts";
+
+export async function quantizedTinyModel(seed: number): Promise<Checkpoint> {
+  const source = await openSafetensorsCheckpoint(tinyModel(seed));
+  const output = new MemoryOutputFolder("quantized");
+  const recipe = resolveRecipe("fptq", { groupSize: 32, embedding: "q8" });
+  await quantizeModel(source, tinySamples(seed, 4, 64), recipe, output, nodeHost, { threads: 1 });
+  await source.close();
+  return openSafetensorsCheckpoint(output.result);
+}
