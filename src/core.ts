@@ -5,6 +5,7 @@
 import type { ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
 import { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
 import { LanguageModel } from "./decoding/language-model.ts";
+import { batchedSpeed, type BatchedSpeedResult, type BatchedSpeedTest } from "./evaluation/batched-speed.ts";
 import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 import type { LoadOptions } from "./model/load-options.ts";
 import { type OnProgress, withTimeLeft } from "./progress.ts";
@@ -39,6 +40,7 @@ export type { DivergenceStatistics, Distribution } from "./evaluation/divergence
 export type { KlDivergenceOptions, KlDivergenceProgress, KlDivergenceResult } from "./evaluation/kl-divergence.ts";
 export { lambada, type LambadaItem, type LambadaResult, parseLambadaItems } from "./evaluation/lambada.ts";
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
+export type { BatchedSpeedResult, BatchedSpeedTest } from "./evaluation/batched-speed.ts";
 export type { SpeedOptions, SpeedResult, SpeedTest } from "./evaluation/speed.ts";
 export { type BuildState, diagnose, type DiagnoseOptions, type Diagnosis } from "./evaluation/diagnose.ts";
 export type { KernelSpeed } from "./evaluation/kernel-speed.ts";
@@ -100,6 +102,19 @@ export function loadModel(location: ModelLocation, host: Host, options: LoadOpti
 export async function measureSpeed(model: LanguageModel, test: SpeedTest, options?: SpeedOptions): Promise<SpeedResult> {
   using sequence = model.forwardPass.createSequence();
   return await forwardSpeed(sequence, test, options);
+}
+
+/**
+ * Measures tokens per second of many sequences at a time, by llama-batched-bench's rules. Load the model with room for them (`cacheTokens`).
+ *
+ * @throws OptionError for a test that is empty or does not fit the cache; AbortError
+ */
+export function measureBatchedSpeed(
+  { forwardPass }: LanguageModel,
+  test: BatchedSpeedTest,
+  { signal }: Pick<SpeedOptions, "signal"> = {},
+): Promise<BatchedSpeedResult> {
+  return batchedSpeed(forwardPass, test, { cacheTokens: forwardPass.cacheTokens.total, signal });
 }
 
 /**

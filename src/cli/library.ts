@@ -4,6 +4,8 @@
  */
 import type {
   AnalyzeOptions,
+  BatchedSpeedResult,
+  BatchedSpeedTest,
   ChoiceItem,
   ChoiceResult,
   DiagnoseOptions,
@@ -37,6 +39,12 @@ export interface Library {
   analyze(source: string, options: AnalyzeOptions & SourceOptions): Promise<InputAnalysis[]>;
   /** @param model one that `loadModel` gave, as below */
   measureSpeed(model: LoadedModel, test: SpeedTest, options: SpeedOptions): Promise<SpeedResult>;
+  /** @param model one that `loadModel` gave, as below */
+  measureBatchedSpeed(
+    model: LoadedModel,
+    test: BatchedSpeedTest,
+    options: Pick<SpeedOptions, "signal">,
+  ): Promise<BatchedSpeedResult>;
   diagnose(options: DiagnoseOptions): Promise<Diagnosis>;
   perplexity(model: LoadedModel, text: string, options: PerplexityOptions): Promise<PerplexityResult>;
   klDivergence(base: LoadedModel, model: LoadedModel, text: string, options: KlDivergenceOptions): Promise<KlDivergenceResult>;

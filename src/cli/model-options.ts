@@ -19,6 +19,9 @@ const PRECISION = oneOf<Precision>("f32", "q8");
 export interface ModelFlags extends SourceFlags {
   readonly model: string;
   readonly ctxSize?: number;
+  /** Tokens of all sequences together, and how many sequences: for commands that run several at a time. */
+  readonly cacheTokens?: number;
+  readonly maxSequences?: number;
   readonly threads?: number | undefined;
   readonly cacheTypeK?: Precision | undefined;
   readonly cacheTypeV?: Precision | undefined;
@@ -71,7 +74,8 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
   return model;
 }
 
-export function loadOptions({ ctxSize, threads, cacheTypeK, cacheTypeV, head, build }: ModelFlags): LoadOptions {
+export function loadOptions(flags: ModelFlags): LoadOptions {
+  const { ctxSize, cacheTokens, maxSequences, threads, cacheTypeK, cacheTypeV, head, build } = flags;
   const kvCache = { ...(cacheTypeK && { k: cacheTypeK }), ...(cacheTypeV && { v: cacheTypeV }) };
-  return { contextSize: ctxSize, threads, head, build, kvCache };
+  return { contextSize: ctxSize, cacheTokens, maxSequences, threads, head, build, kvCache };
 }

@@ -18,6 +18,7 @@ import {
   wordList,
 } from "../bench-options.ts";
 import { type BenchFormat, benchPrinter, type BenchSubject, benchRecord, FORMATS } from "../bench-report.ts";
+import { batchedBenchPrinter } from "../batched-bench-report.ts";
 import type { CommandContext } from "../command-context.ts";
 import type { LoadedModel } from "../library.ts";
 import { describeModel, type ModelDescription } from "../model-description.ts";
@@ -30,6 +31,7 @@ interface BenchFlags extends Partial<Tests> {
   readonly repetitions: number;
   readonly warmup: boolean;
   readonly output: BenchFormat;
+  readonly nParallel?: readonly number[];
   readonly verbose?: boolean;
 }
 
@@ -40,7 +42,8 @@ combination is measured. Nothing but the model is timed: no tokenization, no sam
 Examples:
   fptq bench -m SmolLM2-w4a8
   fptq bench -m SmolLM2-w4a8 -p 512 -n 64 -d 0,4096 -t 1,2
-  fptq bench -m SmolLM2-w4a8 -p 0 -n 128 -o jsonl | jq .avg_ts`;
+  fptq bench -m SmolLM2-w4a8 -p 0 -n 128 -o jsonl | jq .avg_ts
+  fptq bench -m SmolLM2-w4a8 -np 1,2,4,8,16 -p 128 -n 64     llama-batched-bench's table: so many sequences at a time`;
 
 export function benchCommand(context: CommandContext, version: string): Command {
   const command = new Command("bench").description("measure tokens per second").optionsGroup("Tests:");
@@ -55,6 +58,7 @@ export function benchCommand(context: CommandContext, version: string): Command 
     .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", precision)
     .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", precision)
     .option("--build <auto|simd128|relaxed>", "kernels to run (default: auto, the fastest)", wordList(buildChoice))
+    .option("--np, --n-parallel <n>", "sequences at a time, each of -p and -n tokens: another table", integerRanges(1, 1024))
     .option("-r, --repetitions <n>", "runs of each test", integer(1), 5)
     .option("--no-warmup", "time the first run too, which pays for compiling");
   addOutputOptions(command).option<BenchFormat>("-o, --output <format>", FORMATS.join(", "), oneOf(...FORMATS), "md");
@@ -62,6 +66,7 @@ export function benchCommand(context: CommandContext, version: string): Command 
 }
 
 async function bench(context: CommandContext, version: string, flags: BenchFlags): Promise<void> {
+  if (flags.nParallel) return batchedBench(context, flags, flags.nParallel);
   const { output, signal } = context;
   const { nPrompt = [512], nGen = [128], promptGen = [], nDepth = [0], threads = [undefined] } = flags;
   const { cacheTypeK = [undefined], cacheTypeV = [undefined], build = [undefined], repetitions, warmup } = flags;
@@ -77,6 +82,31 @@ async function bench(context: CommandContext, version: string, flags: BenchFlags
     for (const test of setup.tests) {
       const began = new Date();
       printer.row(benchRecord(subject, test, await measureSpeed(model, test, { repetitions, warmup, signal }), began));
+    }
+  }
+  printer.end();
+}
+
+/** Sequences side by side: one load for each model, threads and build, with room for the most of them. */
+async function batchedBench(context: CommandContext, flags: BenchFlags, parallel: readonly number[]): Promise<void> {
+  const { output, signal } = context;
+  const { nPrompt = [128], nGen = [64], threads = [undefined], build = [undefined] } = flags;
+  const { measureBatchedSpeed } = await context.library();
+  const printer = batchedBenchPrinter(flags.output, (text) => output.write(text));
+  const ctxSize = Math.max(...nPrompt) + Math.max(...nGen);
+  const most = Math.max(...parallel);
+  const room = { ctxSize, cacheTokens: most * 64 * Math.ceil(ctxSize / 64), maxSequences: most };
+  for (const [path, count, chosen] of flags.model.flatMap((m) => threads.flatMap((t) => build.map((b) => [m, t, b] as const)))) {
+    const setup = { model: path, threads: count, build: chosen, verbose: flags.verbose, ...room };
+    await using model = await loadModelFromFlags(context, setup);
+    printer.model({ model: path, threads: model.forwardPass.threads, build: model.forwardPass.kernelBuild, cpu: cpus()[0]?.model ?? "unknown" });
+    for (const promptTokens of nPrompt) {
+      for (const generatedTokens of nGen) {
+        for (const sequences of parallel) {
+          const test = { promptTokens, generatedTokens, sequences };
+          printer.row(test, await measureBatchedSpeed(model, test, { signal }));
+        }
+      }
     }
   }
   printer.end();
