@@ -1,6 +1,6 @@
 /** How the next token is chosen: the caller's options, validated once, as data. */
 import type { SamplingOptions } from "./generation-options.ts";
-import { realNumber, wholeNumber } from "./option-domains.ts";
+import { need } from "../need.ts";
 import { randomSeed } from "./random.ts";
 
 /** Makes recent tokens less likely; see `penalizeRepetition`. */
@@ -48,12 +48,12 @@ const PENALTY_RANGE = [1e-3, 1e3] as const;
  */
 export function resolveSampling(options: SamplingOptions): Sampling {
   const temperature = options.temperature ?? DEFAULT_SAMPLING.temperature;
-  const topK = wholeNumber("topK", options.topK ?? DEFAULT_SAMPLING.topK, 0);
-  const topP = realNumber("topP", options.topP ?? DEFAULT_SAMPLING.topP, 0, 1);
-  const minP = realNumber("minP", options.minP ?? DEFAULT_SAMPLING.minP, 0, 1);
-  const penalty = realNumber("repeatPenalty", options.repeatPenalty ?? DEFAULT_SAMPLING.repeatPenalty, ...PENALTY_RANGE);
-  const lastN = wholeNumber("repeatLastN", options.repeatLastN ?? DEFAULT_SAMPLING.repeatLastN, -1);
-  const seed = options.seed === undefined ? undefined : wholeNumber("seed", options.seed, 0, 2 ** 32 - 1);
+  const topK = need.whole("topK", options.topK ?? DEFAULT_SAMPLING.topK, 0);
+  const topP = need.real("topP", options.topP ?? DEFAULT_SAMPLING.topP, 0, 1);
+  const minP = need.real("minP", options.minP ?? DEFAULT_SAMPLING.minP, 0, 1);
+  const penalty = need.real("repeatPenalty", options.repeatPenalty ?? DEFAULT_SAMPLING.repeatPenalty, ...PENALTY_RANGE);
+  const lastN = need.whole("repeatLastN", options.repeatLastN ?? DEFAULT_SAMPLING.repeatLastN, -1);
+  const seed = options.seed === undefined ? undefined : need.whole("seed", options.seed, 0, 2 ** 32 - 1);
 
   const repetition = penalty === 1 || lastN === 0 ? undefined : { penalty, lastN: lastN === -1 ? Infinity : lastN };
   if (temperature === 0) return { kind: "greedy", repetition };
@@ -63,7 +63,7 @@ export function resolveSampling(options: SamplingOptions): Sampling {
     topK: topK === 0 ? Infinity : topK,
     topP,
     minP,
-    temperature: realNumber("temperature", temperature, MIN_TEMPERATURE, MAX_TEMPERATURE),
+    temperature: need.real("temperature", temperature, MIN_TEMPERATURE, MAX_TEMPERATURE),
     seed: seed ?? randomSeed(),
   };
 }

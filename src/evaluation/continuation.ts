@@ -7,8 +7,8 @@
  * sharing changes none of them.
  */
 import type { LanguageModel } from "../decoding/language-model.ts";
-import { wholeNumber } from "../decoding/option-domains.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
+import { need } from "../need.ts";
 import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
 import type { OnProgress } from "../progress.ts";
 
@@ -55,7 +55,7 @@ export async function scoreItems(
   if (items.length === 0) throw new OptionError(`${phase}: got no items, need at least one`);
   const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
   const begin = tokenizer.addedBosTokenId;
-  const chosen = limit === undefined ? items : items.slice(0, wholeNumber("limit", limit, 1));
+  const chosen = limit === undefined ? items : items.slice(0, need.whole("limit", limit, 1));
   const tokenized = chosen.map(({ name, context, continuations }): TokenizedItem => ({
     name,
     context: [...(begin === undefined ? [] : [begin]), ...encode(context)],

@@ -8,9 +8,9 @@
  *
  * Neither tokenization nor sampling is timed: ids are drawn beforehand, whatever the logits say.
  */
-import { wholeNumber } from "../decoding/option-domains.ts";
 import { Xoshiro128 } from "../decoding/random.ts";
 import { OptionError } from "../errors.ts";
+import { need } from "../need.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
 
 export interface SpeedTest {
@@ -49,10 +49,10 @@ const WARMUP_TOKENS = 16;
  * @throws OptionError for a test that is empty or does not fit the cache; AbortError
  */
 export async function forwardSpeed(model: ForwardPass, test: SpeedTest, options: SpeedOptions = {}): Promise<SpeedResult> {
-  const promptTokens = wholeNumber("promptTokens", test.promptTokens, 0);
-  const generatedTokens = wholeNumber("generatedTokens", test.generatedTokens, 0);
-  const depth = wholeNumber("depth", test.depth, 0);
-  const repetitions = wholeNumber("repetitions", options.repetitions ?? 5, 1);
+  const promptTokens = need.whole("promptTokens", test.promptTokens, 0);
+  const generatedTokens = need.whole("generatedTokens", test.generatedTokens, 0);
+  const depth = need.whole("depth", test.depth, 0);
+  const repetitions = need.whole("repetitions", options.repetitions ?? 5, 1);
   const tokens = promptTokens + generatedTokens;
   if (tokens === 0) throw new OptionError("test: no tokens to process; promptTokens or generatedTokens must be above 0");
   if (depth + tokens > model.contextSize) {
