@@ -8,7 +8,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { displayProgress } from "../src/cli/progress.ts";
+import { displayProgress } from "../src/cli/progress-display.ts";
 import { loadModel } from "../src/index.ts";
 import { OPENINGS } from "./calibration-text/openings.ts";
 

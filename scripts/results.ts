@@ -13,7 +13,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { displayProgress } from "../src/cli/progress.ts";
+import { displayProgress } from "../src/cli/progress-display.ts";
 import { formatDuration } from "../src/cli/quantities.ts";
 import { RECIPE_NAMES } from "../src/quantizer/recipe/recipe-presets.ts";
 import { drawFigures } from "./results/figures.ts";

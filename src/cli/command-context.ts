@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { CheckpointError } from "../errors.ts";
-import type { Library } from "./library.ts";
+import type { Library } from "./library-contract.ts";
 import type { Output } from "./output.ts";
 
 export interface CommandContext {

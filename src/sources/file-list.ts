@@ -19,7 +19,7 @@ export interface FileLike {
 export function fileListLocation(files: readonly FileLike[]): ModelLocation {
   const [first, ...others] = files;
   if (!first) throw new OptionError("files: got none, need a GGUF file or the files of a model folder");
-  if (others.length === 0) return { kind: "file", file: new FileSource(first) };
+  if (others.length === 0) return { kind: "file", file: new ChosenFile(first) };
 
   const folderOf = ({ webkitRelativePath = "" }: FileLike) =>
     webkitRelativePath.slice(0, webkitRelativePath.lastIndexOf("/") + 1);
@@ -36,13 +36,13 @@ export function fileListLocation(files: readonly FileLike[]): ModelLocation {
       async open(fileName) {
         const file = inFolder.get(fileName);
         if (!file) throw new CheckpointError(`${name}: no file ${JSON.stringify(fileName)}`);
-        return new FileSource(file);
+        return new ChosenFile(file);
       },
     },
   };
 }
 
-class FileSource implements ByteSource {
+class ChosenFile implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly #file: FileLike;

@@ -8,7 +8,7 @@ import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from 
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../model-options.ts";
 import { layerList, nonEmpty, number } from "../option-values.ts";
-import { displayProgress } from "../progress.ts";
+import { displayProgress } from "../progress-display.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../source-options.ts";
 import { formatSignificant } from "../quantities.ts";
 import { formatTable } from "../table.ts";

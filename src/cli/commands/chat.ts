@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { AbortError, OptionError } from "../../errors.ts";
 import type { CommandContext } from "../command-context.ts";
 import type { ChatMessage } from "../../tokenizer/chat-template.ts";
-import type { LoadedModel } from "../library.ts";
+import type { LoadedModel } from "../library-contract.ts";
 import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
 import { addSamplingOptions, generateOptions, type SamplingFlags, unescape } from "../sampling-options.ts";
 

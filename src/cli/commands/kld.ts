@@ -5,7 +5,7 @@ import { type CommandContext, readTextFile } from "../command-context.ts";
 import { divergenceDocument, divergenceReport } from "../evaluation-report.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
 import { integer, nonEmpty } from "../option-values.ts";
-import { displayProgress } from "../progress.ts";
+import { displayProgress } from "../progress-display.ts";
 
 interface KldFlags extends ModelFlags {
   readonly base: string;

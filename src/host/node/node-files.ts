@@ -48,13 +48,13 @@ export async function openFile(path: string): Promise<ByteSource> {
   try {
     if (!(await stat(path)).isFile()) throw new CheckpointError(`${path}: not a regular file`);
     const handle = await open(path, "r");
-    return new FileSource(path, (await handle.stat()).size, handle);
+    return new OpenedFile(path, (await handle.stat()).size, handle);
   } catch (error) {
     throw error instanceof CheckpointError ? error : unreadable(path, error);
   }
 }
 
-class FileSource implements ByteSource {
+class OpenedFile implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly #handle: FileHandle;
