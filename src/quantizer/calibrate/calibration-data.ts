@@ -5,6 +5,10 @@
  * name and two numbers (the rule of llama-perplexity, and of the reference values this package is tested against).
  */
 import { RecipeError } from "../../errors.ts";
+import { describe } from "../../json-object.ts";
+import { needing } from "../../need.ts";
+
+const need = needing(RecipeError);
 
 export interface SampleShape {
   /** Number of sequences. */
@@ -48,9 +52,9 @@ export function samplesFromText(text: string, sampling: TextSampling): Int32Arra
   }
   if (ids.length < needed) {
     const usable = Math.floor(ids.length / ctxSize);
-    const remedy = usable > 0 ? `--samples ${usable} would fit` : `not even one sample of ${ctxSize} fits`;
+    const remedy = usable > 0 ? `option samples ${usable} would fit` : `not even one sample of ${ctxSize} fits`;
     throw new RecipeError(
-      `calibration text ${name}: found ${ids.length} tokens, need ${needed} (${samples} samples of ${ctxSize}); ${remedy}`,
+      `calibration text ${name}: got ${ids.length} tokens, need ${needed} (${samples} samples of ${ctxSize}); ${remedy}`,
     );
   }
   const length = Math.floor(Math.min(ids.length, wanted) / ctxSize);
@@ -74,11 +78,16 @@ export function textFromJsonLines(content: string, name: string): string {
     try {
       record = JSON.parse(line);
     } catch (cause) {
-      throw new RecipeError(`calibration data ${name}, line ${index + 1}: not JSON`, { cause });
+      throw new RecipeError(
+        `calibration data ${name}, line ${index + 1}: got text that is not JSON, need an object with a string "text"`,
+        { cause },
+      );
     }
     const text = (record as { text?: unknown } | null)?.text;
     if (typeof text !== "string") {
-      throw new RecipeError(`calibration data ${name}, line ${index + 1}: need an object with a string "text"`);
+      throw new RecipeError(
+        `calibration data ${name}, line ${index + 1}: got ${describe(record)}, need an object with a string "text"`,
+      );
     }
     documents.push(text);
   }
@@ -101,9 +110,10 @@ export interface RandomSampling extends SampleShape {
  */
 export function samplesFromRandomTokens({ vocabSize, exclude, seed, samples, ctxSize }: RandomSampling): Int32Array[] {
   checkShape({ samples, ctxSize });
-  if (seed !== seed >>> 0) throw new RecipeError(`calibration seed: got ${seed}, need an integer of 0..${2 ** 32 - 1}`);
+  need.whole("seed", seed, 0, 2 ** 32 - 1);
   const allowed = Int32Array.from({ length: vocabSize }, (_, id) => id).filter((id) => !exclude.has(id));
-  if (allowed.length === 0) throw new RecipeError(`random calibration tokens: all ${vocabSize} tokens are special`);
+  if (allowed.length === 0)
+    throw new RecipeError(`random calibration tokens: got ${vocabSize} tokens that are all special, need others`);
   const random = splitmix32(seed);
   return Array.from({ length: samples }, () =>
     Int32Array.from({ length: ctxSize }, () => allowed[Math.floor((random() / 2 ** 32) * allowed.length)]!),
@@ -111,13 +121,8 @@ export function samplesFromRandomTokens({ vocabSize, exclude, seed, samples, ctx
 }
 
 function checkShape({ samples, ctxSize }: SampleShape): void {
-  for (const [option, value] of [
-    ["--samples", samples],
-    ["--ctx-size", ctxSize],
-  ] as const) {
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new RecipeError(`${option}: got ${value}, need an integer of at least 1`);
-  }
+  need.whole("samples", samples, 1);
+  need.whole("contextSize", ctxSize, 1);
 }
 
 /** 32 random bits per call (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", the 32-bit finalizer). */
