@@ -1,6 +1,8 @@
 /**
- * Every error this package throws on purpose. Each says what was found, what was needed, and in which file, tensor or option.
- * A plain `Error` that escapes is a bug.
+ * The errors this package throws on purpose. A plain `Error` that escapes is a bug.
+ *
+ * Their messages have one form, `WHAT: got X, need Y`, where WHAT is an option, or a file and what in it. What is not there
+ * may be said as `WHAT is missing`; what failed outside, with the reason from there: `WHAT: cannot be read: REASON`.
  */
 
 /** A model file or folder that is missing, truncated, corrupt, hostile or inconsistent. */

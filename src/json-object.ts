@@ -30,9 +30,12 @@ function parseJson(text: string, fileName: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
-    throw new CheckpointError(`${fileName}: not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    throw new CheckpointError(
+      `${fileName}: got text that is not JSON, need JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -47,7 +50,8 @@ function checkStructure(text: string, fileName: string): void {
     const char = text.charCodeAt(i);
     if (char === OPEN_BRACE || char === OPEN_BRACKET) {
       open.push(char === OPEN_BRACE ? new Set() : undefined);
-      if (open.length > MAX_DEPTH) throw new CheckpointError(`${fileName}: JSON nested more than ${MAX_DEPTH} deep`);
+      if (open.length > MAX_DEPTH)
+        throw new CheckpointError(`${fileName}: got JSON nested more than ${MAX_DEPTH} deep, need at most that`);
     } else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) {
       open.pop();
     } else if (char === QUOTE) {
@@ -58,7 +62,8 @@ function checkStructure(text: string, fileName: string): void {
       const literal = text.slice(begin, i + 1);
       // Escapes let one key be written in several ways, so compare what it means.
       const key = literal.includes("\\") ? String(parseJson(literal, fileName)) : literal.slice(1, -1);
-      if (keys.has(key)) throw new CheckpointError(`${fileName}: the key ${JSON.stringify(key)} appears twice in one object`);
+      if (keys.has(key))
+        throw new CheckpointError(`${fileName}: key ${JSON.stringify(key)}: got it twice in one object, need it once`);
       keys.add(key);
     }
   }

@@ -57,6 +57,6 @@ export interface OutputFolder {
 
 /** The whole of a small text file. @throws CheckpointError if it is larger than `limitBytes` */
 export async function readText(source: ByteSource, limitBytes: number, tooLarge: (message: string) => Error): Promise<string> {
-  if (source.size > limitBytes) throw tooLarge(`${source.name}: ${source.size} bytes, at most ${limitBytes} expected`);
+  if (source.size > limitBytes) throw tooLarge(`${source.name}: got ${source.size} bytes, need at most ${limitBytes}`);
   return new TextDecoder("utf-8", { fatal: false }).decode(await source.read(0, source.size));
 }

@@ -37,7 +37,7 @@ export function expectedTensors(
     const scheme = quantization?.linear(name);
     if (!scheme) return addFloat(`${name}.weight`, N, K);
     const G = scheme.groupSize === "channel" ? K : scheme.groupSize;
-    if (K % G !== 0) throw new CheckpointError(`${where}: ${name}: group size ${G} does not divide in_features ${K}`);
+    if (K % G !== 0) throw new CheckpointError(`${where}: ${name}: got group size ${G}, need a divisor of its ${K} in_features`);
     expected.set(`${name}.weight_packed`, { shape: [N, Math.ceil((K * WEIGHT_BITS[scheme.weights]) / 32)], type: "I32" });
     addFloat(`${name}.weight_scale`, N, K / G);
     expected.set(`${name}.weight_shape`, { shape: [2], type: "I64" });
@@ -84,7 +84,9 @@ export function checkTensors(
     const found = tensors.get(name);
     if (!found) throw new CheckpointError(`${where}: tensor ${name} [${shape.join(", ")}] is missing`);
     if (!sameShape(found.shape, shape)) {
-      throw new CheckpointError(`${found.file}: tensor ${name}: shape [${found.shape.join(", ")}], need [${shape.join(", ")}]`);
+      throw new CheckpointError(
+        `${found.file}: tensor ${name}: got shape [${found.shape.join(", ")}], need [${shape.join(", ")}]`,
+      );
     }
     if (type === "float") checkFloat(found);
     else if (found.type !== type) throw wrongType(found, type);
@@ -98,7 +100,9 @@ export function checkTensors(
   for (const { name, file } of tensors.values()) {
     const tiedHead = config.tiedEmbedding && name.startsWith(`${HEAD}.`);
     if (!expected.has(name) && !added.has(name) && !tiedHead && !MEANINGLESS.test(name)) {
-      throw new CheckpointError(`${file}: tensor ${name} is no part of this model; ignoring it could change the result`);
+      throw new CheckpointError(
+        `${file}: tensor ${name}: got a tensor with no place in this model, need only those it has: ignoring one could change the result`,
+      );
     }
   }
 }
@@ -111,7 +115,7 @@ function checkFloat(tensor: TensorInfo): void {
 }
 
 function wrongType({ file, name, type }: TensorInfo, need: string): UnsupportedModelError {
-  return new UnsupportedModelError(`${file}: tensor ${name}: element type ${type}, need ${need}`);
+  return new UnsupportedModelError(`${file}: tensor ${name}: got element type ${type}, need ${need}`);
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

@@ -22,7 +22,7 @@ export async function openCheckpoint(location: ModelLocation, signal?: AbortSign
       const start = file.size >= GGUF_MAGIC.length ? await file.read(0, GGUF_MAGIC.length) : new Uint8Array(0);
       const found = Array.from(start, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
       throw new CheckpointError(
-        `${file.name}: a file of ${file.size} bytes starting with ${found || "nothing"}; a GGUF file (47 47 55 46) or a model folder is needed`,
+        `${file.name}: got a file of ${file.size} bytes starting with ${found || "nothing"}, need a GGUF file (47 47 55 46) or a model folder`,
       );
     });
   }
@@ -37,10 +37,8 @@ export async function openCheckpoint(location: ModelLocation, signal?: AbortSign
     const file = await folder.open(ggufNames[0]!);
     return closingOnError(file, () => openGgufCheckpoint(file, signal));
   }
-  const found = ggufNames.length > 1 ? `${ggufNames.length} GGUF files (${listed(ggufNames)}): give one of them` : listed(names);
-  throw new CheckpointError(
-    `${folder.name}: no config.json with safetensors and no single GGUF file; found ${found || "nothing"}`,
-  );
+  const found = ggufNames.length > 1 ? `${ggufNames.length} GGUF files (${listed(ggufNames)})` : listed(names);
+  throw new CheckpointError(`${folder.name}: got ${found || "nothing"}, need config.json with safetensors, or one GGUF file`);
 }
 
 function listed(names: readonly string[]): string {

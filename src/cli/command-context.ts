@@ -33,7 +33,7 @@ export async function readTextFile(context: CommandContext, option: string, path
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new CheckpointError(`${option} ${path}: not a UTF-8 text file`, { cause: error });
+    throw new CheckpointError(`${option} ${path}: got bytes that are not UTF-8, need a UTF-8 text file`, { cause: error });
   }
 }
 

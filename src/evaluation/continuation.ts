@@ -83,13 +83,16 @@ interface TokenizedItem {
 }
 
 function checkItem({ name, context, continuations }: TokenizedItem, contextSize: number): void {
-  if (context.length === 0) throw new OptionError(`${name}: the context has no token, and this model puts none before a text`);
+  if (context.length === 0)
+    throw new OptionError(`${name}: context: got no token, need at least one: this model puts none before a text`);
   for (const continuation of continuations) {
-    if (continuation.length === 0) throw new OptionError(`${name}: a text to score has no token`);
+    if (continuation.length === 0) throw new OptionError(`${name}: text to score: got no token, need at least one`);
     const needed = context.length + continuation.length;
     if (needed > contextSize) {
       const parts = `${context.length} of context and ${continuation.length} to score`;
-      throw new OptionError(`${name}: needs ${needed} tokens (${parts}), the model was loaded with a context of ${contextSize}`);
+      throw new OptionError(
+        `${name}: got ${needed} tokens (${parts}), need at most ${contextSize}, the context the model was loaded with`,
+      );
     }
   }
 }

@@ -21,7 +21,7 @@ export function parseJsonLines(content: string, name: string): JsonLine[] {
     try {
       object = JSON.parse(line);
     } catch (cause) {
-      throw new OptionError(`${at}: not JSON`, { cause });
+      throw new OptionError(`${at}: got text that is not JSON, need a JSON object`, { cause });
     }
     if (!isJsonObject(object)) throw new OptionError(`${at}: got ${kindOf(object)}, need a JSON object`);
     lines.push({ object, name: at });

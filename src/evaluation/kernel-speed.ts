@@ -121,7 +121,7 @@ async function openProblem(host: Host, threads: number) {
       if (attempt === STREAM_BYTES.length - 1) throw error;
     }
   }
-  throw new RangeError("no size to measure with");
+  throw new RangeError("sizes: got none to measure with, need at least one");
 }
 
 /** Random activations and weights; every block of channels is the same, which no cache knows. */

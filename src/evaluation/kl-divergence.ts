@@ -53,7 +53,7 @@ export async function klDivergence(
   const { signal, onProgress } = options;
   const { vocabSize: V } = base.config;
   if (model.config.vocabSize !== V) {
-    throw new OptionError(`vocabulary: the base model has ${V} tokens, the other ${model.config.vocabSize}; they need the same`);
+    throw new OptionError(`vocabulary: got ${model.config.vocabSize} tokens, need ${V}, those of the base model`);
   }
   const chunks = textChunks(ids, options, Math.min(base.contextSize, model.contextSize));
   const samples: DivergenceSamples = { losses: [], baseLosses: [], divergences: [], sameTop: [] };

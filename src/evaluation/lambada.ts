@@ -36,7 +36,7 @@ export function parseLambadaItems(content: string, name: string): LambadaItem[] 
     const text = stringField(line, "text").trimEnd();
     const at = text.lastIndexOf(" ");
     if (text.slice(0, Math.max(0, at)).trim() === "") {
-      throw new OptionError(`${line.name}: "text": need at least two words with a space between`);
+      throw new OptionError(`${line.name}: "text": got fewer than two words, need at least two with a space between`);
     }
     return { name: line.name, context: text.slice(0, at), target: text.slice(at) };
   });

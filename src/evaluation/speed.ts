@@ -54,9 +54,9 @@ export async function forwardSpeed(model: ForwardPass, test: SpeedTest, options:
   const depth = need.whole("depth", test.depth, 0);
   const repetitions = need.whole("repetitions", options.repetitions ?? 5, 1);
   const tokens = promptTokens + generatedTokens;
-  if (tokens === 0) throw new OptionError("test: no tokens to process; promptTokens or generatedTokens must be above 0");
+  if (tokens === 0) throw new OptionError("test: got no tokens to process, need promptTokens or generatedTokens above 0");
   if (depth + tokens > model.contextSize) {
-    throw new OptionError(`test: needs a context of ${depth + tokens} tokens, the cache holds ${model.contextSize}`);
+    throw new OptionError(`test: got ${depth + tokens} tokens, need at most ${model.contextSize}, which the cache holds`);
   }
   const { signal } = options;
   const ids = randomIds(depth + tokens, model.config.vocabSize, options.seed ?? 0);

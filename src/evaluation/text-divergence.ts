@@ -29,6 +29,6 @@ function checkSameVocabulary(base: LanguageModel, model: LanguageModel): void {
     const [expected, found] = [base.tokenizer.idToToken(id), model.tokenizer.idToToken(id)];
     if (expected === found) continue;
     const [ours, theirs] = [expected, found].map((token) => (token === undefined ? "no token" : JSON.stringify(token)));
-    throw new OptionError(`vocabulary: id ${id} is ${ours} to the base model and ${theirs} to the other; they need the same`);
+    throw new OptionError(`vocabulary: id ${id}: got ${theirs}, need ${ours}, which it is to the base model`);
   }
 }

@@ -27,7 +27,7 @@ export function edgeHost(
       if (module instanceof WebAssembly.Module) return module;
       const found = module === undefined ? "nothing" : typeof module === "object" ? "an object" : `a ${typeof module}`;
       throw new CapabilityError(
-        `kernels: need "${build}" as a WebAssembly.Module, got ${found}. Here modules are compiled when a program is deployed. ` +
+        `kernels: got ${found} for "${build}", need a WebAssembly.Module. Here modules are compiled when a program is deployed. ` +
           `Let the bundler leave imports of .wasm files to the platform (wrangler does; esbuild: external: ["*.wasm"]), ` +
           `or add: import simd128 from "fptq/wasm/fptq-simd128.wasm${suffix}" and pass { kernels: { simd128 } }`,
       );

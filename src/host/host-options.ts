@@ -26,7 +26,7 @@ export function withGivenKernels(host: Host, { kernels }: HostOptions): Host {
     if (source instanceof WebAssembly.Module) return source;
     if (source instanceof URL || typeof source === "string") return fetchKernels(source);
     const given = Object.keys(kernels).join(", ") || "none";
-    throw new CapabilityError(`kernels: need "${instructionSet}" as a WebAssembly.Module or its URL, given: ${given}`);
+    throw new CapabilityError(`kernels: got ${given}, need "${instructionSet}" as a WebAssembly.Module or its URL`);
   });
   if (!Object.values(kernels).some((source) => source instanceof WebAssembly.Module)) return { ...host, kernelModule };
   const { spawnWorker: _, ...single } = host;
@@ -37,7 +37,7 @@ export function withGivenKernels(host: Host, { kernels }: HostOptions): Host {
 export async function fetchKernels(url: URL | string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     const response = await fetch(url);
-    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
+    if (!response.ok) throw new Error(`got HTTP status ${response.status}, need 200`);
     return new Uint8Array(await response.arrayBuffer());
   } catch (cause) {
     const problem = cause instanceof Error ? cause.message : String(cause);

@@ -180,7 +180,9 @@ export class MemoryBlockStore implements BlockStore {
   async put(key: string, value: Uint8Array): Promise<void> {
     const { free } = await this.room();
     if (value.length - (this.#values.get(key)?.length ?? 0) > free) {
-      throw new CapabilityError(`${value.length} bytes, ${free} of ${this.#limitBytes} are free`);
+      throw new CapabilityError(
+        `${this.name}: got ${value.length} bytes, need at most ${free}: the rest of ${this.#limitBytes} is taken`,
+      );
     }
     this.#values.set(key, value.slice());
   }

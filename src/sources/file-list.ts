@@ -35,7 +35,7 @@ export function fileListLocation(files: readonly FileLike[]): ModelLocation {
       list: () => Promise.resolve([...inFolder.keys()]),
       async open(fileName) {
         const file = inFolder.get(fileName);
-        if (!file) throw new CheckpointError(`${name}: no file ${JSON.stringify(fileName)}`);
+        if (!file) throw new CheckpointError(`${name}: ${fileName} is missing`);
         return new ChosenFile(file);
       },
     },
@@ -65,7 +65,7 @@ class ChosenFile implements ByteSource {
       });
     }
     if (bytes.length === length) return bytes;
-    throw new CheckpointError(`${this.name}: ${bytes.length} of ${length} bytes at ${offset}: the file has ${this.size} bytes`);
+    throw new CheckpointError(`${this.name}: got ${bytes.length} bytes at ${offset}, need ${length}: the file has ${this.size}`);
   }
 
   close(): Promise<void> {

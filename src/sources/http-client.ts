@@ -64,7 +64,9 @@ export class HttpClient {
       }
       await response.body?.cancel();
     }
-    throw new DownloadError(`${name}: more than ${MOST_REDIRECTS} redirects, the last to ${displayUrl(at)}`);
+    throw new DownloadError(
+      `${name}: got more than ${MOST_REDIRECTS} redirects, the last to ${displayUrl(at)}, need at most that`,
+    );
   }
 
   async #once(
@@ -78,13 +80,16 @@ export class HttpClient {
     const authorized = this.#authorization?.origin === url.origin;
     const allHeaders = authorized ? { ...headers, authorization: this.#authorization!.value } : headers;
     const answer = this.#fetch(url.href, { headers: allHeaders, redirect, signal: connection.signal });
-    const late = () => new DownloadError(`${name}: no answer for ${SILENCE_MS / 1000} s`, { transient: true });
+    const late = () => new DownloadError(`${name}: got no answer, need one within ${SILENCE_MS / 1000} s`, { transient: true });
     try {
       return await within(answer, { clock: this.clock, limitMs: SILENCE_MS, late, signal, work: `loading ${name}` });
     } catch (error) {
       if (error instanceof AbortError || error instanceof DownloadError) throw error;
       // What went wrong is in the cause; the message of the runtime may quote the URL with its query.
-      throw new DownloadError(`${name}: no connection: ${networkProblem(error)}`, { transient: true, cause: error });
+      throw new DownloadError(`${name}: got no connection, need one: ${networkProblem(error)}`, {
+        transient: true,
+        cause: error,
+      });
     }
   }
 }
@@ -107,11 +112,15 @@ function nextUrl(from: URL, response: Response, name: string): URL {
   const url = target !== null && URL.canParse(target, from.href) ? new URL(target, from.href) : undefined;
   if (url && /^https?:$/.test(url.protocol)) {
     if (from.protocol === "https:" && url.protocol === "http:") {
-      throw new DownloadError(`${name}: redirected from https to ${displayUrl(url)}, which anyone on the way could change`);
+      throw new DownloadError(
+        `${name}: got a redirect from https to ${displayUrl(url)}, need https: anyone on the way could change the rest`,
+      );
     }
     return url;
   }
-  throw new DownloadError(`${name}: status ${response.status} without a place to go to`, { status: response.status });
+  throw new DownloadError(`${name}: got status ${response.status} without a place to go to, need an http or https URL`, {
+    status: response.status,
+  });
 }
 
 /** How long a server asked to be left alone; the cause of the error it answered with. */
@@ -128,7 +137,7 @@ function statusError(name: string, { status, headers }: Response): DownloadError
   const meaning: Record<number, string> = { 401: " (a token is needed)", 403: " (not allowed)", 404: " (not found)" };
   const seconds = Number(headers.get("retry-after") ?? "none");
   const cause = Number.isFinite(seconds) && seconds > 0 ? new RetryAfter(seconds) : undefined;
-  return new DownloadError(`${name}: HTTP status ${status}${meaning[status] ?? ""}`, {
+  return new DownloadError(`${name}: got HTTP status ${status}${meaning[status] ?? ""}, need 200`, {
     status,
     transient: TRANSIENT.has(status),
     cause,

@@ -95,7 +95,9 @@ export class HttpReader {
       chunks.push(chunk);
       length += chunk.length;
       if (length > limitBytes)
-        throw new DownloadError(`${this.name}: more than ${limitBytes} bytes, and the server does not say how many`);
+        throw new DownloadError(
+          `${this.name}: got more than ${limitBytes} bytes, need at most that from a server that does not say how many`,
+        );
     }
     this.disconnect();
     const bytes = new Uint8Array(length);
@@ -141,7 +143,7 @@ export class HttpReader {
     }
     this.#check(response, at);
     this.#body = response.body?.getReader() as ReadableStreamDefaultReader<Uint8Array> | undefined;
-    if (!this.#body) throw new DownloadError(`${this.name}: an answer without a body`);
+    if (!this.#body) throw new DownloadError(`${this.name}: got an answer without a body, need one with it`);
     this.#position = response.status === 206 ? at : 0;
     while (this.#position < at) await this.#chunk(at - this.#position, signal);
     return true;
@@ -159,15 +161,17 @@ export class HttpReader {
       if (total !== undefined) size = Number(total);
       else if (size !== undefined) size += at;
       if (begin !== undefined && Number(begin) !== at) {
-        throw new DownloadError(`${this.name}: bytes from ${at} asked for, the answer begins at ${begin}`);
+        throw new DownloadError(`${this.name}: got bytes from ${begin}, need them from ${at}`);
       }
     }
     if (size !== undefined && this.#size !== undefined && size !== this.#size) {
-      throw new DownloadError(`${this.name}: ${size} bytes, need ${this.#size}: another file, or changed on the server`);
+      throw new DownloadError(`${this.name}: got ${size} bytes, need ${this.#size}: another file, or changed on the server`);
     }
     const validator = headers.get("etag") ?? headers.get("last-modified") ?? undefined;
     if (validator !== undefined && this.#validator !== undefined && validator !== this.#validator) {
-      throw new DownloadError(`${this.name}: changed on the server while it was being loaded`);
+      throw new DownloadError(
+        `${this.name}: got validator ${validator}, need ${this.#validator}: changed on the server while it was being loaded`,
+      );
     }
     this.#size ??= size;
     this.#validator ??= validator;
@@ -178,8 +182,9 @@ export class HttpReader {
     while (this.#rest.length === 0) {
       const next = await this.#nextChunk(signal);
       if (!next) {
-        const of = this.#size === undefined ? "" : ` of ${this.#size}`;
-        throw new DownloadError(`${this.name}: the body ended after ${this.#position}${of} bytes`, { transient: true });
+        throw new DownloadError(`${this.name}: got ${this.#position} bytes, need ${this.#size ?? "more"}: the body ended`, {
+          transient: true,
+        });
       }
       this.#rest = next;
     }
@@ -192,14 +197,18 @@ export class HttpReader {
   async #nextChunk(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
     const { clock } = this.#client;
     const work = `loading ${this.name}`;
-    const late = () => new DownloadError(`${this.name}: no byte for ${SILENCE_MS / 1000} s`, { transient: true });
+    const late = () =>
+      new DownloadError(`${this.name}: got no byte, need one within ${SILENCE_MS / 1000} s`, { transient: true });
     try {
       const { value } = await within(this.#body!.read(), { clock, limitMs: SILENCE_MS, late, signal, work });
       return value;
     } catch (cause) {
       if (cause instanceof AbortError) this.disconnect();
       if (cause instanceof AbortError || cause instanceof DownloadError) throw cause;
-      throw new DownloadError(`${this.name}: the connection broke after ${this.#position} bytes`, { transient: true, cause });
+      throw new DownloadError(`${this.name}: got ${this.#position} bytes, need ${this.#size ?? "more"}: the connection broke`, {
+        transient: true,
+        cause,
+      });
     }
   }
 }

@@ -77,7 +77,9 @@ export async function locateModel(
   }
   if (typeof source === "string") {
     if (capabilities.openPath) return capabilities.openPath(source);
-    throw new CapabilityError(`${source}: there are no paths here; give an http(s) URL, hf:ORG/MODEL or files`);
+    throw new CapabilityError(
+      `model: got the path ${source}, need an http(s) URL, hf:ORG/MODEL or files: there are no paths here`,
+    );
   }
   if ("kind" in source) return source;
   if ("slice" in source && "size" in source) return fileListLocation([source]);
@@ -85,7 +87,7 @@ export async function locateModel(
 }
 
 function parseUrl(source: string | URL): URL {
-  if (!URL.canParse(source)) throw new OptionError("model: got an http URL that cannot be parsed");
+  if (!URL.canParse(source)) throw new OptionError("model: got an http URL that cannot be parsed, need one that can");
   const url = new URL(source);
   if (url.protocol === "http:" || url.protocol === "https:") return url;
   throw new OptionError(`model: got a ${url.protocol} URL, need http: or https:`);
@@ -110,7 +112,7 @@ async function locateOnHub(name: HubName, capabilities: SourceCapabilities, opti
   const library = options.hub ?? (await hub?.library?.());
   if (!library) {
     throw new CapabilityError(
-      `hf:${name.repository}: need @huggingface/hub: install it and pass { hub: await import("@huggingface/hub") }`,
+      `hf:${name.repository}: got no library for the Hub, need @huggingface/hub: install it and pass { hub: await import("@huggingface/hub") }`,
     );
   }
   const endpoint = hub?.endpoint ?? HUB_ENDPOINT;
@@ -146,7 +148,7 @@ async function hubListing(remote: Remote, access: HubAccess, name: HubName) {
   const key = `${access.endpoint}/${name.repository}@${name.revision}/${folder}`;
   const known = parseListing(await cache.named(key));
   if (offline && known) return known;
-  if (offline) throw new CapabilityError(`hf:${name.repository}: not in the cache, and offline`);
+  if (offline) throw new CapabilityError(`hf:${name.repository}: got nothing in the cache, need it there or a network: offline`);
   try {
     const listing = await listHubFolder(access, name, folder);
     await cache.putNamed(key, { ...listing });
@@ -204,7 +206,7 @@ function httpClient(
 
 function fetchOf(capabilities: SourceCapabilities, options: SourceOptions): Fetch {
   const fetch = options.fetch ?? capabilities.fetch;
-  if (!fetch) throw new CapabilityError("fetch: this runtime brings none; pass { fetch }");
+  if (!fetch) throw new CapabilityError("fetch: got nothing from this runtime, need a function: pass { fetch }");
   return fetch;
 }
 

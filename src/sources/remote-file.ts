@@ -114,7 +114,8 @@ async function request(remote: Remote, reader: HttpReader, signal: AbortSignal |
 }
 
 function refuseOffline(remote: Remote, reader: HttpReader): void {
-  if (remote.options.offline) throw new DownloadError(`${reader.name}: not in the cache, and offline`);
+  if (remote.options.offline)
+    throw new DownloadError(`${reader.name}: got nothing in the cache, need it there or a network: offline`);
 }
 
 async function readWhole(reader: HttpReader, signal: AbortSignal | undefined): Promise<{ size: number; whole: Uint8Array }> {
@@ -149,7 +150,9 @@ export class RemoteFile implements ByteSource {
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
     throwIfAborted(signal, `loading ${this.name}`);
     if (!(offset >= 0 && length >= 0 && offset + length <= this.size)) {
-      throw new CheckpointError(`${this.name}: ${length} bytes at ${offset} asked for, the file has ${this.size}`);
+      throw new CheckpointError(
+        `${this.name}: got a read of ${length} bytes at ${offset}, need one within the file's ${this.size}`,
+      );
     }
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length;) {
@@ -172,7 +175,7 @@ export class RemoteFile implements ByteSource {
     const found = this.#hash!.hex();
     this.#hash = undefined;
     if (found !== expected) {
-      throw new CheckpointError(`${this.name}: SHA-256 is ${found}, need ${expected}: damaged on the way or on the server`);
+      throw new CheckpointError(`${this.name}: got SHA-256 ${found}, need ${expected}: damaged on the way or on the server`);
     }
     this.#verified = true;
     const { key } = this.#opened;

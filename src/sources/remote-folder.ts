@@ -29,7 +29,7 @@ export function listedFolder(
     list: () => Promise.resolve([...files.keys()]),
     async open(fileName) {
       const spec = files.get(fileName);
-      if (!spec) throw new CheckpointError(`${name}: no file ${JSON.stringify(fileName)}`);
+      if (!spec) throw new CheckpointError(`${name}: ${fileName} is missing`);
       return openRemoteFile(remote, spec, signal);
     },
   };
@@ -105,7 +105,7 @@ class UrlFolder implements Folder {
 
   async open(fileName: string): Promise<ByteSource> {
     const spec = this.#specs.get(fileName);
-    if (!spec) throw new CheckpointError(`${this.name}: no file ${JSON.stringify(fileName)}`);
+    if (!spec) throw new CheckpointError(`${this.name}: ${fileName} is missing`);
     const text = this.#texts.get(fileName);
     this.#texts.delete(fileName);
     return text ? new BytesInMemory(`${this.name}${fileName}`, text) : openRemoteFile(this.#remote, spec, this.#signal);
@@ -122,12 +122,13 @@ class UrlFolder implements Folder {
     const file = await openRemoteFile(this.#remote, spec, this.#signal);
     try {
       if (file.size > MOST_TEXT_BYTES) {
-        throw new CheckpointError(`${file.name}: ${file.size} bytes, at most ${MOST_TEXT_BYTES} expected`);
+        throw new CheckpointError(`${file.name}: got ${file.size} bytes, need at most ${MOST_TEXT_BYTES}`);
       }
       const bytes = await file.read(0, file.size, this.#signal);
       const text = new TextDecoder().decode(bytes);
       // Servers of single-page applications answer with their page to whatever they do not have.
-      if (/^\s*<(!doctype|html)/i.test(text)) throw new DownloadError(`${file.name}: the answer is a web page`, { status: 404 });
+      if (/^\s*<(!doctype|html)/i.test(text))
+        throw new DownloadError(`${file.name}: got a web page, need the file`, { status: 404 });
       this.#specs.set(fileName, spec);
       this.#texts.set(fileName, bytes);
       return text;

@@ -71,7 +71,7 @@ function flatten(decoder: unknown): Record<string, unknown>[] {
 function refuse(types: readonly string[], name: string): never {
   const found = types.length === 0 ? "none" : types.join(", ");
   throw new UnsupportedModelError(
-    `${name}: tokenizer.json: decoder ${found}; ByteLevel and those of SentencePiece (Replace, Metaspace, ByteFallback, Fuse, Strip) are run`,
+    `${name}: tokenizer.json: decoder: got ${found}, need ByteLevel or those of SentencePiece (Replace, Metaspace, ByteFallback, Fuse, Strip)`,
   );
 }
 

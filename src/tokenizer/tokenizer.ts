@@ -116,7 +116,7 @@ export class Tokenizer implements TokenSource {
    * @throws OptionError if the text is no string
    */
   encode(text: string, { addSpecialTokens = true, parseSpecial = true }: EncodeOptions = {}): number[] {
-    if (typeof text !== "string") throw new OptionError(`text to encode: got ${typeof text}, a string is needed`);
+    if (typeof text !== "string") throw new OptionError(`text to encode: got ${typeof text}, need a string`);
     const isPlain = !parseSpecial && this.#specialText?.test(text) === true;
     const ids = this.#encodeWith(isPlain ? this.#plain() : this.#encoder, text);
     return addSpecialTokens ? [...this.#around.before, ...ids, ...this.#around.after] : ids;
@@ -157,7 +157,8 @@ export class Tokenizer implements TokenSource {
     const known = this.#bytes[id];
     if (known !== undefined) return known;
     const token = Number.isInteger(id) && id >= 0 && id < this.vocabSize ? this.idToToken(id) : undefined;
-    if (token === undefined) throw new OptionError(`${this.#name}: no token has the id ${id}; ids are below ${this.vocabSize}`);
+    if (token === undefined)
+      throw new OptionError(`${this.#name}: token id: got ${id}, need one of a token below ${this.vocabSize}`);
     return (this.#bytes[id] = this.#decoding.bytes(token, this.#addedIds.has(id)));
   }
 
@@ -182,7 +183,8 @@ export class Tokenizer implements TokenSource {
   #encodeWith(encoder: Encoder, text: string): number[] {
     const { ids, tokens } = encoder.encode(text, { add_special_tokens: false });
     const missing = ids.findIndex((id) => !Number.isInteger(id));
-    if (missing >= 0) throw new CheckpointError(`${this.#name}: tokenizer.json has no id for the piece "${tokens[missing]}"`);
+    if (missing >= 0)
+      throw new CheckpointError(`${this.#name}: tokenizer.json: vocab: got no id for the piece "${tokens[missing]}", need one`);
     return ids;
   }
 
@@ -194,7 +196,9 @@ export class Tokenizer implements TokenSource {
       if (probe.every((id, i) => whole[at + i] === id))
         return { before: whole.slice(0, at), after: whole.slice(at + probe.length) };
     }
-    throw new CheckpointError(`${this.#name}: tokenizer.json: the post-processor leaves out the text`);
+    throw new CheckpointError(
+      `${this.#name}: tokenizer.json: post_processor: got tokens without those of the text, need them among the rest`,
+    );
   }
 
   #largestId(added: readonly AddedToken[]): number {

@@ -39,7 +39,7 @@ test("a missing model is exit 1 with one line on stderr", () => {
   const { code, stdout, stderr } = fptq("inspect", "no/such/model");
   assert.is(code, 1);
   assert.is(stdout, "");
-  assert.match(stderr, /^error: no\/such\/model: no such file or folder.*\n$/);
+  assert.match(stderr, /^error: no\/such\/model: got nothing, need a file or folder.*\n$/);
 });
 
 test("a process without SharedArrayBuffer runs one thread and says so once, unless one was asked for", () => {

@@ -113,7 +113,7 @@ test("Windows line ends, blank lines, spaces at the end of a text", async () => 
 });
 
 for (const [what, line, message] of [
-  ["no JSON", "{", /c\.jsonl, line 3: not JSON/],
+  ["no JSON", "{", /c\.jsonl, line 3: got text that is not JSON, need a JSON object/],
   ["no object", "[1]", /line 3: got an array, need a JSON object/],
   ["no context", '{"choices": ["a", "b"], "answer": 0}', /line 3: "context": got nothing, need a string/],
   ["no choices", '{"context": "a", "answer": 0}', /line 3: "choices": got nothing, need an array of at least two/],
@@ -141,8 +141,14 @@ for (const [what, line, message] of [
 }
 
 test("refused: a passage of one word, a file without items", () => {
-  assert.throws(() => parseLambadaItems('{"text": "word"}', "l"), /l, line 1: "text": need at least two words/);
-  assert.throws(() => parseLambadaItems('{"text": " word"}', "l"), /l, line 1: "text": need at least two words/);
+  assert.throws(
+    () => parseLambadaItems('{"text": "word"}', "l"),
+    /l, line 1: "text": got fewer than two words, need at least two/,
+  );
+  assert.throws(
+    () => parseLambadaItems('{"text": " word"}', "l"),
+    /l, line 1: "text": got fewer than two words, need at least two/,
+  );
   assert.throws(() => parseLambadaItems("\n \n", "l"), /l: got no line with an item/);
 });
 
@@ -153,7 +159,7 @@ test("a target longer than the context is refused before anything runs, with wha
   assert.instance(error, OptionError);
   assert.match(
     error.message,
-    /c, line 2: needs 11 tokens \(7 of context and 4 to score\), the model was loaded with a context of 10/,
+    /c, line 2: got 11 tokens \(7 of context and 4 to score\), need at most 10, the context the model was loaded with/,
   );
   assert.equal(pass.calls, []);
 });
@@ -161,7 +167,7 @@ test("a target longer than the context is refused before anything runs, with wha
 test("an empty context needs a token that begins texts", async () => {
   const items = parseChoiceItems('{"context": "", "choices": ["a", "b"], "answer": 0}', "c");
   const error = await failure(multipleChoice(toyLanguageModel(logitsAfter).model, items));
-  assert.match(error.message, /c, line 1: the context has no token/);
+  assert.match(error.message, /c, line 1: context: got no token, need at least one/);
   assert.is((await multipleChoice(toyLanguageModel(logitsAfter, { bos: 1 }).model, items)).items, 1);
 });
 

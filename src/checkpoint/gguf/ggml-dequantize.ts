@@ -21,8 +21,7 @@ type Dequantize = (bytes: Uint8Array, out: Float32Array) => void;
  */
 export function dequantize(type: TensorType, bytes: Uint8Array, out: Float32Array): void {
   const format = FORMATS[type];
-  if (format === undefined)
-    throw new UnsupportedModelError(`tensor type ${type} holds integers, floats or quantized blocks are needed`);
+  if (format === undefined) throw new UnsupportedModelError(`tensor type: got ${type}, need floats or quantized blocks`);
   format(bytes, out);
 }
 

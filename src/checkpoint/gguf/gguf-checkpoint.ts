@@ -31,7 +31,10 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   const { metadata: values, tensors } = await readGguf(file, signal);
   const metadata = new GgufMetadata(values, file.name);
   const splits = metadata.integer("split.count") ?? 1;
-  if (splits > 1) throw new UnsupportedModelError(`${file.name}: one of ${splits} parts of a split GGUF; merge them first`);
+  if (splits > 1)
+    throw new UnsupportedModelError(
+      `${file.name}: got one of ${splits} parts of a split GGUF, need the parts merged into one file`,
+    );
 
   const architecture = ggufArchitecture(metadata, file.name);
   const ropeFactors = await readRopeFactors(file, tensors.get(ROPE_FACTORS_TENSOR), signal);
@@ -75,7 +78,7 @@ async function readRopeFactors(
   if (tensor === undefined) return undefined;
   if (tensor.type.name !== "F32" || tensor.dims.length !== 1) {
     throw new CheckpointError(
-      `${file.name}: tensor "${tensor.name}" is ${tensor.type.name} [${tensor.dims.join(", ")}], an F32 vector is needed`,
+      `${file.name}: tensor "${tensor.name}": got ${tensor.type.name} [${tensor.dims.join(", ")}], need an F32 vector`,
     );
   }
   return readRows(file, storedRows(tensor, undefined), 0, tensor.dims[0]!, signal);
@@ -93,11 +96,11 @@ function nameTensors(
     if (tensor.name === ROPE_FACTORS_TENSOR || UNUSED.test(tensor.name)) continue;
     const name = huggingFaceName(tensor.name);
     if (name === undefined) {
-      throw new UnsupportedModelError(`${file}: tensor "${tensor.name}" has no place in a model of the LLaMA family`);
+      throw new UnsupportedModelError(`${file}: tensor: got "${tensor.name}", need one that a model of the LLaMA family has`);
     }
     if (tensor.dims.length === 1 && tensor.type.blockElements > 1) {
       throw new UnsupportedModelError(
-        `${file}: tensor "${tensor.name}" is a vector of ${tensor.type.name}; vectors are read as floats`,
+        `${file}: tensor "${tensor.name}": got a vector of ${tensor.type.name}, need one of floats`,
       );
     }
     stored.set(name, storedRows(tensor, isInterleaved(tensor.name) ? headDim : undefined));
@@ -146,7 +149,7 @@ class GgufCheckpoint implements Checkpoint {
     const stored = this.#find(name);
     if (stored.tensor.type.blockElements > 1) {
       throw new UnsupportedModelError(
-        `${this.name}: tensor "${name}" is stored as ${stored.tensor.type.name}: read it as float32`,
+        `${this.name}: tensor "${name}": got ${stored.tensor.type.name}, need plain elements: blocks are read as float32`,
       );
     }
     const [begin, end] = this.#range(stored, options.rows);
@@ -163,14 +166,16 @@ class GgufCheckpoint implements Checkpoint {
 
   #find(name: string): StoredRows {
     const stored = this.#stored.get(name);
-    if (stored === undefined) throw new CheckpointError(`${this.name}: there is no tensor "${name}"`);
+    if (stored === undefined) throw new CheckpointError(`${this.name}: tensor "${name}" is missing`);
     return stored;
   }
 
   #range({ tensor, rows }: StoredRows, range: ReadOptions["rows"]): readonly [number, number] {
     const [begin, end] = range ?? [0, rows];
     if (!(Number.isInteger(begin) && Number.isInteger(end) && 0 <= begin && begin <= end && end <= rows)) {
-      throw new CheckpointError(`${this.name}: rows ${begin} to ${end} of tensor "${tensor.name}", which has ${rows}`);
+      throw new CheckpointError(
+        `${this.name}: tensor "${tensor.name}": got rows ${begin} to ${end}, need rows within 0 to ${rows}`,
+      );
     }
     return [begin, end];
   }

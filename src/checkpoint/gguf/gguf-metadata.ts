@@ -39,7 +39,9 @@ export async function readGgufString(cursor: GgufCursor, what: string, file: str
   const length = cursor.u64();
   const most = Math.min(cursor.remaining, mostBytes ?? Infinity);
   if (length > BigInt(most) || (length === 0n && mostBytes !== undefined)) {
-    throw new CheckpointError(`${file}: ${what} has ${length} bytes at offset ${cursor.offset}, at most ${most} are possible`);
+    throw new CheckpointError(
+      `${file}: ${what}: got ${length} bytes at offset ${cursor.offset}, need ${mostBytes === undefined ? 0 : 1} to ${most}`,
+    );
   }
   if (cursor.available < Number(length)) await cursor.fetch(Number(length), what);
   return cursor.utf8(Number(length), what);
@@ -56,7 +58,7 @@ export async function readGgufValue(cursor: GgufCursor, type: number, what: stri
     case BOOL: {
       await cursor.fetch(1, what);
       const byte = cursor.u8();
-      if (byte > 1) throw new CheckpointError(`${file}: ${what} is a bool of value ${byte}, 0 or 1 is needed`);
+      if (byte > 1) throw new CheckpointError(`${file}: ${what}: got a bool of value ${byte}, need 0 or 1`);
       return byte === 1;
     }
     case UINT64:
@@ -70,22 +72,22 @@ export async function readGgufValue(cursor: GgufCursor, type: number, what: stri
     case ARRAY:
       return readArray(cursor, what, file, depth);
     default:
-      throw new CheckpointError(`${file}: ${what} has value type ${type}, 0 to 12 are known`);
+      throw new CheckpointError(`${file}: ${what}: got value type ${type}, need 0 to 12`);
   }
 }
 
 async function readArray(cursor: GgufCursor, what: string, file: string, depth: number): Promise<GgufValue> {
   if (depth >= MOST_NESTED_ARRAYS)
-    throw new CheckpointError(`${file}: ${what} nests arrays more than ${MOST_NESTED_ARRAYS} deep`);
+    throw new CheckpointError(`${file}: ${what}: got arrays nested more than ${MOST_NESTED_ARRAYS} deep, need at most that`);
   await cursor.fetch(12, what);
   const type = cursor.u32();
   const declared = cursor.u64();
   const numbers = NUMBERS.get(type);
   const leastBytesEach = numbers?.bytes ?? { [BOOL]: 1, [STRING]: 8, [ARRAY]: 12, [UINT64]: 8, [INT64]: 8 }[type];
-  if (leastBytesEach === undefined) throw new CheckpointError(`${file}: ${what} has elements of type ${type}, 0 to 12 are known`);
+  if (leastBytesEach === undefined) throw new CheckpointError(`${file}: ${what}: got elements of type ${type}, need 0 to 12`);
   const most = Math.floor(cursor.remaining / leastBytesEach);
   if (declared > BigInt(most)) {
-    throw new CheckpointError(`${file}: ${what} declares ${declared} elements, the file has room for ${most} at most`);
+    throw new CheckpointError(`${file}: ${what}: got ${declared} elements, need at most ${most}, for which the file has room`);
   }
   const length = Number(declared);
 
@@ -168,6 +170,6 @@ export class GgufMetadata {
   #wrong(key: string, needed: string): never {
     const value = this.#values.get(key);
     const found = typeof value === "object" ? `an array of ${value.length}` : `${typeof value} ${String(value).slice(0, 40)}`;
-    throw new CheckpointError(`${this.#file}: metadata key "${key}" is ${found}, ${needed} is needed`);
+    throw new CheckpointError(`${this.#file}: metadata key "${key}": got ${found}, need ${needed}`);
   }
 }

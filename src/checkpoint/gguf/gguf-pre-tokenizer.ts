@@ -46,9 +46,9 @@ export function preTokenizer(metadata: GgufMetadata, file: string): PreTokenizer
   const name = metadata.string("tokenizer.ggml.pre");
   const found = name === undefined ? undefined : PRE_TOKENIZERS.get(name);
   if (found === undefined) {
-    const supported = [...PRE_TOKENIZERS.keys()].join(", ");
-    const what = name === undefined ? "no tokenizer.ggml.pre" : `pre-tokenizer "${name}"`;
-    throw new UnsupportedModelError(`${file}: ${what}; supported: ${supported}`);
+    const known = [...PRE_TOKENIZERS.keys()].join(", ");
+    const got = name === undefined ? "nothing" : `"${name}"`;
+    throw new UnsupportedModelError(`${file}: tokenizer.ggml.pre: got ${got}, need one of ${known}`);
   }
   return found;
 }

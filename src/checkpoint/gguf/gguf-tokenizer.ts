@@ -35,7 +35,7 @@ export function ggufTokenizer(metadata: GgufMetadata, file: string): TokenizerFi
   if (model === undefined || model === "none" || model === "no_vocab") return undefined;
   if (model !== "gpt2" && model !== "llama") {
     throw new UnsupportedModelError(
-      `${file}: tokenizer model "${model}"; "gpt2" (byte-level BPE) and "llama" (SentencePiece) are read`,
+      `${file}: tokenizer.ggml.model: got "${model}", need "gpt2" (byte-level BPE) or "llama" (SentencePiece)`,
     );
   }
   const vocabulary = readVocabulary(metadata, file);
@@ -57,10 +57,14 @@ function readVocabulary(metadata: GgufMetadata, file: string): Vocabulary {
   const stored = metadata.required(key, metadata.strings(key));
   const tokens = stored.map((token, id) => (token === "" ? `[EMPTY_${id}]` : token));
   const types = metadata.numbers("tokenizer.ggml.token_type") ?? new Uint8Array(tokens.length).fill(1);
-  if (types.length !== tokens.length) throw new CheckpointError(`${file}: ${tokens.length} tokens, ${types.length} token types`);
+  if (types.length !== tokens.length)
+    throw new CheckpointError(
+      `${file}: tokenizer.ggml.token_type: got ${types.length} types, need one for each of the ${tokens.length} tokens`,
+    );
   const ids = Object.create(null) as Record<string, number>;
   for (const [id, token] of tokens.entries()) {
-    if (ids[token] !== undefined) throw new CheckpointError(`${file}: token "${token}" has the ids ${ids[token]} and ${id}`);
+    if (ids[token] !== undefined)
+      throw new CheckpointError(`${file}: token "${token}": got the ids ${ids[token]} and ${id}, need one`);
     ids[token] = id;
   }
   return { tokens, types, ids };
@@ -83,7 +87,7 @@ function specialTokens(metadata: GgufMetadata, { tokens }: Vocabulary, model: "g
     const key = `tokenizer.ggml.${role}_token_id`;
     const id = metadata.integer(key);
     if (id !== undefined && id >= tokens.length)
-      throw new CheckpointError(`${file}: ${key} is ${id}, there are ${tokens.length} tokens`);
+      throw new CheckpointError(`${file}: ${key}: got ${id}, need an id below ${tokens.length}, the number of tokens`);
     return tokens[id ?? fallback[role] ?? -1];
   };
   const isLlama3 = model === "gpt2" && preTokenizer(metadata, file).addsBos;
@@ -137,7 +141,7 @@ function splitMerge(merge: string, rank: number, { ids }: Vocabulary, file: stri
   const space = merge.indexOf(" ", 1);
   const [left, right] = [merge.slice(0, space), merge.slice(space + 1)];
   if (space < 0 || ids[left] === undefined || ids[right] === undefined || ids[left + right] === undefined) {
-    throw new CheckpointError(`${file}: merge ${rank} "${merge}" does not join two tokens to a third`);
+    throw new CheckpointError(`${file}: merge ${rank}: got "${merge}", need two tokens that join to a third`);
   }
   return [left, right];
 }
@@ -145,7 +149,9 @@ function splitMerge(merge: string, rank: number, { ids }: Vocabulary, file: stri
 function sentencePiece(metadata: GgufMetadata, vocabulary: Vocabulary, special: SpecialTokens, file: string): object {
   const scores = metadata.required("tokenizer.ggml.scores", metadata.numbers("tokenizer.ggml.scores"));
   if (scores.length !== vocabulary.tokens.length) {
-    throw new CheckpointError(`${file}: ${vocabulary.tokens.length} tokens, ${scores.length} scores`);
+    throw new CheckpointError(
+      `${file}: tokenizer.ggml.scores: got ${scores.length} scores, need one for each of the ${vocabulary.tokens.length} tokens`,
+    );
   }
   const addsSpace = metadata.boolean("tokenizer.ggml.add_space_prefix") ?? true;
   const toMark = { type: "Replace", pattern: { String: " " }, content: SPACE_MARK };

@@ -65,7 +65,7 @@ export async function readGguf(file: ByteSource, signal?: AbortSignal): Promise<
   await cursor.fetch(HEADER_BYTES, "a GGUF header");
   const magic = cursor.take(GGUF_MAGIC.length);
   if (!GGUF_MAGIC.every((byte, i) => magic.getUint8(i) === byte)) {
-    throw new CheckpointError(`${file.name}: not a GGUF file: it does not start with "GGUF"`);
+    throw new CheckpointError(`${file.name}: magic: got other bytes, need "GGUF": not a GGUF file`);
   }
   const version = cursor.u32();
   checkVersion(version, file.name);
@@ -82,16 +82,16 @@ export async function readGguf(file: ByteSource, signal?: AbortSignal): Promise<
 function checkVersion(version: number, file: string): void {
   if (version === 2 || version === 3) return;
   if (version === 0x02000000 || version === 0x03000000) {
-    throw new UnsupportedModelError(`${file}: a big-endian GGUF; only little-endian ones are read`);
+    throw new UnsupportedModelError(`${file}: byte order: got a big-endian GGUF, need a little-endian one`);
   }
-  throw new UnsupportedModelError(`${file}: GGUF version ${version}; versions 2 and 3 are read`);
+  throw new UnsupportedModelError(`${file}: GGUF version: got ${version}, need 2 or 3`);
 }
 
 function count(cursor: GgufCursor, leastBytesEach: number, what: string, file: string): number {
   const found = cursor.u64();
   const most = Math.floor(cursor.remaining / leastBytesEach);
   if (found > BigInt(most))
-    throw new CheckpointError(`${file}: ${found} ${what} declared, the file has room for ${most} at most`);
+    throw new CheckpointError(`${file}: ${what}: got a count of ${found}, need at most ${most}, for which the file has room`);
   return Number(found);
 }
 
@@ -99,7 +99,7 @@ async function readMetadata(cursor: GgufCursor, entries: number, file: string): 
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < entries; i++) {
     const key = await readGgufString(cursor, `key of metadata entry ${i}`, file, MOST_KEY_BYTES);
-    if (metadata.has(key)) throw new CheckpointError(`${file}: metadata key "${key}" appears twice`);
+    if (metadata.has(key)) throw new CheckpointError(`${file}: metadata key "${key}": got it twice, need it once`);
     await cursor.fetch(4, `type of "${key}"`);
     metadata.set(key, await readGgufValue(cursor, cursor.u32(), `"${key}"`, file));
   }
@@ -109,7 +109,7 @@ async function readMetadata(cursor: GgufCursor, entries: number, file: string): 
 function alignmentOf(metadata: ReadonlyMap<string, GgufValue>, file: string): number {
   const alignment = metadata.get("general.alignment") ?? DEFAULT_ALIGNMENT;
   const isPowerOfTwo = typeof alignment === "number" && alignment >= 1 && Number.isInteger(Math.log2(alignment));
-  if (!isPowerOfTwo) throw new CheckpointError(`${file}: general.alignment is ${String(alignment)}, a power of two is needed`);
+  if (!isPowerOfTwo) throw new CheckpointError(`${file}: general.alignment: got ${String(alignment)}, need a power of two`);
   return alignment;
 }
 
@@ -118,13 +118,13 @@ async function readTensorInfos(cursor: GgufCursor, tensors: number, alignment: n
   const names = new Set<string>();
   for (let i = 0; i < tensors; i++) {
     const name = await readGgufString(cursor, `name of tensor ${i}`, file, MOST_NAME_BYTES);
-    if (names.has(name)) throw new CheckpointError(`${file}: tensor "${name}" appears twice`);
+    if (names.has(name)) throw new CheckpointError(`${file}: tensor "${name}": got it twice, need it once`);
     names.add(name);
 
     await cursor.fetch(4, `tensor "${name}"`);
     const dimensions = cursor.u32();
     if (dimensions < 1 || dimensions > MOST_DIMENSIONS) {
-      throw new CheckpointError(`${file}: tensor "${name}" has ${dimensions} dimensions, 1 to ${MOST_DIMENSIONS} are possible`);
+      throw new CheckpointError(`${file}: tensor "${name}": got ${dimensions} dimensions, need 1 to ${MOST_DIMENSIONS}`);
     }
     await cursor.fetch(8 * dimensions + 12, `tensor "${name}"`);
     const sizes = Array.from({ length: dimensions }, () => cursor.u64());
@@ -133,19 +133,21 @@ async function readTensorInfos(cursor: GgufCursor, tensors: number, alignment: n
     const type = GGML_TYPES.get(typeId);
     if (type === undefined) {
       const readable = Array.from(GGML_TYPES.values(), ({ name: label }) => label).join(", ");
-      throw new UnsupportedModelError(`${file}: tensor "${name}" is stored as ${ggmlTypeLabel(typeId)}; types read: ${readable}`);
+      throw new UnsupportedModelError(`${file}: tensor "${name}": got ${ggmlTypeLabel(typeId)}, need one of ${readable}`);
     }
     const elements = sizes.reduce((product, size) => product * size, 1n);
     if (elements < 1n || elements > BigInt(Number.MAX_SAFE_INTEGER)) {
-      throw new CheckpointError(`${file}: tensor "${name}" has ${elements} elements (${sizes.join(" x ")})`);
+      throw new CheckpointError(
+        `${file}: tensor "${name}": got ${elements} elements (${sizes.join(" x ")}), need 1 to ${Number.MAX_SAFE_INTEGER}`,
+      );
     }
     if (sizes[0]! % BigInt(type.blockElements) !== 0n) {
       throw new CheckpointError(
-        `${file}: tensor "${name}" has rows of ${sizes[0]} elements, ${type.name} needs a multiple of ${type.blockElements}`,
+        `${file}: tensor "${name}": got rows of ${sizes[0]} elements, need a multiple of ${type.blockElements} for ${type.name}`,
       );
     }
     if (offset > BigInt(Number.MAX_SAFE_INTEGER) || Number(offset) % alignment !== 0) {
-      throw new CheckpointError(`${file}: tensor "${name}" is at offset ${offset}, a multiple of ${alignment} is needed`);
+      throw new CheckpointError(`${file}: tensor "${name}": got offset ${offset}, need a multiple of ${alignment}`);
     }
     const bytes = (Number(elements) / type.blockElements) * type.blockBytes;
     infos.push({ name, type, dims: sizes.map(Number), offset: Number(offset), bytes });
@@ -160,7 +162,7 @@ function placeTensors(infos: readonly GgufTensor[], dataStart: number, file: Byt
     const offset = dataStart + info.offset;
     if (offset + info.bytes > file.size) {
       throw new CheckpointError(
-        `${file.name}: tensor "${info.name}" needs bytes ${offset} to ${offset + info.bytes}, the file has ${file.size}`,
+        `${file.name}: tensor "${info.name}": got a file of ${file.size} bytes, need bytes ${offset} to ${offset + info.bytes}`,
       );
     }
     tensors.set(info.name, { ...info, offset });
@@ -169,7 +171,9 @@ function placeTensors(infos: readonly GgufTensor[], dataStart: number, file: Byt
   for (const [i, tensor] of placed.entries()) {
     const next = placed[i + 1];
     if (next !== undefined && tensor.offset + tensor.bytes > next.offset) {
-      throw new CheckpointError(`${file.name}: tensors "${tensor.name}" and "${next.name}" overlap at byte ${next.offset}`);
+      throw new CheckpointError(
+        `${file.name}: tensor "${next.name}": got a place that overlaps "${tensor.name}" at byte ${next.offset}, need one of its own`,
+      );
     }
   }
   return tensors;

@@ -33,13 +33,16 @@ export function lowRank(
   const names = lowRankTensors(name);
   const [a, b] = [tensors.get(names.a), tensors.get(names.b)];
   if (!a && !b) return 0;
-  if (!a || !b) throw new CheckpointError(`${(a ?? b)!.file}: ${(a ?? b)!.name} is there, ${a ? names.b : names.a} is missing`);
+  if (!a || !b)
+    throw new CheckpointError(
+      `${(a ?? b)!.file}: tensor ${a ? names.b : names.a} is missing, the other half of ${(a ?? b)!.name}`,
+    );
   const R = a.shape[0] ?? 0;
   if (a.shape.length !== 2 || a.shape[1] !== K || R < 1 || R > MAX_RANK) {
-    throw new CheckpointError(`${a.file}: ${a.name} has shape [${a.shape.join(", ")}], need [1 to ${MAX_RANK}, ${K}]`);
+    throw new CheckpointError(`${a.file}: tensor ${a.name}: got shape [${a.shape.join(", ")}], need [1 to ${MAX_RANK}, ${K}]`);
   }
   if (b.shape.length !== 2 || b.shape[0] !== N || b.shape[1] !== R) {
-    throw new CheckpointError(`${b.file}: ${b.name} has shape [${b.shape.join(", ")}], need [${N}, ${R}]`);
+    throw new CheckpointError(`${b.file}: tensor ${b.name}: got shape [${b.shape.join(", ")}], need [${N}, ${R}]`);
   }
   return R;
 }

@@ -59,8 +59,7 @@ export function parseQuantizationConfig(json: unknown, fileName: string): Quanti
   for (const key of ["sparsity_config", "transform_config"]) {
     const part = fields.object(key);
     const empty = part?.keys().every((name) => isEmpty(part.raw(name))) ?? true;
-    if (!empty)
-      throw new UnsupportedModelError(`${where}: ${key}: got ${describe(fields.raw(key))}, only an empty one is supported`);
+    if (!empty) throw new UnsupportedModelError(`${where}: ${key}: got ${describe(fields.raw(key))}, need an empty one`);
   }
   const groups = fields.object("config_groups");
   if (!groups) throw new CheckpointError(`${where}: config_groups is missing`);
@@ -84,7 +83,7 @@ function parseGroup(group: JsonFields, globalFormat: unknown): LinearScheme {
   if (!float) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
   requireValue(group, "output_activations", group.raw("output_activations"), undefined);
   const weights = group.object("weights");
-  if (!weights) throw new UnsupportedModelError(`${group.where}: weights are not quantized, which is not supported`);
+  if (!weights) throw new UnsupportedModelError(`${group.where}: weights: got nothing, need quantized weights`);
   return { ...parseWeights(weights, float), activations: parseActivations(group.object("input_activations")) };
 }
 
@@ -103,8 +102,8 @@ function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "wei
     return { weights, groupSize: args.positiveInteger("group_size", 2 ** 20) };
   }
   throw new UnsupportedModelError(
-    `${args.where}: got num_bits ${numBits}, strategy ${strategy}, group_size ${describe(groupSize)}; ` +
-      `supported: 4 bits by group or channel${float ? "" : ", 8 bits by channel"}`,
+    `${args.where}: got num_bits ${numBits}, strategy ${strategy}, group_size ${describe(groupSize)}, ` +
+      `need 4 bits by group or channel${float ? "" : ", or 8 bits by channel"}`,
   );
 }
 
@@ -120,7 +119,7 @@ function parseActivations(args: JsonFields | undefined): ActivationQuantization 
   if (strategy === "tensor" && dynamic === false) return { kind: "static" };
   if (strategy === "token" && dynamic === true) return { kind: "dynamic" };
   throw new UnsupportedModelError(
-    `${args.where}: got strategy ${strategy}, dynamic ${describe(dynamic)}; supported: tensor with false, token with true`,
+    `${args.where}: got strategy ${strategy}, dynamic ${describe(dynamic)}, need tensor with false or token with true`,
   );
 }
 
@@ -135,14 +134,14 @@ function parseFloat8(args: JsonFields): Float8Name {
   const format = args.raw(FLOAT_FORMAT_KEY) ?? "e4m3";
   if (format === "e4m3") return "fp8";
   if (format === "e5m2") return "fp8-e5m2";
-  throw new UnsupportedModelError(`${args.where}: ${FLOAT_FORMAT_KEY}: got ${describe(format)}, supported: "e4m3", "e5m2"`);
+  throw new UnsupportedModelError(`${args.where}: ${FLOAT_FORMAT_KEY}: got ${describe(format)}, need "e4m3" or "e5m2"`);
 }
 
 function parseCacheScheme(args: JsonFields | undefined): boolean {
   if (!args) return false;
   checkSymmetric(args, "int");
   const { kind } = parseActivations(args);
-  if (kind !== "static") throw new UnsupportedModelError(`${args.where}: got a ${kind} cache, only a static one is supported`);
+  if (kind !== "static") throw new UnsupportedModelError(`${args.where}: got a ${kind} cache, need a static one`);
   return true;
 }
 
@@ -154,12 +153,13 @@ function checkSymmetric(args: JsonFields, type: "int" | "float"): void {
 
 function refuseUnknownKeys(fields: JsonFields, known: ReadonlySet<string>): void {
   const unknown = fields.keys().find((key) => !known.has(key));
-  if (unknown !== undefined) throw new UnsupportedModelError(`${fields.where}: unknown key ${describe(unknown)}`);
+  if (unknown !== undefined)
+    throw new UnsupportedModelError(`${fields.where}: key: got ${describe(unknown)}, need one of ${[...known].join(", ")}`);
 }
 
 function requireValue(fields: JsonFields, key: string, value: unknown, supported: unknown): void {
   if (value === supported) return;
-  throw new UnsupportedModelError(`${fields.where}: ${key}: got ${describe(value)}, supported: ${describe(supported)}`);
+  throw new UnsupportedModelError(`${fields.where}: ${key}: got ${describe(value)}, need ${describe(supported)}`);
 }
 
 function isEmpty(value: unknown): boolean {
@@ -187,13 +187,13 @@ class TargetTable {
   add(target: string, scheme: LinearScheme, where: string): void {
     this.#checkSize(target);
     if (this.#exact.has(target) || this.#patterns.some(({ source }) => source === target)) {
-      throw new CheckpointError(`${where}: target ${describe(target)} is in two groups`);
+      throw new CheckpointError(`${where}: target ${describe(target)}: got it in two groups, need it in one`);
     }
     if (target.startsWith("re:")) {
       this.#patterns.push({ source: target, matches: compile(target, where), scheme });
       this.#patterns.sort((a, b) => (a.source < b.source ? -1 : 1));
     } else if (/^[A-Z][A-Za-z0-9]*$/.test(target) && target !== "Linear" && target !== "Embedding") {
-      throw new UnsupportedModelError(`${where}: target ${describe(target)}: supported class names: Linear, Embedding`);
+      throw new UnsupportedModelError(`${where}: target: got class ${describe(target)}, need Linear or Embedding`);
     } else this.#exact.set(target, scheme);
   }
 
@@ -218,7 +218,7 @@ class TargetTable {
     this.#characters += target.length;
     if (++this.#count <= MAX_TARGETS && this.#characters <= MAX_PATTERN_CHARACTERS) return;
     throw new UnsupportedModelError(
-      `${this.#where}: more than ${MAX_TARGETS} targets or ${MAX_PATTERN_CHARACTERS} characters of them`,
+      `${this.#where}: targets: got more than ${MAX_TARGETS}, or ${MAX_PATTERN_CHARACTERS} characters of them, need at most that`,
     );
   }
 }

@@ -32,7 +32,7 @@ type Parts = ReadonlyMap<string, readonly StoredPart<SafetensorsFile>[]>;
  */
 export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSignal): Promise<Checkpoint> {
   const files = new Set(await folder.list());
-  if (!files.has("config.json")) throw new CheckpointError(`${folder.name}: no config.json: not a model folder`);
+  if (!files.has("config.json")) throw new CheckpointError(`${folder.name}: config.json is missing: not a model folder`);
   const readJson = async (fileName: string, limit: number) =>
     parseJsonObject(await readFile(folder, fileName, limit), `${folder.name}: ${fileName}`);
   const readJsonIfThere = async (fileName: string, limit: number) =>
@@ -86,8 +86,8 @@ async function openShards(
   if (weightMap) checkFilesThere(weightMap, files, `${folder.name}: ${INDEX_FILE}`);
   if (!weightMap && !files.has(SINGLE_FILE)) {
     const other = [...files].find((file) => /\.(bin|pth?|gguf|h5)$/.test(file));
-    const hint = other === undefined ? "" : ` (found ${other}: open a GGUF by its own path, convert other formats first)`;
-    throw new CheckpointError(`${folder.name}: neither ${SINGLE_FILE} nor ${INDEX_FILE}${hint}`);
+    const found = other === undefined ? "no file of weights" : `${other} (a GGUF is opened by its own path)`;
+    throw new CheckpointError(`${folder.name}: got ${found}, need ${SINGLE_FILE} or ${INDEX_FILE}`);
   }
   const sources: ByteSource[] = [];
   try {
@@ -99,7 +99,9 @@ async function openShards(
       for (const tensor of file.tensors.values()) {
         const listed = weightMap ? weightMap.get(tensor.name) : fileName;
         if (listed !== fileName) {
-          throw new CheckpointError(`${source.name}: tensor ${describe(tensor.name)}: the index says ${describe(listed)}`);
+          throw new CheckpointError(
+            `${source.name}: tensor ${describe(tensor.name)}: got it in this file, need it in ${describe(listed)}, where the index has it`,
+          );
         }
         entries.push({ file, tensor });
       }
@@ -130,7 +132,7 @@ function checkAllListed(
   if (!weightMap || weightMap.size === entries.length) return;
   const found = new Set(entries.map(({ tensor }) => tensor.name));
   const [tensor, file] = [...weightMap].find(([name]) => !found.has(name))!;
-  throw new CheckpointError(`${where}: tensor ${describe(tensor)} is not in ${file}`);
+  throw new CheckpointError(`${where}: tensor ${describe(tensor)}: got nothing in ${file}, need it there`);
 }
 
 /** One entry, or the parts of a split tensor as the one tensor they are. */
@@ -197,7 +199,7 @@ class SafetensorsCheckpoint implements Checkpoint {
   async readF32(name: string, options: ReadOptions = {}): Promise<Float32Array> {
     const { type, file } = this.#info(name);
     const decode = type === "F32" ? decodeF32 : type === "F16" ? decodeF16 : type === "BF16" ? decodeBF16 : undefined;
-    if (!decode) throw new UnsupportedModelError(`${file}: tensor ${name}: element type ${type}, need F32, F16 or BF16`);
+    if (!decode) throw new UnsupportedModelError(`${file}: tensor ${name}: got element type ${type}, need F32, F16 or BF16`);
     return decode(await this.readRaw(name, options));
   }
 
@@ -208,7 +210,7 @@ class SafetensorsCheckpoint implements Checkpoint {
 
     const [begin, end] = rows ?? [0, shape[0]!];
     if (!(begin >= 0 && begin <= end && end <= shape[0]!)) {
-      throw new CheckpointError(`${file}: tensor ${name}: rows ${begin} to ${end} of ${shape[0]}`);
+      throw new CheckpointError(`${file}: tensor ${name}: got rows ${begin} to ${end}, need rows within 0 to ${shape[0]}`);
     }
     const rowBytes = bytes / shape[0]!;
     const result = new Uint8Array((end - begin) * rowBytes);

@@ -76,7 +76,7 @@ export function encodeSafetensors(tensors: readonly TensorPlan[], data: readonly
   const byName = new Map(tensors.map(({ name }, i) => [name, data[i]!]));
   for (const { name, offset, bytes } of placed) {
     const view = byName.get(name)!;
-    if (view.byteLength !== bytes) throw new CheckpointError(`tensor ${name}: ${view.byteLength} bytes, need ${bytes}`);
+    if (view.byteLength !== bytes) throw new CheckpointError(`tensor ${name}: got ${view.byteLength} bytes, need ${bytes}`);
     file.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), header.length + offset);
   }
   return file;

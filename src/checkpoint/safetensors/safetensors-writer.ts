@@ -70,7 +70,8 @@ export class SafetensorsWriter {
       this.#shards.flatMap((shard) => shard.tensors.map((tensor) => [tensor.name, { shard, tensor }] as const)),
     );
     for (const { name, parts } of split) {
-      if (this.#parts.has(name)) throw new CheckpointError(`${folder.name}: tensor ${name} planned twice`);
+      if (this.#parts.has(name))
+        throw new CheckpointError(`${folder.name}: tensor ${name}: got it twice in the plan, need it once`);
       this.#parts.set(name, parts.map((part) => places.get(part.name)!)); // prettier-ignore
       this.#progress.set(name, 0);
     }
@@ -94,13 +95,14 @@ export class SafetensorsWriter {
    */
   async write(name: string, data: ArrayBufferView): Promise<void> {
     const parts = this.#parts.get(name);
-    if (!parts) throw new CheckpointError(`${this.#folder.name}: tensor ${name} was not planned`);
+    if (!parts)
+      throw new CheckpointError(`${this.#folder.name}: tensor ${name}: got bytes of a tensor outside the plan, need one in it`);
     let bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     let position = this.#progress.get(name)!;
     const size = parts.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
     if (position + bytes.length > size) {
       throw new CheckpointError(
-        `${this.#folder.name}: tensor ${name}: ${position + bytes.length} bytes written, ${size} planned`,
+        `${this.#folder.name}: tensor ${name}: got ${position + bytes.length} bytes, need ${size}, as planned`,
       );
     }
     this.#progress.set(name, position + bytes.length);
@@ -127,7 +129,7 @@ export class SafetensorsWriter {
       const size = parts.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
       const written = this.#progress.get(name)!;
       if (written !== size)
-        throw new CheckpointError(`${this.#folder.name}: tensor ${name}: ${written} of ${size} bytes written`);
+        throw new CheckpointError(`${this.#folder.name}: tensor ${name}: got ${written} bytes, need ${size}, as planned`);
     }
     // Shards whose tensors are all empty were never begun.
     for (const shard of this.#shards) if (shard.dataBytes === 0) await this.#writeInto(shard, 0, new Uint8Array());

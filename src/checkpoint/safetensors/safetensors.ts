@@ -61,17 +61,17 @@ export interface SafetensorsFile {
  */
 export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSignal): Promise<SafetensorsFile> {
   const file = source.name;
-  if (source.size < 8) throw new CheckpointError(`${file}: ${source.size} bytes, need at least the 8 of a header length`);
+  if (source.size < 8) throw new CheckpointError(`${file}: got ${source.size} bytes, need at least the 8 of a header length`);
   const prefix = await source.read(0, 8, signal);
   const headerBytes = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
   if (headerBytes > MAX_HEADER_BYTES) {
     throw new CheckpointError(
-      `${file}: header of ${headerBytes} bytes, at most ${MAX_HEADER_BYTES} allowed: no safetensors file?`,
+      `${file}: header: got a length of ${headerBytes} bytes, need at most ${MAX_HEADER_BYTES}: no safetensors file?`,
     );
   }
   const dataBegin = 8 + Number(headerBytes);
   if (dataBegin > source.size) {
-    throw new CheckpointError(`${file}: header of ${headerBytes} bytes in a file of ${source.size}: truncated`);
+    throw new CheckpointError(`${file}: header: got a file of ${source.size} bytes, need ${dataBegin} for the header: truncated`);
   }
   const header = parseJsonObject(decodeHeader(await source.read(8, dataBegin - 8, signal), file), file);
 
@@ -86,11 +86,11 @@ export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSi
 }
 
 function decodeHeader(bytes: Uint8Array, file: string): string {
-  if (bytes[0] !== 0x7b) throw new CheckpointError(`${file}: header does not start with "{": no safetensors file?`);
+  if (bytes[0] !== 0x7b) throw new CheckpointError(`${file}: header: got another start, need "{": no safetensors file?`);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new CheckpointError(`${file}: header is not valid UTF-8`, { cause });
+    throw new CheckpointError(`${file}: header: got bytes that are not UTF-8, need UTF-8`, { cause });
   }
 }
 
@@ -107,8 +107,8 @@ function checkEntry(name: string, value: unknown, dataBegin: number, source: Byt
   const entry: JsonObject = isJsonObject(value) ? value : {};
   const { dtype, shape, data_offsets: offsets } = entry;
   if (OTHER_TYPES.has(dtype)) {
-    const supported = Object.keys(SAFETENSORS_ELEMENT_BYTES).join(", ");
-    throw new UnsupportedModelError(`${where}: element type ${String(dtype)} is not supported; supported: ${supported}`);
+    const known = Object.keys(SAFETENSORS_ELEMENT_BYTES).join(", ");
+    throw new UnsupportedModelError(`${where}: dtype: got ${String(dtype)}, need one of ${known}`);
   }
   if (typeof dtype !== "string" || !Object.hasOwn(SAFETENSORS_ELEMENT_BYTES, dtype)) {
     throw new CheckpointError(`${where}: dtype: got ${describe(dtype)}, need an element type such as "F32"`);
@@ -126,7 +126,9 @@ function checkEntry(name: string, value: unknown, dataBegin: number, source: Byt
   const type = dtype as SafetensorsType;
   const need = tensorBytes(type, shape);
   if (need !== end - begin) {
-    throw new CheckpointError(`${where}: data_offsets span ${end - begin} bytes, need ${need} for ${type} [${shape.join(", ")}]`);
+    throw new CheckpointError(
+      `${where}: data_offsets: got a span of ${end - begin} bytes, need ${need} for ${type} [${shape.join(", ")}]`,
+    );
   }
   return { name, type, shape, offset: dataBegin + begin, bytes: need };
 }
@@ -146,14 +148,14 @@ function checkCover(tensors: SafetensorsTensor[], dataBegin: number, source: Byt
   let end = dataBegin;
   for (const tensor of tensors) {
     if (tensor.offset !== end) {
-      const what = tensor.offset > end ? `leaves a hole of ${tensor.offset - end} bytes before it` : "overlaps the one before it";
-      throw new CheckpointError(`${source.name}: tensor ${describe(tensor.name)} ${what}`);
+      const got = tensor.offset > end ? `a hole of ${tensor.offset - end} bytes before it` : "an overlap with the one before it";
+      throw new CheckpointError(`${source.name}: tensor ${describe(tensor.name)}: got ${got}, need none`);
     }
     end += tensor.bytes;
   }
   if (end !== source.size) {
     throw new CheckpointError(
-      `${source.name}: ${source.size - end} bytes after the last tensor: truncated header or foreign data`,
+      `${source.name}: got ${source.size - end} bytes after the last tensor, need none: truncated header or foreign data`,
     );
   }
 }
@@ -173,7 +175,9 @@ export async function readSafetensorsRows(
   const count = tensor.shape[0] ?? 1;
   const [begin, end] = rows ?? [0, count];
   if (!(Number.isInteger(begin) && Number.isInteger(end) && begin >= 0 && begin <= end && end <= count)) {
-    throw new CheckpointError(`${source.name}: tensor ${tensor.name}: rows ${begin} to ${end} of ${count}`);
+    throw new CheckpointError(
+      `${source.name}: tensor ${tensor.name}: got rows ${begin} to ${end}, need rows within 0 to ${count}`,
+    );
   }
   const rowBytes = count === 0 ? 0 : tensor.bytes / count;
   return source.read(tensor.offset + begin * rowBytes, (end - begin) * rowBytes, signal);

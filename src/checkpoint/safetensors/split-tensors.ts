@@ -66,7 +66,7 @@ export function joinTensors<File>(entries: readonly StoredPart<File>[], where: s
   }
   const names = new Set(entries.map(({ tensor }) => tensor.name));
   for (const [name, parts] of split) {
-    if (names.has(name)) throw new CheckpointError(`${where}: tensor ${name} is there both whole and in parts`);
+    if (names.has(name)) throw new CheckpointError(`${where}: tensor ${name}: got it both whole and in parts, need one of both`);
     checkParts(name, parts, where);
   }
   return joined;
@@ -84,6 +84,7 @@ function checkParts<File>(name: string, parts: readonly (StoredPart<File> | unde
       part.tensor.type === first.tensor.type &&
       part.tensor.shape.length === first.tensor.shape.length &&
       part.tensor.shape.every((size, axis) => axis === 0 || size === first.tensor.shape[axis]);
-    if (!fits) throw new CheckpointError(`${where}: tensor ${name}: part ${i} differs from part 0 in type or row shape`);
+    if (!fits)
+      throw new CheckpointError(`${where}: tensor ${name}: part ${i}: got another type or row shape than part 0, need the same`);
   }
 }

@@ -133,7 +133,7 @@ function analysisDocument(rows: readonly Row[], analysis: readonly InputAnalysis
 function chooseLayers(analysis: readonly InputAnalysis[], wanted: readonly number[] | undefined): number[] {
   const last = Math.max(...analysis.map(({ layer }) => layer));
   const beyond = wanted?.find((layer) => layer > last);
-  if (beyond !== undefined) throw new OptionError(`--layers: got ${beyond}, the model's layers are 0 to ${last}`);
+  if (beyond !== undefined) throw new OptionError(`--layers: got ${beyond}, need layers from 0 to ${last}, which the model has`);
   return [...new Set(wanted ?? [0, Math.round(last / 2), last])];
 }
 

@@ -69,7 +69,7 @@ class HubSnapshot {
         list: () => Promise.resolve([...byName.keys()]),
         open: async (fileName) => {
           const file = byName.get(fileName);
-          if (!file) throw new CheckpointError(`${name}: no file ${JSON.stringify(fileName)}`);
+          if (!file) throw new CheckpointError(`${name}: ${fileName} is missing`);
           return this.#open(listing.commit, file);
         },
       },
@@ -96,7 +96,9 @@ class HubSnapshot {
     const snapshot = commit && join(this.#repository, "snapshots", commit, hubFolderOf(this.#name));
     const names = snapshot ? await readdir(snapshot).catch(() => []) : [];
     if (!snapshot || names.length === 0) {
-      throw new DownloadError(`hf:${this.#name.repository}@${this.#name.revision}: not in ${this.#repository}, and offline`);
+      throw new DownloadError(
+        `hf:${this.#name.repository}@${this.#name.revision}: got nothing in ${this.#repository}, need it there or a network: offline`,
+      );
     }
     const prefix = hubFolderOf(this.#name);
     const files = names.map((fileName) => ({
@@ -153,7 +155,9 @@ class HubSnapshot {
   async #fetch(commit: string, file: HubFile): Promise<string> {
     const etag = file.sha256 ?? file.gitOid;
     if (etag === undefined || !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(etag)) {
-      throw new CheckpointError(`hf:${this.#name.repository}/${file.path}: the listing has no digest`);
+      throw new CheckpointError(
+        `hf:${this.#name.repository}/${file.path}: listing: got no digest, need SHA-256 or git's blob id`,
+      );
     }
     const blob = join(this.#repository, "blobs", etag);
     const pointer = join(this.#repository, "snapshots", commit, ...file.path.split("/"));
@@ -172,7 +176,8 @@ class HubSnapshot {
   async #download(commit: string, file: HubFile, blob: string): Promise<void> {
     const { access, client, signal, onProgress } = this.#request;
     const { repository } = this.#name;
-    if (!access) throw new DownloadError(`hf:${repository}/${file.path}: not in the cache, and offline`);
+    if (!access)
+      throw new DownloadError(`hf:${repository}/${file.path}: got nothing in the cache, need it there or a network: offline`);
     const partial = `${blob}.${randomBytes(4).toString("hex")}.incomplete`;
     await takeOver(blob, partial);
     const reader = new HttpReader(client, hubFileUrl(access.endpoint, repository, commit, file.path), file.size);
@@ -195,7 +200,7 @@ class HubSnapshot {
       const expected = file.sha256 ?? file.gitOid;
       if (found !== expected) {
         await rm(partial, { force: true });
-        throw new CheckpointError(`hf:${repository}/${file.path}: digest is ${found}, need ${expected}: damaged on the way`);
+        throw new CheckpointError(`hf:${repository}/${file.path}: got digest ${found}, need ${expected}: damaged on the way`);
       }
       await handle.sync();
     } catch (error) {

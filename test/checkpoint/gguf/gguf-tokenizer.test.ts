@@ -149,9 +149,9 @@ test("what contradicts itself or is not known is refused by name", async () => {
   const base = byteLevel("smollm");
   await refuses({ ...base, "ggml.pre": string("tekken") }, UnsupportedModelError, "tekken", "smollm, gpt-2, llama-bpe", "qwen2");
   const { "ggml.pre": _, ...withoutPre } = base;
-  await refuses(withoutPre, UnsupportedModelError, "no tokenizer.ggml.pre");
+  await refuses(withoutPre, UnsupportedModelError, "tokenizer.ggml.pre: got nothing");
   await refuses({ ...base, "ggml.model": string("bert") }, UnsupportedModelError, "bert");
-  await refuses({ ...base, "ggml.tokens": strings(TOKENS.slice(1)) }, CheckpointError, "token types");
+  await refuses({ ...base, "ggml.tokens": strings(TOKENS.slice(1)) }, CheckpointError, "token_type: got");
   await refuses({ ...base, "ggml.tokens": strings([...TOKENS.slice(1), "!"]) }, CheckpointError, `"!"`);
   await refuses({ ...base, "ggml.merges": strings(["he"]) }, CheckpointError, "merge 0");
   await refuses({ ...base, "ggml.merges": strings([...MERGES, "q q"]) }, CheckpointError, "q q");

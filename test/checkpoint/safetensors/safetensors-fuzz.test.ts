@@ -198,11 +198,11 @@ test("a shape whose product overflows does not pass for a small tensor", async (
 }); // prettier-ignore
 
 for (const [what, entries, pattern] of [
-  ["a hole", { a: [0, 4], b: [8, 12] }, /tensor "b" leaves a hole of 4 bytes/],
-  ["an overlap", { a: [0, 4], b: [2, 6], c: [6, 12] }, /tensor "b" overlaps/],
-  ["two at one place", { a: [0, 4], b: [0, 4], c: [4, 12] }, /tensor "b" overlaps/],
+  ["a hole", { a: [0, 4], b: [8, 12] }, /tensor "b": got a hole of 4 bytes before it, need none/],
+  ["an overlap", { a: [0, 4], b: [2, 6], c: [6, 12] }, /tensor "b": got an overlap with the one before it, need none/],
+  ["two at one place", { a: [0, 4], b: [0, 4], c: [4, 12] }, /tensor "b": got an overlap with the one before it, need none/],
   ["bytes nobody owns at the end", { a: [0, 4], b: [4, 8] }, /4 bytes after the last tensor/],
-  ["a first byte nobody owns", { a: [4, 8], b: [8, 12] }, /tensor "a" leaves a hole of 4 bytes/],
+  ["a first byte nobody owns", { a: [4, 8], b: [8, 12] }, /tensor "a": got a hole of 4 bytes before it, need none/],
   ["an end before the begin", { a: [4, 0] }, /tensor "a": data_offsets/],
   ["an end outside", { a: [0, 16] }, /within the 12 bytes of data/],
 ] as const) {
