@@ -1,16 +1,20 @@
 /**
- * Untrusted JSON: an object read strictly, and typed fields taken from it with errors that name the file and the key.
+ * Untrusted JSON: an object read strictly, and typed fields taken from it with errors that name the file and
+ * the key.
  */
 import { CheckpointError } from "./errors.ts";
 
 export type JsonObject = Record<string, unknown>;
 
-/** Deeper than any model file; keeps engines whose `JSON.parse` recurses from running out of stack. */
+/**
+ * The deepest nesting read, deeper than any model file's; keeps engines whose `JSON.parse` recurses from
+ * running out of stack.
+ */
 const MAX_DEPTH = 64;
 
 /**
- * A JSON object without repeated keys. `JSON.parse` alone keeps the last of two equal keys, so two readers of one file could see
- * different tensors.
+ * A JSON object without repeated keys. `JSON.parse` alone keeps the last of two equal keys, so two readers of
+ * one file could see different tensors.
  *
  * @param fileName for messages
  * @throws CheckpointError if the text is no JSON object, repeats a key or is nested too deeply
@@ -72,7 +76,10 @@ function checkStructure(text: string, fileName: string): void {
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, QUOTE, BACKSLASH] = [0x7b, 0x7d, 0x5b, 0x5d, 0x22, 0x5c];
 const WHITE_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
-/** Whether the next character that is not white space is a colon, which makes the string before it a key. */
+/**
+ * Tells whether the next character that is not white space is a colon, which makes the string before it a
+ * key.
+ */
 function colonFollows(text: string, from: number): boolean {
   while (WHITE_SPACE.has(text.charCodeAt(from))) from++;
   return text[from] === ":";
@@ -85,7 +92,10 @@ export function describe(value: unknown): string {
   return text.length <= 60 ? text : `${Array.isArray(value) ? "an array" : typeof value} (${text.slice(0, 50)}...)`;
 }
 
-/** Typed fields of one object. Every getter takes a default for keys that may be missing; null counts as missing. */
+/**
+ * Typed fields of one object. Every getter takes a default for keys that may be missing; null counts as
+ * missing.
+ */
 export class JsonFields {
   readonly #json: JsonObject;
   readonly #where: string;
@@ -104,7 +114,7 @@ export class JsonFields {
     return Object.hasOwn(this.#json, key) ? (this.#json[key] ?? undefined) : undefined;
   }
 
-  /** Whether the key is there, be its value null. */
+  /** Tells whether the key is there, be its value null. */
   has(key: string): boolean {
     return Object.hasOwn(this.#json, key);
   }

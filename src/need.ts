@@ -1,9 +1,9 @@
 /**
- * Checks of values at the border. Each gives the value back or refuses it in the one sentence of this package's errors:
- * `WHAT: got X, need Y`.
+ * Checks of values at the border. Each gives the value back or refuses it in the one sentence of this
+ * package's errors: `WHAT: got X, need Y`.
  *
- * An option stands in a message by its name in the library, at the start (`topK: got ...`) or behind the word "option";
- * the command line puts its own flags there (`src/cli/exit.ts`).
+ * An option stands in a message by its name in the library, at the start (`topK: got ...`) or behind the word
+ * "option"; the command line puts its own flags there (`src/cli/exit.ts`).
  */
 import { OptionError } from "./errors.ts";
 
@@ -49,7 +49,7 @@ export function needing(Refusal: RefusalClass): Needs {
 /** The checks of options. */
 export const need: Needs = needing(OptionError);
 
-/** Whether a value is a number without a fraction, exact in a double, from `min` to `max`. */
+/** Tells whether a value is a number without a fraction, exact in a double, from `min` to `max`. */
 export function isWhole(value: unknown, min: number, max: number = Number.MAX_SAFE_INTEGER): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max;
 }

@@ -1,8 +1,13 @@
 /**
- * Which tensors a checkpoint must have, by its configuration and its quantization scheme, checked before any of them is read.
+ * The tensors a checkpoint must have, by its configuration and its quantization scheme, checked before any
+ * of them is read.
  *
- * A quantized linear module has, for weights [N, K] of b bits in groups of G (`compressors/pack_quantized/base.py` of compressed-tensors; 4-bit floats too):
- *   weight_packed I32 [N, ceil(K * b / 32)]   weight_scale float [N, K / G]   weight_shape I64 [2]   input_scale float [1], static only
+ * A quantized linear module has, for weights [N, K] of b bits in groups of G
+ * (`compressors/pack_quantized/base.py` of compressed-tensors; 4-bit floats too):
+ *   weight_packed  I32 [N, ceil(K * b / 32)]
+ *   weight_scale   float [N, K / G]
+ *   weight_shape   I64 [2]
+ *   input_scale    float [1], static only
  *
  * A module of a block may have a low-rank term beside its weights (`low-rank.ts`).
  */
@@ -64,14 +69,18 @@ export function expectedTensors(
   return expected;
 }
 
-/** Tensors that some writers leave in a file and that mean nothing: buffers, and the head beside a tied embedding. */
+/**
+ * Tensors that some writers leave in a file and that mean nothing: buffers, and the head beside a tied
+ * embedding.
+ */
 const MEANINGLESS = /(^|\.)rotary_emb\.inv_freq$|\.attn\.(masked_)?bias$/;
 
 /**
- * Every expected tensor is there with its shape and type, and nothing that would change the result is left over.
+ * Checks that every expected tensor is there with its shape and type, and that nothing is left that would
+ * change the result.
  *
- * @throws CheckpointError naming the first tensor that is missing, has another shape, or does not belong to the model;
- *   UnsupportedModelError if its element type is not one for its role
+ * @throws CheckpointError naming the first tensor that is missing, has another shape, or does not belong to
+ *   the model; UnsupportedModelError if its element type is not one for its role
  */
 export function checkTensors(
   tensors: ReadonlyMap<string, TensorInfo>,
@@ -107,7 +116,7 @@ export function checkTensors(
   }
 }
 
-/** What `readF32` does not take: integers, and float64, which it could only round. */
+/** The types `readF32` does not take: integers, and float64, which it could only round. */
 const UNREADABLE_TYPES: ReadonlySet<TensorType> = new Set<TensorType>(["F64", "I8", "U8", "I16", "I32", "I64", "BOOL"]);
 
 function checkFloat(tensor: TensorInfo): void {

@@ -1,5 +1,6 @@
 /**
- * Opens whatever a user's path turned out to be: a GGUF file, a Hugging Face folder, a folder that holds one GGUF.
+ * Opens whatever a user's path turned out to be: a GGUF file, a Hugging Face folder, a folder that holds one
+ * GGUF.
  */
 import { CheckpointError } from "../errors.ts";
 import type { ModelLocation } from "./byte-source.ts";
@@ -11,7 +12,8 @@ import { openSafetensorsCheckpoint } from "./safetensors/safetensors-checkpoint.
 /**
  * The checkpoint owns what it was opened from: closing it closes the file.
  *
- * @throws CheckpointError if the location holds no checkpoint, or a damaged one; the message says what was found
+ * @throws CheckpointError if the location holds no checkpoint, or a damaged one; the message says what was
+ *   found
  * @throws UnsupportedModelError if it is one this package does not run
  */
 export async function openCheckpoint(location: ModelLocation, signal?: AbortSignal): Promise<Checkpoint> {

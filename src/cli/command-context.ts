@@ -1,4 +1,6 @@
-/** What `main.ts` gives every command; everything a command touches of the outside comes through here. */
+/**
+ * The context `main.ts` gives every command; everything a command touches of the outside comes through here.
+ */
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { CheckpointError } from "../errors.ts";

@@ -1,4 +1,4 @@
-/** How a command ends: the exit code and the line on stderr for each kind of error. */
+/** The end of a command: the exit code and the line on stderr for each kind of error. */
 import { type Command, CommanderError } from "commander";
 import { AbortError, OptionError, RecipeError } from "../errors.ts";
 
@@ -9,7 +9,10 @@ export const EXIT_USAGE = 2;
 /** 128 + SIGINT, as shells report it. */
 export const EXIT_INTERRUPTED = 130;
 
-/** A command line that parses but asks for something that makes no sense, for instance two options that exclude each other. */
+/**
+ * A command line that parses but asks for something that makes no sense, for instance two options that
+ * exclude each other.
+ */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -22,7 +25,10 @@ export function exitCode(error: unknown): number {
   return EXIT_FAILURE;
 }
 
-/** Names of the library's options that the command line calls otherwise, by the names commander has for its flags. */
+/**
+ * Names of the library's options that the command line calls otherwise, by the names commander has for its
+ * flags.
+ */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   contextSize: "ctxSize",
   maxTokens: "predict",
@@ -35,8 +41,8 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The message of an error about options, with flags in place of the names the library has for them: at its start, where
- * what follows is what is wrong with it, and behind the word "option".
+ * The message of an error about options, with flags in place of the names the library has for them: at its
+ * start, where what follows is what is wrong with it, and behind the word "option".
  *
  * @param command the one that was called; an option it has no flag for keeps its name
  */
@@ -50,7 +56,7 @@ export function messageWithFlags(error: Error, command: Command | undefined): st
 }
 
 /**
- * What to print for an error; undefined if it has been said already (commander prints its own messages).
+ * The text to print for an error; undefined if it has been said already (commander prints its own messages).
  *
  * @param verbose with the stack and the causes, for a bug report
  * @param command the one that was called, for the names of its flags

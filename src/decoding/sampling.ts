@@ -1,13 +1,13 @@
-/** How the next token is chosen: the caller's options, validated once, as data. */
+/** The choice of the next token: the caller's options, validated once, as data. */
 import type { SamplingOptions } from "./generation-options.ts";
 import { need } from "../need.ts";
 import { randomSeed } from "./random.ts";
 
 /** Makes recent tokens less likely; see `penalizeRepetition`. */
 export interface RepetitionPenalty {
-  /** Above 1 discourages, below 1 encourages. */
+  /** The divisor: above 1 discourages, below 1 encourages. */
   readonly penalty: number;
-  /** How many of the latest tokens, prompt included, are looked at; Infinity for all. */
+  /** The number of latest tokens, prompt included, that are looked at; Infinity for all. */
   readonly lastN: number;
 }
 
@@ -36,10 +36,13 @@ export const DEFAULT_SAMPLING = {
   repeatLastN: 64,
 } as const satisfies Omit<Required<SamplingOptions>, "seed">;
 
-/** Below this a logit divided by the temperature could leave the range of float32; from 0 to here it would be greedy anyway. */
+/**
+ * Below this a logit divided by the temperature could leave the range of float32; from 0 to here it would be
+ * greedy anyway.
+ */
 const MIN_TEMPERATURE = 1e-6;
 const MAX_TEMPERATURE = 1e6;
-/** Far beyond any use, and far from turning a finite logit infinite. */
+/** The limits of the penalty: far beyond any use, and far from turning a finite logit infinite. */
 const PENALTY_RANGE = [1e-3, 1e3] as const;
 
 /**

@@ -1,9 +1,11 @@
 /**
- * Multiple choice by likelihood, as lm-evaluation-harness scores HellaSwag, PIQA, ARC and MMLU ("multiple_choice"): the model answers with
- * the choice it finds likeliest after the context. Context and choices are tokenized apart.
+ * Multiple choice by likelihood, as lm-evaluation-harness scores HellaSwag, PIQA, ARC and MMLU
+ * ("multiple_choice"): the model answers with the choice it finds likeliest after the context. Context and
+ * choices are tokenized apart.
  *
  *     accuracy             answer = argmax of ln p(choice | context)
- *     normalized accuracy  answer = argmax of ln p(choice | context) / characters of the choice, its leading space not counted
+ *     normalized accuracy  answer = argmax of ln p(choice | context) / characters of the choice, its leading
+ *                          space not counted
  *
  * The first of equally likely choices is taken. Characters are code points.
  */
@@ -14,10 +16,10 @@ import { kindOf, parseJsonLines, stringField } from "./json-lines.ts";
 import { type Uncertain, uncertainMean } from "./statistics.ts";
 
 export interface ChoiceItem {
-  /** For messages: file and line. */
+  /** The file and line, for messages. */
   readonly name: string;
   readonly context: string;
-  /** As they follow the context, so usually with a leading space. */
+  /** The choices as they follow the context, so usually with a leading space. */
   readonly choices: readonly string[];
   /** Index of the right one. */
   readonly answer: number;

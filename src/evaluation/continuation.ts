@@ -1,10 +1,10 @@
 /**
- * How likely a model finds given continuations of a context, and whether it would have written them.
+ * The likelihood a model gives to continuations of a context, and whether it would have written them.
  *
  *     ln p(continuation | context) = sum over i of ln p(c[i] | context, c[0 .. i-1])
  *
- * The context is evaluated once and its KV cache serves every continuation; prefill and decode give the same bits for a token, so that
- * sharing changes none of them.
+ * The context is evaluated once and its KV cache serves every continuation; prefill and decode give the same
+ * bits for a token, so that sharing changes none of them.
  */
 import type { LanguageModel } from "../decoding/language-model.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
@@ -12,21 +12,21 @@ import { need } from "../need.ts";
 import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
 import type { OnProgress } from "../progress.ts";
 
-/** What an evaluation by items asks of a model. */
+/** The parts of a model that an evaluation by items uses. */
 type ScoringModel = Pick<LanguageModel, "tokenizer" | "forwardPass">;
 
 export interface ContinuationItem {
-  /** For messages: file and line. */
+  /** The file and line, for messages. */
   readonly name: string;
   readonly context: string;
-  /** As they follow the context, so usually with a leading space. */
+  /** The continuations as they follow the context, so usually with a leading space. */
   readonly continuations: readonly string[];
 }
 
 export interface ContinuationScore {
   /** ln p, in nats. */
   readonly logLikelihood: number;
-  /** Every token of it is the model's likeliest, the lowest id among equals. */
+  /** Whether every token of it is the model's likeliest, the lowest id among equals. */
   readonly greedy: boolean;
 }
 
@@ -34,17 +34,18 @@ export interface EvaluationOptions {
   /** The first so many items only; default all. */
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** After each item. */
+  /** A function called after each item. */
   readonly onProgress?: OnProgress | undefined;
 }
 
 /**
- * Scores every continuation of every item. Context and continuations are tokenized apart; special tokens written in them are plain text.
+ * Scores every continuation of every item. Context and continuations are tokenized apart; special tokens
+ * written in them are plain text.
  *
  * @param phase for progress and messages
  * @returns for each item, the scores of its continuations
- * @throws OptionError naming an item that does not fit the model's context, before anything runs; NumericError; AbortError. The KV cache
- *   is left empty in every case.
+ * @throws OptionError naming an item that does not fit the model's context, before anything runs;
+ *   NumericError; AbortError. The KV cache is left empty in every case.
  */
 export async function scoreItems(
   { tokenizer, forwardPass }: ScoringModel,

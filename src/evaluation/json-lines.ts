@@ -4,7 +4,7 @@ import { OptionError } from "../errors.ts";
 
 export interface JsonLine {
   readonly object: JsonObject;
-  /** For messages: the file's name and the line, counted from 1. */
+  /** The file's name and the line, counted from 1, for messages. */
   readonly name: string;
 }
 
@@ -37,7 +37,7 @@ export function stringField({ object, name }: JsonLine, field: string): string {
   return value;
 }
 
-/** What a JSON value is, in the words of messages. */
+/** The kind of a JSON value, in the words of messages. */
 export function kindOf(value: unknown): string {
   if (value === undefined) return "nothing";
   if (value === null) return "null";

@@ -1,6 +1,6 @@
 /**
- * Tokens per second by llama-bench's rules (llama.cpp, `tools/llama-bench/llama-bench.cpp`), so that its rows and ours can be put side
- * by side.
+ * Tokens per second by llama-bench's rules (llama.cpp, `tools/llama-bench/llama-bench.cpp`), so that its rows
+ * and ours can be put side by side.
  *
  *     pp  promptTokens random ids go through the model at once
  *     tg  generatedTokens random ids go through it one at a time, each computing logits
@@ -24,10 +24,11 @@ export interface SpeedOptions {
   /** Default 5. */
   readonly repetitions?: number | undefined;
   /**
-   * One untimed run before, of the whole prompt and of the first tokens generated: engines run code unoptimized at first. Default true.
+   * One untimed run before, of the whole prompt and of the first tokens generated: engines run code
+   * unoptimized at first. Default true.
    */
   readonly warmup?: boolean | undefined;
-  /** Of the token ids. Default 0. */
+  /** Seed of the token ids. Default 0. */
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -43,8 +44,8 @@ export interface SpeedResult {
 const WARMUP_TOKENS = 16;
 
 /**
- * Times a test. The KV cache is empty before and after; what is at `depth` is evaluated once and reused, for the same ids give the
- * same cache.
+ * Times a test. The KV cache is empty before and after; what is at `depth` is evaluated once and reused, for
+ * the same ids give the same cache.
  *
  * @throws OptionError for a test that is empty or does not fit the cache; AbortError
  */

@@ -1,6 +1,7 @@
 /**
- * How llama-perplexity cuts a text: chunks of n = contextSize tokens from the start, without overlap; what is left over is not used.
- * If the tokenizer adds a beginning-of-sequence token, it stands in for the first id of each chunk.
+ * Chunks of a text, cut as llama-perplexity does: pieces of n = contextSize tokens from the start, without
+ * overlap; what is left over is not used. If the tokenizer adds a beginning-of-sequence token, it stands in
+ * for the first id of each chunk.
  */
 import { OptionError } from "../errors.ts";
 import { need } from "../need.ts";
@@ -8,9 +9,9 @@ import { need } from "../need.ts";
 export interface ChunkOptions {
   /** Tokens per chunk, n. Default 512. */
   readonly contextSize?: number | undefined;
-  /** At most this many chunks; by default as many as the text has. */
+  /** The number of chunks at most; by default as many as the text has. */
   readonly chunks?: number | undefined;
-  /** Given only if the tokenizer adds it to a text by itself (`add_bos`). */
+  /** The beginning-of-sequence token, given only if the tokenizer adds it to a text by itself (`add_bos`). */
   readonly bosTokenId?: number | undefined;
 }
 

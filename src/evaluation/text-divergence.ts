@@ -6,8 +6,8 @@ import { klDivergence, type KlDivergenceOptions, type KlDivergenceResult } from 
 /**
  * @param base what the other model is compared with, usually the unquantized one
  * @param text scored by the rule of `kl-divergence.ts`; special tokens written in it are plain text
- * @throws OptionError if the vocabularies differ, the text is shorter than one chunk or an option is outside its domain; NumericError;
- *   AbortError
+ * @throws OptionError if the vocabularies differ, the text is shorter than one chunk or an option is outside
+ *   its domain; NumericError; AbortError
  */
 export async function textKlDivergence(
   base: LanguageModel,

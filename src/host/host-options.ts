@@ -1,4 +1,7 @@
-/** What a caller may bring where a runtime's own way to kernels and threads does not fit: a bundler, a strict policy, an edge platform. */
+/**
+ * The things a caller may bring where a runtime's own way to kernels and threads does not fit: a bundler, a
+ * strict policy, an edge platform.
+ */
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import { type KernelSource, kernelModules } from "../kernels/kernel-modules.ts";
 import { CapabilityError } from "../errors.ts";
@@ -6,14 +9,15 @@ import type { Host } from "./host.ts";
 
 export interface HostOptions {
   /**
-   * The kernels, instead of those the package brings: modules the platform compiled (`import simd128 from "fptq/wasm/fptq-simd128.wasm"` in
-   * Cloudflare Workers; one thread), or where to fetch `fptq/wasm/fptq-simd128.wasm` and `fptq/wasm/fptq-relaxed.wasm`. Of the two, "simd128"
-   * is enough.
+   * The kernels, instead of those the package brings: modules the platform compiled (`import simd128 from
+   * "fptq/wasm/fptq-simd128.wasm"` in Cloudflare Workers; one thread), or where to fetch
+   * `fptq/wasm/fptq-simd128.wasm` and `fptq/wasm/fptq-relaxed.wasm`. One of the two, "simd128", is enough.
    */
   readonly kernels?: Readonly<Partial<Record<InstructionSet, WebAssembly.Module | URL | string>>> | undefined;
   /**
-   * In pages: how a thread for kernels is started, instead of `new Worker` with the package's own file. The URL of `fptq/worker`, or a
-   * function for a policy or bundler that wants the `new Worker` in the page's own code.
+   * The way a page starts a thread for kernels, instead of `new Worker` with the package's own file. The
+   * URL of `fptq/worker`, or a function for a policy or bundler that wants the `new Worker` in the page's own
+   * code.
    */
   readonly worker?: URL | string | (() => Worker) | undefined;
 }

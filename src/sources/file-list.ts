@@ -12,7 +12,8 @@ export interface FileLike {
 }
 
 /**
- * One GGUF file, or the files of a model folder. Of a folder with folders in it, the one with `config.json` nearest the top is taken.
+ * One GGUF file, or the files of a model folder. If there are folders in the folder, the one with
+ * `config.json` nearest the top is taken.
  *
  * @throws OptionError if there is no file
  */

@@ -1,6 +1,6 @@
 /**
- * GET requests as model files need them: redirects followed one by one, credentials kept to their own origin, statuses turned into
- * typed errors, and no secret in any message.
+ * GET requests as model files need them: redirects followed one by one, credentials kept to their own origin,
+ * statuses turned into typed errors, and no secret in any message.
  */
 import { AbortError, DownloadError } from "../errors.ts";
 import { type Clock, systemClock, within } from "./clock.ts";
@@ -15,7 +15,7 @@ export interface HttpOptions {
   readonly authorization?: { readonly origin: string; readonly value: string } | undefined;
 }
 
-/** As many as `fetch` itself follows is 20; model hosts need one or two. */
+/** The most redirects followed. `fetch` itself follows 20; model hosts need one or two. */
 const MOST_REDIRECTS = 10;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** Statuses after which the same request may work: request timeout, too many requests, server errors. */
@@ -37,11 +37,13 @@ export class HttpClient {
   }
 
   /**
-   * One GET, redirects included. The caller reads or cancels the body, and ends the request by the controller.
+   * One GET, redirects included. The caller reads or cancels the body, and ends the request by the
+   * controller.
    *
    * @param connection aborts the request and its body
    * @returns a response of status 200, 206 or 304
-   * @throws DownloadError for any other status, a redirect that leads nowhere, no answer; AbortError if the signal is aborted
+   * @throws DownloadError for any other status, a redirect that leads nowhere, no answer; AbortError if the
+   *   signal is aborted
    */
   async get(
     url: URL,
@@ -99,13 +101,16 @@ export function displayUrl(url: URL): string {
   return `${url.origin}${url.pathname}`;
 }
 
-/** Milliseconds before attempt `failures + 1`: 0.5 s, doubled each time, at most 8 s, or as long as the server asked for. */
+/**
+ * Milliseconds before attempt `failures + 1`: 0.5 s, doubled each time, at most 8 s, or as long as the server
+ * asked for.
+ */
 export function pauseAfter(failures: number, error: unknown): number {
   const asked = error instanceof DownloadError && error.cause instanceof RetryAfter ? error.cause.ms : 0;
   return Math.max(asked, Math.min(8000, 250 * 2 ** failures));
 }
 
-/** Where a redirect leads. Only HTTP: a `file:` or `data:` URL is not a place to be sent to. */
+/** The URL a redirect leads to. Only HTTP: a `file:` or `data:` URL is not a place to be sent to. */
 function nextUrl(from: URL, response: Response, name: string): URL {
   const target = response.headers.get("location");
   // URL.parse would say it in one call, but Node 20 does not have it.
@@ -123,7 +128,7 @@ function nextUrl(from: URL, response: Response, name: string): URL {
   });
 }
 
-/** How long a server asked to be left alone; the cause of the error it answered with. */
+/** The time a server asked to be left alone; the cause of the error it answered with. */
 class RetryAfter extends Error {
   readonly ms: number;
 

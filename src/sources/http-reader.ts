@@ -1,9 +1,10 @@
 /**
- * One remote file, read from any position. Reading on is a matter of the open connection; elsewhere a new request with a `Range` begins
- * (RFC 9110, section 14), as it does after a connection that broke. From a server without ranges the file is read from its start again.
+ * One remote file, read from any position. Reading on is a matter of the open connection; elsewhere a new
+ * request with a `Range` begins (RFC 9110, section 14), as it does after a connection that broke. From a
+ * server without ranges the file is read from its start again.
  *
- * A file that is resumed must still be the same file. Its validator and size are compared in each answer rather than sent as
- * `If-Range`, which a page could not send to another origin without a preflight.
+ * A file that is resumed must still be the same file. Its validator and size are compared in each answer
+ * rather than sent as `If-Range`, which a page could not send to another origin without a preflight.
  */
 import { AbortError, DownloadError, throwIfAborted } from "../errors.ts";
 import { within } from "./clock.ts";
@@ -14,7 +15,7 @@ const MOST_FAILURES = 5;
 
 export class HttpReader {
   readonly url: URL;
-  /** Without anything secret. */
+  /** The URL without anything secret. */
   readonly name: string;
   readonly #client: HttpClient;
   #size: number | undefined;
@@ -33,7 +34,7 @@ export class HttpReader {
     this.#size = size;
   }
 
-  /** Undefined before the first answer, or if the server does not say it. */
+  /** The size in bytes; undefined before the first answer, or if the server does not say it. */
   get size(): number | undefined {
     return this.#size;
   }
@@ -43,7 +44,10 @@ export class HttpReader {
     return this.#validator;
   }
 
-  /** What an earlier visit has found: an answer that says otherwise is about another file, and an error. */
+  /**
+   * Takes over what an earlier visit has found: an answer that says otherwise is about another file, and an
+   * error.
+   */
   expect(size: number, validator: string): void {
     this.#size = size;
     this.#validator = validator;

@@ -6,8 +6,9 @@
  *     hf:ORG/MODEL/PATH             a folder or a GGUF file in it
  *     hf:ORG/MODEL:Q4_1             the GGUF whose name has this in it, as in llama.cpp's -hf
  *
- * The Hub's API is `@huggingface/hub`'s business. Its functions are handed in, because the package does not resolve in every bundler
- * (esbuild takes its Node build for a page), and a page that loads from its own server needs none of it.
+ * The Hub's API is `@huggingface/hub`'s business. Its functions are handed in, because the package does not
+ * resolve in every bundler (esbuild takes its Node build for a page), and a page that loads from its own
+ * server needs none of it.
  */
 import { CheckpointError, DownloadError, OptionError } from "../errors.ts";
 import type { Fetch } from "./http-client.ts";
@@ -47,9 +48,9 @@ export interface HubFile {
   /** Path in the repository. */
   readonly path: string;
   readonly size: number;
-  /** Of a large file, by which the Hub stores it. */
+  /** The digest of a large file, by which the Hub stores it. */
   readonly sha256: string | undefined;
-  /** Of any other: SHA-1 of git's blob. */
+  /** The SHA-1 of git's blob, for any other file. */
   readonly gitOid: string | undefined;
 }
 
@@ -59,7 +60,10 @@ export interface HubListing {
 }
 
 export const HUB_ENDPOINT = "https://huggingface.co";
-/** What the Hub allows in names (`huggingface_hub`, `validate_repo_id`), which keeps them harmless in paths and URLs. */
+/**
+ * The characters the Hub allows in names (`huggingface_hub`, `validate_repo_id`), which keeps them harmless
+ * in paths and URLs.
+ */
 const SEGMENT = "[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?";
 const NAME = new RegExp(`^hf:(${SEGMENT}/${SEGMENT})(?:@([^/@:\\s]+))?(?:/([^:\\s]+?))?/?(?::([A-Za-z0-9_.-]+))?$`);
 
@@ -113,14 +117,17 @@ export async function listHubFolder(access: HubAccess, name: HubName, folder: st
   }
 }
 
-/** Where a file of a commit is. */
+/** The URL of a file of a commit. */
 export function hubFileUrl(endpoint: string, repository: string, commit: string, path: string): URL {
   return new URL(
     `${endpoint.replace(/\/+$/, "")}/${repository}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`,
   );
 }
 
-/** What a name means among the files of its folder: one GGUF file, or the folder. @throws OptionError for a tag that fits none or several */
+/**
+ * The meaning of a name among the files of its folder: one GGUF file, or the folder.
+ * @throws OptionError for a tag that fits none or several
+ */
 export function chooseHubFiles(name: HubName, files: readonly HubFile[]): HubFile | readonly HubFile[] {
   const asked = files.find(({ path }) => path === name.path);
   if (asked) return asked;

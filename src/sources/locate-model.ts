@@ -1,4 +1,7 @@
-/** From what a caller names, a URL, a Hub name, dropped files, a path, to a location that can be opened. */
+/**
+ * The way from what a caller names, a URL, a Hub name, dropped files, a path, to a location that can be
+ * opened.
+ */
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
 import type { CreateSha256 } from "../checkpoint/sha256.ts";
@@ -17,11 +20,14 @@ import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
 export type ModelSource = string | URL | FileLike | Iterable<FileLike> | ArrayLike<FileLike> | ModelLocation;
 
 export interface SourceOptions {
-  /** Instead of the runtime's own: a Worker's asset binding, a proxy. */
+  /** A `fetch` instead of the runtime's own: a Worker's asset binding, a proxy. */
   readonly fetch?: Fetch | undefined;
-  /** Where downloads are kept; false for nowhere. By default where the runtime keeps such things, if it does. */
+  /**
+   * The place where downloads are kept; false for nowhere. By default where the runtime keeps such things, if
+   * it does.
+   */
   readonly cache?: BlockStore | false | undefined;
-  /** Only what is in the cache. */
+  /** Whether to use only what is in the cache. */
   readonly offline?: boolean | undefined;
   /** `Authorization` for the URL's origin, for instance "Bearer ..."; never sent to another one. */
   readonly authorization?: string | undefined;
@@ -32,12 +38,12 @@ export interface SourceOptions {
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** What a runtime brings; whatever is absent is refused by name when it is needed. */
+/** The capabilities a runtime brings; whatever is absent is refused by name when it is needed. */
 export interface SourceCapabilities {
   readonly fetch?: Fetch | undefined;
   readonly clock?: Clock | undefined;
   readonly createSha256?: CreateSha256 | undefined;
-  /** Where downloads are kept by default. Asked for when the first one begins. */
+  /** The place where downloads are kept by default. Asked for when the first one begins. */
   readonly defaultCache?: (() => Promise<BlockStore | undefined>) | undefined;
   /** @throws CheckpointError if there is nothing */
   readonly openPath?: ((path: string) => Promise<ModelLocation>) | undefined;
@@ -53,9 +59,9 @@ export interface HubCapability {
   readonly cachedFolder?: ((name: HubName, request: HubCacheRequest) => Promise<ModelLocation>) | undefined;
 }
 
-/** What a cache folder needs to fill itself. */
+/** The means a cache folder needs to fill itself. */
 export interface HubCacheRequest {
-  /** Undefined when offline. */
+  /** The access to the Hub; undefined when offline. */
   readonly access: HubAccess | undefined;
   readonly client: HttpClient;
   readonly signal: AbortSignal | undefined;
@@ -64,7 +70,8 @@ export interface HubCacheRequest {
 }
 
 /**
- * @throws OptionError for a source of no kind; CapabilityError for one this runtime has no means for; DownloadError; AbortError
+ * @throws OptionError for a source of no kind; CapabilityError for one this runtime has no means for;
+ *   DownloadError; AbortError
  */
 export async function locateModel(
   source: ModelSource,

@@ -1,8 +1,10 @@
 /**
- * Chat templates: messages to a prompt, by the Jinja template of the model (`chat_template` of tokenizer_config.json).
+ * Chat templates: messages to a prompt, by the Jinja template of the model (`chat_template` of
+ * tokenizer_config.json).
  *
- * A template is a program from a model file. `@huggingface/jinja` interprets it (no `eval`) over values that were copied in, so it
- * can reach no object of the host; what it can do is run on and grow. Steps, lengths and `range` are limited here for that.
+ * A template is a program from a model file. `@huggingface/jinja` interprets it (no `eval`) over values that
+ * were copied in, so it can reach no object of the host; what it can do is run on and grow. Steps, lengths
+ * and `range` are limited here for that.
  */
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { describe, isJsonObject, type JsonObject } from "../json-object.ts";
@@ -26,7 +28,10 @@ export interface ChatTemplateOptions {
   variables?: JsonObject;
 }
 
-/** Work for one prompt: nodes evaluated, elements and characters they gave. A long conversation takes some hundred thousand. */
+/**
+ * Work for one prompt: nodes evaluated, elements and characters they gave. A long conversation takes some
+ * hundred thousand.
+ */
 const MOST_WORK = 10_000_000;
 /** Characters of a string, or elements of an array. */
 const MOST_LENGTH = { string: 1 << 24, array: 1 << 16 };
@@ -47,9 +52,11 @@ export class ChatTemplate {
   readonly #name: string;
 
   /**
-   * @param tokenizerConfig parsed `tokenizer_config.json`; with `tools`, a template named "tool_use" is used if there is one
+   * @param tokenizerConfig parsed `tokenizer_config.json`; with `tools`, a template named "tool_use" is used
+   *   if there is one
    * @param name for messages: where it comes from
-   * @throws UnsupportedModelError if the model has no chat template; CheckpointError if it is no Jinja template
+   * @throws UnsupportedModelError if the model has no chat template; CheckpointError if it is no Jinja
+   *   template
    */
   constructor(tokenizerConfig: JsonObject, name: string, templateName = "default") {
     const source = templateSource(tokenizerConfig["chat_template"], templateName);
@@ -127,7 +134,7 @@ class BoundedInterpreter extends UnboundedInterpreter {
   }
 }
 
-/** What transformers gives every template (`utils/chat_template_utils.py`). */
+/** The variables transformers gives every template (`utils/chat_template_utils.py`). */
 function globals(): Record<string, unknown> {
   return {
     true: true,

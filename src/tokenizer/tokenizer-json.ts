@@ -1,6 +1,6 @@
 /**
- * `tokenizer.json` before `@huggingface/tokenizers` reads it: checked, and rewritten where that library understands a step
- * differently from the Rust implementation that defines the format.
+ * `tokenizer.json` before `@huggingface/tokenizers` reads it: checked, and rewritten where that library
+ * understands a step differently from the Rust implementation that defines the format.
  *
  * - `Digits` there means 0-9; the format means all numeric characters (Rust `char::is_numeric`).
  * - `ByteLevel` with `use_regex` there uses JavaScript's `\s`, which has U+FEFF and lacks U+0085.
@@ -10,7 +10,7 @@ import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { GPT2_PATTERN } from "../checkpoint/gguf/gguf-pre-tokenizer.ts";
 import { describe, isJsonObject, type JsonObject } from "../json-object.ts";
 
-/** Largest id taken from a file; the largest vocabularies in use have about 2^18 tokens. */
+/** A bound for the ids taken from a file; the largest vocabularies in use have about 2^18 tokens. */
 const MOST_TOKENS = 2 ** 22;
 
 export interface AddedToken {
@@ -19,7 +19,7 @@ export interface AddedToken {
   readonly special: boolean;
 }
 
-/** What the rest of the tokenizer needs to know about the file. */
+/** The facts about the file that the rest of the tokenizer needs. */
 export interface CheckedTokenizer {
   readonly json: JsonObject;
   readonly addedTokens: readonly AddedToken[];
@@ -90,7 +90,9 @@ function readAddedTokens(value: unknown, name: string): AddedToken[] {
 
 const split = (regex: string): JsonObject => ({ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false });
 
-/** A pre-tokenizer, possibly a Sequence of them, in terms the library carries out as the format means them. */
+/**
+ * A pre-tokenizer, possibly a Sequence of them, in terms the library carries out as the format means them.
+ */
 function rewritten(step: unknown, name: string): unknown {
   if (!isJsonObject(step)) return step;
   switch (step["type"]) {

@@ -1,8 +1,9 @@
 /**
  * Text to token ids and back, by `tokenizer.json` and `tokenizer_config.json`.
  *
- * Encoding is `@huggingface/tokenizers`. Decoding goes through the bytes of each token (`token-bytes.ts`), so that a text decoded at
- * once and one decoded token by token are the same; spaces are never "cleaned up", whatever the files ask for.
+ * Encoding is `@huggingface/tokenizers`. Decoding goes through the bytes of each token (`token-bytes.ts`), so
+ * that a text decoded at once and one decoded token by token are the same; spaces are never "cleaned up",
+ * whatever the files ask for.
  */
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
@@ -13,11 +14,14 @@ import { type TokenDecoding, tokenDecoding } from "./token-bytes.ts";
 import { type AddedToken, checkTokenizerJson } from "./tokenizer-json.ts";
 
 export interface EncodeOptions {
-  /** Puts around the text what the tokenizer puts around texts, such as a beginning-of-sequence token. Default true. */
+  /**
+   * Puts around the text what the tokenizer puts around texts, such as a beginning-of-sequence token. Default
+   * true.
+   */
   addSpecialTokens?: boolean;
   /**
-   * Whether the text of a special token, such as `<|im_end|>`, becomes that token. Default true, as in transformers; false for text
-   * that is not trusted to end a turn.
+   * Whether the text of a special token, such as `<|im_end|>`, becomes that token. Default true, as in
+   * transformers; false for text that is not trusted to end a turn.
    */
   parseSpecial?: boolean;
 }
@@ -34,7 +38,10 @@ interface Encoder {
   id_to_token(id: number): string | undefined;
 }
 
-/** Of a vocabulary or a list of merges, in `tokenizer.json` and in the encoder (measured: V8 of Node 20, SmolLM2, 98,052 entries: 161). */
+/**
+ * An entry of a vocabulary or a list of merges, in `tokenizer.json` and in the encoder (measured: V8 of Node
+ * 20, SmolLM2, 98,052 entries: 161).
+ */
 const HEAP_BYTES_PER_ENTRY = 160;
 
 export class Tokenizer implements TokenSource {
@@ -65,17 +72,20 @@ export class Tokenizer implements TokenSource {
   /**
    * @param files parsed `tokenizer.json` and `tokenizer_config.json`
    * @param name for messages: where they come from
-   * @throws CheckpointError if a file is damaged; UnsupportedModelError if it asks for something that would be carried out wrongly
+   * @throws CheckpointError if a file is damaged; UnsupportedModelError if it asks for something that would
+   *   be carried out wrongly
    */
   constructor({ tokenizerJson, tokenizerConfig }: TokenizerFiles, name: string) {
     const { json, addedTokens } = checkTokenizerJson(tokenizerJson, name);
     this.#name = name;
-    // Ids of added tokens have to be found in texts that may not contain them, so they belong to the encoder's vocabulary as well.
+    // Ids of added tokens have to be found in texts that may not contain them, so they belong to the
+    // encoder's vocabulary as well.
     const model = json["model"] as JsonObject;
     const vocab = Object.assign(Object.create(null) as JsonObject, model["vocab"]);
     this.#addedToVocab = addedTokens.filter(({ content }) => vocab[content] === undefined).map(({ content }) => content);
     for (const { id, content } of addedTokens) vocab[content] ??= id;
-    // The encoder splits merges that are not; both keep these, so that the large tables of the file are let go.
+    // The encoder splits merges that are not; both keep these, so that the large tables of the file are let
+    // go.
     this.#json = {
       ...json,
       model: { ...model, vocab, ...(Array.isArray(model["merges"]) && { merges: splitMerges(model["merges"]) }) },
@@ -98,7 +108,9 @@ export class Tokenizer implements TokenSource {
     this.#around = this.#specialTokensAround();
   }
 
-  /** Bytes of JavaScript's heap that this takes, estimated from the number of its entries; engines do not say. */
+  /**
+   * Bytes of JavaScript's heap that this takes, estimated from the number of its entries; engines do not say.
+   */
   get heapBytes(): number {
     const { vocab, merges } = isJsonObject(this.#json["model"]) ? this.#json["model"] : {};
     const entries = (table: unknown) =>
@@ -106,7 +118,10 @@ export class Tokenizer implements TokenSource {
     return HEAP_BYTES_PER_ENTRY * (entries(vocab) + entries(merges));
   }
 
-  /** The beginning-of-sequence token, if every encoded text gets one in front; a model may have such a token and not add it. */
+  /**
+   * The beginning-of-sequence token, if every encoded text gets one in front; a model may have such a token
+   * and not add it.
+   */
   get addedBosTokenId(): number | undefined {
     return this.#around.before[0] === this.bosTokenId ? this.bosTokenId : undefined;
   }
@@ -140,7 +155,7 @@ export class Tokenizer implements TokenSource {
     return this.#encoder.token_to_id(token);
   }
 
-  /** How the file spells a token, for instance `Ġthe`; undefined if no token has this id. */
+  /** The file's spelling of a token, for instance `Ġthe`; undefined if no token has this id. */
   idToToken(id: number): string | undefined {
     return this.#encoder.id_to_token(id);
   }
@@ -188,7 +203,7 @@ export class Tokenizer implements TokenSource {
     return ids;
   }
 
-  /** What the post-processor puts before and after a text, found by looking at one. */
+  /** The tokens the post-processor puts before and after a text, found by looking at one. */
   #specialTokensAround(): { before: number[]; after: number[] } {
     const probe = this.#encodeWith(this.#encoder, "a");
     const whole = this.#encoder.encode("a", { add_special_tokens: true }).ids;

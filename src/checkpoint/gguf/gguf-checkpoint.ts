@@ -19,7 +19,10 @@ import { writeModelConfig } from "../../architecture/model-config-writer.ts";
 /** Stored bytes read at once: enough to make a read cheap, little beside the values they become. */
 const READ_BYTES = 4 * 1024 * 1024;
 
-/** Attention rows that arch "llama" interleaves within each head; tensors that older converters wrote and nothing reads. */
+/**
+ * Attention rows that arch "llama" interleaves within each head; tensors that older converters wrote and
+ * nothing reads.
+ */
 const INTERLEAVED = /^blk\.\d+\.attn_[qk]\.(weight|bias)$/;
 const UNUSED = /^blk\.\d+\.attn_rot_embd(\.weight)?$/;
 
@@ -52,7 +55,7 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   return new GgufCheckpoint(file, { config, configJson, generation, tokenizer, tensors: infos }, stored);
 }
 
-/** Where the rows of a tensor lie. */
+/** The place of a tensor's rows. */
 interface StoredRows {
   readonly tensor: GgufTensor;
   readonly rows: number;
@@ -84,7 +87,9 @@ async function readRopeFactors(
   return readRows(file, storedRows(tensor, undefined), 0, tensor.dims[0]!, signal);
 }
 
-/** By Hugging Face name. What has no such name would be left out unnoticed, so it is refused. */
+/**
+ * The tensors by Hugging Face name. One without such a name would be left out unnoticed, so it is refused.
+ */
 function nameTensors(
   tensors: ReadonlyMap<string, GgufTensor>,
   isInterleaved: (ggufName: string) => boolean,
@@ -181,7 +186,10 @@ class GgufCheckpoint implements Checkpoint {
   }
 }
 
-/** Rows `[begin, end)` in Hugging Face order, as float32; the stored bytes are read in pieces of about READ_BYTES. */
+/**
+ * Rows `[begin, end)` in Hugging Face order, as float32; the stored bytes are read in pieces of about
+ * READ_BYTES.
+ */
 async function readRows(
   file: ByteSource,
   stored: StoredRows,

@@ -1,6 +1,6 @@
 /**
- * A cursor over the start of a file that fetches it in growing windows, so that a header of a few kilobytes or of tens of
- * megabytes is read without ever holding the tensors behind it.
+ * A cursor over the start of a file that fetches it in growing windows, so that a header of a few kilobytes
+ * or of tens of megabytes is read without ever holding the tensors behind it.
  *
  * Every length is compared with the bytes that remain in the file before it is used.
  */

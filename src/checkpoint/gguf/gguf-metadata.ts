@@ -1,10 +1,14 @@
 /**
- * Metadata values of a GGUF (ggml `docs/gguf.md`, `gguf_metadata_value_type`): reading them, and asking for one of a known kind.
+ * Metadata values of a GGUF (ggml `docs/gguf.md`, `gguf_metadata_value_type`): reading them, and asking for
+ * one of a known kind.
  */
 import { CheckpointError } from "../../errors.ts";
 import type { GgufCursor } from "./gguf-cursor.ts";
 
-/** Arrays of numbers are typed arrays, whatever their width; 64-bit integers are bigint only where a number would lose them. */
+/**
+ * Arrays of numbers are typed arrays, whatever their width; 64-bit integers are bigint only where a number
+ * would lose them.
+ */
 export type GgufValue = number | bigint | boolean | string | GgufNumbers | readonly GgufValue[];
 export type GgufNumbers = Int32Array | Uint32Array | Float32Array | Float64Array;
 
@@ -27,12 +31,15 @@ const NUMBERS: ReadonlyMap<number, NumberFormat> = new Map([
   [FLOAT64, { bytes: 8, read: (view, at) => view.getFloat64(at, true), allocate: (n) => new Float64Array(n) }],
 ] as [number, NumberFormat][]);
 
-/** An array of arrays has no use in the format; this is what keeps a hostile one from exhausting the stack. */
+/**
+ * An array of arrays has no use in the format; this is what keeps a hostile one from exhausting the stack.
+ */
 const MOST_NESTED_ARRAYS = 4;
 
 /**
  * @param what for messages: what the string is
- * @throws CheckpointError if it is empty where `mostBytes` is given, longer than that or than the file, or not UTF-8
+ * @throws CheckpointError if it is empty where `mostBytes` is given, longer than that or than the file, or
+ *   not UTF-8
  */
 export async function readGgufString(cursor: GgufCursor, what: string, file: string, mostBytes?: number): Promise<string> {
   if (cursor.available < 8) await cursor.fetch(8, what);
@@ -47,7 +54,9 @@ export async function readGgufString(cursor: GgufCursor, what: string, file: str
   return cursor.utf8(Number(length), what);
 }
 
-/** @throws CheckpointError if the value is truncated, of an unknown type, or a bool that is neither 0 nor 1 */
+/**
+ * @throws CheckpointError if the value is truncated, of an unknown type, or a bool that is neither 0 nor 1
+ */
 export async function readGgufValue(cursor: GgufCursor, type: number, what: string, file: string, depth = 0): Promise<GgufValue> {
   const numbers = NUMBERS.get(type);
   if (numbers !== undefined) {
@@ -107,7 +116,10 @@ async function readArray(cursor: GgufCursor, what: string, file: string, depth: 
   return values;
 }
 
-/** Metadata asked for by key and kind; each answer is checked, so that a wrong type is an error with the key's name. */
+/**
+ * Metadata asked for by key and kind; each answer is checked, so that a wrong type is an error with the key's
+ * name.
+ */
 export class GgufMetadata {
   readonly #values: ReadonlyMap<string, GgufValue>;
   readonly #file: string;

@@ -1,5 +1,6 @@
 /**
- * Metadata of a GGUF to a model configuration (ggml `docs/gguf.md`, "LLM"; defaults as in llama.cpp `src/llama-model.cpp`).
+ * Metadata of a GGUF to a model configuration (ggml `docs/gguf.md`, "LLM"; defaults as in llama.cpp
+ * `src/llama-model.cpp`).
  */
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { GenerationConfig } from "../checkpoint.ts";
@@ -7,14 +8,19 @@ import type { Gguf, GgufTensor } from "./gguf.ts";
 import type { GgufMetadata } from "./gguf-metadata.ts";
 import type { Architecture, ModelConfig, RopeScaling } from "../../architecture/model-config.ts";
 
-/** `general.architecture` of the models this package runs. "llama" includes Mistral and SmolLM2, which are converted as such. */
+/**
+ * `general.architecture` of the models this package runs. "llama" includes Mistral and SmolLM2, which are
+ * converted as such.
+ */
 export type GgufArchitecture = "llama" | "qwen2" | "qwen3";
 const ARCHITECTURES: readonly string[] = ["llama", "qwen2", "qwen3"] satisfies GgufArchitecture[];
 
 /** Divisors of the rotary frequencies: an input of the configuration, not a weight. */
 export const ROPE_FACTORS_TENSOR = "rope_freqs.weight";
 
-/** Keys of variants whose forward pass differs; a value other than the one given would be silently ignored. */
+/**
+ * Keys of variants whose forward pass differs; a value other than the one given would be silently ignored.
+ */
 const NEUTRAL_VALUES: Readonly<Record<string, number>> = {
   expert_count: 0,
   "attention.scale": 0,
@@ -114,8 +120,8 @@ export function ggufModelConfig(
 }
 
 /**
- * Hugging Face splits by name what GGUF calls "llama": only Mistral has a window, only Qwen2 biases on q, k and v alone; the
- * arithmetic is the same.
+ * Hugging Face splits by name what GGUF calls "llama": only Mistral has a window, only Qwen2 biases on q, k
+ * and v alone; the arithmetic is the same.
  *
  * @throws UnsupportedModelError if no `config.json` can say what the file holds
  */
@@ -143,11 +149,16 @@ export function ggufArchitecture(metadata: GgufMetadata, file: string): GgufArch
   return architecture as GgufArchitecture;
 }
 
-/** Names of control tokens that end a turn, for files that do not say which token does (llama.cpp `src/llama-vocab.cpp`). */
+/**
+ * Names of control tokens that end a turn, for files that do not say which token does (llama.cpp
+ * `src/llama-vocab.cpp`).
+ */
 const END_OF_TURN_TOKENS: ReadonlySet<string> = new Set(["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>"]);
 const CONTROL_TOKEN = 3;
 
-/** Which tokens end a generation, and the sampling the model's authors recommend (`general.sampling.*`). */
+/**
+ * The tokens that end a generation, and the sampling the model's authors recommend (`general.sampling.*`).
+ */
 export function ggufGenerationConfig(metadata: GgufMetadata, vocabSize: number, file: string): GenerationConfig {
   const eosTokenIds = new Set<number>();
   for (const name of ["eos", "eot", "eom"]) {
@@ -190,7 +201,9 @@ function positiveInteger(metadata: GgufMetadata, key: string, file: string): num
   return value;
 }
 
-/** The rows of the embedding are what the model computes with; tokens and metadata have to agree with them. */
+/**
+ * The rows of the embedding are what the model computes with; tokens and metadata have to agree with them.
+ */
 function embeddingRows(metadata: GgufMetadata, embedding: GgufTensor | undefined, key: string, file: string): number {
   const rows = embedding?.dims[1];
   if (rows === undefined)

@@ -1,9 +1,11 @@
 /**
- * The tokenizer of a GGUF (`tokenizer.ggml.*`, ggml `docs/gguf.md`) as the `tokenizer.json` and `tokenizer_config.json` it was
- * converted from, so that one implementation reads both and the writer can store it.
+ * The tokenizer of a GGUF (`tokenizer.ggml.*`, ggml `docs/gguf.md`) as the `tokenizer.json` and
+ * `tokenizer_config.json` it was converted from, so that one implementation reads both and the writer can
+ * store it.
  *
- * "gpt2" is byte-level BPE: vocabulary and merges are stored, the pre-tokenizer only by name (`gguf-pre-tokenizer.ts`).
- * "llama" is SentencePiece BPE: no merges are stored, scores rank the pieces (`sentencepiece-merges.ts`).
+ * "gpt2" is byte-level BPE: vocabulary and merges are stored, the pre-tokenizer only by name
+ * (`gguf-pre-tokenizer.ts`). "llama" is SentencePiece BPE: no merges are stored, scores rank the pieces
+ * (`sentencepiece-merges.ts`).
  */
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { TokenizerFiles } from "../checkpoint.ts";
@@ -21,7 +23,7 @@ const SPACE_MARK = "\u2581";
 interface Vocabulary {
   readonly tokens: readonly string[];
   readonly types: ArrayLike<number>;
-  /** Without a prototype, so that a token like "__proto__" is a token. */
+  /** An object without a prototype, so that a token like "__proto__" is a token. */
   readonly ids: Readonly<Record<string, number>>;
 }
 
@@ -136,7 +138,10 @@ function byteLevel(metadata: GgufMetadata, vocabulary: Vocabulary, special: Spec
   };
 }
 
-/** "left right"; the left part may begin with a space, so the split is at the first space after the first character. */
+/**
+ * "left right"; the left part may begin with a space, so the split is at the first space after the first
+ * character.
+ */
 function splitMerge(merge: string, rank: number, { ids }: Vocabulary, file: string): [string, string] {
   const space = merge.indexOf(" ", 1);
   const [left, right] = [merge.slice(0, space), merge.slice(space + 1)];
@@ -188,7 +193,10 @@ function sentencePiece(metadata: GgufMetadata, vocabulary: Vocabulary, special: 
   };
 }
 
-/** Tokens found in the text as they are, before BPE: all with a role of their own, and those the model's authors defined. */
+/**
+ * Tokens found in the text as they are, before BPE: all with a role of their own, and those the model's
+ * authors defined.
+ */
 function addedTokens({ tokens, types }: Vocabulary): object[] {
   const added: object[] = [];
   for (const [id, content] of tokens.entries()) {
@@ -201,7 +209,7 @@ function addedTokens({ tokens, types }: Vocabulary): object[] {
 
 const templateToken = (id: string, sequence: number) => ({ SpecialToken: { id, type_id: sequence } });
 
-/** What is put around each text; undefined if nothing is. */
+/** The tokens put around each text; undefined if there are none. */
 function template({ ids }: Vocabulary, { bos, eos, addBos, addEos }: SpecialTokens): object | undefined {
   if (!addBos && !addEos) return undefined;
   const around = (part: object, sequence: number) => [

@@ -1,13 +1,15 @@
 /**
- * The GGUF container (ggml `docs/gguf.md`), versions 2 and 3, little-endian: metadata and where each tensor lies.
+ * The GGUF container (ggml `docs/gguf.md`), versions 2 and 3, little-endian: metadata and where each tensor
+ * lies.
  *
  *     magic "GGUF" | u32 version | u64 tensor count | u64 metadata count
  *     metadata     | string key | u32 value type | value
- *     tensor infos | string name | u32 dimensions | u64 sizes, contiguous first | u32 type | u64 offset from the data's start
+ *     tensor infos | string name | u32 dimensions | u64 sizes, contiguous first | u32 type
+ *                  | u64 offset from the data's start
  *     padding to general.alignment (32 if absent) | tensor data
  *
- * The file is not trusted: each count is compared with what the rest of the file could hold before anything is allocated for it,
- * and each tensor's bytes lie inside the file, aligned, apart from all others.
+ * The file is not trusted: each count is compared with what the rest of the file could hold before anything
+ * is allocated for it, and each tensor's bytes lie inside the file, aligned, apart from all others.
  */
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { ByteSource } from "../byte-source.ts";
@@ -16,7 +18,7 @@ import { GgufCursor } from "./gguf-cursor.ts";
 import { type GgufValue, readGgufString, readGgufValue } from "./gguf-metadata.ts";
 
 export interface GgufTensor {
-  /** As the file calls it, for instance `blk.0.attn_q.weight`. */
+  /** The file's name for it, for instance `blk.0.attn_q.weight`. */
   readonly name: string;
   readonly type: GgmlType;
   /** Sizes in ggml's order, contiguous dimension (in_features) first: the reverse of a Hugging Face shape. */
@@ -29,7 +31,7 @@ export interface GgufTensor {
 export interface Gguf {
   readonly version: number;
   readonly metadata: ReadonlyMap<string, GgufValue>;
-  /** By name, in the order of the file's table. */
+  /** The tensors by name, in the order of the file's table. */
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }
 
@@ -47,7 +49,7 @@ const MOST_KEY_BYTES = 65535;
 const MOST_NAME_BYTES = 64;
 const MOST_DIMENSIONS = 4;
 
-/** Whether a file starts as a GGUF does. */
+/** Tells whether a file starts as a GGUF does. */
 export async function isGguf(file: ByteSource): Promise<boolean> {
   if (file.size < GGUF_MAGIC.length) return false;
   const start = await file.read(0, GGUF_MAGIC.length);
@@ -57,7 +59,8 @@ export async function isGguf(file: ByteSource): Promise<boolean> {
 /**
  * Reads metadata and the table of tensors, not the tensors.
  *
- * @throws CheckpointError if the file is truncated, corrupt or inconsistent; the message names file, and key or tensor
+ * @throws CheckpointError if the file is truncated, corrupt or inconsistent; the message names file, and key
+ *   or tensor
  * @throws UnsupportedModelError for another version, byte order or tensor type
  */
 export async function readGguf(file: ByteSource, signal?: AbortSignal): Promise<Gguf> {
@@ -155,7 +158,7 @@ async function readTensorInfos(cursor: GgufCursor, tensors: number, alignment: n
   return infos;
 }
 
-/** From offsets in the data to offsets in the file, none outside it, no two overlapping. */
+/** Turns offsets in the data into offsets in the file, none outside it, no two overlapping. */
 function placeTensors(infos: readonly GgufTensor[], dataStart: number, file: ByteSource): Map<string, GgufTensor> {
   const tensors = new Map<string, GgufTensor>();
   for (const info of infos) {

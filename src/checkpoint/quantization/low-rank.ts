@@ -1,5 +1,6 @@
 /**
- * Low-rank terms beside the weights of a linear module, y = x W^T + (x A^T) B^T, stored as PEFT stores LoRA adapters (alpha = rank):
+ * Low-rank terms beside the weights of a linear module, y = x W^T + (x A^T) B^T, stored as PEFT stores LoRA
+ * adapters (alpha = rank):
  *
  *   <module>.lora_A.weight  float [R, K]      <module>.lora_B.weight  float [N, R]
  *
@@ -9,7 +10,7 @@ import { CheckpointError } from "../../errors.ts";
 import type { TensorInfo } from "../checkpoint.ts";
 import type { LinearModule } from "../../architecture/tensor-names.ts";
 
-/** Beyond this a term is no longer thin. */
+/** The largest rank: beyond it a term is no longer thin. */
 export const MAX_RANK = 256;
 
 export interface LowRankTensors {
@@ -24,7 +25,8 @@ export function lowRankTensors(module: string): LowRankTensors {
 /**
  * The rank of a module's term, 0 if it has none.
  *
- * @throws CheckpointError if one of the two tensors is missing, shapes do not fit, or the rank is not from 1 to MAX_RANK
+ * @throws CheckpointError if one of the two tensors is missing, shapes do not fit, or the rank is not from 1
+ *   to MAX_RANK
  */
 export function lowRank(
   tensors: ReadonlyMap<string, TensorInfo>,

@@ -1,12 +1,14 @@
 /**
  * Regular expressions from a checkpoint, matched in time proportional to pattern times name.
  *
- * A `quantization_config` selects modules by Python `re.match`: anchored at the start, not at the end. The patterns are untrusted, and
- * the engines' own `RegExp` backtracks: one short pattern can keep it busy for years. Here a pattern becomes a small program whose
- * states are all followed at once (Thompson's construction), so there is nothing to blow up.
+ * A `quantization_config` selects modules by Python `re.match`: anchored at the start, not at the end. The
+ * patterns are untrusted, and the engines' own `RegExp` backtracks: one short pattern can keep it busy for
+ * years. Here a pattern becomes a small program whose states are all followed at once (Thompson's
+ * construction), so there is nothing to blow up.
  *
- * Supported: literals, `.`, `\d \w \s` and their complements, escaped punctuation, classes `[a-z]` `[^...]`, groups `(...)` and
- * `(?:...)`, `|`, `* + ? {m} {m,} {m,n}` (a lazy or possessive suffix changes nothing here but is only read as lazy), `^`, `$`.
+ * Supported: literals, `.`, `\d \w \s` and their complements, escaped punctuation, classes `[a-z]` `[^...]`,
+ * groups `(...)` and `(?:...)`, `|`, `* + ? {m} {m,} {m,n}` (a lazy or possessive suffix changes nothing here
+ * but is only read as lazy), `^`, `$`.
  */
 
 const MAX_PATTERN_LENGTH = 8192;
@@ -20,7 +22,7 @@ type Instruction =
   | { kind: "start" } // succeeds at the start of the name
   | { kind: "end" }; // succeeds at its end
 
-/** What a pattern means before it has addresses. */
+/** A pattern's meaning before it has addresses. */
 type Node =
   | { kind: "char"; accepts: (char: string) => boolean }
   | { kind: "start" }
@@ -41,7 +43,9 @@ export function compileModulePattern(pattern: string): (name: string) => boolean
   return (name) => run(program, name);
 }
 
-/** Follows every state at once; arriving behind the last instruction is a match, wherever the name goes on. */
+/**
+ * Follows every state at once; arriving behind the last instruction is a match, wherever the name goes on.
+ */
 function run(program: readonly Instruction[], name: string): boolean {
   let current = new Set<number>();
   const follow = (states: Set<number>, state: number, position: number): boolean => {
@@ -227,7 +231,7 @@ class PatternParser {
     return bounds;
   }
 
-  /** After a backslash. */
+  /** Reads on after a backslash. */
   #escape(): (char: string) => boolean {
     const char = this.#next();
     const inClass = CLASSES[char];
@@ -238,7 +242,7 @@ class PatternParser {
     return (c) => c === char;
   }
 
-  /** After an opening bracket. */
+  /** Reads on after an opening bracket. */
   #class(): (char: string) => boolean {
     const negated = this.#take("^");
     const members: ((char: string) => boolean)[] = [];

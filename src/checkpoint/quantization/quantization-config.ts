@@ -1,6 +1,7 @@
 /**
- * `quantization_config` of compressed-tensors, `pack-quantized` (its `src/compressed_tensors/quantization/quant_args.py`),
- * read into a scheme that answers one question: how is this linear module stored?
+ * `quantization_config` of compressed-tensors, `pack-quantized` (its
+ * `src/compressed_tensors/quantization/quant_args.py`), read into a scheme that answers one question: how is
+ * this linear module stored?
  *
  * Writing is `quantization-config-builder.ts`.
  */
@@ -11,7 +12,10 @@ import { compileModulePattern } from "./module-pattern.ts";
 import { WEIGHT_FORMATS, type WeightType } from "./pack-quantized.ts";
 import { EMBEDDING } from "../../architecture/tensor-names.ts";
 
-/** How the input of a linear layer is quantized while the model runs: int8 with one scale or one per token, or an 8-bit float per token. */
+/**
+ * The quantization of a linear layer's input while the model runs: int8 with one scale or one per token, or
+ * an 8-bit float per token.
+ */
 export type ActivationQuantization = { kind: "none" } | { kind: "static" } | { kind: "dynamic" } | { kind: Float8Name };
 
 export interface LinearScheme {
@@ -22,18 +26,21 @@ export interface LinearScheme {
 }
 
 export interface QuantizationScheme {
-  /** The scheme of a module by its name (`model.layers.0.self_attn.q_proj`); undefined if it is stored as floats. */
+  /**
+   * The scheme of a module by its name (`model.layers.0.self_attn.q_proj`); undefined if it is stored as
+   * floats.
+   */
   linear(moduleName: string): LinearScheme | undefined;
   /** Whether layers carry `k_scale` and `v_scale`: an int8 cache, static, per tensor. */
   readonly kvCache: boolean;
 }
 
 const QUANT_METHOD = "compressed-tensors";
-/** More targets than modules make no sense; bounds the work on a hostile file. */
+/** A bound for the work on a hostile file: more targets than modules make no sense. */
 const MAX_TARGETS = 4096;
 const MAX_PATTERN_CHARACTERS = 65_536;
 
-/** In `input_activations`: which 8-bit float; "e4m3" where it is absent. */
+/** The key in `input_activations` that says which 8-bit float; "e4m3" where it is absent. */
 export const FLOAT_FORMAT_KEY = "float_format";
 
 const GROUP_KEYS: ReadonlySet<string> = new Set(["targets", "weights", "input_activations", "output_activations", "format"]);
@@ -87,7 +94,10 @@ function parseGroup(group: JsonFields, globalFormat: unknown): LinearScheme {
   return { ...parseWeights(weights, float), activations: parseActivations(group.object("input_activations")) };
 }
 
-/** Symmetric integers or floats: 4 bits with a scale per group or per channel; integers also 8 bits with a scale per channel. */
+/**
+ * Symmetric integers or floats: 4 bits with a scale per group or per channel; integers also 8 bits with a
+ * scale per channel.
+ */
 function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "weights" | "groupSize"> {
   checkSymmetric(args, float ? "float" : "int");
   requireValue(args, "dynamic", args.raw("dynamic") ?? false, false);
@@ -107,7 +117,7 @@ function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "wei
   );
 }
 
-/** None, symmetric int8 with one scale or one per token, or an 8-bit float per token. */
+/** Reads one of: none, symmetric int8 with one scale or one per token, an 8-bit float per token. */
 function parseActivations(args: JsonFields | undefined): ActivationQuantization {
   if (!args) return { kind: "none" };
   if (args.raw("type") === "float") return { kind: parseFloat8(args) };
@@ -123,7 +133,10 @@ function parseActivations(args: JsonFields | undefined): ActivationQuantization 
   );
 }
 
-/** A float of 8 bits is E4M3 in compressed-tensors, which knows no other; a key of this package's own says E5M2. */
+/**
+ * A float of 8 bits is E4M3 in compressed-tensors, which knows no other; a key of this package's own says
+ * E5M2.
+ */
 function parseFloat8(args: JsonFields): Float8Name {
   refuseUnknownKeys(args, new Set([...ARGS_KEYS, FLOAT_FORMAT_KEY]));
   requireValue(args, "num_bits", args.positiveInteger("num_bits", 32, 8), 8);
@@ -168,8 +181,8 @@ function isEmpty(value: unknown): boolean {
 }
 
 /**
- * Which target takes a module (`src/compressed_tensors/utils/match.py`): an exact name before patterns, patterns in alphabetical
- * order, class names last; then `ignore` overrules.
+ * The target that takes a module (`src/compressed_tensors/utils/match.py`): an exact name before patterns,
+ * patterns in alphabetical order, class names last; then `ignore` overrules.
  */
 class TargetTable {
   readonly #where: string;

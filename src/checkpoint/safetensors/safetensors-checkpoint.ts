@@ -1,7 +1,9 @@
 /**
- * A Hugging Face model folder as a checkpoint: `config.json`, `model.safetensors` or shards with an index, and the tokenizer's files.
+ * A Hugging Face model folder as a checkpoint: `config.json`, `model.safetensors` or shards with an index,
+ * and the tokenizer's files.
  *
- * Everything is checked when the folder is opened (headers, index, names, shapes, types); tensors are read later, by rows.
+ * Everything is checked when the folder is opened (headers, index, names, shapes, types); tensors are read
+ * later, by rows.
  */
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import { type ByteSource, type Folder, readText } from "../byte-source.ts";
@@ -18,7 +20,7 @@ import { joinTensors, type StoredPart } from "./split-tensors.ts";
 
 const SINGLE_FILE = "model.safetensors";
 
-/** Largest sizes read: several times the largest in use. */
+/** The largest sizes read: several times the largest in use. */
 const MAX_BYTES = { config: 16 * 2 ** 20, index: 64 * 2 ** 20, tokenizer: 128 * 2 ** 20, template: 4 * 2 ** 20 };
 
 /** Entries of the files and the parts that make up each tensor. */
@@ -75,7 +77,10 @@ async function readFile(folder: Folder, fileName: string, limitBytes: number): P
   }
 }
 
-/** Opens every file with tensors, reads the headers, compares them with the index, and puts split tensors together. */
+/**
+ * Opens every file with tensors, reads the headers, compares them with the index, and puts split tensors
+ * together.
+ */
 async function openShards(
   folder: Folder,
   files: ReadonlySet<string>,
@@ -114,7 +119,7 @@ async function openShards(
   }
 }
 
-/** Every file is one of the folder's own. */
+/** Checks that every file is one of the folder's own. */
 function checkFilesThere(weightMap: ReadonlyMap<string, string>, files: ReadonlySet<string>, where: string): void {
   for (const [tensor, file] of weightMap) {
     if (files.has(file)) continue;

@@ -1,12 +1,15 @@
 /**
- * The safetensors container, writing: shards planned from names, types and shapes before any data exists, then filled tensor by tensor.
+ * The safetensors container, writing: shards planned from names, types and shapes before any data exists,
+ * then filled tensor by tensor.
  *
- *   model-0000i-of-0000n.safetensors   at most 24 MiB each, header included, so that edge platforms can host and resume them
- *   model.safetensors.index.json       which tensor is in which shard, and each shard's SHA-256 (`safetensors-index.ts`)
+ *   model-0000i-of-0000n.safetensors   at most 24 MiB each, header included, so that edge platforms can host
+ *                                      and resume them
+ *   model.safetensors.index.json       which tensor is in which shard, and each shard's SHA-256
+ *                                      (`safetensors-index.ts`)
  *
- * One tensor is one entry of one shard, as every reader expects; a single tensor
- * above the limit makes a larger shard. The exception, packed weights beside a packed embedding, is `split-tensors.ts`.
- * Same tensors, same bytes: nothing in a file depends on time, machine or order of writing.
+ * One tensor is one entry of one shard, as every reader expects; a single tensor above the limit makes a
+ * larger shard. The exception, packed weights beside a packed embedding, is `split-tensors.ts`. Same tensors,
+ * same bytes: nothing in a file depends on time, machine or order of writing.
  */
 import { CheckpointError } from "../../errors.ts";
 import type { OutputFolder } from "../byte-source.ts";
@@ -43,18 +46,20 @@ interface OpenShard {
 }
 
 export interface WriterOptions {
-  /** Largest file. Default 24 MiB. */
+  /** The largest file, in bytes. Default 24 MiB. */
   readonly maxShardBytes?: number | undefined;
 }
 
 /**
- * Writes the tensors of one checkpoint. Holds the shards that have begun and are not complete: one, if tensors arrive in the order
- * they were planned in.
+ * Writes the tensors of one checkpoint. Holds the shards that have begun and are not complete: one, if
+ * tensors arrive in the order they were planned in.
  */
 export class SafetensorsWriter {
   readonly #folder: OutputFolder;
   readonly #shards: readonly ShardPlan[];
-  /** Name given by the caller -> the entries that hold it, in row order (several only if the tensor is split). */
+  /**
+   * Name given by the caller -> the entries that hold it, in row order (several only if the tensor is split).
+   */
   readonly #parts = new Map<string, { shard: ShardPlan; tensor: Placed }[]>();
   /** Name given by the caller -> bytes written so far. */
   readonly #progress = new Map<string, number>();
@@ -88,8 +93,8 @@ export class SafetensorsWriter {
   }
 
   /**
-   * The next bytes of a tensor, row-major and little-endian: all of it at once, or in pieces of any size, in order.
-   * `data` may be reused after the promise resolves. Calls must not overlap.
+   * The next bytes of a tensor, row-major and little-endian: all of it at once, or in pieces of any size, in
+   * order. `data` may be reused after the promise resolves. Calls must not overlap.
    *
    * @throws CheckpointError if the tensor was not planned or gets more bytes than planned
    */

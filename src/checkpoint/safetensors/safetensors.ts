@@ -2,17 +2,22 @@
  * The safetensors container, reading: a header that says where each tensor is, and rows of tensors.
  *
  *   u64 N, little-endian | N bytes of JSON | data
- *   JSON: { "__metadata__": {string: string}, "NAME": { "dtype", "shape", "data_offsets": [begin, end) from the data's start }, ... }
+ *   JSON: { "__metadata__": {string: string},
+ *           "NAME": { "dtype", "shape", "data_offsets": [begin, end) from the data's start }, ... }
  *
- * Format and limits: https://github.com/huggingface/safetensors, README and `safetensors/src/tensor.rs`: the header has at most
- * 100,000,000 bytes, the tensors cover the data without holes or overlap, values are row-major and little-endian.
- * The whole header is checked before a tensor is read, and nothing is read or allocated beyond the file's size.
+ * Format and limits: https://github.com/huggingface/safetensors, README and `safetensors/src/tensor.rs`: the
+ * header has at most 100,000,000 bytes, the tensors cover the data without holes or overlap, values are
+ * row-major and little-endian. The whole header is checked before a tensor is read, and nothing is read or
+ * allocated beyond the file's size.
  */
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { describe, isJsonObject, type JsonObject, parseJsonObject } from "../../json-object.ts";
 
-/** Bytes of an element, by the name the header uses, in the order in which the reference writer puts tensors of different types. */
+/**
+ * Bytes of an element, by the name the header uses, in the order in which the reference writer puts tensors
+ * of different types.
+ */
 export const SAFETENSORS_ELEMENT_BYTES = {
   I64: 8,
   F64: 8,
@@ -32,7 +37,7 @@ const OTHER_TYPES: ReadonlySet<unknown> = new Set(
   ["U16", "U32", "U64", "C64", "F4", "F6_E2M3", "F6_E3M2", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"], // prettier-ignore
 );
 
-/** Beside shards: which tensor is in which of them. */
+/** The file beside shards that says which tensor is in which of them. */
 export const INDEX_FILE = "model.safetensors.index.json";
 
 const MAX_HEADER_BYTES = 100_000_000;
@@ -50,14 +55,15 @@ export interface SafetensorsTensor {
 export interface SafetensorsFile {
   readonly source: ByteSource;
   readonly metadata: ReadonlyMap<string, string>;
-  /** By name, in the order of their data. */
+  /** The tensors by name, in the order of their data. */
   readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
 }
 
 /**
  * Reads and checks the header of one file.
  *
- * @throws CheckpointError if the file is truncated, corrupt or inconsistent; UnsupportedModelError for element types such as F8_E4M3
+ * @throws CheckpointError if the file is truncated, corrupt or inconsistent; UnsupportedModelError for
+ *   element types such as F8_E4M3
  */
 export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSignal): Promise<SafetensorsFile> {
   const file = source.name;
@@ -137,7 +143,10 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }
 
-/** Bytes of a tensor. A product beyond 2^53 is no longer exact, but then it is larger than any file and compares unequal. */
+/**
+ * Bytes of a tensor. A product beyond 2^53 is no longer exact, but then it is larger than any file and
+ * compares unequal.
+ */
 export function tensorBytes(type: SafetensorsType, shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, SAFETENSORS_ELEMENT_BYTES[type]);
 }
@@ -161,8 +170,8 @@ function checkCover(tensors: SafetensorsTensor[], dataBegin: number, source: Byt
 }
 
 /**
- * Stored bytes of rows `[begin, end)`; of the whole tensor without a range. A tensor of one dimension has one row per element,
- * a scalar is one row.
+ * Stored bytes of rows `[begin, end)`; of the whole tensor without a range. A tensor of one dimension has one
+ * row per element, a scalar is one row.
  *
  * @throws CheckpointError if the rows are outside the tensor or cannot be read
  */

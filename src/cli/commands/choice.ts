@@ -1,4 +1,7 @@
-/** `fptq choice`: multiple choice by likelihood, for HellaSwag, PIQA, WinoGrande, ARC, MMLU and others in one form. */
+/**
+ * `fptq choice`: multiple choice by likelihood, for HellaSwag, PIQA, WinoGrande, ARC, MMLU and others in one
+ * form.
+ */
 import { Command } from "commander";
 import type { ChoiceResult } from "../../evaluation/choice.ts";
 import { addRequiredOption } from "../arguments.ts";

@@ -1,4 +1,7 @@
-/** `fptq kld`: what quantizing changed in a model's predictions, printed as llama-perplexity's `--kl-divergence` does. */
+/**
+ * `fptq kld`: what quantizing changed in a model's predictions, printed as llama-perplexity's
+ * `--kl-divergence` does.
+ */
 import { Command } from "commander";
 import { addRequiredOption } from "../arguments.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";

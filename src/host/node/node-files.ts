@@ -43,7 +43,10 @@ export function openFolder(path: string): Folder {
   };
 }
 
-/** @throws CheckpointError if it is missing, unreadable or no regular file (opening a pipe would wait for ever) */
+/**
+ * @throws CheckpointError if it is missing, unreadable or no regular file (opening a pipe would wait for
+ *   ever)
+ */
 export async function openFile(path: string): Promise<ByteSource> {
   try {
     if (!(await stat(path)).isFile()) throw new CheckpointError(`${path}: got something else, need a regular file`);
@@ -104,8 +107,9 @@ class OpenedFile implements ByteSource {
 }
 
 /**
- * A folder that appears under its name all at once. Until `commit` its files are in a hidden sibling; with `force`, a folder that
- * stood there before stays whole until then, is moved aside in the same step, and is removed last.
+ * A folder that appears under its name all at once. Until `commit` its files are in a hidden sibling; with
+ * `force`, a folder that stood there before stays whole until then, is moved aside in the same step, and is
+ * removed last.
  *
  * @throws OptionError if something is in the way (an empty folder is not), or the parent cannot be written to
  */
@@ -164,7 +168,8 @@ class NodeOutputFolder implements OutputFolder {
     if (this.#open.size > 0) throw new CheckpointError(`${this.name}: got ${this.#open.size} files still open, need all closed`);
     await syncFolder(this.#partial);
     await checkReplaceable(this.name, this.#target, this.#force);
-    // A name can be given to a folder only if it is free, so the old folder steps aside first and comes back if that fails.
+    // A name can be given to a folder only if it is free, so the old folder steps aside first and comes back
+    // if that fails.
     const replaced = newSibling(this.#target, "replaced");
     const old = await rename(this.#target, replaced).then(
       () => true,
@@ -191,7 +196,10 @@ class NodeOutputFolder implements OutputFolder {
   }
 }
 
-/** Free, an empty folder, or with `force` a folder that looks like a model: it must not be a way to delete a home directory. */
+/**
+ * Free, an empty folder, or with `force` a folder that looks like a model: it must not be a way to delete a
+ * home directory.
+ */
 async function checkReplaceable(path: string, target: string, force: boolean): Promise<void> {
   const found = await stat(target).catch((error: unknown) => {
     if (codeOf(error) === "ENOENT") return undefined;

@@ -1,12 +1,15 @@
 /**
- * The Hugging Face cache folder, as `huggingface_hub` lays it out, so that Python programs and this one share what they download:
+ * The Hugging Face cache folder, as `huggingface_hub` lays it out, so that Python programs and this one share
+ * what they download:
  *
- *     models--ORG--MODEL/blobs/ETAG                   the bytes; ETAG is the SHA-256 of a large file, git's blob id of any other
+ *     models--ORG--MODEL/blobs/ETAG                   the bytes; ETAG is the SHA-256 of a large file,
+ *                                                     git's blob id of any other
  *     models--ORG--MODEL/refs/REVISION                the commit of a branch or tag
  *     models--ORG--MODEL/snapshots/COMMIT/PATH        a link to the blob
  *
- * https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Both kinds of ETAG say what the bytes have to be, and each file
- * is compared with its own before it is opened: one that is damaged or too short is fetched again.
+ * https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Both kinds of ETAG say what the bytes have
+ * to be, and each file is compared with its own before it is opened: one that is damaged or too short is
+ * fetched again.
  */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
@@ -44,7 +47,7 @@ class HubSnapshot {
   readonly #repository: string;
   readonly #name: HubName;
   readonly #request: HubCacheRequest;
-  /** Used if the cache folder cannot be written to. */
+  /** The way around a cache folder that cannot be written to. */
   #remote: Remote | undefined;
 
   constructor(repository: string, name: HubName, request: HubCacheRequest) {
@@ -53,7 +56,10 @@ class HubSnapshot {
     this.#request = request;
   }
 
-  /** Online: what the Hub lists, fetched when it is opened. Without the Hub: what was fetched of the commit known last. */
+  /**
+   * The files the Hub lists, fetched when they are opened; without the Hub, those fetched of the commit known
+   * last.
+   */
   async locate(): Promise<ModelLocation> {
     const listing = await this.#listing();
     if (!listing) return this.#cached();
@@ -133,7 +139,7 @@ class HubSnapshot {
     });
   }
 
-  /** From the cache folder; straight from the Hub if the folder cannot take it. */
+  /** Opens a file from the cache folder; straight from the Hub if the folder cannot take it. */
   async #open(commit: string, file: HubFile): Promise<ByteSource> {
     const { access, client, onWarning, signal } = this.#request;
     try {
@@ -170,8 +176,9 @@ class HubSnapshot {
   }
 
   /**
-   * Into a file of this process alone, which takes its name when it is whole. One that was left behind is taken over, by a rename that only one
-   * process can win; should its owner wake up, it would write the same bytes to the same places.
+   * Downloads into a file of this process alone, which takes its name when it is whole. One that was left
+   * behind is taken over, by a rename that only one process can win; should its owner wake up, it would write
+   * the same bytes to the same places.
    */
   async #download(commit: string, file: HubFile, blob: string): Promise<void> {
     const { access, client, signal, onProgress } = this.#request;

@@ -1,8 +1,10 @@
 /**
- * Calibration samples: `samples` sequences of `ctxSize` token ids, from a text, from JSON lines, or drawn at random.
+ * Calibration samples: `samples` sequences of `ctxSize` token ids, from a text, from JSON lines, or drawn at
+ * random.
  *
- * A text is cut into consecutive chunks from its start without overlap, so that a calibration can be repeated from the file's
- * name and two numbers (the rule of llama-perplexity, and of the reference values this package is tested against).
+ * A text is cut into consecutive chunks from its start without overlap, so that a calibration can be repeated
+ * from the file's name and two numbers (the rule of llama-perplexity, and of the reference values this
+ * package is tested against).
  */
 import { RecipeError } from "../../errors.ts";
 import { describe } from "../../json-object.ts";
@@ -18,11 +20,14 @@ export interface SampleShape {
 }
 
 export interface TextSampling extends SampleShape {
-  /** For messages: the file the text is from. */
+  /** The file the text is from, for messages. */
   readonly name: string;
   /** Text to ids, without special tokens around them. */
   readonly encode: (text: string) => readonly number[];
-  /** Replaces the first token of each sample: for models that never see a sequence without it. Their largest activations sit there. */
+  /**
+   * Replaces the first token of each sample: for models that never see a sequence without it. Their largest
+   * activations sit there.
+   */
   readonly bosTokenId?: number | undefined;
   /** Sequences wanted behind these, as many of them as the text has. Default 0. */
   readonly further?: number | undefined;
@@ -43,7 +48,8 @@ export function samplesFromText(text: string, sampling: TextSampling): Int32Arra
   checkShape({ samples, ctxSize });
   const needed = samples * ctxSize;
   const wanted = needed + further * ctxSize;
-  // A corpus can be many times longer than what is used: encode no more of it than that. Cutting changes the last few tokens only.
+  // A corpus can be many times longer than what is used: encode no more of it than that. Cutting changes the
+  // last few tokens only.
   let characters = wanted * CHARACTERS_PER_TOKEN;
   let ids = encode(text.slice(0, characters));
   while (ids.length < wanted + UNSETTLED_TOKENS && characters < text.length) {
@@ -104,7 +110,8 @@ export interface RandomSampling extends SampleShape {
 }
 
 /**
- * Random tokens: calibration without data (FPTQ's data-free mode). The same seed gives the same samples everywhere.
+ * Random tokens: calibration without data (FPTQ's data-free mode). The same seed gives the same samples
+ * everywhere.
  *
  * @throws RecipeError if every token is excluded, or the seed is not a 32-bit integer
  */
@@ -125,7 +132,10 @@ function checkShape({ samples, ctxSize }: SampleShape): void {
   need.whole("contextSize", ctxSize, 1);
 }
 
-/** 32 random bits per call (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", the 32-bit finalizer). */
+/**
+ * 32 random bits per call (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", the 32-bit
+ * finalizer).
+ */
 function splitmix32(state: number): () => number {
   return () => {
     state = (state + 0x9e3779b9) | 0;
