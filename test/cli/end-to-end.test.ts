@@ -1,4 +1,6 @@
-/** The commands over the real library and a tiny model: what they print, what they write, what they refuse. */
+/**
+ * The commands over the real library and a tiny model: what they print, what they write, what they refuse.
+ */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

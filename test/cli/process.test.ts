@@ -1,4 +1,7 @@
-/** The command line as a process of its own: exit codes, streams, signals. Everything that needs no process is tested without one. */
+/**
+ * The command line as a process of its own: exit codes, streams, signals. Everything that needs no process is
+ * tested without one.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** LAMBADA and multiple choice: scores by the definition, whatever the chunks; files as people have them; every refusal. */
+/**
+ * LAMBADA and multiple choice: scores by the definition, whatever the chunks; files as people have them;
+ * every refusal.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { AbortError, NumericError, OptionError } from "../../src/errors.ts";
@@ -71,7 +74,8 @@ test("a context is evaluated once for all of its choices", async () => {
 });
 
 test("length decides what is normalized: per character, code points, without the leading space", async () => {
-  // Every token has p = 1/2 or 1/4: two characters of 1/2 are as likely as one of 1/4, and better for each character.
+  // Every token has p = 1/2 or 1/4: two characters of 1/2 are as likely as one of 1/4, and better for each
+  // character.
   const { model } = toyLanguageModel((context) =>
     Array.from({ length: 128 }, (_, id) =>
       id === 98 ? Math.log(context.at(-1) === 97 ? 0.25 : 0.1) : id === 99 ? Math.log(0.5) : -30,

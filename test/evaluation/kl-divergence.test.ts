@@ -21,7 +21,7 @@ const models = (chunkSize = Infinity) => ({
 });
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-/** Of a mean. */
+/** The standard error of a mean. */
 const standardError = (values: readonly number[]) =>
   Math.sqrt(mean(values.map((value) => (value - mean(values)) ** 2)) / (values.length - 1));
 

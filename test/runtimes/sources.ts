@@ -1,6 +1,7 @@
 /**
- * Loading over HTTP, as each runtime does it: from a `fetch` that answers out of memory, so that no runtime needs a server, into each kind of
- * cache the runtime has. Names no runtime; the library comes from the caller.
+ * Loading over HTTP, as each runtime does it: from a `fetch` that answers out of memory, so that no runtime
+ * needs a server, into each kind of cache the runtime has. Names no runtime; the library comes from the
+ * caller.
  */
 import type { BlockStore, LanguageModel, LoadOptions, MemoryBlockStore, ModelSource, SourceOptions } from "../../src/core.ts";
 import type { MemoryFolder } from "../memory-folder.ts";

@@ -186,7 +186,8 @@ test("a download somebody else is at is left alone", () =>
     assert.is(readFileSync(theirs, "utf8"), "theirs");
     rmSync(join(repository, "blobs", etag));
     utimesSync(theirs, 0, 0);
-    // Left behind, and not what it should be: taken over, found out by its digest, fetched anew the next time.
+    // Left behind, and not what it should be: taken over, found out by its digest, fetched anew the next
+    // time.
     await fails(load(), CheckpointError, /got digest [0-9a-f]{64}, need [0-9a-f]{64}/);
     await load();
   }));

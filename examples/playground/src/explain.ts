@@ -1,4 +1,7 @@
-/** What went wrong, and what to do about it: the library's message behind words for a person who has not read its documentation. */
+/**
+ * What went wrong, and what to do about it: the library's message behind words for a person who has not read
+ * its documentation.
+ */
 import type { Failure } from "./messages.ts";
 
 export interface Explanation {

@@ -35,7 +35,10 @@ async function refuses(
 
 // --- byte-level BPE
 
-/** GPT-2's alphabet, written out from its definition: 188 printable bytes as themselves, the others from U+0100. */
+/**
+ * GPT-2's alphabet, written out from its definition: 188 printable bytes as themselves, the others from
+ * U+0100.
+ */
 const ALPHABET = (() => {
   const printable = new Set([...range(33, 126), ...range(161, 172), ...range(174, 255)]);
   let next = 256;
@@ -74,7 +77,8 @@ test("pre-tokenizers cut where their models do", async () => {
   assert.equal(await pieces("smollm", " hello 1"), ["Ġhello", "Ġ", "1"]);
   assert.equal(await pieces("gpt-2", "12 3"), ["12", "Ġ", "3"]);
   assert.equal(await pieces("llama-bpe", " 123"), ["Ġ", "123"]);
-  // Contractions: lower case in GPT-2, any case in Llama 3 and Qwen2 ('S is no token here, so it shows as two).
+  // Contractions: lower case in GPT-2, any case in Llama 3 and Qwen2 ('S is no token here, so it shows as
+  // two).
   assert.equal(await pieces("gpt-2", "a's"), ["a", "'s"]);
   assert.equal(await pieces("qwen2", "a's"), ["a", "'s"]);
   // Newlines keep together in Llama 3 and Qwen2 at the end of punctuation.
@@ -176,7 +180,10 @@ const sentencePiece: Record<string, FixtureValue> = {
   "ggml.token_type": i32s([2, 3, 3, ...BYTES.map(() => 6), ...PIECES.map(() => 1)]),
 };
 
-/** llama.cpp's rule: join the neighbours whose text is the piece of the highest score, the leftmost of equals, until none is left. */
+/**
+ * llama.cpp's rule: join the neighbours whose text is the piece of the highest score, the leftmost of equals,
+ * until none is left.
+ */
 function greedySegmentation(text: string): number[] {
   const symbols = [...text.replaceAll(" ", "▁")];
   for (;;) {

@@ -1,6 +1,6 @@
 /**
- * Hostile and damaged folders: nothing but typed errors, no read outside a file (`MemoryFile` throws a plain error there), and never
- * more bytes requested than the files have.
+ * Hostile and damaged folders: nothing but typed errors, no read outside a file (`MemoryFile` throws a plain
+ * error there), and never more bytes requested than the files have.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -100,7 +100,10 @@ test("header lengths from 0 to 2^64 - 1", async () => {
 const EXTREMES = ["-1", "0", "1", "7", "1.5", "1e3", "1e308", "-0", "9007199254740991", "9007199254740993", "18446744073709551616", "null", "[]",
   "{}", '"x"', "true", "[0]", "1e999", "00"]; // prettier-ignore
 
-/** One damage to the text: a number or name exchanged, characters flipped, removed, doubled, or a stretch repeated elsewhere. */
+/**
+ * One damage to the text: a number or name exchanged, characters flipped, removed, doubled, or a stretch
+ * repeated elsewhere.
+ */
 function damage(text: string): string | Uint8Array {
   const at = below(text.length);
   switch (below(7)) {

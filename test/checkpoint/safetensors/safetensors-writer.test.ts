@@ -23,7 +23,10 @@ function randomBytes(length: number): Uint8Array {
 }
 
 const PACKED = "model.embed_tokens.weight_packed";
-/** Several types, an empty tensor, a scalar, a name that needs escapes, one tensor far above the small limit used here. */
+/**
+ * Several types, an empty tensor, a scalar, a name that needs escapes, one tensor far above the small limit
+ * used here.
+ */
 const PLANS: readonly TensorPlan[] = [
   { name: "a.weight", type: "F32", shape: [7, 3] },
   { name: "a.bias", type: "F16", shape: [7] },
