@@ -3,6 +3,7 @@
  * the key.
  */
 import { CheckpointError } from "./errors.ts";
+import { isWhole } from "./need.ts";
 
 export type JsonObject = Record<string, unknown>;
 
@@ -122,14 +123,14 @@ export class JsonFields {
   /** An integer in 1..max. */
   positiveInteger(key: string, max: number, fallback?: number): number {
     const value = this.raw(key) ?? fallback;
-    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value <= max) return value;
+    if (isWhole(value, 1, max)) return value;
     throw this.#wrong(key, value, `an integer from 1 to ${max}`);
   }
 
   /** A safe integer of at least 0. */
   nonNegativeInteger(key: string, fallback?: number): number {
     const value = this.raw(key) ?? fallback;
-    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+    if (isWhole(value, 0)) return value;
     throw this.#wrong(key, value, "an integer of at least 0");
   }
 

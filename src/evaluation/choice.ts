@@ -11,6 +11,7 @@
  */
 import type { LanguageModel } from "../decoding/language-model.ts";
 import { OptionError } from "../errors.ts";
+import { isWhole } from "../need.ts";
 import { type EvaluationOptions, scoreItems } from "./continuation.ts";
 import { kindOf, parseJsonLines, stringField } from "./json-lines.ts";
 import { type Uncertain, uncertainMean } from "./statistics.ts";
@@ -50,10 +51,10 @@ export function parseChoiceItems(content: string, name: string): ChoiceItem[] {
       if (typeof choice !== "string" || choice.trim() === "")
         throw new OptionError(`${line.name}: "choices"[${i}]: got ${kindOf(choice)}, need a string that is not blank`);
     }
-    if (!Number.isInteger(answer) || (answer as number) < 0 || (answer as number) >= choices.length) {
+    if (!isWhole(answer, 0, choices.length - 1)) {
       throw new OptionError(`${line.name}: "answer": got ${kindOf(answer)}, need an index from 0 to ${choices.length - 1}`);
     }
-    return { name: line.name, context, choices: choices as string[], answer: answer as number };
+    return { name: line.name, context, choices: choices as string[], answer };
   });
 }
 

@@ -16,6 +16,7 @@
  */
 import { CapabilityError } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
+import { isWhole } from "../need.ts";
 import { hexadecimal, sha256 } from "../checkpoint/sha256.ts";
 
 /**
@@ -98,9 +99,7 @@ export class BlockCache {
 
   async entry(key: string): Promise<FileEntry | undefined> {
     const { size, verified } = (await this.#json(`files/${key}/entry`)) ?? {};
-    return Number.isSafeInteger(size) && (size as number) >= 0
-      ? { size: size as number, verified: verified === true }
-      : undefined;
+    return isWhole(size, 0) ? { size, verified: verified === true } : undefined;
   }
 
   putEntry(key: string, entry: FileEntry): Promise<void> {

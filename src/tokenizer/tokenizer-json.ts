@@ -8,6 +8,7 @@
  */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { GPT2_PATTERN } from "../checkpoint/gguf/gguf-pre-tokenizer.ts";
+import { isWhole } from "../need.ts";
 import { describe, isJsonObject, type JsonObject } from "../json-object.ts";
 
 /** A bound for the ids taken from a file; the largest vocabularies in use have about 2^18 tokens. */
@@ -69,7 +70,7 @@ function isMerge(merge: unknown): boolean {
 }
 
 function checkId(token: string, id: unknown, name: string): void {
-  if (!(Number.isInteger(id) && (id as number) >= 0 && (id as number) < MOST_TOKENS)) {
+  if (!isWhole(id, 0, MOST_TOKENS - 1)) {
     throw new CheckpointError(
       `${name}: tokenizer.json: token "${token}": got id ${String(id)}, need an integer from 0 to ${MOST_TOKENS - 1}`,
     );

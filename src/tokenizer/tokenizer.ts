@@ -9,6 +9,7 @@ import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
 import { CheckpointError, OptionError } from "../errors.ts";
+import { isWhole } from "../need.ts";
 import { StreamDecoder, type StreamDecoderOptions, type TokenSource } from "./stream-decoder.ts";
 import { type TokenDecoding, tokenDecoding } from "./token-bytes.ts";
 import { type AddedToken, checkTokenizerJson } from "./tokenizer-json.ts";
@@ -171,7 +172,7 @@ export class Tokenizer implements TokenSource {
   tokenBytes(id: number): Uint8Array {
     const known = this.#bytes[id];
     if (known !== undefined) return known;
-    const token = Number.isInteger(id) && id >= 0 && id < this.vocabSize ? this.idToToken(id) : undefined;
+    const token = isWhole(id, 0, this.vocabSize - 1) ? this.idToToken(id) : undefined;
     if (token === undefined)
       throw new OptionError(`${this.#name}: token id: got ${id}, need one of a token below ${this.vocabSize}`);
     return (this.#bytes[id] = this.#decoding.bytes(token, this.#addedIds.has(id)));

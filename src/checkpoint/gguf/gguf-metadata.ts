@@ -3,6 +3,7 @@
  * one of a known kind.
  */
 import { CheckpointError } from "../../errors.ts";
+import { isWhole } from "../../need.ts";
 import type { GgufCursor } from "./gguf-cursor.ts";
 
 /**
@@ -158,8 +159,7 @@ export class GgufMetadata {
   /** An integer of at least 0. */
   integer(key: string): number | undefined {
     const value = this.#values.get(key);
-    const isCount = typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-    return value === undefined || isCount ? value : this.#wrong(key, "an integer of at least 0");
+    return value === undefined || isWhole(value, 0) ? value : this.#wrong(key, "an integer of at least 0");
   }
 
   strings(key: string): readonly string[] | undefined {

@@ -11,6 +11,7 @@
  */
 import { CheckpointError } from "../../errors.ts";
 import { describe, isJsonObject, type JsonObject } from "../../json-object.ts";
+import { isWhole } from "../../need.ts";
 import { isSha256Hex } from "../sha256.ts";
 
 export interface ShardDigest {
@@ -54,11 +55,11 @@ function parseShards(value: unknown, where: string): Map<string, ShardDigest> {
   if (!isJsonObject(value)) throw new CheckpointError(`${where}: metadata.shards: got ${describe(value)}, need an object`);
   const entries = Object.entries(value).map(([file, shard]): [string, ShardDigest] => {
     const { bytes, sha256 } = isJsonObject(shard) ? shard : {};
-    if (!Number.isSafeInteger(bytes) || (bytes as number) < 0 || !isSha256Hex(sha256)) {
+    if (!isWhole(bytes, 0) || !isSha256Hex(sha256)) {
       const found = describe(shard);
       throw new CheckpointError(`${where}: metadata.shards: ${describe(file)}: got ${found}, need { "bytes", "sha256" }`);
     }
-    return [file, { bytes: bytes as number, sha256 }];
+    return [file, { bytes, sha256 }];
   });
   return new Map(entries);
 }

@@ -13,6 +13,7 @@
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { describe, isJsonObject, type JsonObject, parseJsonObject } from "../../json-object.ts";
+import { isWhole } from "../../need.ts";
 
 /**
  * Bytes of an element, by the name the header uses, in the order in which the reference writer puts tensors
@@ -140,7 +141,7 @@ function checkEntry(name: string, value: unknown, dataBegin: number, source: Byt
 }
 
 function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+  return Array.isArray(value) && value.every((size) => isWhole(size, 0));
 }
 
 /**
