@@ -8,7 +8,10 @@ import { nodeHost } from "../src/host/node.ts";
 import { mulberry32 } from "../test/random.ts";
 
 export interface BenchRow {
-  /** Kernel, then shape: `gemv_qd8_f32_qb4w_1x8c4 smollm2-135m/qkv`. The filter argument looks for substrings of it. */
+  /**
+   * Kernel, then shape: `gemv_qd8_f32_qb4w_1x8c4 smollm2-135m/qkv`. The filter argument looks for substrings
+   * of it.
+   */
   name: string;
   /** Whether its work is one `bench.split`, so that several threads can share it. */
   split?: true;
@@ -20,7 +23,10 @@ export interface BenchWork {
   run(): void;
   /** Multiply-accumulates of one run, where they are the work. */
   macs?: number;
-  /** Bytes of one run that come from memory once, where they are the work: packed weights, a cache, rows read and written. */
+  /**
+   * Bytes of one run that come from memory once, where they are the work: packed weights, a cache, rows read
+   * and written.
+   */
   bytes?: number;
 }
 

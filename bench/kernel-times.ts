@@ -1,4 +1,7 @@
-/** Where the time of a forward pass goes: each kernel's own milliseconds on the calling thread, and what is left. */
+/**
+ * Where the time of a forward pass goes: each kernel's own milliseconds on the calling thread, and what is
+ * left.
+ */
 import type { Kernels } from "../src/kernels/kernels.ts";
 
 interface KernelTime {
@@ -8,9 +11,11 @@ interface KernelTime {
 }
 
 /**
- * Puts a clock around every kernel of a loaded model, for good. What reading it costs is measured too, and told apart.
+ * Puts a clock around every kernel of a loaded model, for good. What reading it costs is measured too, and
+ * told apart.
  *
- * With threads only the calling one is timed; waiting for the others counts as outside of kernels, which is where it can be cut.
+ * With threads only the calling one is timed; waiting for the others counts as outside of kernels, which is
+ * where it can be cut.
  */
 export class KernelTimes {
   private readonly times: KernelTime[] = [];
@@ -29,7 +34,11 @@ export class KernelTimes {
     for (const time of this.times) time.calls = time.milliseconds = 0;
   }
 
-  /** Kernels that ran since `reset`, the slowest first, as lines of text. @param steps passes timed @param elapsed milliseconds of them all */
+  /**
+   * Kernels that ran since `reset`, the slowest first, as lines of text.
+   * @param steps passes timed
+   * @param elapsed milliseconds of them all
+   */
   report(steps: number, elapsed: number): string[] {
     const ran = this.times.filter(({ calls }) => calls > 0).toSorted((a, b) => b.milliseconds - a.milliseconds);
     const inside = ran.reduce((sum, { milliseconds }) => sum + milliseconds, 0);

@@ -3,12 +3,15 @@
  *
  *   npm run bench -- [FILTER ...] [--threads 1,2] [--json] [--seconds 0.5] [--module FILE.wasm ...]
  *
- * FILTER keeps rows whose name contains every word. Several --module are timed in turn, row by row, so that noise meets all alike.
- * Rows come from `bench/rows/*.ts`: a new file there is all that a new kernel needs. Each row is warmed up until the optimizing compiler
- * has replaced the first code; `benchmark` then takes samples for the given time. Median, best, and the spread from the 10th to the 90th
- * percentile are of these samples. GEMMs are compared with the peak of their build's dot product, GEMVs with plain reads of as many bytes (limits.ts):
- * best against best, measured one after the other by the same number of threads. More than one of them run only the rows that a model splits: GEMMs and
- * GEMVs over 8-bit activations, through the model's own thread pool. On a machine that does other work, compare the best and only within one invocation.
+ * FILTER keeps rows whose name contains every word. Several --module are timed in turn, row by row, so that
+ * noise meets all alike. Rows come from `bench/rows/*.ts`: a new file there is all that a new kernel needs.
+ * Each row is warmed up until the optimizing compiler has replaced the first code; `benchmark` then takes
+ * samples for the given time. Median, best, and the spread from the 10th to the 90th percentile are of these
+ * samples. GEMMs are compared with the peak of their build's dot product, GEMVs with plain reads of as many
+ * bytes (limits.ts): best against best, measured one after the other by the same number of threads. More than
+ * one of them run only the rows that a model splits: GEMMs and GEMVs over 8-bit activations, through the
+ * model's own thread pool. On a machine that does other work, compare the best and only within one
+ * invocation.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";

@@ -1,6 +1,7 @@
 /**
- * The limits kernels are compared with, measured in the same run: the build's dot product (`assembly/limits.probe.ts`), and plain reads of as many
- * bytes as the kernel reads. Of several loops the best counts. `limits-threads.ts` measures the same of several threads together.
+ * The limits kernels are compared with, measured in the same run: the build's dot product
+ * (`assembly/limits.probe.ts`), and plain reads of as many bytes as the kernel reads. The best of several
+ * loops counts. `limits-threads.ts` measures the same of several threads together.
  */
 import { readFileSync } from "node:fs";
 import type { InstructionSet } from "../src/kernels/kernel-build.ts";
@@ -41,7 +42,10 @@ export class Limits {
     return Math.max(...READ_LOOPS.map((loop) => this.best(loop, bytes, 80)));
   }
 
-  /** Multiply-accumulates or bytes a second, the mean over some time: what counts where fellow threads run only as long. */
+  /**
+   * Multiply-accumulates or bytes a second, the mean over some time: what counts where fellow threads run
+   * only as long.
+   */
   mean(loop: LimitLoop, bytes: number, milliseconds: number): number {
     const { work, run } = this.call(loop, bytes);
     const begin = performance.now();
@@ -82,7 +86,10 @@ export class Limits {
     return { work: whole * repeats, run: read };
   }
 
-  /** Pages never written are all one page of zeros to the system, which reads at the speed of the first-level cache. */
+  /**
+   * Pages never written are all one page of zeros to the system, which reads at the speed of the first-level
+   * cache.
+   */
   private write(bytes: number): void {
     const end = OPERANDS + bytes;
     const missing = end - this.memory.buffer.byteLength;

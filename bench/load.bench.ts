@@ -1,10 +1,12 @@
 /**
- * Loading a model from disk and over HTTP, each in a process of its own: seconds, and the peak of resident memory beside that of an empty process.
+ * Loading a model from disk and over HTTP, each in a process of its own: seconds, and the peak of resident
+ * memory beside that of an empty process.
  *
  *     npm run bench:load -- FOLDER|MODEL.gguf [--context 512] [--repetitions 3]
  *
- * Runs the built package, because what compiles TypeScript takes memory too. Over HTTP from a server in this process: without a cache, with an empty
- * one, with what the last run has left. "Over final" is the peak less the empty process, as a multiple of what the model holds at the end.
+ * Runs the built package, because what compiles TypeScript takes memory too. Over HTTP from a server in this
+ * process: without a cache, with an empty one, with what the last run has left. "Over final" is the peak less
+ * the empty process, as a multiple of what the model holds at the end.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { createReadStream, mkdtempSync, rmSync, statSync } from "node:fs";

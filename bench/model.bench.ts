@@ -4,8 +4,9 @@
  *     npm run bench:model -- MODEL.gguf [--calibration FILE] [--samples 32] [--threads 1] [--repetitions 5]
  *     npm run bench:model -- QUANTIZED_FOLDER [--build auto|simd128|relaxed] [--depth 0] [--profile]
  *
- * Prefill and decode are repeated in turn after one warm-up, without tokenization or sampling; medians, lowest and highest are printed.
- * Decode begins at a depth of so many tokens. --profile prints also what each kernel takes of one pass, and what is outside of kernels.
+ * Prefill and decode are repeated in turn after one warm-up, without tokenization or sampling; medians,
+ * lowest and highest are printed. Decode begins at a depth of so many tokens. --profile prints also what each
+ * kernel takes of one pass, and what is outside of kernels.
  */
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";

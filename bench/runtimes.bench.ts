@@ -1,12 +1,14 @@
 /**
- * Tokens per second of SmolLM2-135M in every runtime of `test/runtimes`: prefill of 512 tokens, decode of 64. Needs `npm run build` before.
+ * Tokens per second of SmolLM2-135M in every runtime of `test/runtimes`: prefill of 512 tokens, decode of 64.
+ * Needs `npm run build` before.
  *
  *   npm run bench:runtimes -- [NAME ...] [--threads 1,2] [--rounds 5] [--json]
  *
  * With every runtime and number of threads, it also writes docs/benchmarks-runtimes.md.
  *
- * Runtimes take turns, each started anew in every round, so that what else the machine does meets all alike. A start gives the median of
- * three repetitions after a warm-up; the table has the median of the starts, and how much of current Node that is.
+ * Runtimes take turns, each started anew in every round, so that what else the machine does meets all alike.
+ * A start gives the median of three repetitions after a warm-up; the table has the median of the starts, and
+ * how much of current Node that is.
  */
 import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";

@@ -1,4 +1,7 @@
-/** Shapes of real models' linear layers, y[M, N] = x[M, K] w[N, K]^T, as the forward pass runs them: q, k and v together, gate and up too. */
+/**
+ * Shapes of real models' linear layers, y[M, N] = x[M, K] w[N, K]^T, as the forward pass runs them: q, k and
+ * v together, gate and up too.
+ */
 export interface LinearShape {
   /** `smollm2-135m/qkv` */
   name: string;

@@ -1,5 +1,6 @@
 /**
- * Builds the kernels: asc, then wasm-opt, once for each instruction set. `src/kernels/shared-memory.ts` makes the builds for shared memory of these.
+ * Builds the kernels: asc, then wasm-opt, once for each instruction set. `src/kernels/shared-memory.ts` makes
+ * the builds for shared memory of these.
  *
  *   assembly/index.ts -> build/fptq-<build>.wasm -> dist/wasm/fptq-<build>.wasm
  */
@@ -20,8 +21,9 @@ const SCALAR = ["assembly/scalar/index.ts", "--target", "scalar"];
 const LIMITS = ["simd128", "relaxed"];
 
 /**
- * asc leaves all optimizing to wasm-opt (`optimizeLevel` 0 in asconfig.json). Both would otherwise fold the arms of a kernel's dispatch, equal but
- * for the literal number of rows, into one body that asks for the number in every step.
+ * asc leaves all optimizing to wasm-opt (`optimizeLevel` 0 in asconfig.json). Both would otherwise fold the
+ * arms of a kernel's dispatch, equal but for the literal number of rows, into one body that asks for the
+ * number in every step.
  */
 const OPTIMIZE = ["-O4", "--converge", "--skip-pass=code-folding"];
 

@@ -1,6 +1,6 @@
 /**
- * Builds what the package holds besides the kernels: the entry points as JavaScript, minified because the package has a size to keep, and
- * their declarations as they are.
+ * Builds what the package holds besides the kernels: the entry points as JavaScript, minified because the
+ * package has a size to keep, and their declarations as they are.
  *
  *   src/*.ts -> dist/*.js, dist/chunks/*.js (what they share)          declarations -> dist/types/
  */
@@ -28,7 +28,10 @@ const ENTRIES = [
   "host/node/node-worker",
   "host/node/node-thread-watcher",
 ];
-/** Started by its URL in a page, where nothing resolves imports of packages: whole in itself, it can be copied or bundled as a file. */
+/**
+ * Started by its URL in a page, where nothing resolves imports of packages: whole in itself, it can be copied
+ * or bundled as a file.
+ */
 const WORKER = "worker";
 /** What has declarations for others to see. */
 const TYPED = ["index", "core", "worker"];
@@ -80,13 +83,14 @@ const { metafile } = await build({
 });
 checkPlaceOf("src/host/node.ts", metafile!.outputs);
 for (const file of Object.keys(metafile!.outputs)) {
-  // Nothing here does anything when it is imported, so an import of no name is only there to keep an order; bundlers warn about it.
+  // Nothing here does anything when it is imported, so an import of no name is only there to keep an order;
+  // bundlers warn about it.
   const path = `${root}${file}`;
   writeFileSync(path, readFileSync(path, "utf8").replaceAll(/import"\.{1,2}\/[\w./-]+";/g, ""));
 }
 await build({ ...SHARED, entryPoints: inputs([WORKER]) });
 
-// Of the declarations, what can be reached from a public one.
+// The declarations that can be reached from a public one.
 const declarations = `${root}build/declarations`;
 rmSync(declarations, { recursive: true, force: true });
 const tsc = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--outDir", declarations];

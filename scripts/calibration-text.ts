@@ -1,14 +1,18 @@
 /**
- * Writes a calibration text of two kinds by turns: pieces of a text that is given, and passages that the model to be quantized writes itself, from
- * openings beside this file. An encyclopedia alone calibrates a model for encyclopedias.
+ * Writes a calibration text of two kinds by turns: pieces of a text that is given, and passages that the
+ * model to be quantized writes itself, from openings beside this file. An encyclopedia alone calibrates a
+ * model for encyclopedias.
  *
- *     npm run calibration-text -- -m MODEL --text wiki.valid.txt -o calibration.jsonl [--passages 72] [--tokens 480] [--context 1024] [--threads N]
+ *     npm run calibration-text -- -m MODEL --text wiki.valid.txt -o calibration.jsonl
+ *                                 [--passages 72] [--tokens 480]
+ *                                 [--context 1024] [--threads N]
  *
- * The same model, text and numbers give the same file everywhere. A line is {"text": "..."}, as `fptq quantize --calibration` reads it.
+ * The same model, text and numbers give the same file everywhere. A line is {"text": "..."}, as `fptq
+ * quantize --calibration` reads it.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { displayProgress } from "../src/cli/progress.ts";
+import { displayProgress } from "../src/cli/progress-display.ts";
 import { loadModel } from "../src/index.ts";
 import { OPENINGS } from "./calibration-text/openings.ts";
 

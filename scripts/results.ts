@@ -2,18 +2,19 @@
  * Measures what docs/results.md compares and writes it.
  *
  *     npm run results -- [--only PATTERN ...] [--all] [--report] [--list]
- *                        [--model FILE] [--text FILE] [--calibration FILE] [--lambada FILE] [--hellaswag FILE]
- *                        [--chunks 16] [--ctx-size 512] [--samples 32] [--lambada-items 500] [--hellaswag-items 400]
- *                        [--threads N] [--output docs]
+ *                        [--model FILE] [--text FILE] [--calibration FILE] [--lambada FILE]
+ *                        [--hellaswag FILE] [--chunks 16] [--ctx-size 512] [--samples 32]
+ *                        [--lambada-items 500] [--hellaswag-items 400] [--threads N] [--output docs]
  *
- * Measured is what is missing in results.json or was made with something else: of the rows whose id is or contains a PATTERN if there are any,
- * all again with --all. --report measures nothing. Each row is written when it is done, so that an interrupted run goes on where it was.
+ * Measured is what is missing in results.json or was made with something else: of the rows whose id is or
+ * contains a PATTERN if there are any, all again with --all. --report measures nothing. Each row is written
+ * when it is done, so that an interrupted run goes on where it was.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { displayProgress } from "../src/cli/progress.ts";
+import { displayProgress } from "../src/cli/progress-display.ts";
 import { formatDuration } from "../src/cli/quantities.ts";
 import { RECIPE_NAMES } from "../src/quantizer/recipe/recipe-presets.ts";
 import { drawFigures } from "./results/figures.ts";

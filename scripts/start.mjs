@@ -1,8 +1,9 @@
 /**
- * `npm start [-- options of fptq run]`: generates with the model in this repository, offline.
- * `npm start -- FILE [--calibration TEXT] [options of fptq run]`: quantizes another model once, then generates with it.
+ * `npm start [-- options of fptq run]`: generates with the model in this repository, offline. `npm start --
+ * FILE [--calibration TEXT] [options of fptq run]`: quantizes another model once, then generates with it.
  *
- * Plain JavaScript on purpose: it runs the built package, as an installed one would, without the tools that build it.
+ * Plain JavaScript on purpose: it runs the built package, as an installed one would, without the tools that
+ * build it.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -80,7 +81,10 @@ function cacheFolder(path, { size, mtimeMs }, text) {
   return join(root, "models/.cache", `${name}-w4a8-${digest}`);
 }
 
-/** A question for a model that has a chat template, the beginning of a text for one that has none; nothing if the words bring a prompt. */
+/**
+ * A question for a model that has a chat template, the beginning of a text for one that has none; nothing if
+ * the words bring a prompt.
+ */
 function defaultPrompt(folder, given) {
   if (given.some((word) => ["-p", "--prompt", "-f", "--file"].includes(word))) return [];
   const config = join(folder, "tokenizer_config.json");

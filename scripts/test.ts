@@ -1,5 +1,6 @@
 /**
- * Runs the test suite with uvu, one process per file so that a large model's memory is returned, and ends with a line that counts.
+ * Runs the test suite with uvu, one process per file so that a large model's memory is returned, and ends
+ * with a line that counts.
  *
  *   tsx scripts/test.ts [PATTERN ...] [--node FILE]     only files whose path contains a PATTERN
  *

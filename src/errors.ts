@@ -1,6 +1,9 @@
 /**
- * Every error this package throws on purpose. Each says what was found, what was needed, and in which file, tensor or option.
- * A plain `Error` that escapes is a bug.
+ * The errors this package throws on purpose. A plain `Error` that escapes is a bug.
+ *
+ * Their messages have one form, `WHAT: got X, need Y`, where WHAT is an option, or a file and what in it.
+ * What is not there may be said as `WHAT is missing`; what failed outside, with the reason from there: `WHAT:
+ * cannot be read: REASON`.
  */
 
 /** A model file or folder that is missing, truncated, corrupt, hostile or inconsistent. */
@@ -8,7 +11,10 @@ export class CheckpointError extends Error {
   override readonly name: string = "CheckpointError";
 }
 
-/** A model file that could not be fetched over the network: what the server said, how much of the file had come. */
+/**
+ * A model file that could not be fetched over the network: what the server said, how much of the file had
+ * come.
+ */
 export class DownloadError extends CheckpointError {
   override readonly name: string = "DownloadError";
   /** HTTP status of the answer; undefined if there was none. */
@@ -26,12 +32,18 @@ export class DownloadError extends CheckpointError {
   }
 }
 
-/** A well-formed checkpoint of a kind this package does not run: architecture, tensor type, quantization scheme, tokenizer. */
+/**
+ * A well-formed checkpoint of a kind this package does not run: architecture, tensor type, quantization
+ * scheme, tokenizer.
+ */
 export class UnsupportedModelError extends Error {
   override readonly name = "UnsupportedModelError";
 }
 
-/** A quantization recipe, or data for it, that cannot be carried out: group size, thresholds, calibration text, NaN in weights. */
+/**
+ * A quantization recipe, or data for it, that cannot be carried out: group size, thresholds, calibration
+ * text, NaN in weights.
+ */
 export class RecipeError extends Error {
   override readonly name = "RecipeError";
 }
@@ -41,7 +53,10 @@ export class CapabilityError extends Error {
   override readonly name = "CapabilityError";
 }
 
-/** An option with a value outside its domain, or input that does not fit the model (a prompt longer than the context). */
+/**
+ * An option with a value outside its domain, or input that does not fit the model (a prompt longer than the
+ * context).
+ */
 export class OptionError extends Error {
   override readonly name = "OptionError";
 }
@@ -71,7 +86,9 @@ export class DisposedError extends Error {
   override readonly name = "DisposedError";
 }
 
-/** Work stopped by an `AbortSignal`. The name is the one `fetch` uses, so that callers need one check only. */
+/**
+ * Work stopped by an `AbortSignal`. The name is the one `fetch` uses, so that callers need one check only.
+ */
 export class AbortError extends Error {
   override readonly name = "AbortError";
 }

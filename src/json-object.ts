@@ -1,16 +1,21 @@
 /**
- * Untrusted JSON: an object read strictly, and typed fields taken from it with errors that name the file and the key.
+ * Untrusted JSON: an object read strictly, and typed fields taken from it with errors that name the file and
+ * the key.
  */
 import { CheckpointError } from "./errors.ts";
+import { isWhole } from "./need.ts";
 
 export type JsonObject = Record<string, unknown>;
 
-/** Deeper than any model file; keeps engines whose `JSON.parse` recurses from running out of stack. */
+/**
+ * The deepest nesting read, deeper than any model file's; keeps engines whose `JSON.parse` recurses from
+ * running out of stack.
+ */
 const MAX_DEPTH = 64;
 
 /**
- * A JSON object without repeated keys. `JSON.parse` alone keeps the last of two equal keys, so two readers of one file could see
- * different tensors.
+ * A JSON object without repeated keys. `JSON.parse` alone keeps the last of two equal keys, so two readers of
+ * one file could see different tensors.
  *
  * @param fileName for messages
  * @throws CheckpointError if the text is no JSON object, repeats a key or is nested too deeply
@@ -30,9 +35,12 @@ function parseJson(text: string, fileName: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
-    throw new CheckpointError(`${fileName}: not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    throw new CheckpointError(
+      `${fileName}: got text that is not JSON, need JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -47,7 +55,8 @@ function checkStructure(text: string, fileName: string): void {
     const char = text.charCodeAt(i);
     if (char === OPEN_BRACE || char === OPEN_BRACKET) {
       open.push(char === OPEN_BRACE ? new Set() : undefined);
-      if (open.length > MAX_DEPTH) throw new CheckpointError(`${fileName}: JSON nested more than ${MAX_DEPTH} deep`);
+      if (open.length > MAX_DEPTH)
+        throw new CheckpointError(`${fileName}: got JSON nested more than ${MAX_DEPTH} deep, need at most that`);
     } else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) {
       open.pop();
     } else if (char === QUOTE) {
@@ -58,7 +67,8 @@ function checkStructure(text: string, fileName: string): void {
       const literal = text.slice(begin, i + 1);
       // Escapes let one key be written in several ways, so compare what it means.
       const key = literal.includes("\\") ? String(parseJson(literal, fileName)) : literal.slice(1, -1);
-      if (keys.has(key)) throw new CheckpointError(`${fileName}: the key ${JSON.stringify(key)} appears twice in one object`);
+      if (keys.has(key))
+        throw new CheckpointError(`${fileName}: key ${JSON.stringify(key)}: got it twice in one object, need it once`);
       keys.add(key);
     }
   }
@@ -67,7 +77,10 @@ function checkStructure(text: string, fileName: string): void {
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, QUOTE, BACKSLASH] = [0x7b, 0x7d, 0x5b, 0x5d, 0x22, 0x5c];
 const WHITE_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
-/** Whether the next character that is not white space is a colon, which makes the string before it a key. */
+/**
+ * Tells whether the next character that is not white space is a colon, which makes the string before it a
+ * key.
+ */
 function colonFollows(text: string, from: number): boolean {
   while (WHITE_SPACE.has(text.charCodeAt(from))) from++;
   return text[from] === ":";
@@ -80,7 +93,10 @@ export function describe(value: unknown): string {
   return text.length <= 60 ? text : `${Array.isArray(value) ? "an array" : typeof value} (${text.slice(0, 50)}...)`;
 }
 
-/** Typed fields of one object. Every getter takes a default for keys that may be missing; null counts as missing. */
+/**
+ * Typed fields of one object. Every getter takes a default for keys that may be missing; null counts as
+ * missing.
+ */
 export class JsonFields {
   readonly #json: JsonObject;
   readonly #where: string;
@@ -99,7 +115,7 @@ export class JsonFields {
     return Object.hasOwn(this.#json, key) ? (this.#json[key] ?? undefined) : undefined;
   }
 
-  /** Whether the key is there, be its value null. */
+  /** Tells whether the key is there, be its value null. */
   has(key: string): boolean {
     return Object.hasOwn(this.#json, key);
   }
@@ -107,14 +123,14 @@ export class JsonFields {
   /** An integer in 1..max. */
   positiveInteger(key: string, max: number, fallback?: number): number {
     const value = this.raw(key) ?? fallback;
-    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value <= max) return value;
+    if (isWhole(value, 1, max)) return value;
     throw this.#wrong(key, value, `an integer from 1 to ${max}`);
   }
 
   /** A safe integer of at least 0. */
   nonNegativeInteger(key: string, fallback?: number): number {
     const value = this.raw(key) ?? fallback;
-    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+    if (isWhole(value, 0)) return value;
     throw this.#wrong(key, value, "an integer of at least 0");
   }
 

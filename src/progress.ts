@@ -1,6 +1,6 @@
 /** One step of long work. */
 export interface Progress {
-  /** What is going on, for a person: "download", "load", "calibrate", "quantize", "write", "perplexity". */
+  /** The work going on, for a person: "download", "load", "calibrate", "quantize", "write", "perplexity". */
   readonly phase: string;
   readonly done: number;
   readonly total: number;
@@ -11,9 +11,12 @@ export interface Progress {
 
 export type OnProgress = (progress: Progress) => void;
 
-/** The rate is that of so many milliseconds: long enough to smooth single steps, short enough to follow a network that slows down. */
+/**
+ * The rate is that of so many milliseconds: long enough to smooth single steps, short enough to follow a
+ * network that slows down.
+ */
 const RATE_MS = 5000;
-/** Below this a rate is noise. */
+/** The least time a rate is taken over: below it a rate is noise. */
 const LEAST_MS = 200;
 
 /**

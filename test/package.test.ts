@@ -1,4 +1,7 @@
-/** What is published: its size, what each entry point pulls in, and that nothing in it needs more than a strict policy allows. */
+/**
+ * What is published: its size, what each entry point pulls in, and that nothing in it needs more than a
+ * strict policy allows.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,7 @@
-/** mulberry32: a small seeded generator, so that a failing sweep can be repeated from the seed in its suite's name. */
+/**
+ * mulberry32: a small seeded generator, so that a failing sweep can be repeated from the seed in its suite's
+ * name.
+ */
 export function mulberry32(seed: number): () => number {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;

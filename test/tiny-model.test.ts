@@ -1,4 +1,7 @@
-/** The generator that other tests stand on: same bytes from the same seed, and a tokenizer that the library takes. */
+/**
+ * The generator that other tests stand on: same bytes from the same seed, and a tokenizer that the library
+ * takes.
+ */
 import { createHash } from "node:crypto";
 import { Template } from "@huggingface/jinja";
 import { Tokenizer } from "@huggingface/tokenizers";
@@ -27,7 +30,8 @@ test("weights are finite, near unit gain, and one channel of a norm stands out",
   const checkpoint = await openSafetensorsCheckpoint(tinyModel(1));
   const weight = await checkpoint.readF32("model.layers.0.mlp.down_proj.weight");
   const meanSquare = weight.reduce((sum, value) => sum + value * value, 0) / weight.length;
-  // 64 * 192 values of variance 1/192: the mean of their squares has a relative deviation of about sqrt(2 / 12288) = 1.3 %; six of them.
+  // 64 * 192 values of variance 1/192: the mean of their squares has a relative deviation of about sqrt(2 /
+  // 12288) = 1.3 %; six of them.
   assert.ok(Math.abs(meanSquare * 192 - 1) < 0.08, `${meanSquare * 192}`);
   const norm = await checkpoint.readF32("model.layers.0.input_layernorm.weight");
   assert.is(norm.indexOf(Math.max(...norm)), 5);

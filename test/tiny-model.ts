@@ -1,7 +1,9 @@
 /**
- * A tiny model from a seed, as a Hugging Face folder in memory: every test that needs a model and not a particular one uses it.
+ * A tiny model from a seed, as a Hugging Face folder in memory: every test that needs a model and not a
+ * particular one uses it.
  *
- * Only +, -, *, / and square roots make the weights, which every engine rounds alike, so one seed gives the same bytes everywhere.
+ * Only +, -, *, / and square roots make the weights, which every engine rounds alike, so one seed gives the
+ * same bytes everywhere.
  */
 import { expectedTensors } from "../src/checkpoint/expected-tensors.ts";
 import type { ModelTensor } from "../src/architecture/tensors.ts";
@@ -21,13 +23,16 @@ export interface TinyModelOptions {
   /** Files the tensors are spread over; more than one brings an index. */
   readonly shards?: number;
   /**
-   * One channel of every second norm is this much larger than the others, which gives activations the outliers that real models have.
-   * Default 8.
+   * One channel of every second norm is this much larger than the others, which gives activations the
+   * outliers that real models have. Default 8.
    */
   readonly outlier?: number;
 }
 
-/** E 64, L 3, H 4, Hkv 2, D 16, F 192, V 320: the sizes of `llama-tied`, every one a multiple of what kernels need. */
+/**
+ * E 64, L 3, H 4, Hkv 2, D 16, F 192, V 320: the sizes of `llama-tied`, every one a multiple of what kernels
+ * need.
+ */
 export function tinyConfig(architecture: Architecture = "llama", changes: Partial<ModelConfig> = {}): ModelConfig {
   const layers = changes.layers ?? 3;
   const config: ModelConfig = {
@@ -96,7 +101,10 @@ interface Values {
   readonly data: Float32Array;
 }
 
-/** Weights of standard deviation 1/sqrt(K), so that activations keep their size from layer to layer; norms near 1. */
+/**
+ * Weights of standard deviation 1/sqrt(K), so that activations keep their size from layer to layer; norms
+ * near 1.
+ */
 function tinyWeights(seed: number, config: ModelConfig, outlier: number): Map<string, Values> {
   const normal = almostNormal(mulberry32(seed));
   const weights = new Map<string, Values>();
@@ -119,7 +127,10 @@ function tinyWeights(seed: number, config: ModelConfig, outlier: number): Map<st
   return weights;
 }
 
-/** Sum of twelve uniform values less 6: mean 0, variance 1, and no logarithm whose last bit depends on the engine. */
+/**
+ * Sum of twelve uniform values less 6: mean 0, variance 1, and no logarithm whose last bit depends on the
+ * engine.
+ */
 function almostNormal(random: () => number): () => number {
   return () => {
     let sum = -6;

@@ -9,7 +9,9 @@ const CORPUS =
   "the cat sat on the mat and the dog ran to the other end of the house where there was a red ball that the cat had seen " +
   "before it went into the garden; one of the hens in the garden then ate all of the corn that was on the stone and the other hens ran";
 
-/** Byte -> the printable character that stands for it in a byte-level vocabulary (GPT-2, `bytes_to_unicode`). */
+/**
+ * Byte -> the printable character that stands for it in a byte-level vocabulary (GPT-2, `bytes_to_unicode`).
+ */
 function byteAlphabet(): string[] {
   let next = 256;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : next++));

@@ -1,4 +1,7 @@
-/** The figure of docs/benchmarks.md: a bar for each engine, a row of bars for each test, a column for each number of threads. */
+/**
+ * The figure of docs/benchmarks.md: a bar for each engine, a row of bars for each test, a column for each
+ * number of threads.
+ */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import { type Measurements, rateOf, significant } from "./measurements.ts";

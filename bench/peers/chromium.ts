@@ -1,4 +1,7 @@
-/** Engines that run in a page: Debian's Chromium through playwright, a page from a local server, isolated so that threads work. */
+/**
+ * Engines that run in a page: Debian's Chromium through playwright, a page from a local server, isolated so
+ * that threads work.
+ */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";

@@ -1,6 +1,6 @@
 /**
- * Native llama.cpp, the prebuilt binary of node-llama-cpp, called below its sequences: those compute logits only when they sample, and
- * hand batches over through timers, and neither is llama.cpp's speed.
+ * Native llama.cpp, the prebuilt binary of node-llama-cpp, called below its sequences: those compute logits
+ * only when they sample, and hand batches over through timers, and neither is llama.cpp's speed.
  */
 import { getLlama } from "node-llama-cpp";
 import { serveStdin, timed } from "./serve-stdin.mjs";

@@ -1,6 +1,7 @@
 /**
- * A model of one node: MatMulNBits (onnxruntime `docs/ContribOperators.md`), Y[M, N] = A[M, K] * dequantize(B)^T, 4-bit weights with a
- * scale per block, `accuracy_level` 4: the input is quantized to int8, as here.
+ * A model of one node: MatMulNBits (onnxruntime `docs/ContribOperators.md`), Y[M, N] = A[M, K] *
+ * dequantize(B)^T, 4-bit weights with a scale per block, `accuracy_level` 4: the input is quantized to int8,
+ * as here.
  */
 import protobuf from "protobufjs";
 

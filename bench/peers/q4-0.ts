@@ -1,7 +1,8 @@
 /**
- * A GGUF with its 4-bit tensors as Q4_0, the type llama.cpp is fastest with: it repacks only that one for the dot instructions of the
- * machine. None of the engines measured here has its quantizer in what it ships, so the file is written here, at run time, by the rule
- * of ggml's reference (`quantize_row_q4_0_ref`): d = (the element of largest magnitude) / -8, q = min(15, trunc(x / d + 8.5)).
+ * A GGUF with its 4-bit tensors as Q4_0, the type llama.cpp is fastest with: it repacks only that one for the
+ * dot instructions of the machine. None of the engines measured here has its quantizer in what it ships, so
+ * the file is written here, at run time, by the rule of ggml's reference (`quantize_row_q4_0_ref`): d = (the
+ * element of largest magnitude) / -8, q = min(15, trunc(x / d + 8.5)).
  */
 import { open } from "node:fs/promises";
 import { readGguf } from "../../src/checkpoint/gguf/gguf.ts";
@@ -49,7 +50,10 @@ export async function writeQ4_0(source: string, target: string): Promise<void> {
   }
 }
 
-/** Where a tensor's type stands in the header: behind its name, the number of its dimensions, and these. Its offset follows. */
+/**
+ * Where a tensor's type stands in the header: behind its name, the number of its dimensions, and these. Its
+ * offset follows.
+ */
 function tensorInfo(header: Buffer, name: string, dimensions: number): number {
   const text = Buffer.from(name);
   const key = Buffer.alloc(8 + text.length + 4);

@@ -1,11 +1,14 @@
 /**
- * This package beside other engines: one model, one prompt, the same token counts and threads, repetitions in turn.
+ * This package beside other engines: one model, one prompt, the same token counts and threads, repetitions in
+ * turn.
  *
- *     npm run bench:peers -- [--quick] [--model FILE.gguf] [--repetitions 5] [--threads 1,2] [--depth 4096] [--only NAME]
- *                            [--calibration FILE] [--samples 32] [--quantized FOLDER] [--output docs]
+ *     npm run bench:peers -- [--quick] [--model FILE.gguf] [--repetitions 5] [--threads 1,2] [--depth 4096]
+ *                            [--only NAME] [--calibration FILE] [--samples 32] [--quantized FOLDER]
+ *                            [--output docs]
  *
- * Every engine stays loaded while all are measured, one call after another, so that a busy moment of the machine meets all alike. An
- * engine that fails stays in the tables with its reason. Writes benchmarks.md, benchmarks.svg and benchmarks.json.
+ * Every engine stays loaded while all are measured, one call after another, so that a busy moment of the
+ * machine meets all alike. An engine that fails stays in the tables with its reason. Writes benchmarks.md,
+ * benchmarks.svg and benchmarks.json.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -169,7 +172,10 @@ interface Loaded {
   readonly details?: string;
 }
 
-/** All engines loaded at once; each repetition of a test calls one after another. What fails is not called again. */
+/**
+ * All engines loaded at once; each repetition of a test calls one after another. What fails is not called
+ * again.
+ */
 async function measureInTurn<E extends { name: string; open(): Promise<Session> }>(
   candidates: readonly E[],
   load: (engine: E, session: Session) => Promise<Loaded>,

@@ -1,4 +1,7 @@
-/** A conversation with an engine in a process or page of its own: one request, one answer, and a reason where it fails. */
+/**
+ * A conversation with an engine in a process or page of its own: one request, one answer, and a reason where
+ * it fails.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
@@ -13,7 +16,10 @@ export interface EngineOperations {
   load: { request: { model: string; threads: number; contextSize: number }; answer: { version: string; details: string } };
   /** From an empty cache to the logits of the last of `prompt`. */
   prefill: { request: { prompt: Prompt }; answer: { ms: number } };
-  /** `tokens` steps of one token each, with the prompt (of `depth` tokens) in the cache before; the prompt is not timed. */
+  /**
+   * `tokens` steps of one token each, with the prompt (of `depth` tokens) in the cache before; the prompt is
+   * not timed.
+   */
   decode: { request: { prompt: Prompt; tokens: number }; answer: { ms: number } };
 }
 

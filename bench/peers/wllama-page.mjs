@@ -57,7 +57,10 @@ const ENGINES = {
     };
   },
 
-  /** 3.x: llama-server's completions, with its own timings. The first token comes with the prompt, so n steps are n + 1 tokens. */
+  /**
+   * 3.x: llama-server's completions, with its own timings. The first token comes with the prompt, so n steps
+   * are n + 1 tokens.
+   */
   "wllama-3"() {
     let wllama;
     const complete = async (prompt, max_tokens, cache_prompt) => {

@@ -1,4 +1,6 @@
-/** How the page is built and served: what is in `vite.config.ts`, and with a tiny model what the tests use. */
+/**
+ * How the page is built and served: what is in `vite.config.ts`, and with a tiny model what the tests use.
+ */
 import { fileURLToPath } from "node:url";
 import sirv from "sirv";
 import type { Plugin, UserConfig } from "vite";
@@ -16,8 +18,8 @@ export interface Site {
 }
 
 /**
- * Scripts and workers of this site alone; WebAssembly, but no code made of text. A model may come from any server that allows it, which for
- * http means one on this machine.
+ * Scripts and workers of this site alone; WebAssembly, but no code made of text. A model may come from any
+ * server that allows it, which for http means one on this machine.
  */
 const POLICY = [
   "default-src 'self'",
@@ -47,7 +49,8 @@ export function site({ model, isolated = true }: Site): UserConfig {
     base: "./",
     appType: "mpa",
     plugins: [serveModel(model)],
-    // The package of this repository, as `npm run build` made it. A project that has fptq installed needs no alias.
+    // The package of this repository, as `npm run build` made it. A project that has fptq installed needs no
+    // alias.
     resolve: { alias: [{ find: /^fptq$/, replacement: path("../../dist/browser.js") }] },
     worker: { format: "es" },
     build: {

@@ -1,4 +1,7 @@
-/** How passages begin that a model is to write itself: stories and talk first, since encyclopedias are what calibration texts have most of. */
+/**
+ * How passages begin that a model is to write itself: stories and talk first, since encyclopedias are what
+ * calibration texts have most of.
+ */
 export const OPENINGS: readonly string[] = [
   `"I don't believe you," she said, and put the letter back on the table. He looked at her for a long time before he answered.`,
   `The train was two hours late, and by the time it pulled into the station most of the people who had been waiting had gone home.`,

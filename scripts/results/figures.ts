@@ -108,7 +108,10 @@ function ticksUpTo(highest: number): number[] {
   return [1, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000].filter((tick) => tick <= highest * 1.1);
 }
 
-/** max|x| of each channel of the input that LAE changes most, before and after; a static scale has to cover the line. */
+/**
+ * max|x| of each channel of the input that LAE changes most, before and after; a static scale has to cover
+ * the line.
+ */
 function drawActivations({ activations }: Results): string | undefined {
   if (!activations) return undefined;
   const { name, before, after } = activations.telling;
@@ -153,7 +156,10 @@ function drawActivations({ activations }: Results): string | undefined {
   );
 }
 
-/** Relative error at the output of the linears where it was measured, else of their weights: one small figure per linear input. */
+/**
+ * Relative error at the output of the linears where it was measured, else of their weights: one small figure
+ * per linear input.
+ */
 function drawErrors({ rows }: Results): string | undefined {
   const recipes = ROWS.flatMap(({ id, label }) => {
     const errors = rows[id]?.quantization?.layerErrors;

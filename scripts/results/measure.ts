@@ -1,4 +1,7 @@
-/** Makes and measures the model of a row. What rows have in common is made once: the float model, its logits, statistics of channels. */
+/**
+ * Makes and measures the model of a row. What rows have in common is made once: the float model, its logits,
+ * statistics of channels.
+ */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -45,7 +48,7 @@ interface Calibrated extends CalibrationSamples {
   readonly seconds: number;
 }
 
-/** Of the passages and questions. */
+/** The most tokens of a passage or question. */
 const LONGEST_ITEM = 1024;
 
 export class Measurement implements AsyncDisposable {

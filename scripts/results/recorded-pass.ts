@@ -1,6 +1,7 @@
 /**
- * A forward pass that remembers the logits it has given, so that one model can be compared with many over the same text and is run over
- * it once. Memory: f32[V] for every row of logits asked for; 0.8 GB for 16 chunks of 512 of which the second halves are scored, V = 49152.
+ * A forward pass that remembers the logits it has given, so that one model can be compared with many over the
+ * same text and is run over it once. Memory: f32[V] for every row of logits asked for; 0.8 GB for 16 chunks
+ * of 512 of which the second halves are scored, V = 49152.
  */
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/model/forward-pass.ts";
@@ -69,7 +70,10 @@ export class RecordedPass implements ForwardPass {
     this.#pass.truncate(this.#evaluated);
   }
 
-  /** @throws Error for a recorded block and other targets than then: a chunk that begins like another one and ends otherwise */
+  /**
+   * @throws Error for a recorded block and other targets than then: a chunk that begins like another one and
+   *   ends otherwise
+   */
   crossEntropy(block: RecordedBlock, targets: ArrayLike<number>): Float64Array {
     const wanted = Array.from(targets).join(",");
     if (block === this.#fresh?.copy) {

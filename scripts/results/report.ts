@@ -1,4 +1,7 @@
-/** `docs/results.md` from the measurements: tables, figures, the command of every row, and what the numbers themselves say. */
+/**
+ * `docs/results.md` from the measurements: tables, figures, the command of every row, and what the numbers
+ * themselves say.
+ */
 import { basename } from "node:path";
 import { formatSignificant } from "../../src/cli/quantities.ts";
 import type { Uncertain } from "../../src/evaluation/statistics.ts";

@@ -1,4 +1,7 @@
-/** `docs/results.json`: every measurement with what it was made with, so that only what is missing or has changed is measured again. */
+/**
+ * `docs/results.json`: every measurement with what it was made with, so that only what is missing or has
+ * changed is measured again.
+ */
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -13,7 +16,10 @@ import type { Settings } from "./settings.ts";
 
 /** Everything a measurement depends on, but the code and the machine. */
 export interface MadeWith {
-  /** With the preset's own choices, so that a preset that changes makes its rows stale; null for the float model. */
+  /**
+   * With the preset's own choices, so that a preset that changes makes its rows stale; null for the float
+   * model.
+   */
   readonly recipe: Recipe | null;
   readonly calibration: CalibrationKind | null;
   readonly evaluate: readonly Evaluation[];
@@ -32,7 +38,7 @@ export interface Environment {
   readonly runtime: string;
   /** Instruction set of the kernels. */
   readonly build: string;
-  /** Of this package. */
+  /** The version of this package. */
   readonly version: string;
 }
 
@@ -43,7 +49,7 @@ export interface RowResult {
   readonly text?: TextFigures;
   readonly lambada?: { readonly items: number; readonly accuracy: Uncertain; readonly targetPerplexity: Uncertain };
   readonly hellaswag?: { readonly items: number; readonly accuracy: Uncertain; readonly normalizedAccuracy: Uncertain };
-  /** Of the whole row. */
+  /** The time the whole row took. */
   readonly seconds: number;
   /** Why there are no figures. Such a row is measured again. */
   readonly failure?: string;

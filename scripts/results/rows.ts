@@ -1,9 +1,12 @@
-/** What `docs/results.md` compares, as data: a row is a recipe and what to evaluate of it; a section shows some of the rows side by side. */
+/**
+ * What `docs/results.md` compares, as data: a row is a recipe and what to evaluate of it; a section shows
+ * some of the rows side by side.
+ */
 import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
 
 /**
- * "text": perplexity, and beside float32 its ratio, KL divergence and top-1 agreement; "lambada": the last words; "hellaswag": multiple
- * choice.
+ * "text": perplexity, and beside float32 its ratio, KL divergence and top-1 agreement; "lambada": the last
+ * words; "hellaswag": multiple choice.
  */
 export type Evaluation = "text" | "lambada" | "hellaswag";
 
@@ -149,7 +152,10 @@ const THRESHOLDS: readonly Row[] = [
   { id: "fptq-auto", label: "FPTQ, policy auto", recipe: "fptq", options: { policy: "auto" }, evaluate: TEXT },
 ];
 
-/** With v0 = 0 every QKV and gate/up is equalized, so that alpha has the most to change; alpha = 1 is among the thresholds. */
+/**
+ * With v0 = 0 every QKV and gate/up is equalized, so that alpha has the most to change; alpha = 1 is among
+ * the thresholds.
+ */
 const ALPHAS: readonly Row[] = [0.5, 0.75, 1.25].map((alpha) => ({
   id: `fptq-alpha-${alpha}`,
   label: `FPTQ, v0 = 0, alpha = ${alpha}`,

@@ -2,7 +2,10 @@
 import { needsHessians } from "../../src/quantizer/recipe/recipe.ts";
 import type { MadeWith, Results } from "./results-file.ts";
 
-/** Seconds on two cores of a Sapphire Rapids Xeon, to begin with; only their proportions matter once a row is done. */
+/**
+ * Seconds on two cores of a Sapphire Rapids Xeon, to begin with; only their proportions matter once a row is
+ * done.
+ */
 const FIRST_GUESS = { calibration: 55, hessians: 290, statistics: 15, text: 25, lambada: 75, hellaswag: 120 };
 
 function firstGuess({ recipe, evaluate }: MadeWith): number {

@@ -1,10 +1,11 @@
 /**
- * How the core reads and writes bytes: capabilities a runtime supplies (`src/host/`), so that the core never asks where it runs.
+ * The ways the core reads and writes bytes: capabilities a runtime supplies (`src/host/`), so that the core
+ * never asks where it runs.
  */
 
 /** Random access to the bytes of one file. */
 export interface ByteSource {
-  /** For messages: the path or URL. */
+  /** The path or URL, for messages. */
   readonly name: string;
   /** Size in bytes. */
   readonly size: number;
@@ -25,7 +26,7 @@ export interface ByteSource {
 
 /** A read-only folder of files. */
 export interface Folder {
-  /** For messages: the path or URL. */
+  /** The path or URL, for messages. */
   readonly name: string;
   /** File names in the folder itself, not below it. */
   list(): Promise<string[]>;
@@ -33,7 +34,7 @@ export interface Folder {
   open(fileName: string): Promise<ByteSource>;
 }
 
-/** What a path, URL or name given by the user turned out to be. */
+/** The file or folder that a path, URL or name given by the user stands for. */
 export type ModelLocation = ({ kind: "file"; file: ByteSource } | { kind: "folder"; folder: Folder }) & {
   /**
    * For a location behind a cache: forgets what was cached and has not been compared with a digest.
@@ -47,9 +48,12 @@ export type ModelLocation = ({ kind: "file"; file: ByteSource } | { kind: "folde
  * Whatever stood under that name before stays whole until `commit`.
  */
 export interface OutputFolder {
-  /** For messages: the final path. */
+  /** The final path, for messages. */
   readonly name: string;
-  /** A new file, filled in order. `write` may be called many times; the data may be reused by the caller after it resolves. */
+  /**
+   * A new file, filled in order. `write` may be called many times; the data may be reused by the caller after
+   * it resolves.
+   */
   create(fileName: string): Promise<{ write(data: Uint8Array): Promise<void>; close(): Promise<void> }>;
   commit(): Promise<void>;
   discard(): Promise<void>;
@@ -57,6 +61,6 @@ export interface OutputFolder {
 
 /** The whole of a small text file. @throws CheckpointError if it is larger than `limitBytes` */
 export async function readText(source: ByteSource, limitBytes: number, tooLarge: (message: string) => Error): Promise<string> {
-  if (source.size > limitBytes) throw tooLarge(`${source.name}: ${source.size} bytes, at most ${limitBytes} expected`);
+  if (source.size > limitBytes) throw tooLarge(`${source.name}: got ${source.size} bytes, need at most ${limitBytes}`);
   return new TextDecoder("utf-8", { fatal: false }).decode(await source.read(0, source.size));
 }

@@ -1,7 +1,8 @@
 /**
  * A checkpoint as the rest of the package sees it: one shape for safetensors folders and GGUF files.
  *
- * Tensors carry their Hugging Face names and row order, whatever the file called them (`tensor-names.ts`, `gguf-permute.ts`).
+ * Tensors carry their Hugging Face names and row order, whatever the file called them (`tensor-names.ts`,
+ * `gguf-permute.ts`).
  */
 import type { JsonObject } from "../json-object.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
@@ -24,7 +25,7 @@ export interface TensorInfo {
   readonly file: string;
 }
 
-/** What `tokenizer.json` and `tokenizer_config.json` hold; rebuilt from the metadata of a GGUF. */
+/** The contents of `tokenizer.json` and `tokenizer_config.json`; rebuilt from the metadata of a GGUF. */
 export interface TokenizerFiles {
   readonly tokenizerJson: Record<string, unknown>;
   readonly tokenizerConfig: Record<string, unknown>;
@@ -44,33 +45,38 @@ export interface Checkpoint {
   readonly name: string;
   readonly format: "safetensors" | "gguf";
   readonly config: ModelConfig;
-  /** `config.json` as it was, for writing it again with keys this package does not know; made from the metadata of a GGUF. */
+  /**
+   * `config.json` as it was, for writing it again with keys this package does not know; made from the
+   * metadata of a GGUF.
+   */
   readonly configJson: JsonObject;
-  /** Present if the linear layers are stored quantized in compressed-tensors form. */
+  /** The scheme of linear layers stored quantized in compressed-tensors form, if they are. */
   readonly quantization: QuantizationScheme | undefined;
   readonly tokenizer: TokenizerFiles | undefined;
   readonly generation: GenerationConfig;
-  /** By Hugging Face name, in file order. */
+  /** The tensors by Hugging Face name, in file order. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
 
   /**
-   * Rows `[rowBegin, rowEnd)` of a tensor as float32, dequantized if the type is a block format, in Hugging Face row order.
-   * A one-dimensional tensor counts as one row per element. Without a range: all of it.
+   * Rows `[rowBegin, rowEnd)` of a tensor as float32, dequantized if the type is a block format, in Hugging
+   * Face row order. A one-dimensional tensor counts as one row per element. Without a range: all of it.
    *
    * @returns row-major values, `(rowEnd - rowBegin) * product(shape[1..])` of them
-   * @throws CheckpointError if the tensor is missing or its bytes cannot be read; UnsupportedModelError for integer types
+   * @throws CheckpointError if the tensor is missing or its bytes cannot be read; UnsupportedModelError for
+   *   integer types
    */
   readF32(name: string, options?: ReadOptions): Promise<Float32Array>;
 
   /**
-   * Stored bytes of rows of an integer or float tensor, little-endian, row-major, not converted. Not for GGUF block formats.
+   * Stored bytes of rows of an integer or float tensor, little-endian, row-major, not converted. Not for GGUF
+   * block formats.
    * @throws CheckpointError if the tensor is missing or its bytes cannot be read
    */
   readRaw(name: string, options?: ReadOptions): Promise<Uint8Array>;
 
   /**
-   * Compares the files with the digests there are for them, in the index or where the files came from. What was read before counts as
-   * read: a file that watched its bytes go by is not read again.
+   * Compares the files with the digests there are for them, in the index or where the files came from. What
+   * was read before counts as read: a file that watched its bytes go by is not read again.
    *
    * @throws CheckpointError naming the file whose bytes are not those that were written
    */

@@ -31,20 +31,24 @@ export function expectedTensors(
     const scheme = quantization?.linear(name);
     if (!scheme) return undefined;
     const G = scheme.groupSize === "channel" ? K : scheme.groupSize;
-    if (K % G !== 0) throw new CheckpointError(`${where}: ${name}: group size ${G} does not divide in_features ${K}`);
+    if (K % G !== 0) throw new CheckpointError(`${where}: ${name}: got group size ${G}, need a divisor of its ${K} in_features`);
     return { bits: WEIGHT_BITS[scheme.weights], groupSize: G, inputScale: scheme.activations.kind === "static" };
   };
   return tensorsOf(describeModel(config), { storage, rank, kvCache: quantization?.kvCache ?? false });
 }
 
-/** Tensors that some writers leave in a file and that mean nothing: buffers, and the head beside a tied embedding. */
+/**
+ * Tensors that some writers leave in a file and that mean nothing: buffers, and the head beside a tied
+ * embedding.
+ */
 const MEANINGLESS = /(^|\.)rotary_emb\.inv_freq$|\.attn\.(masked_)?bias$/;
 
 /**
- * Every expected tensor is there with its shape and type, and nothing that would change the result is left over.
+ * Checks that every expected tensor is there with its shape and type, and that nothing is left that would
+ * change the result.
  *
- * @throws CheckpointError naming the first tensor that is missing, has another shape, or does not belong to the model;
- *   UnsupportedModelError if its element type is not one for its role
+ * @throws CheckpointError naming the first tensor that is missing, has another shape, or does not belong to
+ *   the model; UnsupportedModelError if its element type is not one for its role
  */
 export function checkTensors(
   tensors: ReadonlyMap<string, TensorInfo>,
@@ -59,7 +63,9 @@ export function checkTensors(
     const found = tensors.get(name);
     if (!found) throw new CheckpointError(`${where}: tensor ${name} [${shape.join(", ")}] is missing`);
     if (!sameShape(found.shape, shape)) {
-      throw new CheckpointError(`${found.file}: tensor ${name}: shape [${found.shape.join(", ")}], need [${shape.join(", ")}]`);
+      throw new CheckpointError(
+        `${found.file}: tensor ${name}: got shape [${found.shape.join(", ")}], need [${shape.join(", ")}]`,
+      );
     }
     const type = TYPES[role];
     if (type === undefined) checkFloat(found);
@@ -69,12 +75,14 @@ export function checkTensors(
   for (const { name, file } of tensors.values()) {
     const tiedHead = config.tiedEmbedding && name === `${familyOf(config.architecture).names.head}.weight`;
     if (!names.has(name) && !tiedHead && !MEANINGLESS.test(name)) {
-      throw new CheckpointError(`${file}: tensor ${name} is no part of this model; ignoring it could change the result`);
+      throw new CheckpointError(
+        `${file}: tensor ${name}: got a tensor with no place in this model, need only those it has: ignoring one could change the result`,
+      );
     }
   }
 }
 
-/** What `readF32` does not take: integers, and float64, which it could only round. */
+/** The types `readF32` does not take: integers, and float64, which it could only round. */
 const UNREADABLE_TYPES: ReadonlySet<TensorType> = new Set<TensorType>(["F64", "I8", "U8", "I16", "I32", "I64", "BOOL"]);
 
 function checkFloat(tensor: TensorInfo): void {
@@ -82,7 +90,7 @@ function checkFloat(tensor: TensorInfo): void {
 }
 
 function wrongType({ file, name, type }: TensorInfo, need: string): UnsupportedModelError {
-  return new UnsupportedModelError(`${file}: tensor ${name}: element type ${type}, need ${need}`);
+  return new UnsupportedModelError(`${file}: tensor ${name}: got element type ${type}, need ${need}`);
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

@@ -2,6 +2,7 @@
 import { CheckpointError } from "../errors.ts";
 import type { GenerationConfig } from "./checkpoint.ts";
 import { describe, JsonFields, type JsonObject } from "../json-object.ts";
+import { isWhole } from "../need.ts";
 
 /**
  * @param generationJson `generation_config.json`, if the folder has one
@@ -26,6 +27,6 @@ export function parseGenerationConfig(generationJson: JsonObject | undefined, co
 function parseTokenIds(fields: JsonFields, key: string): readonly number[] {
   const value = fields.raw(key) ?? [];
   const ids: unknown[] = Array.isArray(value) ? value : [value];
-  if (ids.every((id): id is number => typeof id === "number" && Number.isSafeInteger(id) && id >= 0)) return ids;
+  if (ids.every((id) => isWhole(id, 0))) return ids;
   throw new CheckpointError(`${fields.where}: ${key}: got ${describe(value)}, need a token id or an array of them`);
 }

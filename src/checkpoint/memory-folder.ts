@@ -37,7 +37,7 @@ export class MemoryFolder implements OutputFolder, Folder {
 
   open(fileName: string): Promise<ByteSource> {
     const pieces = this.#files.get(fileName);
-    if (!pieces) return Promise.reject(new CheckpointError(`${this.name}: no ${fileName}`));
+    if (!pieces) return Promise.reject(new CheckpointError(`${this.name}: ${fileName} is missing`));
     const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
     let end = 0;
     for (const piece of pieces) {

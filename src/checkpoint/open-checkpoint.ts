@@ -1,5 +1,6 @@
 /**
- * Opens whatever a user's path turned out to be: a GGUF file, a Hugging Face folder, a folder that holds one GGUF.
+ * Opens whatever a user's path turned out to be: a GGUF file, a Hugging Face folder, a folder that holds one
+ * GGUF.
  */
 import { CheckpointError } from "../errors.ts";
 import type { ModelLocation } from "./byte-source.ts";
@@ -11,7 +12,8 @@ import { openSafetensorsCheckpoint } from "./safetensors/safetensors-checkpoint.
 /**
  * The checkpoint owns what it was opened from: closing it closes the file.
  *
- * @throws CheckpointError if the location holds no checkpoint, or a damaged one; the message says what was found
+ * @throws CheckpointError if the location holds no checkpoint, or a damaged one; the message says what was
+ *   found
  * @throws UnsupportedModelError if it is one this package does not run
  */
 export async function openCheckpoint(location: ModelLocation, signal?: AbortSignal): Promise<Checkpoint> {
@@ -22,7 +24,7 @@ export async function openCheckpoint(location: ModelLocation, signal?: AbortSign
       const start = file.size >= GGUF_MAGIC.length ? await file.read(0, GGUF_MAGIC.length) : new Uint8Array(0);
       const found = Array.from(start, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
       throw new CheckpointError(
-        `${file.name}: a file of ${file.size} bytes starting with ${found || "nothing"}; a GGUF file (47 47 55 46) or a model folder is needed`,
+        `${file.name}: got a file of ${file.size} bytes starting with ${found || "nothing"}, need a GGUF file (47 47 55 46) or a model folder`,
       );
     });
   }
@@ -37,10 +39,8 @@ export async function openCheckpoint(location: ModelLocation, signal?: AbortSign
     const file = await folder.open(ggufNames[0]!);
     return closingOnError(file, () => openGgufCheckpoint(file, signal));
   }
-  const found = ggufNames.length > 1 ? `${ggufNames.length} GGUF files (${listed(ggufNames)}): give one of them` : listed(names);
-  throw new CheckpointError(
-    `${folder.name}: no config.json with safetensors and no single GGUF file; found ${found || "nothing"}`,
-  );
+  const found = ggufNames.length > 1 ? `${ggufNames.length} GGUF files (${listed(ggufNames)})` : listed(names);
+  throw new CheckpointError(`${folder.name}: got ${found || "nothing"}, need config.json with safetensors, or one GGUF file`);
 }
 
 function listed(names: readonly string[]): string {

@@ -1,4 +1,7 @@
-/** SHA-256 (FIPS 180-4) of bytes that arrive in pieces, which WebCrypto does not offer, and of bytes that are all there. */
+/**
+ * SHA-256 (FIPS 180-4) of bytes that arrive in pieces, which WebCrypto does not offer, and of bytes that are
+ * all there.
+ */
 import { sha256 as noble } from "@noble/hashes/sha2.js";
 
 export interface Sha256 {
@@ -15,7 +18,10 @@ export const createSha256: CreateSha256 = () => {
   return { update: (bytes) => void hash.update(bytes), hex: () => hexadecimal(hash.digest()) };
 };
 
-/** Digest of a whole block, 32 bytes: by WebCrypto, which is native, where the page's origin is allowed to use it. */
+/**
+ * Digest of a whole block, 32 bytes: by WebCrypto, which is native, where the page's origin is allowed to use
+ * it.
+ */
 export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
   // Present in every runtime, but not in pages served over plain HTTP.
   const subtle = (globalThis.crypto as Crypto | undefined)?.subtle;

@@ -1,4 +1,7 @@
-/** Figures of activation ranges: over the layers, and over the channels of a layer (FPTQ, Figure 3 and Appendix A.5). */
+/**
+ * Figures of activation ranges: over the layers, and over the channels of a layer (FPTQ, Figure 3 and
+ * Appendix A.5).
+ */
 import * as Plot from "@observablehq/plot";
 import { LINEAR_INPUTS } from "../architecture/tensor-names.ts";
 import type { InputAnalysis } from "../quantizer/decide/analyse.ts";
@@ -7,7 +10,7 @@ import { aboveZero, COLORS, FAINT, FIGURE_STYLE, formatTick, HALO, MUTED, newDoc
 /** One colour per linear input, in the order data flows. */
 const INPUT_COLORS = { domain: [...LINEAR_INPUTS], range: COLORS.slice(0, LINEAR_INPUTS.length) };
 
-/** What `drawRanges` shows of an input. */
+/** The part of an input's analysis that `drawRanges` shows. */
 export type InputRange = Pick<InputAnalysis, "layer" | "input" | "range">;
 
 /**

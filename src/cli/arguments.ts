@@ -1,8 +1,9 @@
 /**
  * llama.cpp's spelling of arguments: several letters after one dash, `-ctk q8`, `-st`, `-sys TEXT`.
  *
- * Commander reads `-ctk` as `-c tk`. It does allow an option two long names, so a command declares `--ctk, --cache-type-k <type>`,
- * the words of the command line are rewritten from `-ctk` to `--ctk` before commander sees them, and help shows `-ctk` again.
+ * Commander reads `-ctk` as `-c tk`. It does allow an option two long names, so a command declares `--ctk,
+ * --cache-type-k <type>`, the words of the command line are rewritten from `-ctk` to `--ctk` before commander
+ * sees them, and help shows `-ctk` again.
  */
 import { type Command, Option } from "commander";
 import { UsageError } from "./exit.ts";
@@ -29,8 +30,8 @@ export function optionTerm(option: Option): string {
 export const messageInLlamaSpelling = (message: string) => message.replaceAll(/'--([a-z]{2,4}), --/g, "'-$1, --");
 
 /**
- * An option that must be given. Commander's own `requiredOption` is checked before unknown options, and would answer `--modle x`
- * with "--model not specified" instead of "did you mean --model".
+ * An option that must be given. Commander's own `requiredOption` is checked before unknown options, and would
+ * answer `--modle x` with "--model not specified" instead of "did you mean --model".
  */
 export function addRequiredOption(
   command: Command,

@@ -1,4 +1,7 @@
-/** llama-bench's way of saying which tests to run: lists, ranges, options given twice, and the cross product of them all. */
+/**
+ * llama-bench's way of saying which tests to run: lists, ranges, options given twice, and the cross product
+ * of them all.
+ */
 import { InvalidArgumentError } from "commander";
 import type { SpeedTest } from "../evaluation/speed.ts";
 import type { LoadOptions } from "../model/load-options.ts";
@@ -8,7 +11,8 @@ import type { Precision } from "../model/precision.ts";
 const MOST_VALUES = 10_000;
 
 /**
- * A repeatable option of integers: `512`, `128,256`, `1-8` (steps of 1), `128-1024+128`, `1-16*2`, or several of these with commas.
+ * A repeatable option of integers: `512`, `128,256`, `1-8` (steps of 1), `128-1024+128`, `1-16*2`, or several
+ * of these with commas.
  *
  * @returns a parser for commander; each use of the option adds to the values before
  */
@@ -77,7 +81,10 @@ export interface BenchSetup {
   readonly tests: readonly SpeedTest[];
 }
 
-/** In llama-bench's order, which loads each model as few times as possible. A length of 0 drops the tests of that kind. */
+/**
+ * In llama-bench's order, which loads each model as few times as possible. A length of 0 drops the tests of
+ * that kind.
+ */
 export function crossProduct(flags: BenchFlags): BenchSetup[] {
   const tests = flags.nDepth.flatMap((depth) =>
     [

@@ -40,7 +40,7 @@ export interface BenchRecord {
   readonly samples_ts: readonly number[];
 }
 
-/** What does not come from the clock. */
+/** The part of a record that does not come from the clock. */
 export type BenchSubject = Omit<
   BenchRecord,
   "n_prompt" | "n_gen" | "n_depth" | "test_time" | `${"avg" | "stddev" | "samples"}_${"ns" | "ts"}`

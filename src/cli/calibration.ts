@@ -1,4 +1,4 @@
-/** What `--calibration` and `--seed` mean: text from a file, or random tokens. */
+/** Calibration by `--calibration` and `--seed`: text from a file, or random tokens. */
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { type CommandContext, readTextFile } from "./command-context.ts";

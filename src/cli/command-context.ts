@@ -1,8 +1,10 @@
-/** What `main.ts` gives every command; everything a command touches of the outside comes through here. */
+/**
+ * The context `main.ts` gives every command; everything a command touches of the outside comes through here.
+ */
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { CheckpointError } from "../errors.ts";
-import type { Library } from "./library.ts";
+import type { Library } from "./library-contract.ts";
 import type { Output } from "./output.ts";
 
 export interface CommandContext {
@@ -33,7 +35,7 @@ export async function readTextFile(context: CommandContext, option: string, path
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new CheckpointError(`${option} ${path}: not a UTF-8 text file`, { cause: error });
+    throw new CheckpointError(`${option} ${path}: got bytes that are not UTF-8, need a UTF-8 text file`, { cause: error });
   }
 }
 

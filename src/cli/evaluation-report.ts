@@ -8,7 +8,7 @@ export function formatUncertain({ value, standardError }: Uncertain, digits = 4)
   return `${value.toFixed(digits)} ± ${standardError.toFixed(digits)}`;
 }
 
-/** Of a share 0..1: `29.20 ± 2.04 %` */
+/** A share 0..1 in percent: `29.20 ± 2.04 %` */
 export function formatShare(share: Uncertain, digits = 2): string {
   return `${formatUncertain(percent(share), digits)} %`;
 }
@@ -40,7 +40,7 @@ export function divergenceReport(result: KlDivergenceResult): string {
   ].join("\n");
 }
 
-/** From the largest to the smallest, with the median among the quantiles. */
+/** Lines from the largest to the smallest, with the median among the quantiles. */
 function distributionLines(unit: string, distribution: Distribution, format: (value: number) => string): string[] {
   const { mean, maximum, minimum, median, quantiles } = distribution;
   const line = (label: string, value: string) => `${label.padEnd(7)} ${unit.padEnd(3)}: ${value}`;

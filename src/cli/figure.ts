@@ -1,4 +1,7 @@
-/** What all figures share: a document to draw in, colours that are readable on light and dark pages, and the SVG's text. */
+/**
+ * The common parts of all figures: a document to draw in, colours that are readable on light and dark pages,
+ * and the SVG's text.
+ */
 import { parseHTML } from "linkedom";
 
 /** The page's colours in both modes; an SVG shown as an image follows the reader's own setting. */
@@ -12,7 +15,10 @@ export const INK = "var(--ink)";
 export const FAINT = "var(--faint)";
 export const MUTED = "var(--muted)";
 
-/** Okabe and Ito's colours, which people with colour-blindness tell apart, the blue lightened to stand on dark pages too. */
+/**
+ * Okabe and Ito's colours, which people with colour-blindness tell apart, the blue lightened to stand on dark
+ * pages too.
+ */
 export const COLORS = ["#3b8fd0", "#009e73", "#e69f00", "#d55e00", "#cc79a7"] as const;
 
 export const FIGURE_STYLE = { fontFamily: "system-ui, sans-serif", fontSize: "12px", background: PAPER, color: INK };

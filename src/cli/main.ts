@@ -7,7 +7,8 @@ import { runCommandLine } from "./program.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
 
-// The first Ctrl-C asks the work to stop, which leaves nothing half-written; a second one does not wait for that.
+// The first Ctrl-C asks the work to stop, which leaves nothing half-written; a second one does not wait for
+// that.
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {

@@ -1,4 +1,4 @@
-/** What `inspect` says about a checkpoint, as data: its JSON, and what its tables print. */
+/** The description of a checkpoint by `inspect`, as data: its JSON, and the contents of its tables. */
 import { type ModelLocation, readText } from "../checkpoint/byte-source.ts";
 import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.ts";
 import type { Float8Name } from "../checkpoint/formats/float8.ts";
@@ -14,7 +14,9 @@ export interface ModelDescription {
   readonly name: string;
   readonly format: "safetensors" | "gguf";
   readonly architecture: string;
-  /** Weights of the model, not of its storage: a packed word of eight counts as eight; scales count as none. */
+  /**
+   * Weights of the model, not of its storage: a packed word of eight counts as eight; scales count as none.
+   */
   readonly parameters: number;
   readonly bytes: number;
   /** All stored bytes, scales included, over the parameters. */
@@ -26,14 +28,17 @@ export interface ModelDescription {
     weight_types: WeightType[];
     group_sizes: (number | "channel")[];
     kv_cache: "q8" | "f32";
-    /** What is computed by imitation, in words; null if nothing. */
+    /** The parts computed by imitation, in words; null if there are none. */
     simulated: string | null;
   } | null;
   readonly policy: readonly ({ readonly layer: number } & Readonly<Record<LinearInput, InputPolicy>>)[];
   readonly tensors: readonly { name: string; dtype: string; shape: readonly number[]; bytes: number; file: string }[];
 }
 
-/** How the input of a linear layer is quantized; null where the layer is stored as floats, or has no stored scale. */
+/**
+ * The quantization of a linear layer's input; null where the layer is stored as floats, or has no stored
+ * scale.
+ */
 export interface InputPolicy {
   readonly policy: "static" | "lae+static" | "dynamic" | Float8Name | "none" | null;
   readonly input_scale: number | null;
@@ -43,7 +48,10 @@ export interface InputPolicy {
 const SIDE_TENSOR =
   /(\.(weight_scale|weight_shape|weight_zero_point|input_scale|input_zero_point|k_scale|v_scale)|^rope_freqs\.weight)$/;
 
-/** @param equalized names of the layer inputs that were equalized (`readEqualizedInputs`); the tensors alone do not show it */
+/**
+ * @param equalized names of the layer inputs that were equalized (`readEqualizedInputs`); the tensors alone
+ *   do not show it
+ */
 export async function describeModel(checkpoint: Checkpoint, equalized: ReadonlySet<string>): Promise<ModelDescription> {
   const tensors = [...checkpoint.tensors.values()];
   const bytes = sum(tensors.map((tensor) => tensor.bytes));

@@ -4,9 +4,9 @@ import { addRequiredOption } from "./arguments.ts";
 import type { CommandContext } from "./command-context.ts";
 import type { LoadOptions } from "../model/load-options.ts";
 import type { Precision } from "../model/precision.ts";
-import type { LoadedModel } from "./library.ts";
+import type { LoadedModel } from "./library-contract.ts";
 import { integer, nonEmpty, oneOf } from "./option-values.ts";
-import { displayProgress } from "./progress.ts";
+import { displayProgress } from "./progress-display.ts";
 import { formatBytes } from "./quantities.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "./source-options.ts";
 

@@ -61,7 +61,8 @@ export function layerList(text: string): number[] {
 }
 
 /**
- * Escapes of llama.cpp's prompts: `\n \r \t \' \" \\` and `\xHH`. Anything else after a backslash stays as it is.
+ * Escapes of llama.cpp's prompts: `\n \r \t \' \" \\` and `\xHH`. Anything else after a backslash stays as it
+ * is.
  */
 export function processEscapes(text: string): string {
   const single: Record<string, string> = { n: "\n", r: "\r", t: "\t", "'": "'", '"': '"', "\\": "\\" };

@@ -1,5 +1,6 @@
 /**
- * Where a command writes: data on stdout, everything a person reads meanwhile on stderr, so that a pipe gets data only.
+ * The places a command writes to: data on stdout, everything a person reads meanwhile on stderr, so that a
+ * pipe gets data only.
  */
 
 export interface Output {
@@ -17,7 +18,7 @@ export interface Output {
   readonly logStream: LogStream;
 }
 
-/** What progress needs to know of stderr. */
+/** The part of stderr that progress needs to know. */
 export interface LogStream extends NodeJS.WritableStream {
   readonly isTTY?: boolean;
   readonly columns?: number;

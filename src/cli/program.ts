@@ -71,7 +71,8 @@ export async function runCommandLine(words: readonly string[], context: CommandC
     await program.parseAsync(fromLlamaSpelling(program, words), { from: "user" });
     return EXIT_OK;
   } catch (error) {
-    const message = errorMessage(error, words.includes("-v") || words.includes("--verbose"));
+    const command = program.commands.find((candidate) => candidate.name() === words[0]);
+    const message = errorMessage(error, words.includes("-v") || words.includes("--verbose"), command);
     if (message !== undefined) context.output.log(message);
     return exitCode(error);
   }

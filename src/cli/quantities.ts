@@ -1,4 +1,4 @@
-/** How quantities are written for a person. */
+/** Quantities as they are written for a person. */
 
 const BINARY_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
 
@@ -27,7 +27,9 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${two(Math.floor(whole / 60) % 60)} min`;
 }
 
-/** Three significant digits without an exponent where that stays short: `0.0123`, `31.6`, `3385`, `1.2e-7`. */
+/**
+ * Three significant digits without an exponent where that stays short: `0.0123`, `31.6`, `3385`, `1.2e-7`.
+ */
 export function formatSignificant(value: number, digits = 3): string {
   if (value === 0 || !Number.isFinite(value)) return `${value}`;
   const size = Math.abs(value);

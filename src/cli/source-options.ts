@@ -4,7 +4,7 @@ import { folderBlockStore } from "../host/node/node-block-store.ts";
 import type { SourceOptions } from "../sources/locate-model.ts";
 import { nonEmpty } from "./option-values.ts";
 
-/** What a model is called, for help. */
+/** The forms of a model's name, for help. */
 export const SOURCE_FORMS = "a path, a URL, or hf:ORG/MODEL";
 
 export interface SourceFlags {

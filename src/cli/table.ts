@@ -12,7 +12,7 @@ const BLANK = {
   left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "  ",
 }; // prettier-ignore
 
-/** Every row has as many cells as there are columns. */
+/** A table as text; every row has as many cells as there are columns. */
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const table = new CliTable({
     head: columns.map(({ head }) => head),

@@ -18,8 +18,9 @@ export class GenerationAbortError extends AbortError {
  *     for await (const text of generation) write(text);
  *     const { stop, decode } = await generation.result;
  *
- * Leaving the loop early stops the work; `result` then holds what there is, with the reason "cancelled". Every loop over the same
- * generation sees all its pieces. Errors reach both the loop and whoever awaits `result`.
+ * Leaving the loop early stops the work; `result` then holds what there is, with the reason "cancelled".
+ * Every loop over the same generation sees all its pieces. Errors reach both the loop and whoever awaits
+ * `result`.
  */
 export class Generation implements AsyncIterable<string> {
   readonly #run: AsyncGenerator<string, GenerationResult, void>;
@@ -39,11 +40,15 @@ export class Generation implements AsyncIterable<string> {
     this.#partial = partial;
   }
 
-  /** Runs to the end, if nothing else does, and gives the whole. Rejects with GenerationAbortError if the signal was aborted. */
+  /**
+   * Runs to the end, if nothing else does, and gives the whole. Rejects with GenerationAbortError if the
+   * signal was aborted.
+   */
   get result(): Promise<GenerationResult> {
     if (this.#result === undefined) {
       this.#result = this.#finish();
-      // A caller who only iterates gets the error there; it must not surface a second time as an unhandled rejection.
+      // A caller who only iterates gets the error there; it must not surface a second time as an unhandled
+      // rejection.
       this.#result.catch(() => {});
     }
     return this.#result;

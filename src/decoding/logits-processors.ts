@@ -1,8 +1,10 @@
 /**
- * The links of the sampling chain, each a pure function over arrays that the caller owns: nothing here is allocated per token.
+ * The links of the sampling chain, each a pure function over arrays that the caller owns: nothing here is
+ * allocated per token.
  *
- * Candidates are ids in ranked order: descending logit, ascending id among equals. Each filter after the ranking keeps a prefix.
- * Only IEEE-exact operations (+ - * / and comparison), so that every engine keeps the same tokens.
+ * Candidates are ids in ranked order: descending logit, ascending id among equals. Each filter after the
+ * ranking keeps a prefix. Only IEEE-exact operations (+ - * / and comparison), so that every engine keeps the
+ * same tokens.
  */
 import { NumericError } from "../errors.ts";
 import type { RepetitionPenalty } from "./sampling.ts";
@@ -23,12 +25,13 @@ export function checkFinite(logits: Float32Array): void {
 }
 
 /**
- * Repetition penalty by llama.cpp's rule (`llama_sampler_penalties_apply`): the logit of every distinct token among the last
- * `lastN` of the sequence is divided by the penalty if positive, multiplied if not, whatever the number of its occurrences.
- * After Keskar et al., "CTRL", 2019, section 4.1, who only divide.
+ * Repetition penalty by llama.cpp's rule (`llama_sampler_penalties_apply`): the logit of every distinct token
+ * among the last `lastN` of the sequence is divided by the penalty if positive, multiplied if not, whatever
+ * the number of its occurrences. After Keskar et al., "CTRL", 2019, section 4.1, who only divide.
  *
  * @param logits f32[V], changed in place
- * @param stamps u32[V], zero before the first call and not touched by anyone else: the step at which a token was last penalized
+ * @param stamps u32[V], zero before the first call and not touched by anyone else: the step at which a token
+ *   was last penalized
  * @param step 1, 2, 3 ... in successive calls
  */
 export function penalizeRepetition(
@@ -51,7 +54,8 @@ export function penalizeRepetition(
 /**
  * Top-k: the k tokens with the largest logits, ranked.
  *
- * A bounded heap, so that one pass over V compares floats and rarely does more; for k near V, the engine's own sort.
+ * A bounded heap, so that one pass over V compares floats and rarely does more; for k near V, the engine's
+ * own sort.
  *
  * @param logits f32[V], finite
  * @param ids u32[V], receives the candidates
@@ -73,8 +77,8 @@ export function topK(logits: Float32Array, k: number, ids: Uint32Array, ranks: F
 }
 
 /**
- * Top-p, the nucleus (Holtzman et al., "The curious case of neural text degeneration", 2020, section 3.1): the smallest ranked
- * prefix whose probability reaches p of `mass`.
+ * Top-p, the nucleus (Holtzman et al., "The curious case of neural text degeneration", 2020, section 3.1):
+ * the smallest ranked prefix whose probability reaches p of `mass`.
  *
  * @param mass sum of the probabilities that count as the whole
  * @returns how many to keep, at least 1; undefined if all `count` candidates together do not reach it
@@ -90,7 +94,8 @@ export function topP(probabilities: Float32Array, ids: Uint32Array, count: numbe
 }
 
 /**
- * Min-p (Nguyen et al., "Turning up the heat: min-p sampling", 2024): the ranked candidates at least p times as likely as the first.
+ * Min-p (Nguyen et al., "Turning up the heat: min-p sampling", 2024): the ranked candidates at least p times
+ * as likely as the first.
  *
  * @returns how many to keep, at least 1
  */
@@ -108,7 +113,10 @@ export function sumOf(probabilities: Float32Array, ids: Uint32Array, count: numb
   return sum;
 }
 
-/** The candidate at which the running sum of probabilities passes the share `uniform`, in [0, 1), of their total. */
+/**
+ * The candidate at which the running sum of probabilities passes the share `uniform`, in [0, 1), of their
+ * total.
+ */
 export function draw(probabilities: Float32Array, ids: Uint32Array, count: number, uniform: number): number {
   const target = uniform * sumOf(probabilities, ids, count);
   let sum = 0;
@@ -127,7 +135,10 @@ export function draw(probabilities: Float32Array, ids: Uint32Array, count: numbe
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
-/** A double that orders like (logit ascending, id descending): 32 bits of ordered float, 21 bits of reversed id, exact in 53. */
+/**
+ * A double that orders like (logit ascending, id descending): 32 bits of ordered float, 21 bits of reversed
+ * id, exact in 53.
+ */
 function rank(logit: number, id: number): number {
   float[0] = logit + 0; // -0 equals +0
   const b = bits[0]!;
@@ -135,7 +146,7 @@ function rank(logit: number, id: number): number {
   return ordered * MAX_VOCABULARY + (MAX_VOCABULARY - 1 - id);
 }
 
-/** In place. Without a comparator the engine sorts numbers natively. */
+/** Sorts in place. Without a comparator the engine sorts numbers natively. */
 function sortDescending(values: Float64Array): void {
   values.sort(); // oxlint-disable-line unicorn/no-array-sort
   values.reverse(); // oxlint-disable-line unicorn/no-array-reverse

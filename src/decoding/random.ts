@@ -1,7 +1,8 @@
 /**
- * xoshiro128** 1.1 (Blackman and Vigna, "Scrambled linear pseudorandom number generators", ACM TOMS 47(4), 2021,
- * https://prng.di.unimi.it/xoshiro128starstar.c): period 2^128 - 1, passes BigCrush, needs 32-bit integers only, so every engine
- * gives the same numbers. Its state is filled from the seed by splitmix64, as its authors advise.
+ * xoshiro128** 1.1 (Blackman and Vigna, "Scrambled linear pseudorandom number generators", ACM TOMS 47(4),
+ * 2021, https://prng.di.unimi.it/xoshiro128starstar.c): period 2^128 - 1, passes BigCrush, needs 32-bit
+ * integers only, so every engine gives the same numbers. Its state is filled from the seed by splitmix64, as
+ * its authors advise.
  */
 export class Xoshiro128 {
   #a: number;
@@ -17,7 +18,8 @@ export class Xoshiro128 {
   /** @param seed 0..2^32-1 */
   static fromSeed(seed: number): Xoshiro128 {
     const [low, high] = splitmix64(BigInt(seed), 2) as [bigint, bigint];
-    // All four words can be zero for no seed: splitmix64 is a bijection, so two of its outputs in a row are never both zero.
+    // All four words can be zero for no seed: splitmix64 is a bijection, so two of its outputs in a row are
+    // never both zero.
     return new Xoshiro128([u32(low), u32(low >> 32n), u32(high), u32(high >> 32n)]);
   }
 
@@ -34,7 +36,9 @@ export class Xoshiro128 {
     return result;
   }
 
-  /** Uniform on the multiples of 2^-53 in [0, 1): the high 27 bits of one word, then the high 26 of the next. */
+  /**
+   * Uniform on the multiples of 2^-53 in [0, 1): the high 27 bits of one word, then the high 26 of the next.
+   */
   nextDouble(): number {
     const high = this.nextUint32() >>> 5;
     const low = this.nextUint32() >>> 6;

@@ -1,7 +1,8 @@
 /**
- * Chooses the next token from logits, in the order of llama.cpp's default chain (`common_params_sampling::samplers`, the links that
- * exist here): repetition penalty, top-k, top-p, min-p, temperature, draw. So top-p and min-p look at the distribution before the
- * temperature, and top-p at what top-k left, renormalized.
+ * Chooses the next token from logits, in the order of llama.cpp's default chain
+ * (`common_params_sampling::samplers`, the links that exist here): repetition penalty, top-k, top-p, min-p,
+ * temperature, draw. So top-p and min-p look at the distribution before the temperature, and top-p at what
+ * top-k left, renormalized.
  */
 import { UnsupportedModelError } from "../errors.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
@@ -12,7 +13,10 @@ import type { Sampling } from "./sampling.ts";
 /** The two functions of logits that are computed in wasm. */
 export type LogitsMath = Pick<ForwardPass, "softmax" | "argmax">;
 
-/** How many tokens to rank first when top-p runs without top-k; sharp distributions need no more. Then 16 times as many, then all. */
+/**
+ * The number of tokens to rank first when top-p runs without top-k; sharp distributions need no more. Then 16
+ * times as many, then all.
+ */
 const FIRST_NUCLEUS = 256;
 
 export class Sampler {

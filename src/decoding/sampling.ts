@@ -1,13 +1,13 @@
-/** How the next token is chosen: the caller's options, validated once, as data. */
+/** The choice of the next token: the caller's options, validated once, as data. */
 import type { SamplingOptions } from "./generation-options.ts";
-import { realNumber, wholeNumber } from "./option-domains.ts";
+import { need } from "../need.ts";
 import { randomSeed } from "./random.ts";
 
 /** Makes recent tokens less likely; see `penalizeRepetition`. */
 export interface RepetitionPenalty {
-  /** Above 1 discourages, below 1 encourages. */
+  /** The divisor: above 1 discourages, below 1 encourages. */
   readonly penalty: number;
-  /** How many of the latest tokens, prompt included, are looked at; Infinity for all. */
+  /** The number of latest tokens, prompt included, that are looked at; Infinity for all. */
   readonly lastN: number;
 }
 
@@ -36,10 +36,13 @@ export const DEFAULT_SAMPLING = {
   repeatLastN: 64,
 } as const satisfies Omit<Required<SamplingOptions>, "seed">;
 
-/** Below this a logit divided by the temperature could leave the range of float32; from 0 to here it would be greedy anyway. */
+/**
+ * Below this a logit divided by the temperature could leave the range of float32; from 0 to here it would be
+ * greedy anyway.
+ */
 const MIN_TEMPERATURE = 1e-6;
 const MAX_TEMPERATURE = 1e6;
-/** Far beyond any use, and far from turning a finite logit infinite. */
+/** The limits of the penalty: far beyond any use, and far from turning a finite logit infinite. */
 const PENALTY_RANGE = [1e-3, 1e3] as const;
 
 /**
@@ -48,12 +51,12 @@ const PENALTY_RANGE = [1e-3, 1e3] as const;
  */
 export function resolveSampling(options: SamplingOptions): Sampling {
   const temperature = options.temperature ?? DEFAULT_SAMPLING.temperature;
-  const topK = wholeNumber("topK", options.topK ?? DEFAULT_SAMPLING.topK, 0);
-  const topP = realNumber("topP", options.topP ?? DEFAULT_SAMPLING.topP, 0, 1);
-  const minP = realNumber("minP", options.minP ?? DEFAULT_SAMPLING.minP, 0, 1);
-  const penalty = realNumber("repeatPenalty", options.repeatPenalty ?? DEFAULT_SAMPLING.repeatPenalty, ...PENALTY_RANGE);
-  const lastN = wholeNumber("repeatLastN", options.repeatLastN ?? DEFAULT_SAMPLING.repeatLastN, -1);
-  const seed = options.seed === undefined ? undefined : wholeNumber("seed", options.seed, 0, 2 ** 32 - 1);
+  const topK = need.whole("topK", options.topK ?? DEFAULT_SAMPLING.topK, 0);
+  const topP = need.real("topP", options.topP ?? DEFAULT_SAMPLING.topP, 0, 1);
+  const minP = need.real("minP", options.minP ?? DEFAULT_SAMPLING.minP, 0, 1);
+  const penalty = need.real("repeatPenalty", options.repeatPenalty ?? DEFAULT_SAMPLING.repeatPenalty, ...PENALTY_RANGE);
+  const lastN = need.whole("repeatLastN", options.repeatLastN ?? DEFAULT_SAMPLING.repeatLastN, -1);
+  const seed = options.seed === undefined ? undefined : need.whole("seed", options.seed, 0, 2 ** 32 - 1);
 
   const repetition = penalty === 1 || lastN === 0 ? undefined : { penalty, lastN: lastN === -1 ? Infinity : lastN };
   if (temperature === 0) return { kind: "greedy", repetition };
@@ -63,7 +66,7 @@ export function resolveSampling(options: SamplingOptions): Sampling {
     topK: topK === 0 ? Infinity : topK,
     topP,
     minP,
-    temperature: realNumber("temperature", temperature, MIN_TEMPERATURE, MAX_TEMPERATURE),
+    temperature: need.real("temperature", temperature, MIN_TEMPERATURE, MAX_TEMPERATURE),
     seed: seed ?? randomSeed(),
   };
 }

@@ -1,4 +1,7 @@
-/** Tokens and time of one stage, added up over its calls; the time a consumer takes between two pieces is in neither stage. */
+/**
+ * Tokens and time of one stage, added up over its calls; the time a consumer takes between two pieces is in
+ * neither stage.
+ */
 import type { StageTiming } from "./generation-options.ts";
 
 export class StageMeter {

@@ -1,4 +1,4 @@
-/** When a generation ends, and which part of its text must wait until that is known. */
+/** The end of a generation, and the part of its text that must wait until it is known. */
 import { OptionError } from "../errors.ts";
 import type { StopReason } from "./generation-options.ts";
 
@@ -10,7 +10,7 @@ export interface StopLimits {
 }
 
 /**
- * Whether there is no room for one more token.
+ * Tells whether there is no room for one more token, and why.
  *
  * @param generated tokens so far
  * @param sequenceLength prompt and generated tokens: what the cache would have to hold next
@@ -22,8 +22,9 @@ export function limitReached(limits: StopLimits, generated: number, sequenceLeng
 }
 
 /**
- * Finds stop strings in a text that arrives in pieces, wherever the pieces are cut: text is held back as long as it could be the
- * beginning of a stop string. The string that is complete first wins; of two that end together, the longer one.
+ * Finds stop strings in a text that arrives in pieces, wherever the pieces are cut: text is held back as long
+ * as it could be the beginning of a stop string. The string that is complete first wins; of two that end
+ * together, the longer one.
  */
 export class StopStrings {
   readonly #stops: readonly string[];
@@ -60,7 +61,7 @@ export class StopStrings {
     return text;
   }
 
-  /** Where the winning stop string begins. */
+  /** The place where the winning stop string begins. */
   #firstMatch(text: string): number | undefined {
     let start: number | undefined;
     let end = Infinity;
@@ -73,7 +74,10 @@ export class StopStrings {
     return start;
   }
 
-  /** Where the longest suffix that is a beginning of a stop string begins; the end of the text if there is none. */
+  /**
+   * The place where the longest suffix begins that is a beginning of a stop string; the end of the text if
+   * there is none.
+   */
   #firstBeginning(text: string): number {
     let first = text.length;
     for (const stop of this.#stops) {

@@ -1,23 +1,26 @@
 /**
- * Multiple choice by likelihood, as lm-evaluation-harness scores HellaSwag, PIQA, ARC and MMLU ("multiple_choice"): the model answers with
- * the choice it finds likeliest after the context. Context and choices are tokenized apart.
+ * Multiple choice by likelihood, as lm-evaluation-harness scores HellaSwag, PIQA, ARC and MMLU
+ * ("multiple_choice"): the model answers with the choice it finds likeliest after the context. Context and
+ * choices are tokenized apart.
  *
  *     accuracy             answer = argmax of ln p(choice | context)
- *     normalized accuracy  answer = argmax of ln p(choice | context) / characters of the choice, its leading space not counted
+ *     normalized accuracy  answer = argmax of ln p(choice | context) / characters of the choice, its leading
+ *                          space not counted
  *
  * The first of equally likely choices is taken. Characters are code points.
  */
 import type { LanguageModel } from "../decoding/language-model.ts";
 import { OptionError } from "../errors.ts";
+import { isWhole } from "../need.ts";
 import { type EvaluationOptions, scoreItems } from "./continuation.ts";
 import { kindOf, parseJsonLines, stringField } from "./json-lines.ts";
 import { type Uncertain, uncertainMean } from "./statistics.ts";
 
 export interface ChoiceItem {
-  /** For messages: file and line. */
+  /** The file and line, for messages. */
   readonly name: string;
   readonly context: string;
-  /** As they follow the context, so usually with a leading space. */
+  /** The choices as they follow the context, so usually with a leading space. */
   readonly choices: readonly string[];
   /** Index of the right one. */
   readonly answer: number;
@@ -48,10 +51,10 @@ export function parseChoiceItems(content: string, name: string): ChoiceItem[] {
       if (typeof choice !== "string" || choice.trim() === "")
         throw new OptionError(`${line.name}: "choices"[${i}]: got ${kindOf(choice)}, need a string that is not blank`);
     }
-    if (!Number.isInteger(answer) || (answer as number) < 0 || (answer as number) >= choices.length) {
+    if (!isWhole(answer, 0, choices.length - 1)) {
       throw new OptionError(`${line.name}: "answer": got ${kindOf(answer)}, need an index from 0 to ${choices.length - 1}`);
     }
-    return { name: line.name, context, choices: choices as string[], answer: answer as number };
+    return { name: line.name, context, choices: choices as string[], answer };
   });
 }
 

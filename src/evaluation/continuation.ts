@@ -1,14 +1,14 @@
 /**
- * How likely a model finds given continuations of a context, and whether it would have written them.
+ * The likelihood a model gives to continuations of a context, and whether it would have written them.
  *
  *     ln p(continuation | context) = sum over i of ln p(c[i] | context, c[0 .. i-1])
  *
- * The context is evaluated once and its KV cache serves every continuation; prefill and decode give the same bits for a token, so that
- * sharing changes none of them.
+ * The context is evaluated once and its KV cache serves every continuation; prefill and decode give the same
+ * bits for a token, so that sharing changes none of them.
  */
 import type { LanguageModel } from "../decoding/language-model.ts";
-import { wholeNumber } from "../decoding/option-domains.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
+import { need } from "../need.ts";
 import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
 import type { OnProgress } from "../progress.ts";
 
@@ -19,17 +19,17 @@ interface ScoringModel {
 }
 
 export interface ContinuationItem {
-  /** For messages: file and line. */
+  /** The file and line, for messages. */
   readonly name: string;
   readonly context: string;
-  /** As they follow the context, so usually with a leading space. */
+  /** The continuations as they follow the context, so usually with a leading space. */
   readonly continuations: readonly string[];
 }
 
 export interface ContinuationScore {
   /** ln p, in nats. */
   readonly logLikelihood: number;
-  /** Every token of it is the model's likeliest, the lowest id among equals. */
+  /** Whether every token of it is the model's likeliest, the lowest id among equals. */
   readonly greedy: boolean;
 }
 
@@ -37,12 +37,13 @@ export interface EvaluationOptions {
   /** The first so many items only; default all. */
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** After each item. */
+  /** A function called after each item. */
   readonly onProgress?: OnProgress | undefined;
 }
 
 /**
- * Scores every continuation of every item. Context and continuations are tokenized apart; special tokens written in them are plain text.
+ * Scores every continuation of every item. Context and continuations are tokenized apart; special tokens
+ * written in them are plain text.
  *
  * @param phase for progress and messages
  * @returns for each item, the scores of its continuations
@@ -57,7 +58,7 @@ export async function scoreItems(
   if (items.length === 0) throw new OptionError(`${phase}: got no items, need at least one`);
   const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
   const begin = tokenizer.addedBosTokenId;
-  const chosen = limit === undefined ? items : items.slice(0, wholeNumber("limit", limit, 1));
+  const chosen = limit === undefined ? items : items.slice(0, need.whole("limit", limit, 1));
   const tokenized = chosen.map(({ name, context, continuations }): TokenizedItem => ({
     name,
     context: [...(begin === undefined ? [] : [begin]), ...encode(context)],
@@ -82,13 +83,16 @@ interface TokenizedItem {
 }
 
 function checkItem({ name, context, continuations }: TokenizedItem, contextSize: number): void {
-  if (context.length === 0) throw new OptionError(`${name}: the context has no token, and this model puts none before a text`);
+  if (context.length === 0)
+    throw new OptionError(`${name}: context: got no token, need at least one: this model puts none before a text`);
   for (const continuation of continuations) {
-    if (continuation.length === 0) throw new OptionError(`${name}: a text to score has no token`);
+    if (continuation.length === 0) throw new OptionError(`${name}: text to score: got no token, need at least one`);
     const needed = context.length + continuation.length;
     if (needed > contextSize) {
       const parts = `${context.length} of context and ${continuation.length} to score`;
-      throw new OptionError(`${name}: needs ${needed} tokens (${parts}), the model was loaded with a context of ${contextSize}`);
+      throw new OptionError(
+        `${name}: got ${needed} tokens (${parts}), need at most ${contextSize}, the context the model was loaded with`,
+      );
     }
   }
 }

@@ -1,4 +1,7 @@
-/** What a runtime has that matters here, found out by trying: for `fptq doctor`, for pages that show it, and for bug reports. */
+/**
+ * The abilities of a runtime that matter here, found out by trying: for `fptq doctor`, for pages that show
+ * it, and for bug reports.
+ */
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import { kernelBuild } from "../kernels/kernel-build.ts";
 import { ADDRESSABLE_BYTES, largestMemory } from "../kernels/memory-plan.ts";
@@ -9,50 +12,57 @@ import type { Platform, Host } from "../host/host.ts";
 import { type KernelSpeed, measureKernels } from "./kernel-speed.ts";
 
 export interface DiagnoseOptions {
-  /** As in `LoadOptions`. */
+  /** The number of threads, as in `LoadOptions`. */
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * "passed": it computes what the scalar twins compute. "wrong": it does not, or traps. "missing": the engine cannot compile it.
- * "untested": it can, but the process can make no memory to run it in.
+ * "passed": it computes what the scalar twins compute. "wrong": it does not, or traps. "missing": the engine
+ * cannot compile it. "untested": it can, but the process can make no memory to run it in.
  */
 export type BuildState = "passed" | "wrong" | "missing" | "untested";
 
 export interface Diagnosis {
   readonly runtime: { readonly name: string; readonly version: string };
-  /** undefined where a program is not told. */
+  /** The machine; undefined where a program is not told. */
   readonly platform: Platform | undefined;
   readonly features: Readonly<Record<WasmFeature, boolean>>;
   /** The self-test of each build. */
   readonly builds: Readonly<Record<InstructionSet, BuildState>>;
-  /** What a load takes; undefined if none is right. */
+  /** The build a load takes; undefined if none is right. */
   readonly build: InstructionSet | undefined;
   /** Whether memory can be shared between threads. */
   readonly sharedMemory: boolean;
   readonly threads: {
-    /** What a load takes, or what was asked for. */
+    /** The number a load takes, or the one asked for. */
     readonly planned: number;
-    /** What the machine runs at a time; undefined where a program is not told or there is one. */
+    /** The number the machine runs at a time; undefined where a program is not told or there is one. */
     readonly hardware: number | undefined;
-    /** Of those planned, how many took part in the measurement, the calling one included. */
+    /** The number of those planned that took part in the measurement, the calling one included. */
     readonly started: number;
-    /** Why there is only one, or why fewer started. */
+    /** The reason for only one, or for fewer that started. */
     readonly obstacle: string | undefined;
   };
-  /** Bytes of the largest memory the engine grants now, to 256 MiB; at most the 4 GiB that 32 bits address. Shared: 0 without shared memory. */
+  /**
+   * Bytes of the largest memory the engine grants now, to 256 MiB; at most the 4 GiB that 32 bits address.
+   * Shared: 0 without shared memory.
+   */
   readonly memoryLimit: { readonly bytes: number; readonly sharedBytes: number };
-  /** undefined where there are no pages. */
+  /** Whether a page is isolated; undefined where there are no pages. */
   readonly crossOriginIsolated: boolean | undefined;
-  /** What GEMM and GEMV reach with one thread and with all. Empty without a build, or where the clock stands still. */
+  /**
+   * The speeds GEMM and GEMV reach with one thread and with all. Empty without a build, or where the clock
+   * stands still.
+   */
   readonly speeds: readonly KernelSpeed[];
 }
 
 /**
  * Takes one to three seconds and up to 140 MB while it measures.
  *
- * @throws OptionError for a number of threads that cannot be; CapabilityError if there is no memory to measure in; AbortError
+ * @throws OptionError for a number of threads that cannot be; CapabilityError if there is no memory to
+ *   measure in; AbortError
  */
 export async function diagnose(host: Host, { threads, signal }: DiagnoseOptions = {}): Promise<Diagnosis> {
   const planned = resolveThreads({ threads }, host);

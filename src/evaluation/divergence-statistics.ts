@@ -31,7 +31,7 @@ export interface DivergenceStatistics {
   readonly lnPplRatio: Uncertain;
   readonly pplRatio: Uncertain;
   readonly pplDifference: Uncertain;
-  /** In nats. */
+  /** KL(base || model) of a target, in nats. */
   readonly kld: Distribution;
   /** Change of the target's probability. */
   readonly deltaP: Distribution;
@@ -49,7 +49,7 @@ const DELTA_P_FRACTIONS = [0.999, 0.99, 0.95, 0.9, 0.75, 0.25, 0.1, 0.05, 0.01, 
 export function divergenceStatistics({ losses, baseLosses, divergences, sameTop }: DivergenceSamples): DivergenceStatistics {
   const [lnPpl, lnBasePpl] = [uncertainMean(losses), uncertainMean(baseLosses)];
   const [ppl, basePpl] = [uncertainExp(lnPpl), uncertainExp(lnBasePpl)];
-  // Of the two means.
+  // The covariance of the two means.
   const lnCovariance = covariance(losses, baseLosses) / losses.length;
   const lnPplRatio = difference(lnPpl, lnBasePpl, lnCovariance);
   const deltaP = losses.map((loss, i) => Math.exp(-loss) - Math.exp(-baseLosses[i]!));

@@ -4,7 +4,7 @@ import { OptionError } from "../errors.ts";
 
 export interface JsonLine {
   readonly object: JsonObject;
-  /** For messages: the file's name and the line, counted from 1. */
+  /** The file's name and the line, counted from 1, for messages. */
   readonly name: string;
 }
 
@@ -21,7 +21,7 @@ export function parseJsonLines(content: string, name: string): JsonLine[] {
     try {
       object = JSON.parse(line);
     } catch (cause) {
-      throw new OptionError(`${at}: not JSON`, { cause });
+      throw new OptionError(`${at}: got text that is not JSON, need a JSON object`, { cause });
     }
     if (!isJsonObject(object)) throw new OptionError(`${at}: got ${kindOf(object)}, need a JSON object`);
     lines.push({ object, name: at });
@@ -37,7 +37,7 @@ export function stringField({ object, name }: JsonLine, field: string): string {
   return value;
 }
 
-/** What a JSON value is, in the words of messages. */
+/** The kind of a JSON value, in the words of messages. */
 export function kindOf(value: unknown): string {
   if (value === undefined) return "nothing";
   if (value === null) return "null";

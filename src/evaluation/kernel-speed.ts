@@ -1,9 +1,10 @@
 /**
- * How fast the kernels are in a runtime, by the two that bound a model: the 4-bit GEMM, which is prefill, and the 4-bit GEMV over more weights than
- * caches hold, which is decode.
+ * How fast the kernels are in a runtime, by the two that bound a model: the 4-bit GEMM, which is prefill, and
+ * the 4-bit GEMV over more weights than caches hold, which is decode.
  *
- * What is measured is what a model can reach, not what instructions could: the GEMM unpacks, scales and stores too (over nine tenths of the dot
- * product's peak, docs/kernels.md), the GEMV multiplies what it reads.
+ * What is measured is what a model can reach, not what instructions could: the GEMM unpacks, scales and
+ * stores too (over nine tenths of the dot product's peak, docs/kernels.md), the GEMV multiplies what it
+ * reads.
  */
 import { throwIfAborted } from "../errors.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
@@ -19,7 +20,9 @@ import { Xoshiro128 } from "../decoding/random.ts";
 export interface KernelSpeed {
   /** The calling one included. */
   readonly threads: number;
-  /** Multiply-accumulates a second of the GEMM, 128 rows, N = 256, K = 4096, G = 128: half a MiB of weights. */
+  /**
+   * Multiply-accumulates a second of the GEMM, 128 rows, N = 256, K = 4096, G = 128: half a MiB of weights.
+   */
   readonly gemmMacsPerSecond: number;
   /** Packed weights a second that the GEMV reads, from `streamBytes` of them, which no usual cache holds. */
   readonly gemvBytesPerSecond: number;
@@ -28,11 +31,14 @@ export interface KernelSpeed {
 
 export interface KernelMeasurement {
   readonly build: InstructionSet;
-  /** Of one thread and, if more were asked for and started, of all. Empty where the clock stands still while a program computes. */
+  /**
+   * The speeds of one thread and, if more were asked for and started, of all. Empty where the clock stands
+   * still while a program computes.
+   */
   readonly speeds: readonly KernelSpeed[];
   /** Threads that took part. */
   readonly started: number;
-  /** Why the others did not start. */
+  /** The reason why the others did not start. */
   readonly failure: string | undefined;
 }
 
@@ -71,7 +77,7 @@ export async function measureKernels(host: Host, threads: number, signal: AbortS
   }
 }
 
-/** Where everything lies. */
+/** The addresses of everything. */
 interface Problem {
   readonly x: Pointer;
   readonly q: Pointer;
@@ -121,7 +127,7 @@ async function openProblem(host: Host, threads: number) {
       if (attempt === STREAM_BYTES.length - 1) throw error;
     }
   }
-  throw new RangeError("no size to measure with");
+  throw new RangeError("sizes: got none to measure with, need at least one");
 }
 
 /** Random activations and weights; every block of channels is the same, which no cache knows. */
@@ -155,7 +161,10 @@ function runGemv(kernels: Kernels, { q, scales, sums, weights, y, scratch, chann
   else kernels.run.gemv_qd8_f32_qb4w_1x8c4(...work, 0, channels / 8, scratch);
 }
 
-/** Seconds of a call: of the fastest batch, after a warm-up in which the engine compiles. undefined where no time passes. */
+/**
+ * Seconds of a call: of the fastest batch, after a warm-up in which the engine compiles. undefined where no
+ * time passes.
+ */
 async function secondsOf(
   call: () => void,
   { yieldToEvents }: Host,

@@ -1,17 +1,20 @@
 /**
- * What quantizing changes in a model's predictions, by the rules of llama-perplexity's `--kl-divergence` (llama.cpp,
- * `tools/perplexity/perplexity.cpp`): over the second halves of a text's chunks (`text-chunks.ts`), for each target t
+ * The change that quantizing makes in a model's predictions, by the rules of llama-perplexity's
+ * `--kl-divergence` (llama.cpp, `tools/perplexity/perplexity.cpp`): over the second halves of a text's chunks
+ * (`text-chunks.ts`), for each target t
  *
  *     KLD        KL(base || model) of the distributions that t is drawn from, over the whole vocabulary
  *     dp         p_model(t) - p_base(t)
  *     same top   both models find the same token likeliest
- *     ln ratio   ln PPL(model) - ln PPL(base), whose error takes into account that both losses go up and down together
+ *     ln ratio   ln PPL(model) - ln PPL(base), whose error takes into account that both losses go up and down
+ *                together
  *
- * llama-perplexity keeps the base's probabilities in 16 bits and leaves out those below e^-16; here nothing is rounded, so a KLD differs
- * from its in the third digit or so.
+ * llama-perplexity keeps the base's probabilities in 16 bits and leaves out those below e^-16; here nothing
+ * is rounded, so a KLD differs from its in the third digit or so.
  *
- * Memory: the models run side by side, a block of BLOCK_ROWS tokens at a time, so that besides them only one block of the base's logits is
- * held, f32[BLOCK_ROWS, V], whatever the text's length. Evaluating in blocks changes no bit of the logits.
+ * Memory: the models run side by side, a block of BLOCK_ROWS tokens at a time, so that beside them only one
+ * block of the base's logits is held, f32[BLOCK_ROWS, V], whatever the text's length. Evaluating in blocks
+ * changes no bit of the logits.
  */
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
 import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
@@ -25,7 +28,7 @@ const BLOCK_ROWS = 64;
 
 export interface KlDivergenceOptions extends ChunkOptions {
   readonly signal?: AbortSignal | undefined;
-  /** After each chunk, with the statistics so far. */
+  /** A function called after each chunk, with the statistics so far. */
   readonly onProgress?: ((progress: KlDivergenceProgress) => void) | undefined;
 }
 
@@ -41,8 +44,9 @@ export interface KlDivergenceResult extends DivergenceStatistics {
 
 /**
  * @param ids of the whole text, without special tokens
- * @throws OptionError if the vocabularies differ in size, an option is outside its domain or the text is shorter than one chunk;
- *   NumericError for a value that is not finite; AbortError. Both KV caches are left empty in every case.
+ * @throws OptionError if the vocabularies differ in size, an option is outside its domain or the text is
+ *   shorter than one chunk; NumericError for a value that is not finite; AbortError. Both KV caches are left
+ *   empty in every case.
  */
 export async function klDivergence(
   base: ForwardPass,
@@ -53,7 +57,7 @@ export async function klDivergence(
   const { signal, onProgress } = options;
   const { vocabSize: V } = base.config;
   if (model.config.vocabSize !== V) {
-    throw new OptionError(`vocabulary: the base model has ${V} tokens, the other ${model.config.vocabSize}; they need the same`);
+    throw new OptionError(`vocabulary: got ${model.config.vocabSize} tokens, need ${V}, those of the base model`);
   }
   const chunks = textChunks(ids, options, Math.min(base.contextSize, model.contextSize));
   const samples: DivergenceSamples = { losses: [], baseLosses: [], divergences: [], sameTop: [] };

@@ -1,9 +1,10 @@
 /**
- * LAMBADA: the last word of a passage, which can be told from the whole passage and not from its last sentence alone (Paperno et al.,
- * "The LAMBADA dataset: Word prediction requiring a broad discourse context", arXiv 1606.06031).
+ * LAMBADA: the last word of a passage, which can be told from the whole passage and not from its last
+ * sentence alone (Paperno et al., "The LAMBADA dataset: Word prediction requiring a broad discourse context",
+ * arXiv 1606.06031).
  *
- * The target is what follows the last space, with that space. Context and target are tokenized apart. A passage is solved if each token of
- * the target is the model's likeliest one.
+ * The target is what follows the last space, with that space. Context and target are tokenized apart. A
+ * passage is solved if each token of the target is the model's likeliest one.
  */
 import type { LanguageModel } from "../decoding/language-model.ts";
 import { OptionError } from "../errors.ts";
@@ -12,10 +13,10 @@ import { parseJsonLines, stringField } from "./json-lines.ts";
 import { type Uncertain, uncertainExp, uncertainMean } from "./statistics.ts";
 
 export interface LambadaItem {
-  /** For messages: file and line. */
+  /** The file and line, for messages. */
   readonly name: string;
   readonly context: string;
-  /** With its leading space. */
+  /** The last word, with its leading space. */
   readonly target: string;
 }
 
@@ -36,7 +37,7 @@ export function parseLambadaItems(content: string, name: string): LambadaItem[] 
     const text = stringField(line, "text").trimEnd();
     const at = text.lastIndexOf(" ");
     if (text.slice(0, Math.max(0, at)).trim() === "") {
-      throw new OptionError(`${line.name}: "text": need at least two words with a space between`);
+      throw new OptionError(`${line.name}: "text": got fewer than two words, need at least two with a space between`);
     }
     return { name: line.name, context: text.slice(0, at), target: text.slice(at) };
   });

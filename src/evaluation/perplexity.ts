@@ -1,12 +1,13 @@
 /**
- * Perplexity by the rule of llama-perplexity (llama.cpp, `tools/perplexity/perplexity.cpp`, function `perplexity`), so that its
- * figures and ours can be put side by side.
+ * Perplexity by the rule of llama-perplexity (llama.cpp, `tools/perplexity/perplexity.cpp`, function
+ * `perplexity`), so that its figures and ours can be put side by side.
  *
  *     ppl = exp(mean of -ln p(target))
  *
- * The ids of the text are cut into chunks of n = contextSize tokens (`text-chunks.ts`), each of which begins with an empty KV cache.
- * Scored are the targets n/2 + 1 .. n - 1 of each chunk, which see at least half a context; beside that, all targets 1 .. n - 1.
- * llama-perplexity refuses a text of less than two chunks; here one is enough, and the numbers are the same.
+ * The ids of the text are cut into chunks of n = contextSize tokens (`text-chunks.ts`), each of which begins
+ * with an empty KV cache. Scored are the targets n/2 + 1 .. n - 1 of each chunk, which see at least half a
+ * context; beside that, all targets 1 .. n - 1. llama-perplexity refuses a text of less than two chunks; here
+ * one is enough, and the numbers are the same.
  */
 import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
 import { NumericError, throwIfAborted } from "../errors.ts";
@@ -15,26 +16,29 @@ import { type ChunkOptions, textChunks } from "./text-chunks.ts";
 
 export interface PerplexityOptions extends ChunkOptions {
   readonly signal?: AbortSignal | undefined;
-  /** After each chunk, with the estimate so far. */
+  /** A function called after each chunk, with the estimate so far. */
   readonly onProgress?: ((progress: PerplexityProgress) => void) | undefined;
 }
 
 export interface Estimate {
   readonly ppl: number;
-  /** Standard error of `ppl`: ppl * sqrt(variance of the losses / (scored - 1)), as llama-perplexity prints it after "+/-". */
+  /**
+   * Standard error of `ppl`: ppl * sqrt(variance of the losses / (scored - 1)), as llama-perplexity prints it
+   * after "+/-".
+   */
   readonly standardError: number;
   /** Targets scored. */
   readonly scored: number;
 }
 
 export interface PerplexityProgress extends Progress {
-  /** Over the chunks done: second halves, and all positions. */
+  /** The estimates over the chunks done: second halves, and all positions. */
   readonly secondHalf: Estimate;
   readonly allPositions: Estimate;
 }
 
 export interface PerplexityResult {
-  /** Of the second halves: the figure to compare with llama-perplexity. */
+  /** The perplexity of the second halves: the figure to compare with llama-perplexity. */
   readonly ppl: number;
   readonly pplAllPositions: number;
   readonly secondHalf: Estimate;
@@ -49,8 +53,8 @@ export interface PerplexityResult {
 
 /**
  * @param ids of the whole text, without special tokens
- * @throws OptionError if an option is outside its domain or the text is shorter than one chunk; NumericError if a loss is not finite;
- *   AbortError. The KV cache is left empty in every case.
+ * @throws OptionError if an option is outside its domain or the text is shorter than one chunk; NumericError
+ *   if a loss is not finite; AbortError. The KV cache is left empty in every case.
  */
 export async function perplexity(
   forwardPass: ForwardPass,

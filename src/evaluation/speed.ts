@@ -1,6 +1,6 @@
 /**
- * Tokens per second by llama-bench's rules (llama.cpp, `tools/llama-bench/llama-bench.cpp`), so that its rows and ours can be put side
- * by side.
+ * Tokens per second by llama-bench's rules (llama.cpp, `tools/llama-bench/llama-bench.cpp`), so that its rows
+ * and ours can be put side by side.
  *
  *     pp  promptTokens random ids go through the model at once
  *     tg  generatedTokens random ids go through it one at a time, each computing logits
@@ -8,9 +8,9 @@
  *
  * Neither tokenization nor sampling is timed: ids are drawn beforehand, whatever the logits say.
  */
-import { wholeNumber } from "../decoding/option-domains.ts";
 import { Xoshiro128 } from "../decoding/random.ts";
 import { OptionError } from "../errors.ts";
+import { need } from "../need.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
 
 export interface SpeedTest {
@@ -24,10 +24,11 @@ export interface SpeedOptions {
   /** Default 5. */
   readonly repetitions?: number | undefined;
   /**
-   * One untimed run before, of the whole prompt and of the first tokens generated: engines run code unoptimized at first. Default true.
+   * One untimed run before, of the whole prompt and of the first tokens generated: engines run code
+   * unoptimized at first. Default true.
    */
   readonly warmup?: boolean | undefined;
-  /** Of the token ids. Default 0. */
+  /** Seed of the token ids. Default 0. */
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -43,20 +44,20 @@ export interface SpeedResult {
 const WARMUP_TOKENS = 16;
 
 /**
- * Times a test. The KV cache is empty before and after; what is at `depth` is evaluated once and reused, for the same ids give the
- * same cache.
+ * Times a test. The KV cache is empty before and after; what is at `depth` is evaluated once and reused, for
+ * the same ids give the same cache.
  *
  * @throws OptionError for a test that is empty or does not fit the cache; AbortError
  */
 export async function forwardSpeed(model: ForwardPass, test: SpeedTest, options: SpeedOptions = {}): Promise<SpeedResult> {
-  const promptTokens = wholeNumber("promptTokens", test.promptTokens, 0);
-  const generatedTokens = wholeNumber("generatedTokens", test.generatedTokens, 0);
-  const depth = wholeNumber("depth", test.depth, 0);
-  const repetitions = wholeNumber("repetitions", options.repetitions ?? 5, 1);
+  const promptTokens = need.whole("promptTokens", test.promptTokens, 0);
+  const generatedTokens = need.whole("generatedTokens", test.generatedTokens, 0);
+  const depth = need.whole("depth", test.depth, 0);
+  const repetitions = need.whole("repetitions", options.repetitions ?? 5, 1);
   const tokens = promptTokens + generatedTokens;
-  if (tokens === 0) throw new OptionError("test: no tokens to process; promptTokens or generatedTokens must be above 0");
+  if (tokens === 0) throw new OptionError("test: got no tokens to process, need promptTokens or generatedTokens above 0");
   if (depth + tokens > model.contextSize) {
-    throw new OptionError(`test: needs a context of ${depth + tokens} tokens, the cache holds ${model.contextSize}`);
+    throw new OptionError(`test: got ${depth + tokens} tokens, need at most ${model.contextSize}, which the cache holds`);
   }
   const { signal } = options;
   const ids = randomIds(depth + tokens, model.config.vocabSize, options.seed ?? 0);

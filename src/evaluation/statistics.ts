@@ -12,12 +12,17 @@ export function mean(values: ArrayLike<number>): number {
   return sum / values.length;
 }
 
-/** Of a sample: the sum of squares over n - 1. 0 for fewer than two values. */
+/**
+ * The standard deviation of a sample: the root of the sum of squares over n - 1. 0 for fewer than two values.
+ */
 export function standardDeviation(values: ArrayLike<number>): number {
   return Math.sqrt(covariance(values, values));
 }
 
-/** Of two samples of equal length n: the sum of products of deviations over n - 1. 0 for fewer than two pairs. */
+/**
+ * The covariance of two samples of equal length n: the sum of products of deviations over n - 1. 0 for fewer
+ * than two pairs.
+ */
 export function covariance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length < 2) return 0;
   const [aCenter, bCenter] = [mean(a), mean(b)];
@@ -38,7 +43,8 @@ export function uncertainExp({ value, standardError }: Uncertain): Uncertain {
 }
 
 /**
- * The value below which this fraction of a sample lies, interpolated linearly between neighbours (numpy's default, llama-perplexity's rule).
+ * The value below which this fraction of a sample lies, interpolated linearly between neighbours (numpy's
+ * default, llama-perplexity's rule).
  * @param sorted ascending, at least one
  */
 export function quantile(sorted: ArrayLike<number>, fraction: number): number {

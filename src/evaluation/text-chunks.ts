@@ -1,16 +1,17 @@
 /**
- * How llama-perplexity cuts a text: chunks of n = contextSize tokens from the start, without overlap; what is left over is not used.
- * If the tokenizer adds a beginning-of-sequence token, it stands in for the first id of each chunk.
+ * Chunks of a text, cut as llama-perplexity does: pieces of n = contextSize tokens from the start, without
+ * overlap; what is left over is not used. If the tokenizer adds a beginning-of-sequence token, it stands in
+ * for the first id of each chunk.
  */
-import { wholeNumber } from "../decoding/option-domains.ts";
 import { OptionError } from "../errors.ts";
+import { need } from "../need.ts";
 
 export interface ChunkOptions {
   /** Tokens per chunk, n. Default 512. */
   readonly contextSize?: number | undefined;
-  /** At most this many chunks; by default as many as the text has. */
+  /** The number of chunks at most; by default as many as the text has. */
   readonly chunks?: number | undefined;
-  /** Given only if the tokenizer adds it to a text by itself (`add_bos`). */
+  /** The beginning-of-sequence token, given only if the tokenizer adds it to a text by itself (`add_bos`). */
   readonly bosTokenId?: number | undefined;
 }
 
@@ -22,10 +23,10 @@ export interface ChunkOptions {
  */
 export function textChunks(ids: ArrayLike<number>, options: ChunkOptions, mostTokens: number): number[][] {
   // Fewer leave a second half with at most one target.
-  const n = wholeNumber("contextSize", options.contextSize ?? 512, 4, mostTokens);
+  const n = need.whole("contextSize", options.contextSize ?? 512, 4, mostTokens);
   const available = Math.floor(ids.length / n);
   if (available === 0) throw new OptionError(`text: got ${ids.length} tokens, need at least ${n} for one chunk of contextSize`);
-  const count = Math.min(available, options.chunks === undefined ? available : wholeNumber("chunks", options.chunks, 1));
+  const count = Math.min(available, options.chunks === undefined ? available : need.whole("chunks", options.chunks, 1));
   return Array.from({ length: count }, (__, chunk) => {
     const chunkIds = Array.from({ length: n }, (_, i) => ids[chunk * n + i]!);
     if (options.bosTokenId !== undefined) chunkIds[0] = options.bosTokenId;

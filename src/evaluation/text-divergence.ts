@@ -6,8 +6,8 @@ import { klDivergence, type KlDivergenceOptions, type KlDivergenceResult } from 
 /**
  * @param base what the other model is compared with, usually the unquantized one
  * @param text scored by the rule of `kl-divergence.ts`; special tokens written in it are plain text
- * @throws OptionError if the vocabularies differ, the text is shorter than one chunk or an option is outside its domain; NumericError;
- *   AbortError
+ * @throws OptionError if the vocabularies differ, the text is shorter than one chunk or an option is outside
+ *   its domain; NumericError; AbortError
  */
 export async function textKlDivergence(
   base: LanguageModel,
@@ -30,6 +30,6 @@ function checkSameVocabulary(base: LanguageModel, model: LanguageModel): void {
     const [expected, found] = [base.tokenizer.idToToken(id), model.tokenizer.idToToken(id)];
     if (expected === found) continue;
     const [ours, theirs] = [expected, found].map((token) => (token === undefined ? "no token" : JSON.stringify(token)));
-    throw new OptionError(`vocabulary: id ${id} is ${ours} to the base model and ${theirs} to the other; they need the same`);
+    throw new OptionError(`vocabulary: id ${id}: got ${theirs}, need ${ours}, which it is to the base model`);
   }
 }

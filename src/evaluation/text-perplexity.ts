@@ -4,7 +4,8 @@ import { perplexity, type PerplexityOptions, type PerplexityResult } from "./per
 
 /**
  * @param text scored by the rule of `perplexity.ts`; special tokens written in it are plain text
- * @throws OptionError if the text is shorter than one chunk or an option is outside its domain; NumericError; AbortError
+ * @throws OptionError if the text is shorter than one chunk or an option is outside its domain; NumericError;
+ *   AbortError
  */
 export async function textPerplexity(
   model: LanguageModel,

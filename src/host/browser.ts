@@ -1,7 +1,7 @@
 /**
- * A page or a worker of one. With shared memory (the page is cross-origin isolated), kernels are shared among web workers; without, one
- * thread does all. So it is on a page's main thread, which may not sleep in `Atomics.wait` (HTML standard, "[[CanBlock]]"); polling for workers
- * instead would block input for as long.
+ * A page or a worker of one. With shared memory (the page is cross-origin isolated), kernels are shared among
+ * web workers; without, one thread does all. So it is on a page's main thread, which may not sleep in
+ * `Atomics.wait` (HTML standard, "[[CanBlock]]"); polling for workers instead would block input for as long.
  */
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import { kernelModules } from "../kernels/kernel-modules.ts";
@@ -10,7 +10,10 @@ import { yieldByMessage } from "./yield.ts";
 import type { Host } from "./host.ts";
 import { fetchKernels, type HostOptions, withGivenKernels } from "./host-options.ts";
 
-/** The files a page needs besides its own code, as the entry point knows them: a bundler follows `new URL` only where it is spelled out. */
+/**
+ * The files a page needs beside its own code, as the entry point knows them: a bundler follows `new URL`
+ * only where it is spelled out.
+ */
 export interface PageFiles {
   kernelUrl(instructionSet: InstructionSet): URL;
   createWorker(): Worker;
@@ -31,7 +34,7 @@ function workerFactory(worker: HostOptions["worker"]): (() => Worker) | undefine
   return worker === undefined || typeof worker === "function" ? worker : () => new Worker(worker, { type: "module" });
 }
 
-/** Not there in browsers older than the headers. */
+/** Tells whether the page is isolated; browsers older than the headers do not say. */
 const isolated = () => globalThis.crossOriginIsolated === true;
 
 function threads(createWorker: () => Worker): Partial<Host> {

@@ -1,4 +1,7 @@
-/** Platforms that run only modules which were compiled when the program was deployed: Cloudflare Workers, Vercel's edge. One thread. */
+/**
+ * Platforms that run only modules which were compiled when the program was deployed: Cloudflare Workers,
+ * Vercel's edge. One thread.
+ */
 import { CapabilityError } from "../errors.ts";
 import { type KernelBuild, splitBuild } from "../kernels/kernel-build.ts";
 import type { Host } from "./host.ts";
@@ -6,11 +9,13 @@ import type { HostOptions } from "./host-options.ts";
 import { yieldByTimer } from "./yield.ts";
 
 /**
- * Deployed Workers freeze `performance.now()` between I/O (Cloudflare Workers, "Performance and timers"): measured times mean nothing
- * there, and events run after an amount of work instead (`src/model/event-loop-pacer.ts`).
+ * Deployed Workers freeze `performance.now()` between I/O (Cloudflare Workers, "Performance and timers"):
+ * measured times mean nothing there, and events run after an amount of work instead
+ * (`src/model/event-loop-pacer.ts`).
  *
  * @param name "workerd" or "edge-light"
- * @param imported what the entry point's own imports gave; a bundler that does not know the platform puts something else there
+ * @param imported what the entry point's own imports gave; a bundler that does not know the platform puts
+ *   something else there
  * @param suffix of such an import, for the message
  */
 export function edgeHost(
@@ -27,7 +32,7 @@ export function edgeHost(
       if (module instanceof WebAssembly.Module) return module;
       const found = module === undefined ? "nothing" : typeof module === "object" ? "an object" : `a ${typeof module}`;
       throw new CapabilityError(
-        `kernels: need "${build}" as a WebAssembly.Module, got ${found}. Here modules are compiled when a program is deployed. ` +
+        `kernels: got ${found} for "${build}", need a WebAssembly.Module. Here modules are compiled when a program is deployed. ` +
           `Let the bundler leave imports of .wasm files to the platform (wrangler does; esbuild: external: ["*.wasm"]), ` +
           `or add: import simd128 from "fptq/wasm/fptq-simd128.wasm${suffix}" and pass { kernels: { simd128 } }`,
       );

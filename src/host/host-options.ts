@@ -1,4 +1,7 @@
-/** What a caller may bring where a runtime's own way to kernels and threads does not fit: a bundler, a strict policy, an edge platform. */
+/**
+ * The things a caller may bring where a runtime's own way to kernels and threads does not fit: a bundler, a
+ * strict policy, an edge platform.
+ */
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import { type KernelSource, kernelModules } from "../kernels/kernel-modules.ts";
 import { CapabilityError } from "../errors.ts";
@@ -6,14 +9,15 @@ import type { Host } from "./host.ts";
 
 export interface HostOptions {
   /**
-   * The kernels, instead of those the package brings: modules the platform compiled (`import simd128 from "fptq/wasm/fptq-simd128.wasm"` in
-   * Cloudflare Workers; one thread), or where to fetch `fptq/wasm/fptq-simd128.wasm` and `fptq/wasm/fptq-relaxed.wasm`. Of the two, "simd128"
-   * is enough.
+   * The kernels, instead of those the package brings: modules the platform compiled (`import simd128 from
+   * "fptq/wasm/fptq-simd128.wasm"` in Cloudflare Workers; one thread), or where to fetch
+   * `fptq/wasm/fptq-simd128.wasm` and `fptq/wasm/fptq-relaxed.wasm`. One of the two, "simd128", is enough.
    */
   readonly kernels?: Readonly<Partial<Record<InstructionSet, WebAssembly.Module | URL | string>>> | undefined;
   /**
-   * In pages: how a thread for kernels is started, instead of `new Worker` with the package's own file. The URL of `fptq/worker`, or a
-   * function for a policy or bundler that wants the `new Worker` in the page's own code.
+   * The way a page starts a thread for kernels, instead of `new Worker` with the package's own file. The
+   * URL of `fptq/worker`, or a function for a policy or bundler that wants the `new Worker` in the page's own
+   * code.
    */
   readonly worker?: URL | string | (() => Worker) | undefined;
 }
@@ -26,7 +30,7 @@ export function withGivenKernels(host: Host, { kernels }: HostOptions): Host {
     if (source instanceof WebAssembly.Module) return source;
     if (source instanceof URL || typeof source === "string") return fetchKernels(source);
     const given = Object.keys(kernels).join(", ") || "none";
-    throw new CapabilityError(`kernels: need "${instructionSet}" as a WebAssembly.Module or its URL, given: ${given}`);
+    throw new CapabilityError(`kernels: got ${given}, need "${instructionSet}" as a WebAssembly.Module or its URL`);
   });
   if (!Object.values(kernels).some((source) => source instanceof WebAssembly.Module)) return { ...host, kernelModule };
   const { spawnWorker: _, ...single } = host;
@@ -37,7 +41,7 @@ export function withGivenKernels(host: Host, { kernels }: HostOptions): Host {
 export async function fetchKernels(url: URL | string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     const response = await fetch(url);
-    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
+    if (!response.ok) throw new Error(`got HTTP status ${response.status}, need 200`);
     return new Uint8Array(await response.arrayBuffer());
   } catch (cause) {
     const problem = cause instanceof Error ? cause.message : String(cause);

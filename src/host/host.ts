@@ -1,32 +1,42 @@
 /**
- * What the core needs from the place it runs in. Each file beside this one supplies these capabilities for one runtime and is the
- * only kind of file that imports a runtime's own modules.
+ * The needs of the core from the place it runs in. Each file beside this one supplies these capabilities for
+ * one runtime and is the only kind of file that imports a runtime's own modules.
  */
 import type { KernelBuild } from "../kernels/kernel-build.ts";
 import type { WorkerStart } from "../kernels/job-board.ts";
 
 export interface Host {
-  /** For reports: "node", "deno", "bun", "workerd", "browser". */
+  /** A name for reports: "node", "deno", "bun", "workerd", "browser". */
   readonly name: string;
   readonly version: string;
   /** The machine below, as far as a program is told. */
   platform?(): Platform;
-  /** In pages: whether memory may be shared between threads. Absent elsewhere. */
+  /** Whether a page may share memory between threads. Absent elsewhere. */
   readonly crossOriginIsolated?: boolean;
-  /** The compiled module of a kernel build; rejects where the build is not there or the engine cannot compile it. */
+  /**
+   * The compiled module of a kernel build; rejects where the build is not there or the engine cannot compile
+   * it.
+   */
   kernelModule(build: KernelBuild): Promise<WebAssembly.Module>;
   /** Lets timers, signals and other events run. Resolves in a later task, not a microtask. */
   yieldToEvents(): Promise<void>;
-  /** How many threads kernels use by default besides the calling one: one per physical core. Absent or 0 where memory cannot be shared. */
+  /**
+   * The number of threads kernels use by default beside the calling one: one per physical core. Absent or 0
+   * where memory cannot be shared.
+   */
   readonly extraThreads?: number;
   /** Threads the machine runs at the same time; more than that work, slowly. Absent: 1 + `extraThreads`. */
   readonly hardwareThreads?: number;
-  /** Where threads are missing but could be had: why, and what to do. Given to `onWarning` when a model is loaded. */
+  /**
+   * The reason why threads are missing where they could be had, and what to do. Given to `onWarning` when a
+   * model is loaded.
+   */
   readonly threadsObstacle?: string;
   /**
-   * Starts `runKernelWorker(start)` (`src/kernels/kernel-worker.ts`) on a thread of its own. Present where memory can be shared and the
-   * calling thread may sleep in `Atomics.wait`, which a page's main thread may not. If the thread dies without being told to,
-   * `markDead(start)` has to be called even while the calling thread sleeps.
+   * Starts `runKernelWorker(start)` (`src/kernels/kernel-worker.ts`) on a thread of its own. Present where
+   * memory can be shared and the calling thread may sleep in `Atomics.wait`, which a page's main thread may
+   * not. If the thread dies without being told to, `markDead(start)` has to be called even while the calling
+   * thread sleeps.
    */
   spawnWorker?(start: WorkerStart): WorkerHandle;
 }

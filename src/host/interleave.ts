@@ -1,8 +1,10 @@
 /**
- * Several files in one, piece by piece in turns: what two builds of the kernels have in common then lies near enough for a compressor that
- * looks back 32 KiB (RFC 1951), which is more than half of either build.
+ * Several files in one, piece by piece in turns: what two builds of the kernels have in common then lies near
+ * enough for a compressor that looks back 32 KiB (RFC 1951), which is more than half of either build.
  *
- *   piece 0 of file 0 | piece 0 of file 1 | piece 1 of file 0 | ...      a file that has ended takes no more turns
+ *   piece 0 of file 0 | piece 0 of file 1 | piece 1 of file 0 | ...
+ *
+ * A file that has ended takes no more turns.
  */
 const PIECE_BYTES = 8192;
 

@@ -7,13 +7,14 @@ import { physicalCores } from "./node/node-cores.ts";
 import { kernelThreads } from "./node/node-threads.ts";
 import type { Host } from "./host.ts";
 
-// What is built lies in `dist/`, which `src/host/` and the chunks of `dist/` see at the same place. Spelled out: bundlers follow no other form.
+// What is built lies in `dist/`, which `src/host/` and the chunks of `dist/` see at the same place. Spelled
+// out: bundlers follow no other form.
 const SIMD128 = new URL("../../dist/wasm/fptq-simd128.wasm", import.meta.url);
 const RELAXED = new URL("../../dist/wasm/fptq-relaxed.wasm", import.meta.url);
 const WATCHER = new URL("../../dist/host/node/node-thread-watcher.js", import.meta.url);
 const WORKER = new URL("../../dist/host/node/node-worker.js", import.meta.url);
 
-/** Where a build of the kernels lies; the builds for shared memory are made of the others. */
+/** The file of a build of the kernels; the builds for shared memory are made of the others. */
 export function kernelFile(build: KernelBuild): URL {
   return splitBuild(build).instructionSet === "relaxed" ? RELAXED : SIMD128;
 }
@@ -30,7 +31,10 @@ export const nodeHost: Host = {
   ...threads(),
 };
 
-/** A process may run without shared memory: an embedder or a preloaded script can take `SharedArrayBuffer` away. */
+/**
+ * A process may run without shared memory: an embedder or a preloaded script can take `SharedArrayBuffer`
+ * away.
+ */
 function threads(): Pick<Host, "extraThreads" | "hardwareThreads" | "spawnWorker" | "threadsObstacle"> {
   if (typeof SharedArrayBuffer !== "function") {
     return { threadsObstacle: "this process has no SharedArrayBuffer, which threads need to share memory" };

@@ -1,9 +1,9 @@
 /** Letting other events run, by what the web platform has. */
 
 /**
- * Messages are ordinary tasks: first come, first served, so timers get their turn. In a page, `setTimeout` would wait 4 ms (HTML standard,
- * timers nested five deep) or a second if it is hidden; `scheduler.yield` resumes ahead of timers, which never fire then (measured:
- * Chromium 156).
+ * Messages are ordinary tasks: first come, first served, so timers get their turn. In a page, `setTimeout`
+ * would wait 4 ms (HTML standard, timers nested five deep) or a second if it is hidden; `scheduler.yield`
+ * resumes ahead of timers, which never fire then (measured: Chromium 156).
  */
 export function yieldByMessage(): Promise<void> {
   return new Promise((resolve) => {
@@ -17,7 +17,7 @@ export function yieldByMessage(): Promise<void> {
   });
 }
 
-/** For places without messages between parts of one thread. */
+/** Yields by a timer, for places without messages between parts of one thread. */
 export function yieldByTimer(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

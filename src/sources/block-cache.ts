@@ -1,24 +1,30 @@
 /**
  * Downloaded bytes, kept between runs as blocks of files.
  *
- *   names/HASH(url)      what a URL was at the last visit: key of its file, size, validator; of a folder, the names in it
+ *   names/HASH(url)      what a URL was at the last visit: key of its file, size, validator; of a folder, the
+ *                        names in it
  *   files/KEY/entry      size of a file, and whether all of it has been compared with its digest
  *   files/KEY/INDEX      one block, and behind it the 32 bytes of its SHA-256
  *
- * KEY is the SHA-256 of the file where it is known beforehand, else a hash of URL, validator and size: content decides, so two URLs of
- * one file share it, and a changed file is another one.
+ * KEY is the SHA-256 of the file where it is known beforehand, else a hash of URL, validator and size:
+ * content decides, so two URLs of one file share it, and a changed file is another one.
  *
- * Blocks make the rest simple. Each is written whole or not at all, so an interrupted download has kept what it got and goes on where it
- * ended; two loaders at once write the same bytes under the same keys and need no locks; a block that was damaged where it lay does not
- * match its digest, counts as absent, and is fetched again.
+ * Blocks make the rest simple. Each is written whole or not at all, so an interrupted download has kept what
+ * it got and goes on where it ended; two loaders at once write the same bytes under the same keys and need no
+ * locks; a block that was damaged where it lay does not match its digest, counts as absent, and is fetched
+ * again.
  */
 import { CapabilityError } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
+import { isWhole } from "../need.ts";
 import { hexadecimal, sha256 } from "../checkpoint/sha256.ts";
 
-/** Where values are kept by key: a folder, a page's private files, the Cache API, memory. Keys are of `[0-9a-z/]`, at most 100 letters. */
+/**
+ * A place where values are kept by key: a folder, a page's private files, the Cache API, memory. Keys are of
+ * `[0-9a-z/]`, at most 100 letters.
+ */
 export interface BlockStore {
-  /** For messages: a path, or the kind of storage. */
+  /** The path, or the kind of storage, for messages. */
   readonly name: string;
   /** The value put last, or undefined. It belongs to the caller. */
   get(key: string): Promise<Uint8Array | undefined>;
@@ -26,11 +32,17 @@ export interface BlockStore {
   put(key: string, value: Uint8Array): Promise<void>;
   /** Forgets a value, if there is one. */
   delete(key: string): Promise<void>;
-  /** Bytes in use and bytes there is room for, where that can be found out: for the message that there is no room. */
+  /**
+   * Bytes in use and bytes there is room for, where that can be found out: for the message that there is no
+   * room.
+   */
   room?(): Promise<{ readonly used?: number | undefined; readonly free: number } | undefined>;
 }
 
-/** Bytes of a block: few enough that four of them are no matter beside a model, enough that a model is a few dozen. */
+/**
+ * Bytes of a block: few enough that four of them are no matter beside a model, enough that a model is a few
+ * dozen.
+ */
 export const BLOCK_BYTES = 2 * 2 ** 20;
 const DIGEST_BYTES = 32;
 
@@ -44,13 +56,15 @@ export function newBlock(length: number, spare?: Uint8Array): Uint8Array {
   return fits ? spare : new Uint8Array(new ArrayBuffer(length + DIGEST_BYTES), 0, length);
 }
 
-/** What is known of a file. */
+/** The knowledge kept of a file. */
 export interface FileEntry {
   readonly size: number;
   readonly verified: boolean;
 }
 
-/** A store as downloads use it: values are checked, and a store that fails is left alone, with one warning. */
+/**
+ * A store as downloads use it: values are checked, and a store that fails is left alone, with one warning.
+ */
 export class BlockCache {
   readonly #store: BlockStore | undefined;
   readonly #onWarning: ((message: string) => void) | undefined;
@@ -85,9 +99,7 @@ export class BlockCache {
 
   async entry(key: string): Promise<FileEntry | undefined> {
     const { size, verified } = (await this.#json(`files/${key}/entry`)) ?? {};
-    return Number.isSafeInteger(size) && (size as number) >= 0
-      ? { size: size as number, verified: verified === true }
-      : undefined;
+    return isWhole(size, 0) ? { size, verified: verified === true } : undefined;
   }
 
   putEntry(key: string, entry: FileEntry): Promise<void> {
@@ -100,7 +112,7 @@ export class BlockCache {
     for (let index = 0; index * BLOCK_BYTES < size; index++) await this.#delete(`files/${key}/${index}`);
   }
 
-  /** What was last known under a URL. */
+  /** The value last kept under a URL. */
   async named(url: string): Promise<JsonObject | undefined> {
     return this.#json(await nameKey(url));
   }
@@ -163,7 +175,9 @@ async function nameKey(url: string): Promise<string> {
   return `names/${hexadecimal(await sha256(new TextEncoder().encode(url)))}`;
 }
 
-/** Keeps everything in memory: for tests, and for models loaded several times by a process without storage. */
+/**
+ * Keeps everything in memory: for tests, and for models loaded several times by a process without storage.
+ */
 export class MemoryBlockStore implements BlockStore {
   readonly name = "memory";
   readonly #values = new Map<string, Uint8Array>();
@@ -180,7 +194,9 @@ export class MemoryBlockStore implements BlockStore {
   async put(key: string, value: Uint8Array): Promise<void> {
     const { free } = await this.room();
     if (value.length - (this.#values.get(key)?.length ?? 0) > free) {
-      throw new CapabilityError(`${value.length} bytes, ${free} of ${this.#limitBytes} are free`);
+      throw new CapabilityError(
+        `${this.name}: got ${value.length} bytes, need at most ${free}: the rest of ${this.#limitBytes} is taken`,
+      );
     }
     this.#values.set(key, value.slice());
   }

@@ -26,7 +26,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * What a promise gives, unless `limitMs` pass or the signal is aborted first. The promise itself goes on; whoever made it ends it.
+ * Waits for what a promise gives, unless `limitMs` pass or the signal is aborted first. The promise itself
+ * goes on; whoever made it ends it.
  *
  * @throws AbortError; what `late` makes when the time is over
  */
@@ -54,6 +55,6 @@ export interface Deadline {
   readonly limitMs: number;
   readonly late: () => Error;
   readonly signal: AbortSignal | undefined;
-  /** What is interrupted by an abort, for the message. */
+  /** The work an abort interrupts, for the message. */
   readonly work: string;
 }

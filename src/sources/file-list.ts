@@ -12,14 +12,15 @@ export interface FileLike {
 }
 
 /**
- * One GGUF file, or the files of a model folder. Of a folder with folders in it, the one with `config.json` nearest the top is taken.
+ * One GGUF file, or the files of a model folder. If there are folders in the folder, the one with
+ * `config.json` nearest the top is taken.
  *
  * @throws OptionError if there is no file
  */
 export function fileListLocation(files: readonly FileLike[]): ModelLocation {
   const [first, ...others] = files;
   if (!first) throw new OptionError("files: got none, need a GGUF file or the files of a model folder");
-  if (others.length === 0) return { kind: "file", file: new FileSource(first) };
+  if (others.length === 0) return { kind: "file", file: new ChosenFile(first) };
 
   const folderOf = ({ webkitRelativePath = "" }: FileLike) =>
     webkitRelativePath.slice(0, webkitRelativePath.lastIndexOf("/") + 1);
@@ -35,14 +36,14 @@ export function fileListLocation(files: readonly FileLike[]): ModelLocation {
       list: () => Promise.resolve([...inFolder.keys()]),
       async open(fileName) {
         const file = inFolder.get(fileName);
-        if (!file) throw new CheckpointError(`${name}: no file ${JSON.stringify(fileName)}`);
-        return new FileSource(file);
+        if (!file) throw new CheckpointError(`${name}: ${fileName} is missing`);
+        return new ChosenFile(file);
       },
     },
   };
 }
 
-class FileSource implements ByteSource {
+class ChosenFile implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly #file: FileLike;
@@ -65,7 +66,7 @@ class FileSource implements ByteSource {
       });
     }
     if (bytes.length === length) return bytes;
-    throw new CheckpointError(`${this.name}: ${bytes.length} of ${length} bytes at ${offset}: the file has ${this.size} bytes`);
+    throw new CheckpointError(`${this.name}: got ${bytes.length} bytes at ${offset}, need ${length}: the file has ${this.size}`);
   }
 
   close(): Promise<void> {

@@ -1,9 +1,10 @@
 /**
- * One remote file, read from any position. Reading on is a matter of the open connection; elsewhere a new request with a `Range` begins
- * (RFC 9110, section 14), as it does after a connection that broke. From a server without ranges the file is read from its start again.
+ * One remote file, read from any position. Reading on is a matter of the open connection; elsewhere a new
+ * request with a `Range` begins (RFC 9110, section 14), as it does after a connection that broke. From a
+ * server without ranges the file is read from its start again.
  *
- * A file that is resumed must still be the same file. Its validator and size are compared in each answer rather than sent as
- * `If-Range`, which a page could not send to another origin without a preflight.
+ * A file that is resumed must still be the same file. Its validator and size are compared in each answer
+ * rather than sent as `If-Range`, which a page could not send to another origin without a preflight.
  */
 import { AbortError, DownloadError, throwIfAborted } from "../errors.ts";
 import { within } from "./clock.ts";
@@ -14,7 +15,7 @@ const MOST_FAILURES = 5;
 
 export class HttpReader {
   readonly url: URL;
-  /** Without anything secret. */
+  /** The URL without anything secret. */
   readonly name: string;
   readonly #client: HttpClient;
   #size: number | undefined;
@@ -33,7 +34,7 @@ export class HttpReader {
     this.#size = size;
   }
 
-  /** Undefined before the first answer, or if the server does not say it. */
+  /** The size in bytes; undefined before the first answer, or if the server does not say it. */
   get size(): number | undefined {
     return this.#size;
   }
@@ -43,7 +44,10 @@ export class HttpReader {
     return this.#validator;
   }
 
-  /** What an earlier visit has found: an answer that says otherwise is about another file, and an error. */
+  /**
+   * Takes over what an earlier visit has found: an answer that says otherwise is about another file, and an
+   * error.
+   */
   expect(size: number, validator: string): void {
     this.#size = size;
     this.#validator = validator;
@@ -95,7 +99,9 @@ export class HttpReader {
       chunks.push(chunk);
       length += chunk.length;
       if (length > limitBytes)
-        throw new DownloadError(`${this.name}: more than ${limitBytes} bytes, and the server does not say how many`);
+        throw new DownloadError(
+          `${this.name}: got more than ${limitBytes} bytes, need at most that from a server that does not say how many`,
+        );
     }
     this.disconnect();
     const bytes = new Uint8Array(length);
@@ -141,7 +147,7 @@ export class HttpReader {
     }
     this.#check(response, at);
     this.#body = response.body?.getReader() as ReadableStreamDefaultReader<Uint8Array> | undefined;
-    if (!this.#body) throw new DownloadError(`${this.name}: an answer without a body`);
+    if (!this.#body) throw new DownloadError(`${this.name}: got an answer without a body, need one with it`);
     this.#position = response.status === 206 ? at : 0;
     while (this.#position < at) await this.#chunk(at - this.#position, signal);
     return true;
@@ -159,15 +165,17 @@ export class HttpReader {
       if (total !== undefined) size = Number(total);
       else if (size !== undefined) size += at;
       if (begin !== undefined && Number(begin) !== at) {
-        throw new DownloadError(`${this.name}: bytes from ${at} asked for, the answer begins at ${begin}`);
+        throw new DownloadError(`${this.name}: got bytes from ${begin}, need them from ${at}`);
       }
     }
     if (size !== undefined && this.#size !== undefined && size !== this.#size) {
-      throw new DownloadError(`${this.name}: ${size} bytes, need ${this.#size}: another file, or changed on the server`);
+      throw new DownloadError(`${this.name}: got ${size} bytes, need ${this.#size}: another file, or changed on the server`);
     }
     const validator = headers.get("etag") ?? headers.get("last-modified") ?? undefined;
     if (validator !== undefined && this.#validator !== undefined && validator !== this.#validator) {
-      throw new DownloadError(`${this.name}: changed on the server while it was being loaded`);
+      throw new DownloadError(
+        `${this.name}: got validator ${validator}, need ${this.#validator}: changed on the server while it was being loaded`,
+      );
     }
     this.#size ??= size;
     this.#validator ??= validator;
@@ -178,8 +186,9 @@ export class HttpReader {
     while (this.#rest.length === 0) {
       const next = await this.#nextChunk(signal);
       if (!next) {
-        const of = this.#size === undefined ? "" : ` of ${this.#size}`;
-        throw new DownloadError(`${this.name}: the body ended after ${this.#position}${of} bytes`, { transient: true });
+        throw new DownloadError(`${this.name}: got ${this.#position} bytes, need ${this.#size ?? "more"}: the body ended`, {
+          transient: true,
+        });
       }
       this.#rest = next;
     }
@@ -192,14 +201,18 @@ export class HttpReader {
   async #nextChunk(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
     const { clock } = this.#client;
     const work = `loading ${this.name}`;
-    const late = () => new DownloadError(`${this.name}: no byte for ${SILENCE_MS / 1000} s`, { transient: true });
+    const late = () =>
+      new DownloadError(`${this.name}: got no byte, need one within ${SILENCE_MS / 1000} s`, { transient: true });
     try {
       const { value } = await within(this.#body!.read(), { clock, limitMs: SILENCE_MS, late, signal, work });
       return value;
     } catch (cause) {
       if (cause instanceof AbortError) this.disconnect();
       if (cause instanceof AbortError || cause instanceof DownloadError) throw cause;
-      throw new DownloadError(`${this.name}: the connection broke after ${this.#position} bytes`, { transient: true, cause });
+      throw new DownloadError(`${this.name}: got ${this.#position} bytes, need ${this.#size ?? "more"}: the connection broke`, {
+        transient: true,
+        cause,
+      });
     }
   }
 }

@@ -6,8 +6,9 @@
  *     hf:ORG/MODEL/PATH             a folder or a GGUF file in it
  *     hf:ORG/MODEL:Q4_1             the GGUF whose name has this in it, as in llama.cpp's -hf
  *
- * The Hub's API is `@huggingface/hub`'s business. Its functions are handed in, because the package does not resolve in every bundler
- * (esbuild takes its Node build for a page), and a page that loads from its own server needs none of it.
+ * The Hub's API is `@huggingface/hub`'s business. Its functions are handed in, because the package does not
+ * resolve in every bundler (esbuild takes its Node build for a page), and a page that loads from its own
+ * server needs none of it.
  */
 import { CheckpointError, DownloadError, OptionError } from "../errors.ts";
 import type { Fetch } from "./http-client.ts";
@@ -47,9 +48,9 @@ export interface HubFile {
   /** Path in the repository. */
   readonly path: string;
   readonly size: number;
-  /** Of a large file, by which the Hub stores it. */
+  /** The digest of a large file, by which the Hub stores it. */
   readonly sha256: string | undefined;
-  /** Of any other: SHA-1 of git's blob. */
+  /** The SHA-1 of git's blob, for any other file. */
   readonly gitOid: string | undefined;
 }
 
@@ -59,7 +60,10 @@ export interface HubListing {
 }
 
 export const HUB_ENDPOINT = "https://huggingface.co";
-/** What the Hub allows in names (`huggingface_hub`, `validate_repo_id`), which keeps them harmless in paths and URLs. */
+/**
+ * The characters the Hub allows in names (`huggingface_hub`, `validate_repo_id`), which keeps them harmless
+ * in paths and URLs.
+ */
 const SEGMENT = "[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?";
 const NAME = new RegExp(`^hf:(${SEGMENT}/${SEGMENT})(?:@([^/@:\\s]+))?(?:/([^:\\s]+?))?/?(?::([A-Za-z0-9_.-]+))?$`);
 
@@ -70,7 +74,7 @@ export function parseHubName(text: string): HubName {
   const [, repository, revision = "main", path = "", tag] = NAME.exec(text) ?? [];
   if (repository === undefined || `${revision}/${path}`.split("/").includes("..")) {
     throw new OptionError(
-      `${JSON.stringify(text)}: need hf:ORG/MODEL, hf:ORG/MODEL@REVISION, hf:ORG/MODEL/PATH or hf:ORG/MODEL:TAG`,
+      `model: got ${JSON.stringify(text)}, need hf:ORG/MODEL, hf:ORG/MODEL@REVISION, hf:ORG/MODEL/PATH or hf:ORG/MODEL:TAG`,
     );
   }
   return { repository, revision, path, tag };
@@ -99,7 +103,8 @@ export async function listHubFolder(access: HubAccess, name: HubName, folder: st
   const { repository, revision } = name;
   try {
     const { sha } = await library.modelInfo({ ...params, name: repository, revision, additionalFields: ["sha"] });
-    if (!/^[0-9a-f]{40}$/.test(sha)) throw new CheckpointError(`hf:${repository}: commit ${JSON.stringify(sha)} is none`);
+    if (!/^[0-9a-f]{40}$/.test(sha))
+      throw new CheckpointError(`hf:${repository}: commit: got ${JSON.stringify(sha)}, need 40 hexadecimal digits`);
     const files: HubFile[] = [];
     const repo = { type: "model", name: repository } as const;
     for await (const { type, path, size, oid, lfs } of library.listFiles({ ...params, repo, revision: sha, path: folder })) {
@@ -112,14 +117,17 @@ export async function listHubFolder(access: HubAccess, name: HubName, folder: st
   }
 }
 
-/** Where a file of a commit is. */
+/** The URL of a file of a commit. */
 export function hubFileUrl(endpoint: string, repository: string, commit: string, path: string): URL {
   return new URL(
     `${endpoint.replace(/\/+$/, "")}/${repository}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`,
   );
 }
 
-/** What a name means among the files of its folder: one GGUF file, or the folder. @throws OptionError for a tag that fits none or several */
+/**
+ * The meaning of a name among the files of its folder: one GGUF file, or the folder.
+ * @throws OptionError for a tag that fits none or several
+ */
 export function chooseHubFiles(name: HubName, files: readonly HubFile[]): HubFile | readonly HubFile[] {
   const asked = files.find(({ path }) => path === name.path);
   if (asked) return asked;
@@ -128,7 +136,9 @@ export function chooseHubFiles(name: HubName, files: readonly HubFile[]): HubFil
   const fitting = ggufs.filter(({ path }) => path.toLowerCase().includes(name.tag!.toLowerCase()));
   if (fitting.length === 1) return fitting[0]!;
   const found = (fitting.length > 1 ? fitting : ggufs).map(({ path }) => path).join(", ") || "none";
-  throw new OptionError(`hf:${name.repository}:${name.tag}: ${fitting.length} GGUF files fit; there are: ${found}`);
+  throw new OptionError(
+    `hf:${name.repository}:${name.tag}: got ${fitting.length} GGUF files with this in their name, need one; there are ${found}`,
+  );
 }
 
 /** The folder to list: that of the path, or the path itself. */
@@ -142,7 +152,7 @@ function checkPath(path: string, folder: string, repository: string): string {
   // The listing says where a file goes on disk, so it is not taken at its word.
   if (isInside && fileName !== "" && fileName !== ".." && fileName !== "." && !/[/\\\0]/.test(fileName)) return path;
   throw new CheckpointError(
-    `hf:${repository}: the listing has ${JSON.stringify(path)}, which is no file of ${folder || "the repository's root"}`,
+    `hf:${repository}: listing: got ${JSON.stringify(path)}, need a file of ${folder || "the repository's root"}`,
   );
 }
 
@@ -159,7 +169,12 @@ function hubError({ repository, revision }: HubName, error: unknown): Error {
   if (error instanceof CheckpointError) return error;
   const { statusCode: status } = error as { statusCode?: unknown };
   const what = `hf:${repository}@${revision}`;
-  if (typeof status !== "number") return new DownloadError(`${what}: the Hub does not answer`, { transient: true, cause: error });
+  if (typeof status !== "number")
+    return new DownloadError(`${what}: got no answer from the Hub, need one`, { transient: true, cause: error });
   const meaning = [401, 403, 404].includes(status) ? " (no such model or revision, or a token is needed: HF_TOKEN)" : "";
-  return new DownloadError(`${what}: HTTP status ${status}${meaning}`, { status, transient: status >= 500, cause: error });
+  return new DownloadError(`${what}: got HTTP status ${status}${meaning}, need 200`, {
+    status,
+    transient: status >= 500,
+    cause: error,
+  });
 }

@@ -1,4 +1,7 @@
-/** From what a caller names, a URL, a Hub name, dropped files, a path, to a location that can be opened. */
+/**
+ * The way from what a caller names, a URL, a Hub name, dropped files, a path, to a location that can be
+ * opened.
+ */
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
 import type { CreateSha256 } from "../checkpoint/sha256.ts";
@@ -17,11 +20,14 @@ import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
 export type ModelSource = string | URL | FileLike | Iterable<FileLike> | ArrayLike<FileLike> | ModelLocation;
 
 export interface SourceOptions {
-  /** Instead of the runtime's own: a Worker's asset binding, a proxy. */
+  /** A `fetch` instead of the runtime's own: a Worker's asset binding, a proxy. */
   readonly fetch?: Fetch | undefined;
-  /** Where downloads are kept; false for nowhere. By default where the runtime keeps such things, if it does. */
+  /**
+   * The place where downloads are kept; false for nowhere. By default where the runtime keeps such things, if
+   * it does.
+   */
   readonly cache?: BlockStore | false | undefined;
-  /** Only what is in the cache. */
+  /** Whether to use only what is in the cache. */
   readonly offline?: boolean | undefined;
   /** `Authorization` for the URL's origin, for instance "Bearer ..."; never sent to another one. */
   readonly authorization?: string | undefined;
@@ -32,12 +38,12 @@ export interface SourceOptions {
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** What a runtime brings; whatever is absent is refused by name when it is needed. */
+/** The capabilities a runtime brings; whatever is absent is refused by name when it is needed. */
 export interface SourceCapabilities {
   readonly fetch?: Fetch | undefined;
   readonly clock?: Clock | undefined;
   readonly createSha256?: CreateSha256 | undefined;
-  /** Where downloads are kept by default. Asked for when the first one begins. */
+  /** The place where downloads are kept by default. Asked for when the first one begins. */
   readonly defaultCache?: (() => Promise<BlockStore | undefined>) | undefined;
   /** @throws CheckpointError if there is nothing */
   readonly openPath?: ((path: string) => Promise<ModelLocation>) | undefined;
@@ -53,9 +59,9 @@ export interface HubCapability {
   readonly cachedFolder?: ((name: HubName, request: HubCacheRequest) => Promise<ModelLocation>) | undefined;
 }
 
-/** What a cache folder needs to fill itself. */
+/** The means a cache folder needs to fill itself. */
 export interface HubCacheRequest {
-  /** Undefined when offline. */
+  /** The access to the Hub; undefined when offline. */
   readonly access: HubAccess | undefined;
   readonly client: HttpClient;
   readonly signal: AbortSignal | undefined;
@@ -64,7 +70,8 @@ export interface HubCacheRequest {
 }
 
 /**
- * @throws OptionError for a source of no kind; CapabilityError for one this runtime has no means for; DownloadError; AbortError
+ * @throws OptionError for a source of no kind; CapabilityError for one this runtime has no means for;
+ *   DownloadError; AbortError
  */
 export async function locateModel(
   source: ModelSource,
@@ -77,7 +84,9 @@ export async function locateModel(
   }
   if (typeof source === "string") {
     if (capabilities.openPath) return capabilities.openPath(source);
-    throw new CapabilityError(`${source}: there are no paths here; give an http(s) URL, hf:ORG/MODEL or files`);
+    throw new CapabilityError(
+      `model: got the path ${source}, need an http(s) URL, hf:ORG/MODEL or files: there are no paths here`,
+    );
   }
   if ("kind" in source) return source;
   if ("slice" in source && "size" in source) return fileListLocation([source]);
@@ -85,7 +94,7 @@ export async function locateModel(
 }
 
 function parseUrl(source: string | URL): URL {
-  if (!URL.canParse(source)) throw new OptionError("model: got an http URL that cannot be parsed");
+  if (!URL.canParse(source)) throw new OptionError("model: got an http URL that cannot be parsed, need one that can");
   const url = new URL(source);
   if (url.protocol === "http:" || url.protocol === "https:") return url;
   throw new OptionError(`model: got a ${url.protocol} URL, need http: or https:`);
@@ -110,7 +119,7 @@ async function locateOnHub(name: HubName, capabilities: SourceCapabilities, opti
   const library = options.hub ?? (await hub?.library?.());
   if (!library) {
     throw new CapabilityError(
-      `hf:${name.repository}: need @huggingface/hub: install it and pass { hub: await import("@huggingface/hub") }`,
+      `hf:${name.repository}: got no library for the Hub, need @huggingface/hub: install it and pass { hub: await import("@huggingface/hub") }`,
     );
   }
   const endpoint = hub?.endpoint ?? HUB_ENDPOINT;
@@ -146,7 +155,7 @@ async function hubListing(remote: Remote, access: HubAccess, name: HubName) {
   const key = `${access.endpoint}/${name.repository}@${name.revision}/${folder}`;
   const known = parseListing(await cache.named(key));
   if (offline && known) return known;
-  if (offline) throw new CapabilityError(`hf:${name.repository}: not in the cache, and offline`);
+  if (offline) throw new CapabilityError(`hf:${name.repository}: got nothing in the cache, need it there or a network: offline`);
   try {
     const listing = await listHubFolder(access, name, folder);
     await cache.putNamed(key, { ...listing });
@@ -204,7 +213,7 @@ function httpClient(
 
 function fetchOf(capabilities: SourceCapabilities, options: SourceOptions): Fetch {
   const fetch = options.fetch ?? capabilities.fetch;
-  if (!fetch) throw new CapabilityError("fetch: this runtime brings none; pass { fetch }");
+  if (!fetch) throw new CapabilityError("fetch: got nothing from this runtime, need a function: pass { fetch }");
   return fetch;
 }
 

@@ -1,8 +1,10 @@
 /**
- * A file of a server as a `ByteSource`: read in blocks, from memory, a cache or the network, whichever has it first.
+ * A file of a server as a `ByteSource`: read in blocks, from memory, a cache or the network, whichever has it
+ * first.
  *
- * A model is loaded in the order of its files, so blocks follow one another on one connection, pass through the digest as they go by, and
- * leave memory again: of a file of any size a few blocks are held. Reads out of that order work too, at the price of a request each.
+ * A model is loaded in the order of its files, so blocks follow one another on one connection, pass through
+ * the digest as they go by, and leave memory again: of a file of any size a few blocks are held. Reads out of
+ * that order work too, at the price of a request each.
  */
 import type { ByteSource } from "../checkpoint/byte-source.ts";
 import { createSha256, hexadecimal, type Sha256, sha256 } from "../checkpoint/sha256.ts";
@@ -16,16 +18,16 @@ const MOST_UNSIZED_BYTES = 64 * 2 ** 20;
 
 export interface RemoteFileSpec {
   readonly url: URL;
-  /** For messages; by default the URL without its secrets. */
+  /** The name for messages; by default the URL without its secrets. */
   readonly name?: string | undefined;
-  /** Where something says so beforehand, an index or a hub. */
+  /** The size where something says so beforehand, an index or a hub. */
   readonly size?: number | undefined;
   readonly sha256?: string | undefined;
 }
 
 interface Opened {
   readonly size: number;
-  /** In the cache; undefined if the file cannot be told from a later one. */
+  /** The key in the cache; undefined if the file cannot be told from a later one. */
   readonly key: string | undefined;
   readonly verified: boolean;
   readonly reader: HttpReader;
@@ -34,10 +36,11 @@ interface Opened {
 }
 
 /**
- * Opens a file of a server. One with a digest costs no request if the cache has it; one without is asked for its validator, and read from the
- * cache if that has not changed or the server cannot be reached.
+ * Opens a file of a server. One with a digest costs no request if the cache has it; one without is asked for
+ * its validator, and read from the cache if that has not changed or the server cannot be reached.
  *
- * @throws DownloadError if it cannot be had; its `status` tells an absent file from an absent server. AbortError
+ * @throws DownloadError if it cannot be had; its `status` tells an absent file from an absent server.
+ *   AbortError
  */
 export async function openRemoteFile(remote: Remote, spec: RemoteFileSpec, signal?: AbortSignal): Promise<RemoteFile> {
   const reader = new HttpReader(remote.options.client, spec.url, spec.size);
@@ -88,7 +91,10 @@ async function openByUrl(remote: Remote, reader: HttpReader, signal: AbortSignal
   return { size, key, verified: false, reader };
 }
 
-/** Whether a file may be read from the cache: it has not changed, or nobody can be asked. If not, its reader is open. */
+/**
+ * Tells whether a file may be read from the cache: it has not changed, or nobody can be asked. If not, its
+ * reader is open.
+ */
 async function stillHolds(
   remote: Remote,
   reader: HttpReader,
@@ -114,7 +120,8 @@ async function request(remote: Remote, reader: HttpReader, signal: AbortSignal |
 }
 
 function refuseOffline(remote: Remote, reader: HttpReader): void {
-  if (remote.options.offline) throw new DownloadError(`${reader.name}: not in the cache, and offline`);
+  if (remote.options.offline)
+    throw new DownloadError(`${reader.name}: got nothing in the cache, need it there or a network: offline`);
 }
 
 async function readWhole(reader: HttpReader, signal: AbortSignal | undefined): Promise<{ size: number; whole: Uint8Array }> {
@@ -131,7 +138,7 @@ export class RemoteFile implements ByteSource {
   #expected: string | undefined;
   #verified: boolean;
   #usedCache = false;
-  /** All blocks before `#hashed` have gone through it. */
+  /** The digest of all blocks before `#hashed`. */
   #hash: Sha256 | undefined;
   #hashed = 0;
 
@@ -149,7 +156,9 @@ export class RemoteFile implements ByteSource {
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
     throwIfAborted(signal, `loading ${this.name}`);
     if (!(offset >= 0 && length >= 0 && offset + length <= this.size)) {
-      throw new CheckpointError(`${this.name}: ${length} bytes at ${offset} asked for, the file has ${this.size}`);
+      throw new CheckpointError(
+        `${this.name}: got a read of ${length} bytes at ${offset}, need one within the file's ${this.size}`,
+      );
     }
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length;) {
@@ -172,7 +181,7 @@ export class RemoteFile implements ByteSource {
     const found = this.#hash!.hex();
     this.#hash = undefined;
     if (found !== expected) {
-      throw new CheckpointError(`${this.name}: SHA-256 is ${found}, need ${expected}: damaged on the way or on the server`);
+      throw new CheckpointError(`${this.name}: got SHA-256 ${found}, need ${expected}: damaged on the way or on the server`);
     }
     this.#verified = true;
     const { key } = this.#opened;

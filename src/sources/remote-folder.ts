@@ -1,4 +1,7 @@
-/** A model folder behind URLs: a base URL whose files are found out by asking for them, or files that a hub has listed. */
+/**
+ * A model folder behind URLs: a base URL whose files are found out by asking for them, or files that a hub
+ * has listed.
+ */
 import type { ByteSource, Folder, ModelLocation } from "../checkpoint/byte-source.ts";
 import { parseJsonObject } from "../json-object.ts";
 import { INDEX_FILE } from "../checkpoint/safetensors/safetensors.ts";
@@ -10,11 +13,16 @@ import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
 
 const CONFIG_FILE = "config.json";
 const SINGLE_FILE = "model.safetensors";
-/** What a folder may have besides, in the names Hugging Face gives them. A server does not list its files. */
+/**
+ * Further files a folder may have, in the names Hugging Face gives them. A server does not list its files.
+ */
 const OPTIONAL_FILES = ["generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
-/** Above the largest `tokenizer.json` in use, several times. */
+/** The largest text read: several times the largest `tokenizer.json` in use. */
 const MOST_TEXT_BYTES = 128 * 2 ** 20;
-/** Not there, and gone; storage services say 403 of a file that is not there to those who may not list the folder. */
+/**
+ * Not there, and gone; storage services say 403 of a file that is not there to those who may not list the
+ * folder.
+ */
 const ABSENT = new Set([403, 404, 410]);
 
 /** A folder whose files are known: from a hub's listing. */
@@ -29,7 +37,7 @@ export function listedFolder(
     list: () => Promise.resolve([...files.keys()]),
     async open(fileName) {
       const spec = files.get(fileName);
-      if (!spec) throw new CheckpointError(`${name}: no file ${JSON.stringify(fileName)}`);
+      if (!spec) throw new CheckpointError(`${name}: ${fileName} is missing`);
       return openRemoteFile(remote, spec, signal);
     },
   };
@@ -66,7 +74,10 @@ class UrlFolder implements Folder {
     this.name = displayUrl(url);
   }
 
-  /** @throws DownloadError if there is no `config.json`, or a file cannot be had; CheckpointError for an index that leads elsewhere */
+  /**
+   * @throws DownloadError if there is no `config.json`, or a file cannot be had; CheckpointError for an index
+   *   that leads elsewhere
+   */
   async list(): Promise<string[]> {
     if (this.#specs.size > 0) return [...this.#specs.keys()];
     try {
@@ -89,7 +100,8 @@ class UrlFolder implements Folder {
     const known = (await cache.named(this.#url.href))?.["files"];
 
     await this.#text(CONFIG_FILE);
-    // What is absent is not in the cache: where nobody can be asked, the list of last time tells it from what was never asked for.
+    // What is absent is not in the cache: where nobody can be asked, the list of last time tells it from what
+    // was never asked for.
     const isKnown = (offline || this.#remote.isUnreachable) && Array.isArray(known);
     const mayBeThere = (file: string) => !isKnown || known.includes(file);
     for (const file of OPTIONAL_FILES) if (mayBeThere(file)) await this.#text(file).catch(unlessAbsent);
@@ -105,7 +117,7 @@ class UrlFolder implements Folder {
 
   async open(fileName: string): Promise<ByteSource> {
     const spec = this.#specs.get(fileName);
-    if (!spec) throw new CheckpointError(`${this.name}: no file ${JSON.stringify(fileName)}`);
+    if (!spec) throw new CheckpointError(`${this.name}: ${fileName} is missing`);
     const text = this.#texts.get(fileName);
     this.#texts.delete(fileName);
     return text ? new BytesInMemory(`${this.name}${fileName}`, text) : openRemoteFile(this.#remote, spec, this.#signal);
@@ -122,12 +134,13 @@ class UrlFolder implements Folder {
     const file = await openRemoteFile(this.#remote, spec, this.#signal);
     try {
       if (file.size > MOST_TEXT_BYTES) {
-        throw new CheckpointError(`${file.name}: ${file.size} bytes, at most ${MOST_TEXT_BYTES} expected`);
+        throw new CheckpointError(`${file.name}: got ${file.size} bytes, need at most ${MOST_TEXT_BYTES}`);
       }
       const bytes = await file.read(0, file.size, this.#signal);
       const text = new TextDecoder().decode(bytes);
       // Servers of single-page applications answer with their page to whatever they do not have.
-      if (/^\s*<(!doctype|html)/i.test(text)) throw new DownloadError(`${file.name}: the answer is a web page`, { status: 404 });
+      if (/^\s*<(!doctype|html)/i.test(text))
+        throw new DownloadError(`${file.name}: got a web page, need the file`, { status: 404 });
       this.#specs.set(fileName, spec);
       this.#texts.set(fileName, bytes);
       return text;

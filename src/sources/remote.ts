@@ -1,10 +1,16 @@
-/** What the files of one remote model share: a client, a cache, one connection at a time, and a few blocks in memory. */
+/**
+ * The common means of the files of one remote model: a client, a cache, one connection at a time, and a few
+ * blocks in memory.
+ */
 import type { CreateSha256 } from "../checkpoint/sha256.ts";
 import { type BlockCache, newBlock } from "./block-cache.ts";
 import type { HttpClient } from "./http-client.ts";
 import type { HttpReader } from "./http-reader.ts";
 
-/** Blocks in memory, over all files of a model: where scales and weights are read in turn, each needs one, and one may lie between. */
+/**
+ * Blocks in memory, over all files of a model: where scales and weights are read in turn, each needs one, and
+ * one may lie between.
+ */
 const HELD_BLOCKS = 4;
 
 export interface RemoteOptions {
@@ -32,14 +38,19 @@ export class Remote {
     this.options = options;
   }
 
-  /** Runs one piece of work after another: readers that took turns on one connection would break it each time. */
+  /**
+   * Runs one piece of work after another: readers that took turns on one connection would break it each time.
+   */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work, work);
     this.#last = result.catch(() => undefined);
     return result;
   }
 
-  /** The connection that is open from now on. A browser opens six to a host, and a paused one is a broken one later. */
+  /**
+   * The connection that is open from now on. A browser opens six to a host, and a paused one is a broken one
+   * later.
+   */
   connect(reader: HttpReader): HttpReader {
     if (this.#connected !== reader) this.#connected?.disconnect();
     this.#connected = reader;
@@ -64,8 +75,9 @@ export class Remote {
   }
 
   /**
-   * An empty block, in the memory of the one dropped last: engines collect large buffers late, and a file would pass through memory as
-   * garbage. Whoever reads copies at once, long before a block just brought is the oldest of four.
+   * An empty block, in the memory of the one dropped last: engines collect large buffers late, and a file
+   * would pass through memory as garbage. Whoever reads copies at once, long before a block just brought is
+   * the oldest of four.
    */
   newBlock(length: number): Uint8Array {
     const block = newBlock(length, this.#spare);

@@ -1,11 +1,13 @@
 /**
- * Chat templates: messages to a prompt, by the Jinja template of the model (`chat_template` of tokenizer_config.json).
+ * Chat templates: messages to a prompt, by the Jinja template of the model (`chat_template` of
+ * tokenizer_config.json).
  *
- * A template is a program from a model file. `@huggingface/jinja` interprets it (no `eval`) over values that were copied in, so it
- * can reach no object of the host; what it can do is run on and grow. Steps, lengths and `range` are limited here for that.
+ * A template is a program from a model file. `@huggingface/jinja` interprets it (no `eval`) over values that
+ * were copied in, so it can reach no object of the host; what it can do is run on and grow. Steps, lengths
+ * and `range` are limited here for that.
  */
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
-import { isJsonObject, type JsonObject } from "../json-object.ts";
+import { describe, isJsonObject, type JsonObject } from "../json-object.ts";
 import { CheckpointError, OptionError, UnsupportedModelError } from "../errors.ts";
 
 export interface ChatMessage {
@@ -26,7 +28,10 @@ export interface ChatTemplateOptions {
   variables?: JsonObject;
 }
 
-/** Work for one prompt: nodes evaluated, elements and characters they gave. A long conversation takes some hundred thousand. */
+/**
+ * Work for one prompt: nodes evaluated, elements and characters they gave. A long conversation takes some
+ * hundred thousand.
+ */
 const MOST_WORK = 10_000_000;
 /** Characters of a string, or elements of an array. */
 const MOST_LENGTH = { string: 1 << 24, array: 1 << 16 };
@@ -47,15 +52,17 @@ export class ChatTemplate {
   readonly #name: string;
 
   /**
-   * @param tokenizerConfig parsed `tokenizer_config.json`; with `tools`, a template named "tool_use" is used if there is one
+   * @param tokenizerConfig parsed `tokenizer_config.json`; with `tools`, a template named "tool_use" is used
+   *   if there is one
    * @param name for messages: where it comes from
-   * @throws UnsupportedModelError if the model has no chat template; CheckpointError if it is no Jinja template
+   * @throws UnsupportedModelError if the model has no chat template; CheckpointError if it is no Jinja
+   *   template
    */
   constructor(tokenizerConfig: JsonObject, name: string, templateName = "default") {
     const source = templateSource(tokenizerConfig["chat_template"], templateName);
     if (source === undefined) {
       throw new UnsupportedModelError(
-        `${name}: the model has no chat template; give it a prompt, or use an instruction-tuned model`,
+        `${name}: chat template: got nothing, need one: give the model a prompt, or use an instruction-tuned one`,
       );
     }
     this.#name = name;
@@ -117,17 +124,17 @@ class BoundedInterpreter extends UnboundedInterpreter {
   }
 
   #measure(length: number, most: number, workEach: number): void {
-    if (length > most) throw new RangeError(`a value of length ${length}, at most ${most} is allowed`);
+    if (length > most) throw new RangeError(`got a value of length ${length}, need at most ${most}`);
     this.#charge(length * workEach);
   }
 
   #charge(work: number): void {
     this.#work += work;
-    if (this.#work > MOST_WORK) throw new RangeError("the template runs too long");
+    if (this.#work > MOST_WORK) throw new RangeError(`got more than ${MOST_WORK} steps, need at most that`);
   }
 }
 
-/** What transformers gives every template (`utils/chat_template_utils.py`). */
+/** The variables transformers gives every template (`utils/chat_template_utils.py`). */
 function globals(): Record<string, unknown> {
   return {
     true: true,
@@ -149,7 +156,7 @@ function boundedRange(budget: number): (start: number, stop?: number, step?: num
     const [from, to] = stop === undefined ? [0, start] : [start, stop];
     const length = Math.max(0, Math.ceil((to - from) / step));
     budget -= length;
-    if (!(budget >= 0)) throw new RangeError(`range of ${length} numbers: at most ${MOST_RANGE} in one prompt`);
+    if (!(budget >= 0)) throw new RangeError(`range: got ${length} more numbers, need at most ${MOST_RANGE} in one prompt`);
     return Array.from({ length }, (_, i) => from + i * step);
   };
 }
@@ -195,9 +202,10 @@ function templateSource(value: unknown, templateName: string): string | undefine
 
 function checkMessages(messages: readonly ChatMessage[]): void {
   if (!Array.isArray(messages) || messages.length === 0)
-    throw new OptionError("messages: an array of at least one message is needed");
+    throw new OptionError(`messages: got ${describe(messages)}, need an array of at least one message`);
   for (const [i, message] of messages.entries()) {
-    if (!isJsonObject(message) || typeof message["role"] !== "string") throw new OptionError(`messages[${i}]: a role is needed`);
+    if (!isJsonObject(message) || typeof message["role"] !== "string")
+      throw new OptionError(`messages[${i}]: got a message without a role, need one with it`);
   }
 }
 

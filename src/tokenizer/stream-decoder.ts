@@ -1,15 +1,19 @@
 /**
- * Token ids in, text out, never half a character: bytes of an unfinished UTF-8 sequence wait for the next token.
- * The pieces, concatenated, are the decoded text of all ids. Constant time per token, whatever came before.
+ * Token ids in, text out, never half a character: bytes of an unfinished UTF-8 sequence wait for the next
+ * token. The pieces, concatenated, are the decoded text of all ids. Constant time per token, whatever came
+ * before.
  */
 export interface StreamDecoderOptions {
   /** Leaves out special tokens. Default true. */
   skipSpecialTokens?: boolean;
-  /** The ids continue a text: the space that SentencePiece puts in front of a text was not put in front of these. Default false. */
+  /**
+   * The ids continue a text: the space that SentencePiece puts in front of a text was not put in front of
+   * these. Default false.
+   */
   continues?: boolean;
 }
 
-/** What the stream needs of a tokenizer. */
+/** The part of a tokenizer that the stream needs. */
 export interface TokenSource {
   /** @throws OptionError if no token has this id */
   tokenBytes(id: number): Uint8Array;
@@ -45,7 +49,10 @@ export class StreamDecoder {
     return this.#utf8.decode(bytes, { stream: true });
   }
 
-  /** What is left at the end: U+FFFD if the last character was not finished. The stream can be used again, as a continuation. */
+  /**
+   * Gives what is left at the end: U+FFFD if the last character was not finished. The stream can be used
+   * again, as a continuation.
+   */
   flush(): string {
     return this.#utf8.decode();
   }

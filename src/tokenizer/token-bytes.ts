@@ -1,8 +1,9 @@
 /**
- * The bytes each token stands for, by the decoder that `tokenizer.json` names. Concatenated and read as UTF-8 they are the text.
+ * The bytes each token stands for, by the decoder that `tokenizer.json` names. Concatenated and read as UTF-8
+ * they are the text.
  *
- * Byte-level: the characters of a token each spell one byte (GPT-2's printable alphabet); added tokens are plain text.
- * SentencePiece: U+2581 is a space, `<0x0A>` is one byte, everything else is plain text.
+ * Byte-level: the characters of a token each spell one byte (GPT-2's printable alphabet); added tokens are
+ * plain text. SentencePiece: U+2581 is a space, `<0x0A>` is one byte, everything else is plain text.
  */
 import { UnsupportedModelError } from "../errors.ts";
 import { isJsonObject } from "../json-object.ts";
@@ -71,11 +72,14 @@ function flatten(decoder: unknown): Record<string, unknown>[] {
 function refuse(types: readonly string[], name: string): never {
   const found = types.length === 0 ? "none" : types.join(", ");
   throw new UnsupportedModelError(
-    `${name}: tokenizer.json: decoder ${found}; ByteLevel and those of SentencePiece (Replace, Metaspace, ByteFallback, Fuse, Strip) are run`,
+    `${name}: tokenizer.json: decoder: got ${found}, need ByteLevel or those of SentencePiece (Replace, Metaspace, ByteFallback, Fuse, Strip)`,
   );
 }
 
-/** Byte of each character of GPT-2's alphabet: printable Latin-1 stands for itself, the other bytes for U+0100 and on, in order. */
+/**
+ * Byte of each character of GPT-2's alphabet: printable Latin-1 stands for itself, the other bytes for U+0100
+ * and on, in order.
+ */
 const BYTE_OF_CHARACTER: ReadonlyMap<string, number> = (() => {
   const bytes = new Map<string, number>();
   let next = 0x100;

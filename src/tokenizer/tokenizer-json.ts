@@ -1,6 +1,6 @@
 /**
- * `tokenizer.json` before `@huggingface/tokenizers` reads it: checked, and rewritten where that library understands a step
- * differently from the Rust implementation that defines the format.
+ * `tokenizer.json` before `@huggingface/tokenizers` reads it: checked, and rewritten where that library
+ * understands a step differently from the Rust implementation that defines the format.
  *
  * - `Digits` there means 0-9; the format means all numeric characters (Rust `char::is_numeric`).
  * - `ByteLevel` with `use_regex` there uses JavaScript's `\s`, which has U+FEFF and lacks U+0085.
@@ -8,9 +8,10 @@
  */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { GPT2_PATTERN } from "../checkpoint/gguf/gguf-pre-tokenizer.ts";
-import { isJsonObject, type JsonObject } from "../json-object.ts";
+import { isWhole } from "../need.ts";
+import { describe, isJsonObject, type JsonObject } from "../json-object.ts";
 
-/** Largest id taken from a file; the largest vocabularies in use have about 2^18 tokens. */
+/** A bound for the ids taken from a file; the largest vocabularies in use have about 2^18 tokens. */
 const MOST_TOKENS = 2 ** 22;
 
 export interface AddedToken {
@@ -19,7 +20,7 @@ export interface AddedToken {
   readonly special: boolean;
 }
 
-/** What the rest of the tokenizer needs to know about the file. */
+/** The facts about the file that the rest of the tokenizer needs. */
 export interface CheckedTokenizer {
   readonly json: JsonObject;
   readonly addedTokens: readonly AddedToken[];
@@ -33,12 +34,12 @@ export interface CheckedTokenizer {
 export function checkTokenizerJson(json: JsonObject, name: string): CheckedTokenizer {
   const { model } = json;
   if (!isJsonObject(model) || !isJsonObject(model["vocab"]))
-    throw new CheckpointError(`${name}: tokenizer.json has no model with a vocab`);
+    throw new CheckpointError(`${name}: tokenizer.json: model: got none with a vocab, need one`);
   if (model["type"] !== "BPE" && model["type"] !== undefined) {
-    throw new UnsupportedModelError(`${name}: tokenizer.json has a model of type ${String(model["type"])}, BPE is supported`);
+    throw new UnsupportedModelError(`${name}: tokenizer.json: model: got type ${String(model["type"])}, need BPE`);
   }
   if (!Array.isArray(model["merges"]) || !model["merges"].every(isMerge))
-    throw new CheckpointError(`${name}: tokenizer.json: merges are no pairs`);
+    throw new CheckpointError(`${name}: tokenizer.json: merges: got something else, need pairs of tokens`);
   for (const [token, id] of Object.entries(model["vocab"])) checkId(token, id, name);
   const addedTokens = readAddedTokens(json["added_tokens"] ?? [], name);
   const unknown = model["unk_token"];
@@ -47,7 +48,7 @@ export function checkTokenizerJson(json: JsonObject, name: string): CheckedToken
     !Object.hasOwn(model["vocab"], unknown) &&
     !addedTokens.some(({ content }) => content === unknown)
   ) {
-    throw new CheckpointError(`${name}: tokenizer.json: unk_token "${unknown}" is no token`);
+    throw new CheckpointError(`${name}: tokenizer.json: unk_token: got "${unknown}", need a token of the vocabulary`);
   }
   return {
     addedTokens,
@@ -69,18 +70,19 @@ function isMerge(merge: unknown): boolean {
 }
 
 function checkId(token: string, id: unknown, name: string): void {
-  if (!(Number.isInteger(id) && (id as number) >= 0 && (id as number) < MOST_TOKENS)) {
+  if (!isWhole(id, 0, MOST_TOKENS - 1)) {
     throw new CheckpointError(
-      `${name}: tokenizer.json: token "${token}" has the id ${String(id)}, an integer below ${MOST_TOKENS} is needed`,
+      `${name}: tokenizer.json: token "${token}": got id ${String(id)}, need an integer from 0 to ${MOST_TOKENS - 1}`,
     );
   }
 }
 
 function readAddedTokens(value: unknown, name: string): AddedToken[] {
-  if (!Array.isArray(value)) throw new CheckpointError(`${name}: tokenizer.json: added_tokens is no array`);
+  if (!Array.isArray(value))
+    throw new CheckpointError(`${name}: tokenizer.json: added_tokens: got ${describe(value)}, need an array`);
   return value.map((token: unknown) => {
     if (!isJsonObject(token) || typeof token["content"] !== "string" || token["content"] === "") {
-      throw new CheckpointError(`${name}: tokenizer.json: an added token has no content`);
+      throw new CheckpointError(`${name}: tokenizer.json: added_tokens: got a token without content, need one with it`);
     }
     checkId(token["content"], token["id"], name);
     return { id: token["id"] as number, content: token["content"], special: token["special"] === true };
@@ -89,13 +91,18 @@ function readAddedTokens(value: unknown, name: string): AddedToken[] {
 
 const split = (regex: string): JsonObject => ({ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false });
 
-/** A pre-tokenizer, possibly a Sequence of them, in terms the library carries out as the format means them. */
+/**
+ * A pre-tokenizer, possibly a Sequence of them, in terms the library carries out as the format means them.
+ */
 function rewritten(step: unknown, name: string): unknown {
   if (!isJsonObject(step)) return step;
   switch (step["type"]) {
     case "Sequence": {
       const steps: unknown = step["pretokenizers"];
-      if (!Array.isArray(steps)) throw new CheckpointError(`${name}: tokenizer.json: a Sequence without pretokenizers`);
+      if (!Array.isArray(steps))
+        throw new CheckpointError(
+          `${name}: tokenizer.json: pre_tokenizer: got a Sequence without pretokenizers, need an array of them`,
+        );
       return { ...step, pretokenizers: steps.map((inner) => rewritten(inner, name)) };
     }
     case "Digits":
@@ -106,7 +113,7 @@ function rewritten(step: unknown, name: string): unknown {
     case "Split":
       if (step["behavior"] !== "Isolated" && step["behavior"] !== "Removed") {
         throw new UnsupportedModelError(
-          `${name}: tokenizer.json: Split with behavior ${String(step["behavior"])}; Isolated and Removed are run`,
+          `${name}: tokenizer.json: Split: got behavior ${String(step["behavior"])}, need Isolated or Removed`,
         );
       }
       return step;

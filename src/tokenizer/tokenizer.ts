@@ -1,23 +1,28 @@
 /**
  * Text to token ids and back, by `tokenizer.json` and `tokenizer_config.json`.
  *
- * Encoding is `@huggingface/tokenizers`. Decoding goes through the bytes of each token (`token-bytes.ts`), so that a text decoded at
- * once and one decoded token by token are the same; spaces are never "cleaned up", whatever the files ask for.
+ * Encoding is `@huggingface/tokenizers`. Decoding goes through the bytes of each token (`token-bytes.ts`), so
+ * that a text decoded at once and one decoded token by token are the same; spaces are never "cleaned up",
+ * whatever the files ask for.
  */
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
 import { CheckpointError, OptionError } from "../errors.ts";
+import { isWhole } from "../need.ts";
 import { StreamDecoder, type StreamDecoderOptions, type TokenSource } from "./stream-decoder.ts";
 import { type TokenDecoding, tokenDecoding } from "./token-bytes.ts";
 import { type AddedToken, checkTokenizerJson } from "./tokenizer-json.ts";
 
 export interface EncodeOptions {
-  /** Puts around the text what the tokenizer puts around texts, such as a beginning-of-sequence token. Default true. */
+  /**
+   * Puts around the text what the tokenizer puts around texts, such as a beginning-of-sequence token. Default
+   * true.
+   */
   addSpecialTokens?: boolean;
   /**
-   * Whether the text of a special token, such as `<|im_end|>`, becomes that token. Default true, as in transformers; false for text
-   * that is not trusted to end a turn.
+   * Whether the text of a special token, such as `<|im_end|>`, becomes that token. Default true, as in
+   * transformers; false for text that is not trusted to end a turn.
    */
   parseSpecial?: boolean;
 }
@@ -34,7 +39,10 @@ interface Encoder {
   id_to_token(id: number): string | undefined;
 }
 
-/** Of a vocabulary or a list of merges, in `tokenizer.json` and in the encoder (measured: V8 of Node 20, SmolLM2, 98,052 entries: 161). */
+/**
+ * An entry of a vocabulary or a list of merges, in `tokenizer.json` and in the encoder (measured: V8 of Node
+ * 20, SmolLM2, 98,052 entries: 161).
+ */
 const HEAP_BYTES_PER_ENTRY = 160;
 
 export class Tokenizer implements TokenSource {
@@ -65,17 +73,20 @@ export class Tokenizer implements TokenSource {
   /**
    * @param files parsed `tokenizer.json` and `tokenizer_config.json`
    * @param name for messages: where they come from
-   * @throws CheckpointError if a file is damaged; UnsupportedModelError if it asks for something that would be carried out wrongly
+   * @throws CheckpointError if a file is damaged; UnsupportedModelError if it asks for something that would
+   *   be carried out wrongly
    */
   constructor({ tokenizerJson, tokenizerConfig }: TokenizerFiles, name: string) {
     const { json, addedTokens } = checkTokenizerJson(tokenizerJson, name);
     this.#name = name;
-    // Ids of added tokens have to be found in texts that may not contain them, so they belong to the encoder's vocabulary as well.
+    // Ids of added tokens have to be found in texts that may not contain them, so they belong to the
+    // encoder's vocabulary as well.
     const model = json["model"] as JsonObject;
     const vocab = Object.assign(Object.create(null) as JsonObject, model["vocab"]);
     this.#addedToVocab = addedTokens.filter(({ content }) => vocab[content] === undefined).map(({ content }) => content);
     for (const { id, content } of addedTokens) vocab[content] ??= id;
-    // The encoder splits merges that are not; both keep these, so that the large tables of the file are let go.
+    // The encoder splits merges that are not; both keep these, so that the large tables of the file are let
+    // go.
     this.#json = {
       ...json,
       model: { ...model, vocab, ...(Array.isArray(model["merges"]) && { merges: splitMerges(model["merges"]) }) },
@@ -98,7 +109,9 @@ export class Tokenizer implements TokenSource {
     this.#around = this.#specialTokensAround();
   }
 
-  /** Bytes of JavaScript's heap that this takes, estimated from the number of its entries; engines do not say. */
+  /**
+   * Bytes of JavaScript's heap that this takes, estimated from the number of its entries; engines do not say.
+   */
   get heapBytes(): number {
     const { vocab, merges } = isJsonObject(this.#json["model"]) ? this.#json["model"] : {};
     const entries = (table: unknown) =>
@@ -106,7 +119,10 @@ export class Tokenizer implements TokenSource {
     return HEAP_BYTES_PER_ENTRY * (entries(vocab) + entries(merges));
   }
 
-  /** The beginning-of-sequence token, if every encoded text gets one in front; a model may have such a token and not add it. */
+  /**
+   * The beginning-of-sequence token, if every encoded text gets one in front; a model may have such a token
+   * and not add it.
+   */
   get addedBosTokenId(): number | undefined {
     return this.#around.before[0] === this.bosTokenId ? this.bosTokenId : undefined;
   }
@@ -116,7 +132,7 @@ export class Tokenizer implements TokenSource {
    * @throws OptionError if the text is no string
    */
   encode(text: string, { addSpecialTokens = true, parseSpecial = true }: EncodeOptions = {}): number[] {
-    if (typeof text !== "string") throw new OptionError(`text to encode: got ${typeof text}, a string is needed`);
+    if (typeof text !== "string") throw new OptionError(`text to encode: got ${typeof text}, need a string`);
     const isPlain = !parseSpecial && this.#specialText?.test(text) === true;
     const ids = this.#encodeWith(isPlain ? this.#plain() : this.#encoder, text);
     return addSpecialTokens ? [...this.#around.before, ...ids, ...this.#around.after] : ids;
@@ -140,7 +156,7 @@ export class Tokenizer implements TokenSource {
     return this.#encoder.token_to_id(token);
   }
 
-  /** How the file spells a token, for instance `Ġthe`; undefined if no token has this id. */
+  /** The file's spelling of a token, for instance `Ġthe`; undefined if no token has this id. */
   idToToken(id: number): string | undefined {
     return this.#encoder.id_to_token(id);
   }
@@ -156,8 +172,9 @@ export class Tokenizer implements TokenSource {
   tokenBytes(id: number): Uint8Array {
     const known = this.#bytes[id];
     if (known !== undefined) return known;
-    const token = Number.isInteger(id) && id >= 0 && id < this.vocabSize ? this.idToToken(id) : undefined;
-    if (token === undefined) throw new OptionError(`${this.#name}: no token has the id ${id}; ids are below ${this.vocabSize}`);
+    const token = isWhole(id, 0, this.vocabSize - 1) ? this.idToToken(id) : undefined;
+    if (token === undefined)
+      throw new OptionError(`${this.#name}: token id: got ${id}, need one of a token below ${this.vocabSize}`);
     return (this.#bytes[id] = this.#decoding.bytes(token, this.#addedIds.has(id)));
   }
 
@@ -182,11 +199,12 @@ export class Tokenizer implements TokenSource {
   #encodeWith(encoder: Encoder, text: string): number[] {
     const { ids, tokens } = encoder.encode(text, { add_special_tokens: false });
     const missing = ids.findIndex((id) => !Number.isInteger(id));
-    if (missing >= 0) throw new CheckpointError(`${this.#name}: tokenizer.json has no id for the piece "${tokens[missing]}"`);
+    if (missing >= 0)
+      throw new CheckpointError(`${this.#name}: tokenizer.json: vocab: got no id for the piece "${tokens[missing]}", need one`);
     return ids;
   }
 
-  /** What the post-processor puts before and after a text, found by looking at one. */
+  /** The tokens the post-processor puts before and after a text, found by looking at one. */
   #specialTokensAround(): { before: number[]; after: number[] } {
     const probe = this.#encodeWith(this.#encoder, "a");
     const whole = this.#encoder.encode("a", { add_special_tokens: true }).ids;
@@ -194,7 +212,9 @@ export class Tokenizer implements TokenSource {
       if (probe.every((id, i) => whole[at + i] === id))
         return { before: whole.slice(0, at), after: whole.slice(at + probe.length) };
     }
-    throw new CheckpointError(`${this.#name}: tokenizer.json: the post-processor leaves out the text`);
+    throw new CheckpointError(
+      `${this.#name}: tokenizer.json: post_processor: got tokens without those of the text, need them among the rest`,
+    );
   }
 
   #largestId(added: readonly AddedToken[]): number {

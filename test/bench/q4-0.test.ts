@@ -46,8 +46,8 @@ test("Q4_1 tensors become Q4_0, all else stays as it is", async () => {
     const y = values(await after.read(is.offset, is.bytes), "Q4_0");
     for (let block = 0; block < x.length; block += 32) {
       const extreme = Math.max(...x.subarray(block, block + 32).map(Math.abs));
-      // Half a step of extreme / 8 within -8..7; a value of the other sign near 8 steps is cut to 7, a whole step. A float16
-      // scale moves eight steps by at most 8 * 2^-11 of one, if it is not subnormal.
+      // Half a step of extreme / 8 within -8..7; a value of the other sign near 8 steps is cut to 7, a whole
+      // step. A float16 scale moves eight steps by at most 8 * 2^-11 of one, if it is not subnormal.
       const limit = (extreme / 8) * (1 + 8 * 2 ** -11) + 8 * 2 ** -25;
       for (let i = block; i < block + 32; i++) {
         assert.ok(Math.abs(x[i]! - y[i]!) <= limit, `${name}[${i}]: ${x[i]} became ${y[i]}, largest ${extreme}`);

@@ -1,6 +1,7 @@
 /**
- * The bundlers, each set up as docs/bundlers.md says: none needs a plugin for this package. They are installed apart from the repository's
- * own tools, so they are imported by path, and of their types only what is used is written here.
+ * The bundlers, each set up as docs/bundlers.md says: none needs a plugin for this package. They are
+ * installed apart from the repository's own tools, so they are imported by path, and of their types only what
+ * is used is written here.
  */
 import { cpSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -17,7 +18,10 @@ export interface Bundler {
   bundleProgram(app: string, out: string): Promise<string>;
 }
 
-/** For bundlers that leave `new URL(..., import.meta.url)` as it is: what the package looks for lies beside the bundle. */
+/**
+ * For bundlers that leave `new URL(..., import.meta.url)` as it is: what the package looks for lies beside
+ * the bundle.
+ */
 const PAGE_ENTRIES = (app: string) => ({
   main: `${app}/main.js`,
   "model-worker": `${app}/model-worker.js`,

@@ -1,10 +1,11 @@
 /**
- * What others see of the package: packed as it is published, checked by publint and arethetypeswrong, bundled by each bundler, and the
- * bundles run. Needs `npm run build` before.
+ * What others see of the package: packed as it is published, checked by publint and arethetypeswrong, bundled
+ * by each bundler, and the bundles run. Needs `npm run build` before.
  *
  *   npm run test:package
  *
- * A page needs Chromium; where it is missing, pages are bundled and not run, but with CI set that is a failure.
+ * A page needs Chromium; where it is missing, pages are bundled and not run, but with CI set that is a
+ * failure.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";

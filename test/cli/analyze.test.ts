@@ -81,7 +81,7 @@ test("--svg-channels draws one small figure per input and layer", async () => {
 test("a layer that is not there, and a figure that cannot be written, are named", async () => {
   const beyond = await analyze(["--svg-channels", join(folder, "x.svg"), "--layers", "0,2"]);
   assert.is(beyond.code, 1);
-  assert.match(beyond.stderr, /--layers: got 2, the model's layers are 0 to 1/);
+  assert.match(beyond.stderr, /--layers: got 2, need layers from 0 to 1/);
   const unwritable = await analyze(["--svg", join(folder, "no", "x.svg")]);
   assert.is(unwritable.code, 1);
   assert.match(unwritable.stderr, /--svg .*x\.svg: cannot be written/);

@@ -1,7 +1,7 @@
 /** Runs a command line in this process, against a fake library, and keeps what it wrote. */
 import { Readable, Writable } from "node:stream";
 import type { CommandContext } from "../../src/cli/command-context.ts";
-import type { Library } from "../../src/cli/library.ts";
+import type { Library } from "../../src/cli/library-contract.ts";
 import { createOutput } from "../../src/cli/output.ts";
 import { runCommandLine } from "../../src/cli/program.ts";
 

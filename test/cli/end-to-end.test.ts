@@ -1,4 +1,6 @@
-/** The commands over the real library and a tiny model: what they print, what they write, what they refuse. */
+/**
+ * The commands over the real library and a tiny model: what they print, what they write, what they refuse.
+ */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -120,7 +122,7 @@ test("an output folder that exists is refused without --force, before any work, 
   const { code, stdout, stderr } = await fptq("quantize", source, "-o", quantized, ...CALIBRATION);
   assert.is(code, 1);
   assert.is(stdout, "");
-  assert.match(stderr, /quantized.*force/);
+  assert.match(stderr, /quantized: got a folder with files in it, need .* or --force to replace it$/m);
   assert.equal(readFileSync(join(quantized, "config.json")), before);
   assert.is((await fptq("quantize", source, "-o", quantized, "--force", "--calibration", text, ...CALIBRATION)).code, 0);
 });
@@ -143,7 +145,7 @@ test("a calibration text that is too short names what it has and needs", async (
     "9999",
   );
   assert.is(code, 1);
-  assert.match(stderr, /text\.txt: found \d+ tokens, need \d+/);
+  assert.match(stderr, /text\.txt: got \d+ tokens, need \d+ \(9999 samples of \d+\); --samples \d+ would fit/);
   assert.not.ok(existsSync(join(parent, "short")));
 });
 

@@ -1,6 +1,6 @@
 /** A language model that says what it is told to, and remembers what it was asked. */
 import type { GenerateOptions, GenerationResult } from "../../src/decoding/generation-options.ts";
-import type { LoadedModel } from "../../src/cli/library.ts";
+import type { LoadedModel } from "../../src/cli/library-contract.ts";
 import { Generation } from "../../src/decoding/generation.ts";
 import type { Prompt } from "../../src/decoding/language-model.ts";
 import { AbortError } from "../../src/errors.ts";

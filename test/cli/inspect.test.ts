@@ -77,8 +77,8 @@ test("a model that is missing, no model, or damaged is named, exit 1, nothing on
   const text = join(parent, "text.gguf");
   writeFileSync(text, "no model at all");
   for (const [path, reason] of [
-    [join(parent, "missing"), /missing: no such file or folder/],
-    [text, /text\.gguf: a file of 15 bytes/],
+    [join(parent, "missing"), /missing: got nothing, need a file or folder/],
+    [text, /text\.gguf: got a file of 15 bytes starting with .*, need a GGUF file/],
     [damaged, /model\.safetensors/],
   ] as const) {
     const { code, stdout, stderr } = await runCli(["inspect", path]);

@@ -1,4 +1,7 @@
-/** The command line as a process of its own: exit codes, streams, signals. Everything that needs no process is tested without one. */
+/**
+ * The command line as a process of its own: exit codes, streams, signals. Everything that needs no process is
+ * tested without one.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -39,7 +42,7 @@ test("a missing model is exit 1 with one line on stderr", () => {
   const { code, stdout, stderr } = fptq("inspect", "no/such/model");
   assert.is(code, 1);
   assert.is(stdout, "");
-  assert.match(stderr, /^error: no\/such\/model: no such file or folder.*\n$/);
+  assert.match(stderr, /^error: no\/such\/model: got nothing, need a file or folder.*\n$/);
 });
 
 test("a process without SharedArrayBuffer runs one thread and says so once, unless one was asked for", () => {

@@ -95,7 +95,7 @@ test("a prompt file that is missing, a folder or not text is named, before the m
   for (const [path, reason] of [
     [join(folder, "missing.txt"), /--file .*missing\.txt: cannot be read: there is no such file/],
     [folder, /it is a folder/],
-    [binary, /not a UTF-8 text file/],
+    [binary, /binary\.txt: got bytes that are not UTF-8, need a UTF-8 text file/],
   ] as const) {
     const { code, stdout, stderr } = await runCli(["run", "-m", "m", "-f", path]);
     assert.is(code, 1);

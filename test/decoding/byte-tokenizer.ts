@@ -1,6 +1,6 @@
 /**
- * Token ids are the bytes of UTF-8, so that characters straddle tokens all the time. Ids from 256 on are special and give no text;
- * the last one is no token, as in a padded embedding.
+ * Token ids are the bytes of UTF-8, so that characters straddle tokens all the time. Ids from 256 on are
+ * special and give no text; the last one is no token, as in a padded embedding.
  */
 import type { TextModel, TextStream, TextTokenizer } from "../../src/decoding/generate.ts";
 import { TokenCache } from "../../src/decoding/token-cache.ts";

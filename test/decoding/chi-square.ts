@@ -5,11 +5,13 @@ import * as assert from "uvu/assert";
 const SEEDS_PER_FALSE_ALARM = 1e6;
 
 /**
- * X^2 = sum (observed - expected)^2 / expected stays below d + 2 sqrt(d x) + 2 x with x = ln 10^6, which a chi-square variable with d
- * degrees of freedom exceeds with a probability of at most e^-x (Laurent and Massart, 2000, lemma 1). Impossible outcomes never occur.
+ * X^2 = sum (observed - expected)^2 / expected stays below d + 2 sqrt(d x) + 2 x with x = ln 10^6, which a
+ * chi-square variable with d degrees of freedom exceeds with a probability of at most e^-x (Laurent and
+ * Massart, 2000, lemma 1). Impossible outcomes never occur.
  *
  * @param counts how often each outcome was drawn
- * @param probabilities of the outcomes, sum 1; each expected count should be at least 5, or X^2 is no chi-square
+ * @param probabilities of the outcomes, sum 1; each expected count should be at least 5, or X^2 is no
+ *   chi-square
  */
 export function assertDrawnFrom(counts: readonly number[], probabilities: readonly number[], what: string): void {
   const draws = counts.reduce((a, b) => a + b);

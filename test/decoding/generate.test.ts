@@ -378,7 +378,7 @@ for (const [what, promptIds, options, message] of [
   ["temperature", [1], { temperature: -1 }, /temperature: got -1/],
   ["a stop string that is not in an array", [1], { stop: "abc" }, /stop: got "abc", need an array of non-empty strings/],
   ["a stop string", [1], { stop: [""] }, /stop: got \[""\]/],
-  ["an unknown option", [1], { topk: 3 }, /topk: unknown option; known are .*topK/],
+  ["an unknown option", [1], { topk: 3 }, /options: got "topk", need one of .*topK/],
 ] as const) {
   test(`refused at once, by name: ${what}`, () => {
     const model = byteModel(parrot(PROMPT, []));

@@ -27,7 +27,10 @@ function drawMany(logits: Float32Array, options: SamplingOptions, draws: number,
 
 type Chain = Record<"topK" | "topP" | "minP" | "temperature", number>;
 
-/** The chain written naively: filter by the definitions at temperature 1, then the distribution of the rest at the temperature. */
+/**
+ * The chain written naively: filter by the definitions at temperature 1, then the distribution of the rest at
+ * the temperature.
+ */
 function chain(logits: Float32Array, options: Chain): number[] {
   const at1 = softmax(logits, 1);
   let kept = Array.from(logits.keys()).toSorted((a, b) => logits[b]! - logits[a]! || a - b);
@@ -74,7 +77,8 @@ test("top-p without top-k ranks as much as it needs, over a large vocabulary", (
 });
 
 test("top-p and min-p look at the distribution before the temperature", () => {
-  // p = 0.6, 0.3, 0.1. At temperature 0.25 the first alone would pass 0.8; before it, two are needed, and min-p 0.4 keeps two as well.
+  // p = 0.6, 0.3, 0.1. At temperature 0.25 the first alone would pass 0.8; before it, two are needed, and
+  // min-p 0.4 keeps two as well.
   const logits = Float32Array.of(Math.log(0.6), Math.log(0.3), Math.log(0.1));
   for (const filter of [
     { ...OFF, topP: 0.8 },

@@ -6,7 +6,10 @@ import { mulberry32 } from "../random.ts";
 
 const test = suite("stopping (seed 21)");
 
-/** Character by character, by the definition: the first end of any stop string; of those that end there, the longest. */
+/**
+ * Character by character, by the definition: the first end of any stop string; of those that end there, the
+ * longest.
+ */
 function naive(text: string, stops: readonly string[]): { text: string; found: string | undefined } {
   for (let end = 1; end <= text.length; end++) {
     const here = stops.filter((stop) => text.slice(0, end).endsWith(stop)).toSorted((a, b) => b.length - a.length);

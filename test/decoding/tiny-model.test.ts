@@ -1,4 +1,7 @@
-/** Decoding over the real forward pass: what the toy model cannot show, that reuse of the KV cache changes no bit. */
+/**
+ * Decoding over the real forward pass: what the toy model cannot show, that reuse of the KV cache changes no
+ * bit.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
@@ -117,8 +120,8 @@ test("perplexity is that of the logits", async () => {
       expected += negativeLogLikelihood(logits, chunk[t]!) / (n - 1);
       largest = Math.max(largest, ...logits.map(Math.abs));
     }
-    // The kernel's exponentials and their sum of V = 320 terms are f32: at most 320 roundings of a sum, and a few of each term and
-    // of the difference of logits before it.
+    // The kernel's exponentials and their sum of V = 320 terms are f32: at most 320 roundings of a sum, and a
+    // few of each term and of the difference of logits before it.
     const bound = 2 ** -24 * (320 + 8 + 4 * largest);
     assert.ok(Math.abs(mean - expected) <= bound, `chunk ${c}: got ${mean}, expected ${expected}, bound ${bound}`);
   }

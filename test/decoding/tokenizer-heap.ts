@@ -1,4 +1,7 @@
-/** A process that prints by how much V8's heap has grown for a tokenizer: tokenizer-heap.ts MODEL. Needs --expose-gc. */
+/**
+ * A process that prints by how much V8's heap has grown for a tokenizer: tokenizer-heap.ts MODEL. Needs
+ * --expose-gc.
+ */
 import { openCheckpoint } from "../../src/index.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 

@@ -1,6 +1,7 @@
 /**
- * A language model whose distributions are known: the logits of the next token are a function of the ids so far, given by the test.
- * It keeps a KV cache of ids, evaluates in chunks, yields between them and honours the signal there, as the contract says.
+ * A language model whose distributions are known: the logits of the next token are a function of the ids so
+ * far, given by the test. It keeps a KV cache of ids, evaluates in chunks, yields between them and honours
+ * the signal there, as the contract says.
  */
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/model/forward-pass.ts";

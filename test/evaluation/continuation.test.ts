@@ -1,4 +1,7 @@
-/** LAMBADA and multiple choice: scores by the definition, whatever the chunks; files as people have them; every refusal. */
+/**
+ * LAMBADA and multiple choice: scores by the definition, whatever the chunks; files as people have them;
+ * every refusal.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { AbortError, NumericError, OptionError } from "../../src/errors.ts";
@@ -71,7 +74,8 @@ test("a context is evaluated once for all of its choices", async () => {
 });
 
 test("length decides what is normalized: per character, code points, without the leading space", async () => {
-  // Every token has p = 1/2 or 1/4: two characters of 1/2 are as likely as one of 1/4, and better for each character.
+  // Every token has p = 1/2 or 1/4: two characters of 1/2 are as likely as one of 1/4, and better for each
+  // character.
   const { model } = toyLanguageModel((context) =>
     Array.from({ length: 128 }, (_, id) =>
       id === 98 ? Math.log(context.at(-1) === 97 ? 0.25 : 0.1) : id === 99 ? Math.log(0.5) : -30,
@@ -113,7 +117,7 @@ test("Windows line ends, blank lines, spaces at the end of a text", async () => 
 });
 
 for (const [what, line, message] of [
-  ["no JSON", "{", /c\.jsonl, line 3: not JSON/],
+  ["no JSON", "{", /c\.jsonl, line 3: got text that is not JSON, need a JSON object/],
   ["no object", "[1]", /line 3: got an array, need a JSON object/],
   ["no context", '{"choices": ["a", "b"], "answer": 0}', /line 3: "context": got nothing, need a string/],
   ["no choices", '{"context": "a", "answer": 0}', /line 3: "choices": got nothing, need an array of at least two/],
@@ -141,8 +145,14 @@ for (const [what, line, message] of [
 }
 
 test("refused: a passage of one word, a file without items", () => {
-  assert.throws(() => parseLambadaItems('{"text": "word"}', "l"), /l, line 1: "text": need at least two words/);
-  assert.throws(() => parseLambadaItems('{"text": " word"}', "l"), /l, line 1: "text": need at least two words/);
+  assert.throws(
+    () => parseLambadaItems('{"text": "word"}', "l"),
+    /l, line 1: "text": got fewer than two words, need at least two/,
+  );
+  assert.throws(
+    () => parseLambadaItems('{"text": " word"}', "l"),
+    /l, line 1: "text": got fewer than two words, need at least two/,
+  );
   assert.throws(() => parseLambadaItems("\n \n", "l"), /l: got no line with an item/);
 });
 
@@ -153,7 +163,7 @@ test("a target longer than the context is refused before anything runs, with wha
   assert.instance(error, OptionError);
   assert.match(
     error.message,
-    /c, line 2: needs 11 tokens \(7 of context and 4 to score\), the model was loaded with a context of 10/,
+    /c, line 2: got 11 tokens \(7 of context and 4 to score\), need at most 10, the context the model was loaded with/,
   );
   assert.equal(pass.calls, []);
 });
@@ -161,7 +171,7 @@ test("a target longer than the context is refused before anything runs, with wha
 test("an empty context needs a token that begins texts", async () => {
   const items = parseChoiceItems('{"context": "", "choices": ["a", "b"], "answer": 0}', "c");
   const error = await failure(multipleChoice(toyLanguageModel(logitsAfter).model, items));
-  assert.match(error.message, /c, line 1: the context has no token/);
+  assert.match(error.message, /c, line 1: context: got no token, need at least one/);
   assert.is((await multipleChoice(toyLanguageModel(logitsAfter, { bos: 1 }).model, items)).items, 1);
 });
 

@@ -43,8 +43,9 @@ function oracle(ids: readonly number[], n: number, chunks: number, first: number
 }
 
 /**
- * Double precision in another order. At most 200 losses below 8: each of 200 additions rounds by at most 2^-53 of a sum below 1600,
- * of squared deviations below 12800. The deviation that the standard error divides by is at least 0.1.
+ * Double precision in another order. At most 200 losses below 8: each of 200 additions rounds by at most
+ * 2^-53 of a sum below 1600, of squared deviations below 12800. The deviation that the standard error divides
+ * by is at least 0.1.
  */
 function assertClose(actual: number, expected: number, what: string): void {
   assert.ok(

@@ -10,7 +10,10 @@ const path = sharedData(SMOLLM2);
 const file = sharedData("data/hellaswag_val_400.jsonl");
 const reference = smollm2Reference();
 
-/** The reference prints four decimals of sums over some tens of tokens, each of whose logits it adds in another order. */
+/**
+ * The reference prints four decimals of sums over some tens of tokens, each of whose logits it adds in
+ * another order.
+ */
 const TOLERANCE = 5e-3;
 
 if (path !== undefined && file !== undefined && reference !== undefined) {

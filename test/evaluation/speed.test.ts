@@ -61,8 +61,8 @@ test("ids come from the seed and are in the vocabulary", async () => {
 
 test("a test that is empty or too long for the cache is refused before anything runs", async () => {
   for (const [speedTest, pattern] of [
-    [{}, /no tokens to process/],
-    [{ promptTokens: 60, depth: 5 }, /needs a context of 65 tokens, the cache holds 64/],
+    [{}, /test: got no tokens to process, need/],
+    [{ promptTokens: 60, depth: 5 }, /got 65 tokens, need at most 64/],
     [{ promptTokens: -1 }, /promptTokens: got -1/],
     [{ promptTokens: 1, depth: 0.5 }, /depth: got 0.5/],
   ] as const) {

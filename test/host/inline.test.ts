@@ -1,4 +1,7 @@
-/** Kernels that are part of the text: files put together come apart again, and what is published holds the files beside it. */
+/**
+ * Kernels that are part of the text: files put together come apart again, and what is published holds the
+ * files beside it.
+ */
 import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

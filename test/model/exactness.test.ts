@@ -1,7 +1,9 @@
 /**
- * One SHA-256 for a model's logits, whatever computes them: each build the engine has, one to three threads, the sequence in one chunk, in
- * chunks of seven and token by token. The hashes are written down, so that engines that run this file agree with one another: Node 20, which
- * has no relaxed SIMD, by `npm test`, a current Node by `npm run test:relaxed`. Only a change of the arithmetic or of the quantizer may change them.
+ * One SHA-256 for a model's logits, whatever computes them: each build the engine has, one to three threads,
+ * the sequence in one chunk, in chunks of seven and token by token. The hashes are written down, so that
+ * engines that run this file agree with one another: Node 20, which has no relaxed SIMD, by `npm test`, a
+ * current Node by `npm run test:relaxed`. Only a change of the arithmetic or of the quantizer may change
+ * them.
  */
 import { createHash } from "node:crypto";
 import { suite } from "uvu";

@@ -14,12 +14,16 @@ import { sharedData } from "../shared-data.ts";
 const test = suite("reference architectures");
 
 /**
- * Share of the largest logit by which two correct float32 forward passes may differ: they add in different orders, so each of the
- * dot products of three layers differs by some units of 2^-24 times the root of its length. No static int8 input lies so near a tie.
+ * Share of the largest logit by which two correct float32 forward passes may differ: they add in different
+ * orders, so each of the dot products of three layers differs by some units of 2^-24 times the root of its
+ * length. No static int8 input lies so near a tie.
  */
 const WITHIN = 1e-5;
 
-/** The reference converted these two models to 16 bits with their rotary frequencies, which configurations give exactly. */
+/**
+ * The reference converted these two models to 16 bits with their rotary frequencies, which configurations
+ * give exactly.
+ */
 const FREQUENCIES_ROUNDED: Record<string, (frequency: number) => number> = {
   qwen2: (frequency) => f16ToF32(f32ToF16(frequency)),
   qwen3: (frequency) => bf16ToF32(f32ToBf16(frequency)),
@@ -105,8 +109,8 @@ for (const name of ["llama-tied", "llama3-rope", "mistral-window", "qwen2", "qwe
   }
 }
 
-// compressed-tensors scales a dynamic token by absmax / 127.5, this project by absmax / 127: half a percent in every step, so close
-// is all that can be asked, and the same most likely token nearly everywhere.
+// compressed-tensors scales a dynamic token by absmax / 127.5, this project by absmax / 127: half a percent
+// in every step, so close is all that can be asked, and the same most likely token nearly everywhere.
 test("llama-tied-w4a8-mixed is close", async () => {
   const folder = sharedData("reference/tiny/llama-tied-w4a8-mixed");
   if (folder === undefined) return;
@@ -119,8 +123,9 @@ test("llama-tied-w4a8-mixed is close", async () => {
     energy += value ** 2;
   }
   console.log(`\nfigure: llama-tied-w4a8-mixed: error energy ${(error / energy).toExponential(1)} of the logits'`);
-  // Rounding to int8 on two grids: each has an error of (absmax / 127)^2 / 12, about 8e-5 of a row's energy if its largest value is
-  // four deviations. Two grids, two dynamic inputs in each of three layers: 1e-3. Four times that is loose, and fails for a wrong scale.
+  // Rounding to int8 on two grids: each has an error of (absmax / 127)^2 / 12, about 8e-5 of a row's energy
+  // if its largest value is four deviations. Two grids, two dynamic inputs in each of three layers: 1e-3.
+  // Four times that is loose, and fails for a wrong scale.
   assert.ok(error / energy < 4e-3, `error energy ${error / energy}`);
   await model.dispose();
 });

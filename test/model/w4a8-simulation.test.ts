@@ -1,4 +1,7 @@
-/** W4A8 logits from the kernels against a float simulation of the same checkpoint that never sees packed weights or tiles. */
+/**
+ * W4A8 logits from the kernels against a float simulation of the same checkpoint that never sees packed
+ * weights or tiles.
+ */
 import { suite } from "uvu";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import type { LoadOptions } from "../../src/model/load-options.ts";
@@ -20,16 +23,18 @@ const source = await openSafetensorsCheckpoint(tinyModel(SEED));
 const ids = Array.from({ length: 40 }, (_, i) => (i * 37 + 11) % source.config.vocabSize);
 
 /**
- * Relative to the largest logit. Per layer some 8 float operations follow one another on every path (norm, scale, RoPE, softmax,
- * weighted sum, scale, SiLU, residual), on sums of up to 192 terms in another order: at most 8 * sqrt(192) units per layer, and each
- * layer's error goes through the next at most doubled. No activation of this seed lies so near the border of two codes.
+ * Relative to the largest logit. Per layer some 8 float operations follow one another on every path (norm,
+ * scale, RoPE, softmax, weighted sum, scale, SiLU, residual), on sums of up to 192 terms in another order: at
+ * most 8 * sqrt(192) units per layer, and each layer's error goes through the next at most doubled. No
+ * activation of this seed lies so near the border of two codes.
  */
 const floatBound = 8 * Math.sqrt(192) * (2 ** source.config.layers - 1) * F32_EPSILON;
 
 /**
- * The head's input has 14 bits, whose borders lie so close that float error does put an element of it on either side: one of 64 x 48 in about
- * a hundred. Two in one token are allowed for. An element one code off moves a logit by its scale times a weight, and a norm makes no element larger than
- * sqrt(E) times its largest weight.
+ * The head's input has 14 bits, whose borders lie so close that float error does put an element of it on
+ * either side: one of 64 x 48 in about a hundred. Two in one token are allowed for. An element one code off
+ * moves a logit by its scale times a weight, and a norm makes no element larger than sqrt(E) times its
+ * largest weight.
  */
 const CODES_OFF = 2;
 const largestOf = (values: Float32Array) => values.reduce((max, value) => Math.max(max, Math.abs(value)), 0);

@@ -1,8 +1,10 @@
 /**
- * Attention in double precision from its definition, over plain arrays, with a bound on what the kernels' roundings may add.
+ * Attention in double precision from its definition, over plain arrays, with a bound on what the kernels'
+ * roundings may add.
  *
- * A kernel's weights W differ from the exact w = 2^(score - max) by a factor 2^e (1 + eta) and, where V is int8, by the rounding
- * to 14 bits within a block of 64 tokens. Since both sums are divided, with y the exact result:
+ * A kernel's weights W differ from the exact w = 2^(score - max) by a factor 2^e (1 + eta) and, where V is
+ * int8, by the rounding to 14 bits within a block of 64 tokens. Since both sums are divided, with y the exact
+ * result:
  *
  *   |kernel - y| <= sum |W - w| |v - y| / sum W  +  roundings of the f32 sums
  */
@@ -33,7 +35,10 @@ const BLOCK = 64;
 const WEIGHT_MAX = 16383;
 const QUERY_MAX = 8191;
 
-/** x as a static int8 cache holds it, in units of the scale. The quotient of two floats rounded once is the float quotient. */
+/**
+ * x as a static int8 cache holds it, in units of the scale. The quotient of two floats rounded once is the
+ * float quotient.
+ */
 export function quantizeStatic(x: number, scale: number): number {
   return Math.max(-128, Math.min(127, roundHalfEven(Math.fround(x / scale)))) || 0;
 }
@@ -82,7 +87,8 @@ export function attentionOracle(input: AttentionInput): { y: Float64Array; bound
         }
         score[i] = dot * toPowers;
         if (kQs8) {
-          // Half a step per channel (and the rounding of up to 8191 steps in the quotient); then eight roundings of the product.
+          // Half a step per channel (and the rounding of up to 8191 steps in the quotient); then eight
+          // roundings of the product.
           const rounded = queryStep * (0.5 + 2 * QUERY_MAX * u) * keyNorm * toPowers;
           scoreError[i] = rounded + 8 * u * (magnitude * toPowers + rounded);
         } else scoreError[i] = (D + 6) * u * magnitude * toPowers;
@@ -103,7 +109,8 @@ export function attentionOracle(input: AttentionInput): { y: Float64Array; bound
       }
 
       const w = score.map((s) => 2 ** (s - max));
-      // Two subtractions of scores are rounded where a block has its own maximum, one otherwise; so are the powers.
+      // Two subtractions of scores are rounded where a block has its own maximum, one otherwise; so are the
+      // powers.
       const powers = vQs8 ? 2 : 1;
       const weightError = w.map((weight, i) => {
         const exponent = scoreError[i]! + powers * u * (max - score[i]! + 2 * worstScoreError);

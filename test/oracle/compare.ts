@@ -3,7 +3,8 @@ import * as assert from "uvu/assert";
 
 /**
  * Every |actual[i] - expected[i]| is at most bound(i).
- * @throws an assertion error naming the worst index, both values, the bound there and how many elements are outside
+ * @throws an assertion error naming the worst index, both values, the bound there and how many elements are
+ *   outside
  */
 export function assertWithin(
   actual: ArrayLike<number>,

@@ -36,8 +36,9 @@ async function differences(model: string, options: SimulationOptions = {}): Prom
 }
 
 if (tiny !== undefined) {
-  // transformers works in float32, whose rounding through three layers costs about 1e-6; a wrong formula costs 1e-2 and more.
-  // A static activation rounds to the same int8 on both sides: none of these lies so near a tie.
+  // transformers works in float32, whose rounding through three layers costs about 1e-6; a wrong formula
+  // costs 1e-2 and more. A static activation rounds to the same int8 on both sides: none of these lies so
+  // near a tie.
   for (const model of ["llama-tied", "llama3-rope", "mistral-window", "llama-tied-w4a8-static"]) {
     test(model, async () => assert.ok(Math.max(...(await differences(model))) < 1e-5));
   }
@@ -49,7 +50,8 @@ if (tiny !== undefined) {
   ] as const) {
     test(`${model}, with rotary frequencies rounded as the reference rounds them`, async () =>
       assert.ok(Math.max(...(await differences(model, { roundFrequency }))) < 1e-5));
-    // With exact frequencies angles differ by up to 2^-9 of the position: visible, and small for 40 positions.
+    // With exact frequencies angles differ by up to 2^-9 of the position: visible, and small for 40
+    // positions.
     test(`${model}, loosely, with exact frequencies`, async () => assert.ok(Math.max(...(await differences(model))) < 5e-3));
   }
 

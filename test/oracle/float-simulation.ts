@@ -1,10 +1,11 @@
 /**
- * A forward pass in plain TypeScript and double precision, written from the definitions: the oracle for logits.
+ * A forward pass in plain TypeScript and double precision, written from the definitions: the oracle for
+ * logits.
  *
- * It reads a checkpoint and never packed kernel data. Float layers are multiplied as they are. Quantized layers are simulated:
- * activations are rounded to int8 or an 8-bit float, the head's to 14 bits, and scaled back (DESIGN.md, numerics; docs/decisions/head-input.md);
- * weights are scale * q.
- * It shares no code with `src/model` or `src/kernels`, processes one token after the other, and is as slow as that sounds.
+ * It reads a checkpoint and never packed kernel data. Float layers are multiplied as they are. Quantized
+ * layers are simulated: activations are rounded to int8 or an 8-bit float, the head's to 14 bits, and scaled
+ * back (DESIGN.md, numerics; docs/decisions/head-input.md); weights are scale * q. It shares no code with
+ * `src/model` or `src/kernels`, processes one token after the other, and is as slow as that sounds.
  */
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
@@ -13,7 +14,9 @@ import { roundHalfEven } from "./round-half-even.ts";
 import { type InputQuantization, type Layer, type Linear, loadSimulation, type Simulation } from "./simulated-model.ts";
 
 export interface SimulationOptions {
-  /** The head's arithmetic: float, or int8 weights per row with 14-bit activations per token. Default "f32". */
+  /**
+   * The head's arithmetic: float, or int8 weights per row with 14-bit activations per token. Default "f32".
+   */
   readonly head?: "f32" | "q8";
   /** k and v in the cache: float, or int8 with the checkpoint's `k_scale` and `v_scale`. Default "f32". */
   readonly kCache?: "f32" | "q8";
@@ -34,7 +37,7 @@ export async function simulate(
   return simulateLogits(model, ids, options);
 }
 
-// --- operations ------------------------------------------------------------------------------------------------------------
+// --- operations
 
 /** x rounded to lowest..highest steps, int8 by default, and scaled back. */
 function fakeQuantize(x: Float64Array, scale: number, [lowest, highest] = [-128, 127]): Float64Array {
@@ -138,7 +141,7 @@ function joinHeads(heads: readonly Float64Array[]): Float64Array {
   return Float64Array.from(heads.flatMap((head) => Array.from(head)));
 }
 
-// --- the forward pass ------------------------------------------------------------------------------------------------------
+// --- the forward pass
 
 /** Keys and values of one layer: [position][kv head] f64[D]. */
 interface Cache {

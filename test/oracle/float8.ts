@@ -1,4 +1,7 @@
-/** The 8-bit floats E4M3 and E5M2 from the table of their codes (OCP 8-bit Floating Point Specification 1.0), and rounding by looking there. */
+/**
+ * The 8-bit floats E4M3 and E5M2 from the table of their codes (OCP 8-bit Floating Point Specification 1.0),
+ * and rounding by looking there.
+ */
 
 interface Layout {
   readonly mantissaBits: number;

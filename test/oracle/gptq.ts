@@ -1,6 +1,7 @@
 /**
- * GPTQ as its paper's Algorithm 1 reads without blocks (Frantar et al. 2022), in double precision: the inverse Hessian is formed, and after
- * each column the weights not yet rounded move and the column leaves the inverse.
+ * GPTQ as its paper's Algorithm 1 reads without blocks (Frantar et al. 2022), in double precision: the
+ * inverse Hessian is formed, and after each column the weights not yet rounded move and the column leaves the
+ * inverse.
  */
 import { nearestCode } from "./code-grid.ts";
 

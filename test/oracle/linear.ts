@@ -1,4 +1,7 @@
-/** y = x w^T + bias of quantized operands in double precision, from unpacked data; knows nothing of panels or tiles. */
+/**
+ * y = x w^T + bias of quantized operands in double precision, from unpacked data; knows nothing of panels or
+ * tiles.
+ */
 import { F32_EPSILON } from "./compare.ts";
 
 /** Activations a[m, k] * scales[m]. */
@@ -27,10 +30,11 @@ export interface LinearOracle {
 }
 
 /**
- * The bound is that of the definition's own roundings (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1): a group's
- * dot product is exact and then passes one conversion, one multiplication by its scale, at most K/G additions, one
- * multiplication by the activation scale and one addition of the bias: n = K/G + 4 roundings, each of relative size at most u = 2^-24.
- * |error| <= n u / (1 - n u) * (scales[m] * sum over g of |dot_g * scale_g| + |bias|). Values stay far above the smallest normal number.
+ * The bound is that of the definition's own roundings (Higham, Accuracy and Stability of Numerical
+ * Algorithms, section 3.1): a group's dot product is exact and then passes one conversion, one multiplication
+ * by its scale, at most K/G additions, one multiplication by the activation scale and one addition of the
+ * bias: n = K/G + 4 roundings, each of relative size at most u = 2^-24. |error| <= n u / (1 - n u) *
+ * (scales[m] * sum over g of |dot_g * scale_g| + |bias|). Values stay far above the smallest normal number.
  * @param block k whose products are added exactly: a group, or part of one; the n above counts blocks
  */
 export function linearOracle(rows: QuantizedRows, weights: Weights, block: number, bias?: Float32Array): LinearOracle {

@@ -1,4 +1,7 @@
-/** A checkpoint in memory for the oracle: weights as they are stored, decoded by the rules of the format and nothing else. */
+/**
+ * A checkpoint in memory for the oracle: weights as they are stored, decoded by the rules of the format and
+ * nothing else.
+ */
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import { roundHalfEven } from "./round-half-even.ts";
@@ -108,7 +111,10 @@ function readShape(bytes: Uint8Array): [number, number] {
   return [Number(view.getBigInt64(0, true)), Number(view.getBigInt64(8, true))];
 }
 
-/** `weight_packed` by the rule of compressed-tensors: code u = q + 2^(b-1), or E2M1, element i of the tensor at bit i * b. */
+/**
+ * `weight_packed` by the rule of compressed-tensors: code u = q + 2^(b-1), or E2M1, element i of the tensor
+ * at bit i * b.
+ */
 export function decodePacked(bytes: Uint8Array, type: "int4" | "fp4" | "int8"): Int8Array | Float32Array {
   if (type === "int8") return Int8Array.from(bytes, (u) => u - 128);
   const codes = Int8Array.from({ length: bytes.length * 2 }, (_, i) => (bytes[i >> 1]! >> (4 * (i & 1))) & 15);

@@ -1,4 +1,7 @@
-/** The whole quantizer on tiny models: what is written, read back and decoded by the format's rules, is what was decided. */
+/**
+ * The whole quantizer on tiny models: what is written, read back and decoded by the format's rules, is what
+ * was decided.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
@@ -37,7 +40,9 @@ async function quantizeTiny(model: TinyModelOptions = {}, recipeName = "fptq", o
   return { source, stats, report, output, written };
 }
 
-/** A linear module of a checkpoint as numbers, by the rule of the format and without the quantizer's own code. */
+/**
+ * A linear module of a checkpoint as numbers, by the rule of the format and without the quantizer's own code.
+ */
 async function decodeModule(checkpoint: Checkpoint, name: string) {
   const scheme = checkpoint.quantization!.linear(name)!;
   const q = decodePacked(await checkpoint.readRaw(`${name}.weight_packed`), scheme.weights);
@@ -124,7 +129,9 @@ for (const [name, model] of VARIANTS) {
   });
 }
 
-/** Energy of the difference of a written model's logits from its source's, relative to the energy of those. */
+/**
+ * Energy of the difference of a written model's logits from its source's, relative to the energy of those.
+ */
 async function logitError(recipeName: string, options: RecipeOptions): Promise<number> {
   const ids = SAMPLES[0]!.subarray(0, 24);
   const { source, written } = await quantizeTiny({}, recipeName, options);
@@ -139,8 +146,8 @@ async function logitError(recipeName: string, options: RecipeOptions): Promise<n
 }
 
 test("equalizing everything that can be costs no more than not equalizing", async () => {
-  // Random weights are the worst case for 4 bits. Unrelated logits would differ by twice their energy, and factors folded into
-  // weights but not into the norm, or the other way round, give unrelated logits.
+  // Random weights are the worst case for 4 bits. Unrelated logits would differ by twice their energy, and
+  // factors folded into weights but not into the norm, or the other way round, give unrelated logits.
   const plain = await logitError("rtn", {});
   assert.ok(plain < 0.5, `${plain}`);
   const equalized = await logitError("fptq", { v0: 0 });
@@ -223,7 +230,7 @@ test("progress rises to its total, and only one shard is open at a time", async 
   assert.is(output.maxOpen, 1);
 });
 
-// --- what goes wrong ---------------------------------------------------------------------------------------------------------
+// --- what goes wrong
 
 /** The checkpoint with one value of one tensor replaced. */
 function withValue(checkpoint: Checkpoint, tensor: string, index: number, value: number): Checkpoint {

@@ -25,9 +25,10 @@ const [valid, heldOut] = ["data/wiki.valid.txt", "data/wiki.test.txt"].map(share
 /**
  * Rows of the reference with the recipe that says the same, and how far each figure may be off.
  *
- * Without activation rounding nothing is left to chance. With it, a change in the last bit of anything upstream makes some activations
- * round the other way, and the figures wander: int8, float16 and float32 embeddings gave 42.50, 42.68 and 42.53 for the second row,
- * and 94.7 to 95.4 in the second halves of the third, where one outlier leaves the other values of down_proj a few int8 steps.
+ * Without activation rounding nothing is left to chance. With it, a change in the last bit of anything
+ * upstream makes some activations round the other way, and the figures wander: int8, float16 and float32
+ * embeddings gave 42.50, 42.68 and 42.53 for the second row, and 94.7 to 95.4 in the second halves of the
+ * third, where one outlier leaves the other values of down_proj a few int8 steps.
  */
 const ROWS: readonly {
   row: string;
@@ -56,7 +57,10 @@ const ROWS: readonly {
   { row: "FPTQ g64 v0=0 v1=150 (LAE on all QKV, gate/up)", recipe: "fptq", options: { v0: 0 }, within: [0.01, 0.01] },
 ];
 
-/** The checkpoint as the reference has it: the embedding as in the source, and for W4A16 activations as they are. */
+/**
+ * The checkpoint as the reference has it: the embedding as in the source, and for W4A16 activations as they
+ * are.
+ */
 function asReference(written: Checkpoint, source: Checkpoint, weightOnly: boolean): Checkpoint {
   const embedding = "model.embed_tokens.weight";
   const scheme = written.quantization!;

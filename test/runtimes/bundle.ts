@@ -21,7 +21,10 @@ export async function bundleForServers(directory: string): Promise<void> {
   await build({ ...SHARED, entryPoints, outdir: directory, platform: "node", external: ["fptq", "fptq/*"] });
 }
 
-/** For pages, as docs/bundlers.md says for esbuild: what the package finds beside itself is put beside the bundle. */
+/**
+ * For pages, as docs/bundlers.md says for esbuild: what the package finds beside itself is put beside the
+ * bundle.
+ */
 export async function bundleForPages(directory: string, dist: string): Promise<void> {
   const entryPoints = entries("page", "suite-worker", "options-worker", "tab");
   await build({ ...SHARED, entryPoints, outdir: directory, platform: "browser", nodePaths: [`${directory}/node_modules`] });

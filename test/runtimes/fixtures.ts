@@ -36,7 +36,8 @@ export function writeFolders(folders: Readonly<Record<string, MemoryFolder>>, di
 }
 
 /**
- * SmolLM2 in 4 bits, where the machine has the original. What the suite compares does not depend on how well it is calibrated.
+ * SmolLM2 in 4 bits, where the machine has the original. What the suite compares does not depend on how well
+ * it is calibrated.
  * @returns whether it is there
  */
 export async function writeSmolLM2(directory: string): Promise<boolean> {

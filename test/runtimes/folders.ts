@@ -1,4 +1,7 @@
-/** The suite's folders, in memory: for the core, which has no paths, and for a server that is part of the test. */
+/**
+ * The suite's folders, in memory: for the core, which has no paths, and for a server that is part of the
+ * test.
+ */
 import { MemoryFolder } from "../memory-folder.ts";
 
 /** A file of the working directory, by its path in it. */

@@ -1,4 +1,7 @@
-/** Chromium and Firefox: a page from a local server, opened by puppeteer (Chromium's own protocol, WebDriver BiDi). */
+/**
+ * Chromium and Firefox: a page from a local server, opened by puppeteer (Chromium's own protocol, WebDriver
+ * BiDi).
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { formatJob, type Job } from "./job.ts";
 import { HERE, type Launched, type Launcher, LIMIT_MS, NotInstalledError } from "./launch.ts";
@@ -107,7 +110,10 @@ async function withinLimit<T>(name: string, work: Promise<T>): Promise<T> {
   return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
-/** Threads of that name in a process and those below it (proc(5): the parent is the second field behind the command in parentheses). */
+/**
+ * Threads of that name in a process and those below it (proc(5): the parent is the second field behind the
+ * command in parentheses).
+ */
 function countThreads(root: number, name: string): number {
   const parents = new Map<number, number>();
   for (const pid of readdirSync("/proc")

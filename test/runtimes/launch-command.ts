@@ -47,7 +47,10 @@ async function withDoctor(result: SuiteResult, doctor: () => Promise<DoctorDocum
 export const node = (entry: Entry): Launcher => launcher(process.execPath, [], entry, () => ({ NODE_OPTIONS: "" }));
 export const currentNode = (entry: Entry): Launcher => launcher(installed("node"), [], entry, () => ({ NODE_OPTIONS: "" }));
 
-/** The core may read files, which is how the suite gets its input; the package also counts cores. Neither may use the network. */
+/**
+ * The core may read files, which is how the suite gets its input; the package also counts cores. Neither may
+ * use the network.
+ */
 export function deno(entry: Entry): Launcher {
   const permissions = entry === "core" ? ["--allow-read"] : ["--allow-read", "--allow-sys=cpus"];
   const args = ["run", "--no-prompt", "--no-lock", "--no-remote", "--node-modules-dir=manual", ...permissions];

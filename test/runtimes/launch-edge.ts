@@ -1,4 +1,6 @@
-/** Vercel's edge, as its own VM has it: a context of this Node with the platform's globals and nothing else. */
+/**
+ * Vercel's edge, as its own VM has it: a context of this Node with the platform's globals and nothing else.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { formatJob, type Job } from "./job.ts";
 import { HERE, type Launched, NotInstalledError } from "./launch.ts";
@@ -27,7 +29,10 @@ export async function edgeLight(directory: string, job: Job): Promise<Launched> 
   }
 }
 
-/** Compiles what is imported with `?module`, as the platform does when a program is deployed; from then on nothing is compiled. */
+/**
+ * Compiles what is imported with `?module`, as the platform does when a program is deployed; from then on
+ * nothing is compiled.
+ */
 function deployKernels(machine: EdgeVM, directory: string): void {
   const compile = machine.evaluate<(bytes: Uint8Array) => WebAssembly.Module | undefined>(
     `(bytes) => WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : undefined`,

@@ -1,4 +1,7 @@
-/** Several tabs of Chromium that share an origin's storage: one closed while it loads, two that load at once, and a quota that is too small. */
+/**
+ * Several tabs of Chromium that share an origin's storage: one closed while it loads, two that load at once,
+ * and a quota that is too small.
+ */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import type { TabOutcome } from "./entries/tab.ts";
 import type { Launched } from "./launch.ts";

@@ -1,4 +1,7 @@
-/** What runtimes get: a directory with models, the suite in bundles, and the package linked as `npm install` would. */
+/**
+ * What runtimes get: a directory with models, the suite in bundles, and the package linked as `npm install`
+ * would.
+ */
 import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { bundleForEdgeLight, bundleForPages, bundleForServers, bundleForWorkerd } from "./bundle.ts";

@@ -1,7 +1,8 @@
 /**
  * Runs one suite in every runtime and compares what they computed, bit for bit. Needs `npm run build` before.
  *
- *   npm run test:runtimes [-- NAME ...]     only runtimes whose name contains a NAME; "examples" for the servers of examples/
+ *   npm run test:runtimes [-- NAME ...]     only runtimes whose name contains a NAME; "examples" for the
+ *                                           servers of examples/
  *
  * A runtime that is not on this machine is skipped, but with CI set it is a failure.
  */

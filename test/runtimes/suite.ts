@@ -1,6 +1,7 @@
 /**
- * What every runtime has to show, written once: it names no runtime and imports only types of the library, which its caller brings.
- * Results that must be the same everywhere are returned and compared by the caller; what a runtime can judge alone is a check.
+ * What every runtime has to show, written once: it names no runtime and imports only types of the library,
+ * which its caller brings. Results that must be the same everywhere are returned and compared by the caller;
+ * what a runtime can judge alone is a check.
  */
 import type { OutputFolder } from "../../src/checkpoint/byte-source.ts";
 import type { LanguageModel } from "../../src/decoding/language-model.ts";
@@ -35,7 +36,9 @@ export interface SuiteResult {
   /** What a load without options takes. */
   readonly build: InstructionSet;
   readonly logits: readonly LogitsHash[];
-  /** SHA-256 of each file of tensors that quantizing the f32 model wrote; absent if that was not asked for. */
+  /**
+   * SHA-256 of each file of tensors that quantizing the f32 model wrote; absent if that was not asked for.
+   */
   readonly quantized: string | undefined;
   /** Tokens drawn with a seed by the W4A8 model. */
   readonly tokens: readonly number[];
@@ -189,7 +192,10 @@ export async function hashOf(
   }
 }
 
-/** The count once it has not changed for three seconds: a browser gives threads of models disposed before up to two. */
+/**
+ * The count once it has not changed for three seconds: a browser gives threads of models disposed before up
+ * to two.
+ */
 async function settledCount(countWorkers: () => Promise<number>): Promise<number> {
   let found = await countWorkers();
   const end = Date.now() + 10_000;

@@ -54,7 +54,7 @@ test("memory: full is an error with numbers", async () => {
   await store.put("a", new Uint8Array(8));
   await store.put("a", new Uint8Array(10));
   const error = await store.put("b", new Uint8Array(1)).catch((reason: Error) => reason);
-  assert.match((error as Error).message, /1 bytes, 0 of 10 are free/);
+  assert.match((error as Error).message, /memory: got 1 bytes, need at most 0: the rest of 10 is taken/);
 });
 
 test("folder: a value that cannot be written leaves nothing", () =>

@@ -1,9 +1,14 @@
-/** An HTTP server on the loopback that serves files from memory, fails on purpose, and remembers what it was asked. */
+/**
+ * An HTTP server on the loopback that serves files from memory, fails on purpose, and remembers what it was
+ * asked.
+ */
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What goes wrong, once for each time it stands in a file's list; then the file is served as it should be. */
+/**
+ * What goes wrong, once for each time it stands in a file's list; then the file is served as it should be.
+ */
 export type Fault =
   | { readonly kind: "status"; readonly status: number; readonly headers?: Record<string, string> }
   | { readonly kind: "redirect"; readonly to: string }

@@ -106,7 +106,7 @@ test("a server that stays broken is given up with the number of attempts", () =>
     server.always.set("/file", { kind: "status", status: 500 });
     const error = await rejected(readAll(reader));
     assert.ok(isDownloadError(error) && error.status === 500, error.message);
-    assert.match(error.message, /\/file: HTTP status 500; tried 6 times/);
+    assert.match(error.message, /\/file: got HTTP status 500, need 200; tried 6 times/);
     assert.is(server.requests.length, 6);
   }));
 

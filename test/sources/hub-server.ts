@@ -13,7 +13,10 @@ export interface HubModelOptions {
   readonly contentOrigin?: string;
 }
 
-/** Serves a folder as `org/model`, revision "main". Tensors are large files with SHA-256, others have git's blob ids. */
+/**
+ * Serves a folder as `org/model`, revision "main". Tensors are large files with SHA-256, others have git's
+ * blob ids.
+ */
 export function serveModel(server: FaultServer, folder: MemoryFolder, options: HubModelOptions = {}): void {
   const entries = [...folder.files].map(([path, { bytes }]) => {
     const oid = gitOid(bytes);

@@ -133,8 +133,12 @@ test("what is there is not fetched again; offline and without a Hub it is enough
     const warnings: string[] = [];
     await load("hf:org/model", { onWarning: (message) => warnings.push(message) }, { HF_ENDPOINT: "http://127.0.0.1:1" });
     assert.is(warnings.length, 1);
-    assert.match(warnings[0]!, /the Hub does not answer; using what .*models--org--model has/);
-    await fails(load("hf:org/other", { offline: true }), DownloadError, /hf:org\/other@main: not in .*, and offline/);
+    assert.match(warnings[0]!, /got no answer from the Hub, need one; using what .*models--org--model has/);
+    await fails(
+      load("hf:org/other", { offline: true }),
+      DownloadError,
+      /hf:org\/other@main: got nothing in .*, need it there or a network: offline/,
+    );
   }));
 
 test("a blob that Python's library fetched is used", () =>
@@ -153,7 +157,7 @@ test("a download cut for good is resumed by the next one", () =>
       { kind: "cut", after: 3_000_000 },
       ...Array.from({ length: 6 }, () => ({ kind: "status", status: 503 }) as const),
     ]);
-    await fails(load(), DownloadError, /HTTP status 503; tried \d times/);
+    await fails(load(), DownloadError, /got HTTP status 503, need 200; tried \d times/);
     const left = leftIn(repository);
     assert.is(left.length, 1);
     const kept = statSync(join(repository, "blobs", left[0]!)).size;
@@ -182,8 +186,9 @@ test("a download somebody else is at is left alone", () =>
     assert.is(readFileSync(theirs, "utf8"), "theirs");
     rmSync(join(repository, "blobs", etag));
     utimesSync(theirs, 0, 0);
-    // Left behind, and not what it should be: taken over, found out by its digest, fetched anew the next time.
-    await fails(load(), CheckpointError, /digest is [0-9a-f]{64}, need [0-9a-f]{64}/);
+    // Left behind, and not what it should be: taken over, found out by its digest, fetched anew the next
+    // time.
+    await fails(load(), CheckpointError, /got digest [0-9a-f]{64}, need [0-9a-f]{64}/);
     await load();
   }));
 
@@ -211,7 +216,7 @@ for (const [what, damage] of [
 test("one flipped bit on the way is found, and not kept", () =>
   withHub(async ({ load, server, repository }) => {
     server.faults.set(`/org/model/resolve/${COMMIT}/${SHARDS[1]}`, [{ kind: "flip", at: 777_777 }]);
-    await fails(load(), CheckpointError, /hf:org\/model\/model-00002.*digest is/);
+    await fails(load(), CheckpointError, /hf:org\/model\/model-00002.*got digest/);
     server.faults.clear();
     await load();
     assert.ok(existsSync(join(repository, "blobs", sha256(MODEL.bytes(SHARDS[1]!)))));
@@ -241,7 +246,7 @@ test("a private model needs the token, which stays with the Hub", () =>
     await using content = await FaultServer.start();
     content.addFolder(`/org/model/resolve/${COMMIT}`, MODEL.files);
     serveModel(server, MODEL, { isPrivate: true, contentOrigin: content.origin });
-    await fails(load(), DownloadError, /hf:org\/model@main: HTTP status 401 .*HF_TOKEN/);
+    await fails(load(), DownloadError, /hf:org\/model@main: got HTTP status 401 .*HF_TOKEN.*, need 200/);
     await load("hf:org/model", {}, { HF_TOKEN: TOKEN });
     assert.ok(content.requests.length >= SHARDS.length);
     assert.ok(
@@ -254,7 +259,7 @@ test("a private model needs the token, which stays with the Hub", () =>
   }));
 
 test("a model that is not there", () =>
-  withHub(({ load }) => fails(load("hf:org/nothing"), DownloadError, /hf:org\/nothing@main: HTTP status 404/)));
+  withHub(({ load }) => fails(load("hf:org/nothing"), DownloadError, /hf:org\/nothing@main: got HTTP status 404 .*, need 200/)));
 
 test("a cache folder that cannot be written to: one warning with numbers, and the model all the same", () =>
   withHub(async ({ load, home }) => {
@@ -295,7 +300,11 @@ test("a tag chooses one GGUF", () =>
       assert.is(new TextDecoder().decode(await location.file.read(0, location.file.size)), "GGUF a.Q4_1.gguf");
       await location.file.close();
     }
-    await fails(locate("hf:org/model:Q2"), OptionError, /0 GGUF files fit; there are: a\.Q4_1\.gguf, a\.Q8_0\.gguf/);
+    await fails(
+      locate("hf:org/model:Q2"),
+      OptionError,
+      /got 0 GGUF files with this in their name, need one; there are a\.Q4_1\.gguf, a\.Q8_0\.gguf/,
+    );
   }));
 
 test("a listing that leads elsewhere is refused", () =>

@@ -1,4 +1,7 @@
-/** A clock on which every pause is over at once, and written down. Long ones, which guard against silence, never end. */
+/**
+ * A clock on which every pause is over at once, and written down. Long ones, which guard against silence,
+ * never end.
+ */
 import { AbortError } from "../../src/errors.ts";
 import type { Clock } from "../../src/sources/clock.ts";
 

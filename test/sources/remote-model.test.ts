@@ -100,14 +100,14 @@ for (const fault of [
 test("404 names the file", () =>
   withServer(async (server, load) => {
     server.files.delete(`/model/${SHARDS[1]}`);
-    const error = await fails(load(), DownloadError, /model-00002-of-\d+\.safetensors: HTTP status 404/);
+    const error = await fails(load(), DownloadError, /model-00002-of-\d+\.safetensors: got HTTP status 404 .*, need 200/);
     assert.is(error.status, 404);
   }));
 
 test("no config.json is an error that names it", () =>
   withServer(async (server, load) => {
     server.files.delete("/model/config.json");
-    await fails(load(), DownloadError, /model\/config\.json: HTTP status 404/);
+    await fails(load(), DownloadError, /model\/config\.json: got HTTP status 404 .*, need 200/);
   }));
 
 test("a page instead of a file is no file", () =>
@@ -119,7 +119,7 @@ test("a page instead of a file is no file", () =>
     };
     await load();
     server.files.delete("/model/config.json");
-    await fails(load(), DownloadError, /config\.json: the answer is a web page/);
+    await fails(load(), DownloadError, /config\.json: got a web page, need the file/);
   }));
 
 test("one flipped bit is found, without a cache and with one, which does not keep it", () =>
@@ -127,9 +127,9 @@ test("one flipped bit is found, without a cache and with one, which does not kee
     const path = `/model/${SHARDS[1]}`;
     // In the middle of the weights: nothing but the digest can tell.
     server.always.set(path, { kind: "flip", at: 5_000_001 });
-    await fails(load(), CheckpointError, new RegExp(`${SHARDS[1]}: SHA-256 is [0-9a-f]{64}, need [0-9a-f]{64}`));
+    await fails(load(), CheckpointError, new RegExp(`${SHARDS[1]}: got SHA-256 [0-9a-f]{64}, need [0-9a-f]{64}`));
     const cache = new MemoryBlockStore();
-    await fails(load({ cache }), CheckpointError, /SHA-256 is/);
+    await fails(load({ cache }), CheckpointError, /got SHA-256/);
     server.always.clear();
     await load({ cache });
     const before = shardRequests(server).length;
@@ -141,7 +141,7 @@ test("a damaged header does not stay in the cache", () =>
   withServer(async (server, load) => {
     const cache = new MemoryBlockStore();
     server.faults.set(`/model/${SHARDS[0]}`, [{ kind: "flip", at: 8 }]);
-    await fails(load({ cache }), CheckpointError, /header does not start/);
+    await fails(load({ cache }), CheckpointError, /header: got another start, need/);
     await load({ cache });
   }));
 
@@ -156,7 +156,11 @@ test("a warm cache: no request for shards, one for each small file; offline: non
     server.requests.length = 0;
     await load({ cache, offline: true });
     assert.is(server.requests.length, 0);
-    await fails(load({ cache: new MemoryBlockStore(), offline: true }), DownloadError, /not in the cache, and offline/);
+    await fails(
+      load({ cache: new MemoryBlockStore(), offline: true }),
+      DownloadError,
+      /got nothing in the cache, need it there or a network: offline/,
+    );
   }));
 
 test("a server that is gone: the cache serves, with one warning", async () => {
@@ -170,7 +174,7 @@ test("a server that is gone: the cache serves, with one warning", async () => {
     };
     await load({ cache, onWarning: (message) => warnings.push(message) });
     assert.is(warnings.length, 1);
-    assert.match(warnings[0]!, /config\.json: no connection.*using what the cache has of 127\.0\.0\.1/);
+    assert.match(warnings[0]!, /config\.json: got no connection, need one: .*using what the cache has of 127\.0\.0\.1/);
   });
 });
 

@@ -1,4 +1,6 @@
-/** A small model in shards of several blocks, with their digests in the index, as `fptq quantize` writes them. */
+/**
+ * A small model in shards of several blocks, with their digests in the index, as `fptq quantize` writes them.
+ */
 import { BLOCK_BYTES } from "../../src/sources/block-cache.ts";
 import { SafetensorsWriter } from "../../src/checkpoint/safetensors/safetensors-writer.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";

@@ -57,7 +57,10 @@ test("named templates of older files", () => {
 
 test("no template, no Jinja, no messages", () => {
   for (const chat_template of [undefined, null, [], 7]) {
-    assert.throws(() => new ChatTemplate({ chat_template }, "tiny"), isError(UnsupportedModelError, "no chat template"));
+    assert.throws(
+      () => new ChatTemplate({ chat_template }, "tiny"),
+      isError(UnsupportedModelError, "chat template: got nothing, need one"),
+    );
   }
   assert.throws(() => render("{% if %}"), isError(CheckpointError, "chat template"));
   const template = new ChatTemplate({ chat_template: "x" }, "tiny");

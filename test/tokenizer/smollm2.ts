@@ -1,4 +1,7 @@
-/** The tokenizer of SmolLM2, rebuilt from its GGUF, and the reference's vectors; undefined after a printed reason. */
+/**
+ * The tokenizer of SmolLM2, rebuilt from its GGUF, and the reference's vectors; undefined after a printed
+ * reason.
+ */
 import { GgufMetadata } from "../../src/checkpoint/gguf/gguf-metadata.ts";
 import { ggufTokenizer } from "../../src/checkpoint/gguf/gguf-tokenizer.ts";
 import { readGguf } from "../../src/checkpoint/gguf/gguf.ts";

@@ -154,7 +154,7 @@ test("damaged files and steps that would be carried out wrongly are refused", ()
   refuses(tiny({}, { unk_token: "<unk>" }), CheckpointError, "<unk>");
   refuses(tiny({ added_tokens: [{ id: "1", content: "x" }] }), CheckpointError, `"x"`);
   refuses(tiny({ added_tokens: {} }), CheckpointError, "added_tokens");
-  refuses(tiny({ decoder: null }), UnsupportedModelError, "decoder none");
+  refuses(tiny({ decoder: null }), UnsupportedModelError, "decoder: got none, need ByteLevel");
   refuses(tiny({ decoder: { type: "WordPiece" } }), UnsupportedModelError, "WordPiece");
   refuses(tiny({ pre_tokenizer: { type: "Unknown" } }), CheckpointError, "Unknown");
   const merged = { type: "Split", pattern: { String: " " }, behavior: "MergedWithNext" };

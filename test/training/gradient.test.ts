@@ -1,6 +1,7 @@
 /**
- * Gradients of the whole model against finite differences of an independent one in double precision. The student rounds activations to int8
- * where that model does not, so the two agree to a few percent, and a factor or a sign that is wrong anywhere stands out.
+ * Gradients of the whole model against finite differences of an independent one in double precision. The
+ * student rounds activations to int8 where that model does not, so the two agree to a few percent, and a
+ * factor or a sign that is wrong anywhere stands out.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -32,7 +33,10 @@ async function quantizeTiny(architecture: Architecture, options: RecipeOptions):
   return openSafetensorsCheckpoint(output.result);
 }
 
-/** The student's embedding and head, and the blocks of another model: the loss is large beside what rounding activations does. */
+/**
+ * The student's embedding and head, and the blocks of another model: the loss is large beside what rounding
+ * activations does.
+ */
 async function stranger(architecture: Architecture): Promise<Checkpoint> {
   const own = await openSafetensorsCheckpoint(tinyModel(SEED, { architecture, outlier: 2 }));
   const other = await openSafetensorsCheckpoint(tinyModel(SEED + 2, { architecture, outlier: 2 }));

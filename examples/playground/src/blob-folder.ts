@@ -1,4 +1,6 @@
-/** An output folder of files the browser keeps, in memory or on its disk as it sees fit: a page has no paths. */
+/**
+ * An output folder of files the browser keeps, in memory or on its disk as it sees fit: a page has no paths.
+ */
 import type { OutputFolder } from "fptq";
 
 /** Larger pieces are handed to the browser, so that no more than this is on JavaScript's heap. */

@@ -1,4 +1,7 @@
-/** Holds the model, off the main thread: loads it, and generates until it is done or told to stop. It lives as long as one model. */
+/**
+ * Holds the model, off the main thread: loads it, and generates until it is done or told to stop. It lives as
+ * long as one model.
+ */
 import { type GenerationAbortError, type LanguageModel, loadModel, openCheckpoint, UnsupportedModelError } from "fptq";
 import { type EngineEvent, type EngineRequest, failureOf, type ModelDescription } from "./messages.ts";
 import { policiesOf } from "./policies.ts";

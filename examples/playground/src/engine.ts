@@ -23,7 +23,10 @@ export class Engine {
     this.#changed = changed;
   }
 
-  /** Loads a model in place of the one there is. Every model has a worker of its own: ending it gives all its memory back at once. */
+  /**
+   * Loads a model in place of the one there is. Every model has a worker of its own: ending it gives all its
+   * memory back at once.
+   */
   load(source: Source, settings: EngineSettings): void {
     this.#end();
     Object.assign(this.#state, { source, loading: { kind: "loading", progress: undefined }, warnings: [], policies: undefined });

@@ -1,4 +1,7 @@
-/** What went wrong, and what to do about it: the library's message behind words for a person who has not read its documentation. */
+/**
+ * What went wrong, and what to do about it: the library's message behind words for a person who has not read
+ * its documentation.
+ */
 import type { Failure } from "./messages.ts";
 
 export interface Explanation {
@@ -16,8 +19,7 @@ function summaryOf(name: string, status: number | undefined, message: string): s
   if (status === 401 || status === 403) return "The server wants a login for this model.";
   if (name === "DownloadError")
     return "The model could not be downloaded. Is the server running, and does it allow this page (CORS)?";
-  if (name === "CheckpointError" && /a GGUF file .* is needed/.test(message))
-    return "This is neither a GGUF file nor a model folder.";
+  if (name === "CheckpointError" && /need a GGUF file/.test(message)) return "This is neither a GGUF file nor a model folder.";
   if (name === "CheckpointError") return "The model's files are damaged or incomplete.";
   if (name === "UnsupportedModelError") return "This is a kind of model that fptq does not run.";
   if (name === "CapabilityError") return "This browser cannot do that.";

@@ -4,7 +4,10 @@ const NUMBERS = [0, 1, 2].map((digits) => new Intl.NumberFormat("en", { maximumF
 
 export const number = (value: number, digits: 0 | 1 | 2 = 0) => NUMBERS[digits]!.format(value);
 
-/** Megabytes of a million bytes, as browsers and download pages count; `unit` only where it is not said beside it. */
+/**
+ * Megabytes of a million bytes, as browsers and download pages count; `unit` only where it is not said beside
+ * it.
+ */
 export function megabytes(bytes: number, unit = " MB"): string {
   const value = bytes / 1e6;
   return `${number(value, value < 1 ? 2 : value < 10 ? 1 : 0)}${unit}`;

@@ -14,7 +14,7 @@ import type { LayerPolicies } from "./policies.ts";
 export type Source = string | FileSource;
 
 export interface FileSource {
-  /** Of the file or folder. */
+  /** The name of the file or folder. */
   readonly name: string;
   readonly files: readonly File[];
 }

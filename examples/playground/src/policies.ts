@@ -1,11 +1,17 @@
-/** The policy of each layer input, read from a checkpoint: what the quantizer noted in `config.json`, else what the weights' scheme says. */
+/**
+ * The policy of each layer input, read from a checkpoint: what the quantizer noted in `config.json`, else
+ * what the weights' scheme says.
+ */
 import type { Checkpoint } from "fptq";
 
 export const INPUTS = ["qkv", "o", "gate_up", "down"] as const;
 export type Input = (typeof INPUTS)[number];
 
 export const KINDS = ["static", "equalized", "dynamic", "fp8", "none"] as const;
-/** One calibrated scale; the same after equalizing the channels; a scale per token; 8-bit floats; not quantized. */
+/**
+ * One calibrated scale; the same after equalizing the channels; a scale per token; 8-bit floats; not
+ * quantized.
+ */
 export type PolicyKind = (typeof KINDS)[number];
 
 export interface InputPolicy {

@@ -2,7 +2,10 @@
 import type { loadModel } from "fptq";
 import type { FileSource, Source } from "./messages.ts";
 
-/** The model that comes with the page, in the folder beside it; workers are given addresses, and lie elsewhere. */
+/**
+ * The model that comes with the page, in the folder beside it; workers are given addresses, and lie
+ * elsewhere.
+ */
 export const EMBEDDED = globalThis.document ? new URL("model/", document.baseURI).href : "";
 
 type LoadModel = typeof loadModel;
@@ -29,7 +32,10 @@ export function fileSource(files: readonly File[]): FileSource {
   return { name: first?.webkitRelativePath.split("/")[0] || first?.name || "", files };
 }
 
-/** What was dropped: a file, several, or the files of a folder (those below it in folders of their own are left out). */
+/**
+ * What was dropped: a file, several, or the files of a folder (those below it in folders of their own are
+ * left out).
+ */
 export async function droppedFiles(transfer: DataTransfer): Promise<FileSource> {
   // The list is emptied when the event is over, so everything is taken from it before anything is waited for.
   const items = [...transfer.items].filter(({ kind }) => kind === "file");

@@ -15,7 +15,7 @@ export type Loading =
 export interface Message {
   readonly role: "user" | "assistant";
   content: string;
-  /** Of an answer that ended. */
+  /** The result of an answer that ended. */
   result?: GenerationResult;
 }
 
@@ -39,7 +39,10 @@ export interface State {
   warnings: string[];
   policies: LayerPolicies | undefined;
   messages: Message[];
-  /** Milliseconds at which text began to come, and how many pieces there were; undefined when nothing is generated. */
+  /**
+   * Milliseconds at which text began to come, and how many pieces there were; undefined when nothing is
+   * generated.
+   */
   generating: { startedAt: number | undefined; pieces: number } | undefined;
   /** What is being written. */
   draft: string;

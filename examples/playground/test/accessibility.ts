@@ -1,4 +1,7 @@
-/** Looks at what the page shows: the rules of axe (WCAG 2.2, levels A and AA, contrast among them), and whether it fits its width. */
+/**
+ * Looks at what the page shows: the rules of axe (WCAG 2.2, levels A and AA, contrast among them), and
+ * whether it fits its width.
+ */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { BrowserPage } from "./browser-page.ts";

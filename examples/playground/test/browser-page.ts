@@ -1,4 +1,7 @@
-/** A page of a real browser as the tests handle it: by what it says to a person, under the names a screen reader gives things. */
+/**
+ * A page of a real browser as the tests handle it: by what it says to a person, under the names a screen
+ * reader gives things.
+ */
 import { writeFileSync } from "node:fs";
 import type { Page } from "../../../test/runtimes/launch-browser.ts";
 

@@ -3,7 +3,10 @@ import { assert } from "./checks.ts";
 import type { BrowserPage } from "./browser-page.ts";
 import { longestTask, watchLongTasks } from "./long-tasks.ts";
 
-/** Sends as soon as it can, and gives the milliseconds from the start of the page's loading to the first text of the answer. */
+/**
+ * Sends as soon as it can, and gives the milliseconds from the start of the page's loading to the first text
+ * of the answer.
+ */
 const FIRST_TEXT = `new Promise((resolve) => {
   let sent = false;
   const step = () => {

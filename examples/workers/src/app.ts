@@ -23,7 +23,10 @@ export interface ServerOptions {
   readonly maxBodyBytes?: number | undefined;
   /** Origin whose pages may read answers, or "*". Default: none. */
   readonly corsOrigin?: string | undefined;
-  /** Keeps a Worker alive until what its client no longer waits for has been put in order. Absent where processes live on. */
+  /**
+   * Keeps a Worker alive until what its client no longer waits for has been put in order. Absent where
+   * processes live on.
+   */
   readonly waitUntil?: ((promise: Promise<unknown>) => void) | undefined;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Bodies of `/v1/chat/completions` and `/v1/completions`: OpenAI's fields, and llama.cpp's `top_k`, `min_p`, `repeat_penalty`.
- * Unknown fields are let through, as those servers do; a known one that would change the text and cannot be honoured is refused.
+ * Bodies of `/v1/chat/completions` and `/v1/completions`: OpenAI's fields, and llama.cpp's `top_k`, `min_p`,
+ * `repeat_penalty`. Unknown fields are let through, as those servers do; a known one that would change the
+ * text and cannot be honoured is refused.
  */
 import type { ChatMessage, GenerateOptions, Prompt } from "fptq";
 import * as z from "zod";

@@ -1,4 +1,6 @@
-/** From a request to text: a place in the queue, a prompt that fits, a generation that ends with its client. */
+/**
+ * From a request to text: a place in the queue, a prompt that fits, a generation that ends with its client.
+ */
 import type { Generation, LanguageModel } from "fptq";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
@@ -107,7 +109,8 @@ async function jsonOf(c: Context): Promise<unknown> {
 
 /**
  * Nothing runs before the first piece is asked for.
- * @throws ApiError 400 for a prompt that leaves no room for an answer; OptionError for one that cannot be used
+ * @throws ApiError 400 for a prompt that leaves no room for an answer; OptionError for one that cannot be
+ *   used
  */
 function begin(model: LanguageModel, { prompt, promptField, options }: CompletionRequest, signal: AbortSignal): Generation {
   const ids = model.promptIds(prompt);

@@ -1,4 +1,7 @@
-/** What a server that is a process reads from its environment: `MODEL`, `MODEL_NAME`, `CONTEXT_SIZE`, `CORS_ORIGIN`, `HOST`, `PORT`. */
+/**
+ * What a server that is a process reads from its environment: `MODEL`, `MODEL_NAME`, `CONTEXT_SIZE`,
+ * `CORS_ORIGIN`, `HOST`, `PORT`.
+ */
 import type { ServerOptions } from "./app.ts";
 
 export interface Listening {

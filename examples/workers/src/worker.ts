@@ -14,7 +14,8 @@ export default createApp({
   model: "https://assets.local/",
   modelName: "smollm2-135m-instruct-w4a8",
   loadOptions: { fetch: (url, init) => ASSETS.fetch(url, init), contextSize: 512, chunkSize: 16 },
-  // An isolate has 128 MiB, and the rest of the program needs some of it: hence the short context and small chunks.
+  // An isolate has 128 MiB, and the rest of the program needs some of it: hence the short context and small
+  // chunks.
   memoryBudget: 120e6,
   corsOrigin: CORS_ORIGIN || undefined,
   waitUntil,

@@ -1,5 +1,6 @@
 /**
- * float16 and bfloat16, little-endian bytes, to and from float32. Widening is exact; narrowing rounds to nearest, ties to even.
+ * float16 and bfloat16, little-endian bytes, to and from float32. Widening is exact; narrowing rounds to
+ * nearest, ties to even.
  */
 
 const f32 = new Float32Array(1);
@@ -28,7 +29,8 @@ export function f32ToF16(value: number): number {
   const magnitude = f32Bits[0]! & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
-  // Below 2^-14 the spacing is fixed at 2^-24: adding 0.5 makes the hardware round to exactly that spacing (0.5 has ulp 2^-24).
+  // Below 2^-14 the spacing is fixed at 2^-24: adding 0.5 makes the hardware round to exactly that spacing
+  // (0.5 has ulp 2^-24).
   if (magnitude < 0x38800000) {
     f32[0] = Math.abs(value) + 0.5;
     return sign | (f32Bits[0]! - 0x3f000000);
@@ -81,7 +83,9 @@ export function encodeBF16(values: Float32Array): Uint8Array {
   return encode16(values, f32ToBf16);
 }
 
-/** A loop, because `Uint16Array.from` with a mapping goes through an iterator and takes several times as long. */
+/**
+ * A loop, because `Uint16Array.from` with a mapping goes through an iterator and takes several times as long.
+ */
 function encode16(values: Float32Array, encode: (value: number) => number): Uint8Array {
   const bits = new Uint16Array(values.length);
   for (let i = 0; i < bits.length; i++) bits[i] = encode(values[i]!);
@@ -93,7 +97,9 @@ function view16(bytes: Uint8Array): Uint16Array {
   return new Uint16Array(buffer, byteOffset, byteLength / 2);
 }
 
-/** The same bytes at an address that a typed array of this element size accepts: copied only if they are not. */
+/**
+ * The same bytes at an address that a typed array of this element size accepts: copied only if they are not.
+ */
 function aligned(bytes: Uint8Array, elementBytes: number): Uint8Array {
   return bytes.byteOffset % elementBytes === 0 ? bytes : bytes.slice();
 }

@@ -1,16 +1,17 @@
 /**
- * 8-bit floats that activations can be rounded to (OCP 8-bit Floating Point Specification 1.0, Table 1), by the names of the recipes.
- * No instruction of WebAssembly multiplies them, so they are simulated: rounded exactly, multiplied in float32.
+ * 8-bit floats that activations can be rounded to (OCP 8-bit Floating Point Specification 1.0, Table 1), by
+ * the names of the recipes. No instruction of WebAssembly multiplies them, so they are simulated: rounded
+ * exactly, multiplied in float32.
  */
 
 export interface Float8Format {
   /** Bits behind the leading one. */
   readonly mantissaBits: number;
-  /** Of the smallest normal value; subnormals are as far apart as values are there. */
+  /** The exponent of the smallest normal value; subnormals are as far apart as values are there. */
   readonly minExponent: number;
   /** The largest finite value, which a token's largest is scaled to. */
   readonly largest: number;
-  /** As the specification calls it. */
+  /** The specification's name for it. */
   readonly title: string;
 }
 

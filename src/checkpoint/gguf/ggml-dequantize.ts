@@ -1,12 +1,14 @@
 /**
- * Stored tensor bytes to float32: plain floats and the block formats of ggml (`src/ggml-common.h`; values as in
- * gguf-py `quants.py`, whose float32 results these equal bit for bit).
+ * Stored tensor bytes to float32: plain floats and the block formats of ggml (`src/ggml-common.h`; values as
+ * in gguf-py `quants.py`, whose float32 results these equal bit for bit).
  *
- * Why no operation is rounded here by hand: a float16 has 11 significant bits between 2^-24 and 2^15. Times a 6-bit scale times
- * a 5-bit quant it still fits float32 exactly, and the one addition of a format, of such a product and a minimum, spans at most
- * 51 bits and is exact in float64. So the only rounding is the store into the Float32Array, as in numpy.
+ * Why no operation is rounded here by hand: a float16 has 11 significant bits between 2^-24 and 2^15. Times a
+ * 6-bit scale times a 5-bit quant it still fits float32 exactly, and the one addition of a format, of such a
+ * product and a minimum, spans at most 51 bits and is exact in float64. So the only rounding is the store
+ * into the Float32Array, as in numpy.
  *
- * Below, d and m are float16 little-endian, qs holds two 4-bit quants per byte: low nibbles first half, high nibbles second half.
+ * Below, d and m are float16 little-endian, qs holds two 4-bit quants per byte: low nibbles first half, high
+ * nibbles second half.
  */
 import { UnsupportedModelError } from "../../errors.ts";
 import type { TensorType } from "../checkpoint.ts";
@@ -21,8 +23,7 @@ type Dequantize = (bytes: Uint8Array, out: Float32Array) => void;
  */
 export function dequantize(type: TensorType, bytes: Uint8Array, out: Float32Array): void {
   const format = FORMATS[type];
-  if (format === undefined)
-    throw new UnsupportedModelError(`tensor type ${type} holds integers, floats or quantized blocks are needed`);
+  if (format === undefined) throw new UnsupportedModelError(`tensor type: got ${type}, need floats or quantized blocks`);
   format(bytes, out);
 }
 
@@ -128,7 +129,9 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
     }
   },
 
-  /** d | dmin | scales[12] | qh[32], bit s of byte j is the fifth of quant j of sub-block s | qs[128]; as Q4_K */
+  /**
+   * d | dmin | scales[12] | qh[32], bit s of byte j is the fifth of quant j of sub-block s | qs[128]; as Q4_K
+   */
   Q5_K: (bytes, out) => {
     const half = f16Values();
     for (let i = 0, at = 0; i < out.length; i += 256, at += 176) {
@@ -147,7 +150,10 @@ const FORMATS: { readonly [type in TensorType]?: Dequantize } = {
     }
   },
 
-  /** ql[128] | qh[64] | i8 scales[16] | d; two halves of 128, each four runs of 32 sharing their bytes; d * scale * (q - 32) */
+  /**
+   * ql[128] | qh[64] | i8 scales[16] | d; two halves of 128, each four runs of 32 sharing their bytes;
+   * d * scale * (q - 32)
+   */
   Q6_K: (bytes, out) => {
     const half = f16Values();
     const signed = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);

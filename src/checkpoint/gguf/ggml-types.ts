@@ -1,6 +1,6 @@
 /**
- * Element types of ggml: their ids in a GGUF (ggml `include/ggml.h`, `enum ggml_type`) and the size of their blocks
- * (ggml `src/ggml-common.h`; gguf-py `GGML_QUANT_SIZES`).
+ * Element types of ggml: their ids in a GGUF (ggml `include/ggml.h`, `enum ggml_type`) and the size of their
+ * blocks (ggml `src/ggml-common.h`; gguf-py `GGML_QUANT_SIZES`).
  */
 import type { TensorType } from "../checkpoint.ts";
 

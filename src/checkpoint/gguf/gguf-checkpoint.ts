@@ -20,7 +20,10 @@ import { familyOf, writeModelConfig } from "../../architecture/families.ts";
 /** Stored bytes read at once: enough to make a read cheap, little beside the values they become. */
 const READ_BYTES = 4 * 1024 * 1024;
 
-/** Attention rows that arch "llama" interleaves within each head; tensors that older converters wrote and nothing reads. */
+/**
+ * Attention rows that arch "llama" interleaves within each head; tensors that older converters wrote and
+ * nothing reads.
+ */
 const INTERLEAVED = /^blk\.\d+\.attn_[qk]\.(weight|bias)$/;
 const UNUSED = /^blk\.\d+\.attn_rot_embd(\.weight)?$/;
 
@@ -32,7 +35,10 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   const { metadata: values, tensors } = await readGguf(file, signal);
   const metadata = new GgufMetadata(values, file.name);
   const splits = metadata.integer("split.count") ?? 1;
-  if (splits > 1) throw new UnsupportedModelError(`${file.name}: one of ${splits} parts of a split GGUF; merge them first`);
+  if (splits > 1)
+    throw new UnsupportedModelError(
+      `${file.name}: got one of ${splits} parts of a split GGUF, need the parts merged into one file`,
+    );
 
   const architecture = ggufArchitecture(metadata, file.name);
   const ropeFactors = await readRopeFactors(file, tensors.get(ROPE_FACTORS_TENSOR), signal);
@@ -50,7 +56,7 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   return new GgufCheckpoint(file, { config, configJson, generation, tokenizer, tensors: infos }, stored);
 }
 
-/** Where the rows of a tensor lie. */
+/** The place of a tensor's rows. */
 interface StoredRows {
   readonly tensor: GgufTensor;
   readonly rows: number;
@@ -76,13 +82,15 @@ async function readRopeFactors(
   if (tensor === undefined) return undefined;
   if (tensor.type.name !== "F32" || tensor.dims.length !== 1) {
     throw new CheckpointError(
-      `${file.name}: tensor "${tensor.name}" is ${tensor.type.name} [${tensor.dims.join(", ")}], an F32 vector is needed`,
+      `${file.name}: tensor "${tensor.name}": got ${tensor.type.name} [${tensor.dims.join(", ")}], need an F32 vector`,
     );
   }
   return readRows(file, storedRows(tensor, undefined), 0, tensor.dims[0]!, signal);
 }
 
-/** By Hugging Face name. What has no such name would be left out unnoticed, so it is refused. */
+/**
+ * The tensors by Hugging Face name. One without such a name would be left out unnoticed, so it is refused.
+ */
 function nameTensors(
   tensors: ReadonlyMap<string, GgufTensor>,
   names: ModuleNames,
@@ -94,11 +102,11 @@ function nameTensors(
     if (tensor.name === ROPE_FACTORS_TENSOR || UNUSED.test(tensor.name)) continue;
     const name = huggingFaceName(tensor.name, names);
     if (name === undefined) {
-      throw new UnsupportedModelError(`${file}: tensor "${tensor.name}" has no place in this model`);
+      throw new UnsupportedModelError(`${file}: tensor: got "${tensor.name}", need one that this model has`);
     }
     if (tensor.dims.length === 1 && tensor.type.blockElements > 1) {
       throw new UnsupportedModelError(
-        `${file}: tensor "${tensor.name}" is a vector of ${tensor.type.name}; vectors are read as floats`,
+        `${file}: tensor "${tensor.name}": got a vector of ${tensor.type.name}, need one of floats`,
       );
     }
     stored.set(name, storedRows(tensor, interleavedBy(tensor.name)));
@@ -147,7 +155,7 @@ class GgufCheckpoint implements Checkpoint {
     const stored = this.#find(name);
     if (stored.tensor.type.blockElements > 1) {
       throw new UnsupportedModelError(
-        `${this.name}: tensor "${name}" is stored as ${stored.tensor.type.name}: read it as float32`,
+        `${this.name}: tensor "${name}": got ${stored.tensor.type.name}, need plain elements: blocks are read as float32`,
       );
     }
     const [begin, end] = this.#range(stored, options.rows);
@@ -164,20 +172,25 @@ class GgufCheckpoint implements Checkpoint {
 
   #find(name: string): StoredRows {
     const stored = this.#stored.get(name);
-    if (stored === undefined) throw new CheckpointError(`${this.name}: there is no tensor "${name}"`);
+    if (stored === undefined) throw new CheckpointError(`${this.name}: tensor "${name}" is missing`);
     return stored;
   }
 
   #range({ tensor, rows }: StoredRows, range: ReadOptions["rows"]): readonly [number, number] {
     const [begin, end] = range ?? [0, rows];
     if (!(Number.isInteger(begin) && Number.isInteger(end) && 0 <= begin && begin <= end && end <= rows)) {
-      throw new CheckpointError(`${this.name}: rows ${begin} to ${end} of tensor "${tensor.name}", which has ${rows}`);
+      throw new CheckpointError(
+        `${this.name}: tensor "${tensor.name}": got rows ${begin} to ${end}, need rows within 0 to ${rows}`,
+      );
     }
     return [begin, end];
   }
 }
 
-/** Rows `[begin, end)` in Hugging Face order, as float32; the stored bytes are read in pieces of about READ_BYTES. */
+/**
+ * Rows `[begin, end)` in Hugging Face order, as float32; the stored bytes are read in pieces of about
+ * READ_BYTES.
+ */
 async function readRows(
   file: ByteSource,
   stored: StoredRows,

@@ -1,6 +1,6 @@
 /**
- * A cursor over the start of a file that fetches it in growing windows, so that a header of a few kilobytes or of tens of
- * megabytes is read without ever holding the tensors behind it.
+ * A cursor over the start of a file that fetches it in growing windows, so that a header of a few kilobytes
+ * or of tens of megabytes is read without ever holding the tensors behind it.
  *
  * Every length is compared with the bytes that remain in the file before it is used.
  */
@@ -49,7 +49,7 @@ export class GgufCursor {
     const { offset } = this;
     if (length > this.remaining) {
       throw new CheckpointError(
-        `${this.#file.name}: ${what} needs ${length} bytes at offset ${offset}, the file ends after ${Math.max(0, this.remaining)}`,
+        `${this.#file.name}: ${what}: got ${Math.max(0, this.remaining)} bytes from offset ${offset} to the end, need ${length}`,
       );
     }
     const bytes = Math.min(Math.max(length, this.#windowBytes), this.remaining);
@@ -88,7 +88,9 @@ export class GgufCursor {
     try {
       return this.#text.decode(this.#buffer.subarray(at, at + length));
     } catch (cause) {
-      throw new CheckpointError(`${this.#file.name}: ${what} at offset ${offset} is not UTF-8`, { cause });
+      throw new CheckpointError(`${this.#file.name}: ${what}: got bytes at offset ${offset} that are not UTF-8, need UTF-8`, {
+        cause,
+      });
     }
   }
 

@@ -1,10 +1,15 @@
 /**
- * Metadata values of a GGUF (ggml `docs/gguf.md`, `gguf_metadata_value_type`): reading them, and asking for one of a known kind.
+ * Metadata values of a GGUF (ggml `docs/gguf.md`, `gguf_metadata_value_type`): reading them, and asking for
+ * one of a known kind.
  */
 import { CheckpointError } from "../../errors.ts";
+import { isWhole } from "../../need.ts";
 import type { GgufCursor } from "./gguf-cursor.ts";
 
-/** Arrays of numbers are typed arrays, whatever their width; 64-bit integers are bigint only where a number would lose them. */
+/**
+ * Arrays of numbers are typed arrays, whatever their width; 64-bit integers are bigint only where a number
+ * would lose them.
+ */
 export type GgufValue = number | bigint | boolean | string | GgufNumbers | readonly GgufValue[];
 export type GgufNumbers = Int32Array | Uint32Array | Float32Array | Float64Array;
 
@@ -27,25 +32,32 @@ const NUMBERS: ReadonlyMap<number, NumberFormat> = new Map([
   [FLOAT64, { bytes: 8, read: (view, at) => view.getFloat64(at, true), allocate: (n) => new Float64Array(n) }],
 ] as [number, NumberFormat][]);
 
-/** An array of arrays has no use in the format; this is what keeps a hostile one from exhausting the stack. */
+/**
+ * An array of arrays has no use in the format; this is what keeps a hostile one from exhausting the stack.
+ */
 const MOST_NESTED_ARRAYS = 4;
 
 /**
  * @param what for messages: what the string is
- * @throws CheckpointError if it is empty where `mostBytes` is given, longer than that or than the file, or not UTF-8
+ * @throws CheckpointError if it is empty where `mostBytes` is given, longer than that or than the file, or
+ *   not UTF-8
  */
 export async function readGgufString(cursor: GgufCursor, what: string, file: string, mostBytes?: number): Promise<string> {
   if (cursor.available < 8) await cursor.fetch(8, what);
   const length = cursor.u64();
   const most = Math.min(cursor.remaining, mostBytes ?? Infinity);
   if (length > BigInt(most) || (length === 0n && mostBytes !== undefined)) {
-    throw new CheckpointError(`${file}: ${what} has ${length} bytes at offset ${cursor.offset}, at most ${most} are possible`);
+    throw new CheckpointError(
+      `${file}: ${what}: got ${length} bytes at offset ${cursor.offset}, need ${mostBytes === undefined ? 0 : 1} to ${most}`,
+    );
   }
   if (cursor.available < Number(length)) await cursor.fetch(Number(length), what);
   return cursor.utf8(Number(length), what);
 }
 
-/** @throws CheckpointError if the value is truncated, of an unknown type, or a bool that is neither 0 nor 1 */
+/**
+ * @throws CheckpointError if the value is truncated, of an unknown type, or a bool that is neither 0 nor 1
+ */
 export async function readGgufValue(cursor: GgufCursor, type: number, what: string, file: string, depth = 0): Promise<GgufValue> {
   const numbers = NUMBERS.get(type);
   if (numbers !== undefined) {
@@ -56,7 +68,7 @@ export async function readGgufValue(cursor: GgufCursor, type: number, what: stri
     case BOOL: {
       await cursor.fetch(1, what);
       const byte = cursor.u8();
-      if (byte > 1) throw new CheckpointError(`${file}: ${what} is a bool of value ${byte}, 0 or 1 is needed`);
+      if (byte > 1) throw new CheckpointError(`${file}: ${what}: got a bool of value ${byte}, need 0 or 1`);
       return byte === 1;
     }
     case UINT64:
@@ -70,22 +82,22 @@ export async function readGgufValue(cursor: GgufCursor, type: number, what: stri
     case ARRAY:
       return readArray(cursor, what, file, depth);
     default:
-      throw new CheckpointError(`${file}: ${what} has value type ${type}, 0 to 12 are known`);
+      throw new CheckpointError(`${file}: ${what}: got value type ${type}, need 0 to 12`);
   }
 }
 
 async function readArray(cursor: GgufCursor, what: string, file: string, depth: number): Promise<GgufValue> {
   if (depth >= MOST_NESTED_ARRAYS)
-    throw new CheckpointError(`${file}: ${what} nests arrays more than ${MOST_NESTED_ARRAYS} deep`);
+    throw new CheckpointError(`${file}: ${what}: got arrays nested more than ${MOST_NESTED_ARRAYS} deep, need at most that`);
   await cursor.fetch(12, what);
   const type = cursor.u32();
   const declared = cursor.u64();
   const numbers = NUMBERS.get(type);
   const leastBytesEach = numbers?.bytes ?? { [BOOL]: 1, [STRING]: 8, [ARRAY]: 12, [UINT64]: 8, [INT64]: 8 }[type];
-  if (leastBytesEach === undefined) throw new CheckpointError(`${file}: ${what} has elements of type ${type}, 0 to 12 are known`);
+  if (leastBytesEach === undefined) throw new CheckpointError(`${file}: ${what}: got elements of type ${type}, need 0 to 12`);
   const most = Math.floor(cursor.remaining / leastBytesEach);
   if (declared > BigInt(most)) {
-    throw new CheckpointError(`${file}: ${what} declares ${declared} elements, the file has room for ${most} at most`);
+    throw new CheckpointError(`${file}: ${what}: got ${declared} elements, need at most ${most}, for which the file has room`);
   }
   const length = Number(declared);
 
@@ -105,7 +117,10 @@ async function readArray(cursor: GgufCursor, what: string, file: string, depth: 
   return values;
 }
 
-/** Metadata asked for by key and kind; each answer is checked, so that a wrong type is an error with the key's name. */
+/**
+ * Metadata asked for by key and kind; each answer is checked, so that a wrong type is an error with the key's
+ * name.
+ */
 export class GgufMetadata {
   readonly #values: ReadonlyMap<string, GgufValue>;
   readonly #file: string;
@@ -144,8 +159,7 @@ export class GgufMetadata {
   /** An integer of at least 0. */
   integer(key: string): number | undefined {
     const value = this.#values.get(key);
-    const isCount = typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-    return value === undefined || isCount ? value : this.#wrong(key, "an integer of at least 0");
+    return value === undefined || isWhole(value, 0) ? value : this.#wrong(key, "an integer of at least 0");
   }
 
   strings(key: string): readonly string[] | undefined {
@@ -168,6 +182,6 @@ export class GgufMetadata {
   #wrong(key: string, needed: string): never {
     const value = this.#values.get(key);
     const found = typeof value === "object" ? `an array of ${value.length}` : `${typeof value} ${String(value).slice(0, 40)}`;
-    throw new CheckpointError(`${this.#file}: metadata key "${key}" is ${found}, ${needed} is needed`);
+    throw new CheckpointError(`${this.#file}: metadata key "${key}": got ${found}, need ${needed}`);
   }
 }

@@ -1,9 +1,10 @@
 /**
- * `tokenizer.ggml.pre`: how text is cut before byte-level BPE. A GGUF only names the rule; these are the rules, as in the
- * `tokenizer.json` of the models the names stand for (SmolLM2, GPT-2, Llama 3, Qwen2) and in llama.cpp `src/llama-vocab.cpp`.
+ * `tokenizer.ggml.pre`: how text is cut before byte-level BPE. A GGUF only names the rule; these are the
+ * rules, as in the `tokenizer.json` of the models the names stand for (SmolLM2, GPT-2, Llama 3, Qwen2) and in
+ * llama.cpp `src/llama-vocab.cpp`.
  *
- * Each is written as explicit patterns: the `Digits` and `ByteLevel` steps of `tokenizer.json` mean the same, but engines disagree
- * on which characters their built-in expressions call digits and spaces.
+ * Each is written as explicit patterns: the `Digits` and `ByteLevel` steps of `tokenizer.json` mean the same,
+ * but engines disagree on which characters their built-in expressions call digits and spaces.
  */
 import { UnsupportedModelError } from "../../errors.ts";
 import type { GgufMetadata } from "./gguf-metadata.ts";
@@ -46,9 +47,9 @@ export function preTokenizer(metadata: GgufMetadata, file: string): PreTokenizer
   const name = metadata.string("tokenizer.ggml.pre");
   const found = name === undefined ? undefined : PRE_TOKENIZERS.get(name);
   if (found === undefined) {
-    const supported = [...PRE_TOKENIZERS.keys()].join(", ");
-    const what = name === undefined ? "no tokenizer.ggml.pre" : `pre-tokenizer "${name}"`;
-    throw new UnsupportedModelError(`${file}: ${what}; supported: ${supported}`);
+    const known = [...PRE_TOKENIZERS.keys()].join(", ");
+    const got = name === undefined ? "nothing" : `"${name}"`;
+    throw new UnsupportedModelError(`${file}: tokenizer.ggml.pre: got ${got}, need one of ${known}`);
   }
   return found;
 }

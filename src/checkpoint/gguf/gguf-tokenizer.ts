@@ -1,9 +1,11 @@
 /**
- * The tokenizer of a GGUF (`tokenizer.ggml.*`, ggml `docs/gguf.md`) as the `tokenizer.json` and `tokenizer_config.json` it was
- * converted from, so that one implementation reads both and the writer can store it.
+ * The tokenizer of a GGUF (`tokenizer.ggml.*`, ggml `docs/gguf.md`) as the `tokenizer.json` and
+ * `tokenizer_config.json` it was converted from, so that one implementation reads both and the writer can
+ * store it.
  *
- * "gpt2" is byte-level BPE: vocabulary and merges are stored, the pre-tokenizer only by name (`gguf-pre-tokenizer.ts`).
- * "llama" is SentencePiece BPE: no merges are stored, scores rank the pieces (`sentencepiece-merges.ts`).
+ * "gpt2" is byte-level BPE: vocabulary and merges are stored, the pre-tokenizer only by name
+ * (`gguf-pre-tokenizer.ts`). "llama" is SentencePiece BPE: no merges are stored, scores rank the pieces
+ * (`sentencepiece-merges.ts`).
  */
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { TokenizerFiles } from "../checkpoint.ts";
@@ -21,7 +23,7 @@ const SPACE_MARK = "\u2581";
 interface Vocabulary {
   readonly tokens: readonly string[];
   readonly types: ArrayLike<number>;
-  /** Without a prototype, so that a token like "__proto__" is a token. */
+  /** An object without a prototype, so that a token like "__proto__" is a token. */
   readonly ids: Readonly<Record<string, number>>;
 }
 
@@ -35,7 +37,7 @@ export function ggufTokenizer(metadata: GgufMetadata, file: string): TokenizerFi
   if (model === undefined || model === "none" || model === "no_vocab") return undefined;
   if (model !== "gpt2" && model !== "llama") {
     throw new UnsupportedModelError(
-      `${file}: tokenizer model "${model}"; "gpt2" (byte-level BPE) and "llama" (SentencePiece) are read`,
+      `${file}: tokenizer.ggml.model: got "${model}", need "gpt2" (byte-level BPE) or "llama" (SentencePiece)`,
     );
   }
   const vocabulary = readVocabulary(metadata, file);
@@ -57,10 +59,14 @@ function readVocabulary(metadata: GgufMetadata, file: string): Vocabulary {
   const stored = metadata.required(key, metadata.strings(key));
   const tokens = stored.map((token, id) => (token === "" ? `[EMPTY_${id}]` : token));
   const types = metadata.numbers("tokenizer.ggml.token_type") ?? new Uint8Array(tokens.length).fill(1);
-  if (types.length !== tokens.length) throw new CheckpointError(`${file}: ${tokens.length} tokens, ${types.length} token types`);
+  if (types.length !== tokens.length)
+    throw new CheckpointError(
+      `${file}: tokenizer.ggml.token_type: got ${types.length} types, need one for each of the ${tokens.length} tokens`,
+    );
   const ids = Object.create(null) as Record<string, number>;
   for (const [id, token] of tokens.entries()) {
-    if (ids[token] !== undefined) throw new CheckpointError(`${file}: token "${token}" has the ids ${ids[token]} and ${id}`);
+    if (ids[token] !== undefined)
+      throw new CheckpointError(`${file}: token "${token}": got the ids ${ids[token]} and ${id}, need one`);
     ids[token] = id;
   }
   return { tokens, types, ids };
@@ -83,7 +89,7 @@ function specialTokens(metadata: GgufMetadata, { tokens }: Vocabulary, model: "g
     const key = `tokenizer.ggml.${role}_token_id`;
     const id = metadata.integer(key);
     if (id !== undefined && id >= tokens.length)
-      throw new CheckpointError(`${file}: ${key} is ${id}, there are ${tokens.length} tokens`);
+      throw new CheckpointError(`${file}: ${key}: got ${id}, need an id below ${tokens.length}, the number of tokens`);
     return tokens[id ?? fallback[role] ?? -1];
   };
   const isLlama3 = model === "gpt2" && preTokenizer(metadata, file).addsBos;
@@ -132,12 +138,15 @@ function byteLevel(metadata: GgufMetadata, vocabulary: Vocabulary, special: Spec
   };
 }
 
-/** "left right"; the left part may begin with a space, so the split is at the first space after the first character. */
+/**
+ * "left right"; the left part may begin with a space, so the split is at the first space after the first
+ * character.
+ */
 function splitMerge(merge: string, rank: number, { ids }: Vocabulary, file: string): [string, string] {
   const space = merge.indexOf(" ", 1);
   const [left, right] = [merge.slice(0, space), merge.slice(space + 1)];
   if (space < 0 || ids[left] === undefined || ids[right] === undefined || ids[left + right] === undefined) {
-    throw new CheckpointError(`${file}: merge ${rank} "${merge}" does not join two tokens to a third`);
+    throw new CheckpointError(`${file}: merge ${rank}: got "${merge}", need two tokens that join to a third`);
   }
   return [left, right];
 }
@@ -145,7 +154,9 @@ function splitMerge(merge: string, rank: number, { ids }: Vocabulary, file: stri
 function sentencePiece(metadata: GgufMetadata, vocabulary: Vocabulary, special: SpecialTokens, file: string): object {
   const scores = metadata.required("tokenizer.ggml.scores", metadata.numbers("tokenizer.ggml.scores"));
   if (scores.length !== vocabulary.tokens.length) {
-    throw new CheckpointError(`${file}: ${vocabulary.tokens.length} tokens, ${scores.length} scores`);
+    throw new CheckpointError(
+      `${file}: tokenizer.ggml.scores: got ${scores.length} scores, need one for each of the ${vocabulary.tokens.length} tokens`,
+    );
   }
   const addsSpace = metadata.boolean("tokenizer.ggml.add_space_prefix") ?? true;
   const toMark = { type: "Replace", pattern: { String: " " }, content: SPACE_MARK };
@@ -182,7 +193,10 @@ function sentencePiece(metadata: GgufMetadata, vocabulary: Vocabulary, special: 
   };
 }
 
-/** Tokens found in the text as they are, before BPE: all with a role of their own, and those the model's authors defined. */
+/**
+ * Tokens found in the text as they are, before BPE: all with a role of their own, and those the model's
+ * authors defined.
+ */
 function addedTokens({ tokens, types }: Vocabulary): object[] {
   const added: object[] = [];
   for (const [id, content] of tokens.entries()) {
@@ -195,7 +209,7 @@ function addedTokens({ tokens, types }: Vocabulary): object[] {
 
 const templateToken = (id: string, sequence: number) => ({ SpecialToken: { id, type_id: sequence } });
 
-/** What is put around each text; undefined if nothing is. */
+/** The tokens put around each text; undefined if there are none. */
 function template({ ids }: Vocabulary, { bos, eos, addBos, addEos }: SpecialTokens): object | undefined {
   if (!addBos && !addEos) return undefined;
   const around = (part: object, sequence: number) => [

@@ -1,10 +1,12 @@
 /**
- * Merges of a SentencePiece BPE vocabulary, which stores none: two neighbouring pieces may merge if their text is a piece, the one
- * of the highest score first (SentencePiece `src/bpe_model.cc`; llama.cpp `llm_tokenizer_spm`).
+ * Merges of a SentencePiece BPE vocabulary, which stores none: two neighbouring pieces may merge if their
+ * text is a piece, the one of the highest score first (SentencePiece `src/bpe_model.cc`; llama.cpp
+ * `llm_tokenizer_spm`).
  *
- * As ranked merges this is what transformers makes of the same vocabulary (`convert_slow_tokenizer.py`, `generate_merges`). Pairs that
- * spell the same piece, and pieces of equal score, get an order here where SentencePiece takes the leftmost; a trained
- * vocabulary, whose scores are all different, is not affected in practice.
+ * As ranked merges this is what transformers makes of the same vocabulary (`convert_slow_tokenizer.py`,
+ * `generate_merges`). Pairs that spell the same piece, and pieces of equal score, get an order here where
+ * SentencePiece takes the leftmost; a trained vocabulary, whose scores are all different, is not affected in
+ * practice.
  */
 
 /**

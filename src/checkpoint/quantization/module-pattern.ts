@@ -1,12 +1,14 @@
 /**
  * Regular expressions from a checkpoint, matched in time proportional to pattern times name.
  *
- * A `quantization_config` selects modules by Python `re.match`: anchored at the start, not at the end. The patterns are untrusted, and
- * the engines' own `RegExp` backtracks: one short pattern can keep it busy for years. Here a pattern becomes a small program whose
- * states are all followed at once (Thompson's construction), so there is nothing to blow up.
+ * A `quantization_config` selects modules by Python `re.match`: anchored at the start, not at the end. The
+ * patterns are untrusted, and the engines' own `RegExp` backtracks: one short pattern can keep it busy for
+ * years. Here a pattern becomes a small program whose states are all followed at once (Thompson's
+ * construction), so there is nothing to blow up.
  *
- * Supported: literals, `.`, `\d \w \s` and their complements, escaped punctuation, classes `[a-z]` `[^...]`, groups `(...)` and
- * `(?:...)`, `|`, `* + ? {m} {m,} {m,n}` (a lazy or possessive suffix changes nothing here but is only read as lazy), `^`, `$`.
+ * Supported: literals, `.`, `\d \w \s` and their complements, escaped punctuation, classes `[a-z]` `[^...]`,
+ * groups `(...)` and `(?:...)`, `|`, `* + ? {m} {m,} {m,n}` (a lazy or possessive suffix changes nothing here
+ * but is only read as lazy), `^`, `$`.
  */
 
 const MAX_PATTERN_LENGTH = 8192;
@@ -20,7 +22,7 @@ type Instruction =
   | { kind: "start" } // succeeds at the start of the name
   | { kind: "end" }; // succeeds at its end
 
-/** What a pattern means before it has addresses. */
+/** A pattern's meaning before it has addresses. */
 type Node =
   | { kind: "char"; accepts: (char: string) => boolean }
   | { kind: "start" }
@@ -35,13 +37,15 @@ type Node =
  */
 export function compileModulePattern(pattern: string): (name: string) => boolean {
   if (pattern.length > MAX_PATTERN_LENGTH) {
-    throw new SyntaxError(`pattern of ${pattern.length} characters, at most ${MAX_PATTERN_LENGTH} are read`);
+    throw new SyntaxError(`pattern: got ${pattern.length} characters, need at most ${MAX_PATTERN_LENGTH}`);
   }
   const program = new PatternCompiler().compile(new PatternParser(pattern).parse());
   return (name) => run(program, name);
 }
 
-/** Follows every state at once; arriving behind the last instruction is a match, wherever the name goes on. */
+/**
+ * Follows every state at once; arriving behind the last instruction is a match, wherever the name goes on.
+ */
 function run(program: readonly Instruction[], name: string): boolean {
   let current = new Set<number>();
   const follow = (states: Set<number>, state: number, position: number): boolean => {
@@ -80,7 +84,7 @@ class PatternCompiler {
 
   #emit(node: Node): void {
     // Counts visits rather than instructions: copies of an empty group cost time too.
-    if (++this.#steps > MAX_STEPS) throw new SyntaxError(`pattern expands to more than ${MAX_STEPS} steps`);
+    if (++this.#steps > MAX_STEPS) throw new SyntaxError(`pattern: got more than ${MAX_STEPS} steps, need at most that`);
     switch (node.kind) {
       case "sequence":
         for (const child of node.nodes) this.#emit(child);
@@ -153,7 +157,7 @@ class PatternParser {
 
   parse(): Node {
     const node = this.#either();
-    if (this.#at < this.#pattern.length) throw this.#error("unmatched )");
+    if (this.#at < this.#pattern.length) throw this.#error("an unmatched )", "( before it");
     return node;
   }
 
@@ -189,17 +193,17 @@ class PatternParser {
       case "+":
       case "?":
       case "{":
-        throw this.#error(`nothing to repeat before "${char}"`);
+        throw this.#error(`"${char}" with nothing before it`, "something to repeat");
       default:
         return { kind: "char", accepts: (c) => c === char };
     }
   }
 
   #group(): Node {
-    if (this.#take("?") && !this.#take(":")) throw this.#error("only (...) and (?:...) groups are supported");
-    if (++this.#depth > MAX_GROUP_DEPTH) throw this.#error(`groups nested more than ${MAX_GROUP_DEPTH} deep`);
+    if (this.#take("?") && !this.#take(":")) throw this.#error("a group of another kind", "(...) or (?:...)");
+    if (++this.#depth > MAX_GROUP_DEPTH) throw this.#error(`groups nested more than ${MAX_GROUP_DEPTH} deep`, "at most that");
     const node = this.#either();
-    if (!this.#take(")")) throw this.#error("missing )");
+    if (!this.#take(")")) throw this.#error("no )", "one that ends the group");
     this.#depth--;
     return node;
   }
@@ -207,9 +211,9 @@ class PatternParser {
   #quantified(node: Node): Node {
     const bounds = this.#bounds();
     if (!bounds) return node;
-    if (node.kind === "start" || node.kind === "end") throw this.#error("an anchor cannot be repeated");
+    if (node.kind === "start" || node.kind === "end") throw this.#error("a repeated anchor", "it once");
     this.#take("?"); // lazy: matters for what is captured, not for whether there is a match
-    if ("*+?{".includes(this.#pattern[this.#at] ?? " ")) throw this.#error("two quantifiers in a row");
+    if ("*+?{".includes(this.#pattern[this.#at] ?? " ")) throw this.#error("two quantifiers in a row", "one");
     return { kind: "repeat", node, min: bounds[0], max: bounds[1] };
   }
 
@@ -219,25 +223,26 @@ class PatternParser {
     if (this.#take("?")) return [0, 1];
     if (!this.#take("{")) return undefined;
     const [text, min, comma, max] = /^(\d{1,3})(,?)(\d{0,3})\}/.exec(this.#pattern.slice(this.#at, this.#at + 8)) ?? [];
-    if (text === undefined || (comma === "" && max !== "")) throw this.#error("need {m}, {m,} or {m,n} with numbers below 1000");
+    if (text === undefined || (comma === "" && max !== ""))
+      throw this.#error("other braces", "{m}, {m,} or {m,n} with numbers below 1000");
     this.#at += text.length;
     const bounds = [Number(min), max === "" ? (comma ? Infinity : Number(min)) : Number(max)] as const;
-    if (bounds[0] > bounds[1]) throw this.#error("a range {m,n} that runs backwards");
+    if (bounds[0] > bounds[1]) throw this.#error("a range {m,n} that runs backwards", "m at most n");
     return bounds;
   }
 
-  /** After a backslash. */
+  /** Reads on after a backslash. */
   #escape(): (char: string) => boolean {
     const char = this.#next();
     const inClass = CLASSES[char];
     if (inClass) return inClass;
     const complement = CLASSES[char.toLowerCase()];
     if (complement) return (c) => !complement(c);
-    if (!PUNCTUATION.test(char)) throw this.#error(`escape \\${char} is not supported`);
+    if (!PUNCTUATION.test(char)) throw this.#error(`escape \\${char}`, "\\d, \\w, \\s, \\D, \\W, \\S or escaped punctuation");
     return (c) => c === char;
   }
 
-  /** After an opening bracket. */
+  /** Reads on after an opening bracket. */
   #class(): (char: string) => boolean {
     const negated = this.#take("^");
     const members: ((char: string) => boolean)[] = [];
@@ -247,7 +252,8 @@ class PatternParser {
       else if (this.#pattern[this.#at] === "-" && this.#pattern[this.#at + 1] !== "]") {
         this.#at++;
         const last = this.#next();
-        if (last === "\\" || last < char) throw this.#error("a character range that runs backwards or ends in an escape");
+        if (last === "\\" || last < char)
+          throw this.#error("a character range that runs backwards or ends in an escape", "one from a character to a later one");
         members.push((c) => c >= char && c <= last);
       } else members.push((c) => c === char);
     } while (!this.#take("]"));
@@ -256,7 +262,7 @@ class PatternParser {
 
   #next(): string {
     const char = this.#pattern[this.#at];
-    if (char === undefined) throw this.#error("unexpected end");
+    if (char === undefined) throw this.#error("the end", "more");
     this.#at++;
     return char;
   }
@@ -267,7 +273,7 @@ class PatternParser {
     return true;
   }
 
-  #error(problem: string): SyntaxError {
-    return new SyntaxError(`${problem}, at character ${this.#at}`);
+  #error(got: string, need: string): SyntaxError {
+    return new SyntaxError(`character ${this.#at}: got ${got}, need ${need}`);
   }
 }

@@ -1,5 +1,6 @@
 /**
- * Codes of weights in 32-bit words, as compressed-tensors stores `weight_packed` (its `compressors/pack_quantized/helpers.py`).
+ * Codes of weights in 32-bit words, as compressed-tensors stores `weight_packed` (its
+ * `compressors/pack_quantized/helpers.py`).
  *
  *   word w of a row, b bits per code u, n = 32/b codes per word:
  *
@@ -9,9 +10,11 @@
  *          +--------------+-------+------+---------+---------+
  *
  *   int4, int8   u = q + 2^(b-1), w = scale * q
- *   fp4          u the code of E2M1, w = scale * E2M1(u) = (scale / 2) * q, where q is twice the value and an integer (`e2m1.ts`)
+ *   fp4          u the code of E2M1, w = scale * E2M1(u) = (scale / 2) * q, where q is twice the value and an
+ *                integer (`e2m1.ts`)
  *
- * Rows whose length is not a multiple of n would end in padding; no layer this package quantizes has such a row.
+ * Rows whose length is not a multiple of n would end in padding; no layer this package quantizes has such a
+ * row.
  */
 import { E2M1_DOUBLED, encodeDoubled } from "../formats/e2m1.ts";
 
@@ -22,8 +25,9 @@ export type WeightType = "int4" | "fp4" | "int8";
 export const WEIGHT_BITS: Readonly<Record<WeightType, 4 | 8>> = { int4: 4, fp4: 4, int8: 8 };
 
 /**
- * What `quantization_config` calls the packing. compressed-tensors has no name for 4-bit floats with scales of f32 or 16 bits (its own have scales of
- * 8 bits), so they have one that its readers refuse rather than take for integers.
+ * The name `quantization_config` has for the packing. compressed-tensors has no name for 4-bit floats with
+ * scales of f32 or 16 bits (its own have scales of 8 bits), so they have one that its readers refuse rather
+ * than take for integers.
  */
 export const WEIGHT_FORMATS: Readonly<Record<WeightType, string>> = {
   int4: "pack-quantized",
@@ -31,7 +35,7 @@ export const WEIGHT_FORMATS: Readonly<Record<WeightType, string>> = {
   int8: "pack-quantized",
 };
 
-/** What `weight_scale` is a multiple of: the scale of q. */
+/** `weight_scale` as a multiple of the scale of q. */
 export const STORED_SCALES: Readonly<Record<WeightType, 1 | 2>> = { int4: 1, fp4: 2, int8: 1 };
 
 /** int8[rows, K] -> i32[rows, K * bits / 32]. K is a multiple of 32 / bits. */

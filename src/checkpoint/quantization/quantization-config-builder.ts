@@ -1,8 +1,10 @@
 /**
- * From the scheme of each module to the `quantization_config` that compressed-tensors reads (its `quant_config.py`, `quant_scheme.py`).
+ * Turns the scheme of each module into the `quantization_config` that compressed-tensors reads (its
+ * `quant_config.py`, `quant_scheme.py`).
  *
- * Modules with equal schemes make a group. Targets of different groups never match one module, because readers differ in which of two
- * matching targets wins; `format` stands in every group as well as globally, because older and newer readers look at one of them only.
+ * Modules with equal schemes make a group. Targets of different groups never match one module, because
+ * readers differ in which of two matching targets wins; `format` stands in every group as well as globally,
+ * because older and newer readers look at one of them only.
  */
 import type { JsonObject } from "../../json-object.ts";
 import { WEIGHT_BITS, WEIGHT_FORMATS } from "./pack-quantized.ts";
@@ -10,7 +12,7 @@ import { type ActivationQuantization, FLOAT_FORMAT_KEY, type LinearScheme } from
 
 /** Version of compressed-tensors whose schema this is. */
 const SCHEMA_VERSION = "0.18.0";
-/** What compressed-tensors calls a checkpoint whose groups have formats of their own. */
+/** The name compressed-tensors has for a checkpoint whose groups have formats of their own. */
 const MIXED_FORMAT = "mixed-precision";
 
 export interface QuantizationConfigOptions {
@@ -19,8 +21,9 @@ export interface QuantizationConfigOptions {
 }
 
 /**
- * @param modules every linear module of the model in the order data flows, the head unless it is tied, and the embedding if it is
- *   packed: its scheme, or undefined if it stays float (it is then listed under `ignore`)
+ * @param modules every linear module of the model in the order data flows, the head unless it is tied, and
+ *   the embedding if it is packed: its scheme, or undefined if it stays float (it is then listed under
+ *   `ignore`)
  * @returns the value of `quantization_config` in `config.json`
  */
 export function buildQuantizationConfig(
@@ -110,11 +113,14 @@ function layerSets(names: readonly string[]): ReadonlyMap<string, { blocks: stri
 /**
  * Targets that match exactly these modules of the model.
  *
- *   in every layer    `re:.*self_attn\.q_proj$`                         one per projection: the subset the Hugging Face Hub understands
- *   in some layers    `re:.*layers\.(0|3)\.self_attn\.(q_proj|k_proj)$`   projections of the same layers together
+ *   in every layer    `re:.*self_attn\.q_proj$`
+ *                     one per projection: the subset the Hugging Face Hub understands
+ *   in some layers    `re:.*layers\.(0|3)\.self_attn\.(q_proj|k_proj)$`
+ *                     projections of the same layers together
  *   outside layers    the name itself
  *
- * They begin with `.*` so that a model wrapped in another one (a leading `language_model.`, a missing `model.`) still matches.
+ * They begin with `.*` so that a model wrapped in another one (a leading `language_model.`, a missing
+ * `model.`) still matches.
  */
 function buildTargets(names: readonly string[], layersOf: ReturnType<typeof layerSets>): readonly string[] {
   const exact = names.filter((name) => !IN_LAYER.test(name));

@@ -1,6 +1,7 @@
 /**
- * `quantization_config` of compressed-tensors, `pack-quantized` (its `src/compressed_tensors/quantization/quant_args.py`),
- * read into a scheme that answers one question: how is this linear module stored?
+ * `quantization_config` of compressed-tensors, `pack-quantized` (its
+ * `src/compressed_tensors/quantization/quant_args.py`), read into a scheme that answers one question: how is
+ * this linear module stored?
  *
  * Writing is `quantization-config-builder.ts`.
  */
@@ -11,7 +12,10 @@ import { compileModulePattern } from "./module-pattern.ts";
 import { WEIGHT_FORMATS, type WeightType } from "./pack-quantized.ts";
 import { isEmbedding } from "../../architecture/families.ts";
 
-/** How the input of a linear layer is quantized while the model runs: int8 with one scale or one per token, or an 8-bit float per token. */
+/**
+ * The quantization of a linear layer's input while the model runs: int8 with one scale or one per token, or
+ * an 8-bit float per token.
+ */
 export type ActivationQuantization = { kind: "none" } | { kind: "static" } | { kind: "dynamic" } | { kind: Float8Name };
 
 export interface LinearScheme {
@@ -22,18 +26,21 @@ export interface LinearScheme {
 }
 
 export interface QuantizationScheme {
-  /** The scheme of a module by its name (`model.layers.0.self_attn.q_proj`); undefined if it is stored as floats. */
+  /**
+   * The scheme of a module by its name (`model.layers.0.self_attn.q_proj`); undefined if it is stored as
+   * floats.
+   */
   linear(moduleName: string): LinearScheme | undefined;
   /** Whether layers carry `k_scale` and `v_scale`: an int8 cache, static, per tensor. */
   readonly kvCache: boolean;
 }
 
 const QUANT_METHOD = "compressed-tensors";
-/** More targets than modules make no sense; bounds the work on a hostile file. */
+/** A bound for the work on a hostile file: more targets than modules make no sense. */
 const MAX_TARGETS = 4096;
 const MAX_PATTERN_CHARACTERS = 65_536;
 
-/** In `input_activations`: which 8-bit float; "e4m3" where it is absent. */
+/** The key in `input_activations` that says which 8-bit float; "e4m3" where it is absent. */
 export const FLOAT_FORMAT_KEY = "float_format";
 
 const GROUP_KEYS: ReadonlySet<string> = new Set(["targets", "weights", "input_activations", "output_activations", "format"]);
@@ -59,8 +66,7 @@ export function parseQuantizationConfig(json: unknown, fileName: string): Quanti
   for (const key of ["sparsity_config", "transform_config"]) {
     const part = fields.object(key);
     const empty = part?.keys().every((name) => isEmpty(part.raw(name))) ?? true;
-    if (!empty)
-      throw new UnsupportedModelError(`${where}: ${key}: got ${describe(fields.raw(key))}, only an empty one is supported`);
+    if (!empty) throw new UnsupportedModelError(`${where}: ${key}: got ${describe(fields.raw(key))}, need an empty one`);
   }
   const groups = fields.object("config_groups");
   if (!groups) throw new CheckpointError(`${where}: config_groups is missing`);
@@ -84,11 +90,14 @@ function parseGroup(group: JsonFields, globalFormat: unknown): LinearScheme {
   if (!float) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
   requireValue(group, "output_activations", group.raw("output_activations"), undefined);
   const weights = group.object("weights");
-  if (!weights) throw new UnsupportedModelError(`${group.where}: weights are not quantized, which is not supported`);
+  if (!weights) throw new UnsupportedModelError(`${group.where}: weights: got nothing, need quantized weights`);
   return { ...parseWeights(weights, float), activations: parseActivations(group.object("input_activations")) };
 }
 
-/** Symmetric integers or floats: 4 bits with a scale per group or per channel; integers also 8 bits with a scale per channel. */
+/**
+ * Symmetric integers or floats: 4 bits with a scale per group or per channel; integers also 8 bits with a
+ * scale per channel.
+ */
 function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "weights" | "groupSize"> {
   checkSymmetric(args, float ? "float" : "int");
   requireValue(args, "dynamic", args.raw("dynamic") ?? false, false);
@@ -103,12 +112,12 @@ function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "wei
     return { weights, groupSize: args.positiveInteger("group_size", 2 ** 20) };
   }
   throw new UnsupportedModelError(
-    `${args.where}: got num_bits ${numBits}, strategy ${strategy}, group_size ${describe(groupSize)}; ` +
-      `supported: 4 bits by group or channel${float ? "" : ", 8 bits by channel"}`,
+    `${args.where}: got num_bits ${numBits}, strategy ${strategy}, group_size ${describe(groupSize)}, ` +
+      `need 4 bits by group or channel${float ? "" : ", or 8 bits by channel"}`,
   );
 }
 
-/** None, symmetric int8 with one scale or one per token, or an 8-bit float per token. */
+/** Reads one of: none, symmetric int8 with one scale or one per token, an 8-bit float per token. */
 function parseActivations(args: JsonFields | undefined): ActivationQuantization {
   if (!args) return { kind: "none" };
   if (args.raw("type") === "float") return { kind: parseFloat8(args) };
@@ -120,11 +129,14 @@ function parseActivations(args: JsonFields | undefined): ActivationQuantization 
   if (strategy === "tensor" && dynamic === false) return { kind: "static" };
   if (strategy === "token" && dynamic === true) return { kind: "dynamic" };
   throw new UnsupportedModelError(
-    `${args.where}: got strategy ${strategy}, dynamic ${describe(dynamic)}; supported: tensor with false, token with true`,
+    `${args.where}: got strategy ${strategy}, dynamic ${describe(dynamic)}, need tensor with false or token with true`,
   );
 }
 
-/** A float of 8 bits is E4M3 in compressed-tensors, which knows no other; a key of this package's own says E5M2. */
+/**
+ * A float of 8 bits is E4M3 in compressed-tensors, which knows no other; a key of this package's own says
+ * E5M2.
+ */
 function parseFloat8(args: JsonFields): Float8Name {
   refuseUnknownKeys(args, new Set([...ARGS_KEYS, FLOAT_FORMAT_KEY]));
   requireValue(args, "num_bits", args.positiveInteger("num_bits", 32, 8), 8);
@@ -135,14 +147,14 @@ function parseFloat8(args: JsonFields): Float8Name {
   const format = args.raw(FLOAT_FORMAT_KEY) ?? "e4m3";
   if (format === "e4m3") return "fp8";
   if (format === "e5m2") return "fp8-e5m2";
-  throw new UnsupportedModelError(`${args.where}: ${FLOAT_FORMAT_KEY}: got ${describe(format)}, supported: "e4m3", "e5m2"`);
+  throw new UnsupportedModelError(`${args.where}: ${FLOAT_FORMAT_KEY}: got ${describe(format)}, need "e4m3" or "e5m2"`);
 }
 
 function parseCacheScheme(args: JsonFields | undefined): boolean {
   if (!args) return false;
   checkSymmetric(args, "int");
   const { kind } = parseActivations(args);
-  if (kind !== "static") throw new UnsupportedModelError(`${args.where}: got a ${kind} cache, only a static one is supported`);
+  if (kind !== "static") throw new UnsupportedModelError(`${args.where}: got a ${kind} cache, need a static one`);
   return true;
 }
 
@@ -154,12 +166,13 @@ function checkSymmetric(args: JsonFields, type: "int" | "float"): void {
 
 function refuseUnknownKeys(fields: JsonFields, known: ReadonlySet<string>): void {
   const unknown = fields.keys().find((key) => !known.has(key));
-  if (unknown !== undefined) throw new UnsupportedModelError(`${fields.where}: unknown key ${describe(unknown)}`);
+  if (unknown !== undefined)
+    throw new UnsupportedModelError(`${fields.where}: key: got ${describe(unknown)}, need one of ${[...known].join(", ")}`);
 }
 
 function requireValue(fields: JsonFields, key: string, value: unknown, supported: unknown): void {
   if (value === supported) return;
-  throw new UnsupportedModelError(`${fields.where}: ${key}: got ${describe(value)}, supported: ${describe(supported)}`);
+  throw new UnsupportedModelError(`${fields.where}: ${key}: got ${describe(value)}, need ${describe(supported)}`);
 }
 
 function isEmpty(value: unknown): boolean {
@@ -168,8 +181,8 @@ function isEmpty(value: unknown): boolean {
 }
 
 /**
- * Which target takes a module (`src/compressed_tensors/utils/match.py`): an exact name before patterns, patterns in alphabetical
- * order, class names last; then `ignore` overrules.
+ * The target that takes a module (`src/compressed_tensors/utils/match.py`): an exact name before patterns,
+ * patterns in alphabetical order, class names last; then `ignore` overrules.
  */
 class TargetTable {
   readonly #where: string;
@@ -187,13 +200,13 @@ class TargetTable {
   add(target: string, scheme: LinearScheme, where: string): void {
     this.#checkSize(target);
     if (this.#exact.has(target) || this.#patterns.some(({ source }) => source === target)) {
-      throw new CheckpointError(`${where}: target ${describe(target)} is in two groups`);
+      throw new CheckpointError(`${where}: target ${describe(target)}: got it in two groups, need it in one`);
     }
     if (target.startsWith("re:")) {
       this.#patterns.push({ source: target, matches: compile(target, where), scheme });
       this.#patterns.sort((a, b) => (a.source < b.source ? -1 : 1));
     } else if (/^[A-Z][A-Za-z0-9]*$/.test(target) && target !== "Linear" && target !== "Embedding") {
-      throw new UnsupportedModelError(`${where}: target ${describe(target)}: supported class names: Linear, Embedding`);
+      throw new UnsupportedModelError(`${where}: target: got class ${describe(target)}, need Linear or Embedding`);
     } else this.#exact.set(target, scheme);
   }
 
@@ -218,7 +231,7 @@ class TargetTable {
     this.#characters += target.length;
     if (++this.#count <= MAX_TARGETS && this.#characters <= MAX_PATTERN_CHARACTERS) return;
     throw new UnsupportedModelError(
-      `${this.#where}: more than ${MAX_TARGETS} targets or ${MAX_PATTERN_CHARACTERS} characters of them`,
+      `${this.#where}: targets: got more than ${MAX_TARGETS}, or ${MAX_PATTERN_CHARACTERS} characters of them, need at most that`,
     );
   }
 }

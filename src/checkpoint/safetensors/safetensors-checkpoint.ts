@@ -1,7 +1,9 @@
 /**
- * A Hugging Face model folder as a checkpoint: `config.json`, `model.safetensors` or shards with an index, and the tokenizer's files.
+ * A Hugging Face model folder as a checkpoint: `config.json`, `model.safetensors` or shards with an index,
+ * and the tokenizer's files.
  *
- * Everything is checked when the folder is opened (headers, index, names, shapes, types); tensors are read later, by rows.
+ * Everything is checked when the folder is opened (headers, index, names, shapes, types); tensors are read
+ * later, by rows.
  */
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import { type ByteSource, type Folder, readText } from "../byte-source.ts";
@@ -19,7 +21,7 @@ import { joinTensors, type StoredPart } from "./split-tensors.ts";
 
 const SINGLE_FILE = "model.safetensors";
 
-/** Largest sizes read: several times the largest in use. */
+/** The largest sizes read: several times the largest in use. */
 const MAX_BYTES = { config: 16 * 2 ** 20, index: 64 * 2 ** 20, tokenizer: 128 * 2 ** 20, template: 4 * 2 ** 20 };
 
 /** Entries of the files and the parts that make up each tensor. */
@@ -33,7 +35,7 @@ type Parts = ReadonlyMap<string, readonly StoredPart<SafetensorsFile>[]>;
  */
 export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSignal): Promise<Checkpoint> {
   const files = new Set(await folder.list());
-  if (!files.has("config.json")) throw new CheckpointError(`${folder.name}: no config.json: not a model folder`);
+  if (!files.has("config.json")) throw new CheckpointError(`${folder.name}: config.json is missing: not a model folder`);
   const readJson = async (fileName: string, limit: number) =>
     parseJsonObject(await readFile(folder, fileName, limit), `${folder.name}: ${fileName}`);
   const readJsonIfThere = async (fileName: string, limit: number) =>
@@ -76,7 +78,10 @@ async function readFile(folder: Folder, fileName: string, limitBytes: number): P
   }
 }
 
-/** Opens every file with tensors, reads the headers, compares them with the index, and puts split tensors together. */
+/**
+ * Opens every file with tensors, reads the headers, compares them with the index, and puts split tensors
+ * together.
+ */
 async function openShards(
   folder: Folder,
   files: ReadonlySet<string>,
@@ -87,8 +92,8 @@ async function openShards(
   if (weightMap) checkFilesThere(weightMap, files, `${folder.name}: ${INDEX_FILE}`);
   if (!weightMap && !files.has(SINGLE_FILE)) {
     const other = [...files].find((file) => /\.(bin|pth?|gguf|h5)$/.test(file));
-    const hint = other === undefined ? "" : ` (found ${other}: open a GGUF by its own path, convert other formats first)`;
-    throw new CheckpointError(`${folder.name}: neither ${SINGLE_FILE} nor ${INDEX_FILE}${hint}`);
+    const found = other === undefined ? "no file of weights" : `${other} (a GGUF is opened by its own path)`;
+    throw new CheckpointError(`${folder.name}: got ${found}, need ${SINGLE_FILE} or ${INDEX_FILE}`);
   }
   const sources: ByteSource[] = [];
   try {
@@ -100,7 +105,9 @@ async function openShards(
       for (const tensor of file.tensors.values()) {
         const listed = weightMap ? weightMap.get(tensor.name) : fileName;
         if (listed !== fileName) {
-          throw new CheckpointError(`${source.name}: tensor ${describe(tensor.name)}: the index says ${describe(listed)}`);
+          throw new CheckpointError(
+            `${source.name}: tensor ${describe(tensor.name)}: got it in this file, need it in ${describe(listed)}, where the index has it`,
+          );
         }
         entries.push({ file, tensor });
       }
@@ -113,7 +120,7 @@ async function openShards(
   }
 }
 
-/** Every file is one of the folder's own. */
+/** Checks that every file is one of the folder's own. */
 function checkFilesThere(weightMap: ReadonlyMap<string, string>, files: ReadonlySet<string>, where: string): void {
   for (const [tensor, file] of weightMap) {
     if (files.has(file)) continue;
@@ -131,7 +138,7 @@ function checkAllListed(
   if (!weightMap || weightMap.size === entries.length) return;
   const found = new Set(entries.map(({ tensor }) => tensor.name));
   const [tensor, file] = [...weightMap].find(([name]) => !found.has(name))!;
-  throw new CheckpointError(`${where}: tensor ${describe(tensor)} is not in ${file}`);
+  throw new CheckpointError(`${where}: tensor ${describe(tensor)}: got nothing in ${file}, need it there`);
 }
 
 /** One entry, or the parts of a split tensor as the one tensor they are. */
@@ -198,7 +205,7 @@ class SafetensorsCheckpoint implements Checkpoint {
   async readF32(name: string, options: ReadOptions = {}): Promise<Float32Array> {
     const { type, file } = this.#info(name);
     const decode = type === "F32" ? decodeF32 : type === "F16" ? decodeF16 : type === "BF16" ? decodeBF16 : undefined;
-    if (!decode) throw new UnsupportedModelError(`${file}: tensor ${name}: element type ${type}, need F32, F16 or BF16`);
+    if (!decode) throw new UnsupportedModelError(`${file}: tensor ${name}: got element type ${type}, need F32, F16 or BF16`);
     return decode(await this.readRaw(name, options));
   }
 
@@ -209,7 +216,7 @@ class SafetensorsCheckpoint implements Checkpoint {
 
     const [begin, end] = rows ?? [0, shape[0]!];
     if (!(begin >= 0 && begin <= end && end <= shape[0]!)) {
-      throw new CheckpointError(`${file}: tensor ${name}: rows ${begin} to ${end} of ${shape[0]}`);
+      throw new CheckpointError(`${file}: tensor ${name}: got rows ${begin} to ${end}, need rows within 0 to ${shape[0]}`);
     }
     const rowBytes = bytes / shape[0]!;
     const result = new Uint8Array((end - begin) * rowBytes);

@@ -1,13 +1,17 @@
 /**
- * `model.safetensors.index.json`: which tensor is in which shard, as Hugging Face writes it, and what this package adds.
+ * `model.safetensors.index.json`: which tensor is in which shard, as Hugging Face writes it, and what this
+ * package adds.
  *
- *   { "metadata": { "total_size": BYTES, "shards": { FILE: { "bytes": N, "sha256": HEX } } }, "weight_map": { TENSOR: FILE } }
+ *   { "metadata": { "total_size": BYTES, "shards": { FILE: { "bytes": N, "sha256": HEX } } },
+ *     "weight_map": { TENSOR: FILE } }
  *
- * `metadata.shards` lets a reader check a shard before it trusts it, and tell its size before it asks for it. `metadata` is a place
- * for anything: transformers, vLLM and huggingface_hub read `weight_map` and leave keys they do not know alone.
+ * `metadata.shards` lets a reader check a shard before it trusts it, and tell its size before it asks for it.
+ * `metadata` is a place for anything: transformers, vLLM and huggingface_hub read `weight_map` and leave keys
+ * they do not know alone.
  */
 import { CheckpointError } from "../../errors.ts";
 import { describe, isJsonObject, type JsonObject } from "../../json-object.ts";
+import { isWhole } from "../../need.ts";
 import { isSha256Hex } from "../sha256.ts";
 
 export interface ShardDigest {
@@ -29,7 +33,8 @@ const SHARD_NAME = /^[^./\\:?#%\s][^/\\:?#%\s]*\.safetensors$/;
 
 /**
  * @param where for messages: the index's own path
- * @throws CheckpointError for a shard that is not a plain file name, so that an index cannot lead out of its folder; for digests that are none
+ * @throws CheckpointError for a shard that is not a plain file name, so that an index cannot lead out of its
+ *   folder; for digests that are none
  */
 export function parseSafetensorsIndex(index: JsonObject, where: string): SafetensorsIndex {
   const { weight_map: weightMap, metadata } = index;
@@ -50,11 +55,11 @@ function parseShards(value: unknown, where: string): Map<string, ShardDigest> {
   if (!isJsonObject(value)) throw new CheckpointError(`${where}: metadata.shards: got ${describe(value)}, need an object`);
   const entries = Object.entries(value).map(([file, shard]): [string, ShardDigest] => {
     const { bytes, sha256 } = isJsonObject(shard) ? shard : {};
-    if (!Number.isSafeInteger(bytes) || (bytes as number) < 0 || !isSha256Hex(sha256)) {
+    if (!isWhole(bytes, 0) || !isSha256Hex(sha256)) {
       const found = describe(shard);
       throw new CheckpointError(`${where}: metadata.shards: ${describe(file)}: got ${found}, need { "bytes", "sha256" }`);
     }
-    return [file, { bytes: bytes as number, sha256 }];
+    return [file, { bytes, sha256 }];
   });
   return new Map(entries);
 }

@@ -1,8 +1,9 @@
 /**
  * One safetensors file, laid out: header and positions from names, types and shapes.
  *
- * The order is that of the reference writer (`safetensors/src/tensor.rs`: by type, larger elements first, then by name), which keeps
- * every tensor aligned to its element size, and the header is padded with spaces to 8 bytes, so that the data starts aligned too.
+ * The order is that of the reference writer (`safetensors/src/tensor.rs`: by type, larger elements first,
+ * then by name), which keeps every tensor aligned to its element size, and the header is padded with spaces
+ * to 8 bytes, so that the data starts aligned too.
  */
 import { CheckpointError } from "../../errors.ts";
 import { SAFETENSORS_ELEMENT_BYTES, type SafetensorsType, tensorBytes } from "./safetensors.ts";
@@ -23,7 +24,7 @@ export interface Placed extends TensorPlan {
 export interface FileLayout {
   /** Length, JSON and padding: everything before the data. */
   readonly header: Uint8Array;
-  /** In the order of their data. */
+  /** The tensors in the order of their data. */
   readonly tensors: readonly Placed[];
   readonly dataBytes: number;
 }
@@ -31,7 +32,7 @@ export interface FileLayout {
 /** Length, metadata and padding of a header. */
 export const HEADER_FRAME_BYTES = 8 + '{"__metadata__":{"format":"pt"}}'.length + 7;
 
-/** At most so many bytes of a header for one tensor: offsets have at most 16 digits. */
+/** A bound for the bytes of a header that one tensor takes: offsets have at most 16 digits. */
 export function headerEntryBytes({ name, type, shape }: TensorPlan): number {
   const entry = JSON.stringify({ [name]: { dtype: type, shape, data_offsets: [2 ** 53 - 1, 2 ** 53 - 1] } });
   return new TextEncoder().encode(entry).length;
@@ -63,7 +64,7 @@ function typeRank(type: SafetensorsType): number {
   return Object.keys(SAFETENSORS_ELEMENT_BYTES).indexOf(type);
 }
 
-/** By code unit, which no locale changes. */
+/** Compares by code unit, which no locale changes. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -76,7 +77,7 @@ export function encodeSafetensors(tensors: readonly TensorPlan[], data: readonly
   const byName = new Map(tensors.map(({ name }, i) => [name, data[i]!]));
   for (const { name, offset, bytes } of placed) {
     const view = byName.get(name)!;
-    if (view.byteLength !== bytes) throw new CheckpointError(`tensor ${name}: ${view.byteLength} bytes, need ${bytes}`);
+    if (view.byteLength !== bytes) throw new CheckpointError(`tensor ${name}: got ${view.byteLength} bytes, need ${bytes}`);
     file.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), header.length + offset);
   }
   return file;

@@ -1,12 +1,15 @@
 /**
- * The safetensors container, writing: shards planned from names, types and shapes before any data exists, then filled tensor by tensor.
+ * The safetensors container, writing: shards planned from names, types and shapes before any data exists,
+ * then filled tensor by tensor.
  *
- *   model-0000i-of-0000n.safetensors   at most 24 MiB each, header included, so that edge platforms can host and resume them
- *   model.safetensors.index.json       which tensor is in which shard, and each shard's SHA-256 (`safetensors-index.ts`)
+ *   model-0000i-of-0000n.safetensors   at most 24 MiB each, header included, so that edge platforms can host
+ *                                      and resume them
+ *   model.safetensors.index.json       which tensor is in which shard, and each shard's SHA-256
+ *                                      (`safetensors-index.ts`)
  *
- * One tensor is one entry of one shard, as every reader expects; a single tensor
- * above the limit makes a larger shard. The exception, packed weights beside a packed embedding, is `split-tensors.ts`.
- * Same tensors, same bytes: nothing in a file depends on time, machine or order of writing.
+ * One tensor is one entry of one shard, as every reader expects; a single tensor above the limit makes a
+ * larger shard. The exception, packed weights beside a packed embedding, is `split-tensors.ts`. Same tensors,
+ * same bytes: nothing in a file depends on time, machine or order of writing.
  */
 import { CheckpointError } from "../../errors.ts";
 import type { OutputFolder } from "../byte-source.ts";
@@ -43,18 +46,20 @@ interface OpenShard {
 }
 
 export interface WriterOptions {
-  /** Largest file. Default 24 MiB. */
+  /** The largest file, in bytes. Default 24 MiB. */
   readonly maxShardBytes?: number | undefined;
 }
 
 /**
- * Writes the tensors of one checkpoint. Holds the shards that have begun and are not complete: one, if tensors arrive in the order
- * they were planned in.
+ * Writes the tensors of one checkpoint. Holds the shards that have begun and are not complete: one, if
+ * tensors arrive in the order they were planned in.
  */
 export class SafetensorsWriter {
   readonly #folder: OutputFolder;
   readonly #shards: readonly ShardPlan[];
-  /** Name given by the caller -> the entries that hold it, in row order (several only if the tensor is split). */
+  /**
+   * Name given by the caller -> the entries that hold it, in row order (several only if the tensor is split).
+   */
   readonly #parts = new Map<string, { shard: ShardPlan; tensor: Placed }[]>();
   /** Name given by the caller -> bytes written so far. */
   readonly #progress = new Map<string, number>();
@@ -70,7 +75,8 @@ export class SafetensorsWriter {
       this.#shards.flatMap((shard) => shard.tensors.map((tensor) => [tensor.name, { shard, tensor }] as const)),
     );
     for (const { name, parts } of split) {
-      if (this.#parts.has(name)) throw new CheckpointError(`${folder.name}: tensor ${name} planned twice`);
+      if (this.#parts.has(name))
+        throw new CheckpointError(`${folder.name}: tensor ${name}: got it twice in the plan, need it once`);
       this.#parts.set(name, parts.map((part) => places.get(part.name)!)); // prettier-ignore
       this.#progress.set(name, 0);
     }
@@ -87,20 +93,21 @@ export class SafetensorsWriter {
   }
 
   /**
-   * The next bytes of a tensor, row-major and little-endian: all of it at once, or in pieces of any size, in order.
-   * `data` may be reused after the promise resolves. Calls must not overlap.
+   * The next bytes of a tensor, row-major and little-endian: all of it at once, or in pieces of any size, in
+   * order. `data` may be reused after the promise resolves. Calls must not overlap.
    *
    * @throws CheckpointError if the tensor was not planned or gets more bytes than planned
    */
   async write(name: string, data: ArrayBufferView): Promise<void> {
     const parts = this.#parts.get(name);
-    if (!parts) throw new CheckpointError(`${this.#folder.name}: tensor ${name} was not planned`);
+    if (!parts)
+      throw new CheckpointError(`${this.#folder.name}: tensor ${name}: got bytes of a tensor outside the plan, need one in it`);
     let bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     let position = this.#progress.get(name)!;
     const size = parts.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
     if (position + bytes.length > size) {
       throw new CheckpointError(
-        `${this.#folder.name}: tensor ${name}: ${position + bytes.length} bytes written, ${size} planned`,
+        `${this.#folder.name}: tensor ${name}: got ${position + bytes.length} bytes, need ${size}, as planned`,
       );
     }
     this.#progress.set(name, position + bytes.length);
@@ -127,7 +134,7 @@ export class SafetensorsWriter {
       const size = parts.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
       const written = this.#progress.get(name)!;
       if (written !== size)
-        throw new CheckpointError(`${this.#folder.name}: tensor ${name}: ${written} of ${size} bytes written`);
+        throw new CheckpointError(`${this.#folder.name}: tensor ${name}: got ${written} bytes, need ${size}, as planned`);
     }
     // Shards whose tensors are all empty were never begun.
     for (const shard of this.#shards) if (shard.dataBytes === 0) await this.#writeInto(shard, 0, new Uint8Array());

@@ -2,17 +2,23 @@
  * The safetensors container, reading: a header that says where each tensor is, and rows of tensors.
  *
  *   u64 N, little-endian | N bytes of JSON | data
- *   JSON: { "__metadata__": {string: string}, "NAME": { "dtype", "shape", "data_offsets": [begin, end) from the data's start }, ... }
+ *   JSON: { "__metadata__": {string: string},
+ *           "NAME": { "dtype", "shape", "data_offsets": [begin, end) from the data's start }, ... }
  *
- * Format and limits: https://github.com/huggingface/safetensors, README and `safetensors/src/tensor.rs`: the header has at most
- * 100,000,000 bytes, the tensors cover the data without holes or overlap, values are row-major and little-endian.
- * The whole header is checked before a tensor is read, and nothing is read or allocated beyond the file's size.
+ * Format and limits: https://github.com/huggingface/safetensors, README and `safetensors/src/tensor.rs`: the
+ * header has at most 100,000,000 bytes, the tensors cover the data without holes or overlap, values are
+ * row-major and little-endian. The whole header is checked before a tensor is read, and nothing is read or
+ * allocated beyond the file's size.
  */
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { describe, isJsonObject, type JsonObject, parseJsonObject } from "../../json-object.ts";
+import { isWhole } from "../../need.ts";
 
-/** Bytes of an element, by the name the header uses, in the order in which the reference writer puts tensors of different types. */
+/**
+ * Bytes of an element, by the name the header uses, in the order in which the reference writer puts tensors
+ * of different types.
+ */
 export const SAFETENSORS_ELEMENT_BYTES = {
   I64: 8,
   F64: 8,
@@ -32,7 +38,7 @@ const OTHER_TYPES: ReadonlySet<unknown> = new Set(
   ["U16", "U32", "U64", "C64", "F4", "F6_E2M3", "F6_E3M2", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"], // prettier-ignore
 );
 
-/** Beside shards: which tensor is in which of them. */
+/** The file beside shards that says which tensor is in which of them. */
 export const INDEX_FILE = "model.safetensors.index.json";
 
 const MAX_HEADER_BYTES = 100_000_000;
@@ -50,28 +56,29 @@ export interface SafetensorsTensor {
 export interface SafetensorsFile {
   readonly source: ByteSource;
   readonly metadata: ReadonlyMap<string, string>;
-  /** By name, in the order of their data. */
+  /** The tensors by name, in the order of their data. */
   readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
 }
 
 /**
  * Reads and checks the header of one file.
  *
- * @throws CheckpointError if the file is truncated, corrupt or inconsistent; UnsupportedModelError for element types such as F8_E4M3
+ * @throws CheckpointError if the file is truncated, corrupt or inconsistent; UnsupportedModelError for
+ *   element types such as F8_E4M3
  */
 export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSignal): Promise<SafetensorsFile> {
   const file = source.name;
-  if (source.size < 8) throw new CheckpointError(`${file}: ${source.size} bytes, need at least the 8 of a header length`);
+  if (source.size < 8) throw new CheckpointError(`${file}: got ${source.size} bytes, need at least the 8 of a header length`);
   const prefix = await source.read(0, 8, signal);
   const headerBytes = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
   if (headerBytes > MAX_HEADER_BYTES) {
     throw new CheckpointError(
-      `${file}: header of ${headerBytes} bytes, at most ${MAX_HEADER_BYTES} allowed: no safetensors file?`,
+      `${file}: header: got a length of ${headerBytes} bytes, need at most ${MAX_HEADER_BYTES}: no safetensors file?`,
     );
   }
   const dataBegin = 8 + Number(headerBytes);
   if (dataBegin > source.size) {
-    throw new CheckpointError(`${file}: header of ${headerBytes} bytes in a file of ${source.size}: truncated`);
+    throw new CheckpointError(`${file}: header: got a file of ${source.size} bytes, need ${dataBegin} for the header: truncated`);
   }
   const header = parseJsonObject(decodeHeader(await source.read(8, dataBegin - 8, signal), file), file);
 
@@ -86,11 +93,11 @@ export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSi
 }
 
 function decodeHeader(bytes: Uint8Array, file: string): string {
-  if (bytes[0] !== 0x7b) throw new CheckpointError(`${file}: header does not start with "{": no safetensors file?`);
+  if (bytes[0] !== 0x7b) throw new CheckpointError(`${file}: header: got another start, need "{": no safetensors file?`);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new CheckpointError(`${file}: header is not valid UTF-8`, { cause });
+    throw new CheckpointError(`${file}: header: got bytes that are not UTF-8, need UTF-8`, { cause });
   }
 }
 
@@ -107,8 +114,8 @@ function checkEntry(name: string, value: unknown, dataBegin: number, source: Byt
   const entry: JsonObject = isJsonObject(value) ? value : {};
   const { dtype, shape, data_offsets: offsets } = entry;
   if (OTHER_TYPES.has(dtype)) {
-    const supported = Object.keys(SAFETENSORS_ELEMENT_BYTES).join(", ");
-    throw new UnsupportedModelError(`${where}: element type ${String(dtype)} is not supported; supported: ${supported}`);
+    const known = Object.keys(SAFETENSORS_ELEMENT_BYTES).join(", ");
+    throw new UnsupportedModelError(`${where}: dtype: got ${String(dtype)}, need one of ${known}`);
   }
   if (typeof dtype !== "string" || !Object.hasOwn(SAFETENSORS_ELEMENT_BYTES, dtype)) {
     throw new CheckpointError(`${where}: dtype: got ${describe(dtype)}, need an element type such as "F32"`);
@@ -126,16 +133,21 @@ function checkEntry(name: string, value: unknown, dataBegin: number, source: Byt
   const type = dtype as SafetensorsType;
   const need = tensorBytes(type, shape);
   if (need !== end - begin) {
-    throw new CheckpointError(`${where}: data_offsets span ${end - begin} bytes, need ${need} for ${type} [${shape.join(", ")}]`);
+    throw new CheckpointError(
+      `${where}: data_offsets: got a span of ${end - begin} bytes, need ${need} for ${type} [${shape.join(", ")}]`,
+    );
   }
   return { name, type, shape, offset: dataBegin + begin, bytes: need };
 }
 
 function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+  return Array.isArray(value) && value.every((size) => isWhole(size, 0));
 }
 
-/** Bytes of a tensor. A product beyond 2^53 is no longer exact, but then it is larger than any file and compares unequal. */
+/**
+ * Bytes of a tensor. A product beyond 2^53 is no longer exact, but then it is larger than any file and
+ * compares unequal.
+ */
 export function tensorBytes(type: SafetensorsType, shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, SAFETENSORS_ELEMENT_BYTES[type]);
 }
@@ -146,21 +158,21 @@ function checkCover(tensors: SafetensorsTensor[], dataBegin: number, source: Byt
   let end = dataBegin;
   for (const tensor of tensors) {
     if (tensor.offset !== end) {
-      const what = tensor.offset > end ? `leaves a hole of ${tensor.offset - end} bytes before it` : "overlaps the one before it";
-      throw new CheckpointError(`${source.name}: tensor ${describe(tensor.name)} ${what}`);
+      const got = tensor.offset > end ? `a hole of ${tensor.offset - end} bytes before it` : "an overlap with the one before it";
+      throw new CheckpointError(`${source.name}: tensor ${describe(tensor.name)}: got ${got}, need none`);
     }
     end += tensor.bytes;
   }
   if (end !== source.size) {
     throw new CheckpointError(
-      `${source.name}: ${source.size - end} bytes after the last tensor: truncated header or foreign data`,
+      `${source.name}: got ${source.size - end} bytes after the last tensor, need none: truncated header or foreign data`,
     );
   }
 }
 
 /**
- * Stored bytes of rows `[begin, end)`; of the whole tensor without a range. A tensor of one dimension has one row per element,
- * a scalar is one row.
+ * Stored bytes of rows `[begin, end)`; of the whole tensor without a range. A tensor of one dimension has one
+ * row per element, a scalar is one row.
  *
  * @throws CheckpointError if the rows are outside the tensor or cannot be read
  */
@@ -173,7 +185,9 @@ export async function readSafetensorsRows(
   const count = tensor.shape[0] ?? 1;
   const [begin, end] = rows ?? [0, count];
   if (!(Number.isInteger(begin) && Number.isInteger(end) && begin >= 0 && begin <= end && end <= count)) {
-    throw new CheckpointError(`${source.name}: tensor ${tensor.name}: rows ${begin} to ${end} of ${count}`);
+    throw new CheckpointError(
+      `${source.name}: tensor ${tensor.name}: got rows ${begin} to ${end}, need rows within 0 to ${count}`,
+    );
   }
   const rowBytes = count === 0 ? 0 : tensor.bytes / count;
   return source.read(tensor.offset + begin * rowBytes, (end - begin) * rowBytes, signal);

@@ -1,10 +1,12 @@
 /**
- * Tensors larger than a shard, stored as several entries; rule and reasons in `docs/decisions/split-packed-tensors.md`.
+ * Tensors larger than a shard, stored as several entries; rule and reasons in
+ * `docs/decisions/split-packed-tensors.md`.
  *
- *   `NAME.weight_packed` [R, C]  ->  `NAME.weight_packed.0` [R0, C], `NAME.weight_packed.1` [R1, C], ...   R0 + R1 + ... = R
+ *   `NAME.weight_packed` [R, C]  ->  `NAME.weight_packed.0` [R0, C], `NAME.weight_packed.1` [R1, C], ...
+ *                                    R0 + R1 + ... = R
  *
- * Only packed weights are split, and only in a checkpoint whose embedding is packed. Writer and reader do this between themselves:
- * nobody else sees the names of the parts.
+ * Only packed weights are split, and only in a checkpoint whose embedding is packed. Writer and reader do
+ * this between themselves: nobody else sees the names of the parts.
  */
 import { CheckpointError } from "../../errors.ts";
 import { HEADER_FRAME_BYTES, headerEntryBytes, type TensorPlan } from "./safetensors-layout.ts";
@@ -66,13 +68,13 @@ export function joinTensors<File>(entries: readonly StoredPart<File>[], where: s
   }
   const names = new Set(entries.map(({ tensor }) => tensor.name));
   for (const [name, parts] of split) {
-    if (names.has(name)) throw new CheckpointError(`${where}: tensor ${name} is there both whole and in parts`);
+    if (names.has(name)) throw new CheckpointError(`${where}: tensor ${name}: got it both whole and in parts, need one of both`);
     checkParts(name, parts, where);
   }
   return joined;
 }
 
-/** At most four digits: an index is never a way to make a large array. */
+/** A name that ends in at most four digits: an index is never a way to make a large array. */
 const PART_NAME = /^(.*\.weight_packed)\.(0|[1-9][0-9]{0,3})$/s;
 
 function checkParts<File>(name: string, parts: readonly (StoredPart<File> | undefined)[], where: string): void {
@@ -84,6 +86,7 @@ function checkParts<File>(name: string, parts: readonly (StoredPart<File> | unde
       part.tensor.type === first.tensor.type &&
       part.tensor.shape.length === first.tensor.shape.length &&
       part.tensor.shape.every((size, axis) => axis === 0 || size === first.tensor.shape[axis]);
-    if (!fits) throw new CheckpointError(`${where}: tensor ${name}: part ${i} differs from part 0 in type or row shape`);
+    if (!fits)
+      throw new CheckpointError(`${where}: tensor ${name}: part ${i}: got another type or row shape than part 0, need the same`);
   }
 }

@@ -8,7 +8,7 @@ import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from 
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../model-options.ts";
 import { layerList, nonEmpty, number } from "../option-values.ts";
-import { displayProgress } from "../progress.ts";
+import { displayProgress } from "../progress-display.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../source-options.ts";
 import { formatSignificant } from "../quantities.ts";
 import { formatTable } from "../table.ts";
@@ -133,7 +133,7 @@ function analysisDocument(rows: readonly Row[], analysis: readonly InputAnalysis
 function chooseLayers(analysis: readonly InputAnalysis[], wanted: readonly number[] | undefined): number[] {
   const last = Math.max(...analysis.map(({ layer }) => layer));
   const beyond = wanted?.find((layer) => layer > last);
-  if (beyond !== undefined) throw new OptionError(`--layers: got ${beyond}, the model's layers are 0 to ${last}`);
+  if (beyond !== undefined) throw new OptionError(`--layers: got ${beyond}, need layers from 0 to ${last}, which the model has`);
   return [...new Set(wanted ?? [0, Math.round(last / 2), last])];
 }
 

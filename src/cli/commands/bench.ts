@@ -20,7 +20,7 @@ import {
 import { type BenchFormat, benchPrinter, type BenchSubject, benchRecord, FORMATS } from "../bench-report.ts";
 import { batchedBenchPrinter } from "../batched-bench-report.ts";
 import type { CommandContext } from "../command-context.ts";
-import type { LoadedModel } from "../library.ts";
+import type { LoadedModel } from "../library-contract.ts";
 import { describeModel, type ModelDescription } from "../model-description.ts";
 import { addOutputOptions, buildChoice, loadModelFromFlags } from "../model-options.ts";
 import { integer, nonEmpty, oneOf } from "../option-values.ts";

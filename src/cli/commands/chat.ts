@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { AbortError, OptionError } from "../../errors.ts";
 import type { CommandContext } from "../command-context.ts";
 import type { ChatMessage } from "../../tokenizer/chat-template.ts";
-import type { LoadedModel } from "../library.ts";
+import type { LoadedModel } from "../library-contract.ts";
 import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
 import { addSamplingOptions, generateOptions, type SamplingFlags, unescape } from "../sampling-options.ts";
 
@@ -112,7 +112,8 @@ async function converse(
         interactive,
       );
       answering = undefined;
-      // An answer cut short stays in the conversation as far as it got: that is what the person has read. No answer, no turn.
+      // An answer cut short stays in the conversation as far as it got: that is what the person has read. No
+      // answer, no turn.
       if (answer !== undefined) messages = [...messages, { role: "user", content: text }, { role: "assistant", content: answer }];
     }
     if (context.signal.aborted) return;
@@ -122,7 +123,10 @@ async function converse(
   if (interactive) output.log("");
 }
 
-/** Writes the answer while it comes and returns it, whole or as far as it was stopped; undefined if the turn cannot be taken. */
+/**
+ * Writes the answer while it comes and returns it, whole or as far as it was stopped; undefined if the turn
+ * cannot be taken.
+ */
 async function answerTurn(
   { output, signal }: CommandContext,
   flags: ChatFlags,

@@ -1,4 +1,7 @@
-/** `fptq choice`: multiple choice by likelihood, for HellaSwag, PIQA, WinoGrande, ARC, MMLU and others in one form. */
+/**
+ * `fptq choice`: multiple choice by likelihood, for HellaSwag, PIQA, WinoGrande, ARC, MMLU and others in one
+ * form.
+ */
 import { Command } from "commander";
 import type { ChoiceResult } from "../../evaluation/choice.ts";
 import { addRequiredOption } from "../arguments.ts";
@@ -6,7 +9,7 @@ import { type CommandContext, readTextFile } from "../command-context.ts";
 import { formatShare } from "../evaluation-report.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
 import { integer, nonEmpty } from "../option-values.ts";
-import { displayProgress } from "../progress.ts";
+import { displayProgress } from "../progress-display.ts";
 
 interface ChoiceFlags extends ModelFlags {
   readonly file: string;

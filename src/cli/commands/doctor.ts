@@ -38,7 +38,7 @@ async function examine({ output, library, signal }: CommandContext, { threads, j
   const diagnosis = await diagnose({ threads, signal });
   if (json) output.json(diagnosisDocument(diagnosis));
   else output.print(formatFields(diagnosisFields(diagnosis)));
-  if (diagnosis.build === undefined) throw new CapabilityError("kernels: no build can run here");
+  if (diagnosis.build === undefined) throw new CapabilityError("kernels: got no build that can run here, need one");
 }
 
 const BUILD_STATES: Record<BuildState, string> = {

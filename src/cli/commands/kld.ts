@@ -1,11 +1,14 @@
-/** `fptq kld`: what quantizing changed in a model's predictions, printed as llama-perplexity's `--kl-divergence` does. */
+/**
+ * `fptq kld`: what quantizing changed in a model's predictions, printed as llama-perplexity's
+ * `--kl-divergence` does.
+ */
 import { Command } from "commander";
 import { addRequiredOption } from "../arguments.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { divergenceDocument, divergenceReport } from "../evaluation-report.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
 import { integer, nonEmpty } from "../option-values.ts";
-import { displayProgress } from "../progress.ts";
+import { displayProgress } from "../progress-display.ts";
 
 interface KldFlags extends ModelFlags {
   readonly base: string;

@@ -6,7 +6,7 @@ import { type CommandContext, readTextFile } from "../command-context.ts";
 import { formatShare, formatUncertain } from "../evaluation-report.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
 import { integer, nonEmpty } from "../option-values.ts";
-import { displayProgress } from "../progress.ts";
+import { displayProgress } from "../progress-display.ts";
 
 interface LambadaFlags extends ModelFlags {
   readonly file: string;

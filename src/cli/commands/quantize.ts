@@ -5,9 +5,9 @@ import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from 
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../model-options.ts";
 import { nonEmpty } from "../option-values.ts";
-import { displayProgress } from "../progress.ts";
-import { addRecipeOptions, type RecipeFlags, recipeOptions } from "../recipe-options.ts";
-import { reportDocument, reportSummary, reportTable } from "../report.ts";
+import { displayProgress } from "../progress-display.ts";
+import { addRecipeOptions, type RecipeFlags, recipeOptions } from "../recipe-flags.ts";
+import { reportDocument, reportSummary, reportTable } from "../quantization-report.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../source-options.ts";
 
 interface QuantizeFlags extends CalibrationFlags, RecipeFlags, SourceFlags {

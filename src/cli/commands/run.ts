@@ -62,11 +62,11 @@ async function generateText(context: CommandContext, flags: RunFlags): Promise<v
 
 async function readPrompt(context: CommandContext, flags: RunFlags): Promise<string> {
   if (flags.systemPrompt !== undefined && !flags.singleTurn) {
-    throw new UsageError("option '-sys, --system-prompt <text>' needs -st: a plain prompt has no system message");
+    throw new UsageError("-sys: got a system message without -st, need -st: a plain prompt has no system message");
   }
   if (flags.prompt !== undefined) return unescape(flags, flags.prompt);
   if (flags.file !== undefined) return readTextFile(context, "--file", flags.file);
-  throw new UsageError("no prompt: give one with -p TEXT or -f FILE");
+  throw new UsageError("prompt: got nothing, need -p TEXT or -f FILE");
 }
 
 function conversation(prompt: string, flags: RunFlags): ChatMessage[] {

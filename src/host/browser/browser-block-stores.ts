@@ -1,4 +1,7 @@
-/** Downloads kept by a page: in its private files (OPFS) where there are, in the Cache API elsewhere. Both need a secure origin. */
+/**
+ * Downloads kept by a page: in its private files (OPFS) where there are, in the Cache API elsewhere. Both
+ * need a secure origin.
+ */
 import type { BlockStore } from "../../sources/block-cache.ts";
 
 /** A folder of the origin private file system, or the Cache API; undefined where a page has neither. */
@@ -14,8 +17,9 @@ export async function browserBlockStore(name = "fptq"): Promise<BlockStore | und
 }
 
 /**
- * Values as files of a folder. What is written through a writable stream appears when the stream is closed, whole
- * (File System Standard, "FileSystemWritableFileStream"), so a page closed meanwhile leaves what was there before.
+ * Values as files of a folder. What is written through a writable stream appears when the stream is closed,
+ * whole (File System Standard, "FileSystemWritableFileStream"), so a page closed meanwhile leaves what was
+ * there before.
  */
 export function opfsBlockStore(folder: FileSystemDirectoryHandle): BlockStore {
   const folderOf = async (key: string, create: boolean) => {
@@ -57,7 +61,10 @@ export function opfsBlockStore(folder: FileSystemDirectoryHandle): BlockStore {
   };
 }
 
-/** Values as responses to requests that nobody sends. `put` replaces a response at once (Service Workers, "Cache"). */
+/**
+ * Values as responses to requests that nobody sends. `put` replaces a response at once (Service Workers,
+ * "Cache").
+ */
 export function cacheApiBlockStore(cache: Cache): BlockStore {
   const urlOf = (key: string) => `https://fptq.invalid/${key}`;
   return {

@@ -4,8 +4,9 @@ import type { ThreadOrder } from "./browser-worker.ts";
 import type { WorkerHandle } from "../host.ts";
 
 /**
- * A page hears of a worker's death through its event loop, which does not run while a computing thread sleeps. Nothing outside a worker
- * ends it but `end`, and the worker itself notes an uncaught error on the job board (`browser-worker.ts`), so nothing has to be heard meanwhile.
+ * A page hears of a worker's death through its event loop, which does not run while a computing thread
+ * sleeps. Nothing outside a worker ends it but `end`, and the worker itself notes an uncaught error on the
+ * job board (`browser-worker.ts`), so nothing has to be heard meanwhile.
  *
  * @param createWorker starts `fptq/worker` on a thread of its own
  * @returns what a runtime has as `spawnWorker`

@@ -2,10 +2,13 @@
 import { markDead, type WorkerStart } from "../../kernels/job-board.ts";
 import { runKernelWorker } from "../../kernels/kernel-worker.ts";
 
-/** To the thread. */
+/** The message to the thread. */
 export interface ThreadOrder {
   readonly start: WorkerStart;
-  /** Name of a lock (Web Locks) that the thread holds for as long as it lives: nothing else tells a page that one is gone. */
+  /**
+   * Name of a lock (Web Locks) that the thread holds for as long as it lives: nothing else tells a page that
+   * one is gone.
+   */
   readonly lock: string;
 }
 

@@ -1,4 +1,4 @@
-/** Where models come from without a file system: URLs, and what a caller hands over. */
+/** Sources of models without a file system: URLs, and what a caller hands over. */
 import type { SourceCapabilities } from "../../sources/locate-model.ts";
 import { browserBlockStore } from "./browser-block-stores.ts";
 

@@ -1,4 +1,7 @@
-/** Downloads kept in a folder, for Node, Deno and Bun: one file for each value, which appears under its name all at once. */
+/**
+ * Downloads kept in a folder, for Node, Deno and Bun: one file for each value, which appears under its name
+ * all at once.
+ */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, statfs } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -6,14 +9,15 @@ import { dirname, join } from "node:path";
 import type { CreateSha256 } from "../../checkpoint/sha256.ts";
 import type { BlockStore } from "../../sources/block-cache.ts";
 
-/** By OpenSSL, which uses the processor's instructions for it. */
+/** SHA-256 by OpenSSL, which uses the processor's instructions for it. */
 export const nodeSha256: CreateSha256 = () => {
   const hash = createHash("sha256");
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
 };
 
 /**
- * Where downloads from URLs are kept: `FPTQ_CACHE`; else `fptq` in `XDG_CACHE_HOME`, in `LOCALAPPDATA` on Windows, or in `~/.cache`.
+ * The folder where downloads from URLs are kept: `FPTQ_CACHE`; else `fptq` in `XDG_CACHE_HOME`, in
+ * `LOCALAPPDATA` on Windows, or in `~/.cache`.
  */
 export function defaultCacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
   const { FPTQ_CACHE: own, XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = environment;

@@ -16,7 +16,7 @@ const VERIFIED_BYTES = 2 ** 20;
 export async function openLocation(path: string): Promise<ModelLocation> {
   const found = await stat(path).catch(async (error: unknown) => {
     if (codeOf(error) !== "ENOENT") throw unreadable(path, error);
-    throw new CheckpointError(`${path}: no such file or folder${await replacedHint(path)}`, { cause: error });
+    throw new CheckpointError(`${path}: got nothing, need a file or folder${await replacedHint(path)}`, { cause: error });
   });
   return found.isDirectory() ? { kind: "folder", folder: openFolder(path) } : { kind: "file", file: await openFile(path) };
 }
@@ -36,25 +36,28 @@ export function openFolder(path: string): Folder {
     },
     async open(fileName) {
       if (basename(fileName) !== fileName || fileName === "..") {
-        throw new CheckpointError(`${path}: "${fileName}" is not the name of a file in this folder`);
+        throw new CheckpointError(`${path}: file name: got "${fileName}", need the name of a file in this folder`);
       }
       return openFile(join(path, fileName));
     },
   };
 }
 
-/** @throws CheckpointError if it is missing, unreadable or no regular file (opening a pipe would wait for ever) */
+/**
+ * @throws CheckpointError if it is missing, unreadable or no regular file (opening a pipe would wait for
+ *   ever)
+ */
 export async function openFile(path: string): Promise<ByteSource> {
   try {
-    if (!(await stat(path)).isFile()) throw new CheckpointError(`${path}: not a regular file`);
+    if (!(await stat(path)).isFile()) throw new CheckpointError(`${path}: got something else, need a regular file`);
     const handle = await open(path, "r");
-    return new FileSource(path, (await handle.stat()).size, handle);
+    return new OpenedFile(path, (await handle.stat()).size, handle);
   } catch (error) {
     throw error instanceof CheckpointError ? error : unreadable(path, error);
   }
 }
 
-class FileSource implements ByteSource {
+class OpenedFile implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly #handle: FileHandle;
@@ -68,7 +71,9 @@ class FileSource implements ByteSource {
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
     throwIfAborted(signal, `reading ${this.name}`);
     if (!(offset >= 0 && length >= 0 && offset + length <= this.size)) {
-      throw new CheckpointError(`${this.name}: ${length} bytes at ${offset} asked for, the file has ${this.size}`);
+      throw new CheckpointError(
+        `${this.name}: got a read of ${length} bytes at ${offset}, need one within the file's ${this.size}`,
+      );
     }
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length;) {
@@ -77,7 +82,7 @@ class FileSource implements ByteSource {
       });
       if (bytesRead === 0) {
         throw new CheckpointError(
-          `${this.name}: ${done} of ${length} bytes at ${offset}: the file became shorter while it was read`,
+          `${this.name}: got ${done} bytes at ${offset}, need ${length}: the file became shorter while it was read`,
         );
       }
       done += bytesRead;
@@ -93,7 +98,7 @@ class FileSource implements ByteSource {
     }
     const found = hash.digest("hex");
     if (found !== sha256)
-      throw new CheckpointError(`${this.name}: SHA-256 is ${found}, need ${sha256}: damaged, or another file`);
+      throw new CheckpointError(`${this.name}: got SHA-256 ${found}, need ${sha256}: damaged, or another file`);
   }
 
   async close(): Promise<void> {
@@ -102,8 +107,9 @@ class FileSource implements ByteSource {
 }
 
 /**
- * A folder that appears under its name all at once. Until `commit` its files are in a hidden sibling; with `force`, a folder that
- * stood there before stays whole until then, is moved aside in the same step, and is removed last.
+ * A folder that appears under its name all at once. Until `commit` its files are in a hidden sibling; with
+ * `force`, a folder that stood there before stays whole until then, is moved aside in the same step, and is
+ * removed last.
  *
  * @throws OptionError if something is in the way (an empty folder is not), or the parent cannot be written to
  */
@@ -117,7 +123,7 @@ export async function createOutputFolder(path: string, { force = false }: { forc
     await mkdir(partial);
     return new NodeOutputFolder(path, target, partial, force);
   } catch (error) {
-    throw new OptionError(`${path}: cannot write into ${dirname(target)}: ${messageOf(error)}`, { cause: error });
+    throw new OptionError(`${path}: cannot be written into ${dirname(target)}: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -137,7 +143,7 @@ class NodeOutputFolder implements OutputFolder {
 
   async create(fileName: string) {
     if (basename(fileName) !== fileName || fileName === "..") {
-      throw new CheckpointError(`${this.name}: "${fileName}" is not the name of a file in this folder`);
+      throw new CheckpointError(`${this.name}: file name: got "${fileName}", need the name of a file in this folder`);
     }
     const handle = await open(join(this.#partial, fileName), "wx").catch((error: unknown) => this.#unwritable(fileName, error));
     this.#open.add(handle);
@@ -159,10 +165,11 @@ class NodeOutputFolder implements OutputFolder {
   }
 
   async commit(): Promise<void> {
-    if (this.#open.size > 0) throw new CheckpointError(`${this.name}: ${this.#open.size} files are still open`);
+    if (this.#open.size > 0) throw new CheckpointError(`${this.name}: got ${this.#open.size} files still open, need all closed`);
     await syncFolder(this.#partial);
     await checkReplaceable(this.name, this.#target, this.#force);
-    // A name can be given to a folder only if it is free, so the old folder steps aside first and comes back if that fails.
+    // A name can be given to a folder only if it is free, so the old folder steps aside first and comes back
+    // if that fails.
     const replaced = newSibling(this.#target, "replaced");
     const old = await rename(this.#target, replaced).then(
       () => true,
@@ -189,20 +196,26 @@ class NodeOutputFolder implements OutputFolder {
   }
 }
 
-/** Free, an empty folder, or with `force` a folder that looks like a model: `--force` must not be a way to delete a home directory. */
+/**
+ * Free, an empty folder, or with `force` a folder that looks like a model: it must not be a way to delete a
+ * home directory.
+ */
 async function checkReplaceable(path: string, target: string, force: boolean): Promise<void> {
   const found = await stat(target).catch((error: unknown) => {
     if (codeOf(error) === "ENOENT") return undefined;
-    throw new OptionError(`${path}: ${messageOf(error)}`, { cause: error });
+    throw new OptionError(`${path}: cannot be read: ${messageOf(error)}`, { cause: error });
   });
   if (!found) return;
-  if (!found.isDirectory()) throw new OptionError(`${path}: is a file, need the name of a folder`);
+  if (!found.isDirectory()) throw new OptionError(`${path}: got a file, need a folder or a free name`);
   const files = await readdir(target);
   if (files.length === 0) return;
-  if (!force) throw new OptionError(`${path}: already exists; pass --force to replace it`);
+  if (!force)
+    throw new OptionError(
+      `${path}: got a folder with files in it, need an empty one, a free name, or option force to replace it`,
+    );
   if (!files.includes("config.json")) {
     throw new OptionError(
-      `${path}: is not empty and has no config.json; only a model folder is replaced, remove this one yourself`,
+      `${path}: got a folder with other files, need one with config.json: only a model folder is replaced, remove this one yourself`,
     );
   }
 }
@@ -235,7 +248,7 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 function unreadable(path: string, error: unknown): CheckpointError {
-  const problem = codeOf(error) === "ENOENT" ? "no such file" : messageOf(error);
+  const problem = codeOf(error) === "ENOENT" ? "got nothing, need a file" : `cannot be read: ${messageOf(error)}`;
   return new CheckpointError(`${path}: ${problem}`, { cause: error });
 }
 

@@ -61,7 +61,10 @@ export async function isWhole(blob: string, file: HubFile, signal: AbortSignal |
   return digest.digest("hex") === (file.sha256 ?? file.gitOid);
 }
 
-/** A relative link, as `huggingface_hub` makes it; a copy where links are not allowed (Windows without developer mode). */
+/**
+ * A relative link, as `huggingface_hub` makes it; a copy where links are not allowed (Windows without
+ * developer mode).
+ */
 export async function link(blob: string, pointer: string): Promise<void> {
   const found = await stat(pointer).catch(() => undefined);
   const target = await stat(blob);

@@ -1,12 +1,15 @@
 /**
- * The Hugging Face cache folder, as `huggingface_hub` lays it out, so that Python programs and this one share what they download:
+ * The Hugging Face cache folder, as `huggingface_hub` lays it out, so that Python programs and this one share
+ * what they download:
  *
- *     models--ORG--MODEL/blobs/ETAG                   the bytes; ETAG is the SHA-256 of a large file, git's blob id of any other
+ *     models--ORG--MODEL/blobs/ETAG                   the bytes; ETAG is the SHA-256 of a large file,
+ *                                                     git's blob id of any other
  *     models--ORG--MODEL/refs/REVISION                the commit of a branch or tag
  *     models--ORG--MODEL/snapshots/COMMIT/PATH        a link to the blob
  *
- * https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Both kinds of ETAG say what the bytes have to be, and each file
- * is compared with its own before it is opened: one that is damaged or too short is fetched again.
+ * https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Both kinds of ETAG say what the bytes have
+ * to be, and each file is compared with its own before it is opened: one that is damaged or too short is
+ * fetched again.
  */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
@@ -44,7 +47,7 @@ class HubSnapshot {
   readonly #repository: string;
   readonly #name: HubName;
   readonly #request: HubCacheRequest;
-  /** Used if the cache folder cannot be written to. */
+  /** The way around a cache folder that cannot be written to. */
   #remote: Remote | undefined;
 
   constructor(repository: string, name: HubName, request: HubCacheRequest) {
@@ -53,7 +56,10 @@ class HubSnapshot {
     this.#request = request;
   }
 
-  /** Online: what the Hub lists, fetched when it is opened. Without the Hub: what was fetched of the commit known last. */
+  /**
+   * The files the Hub lists, fetched when they are opened; without the Hub, those fetched of the commit known
+   * last.
+   */
   async locate(): Promise<ModelLocation> {
     const listing = await this.#listing();
     if (!listing) return this.#cached();
@@ -69,7 +75,7 @@ class HubSnapshot {
         list: () => Promise.resolve([...byName.keys()]),
         open: async (fileName) => {
           const file = byName.get(fileName);
-          if (!file) throw new CheckpointError(`${name}: no file ${JSON.stringify(fileName)}`);
+          if (!file) throw new CheckpointError(`${name}: ${fileName} is missing`);
           return this.#open(listing.commit, file);
         },
       },
@@ -96,7 +102,9 @@ class HubSnapshot {
     const snapshot = commit && join(this.#repository, "snapshots", commit, hubFolderOf(this.#name));
     const names = snapshot ? await readdir(snapshot).catch(() => []) : [];
     if (!snapshot || names.length === 0) {
-      throw new DownloadError(`hf:${this.#name.repository}@${this.#name.revision}: not in ${this.#repository}, and offline`);
+      throw new DownloadError(
+        `hf:${this.#name.repository}@${this.#name.revision}: got nothing in ${this.#repository}, need it there or a network: offline`,
+      );
     }
     const prefix = hubFolderOf(this.#name);
     const files = names.map((fileName) => ({
@@ -131,7 +139,7 @@ class HubSnapshot {
     });
   }
 
-  /** From the cache folder; straight from the Hub if the folder cannot take it. */
+  /** Opens a file from the cache folder; straight from the Hub if the folder cannot take it. */
   async #open(commit: string, file: HubFile): Promise<ByteSource> {
     const { access, client, onWarning, signal } = this.#request;
     try {
@@ -153,7 +161,9 @@ class HubSnapshot {
   async #fetch(commit: string, file: HubFile): Promise<string> {
     const etag = file.sha256 ?? file.gitOid;
     if (etag === undefined || !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(etag)) {
-      throw new CheckpointError(`hf:${this.#name.repository}/${file.path}: the listing has no digest`);
+      throw new CheckpointError(
+        `hf:${this.#name.repository}/${file.path}: listing: got no digest, need SHA-256 or git's blob id`,
+      );
     }
     const blob = join(this.#repository, "blobs", etag);
     const pointer = join(this.#repository, "snapshots", commit, ...file.path.split("/"));
@@ -166,13 +176,15 @@ class HubSnapshot {
   }
 
   /**
-   * Into a file of this process alone, which takes its name when it is whole. One that was left behind is taken over, by a rename that only one
-   * process can win; should its owner wake up, it would write the same bytes to the same places.
+   * Downloads into a file of this process alone, which takes its name when it is whole. One that was left
+   * behind is taken over, by a rename that only one process can win; should its owner wake up, it would write
+   * the same bytes to the same places.
    */
   async #download(commit: string, file: HubFile, blob: string): Promise<void> {
     const { access, client, signal, onProgress } = this.#request;
     const { repository } = this.#name;
-    if (!access) throw new DownloadError(`hf:${repository}/${file.path}: not in the cache, and offline`);
+    if (!access)
+      throw new DownloadError(`hf:${repository}/${file.path}: got nothing in the cache, need it there or a network: offline`);
     const partial = `${blob}.${randomBytes(4).toString("hex")}.incomplete`;
     await takeOver(blob, partial);
     const reader = new HttpReader(client, hubFileUrl(access.endpoint, repository, commit, file.path), file.size);
@@ -195,7 +207,7 @@ class HubSnapshot {
       const expected = file.sha256 ?? file.gitOid;
       if (found !== expected) {
         await rm(partial, { force: true });
-        throw new CheckpointError(`hf:${repository}/${file.path}: digest is ${found}, need ${expected}: damaged on the way`);
+        throw new CheckpointError(`hf:${repository}/${file.path}: got digest ${found}, need ${expected}: damaged on the way`);
       }
       await handle.sync();
     } catch (error) {

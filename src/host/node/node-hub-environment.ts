@@ -1,4 +1,7 @@
-/** What Hugging Face's own programs read from the environment (`huggingface_hub`, "Environment variables"). */
+/**
+ * The variables Hugging Face's own programs read from the environment (`huggingface_hub`, "Environment
+ * variables").
+ */
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";

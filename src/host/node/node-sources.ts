@@ -1,4 +1,7 @@
-/** Where models come from in Node, Deno and Bun: paths, URLs, and Hub names by the variables that Hugging Face's own programs heed. */
+/**
+ * Sources of models in Node, Deno and Bun: paths, URLs, and Hub names by the variables that Hugging
+ * Face's own programs heed.
+ */
 import { HUB_ENDPOINT } from "../../sources/hub.ts";
 import type { SourceCapabilities } from "../../sources/locate-model.ts";
 import { defaultCacheFolder, folderBlockStore, nodeSha256 } from "./node-block-store.ts";

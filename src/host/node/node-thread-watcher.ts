@@ -1,10 +1,11 @@
 /**
  * The thread that starts kernel workers and sees them die.
  *
- * A thread's death is announced as an event to the thread that started it. The thread that computes sleeps in `Atomics.wait` until
- * its workers are done, so it would never see that event: one dead worker and it sleeps for ever. This thread is their parent in its
- * place. It does nothing else, so its event loop is always free: it notes a death on the job board, in shared memory, where the
- * sleeper looks (`ThreadPool.join`). No deadline has to be guessed, however long a job takes.
+ * A thread's death is announced as an event to the thread that started it. The thread that computes sleeps in
+ * `Atomics.wait` until its workers are done, so it would never see that event: one dead worker and it sleeps
+ * for ever. This thread is their parent in its place. It does nothing else, so its event loop is always free:
+ * it notes a death on the job board, in shared memory, where the sleeper looks (`ThreadPool.join`). No
+ * deadline has to be guessed, however long a job takes.
  */
 import { parentPort, Worker } from "node:worker_threads";
 import { markDead } from "../../kernels/job-board.ts";

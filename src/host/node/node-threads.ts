@@ -1,22 +1,26 @@
-/** Kernel workers on Node, Deno and Bun: `worker_threads`, below one watching thread that all models share. */
+/**
+ * Kernel workers on Node, Deno and Bun: `worker_threads`, below one watching thread that all models share.
+ */
 import { Worker } from "node:worker_threads";
 import type { WorkerStart } from "../../kernels/job-board.ts";
 import type { WorkerHandle } from "../host.ts";
 
-/** To the watching thread. */
+/** A message to the watching thread. */
 export type WatcherOrder =
   | { readonly kind: "start"; readonly id: number; readonly file: string; readonly start: WorkerStart }
   | { readonly kind: "end"; readonly id: number };
 
-/** From it. */
+/** A message from the watching thread. */
 export type WatcherReport =
   | { readonly id: number; readonly kind: "ready" | "ended" }
   | { readonly id: number; readonly kind: "died"; readonly reason: string };
 
 /**
  * @param watcherFile `node-thread-watcher.js`
- * @param workerFile what each worker runs, with a `WorkerStart` as its `workerData`; posts a message when it is ready
- * @returns what a runtime has as `spawnWorker`. The watching thread exists from the first worker to the end of the last.
+ * @param workerFile what each worker runs, with a `WorkerStart` as its `workerData`; posts a message when it
+ *   is ready
+ * @returns what a runtime has as `spawnWorker`. The watching thread exists from the first worker to the end
+ *   of the last.
  */
 export function kernelThreads(watcherFile: URL, workerFile: URL): (start: WorkerStart) => WorkerHandle {
   let watcher: Watcher | undefined;
@@ -35,7 +39,10 @@ class Watcher {
   /** Resolves when the watching thread is gone; undefined while somebody needs it. */
   #gone: Promise<unknown> | undefined;
 
-  /** @param onUnused called when the last worker has ended; this watcher then ends too and must not be used again */
+  /**
+   * @param onUnused called when the last worker has ended; this watcher then ends too and must not be used
+   *   again
+   */
   constructor(file: URL, onUnused: () => void) {
     this.#onUnused = onUnused;
     this.#thread = new Worker(file);

@@ -1,10 +1,16 @@
 /**
- * Calibration samples: `samples` sequences of `ctxSize` token ids, from a text, from JSON lines, or drawn at random.
+ * Calibration samples: `samples` sequences of `ctxSize` token ids, from a text, from JSON lines, or drawn at
+ * random.
  *
- * A text is cut into consecutive chunks from its start without overlap, so that a calibration can be repeated from the file's
- * name and two numbers (the rule of llama-perplexity, and of the reference values this package is tested against).
+ * A text is cut into consecutive chunks from its start without overlap, so that a calibration can be repeated
+ * from the file's name and two numbers (the rule of llama-perplexity, and of the reference values this
+ * package is tested against).
  */
 import { RecipeError } from "../../errors.ts";
+import { describe } from "../../json-object.ts";
+import { needing } from "../../need.ts";
+
+const need = needing(RecipeError);
 
 export interface SampleShape {
   /** Number of sequences. */
@@ -14,11 +20,14 @@ export interface SampleShape {
 }
 
 export interface TextSampling extends SampleShape {
-  /** For messages: the file the text is from. */
+  /** The file the text is from, for messages. */
   readonly name: string;
   /** Text to ids, without special tokens around them. */
   readonly encode: (text: string) => readonly number[];
-  /** Replaces the first token of each sample: for models that never see a sequence without it. Their largest activations sit there. */
+  /**
+   * Replaces the first token of each sample: for models that never see a sequence without it. Their largest
+   * activations sit there.
+   */
   readonly bosTokenId?: number | undefined;
   /** Sequences wanted behind these, as many of them as the text has. Default 0. */
   readonly further?: number | undefined;
@@ -39,7 +48,8 @@ export function samplesFromText(text: string, sampling: TextSampling): Int32Arra
   checkShape({ samples, ctxSize });
   const needed = samples * ctxSize;
   const wanted = needed + further * ctxSize;
-  // A corpus can be many times longer than what is used: encode no more of it than that. Cutting changes the last few tokens only.
+  // A corpus can be many times longer than what is used: encode no more of it than that. Cutting changes the
+  // last few tokens only.
   let characters = wanted * CHARACTERS_PER_TOKEN;
   let ids = encode(text.slice(0, characters));
   while (ids.length < wanted + UNSETTLED_TOKENS && characters < text.length) {
@@ -48,9 +58,9 @@ export function samplesFromText(text: string, sampling: TextSampling): Int32Arra
   }
   if (ids.length < needed) {
     const usable = Math.floor(ids.length / ctxSize);
-    const remedy = usable > 0 ? `--samples ${usable} would fit` : `not even one sample of ${ctxSize} fits`;
+    const remedy = usable > 0 ? `option samples ${usable} would fit` : `not even one sample of ${ctxSize} fits`;
     throw new RecipeError(
-      `calibration text ${name}: found ${ids.length} tokens, need ${needed} (${samples} samples of ${ctxSize}); ${remedy}`,
+      `calibration text ${name}: got ${ids.length} tokens, need ${needed} (${samples} samples of ${ctxSize}); ${remedy}`,
     );
   }
   const length = Math.floor(Math.min(ids.length, wanted) / ctxSize);
@@ -74,11 +84,16 @@ export function textFromJsonLines(content: string, name: string): string {
     try {
       record = JSON.parse(line);
     } catch (cause) {
-      throw new RecipeError(`calibration data ${name}, line ${index + 1}: not JSON`, { cause });
+      throw new RecipeError(
+        `calibration data ${name}, line ${index + 1}: got text that is not JSON, need an object with a string "text"`,
+        { cause },
+      );
     }
     const text = (record as { text?: unknown } | null)?.text;
     if (typeof text !== "string") {
-      throw new RecipeError(`calibration data ${name}, line ${index + 1}: need an object with a string "text"`);
+      throw new RecipeError(
+        `calibration data ${name}, line ${index + 1}: got ${describe(record)}, need an object with a string "text"`,
+      );
     }
     documents.push(text);
   }
@@ -95,15 +110,17 @@ export interface RandomSampling extends SampleShape {
 }
 
 /**
- * Random tokens: calibration without data (FPTQ's data-free mode). The same seed gives the same samples everywhere.
+ * Random tokens: calibration without data (FPTQ's data-free mode). The same seed gives the same samples
+ * everywhere.
  *
  * @throws RecipeError if every token is excluded, or the seed is not a 32-bit integer
  */
 export function samplesFromRandomTokens({ vocabSize, exclude, seed, samples, ctxSize }: RandomSampling): Int32Array[] {
   checkShape({ samples, ctxSize });
-  if (seed !== seed >>> 0) throw new RecipeError(`calibration seed: got ${seed}, need an integer of 0..${2 ** 32 - 1}`);
+  need.whole("seed", seed, 0, 2 ** 32 - 1);
   const allowed = Int32Array.from({ length: vocabSize }, (_, id) => id).filter((id) => !exclude.has(id));
-  if (allowed.length === 0) throw new RecipeError(`random calibration tokens: all ${vocabSize} tokens are special`);
+  if (allowed.length === 0)
+    throw new RecipeError(`random calibration tokens: got ${vocabSize} tokens that are all special, need others`);
   const random = splitmix32(seed);
   return Array.from({ length: samples }, () =>
     Int32Array.from({ length: ctxSize }, () => allowed[Math.floor((random() / 2 ** 32) * allowed.length)]!),
@@ -111,16 +128,14 @@ export function samplesFromRandomTokens({ vocabSize, exclude, seed, samples, ctx
 }
 
 function checkShape({ samples, ctxSize }: SampleShape): void {
-  for (const [option, value] of [
-    ["--samples", samples],
-    ["--ctx-size", ctxSize],
-  ] as const) {
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new RecipeError(`${option}: got ${value}, need an integer of at least 1`);
-  }
+  need.whole("samples", samples, 1);
+  need.whole("contextSize", ctxSize, 1);
 }
 
-/** 32 random bits per call (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", the 32-bit finalizer). */
+/**
+ * 32 random bits per call (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", the 32-bit
+ * finalizer).
+ */
 function splitmix32(state: number): () => number {
   return () => {
     state = (state + 0x9e3779b9) | 0;

@@ -9,7 +9,10 @@ import { mulberry32 } from "../../random.ts";
 const test = suite("float formats (seed 5)");
 const random = mulberry32(5);
 
-/** Every finite value of a 16-bit format in ascending order of magnitude is given by its bits, so neighbours are bits + 1. */
+/**
+ * Every finite value of a 16-bit format in ascending order of magnitude is given by its bits, so neighbours
+ * are bits + 1.
+ */
 function checkNearest(toF32: (bits: number) => number, fromF32: (value: number) => number, infinity: number, what: string): void {
   for (let bits = 0; bits < infinity - 1; bits++) {
     const [low, high] = [toF32(bits), toF32(bits + 1)];

@@ -1,6 +1,6 @@
 /**
- * Values of ggml blocks in float64, one element at a time, straight from the definition of each block; slow and plain.
- * `ids` and sizes are written out again here so that a wrong table in the source shows.
+ * Values of ggml blocks in float64, one element at a time, straight from the definition of each block; slow
+ * and plain. `ids` and sizes are written out again here so that a wrong table in the source shows.
  */
 
 export const BLOCKS = {
@@ -83,8 +83,8 @@ export function blockValue(type: BlockType, tensor: Uint8Array, index: number): 
 }
 
 /**
- * `count` blocks of random bytes. The float16 numbers of a block get an exponent below 31, so that all values are finite;
- * the same for the 32-bit and bfloat16 types, whose exponent is in their last byte.
+ * `count` blocks of random bytes. The float16 numbers of a block get an exponent below 31, so that all values
+ * are finite; the same for the 32-bit and bfloat16 types, whose exponent is in their last byte.
  */
 export function randomBlocks(type: BlockType, count: number, random: () => number): Uint8Array {
   const { bytes } = BLOCKS[type];

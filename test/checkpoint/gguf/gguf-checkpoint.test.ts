@@ -38,7 +38,8 @@ async function rejects(promise: Promise<unknown>, kind: new (message: string) =>
 }
 
 for (const architecture of ["llama", "qwen2", "qwen3"] as const) {
-  // Types and row order do not depend on each other: all types with the one that permutes rows, two with the others.
+  // Types and row order do not depend on each other: all types with the one that permutes rows, two with the
+  // others.
   for (const type of architecture === "llama" ? BLOCK_TYPES : (["F16", "Q4_1"] as const)) {
     test(`${architecture} as ${type} reads back as its Hugging Face form`, async () => {
       const { fixture, expected } = tinyGguf({ architecture, type });

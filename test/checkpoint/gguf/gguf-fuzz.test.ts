@@ -35,7 +35,10 @@ const { bytes: original, boundaries } = whole();
 /** Where the table ends and tensor data begins; after it nothing is structure. */
 const header = boundaries.findLast((boundary) => boundary < original.length / 2 && boundary % 32 === 0)!;
 
-/** Opens, reads every tensor, makes the tokenizer. @returns the error, which is one of the two kinds, or undefined */
+/**
+ * Opens, reads every tensor, makes the tokenizer.
+ * @returns the error, which is one of the two kinds, or undefined
+ */
 async function attempt(bytes: Uint8Array, what: string): Promise<Error | undefined> {
   const file = memoryFile(bytes); // fails on a read outside the file
   try {
@@ -109,7 +112,8 @@ test("random mutations: bytes, numbers, pieces removed, repeated, swapped", asyn
     }
     if (await attempt(bytes, `mutation ${i}`)) refused++;
   }
-  // Damage in text, scores and tensor data is not visible; damage in structure is, and that is a good part of the file.
+  // Damage in text, scores and tensor data is not visible; damage in structure is, and that is a good part of
+  // the file.
   assert.ok(refused > MUTATIONS / 4, `${refused} of ${MUTATIONS} refused`);
   console.log(`\nfigure: ${refused} of ${MUTATIONS} mutated GGUF files refused, the others read`);
 });

@@ -35,7 +35,10 @@ async function refuses(
 
 // --- byte-level BPE
 
-/** GPT-2's alphabet, written out from its definition: 188 printable bytes as themselves, the others from U+0100. */
+/**
+ * GPT-2's alphabet, written out from its definition: 188 printable bytes as themselves, the others from
+ * U+0100.
+ */
 const ALPHABET = (() => {
   const printable = new Set([...range(33, 126), ...range(161, 172), ...range(174, 255)]);
   let next = 256;
@@ -74,7 +77,8 @@ test("pre-tokenizers cut where their models do", async () => {
   assert.equal(await pieces("smollm", " hello 1"), ["Ġhello", "Ġ", "1"]);
   assert.equal(await pieces("gpt-2", "12 3"), ["12", "Ġ", "3"]);
   assert.equal(await pieces("llama-bpe", " 123"), ["Ġ", "123"]);
-  // Contractions: lower case in GPT-2, any case in Llama 3 and Qwen2 ('S is no token here, so it shows as two).
+  // Contractions: lower case in GPT-2, any case in Llama 3 and Qwen2 ('S is no token here, so it shows as
+  // two).
   assert.equal(await pieces("gpt-2", "a's"), ["a", "'s"]);
   assert.equal(await pieces("qwen2", "a's"), ["a", "'s"]);
   // Newlines keep together in Llama 3 and Qwen2 at the end of punctuation.
@@ -149,9 +153,9 @@ test("what contradicts itself or is not known is refused by name", async () => {
   const base = byteLevel("smollm");
   await refuses({ ...base, "ggml.pre": string("tekken") }, UnsupportedModelError, "tekken", "smollm, gpt-2, llama-bpe", "qwen2");
   const { "ggml.pre": _, ...withoutPre } = base;
-  await refuses(withoutPre, UnsupportedModelError, "no tokenizer.ggml.pre");
+  await refuses(withoutPre, UnsupportedModelError, "tokenizer.ggml.pre: got nothing");
   await refuses({ ...base, "ggml.model": string("bert") }, UnsupportedModelError, "bert");
-  await refuses({ ...base, "ggml.tokens": strings(TOKENS.slice(1)) }, CheckpointError, "token types");
+  await refuses({ ...base, "ggml.tokens": strings(TOKENS.slice(1)) }, CheckpointError, "token_type: got");
   await refuses({ ...base, "ggml.tokens": strings([...TOKENS.slice(1), "!"]) }, CheckpointError, `"!"`);
   await refuses({ ...base, "ggml.merges": strings(["he"]) }, CheckpointError, "merge 0");
   await refuses({ ...base, "ggml.merges": strings([...MERGES, "q q"]) }, CheckpointError, "q q");
@@ -176,7 +180,10 @@ const sentencePiece: Record<string, FixtureValue> = {
   "ggml.token_type": i32s([2, 3, 3, ...BYTES.map(() => 6), ...PIECES.map(() => 1)]),
 };
 
-/** llama.cpp's rule: join the neighbours whose text is the piece of the highest score, the leftmost of equals, until none is left. */
+/**
+ * llama.cpp's rule: join the neighbours whose text is the piece of the highest score, the leftmost of equals,
+ * until none is left.
+ */
 function greedySegmentation(text: string): number[] {
   const symbols = [...text.replaceAll(" ", "▁")];
   for (;;) {

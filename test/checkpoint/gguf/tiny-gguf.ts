@@ -76,7 +76,8 @@ export function tinyGguf({
     linear("attn_q", "self_attn.q_proj", H * D, E, qkvBias, H);
     linear("attn_k", "self_attn.k_proj", Hkv * D, E, qkvBias, Hkv);
     linear("attn_v", "self_attn.v_proj", Hkv * D, E, qkvBias);
-    // o_proj has H * D = 64 columns: too few for a block of 256, which quantizers answer with a smaller block.
+    // o_proj has H * D = 64 columns: too few for a block of 256, which quantizers answer with a smaller
+    // block.
     if (BLOCKS[type].elements <= H * D) linear("attn_output", "self_attn.o_proj", E, H * D, attentionBias === "qkvo");
     else tensors.push(...floatMatrix(`${from}.attn_output.weight`, `${to}.self_attn.o_proj.weight`, E, H * D));
     if (architecture === "qwen3") {

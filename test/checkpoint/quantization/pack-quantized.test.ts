@@ -4,7 +4,8 @@ import { dequantizeWords, packInt32, unpackInt32 } from "../../../src/checkpoint
 
 const test = suite("pack-quantized words");
 
-// Vectors of compressed-tensors' own tests (`tests/test_compressors/test_pack_quant.py`, test_repack_4bit), packed by its rule.
+// Vectors of compressed-tensors' own tests (`tests/test_compressors/test_pack_quant.py`, test_repack_4bit),
+// packed by its rule.
 for (const [codes, word] of [
   [[1, 2, 3, 4, 5, 6, 7, 0], -1880241239],
   [[-1, -2, -3, -4, -5, -6, -7, -8], 19088743],

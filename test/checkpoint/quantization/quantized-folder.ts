@@ -1,4 +1,7 @@
-/** A W4A8 folder with every kind of tensor the format has, filled with random bytes: for tests of files, not of numbers. */
+/**
+ * A W4A8 folder with every kind of tensor the format has, filled with random bytes: for tests of files, not
+ * of numbers.
+ */
 import { expectedTensors } from "../../../src/checkpoint/expected-tensors.ts";
 import type { ModelConfig } from "../../../src/architecture/model-config.ts";
 import { buildQuantizationConfig } from "../../../src/checkpoint/quantization/quantization-config-builder.ts";
@@ -10,7 +13,10 @@ import { type MemoryFolder, MemoryOutputFolder } from "../../memory-folder.ts";
 import { mulberry32 } from "../../random.ts";
 import { tinyConfig, tinyModel } from "../../tiny-model.ts";
 
-/** Inputs of o and down are dynamic, the others static; gate and up are 4-bit floats; embedding packed; cache scales. `data` holds every tensor by name. */
+/**
+ * Inputs of o and down are dynamic, the others static; gate and up are 4-bit floats; embedding packed; cache
+ * scales. `data` holds every tensor by name.
+ */
 export async function quantizedFolder(seed: number, changes: Partial<ModelConfig>, groupSize: number, maxShardBytes: number) {
   const config = tinyConfig("llama", changes);
   const modules = new Map<string, LinearScheme>([

@@ -120,12 +120,12 @@ test("a folder without a tokenizer is still a model", async () => {
 });
 
 test("missing files are named", async () => {
-  await refuses(new MemoryFolder("empty"), CheckpointError, /empty: no config\.json/);
+  await refuses(new MemoryFolder("empty"), CheckpointError, /empty: config\.json is missing/);
   const noWeights = tinyModel(1);
   noWeights.files.delete("model.safetensors");
-  await refuses(noWeights, CheckpointError, /neither model\.safetensors nor model\.safetensors\.index\.json/);
+  await refuses(noWeights, CheckpointError, /got no file of weights, need model\.safetensors or model\.safetensors\.index\.json/);
   noWeights.set("pytorch_model.bin", "x");
-  await refuses(noWeights, CheckpointError, /found pytorch_model\.bin/);
+  await refuses(noWeights, CheckpointError, /got pytorch_model\.bin /);
   const noShard = tinyModel(1, { shards: 3 });
   noShard.files.delete("model-2-of-3.safetensors");
   await refuses(noShard, CheckpointError, /model-2-of-3\.safetensors.*need a \.safetensors file of this folder/);
@@ -176,17 +176,17 @@ test("tensors that are missing, foreign, or of the wrong shape or type are named
       tensors.set("model.layers.0.self_attn.q_proj.bias", { shape: [64], type: "F32", data: new Float32Array(64) }),
     ),
     CheckpointError,
-    /model\.layers\.0\.self_attn\.q_proj\.bias is no part of this model/,
+    /model\.layers\.0\.self_attn\.q_proj\.bias: got a tensor with no place in this model, need/,
   );
   await refuses(
     withTensors((tensors) => (tensors.get("model.norm.weight")!.shape = [8, 8])),
     CheckpointError,
-    /tensor model\.norm\.weight: shape \[8, 8\], need \[64\]/,
+    /tensor model\.norm\.weight: got shape \[8, 8\], need \[64\]/,
   );
   await refuses(
     withTensors((tensors) => tensors.set("model.norm.weight", { shape: [64], type: "F64", data: new Float64Array(64) })),
     UnsupportedModelError,
-    /model\.norm\.weight: element type F64, need a float type/,
+    /model\.norm\.weight: got element type F64, need a float type/,
   );
   await opens(withTensors((tensors) => tensors.set("lm_head.weight", tensors.get("model.embed_tokens.weight")!)));
   await opens(
@@ -235,9 +235,9 @@ test("an index that does not fit the files is refused", async () => {
     await refuses(withWeightMap((map) => (map[norm] = outside)), CheckpointError, /model\.norm\.weight.*need a \.safetensors file of this folder/s); // prettier-ignore
   }
   const other = (map: Record<string, unknown>) => `model-${map[norm] === "model-1-of-3.safetensors" ? 2 : 1}-of-3.safetensors`;
-  await refuses(withWeightMap((map) => (map[norm] = other(map))), CheckpointError, /model\.norm\.weight.*the index says "model-/); // prettier-ignore
-  await refuses(withWeightMap((map) => delete map[norm]), CheckpointError, /model\.norm\.weight.*the index says nothing/); // prettier-ignore
-  await refuses(withWeightMap((map) => (map["ghost"] = map[norm])), CheckpointError, /tensor "ghost" is not in model-/); // prettier-ignore
+  await refuses(withWeightMap((map) => (map[norm] = other(map))), CheckpointError, /model\.norm\.weight.*need it in "model-.*where the index has it/); // prettier-ignore
+  await refuses(withWeightMap((map) => delete map[norm]), CheckpointError, /model\.norm\.weight.*need it in nothing, where the index has it/); // prettier-ignore
+  await refuses(withWeightMap((map) => (map["ghost"] = map[norm])), CheckpointError, /tensor "ghost": got nothing in model-/); // prettier-ignore
 });
 
 function withConfig(text: string): MemoryFolder {
@@ -247,15 +247,15 @@ function withConfig(text: string): MemoryFolder {
 }
 
 test("JSON that repeats a key, is too deep, or is none is refused", async () => {
-  await refuses(withConfig('{"vocab_size": 320, "vocab_size": 321}'), CheckpointError, /"vocab_size" appears twice/);
+  await refuses(withConfig('{"vocab_size": 320, "vocab_size": 321}'), CheckpointError, /key "vocab_size": got it twice/);
   await refuses(
     withConfig(`{"vocab_size": 320, "vocab\\u005fsize"${" ".repeat(100)}: 321}`),
     CheckpointError,
-    /"vocab_size" appears twice/,
+    /key "vocab_size": got it twice/,
   );
   await refuses(withConfig(`{"a": ${"[".repeat(100_000)}`), CheckpointError, /nested more than/);
   await refuses(withConfig("[1, 2]"), CheckpointError, /need a JSON object/);
-  await refuses(withConfig(""), CheckpointError, /not valid JSON/);
+  await refuses(withConfig(""), CheckpointError, /got text that is not JSON, need JSON/);
 });
 
 test.run();

@@ -1,6 +1,6 @@
 /**
- * Hostile and damaged folders: nothing but typed errors, no read outside a file (`MemoryFile` throws a plain error there), and never
- * more bytes requested than the files have.
+ * Hostile and damaged folders: nothing but typed errors, no read outside a file (`MemoryFile` throws a plain
+ * error there), and never more bytes requested than the files have.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -100,7 +100,10 @@ test("header lengths from 0 to 2^64 - 1", async () => {
 const EXTREMES = ["-1", "0", "1", "7", "1.5", "1e3", "1e308", "-0", "9007199254740991", "9007199254740993", "18446744073709551616", "null", "[]",
   "{}", '"x"', "true", "[0]", "1e999", "00"]; // prettier-ignore
 
-/** One damage to the text: a number or name exchanged, characters flipped, removed, doubled, or a stretch repeated elsewhere. */
+/**
+ * One damage to the text: a number or name exchanged, characters flipped, removed, doubled, or a stretch
+ * repeated elsewhere.
+ */
 function damage(text: string): string | Uint8Array {
   const at = below(text.length);
   switch (below(7)) {
@@ -198,11 +201,11 @@ test("a shape whose product overflows does not pass for a small tensor", async (
 }); // prettier-ignore
 
 for (const [what, entries, pattern] of [
-  ["a hole", { a: [0, 4], b: [8, 12] }, /tensor "b" leaves a hole of 4 bytes/],
-  ["an overlap", { a: [0, 4], b: [2, 6], c: [6, 12] }, /tensor "b" overlaps/],
-  ["two at one place", { a: [0, 4], b: [0, 4], c: [4, 12] }, /tensor "b" overlaps/],
+  ["a hole", { a: [0, 4], b: [8, 12] }, /tensor "b": got a hole of 4 bytes before it, need none/],
+  ["an overlap", { a: [0, 4], b: [2, 6], c: [6, 12] }, /tensor "b": got an overlap with the one before it, need none/],
+  ["two at one place", { a: [0, 4], b: [0, 4], c: [4, 12] }, /tensor "b": got an overlap with the one before it, need none/],
   ["bytes nobody owns at the end", { a: [0, 4], b: [4, 8] }, /4 bytes after the last tensor/],
-  ["a first byte nobody owns", { a: [4, 8], b: [8, 12] }, /tensor "a" leaves a hole of 4 bytes/],
+  ["a first byte nobody owns", { a: [4, 8], b: [8, 12] }, /tensor "a": got a hole of 4 bytes before it, need none/],
   ["an end before the begin", { a: [4, 0] }, /tensor "a": data_offsets/],
   ["an end outside", { a: [0, 16] }, /within the 12 bytes of data/],
 ] as const) {

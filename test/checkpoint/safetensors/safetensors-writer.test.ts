@@ -23,7 +23,10 @@ function randomBytes(length: number): Uint8Array {
 }
 
 const PACKED = "model.embed_tokens.weight_packed";
-/** Several types, an empty tensor, a scalar, a name that needs escapes, one tensor far above the small limit used here. */
+/**
+ * Several types, an empty tensor, a scalar, a name that needs escapes, one tensor far above the small limit
+ * used here.
+ */
 const PLANS: readonly TensorPlan[] = [
   { name: "a.weight", type: "F32", shape: [7, 3] },
   { name: "a.bias", type: "F16", shape: [7] },
@@ -213,14 +216,17 @@ test("misuse is an error that names the tensor", async () => {
     assert.instance(error, CheckpointError);
     assert.match((error as Error).message, pattern);
   };
-  await rejects((writer) => writer.write("z", new Uint8Array(1)), /tensor z was not planned/);
-  await rejects((writer) => writer.write("x", new Uint8Array(9)), /tensor x: 9 bytes written, 8 planned/);
+  await rejects((writer) => writer.write("z", new Uint8Array(1)), /tensor z: got bytes of a tensor outside the plan, need/);
+  await rejects((writer) => writer.write("x", new Uint8Array(9)), /tensor x: got 9 bytes, need 8/);
   await rejects(async (writer) => {
     await writer.write("x", new Float32Array(2));
     await writer.write("y", new Float32Array(1));
     await writer.finish();
-  }, /tensor y: 4 of 8 bytes written/);
-  assert.throws(() => new SafetensorsWriter(new MemoryOutputFolder("out"), [plans[0]!, plans[0]!]), /tensor x planned twice/);
+  }, /tensor y: got 4 bytes, need 8/);
+  assert.throws(
+    () => new SafetensorsWriter(new MemoryOutputFolder("out"), [plans[0]!, plans[0]!]),
+    /tensor x: got it twice in the plan, need it once/,
+  );
 });
 
 const part = (name: string, shape: number[], type: "I32" | "F32" = "I32") => ({
@@ -236,8 +242,14 @@ test("parts that do not fit are refused", () => {
   assert.throws(() => join(part(`${PACKED}.9999`, [2, 4])), /part 0 of 10000 is missing/);
   assert.throws(() => join(part(PACKED, [2, 4]), part(`${PACKED}.0`, [2, 4])), /both whole and in parts/);
   assert.throws(() => join(part(`${PACKED}.1`, [2, 4]), part(PACKED, [2, 4])), /both whole and in parts/);
-  assert.throws(() => join(part(`${PACKED}.0`, [2, 4]), part(`${PACKED}.1`, [2, 5])), /part 1 differs from part 0/);
-  assert.throws(() => join(part(`${PACKED}.0`, [2, 4]), part(`${PACKED}.1`, [2, 4], "F32")), /part 1 differs from part 0/);
+  assert.throws(
+    () => join(part(`${PACKED}.0`, [2, 4]), part(`${PACKED}.1`, [2, 5])),
+    /part 1: got another type or row shape than part 0, need the same/,
+  );
+  assert.throws(
+    () => join(part(`${PACKED}.0`, [2, 4]), part(`${PACKED}.1`, [2, 4], "F32")),
+    /part 1: got another type or row shape than part 0, need the same/,
+  );
   assert.ok(join(part(`${PACKED}.00`, [2, 4])).has(`${PACKED}.00`), "no part: a number has one spelling");
 });
 

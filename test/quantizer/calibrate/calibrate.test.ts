@@ -1,4 +1,7 @@
-/** Statistics collected in wasm against those of the double-precision forward pass, and against an independent implementation. */
+/**
+ * Statistics collected in wasm against those of the double-precision forward pass, and against an independent
+ * implementation.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
@@ -42,8 +45,9 @@ for (const architecture of ["llama", "mistral", "qwen2", "qwen3"] as const) {
         const { min, max, secondMoment, tokens } = layer[site];
         const oracle = observed[l]!;
         const largest = Math.max(...oracle.rows[site].map((row) => Math.max(...row.map(Math.abs))));
-        // float32 against float64 through at most three layers of dot products over at most 192 terms, relative to the activation's size:
-        // 3 layers * 2 products * 192 * 2^-24 < 1e-4; second moments double it.
+        // float32 against float64 through at most three layers of dot products over at most 192 terms,
+        // relative to the activation's size: 3 layers * 2 products * 192 * 2^-24 < 1e-4; second moments
+        // double it.
         const what = `layer ${l} ${site}`;
         const over = (reduce: (values: number[]) => number) => Array.from(min, (_, i) => reduce(oracle.channel(site, i)));
         assertWithin(

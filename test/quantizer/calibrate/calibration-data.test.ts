@@ -80,23 +80,32 @@ const fromWords = (count: number) => () =>
   samplesFromText(text(count), { name: "wiki.txt", encode: words(), samples: 3, ctxSize: 4 });
 
 test("too short a text is refused with the tokens found and needed", () => {
-  throwsRecipe(fromWords(11), /wiki\.txt: found 11 tokens, need 12 \(3 samples of 4\); --samples 2 would fit/);
-  throwsRecipe(fromWords(3), /found 3 tokens, need 12 .*not even one sample of 4 fits/);
-  throwsRecipe(fromWords(0), /found 0 tokens, need 12/);
+  throwsRecipe(fromWords(11), /wiki\.txt: got 11 tokens, need 12 \(3 samples of 4\); option samples 2 would fit/);
+  throwsRecipe(fromWords(3), /got 3 tokens, need 12 .*not even one sample of 4 fits/);
+  throwsRecipe(fromWords(0), /got 0 tokens, need 12/);
 });
 
 for (const bad of [0, -1, 1.5, NaN, Infinity]) {
   test(`${bad} samples, or tokens per sample, are refused`, () => {
-    throwsRecipe(() => samplesFromText("", { name: "t", encode: words(), samples: bad, ctxSize: 4 }), /--samples: got/);
-    throwsRecipe(() => samplesFromText("", { name: "t", encode: words(), samples: 4, ctxSize: bad }), /--ctx-size: got/);
+    throwsRecipe(
+      () => samplesFromText("", { name: "t", encode: words(), samples: bad, ctxSize: 4 }),
+      /^samples: got .*, need a whole number of at least 1$/,
+    );
+    throwsRecipe(
+      () => samplesFromText("", { name: "t", encode: words(), samples: 4, ctxSize: bad }),
+      /^contextSize: got .*, need a whole number of at least 1$/,
+    );
   });
 }
 
 test("JSON lines give their texts, a blank line between documents", () => {
   assert.is(textFromJsonLines('{"text":"a"}\n\n{"text":"b\\nc","id":1}\n', "f"), "a\n\nb\nc");
-  throwsRecipe(() => textFromJsonLines('{"text":"a"}\n{"text":', "f.jsonl"), /f\.jsonl, line 2: not JSON/);
+  throwsRecipe(
+    () => textFromJsonLines('{"text":"a"}\n{"text":', "f.jsonl"),
+    /f\.jsonl, line 2: got text that is not JSON, need an object/,
+  );
   for (const line of ["{}", "null", "[]", '{"text":1}', '"text"']) {
-    throwsRecipe(() => textFromJsonLines(line, "f.jsonl"), /f\.jsonl, line 1: need an object/);
+    throwsRecipe(() => textFromJsonLines(line, "f.jsonl"), /f\.jsonl, line 1: got .+, need an object/);
   }
 });
 
@@ -116,8 +125,9 @@ const drawOne = (seed: number, exclude: number[]) => () =>
   samplesFromRandomTokens({ vocabSize: 2, exclude: new Set(exclude), seed, samples: 1, ctxSize: 1 });
 
 test("random tokens need a vocabulary and a 32-bit seed", () => {
-  throwsRecipe(drawOne(0, [0, 1]), /all 2 tokens are special/);
-  for (const seed of [-1, 2 ** 32, 0.5, NaN]) throwsRecipe(drawOne(seed, []), /seed: got/);
+  throwsRecipe(drawOne(0, [0, 1]), /got 2 tokens that are all special, need/);
+  for (const seed of [-1, 2 ** 32, 0.5, NaN])
+    throwsRecipe(drawOne(seed, []), /^seed: got .*, need a whole number from 0 to 4294967295$/);
 });
 
 test.run();

@@ -1,4 +1,7 @@
-/** Every stage with every other on a tiny model: what is written opens, says what was decided, and computes what the report says. */
+/**
+ * Every stage with every other on a tiny model: what is written opens, says what was decided, and computes
+ * what the report says.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
@@ -35,7 +38,10 @@ async function quantizeTiny(name: string, options: RecipeOptions = {}, model: Ti
 
 type Quantized = Awaited<ReturnType<typeof quantizeTiny>>;
 
-/** Energy of the error of a written model's logits over that of its source's, by the format's rules in double precision. */
+/**
+ * Energy of the error of a written model's logits over that of its source's, by the format's rules in double
+ * precision.
+ */
 async function logitError({ source, written }: Quantized): Promise<number> {
   const expected = await simulate(source, IDS);
   const actual = await simulate(written, IDS, { head: "q8", kCache: "q8", vCache: "q8" });
@@ -74,7 +80,8 @@ for (const weights of ["int4", "fp4", "int8"] as const) {
               { config: { layers: 1 } },
             );
             const { report, written } = result;
-            // Random weights are the worst case for 4 bits; unrelated logits would differ by twice their energy.
+            // Random weights are the worst case for 4 bits; unrelated logits would differ by twice their
+            // energy.
             const error = await logitError(result);
             assert.ok(error < (weights === "int8" ? 0.05 : 0.6), `${what}: ${error}`);
             if (round === "search") await runs(result);

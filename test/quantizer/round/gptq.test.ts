@@ -1,4 +1,6 @@
-/** GPTQ and what it is made of, between recipe and kernels: order of columns, scales, damping, output errors. */
+/**
+ * GPTQ and what it is made of, between recipe and kernels: order of columns, scales, damping, output errors.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RecipeError } from "../../../src/errors.ts";

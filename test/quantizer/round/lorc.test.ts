@@ -60,7 +60,8 @@ for (const [N, K] of [
       assert.is(factors.b.length, N * R);
       const expected = energy(singular.slice(R));
       const found = residualEnergy(error, factors, N, K);
-      // f32 of the matrix and of the factors: 2^-24 relative to the largest singular value, squared, and cross terms with what is left.
+      // f32 of the matrix and of the factors: 2^-24 relative to the largest singular value, squared, and
+      // cross terms with what is left.
       assert.ok(Math.abs(found - expected) <= 1e-6 * expected + 1e-12, `rank ${R}: ${found} instead of ${expected}`);
     }
   });

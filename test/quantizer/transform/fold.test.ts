@@ -1,4 +1,7 @@
-/** Folds: the model that is quantized computes the same floats as the one that was given, with channels that are more alike. */
+/**
+ * Folds: the model that is quantized computes the same floats as the one that was given, with channels that
+ * are more alike.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../../src/checkpoint/checkpoint.ts";

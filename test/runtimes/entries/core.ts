@@ -1,4 +1,7 @@
-/** Node, Deno and Bun: the core with a runtime made of nothing but what the web platform has. Argument: the working directory. */
+/**
+ * Node, Deno and Bun: the core with a runtime made of nothing but what the web platform has. Argument: the
+ * working directory.
+ */
 import { readFile } from "node:fs/promises";
 import { loadModel, locateModel, MemoryBlockStore, quantize, type Host } from "fptq/core";
 import { folderIn } from "../folders.ts";

@@ -1,4 +1,8 @@
-/** An edge function that imports the package as Vercel's do: called with a job and where the models are served. @returns JSON */
+/**
+ * An edge function that imports the package as Vercel's do: called with a job and where the models are
+ * served.
+ * @returns JSON
+ */
 import { diagnose, loadModel, MemoryBlockStore } from "fptq";
 import { readBy } from "../folders.ts";
 import { parseJob, runJob } from "../job.ts";

@@ -1,4 +1,7 @@
-/** A worker of a page that loads the model at the URL it is told in unusual ways. Answers with hashes and checks. */
+/**
+ * A worker of a page that loads the model at the URL it is told in unusual ways. Answers with hashes and
+ * checks.
+ */
 import { loadModel } from "fptq";
 import { type Check, collector, hashOf, type LogitsHash, rejects } from "../suite.ts";
 

@@ -1,6 +1,7 @@
 /**
- * A page's own script: hands the job in its URL to a worker and watches that the page stays responsive; then loads models on the main thread
- * itself, and has a second worker load them in unusual ways. A page that is not isolated only shows that it works.
+ * A page's own script: hands the job in its URL to a worker and watches that the page stays responsive; then
+ * loads models on the main thread itself, and has a second worker load them in unusual ways. A page that is
+ * not isolated only shows that it works.
  */
 import { loadModel } from "fptq";
 import { loadModel as loadInline } from "fptq/inline";

@@ -1,4 +1,7 @@
-/** The examples as somebody has them who copied their folders: with the packed package installed by npm, and no repository around. */
+/**
+ * The examples as somebody has them who copied their folders: with the packed package installed by npm, and
+ * no repository around.
+ */
 import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename } from "node:path";

@@ -1,4 +1,7 @@
-/** What the Worker has to keep to: its memory, what it accepts, one generation at a time, clients that leave, headers. */
+/**
+ * What the Worker has to keep to: its memory, what it accepts, one generation at a time, clients that leave,
+ * headers.
+ */
 import { assert, equal } from "../suite.ts";
 import { ask, events, post, readStream, type Usage } from "./client.ts";
 import { CONTEXT, LONG_TOKENS, type Reference } from "./reference.ts";

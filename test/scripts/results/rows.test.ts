@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { quantizeCommand, recipeWords } from "../../../scripts/results/command.ts";
 import { FLOAT_ROW, ROWS, SECTIONS } from "../../../scripts/results/rows.ts";
 import { DEFAULT_SETTINGS } from "../../../scripts/results/settings.ts";
-import { addRecipeOptions, type RecipeFlags, recipeOptions } from "../../../src/cli/recipe-options.ts";
+import { addRecipeOptions, type RecipeFlags, recipeOptions } from "../../../src/cli/recipe-flags.ts";
 import { resolveRecipe } from "../../../src/quantizer/recipe/recipe-options.ts";
 import { RECIPE_NAMES } from "../../../src/quantizer/recipe/recipe-presets.ts";
 

@@ -1,6 +1,7 @@
 /**
- * The policy of every layer input as a picture: layers x inputs, one cell each (as the figures of FPTQ, section 3.2, are read: ranges that
- * grow with depth, worst at the down projection). Kinds differ in brightness and pattern, not in colour alone.
+ * The policy of every layer input as a picture: layers x inputs, one cell each (as the figures of FPTQ,
+ * section 3.2, are read: ranges that grow with depth, worst at the down projection). Kinds differ in
+ * brightness and pattern, not in colour alone.
  */
 import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from "lit-html";
 import { number } from "../format.ts";
@@ -25,7 +26,8 @@ const TICKS = 18;
 const TICK_STEP = 5;
 
 /**
- * Layers from left to right where there is room, from top to bottom on a phone; then a table for whoever wants the numbers.
+ * Layers from left to right where there is room, from top to bottom on a phone; then a table for whoever
+ * wants the numbers.
  *
  * @param id begins the ids of this picture, which are of the whole page
  */

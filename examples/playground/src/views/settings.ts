@@ -94,7 +94,9 @@ export function samplingOptions(): GenerateOptions | undefined {
   return Object.fromEntries(values.map(([name, value]) => [name, Number(value)]));
 }
 
-/** Choices apply when the form is sent: loading takes seconds, and arrow keys pass over every choice there is. */
+/**
+ * Choices apply when the form is sent: loading takes seconds, and arrow keys pass over every choice there is.
+ */
 function modelForm(page: Page): TemplateResult {
   const { state, engine } = page;
   const { loading } = state;

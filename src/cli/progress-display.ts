@@ -1,15 +1,16 @@
 /**
- * Progress of long work on stderr: a bar with the time left on a terminal, plain lines at intervals elsewhere.
+ * Progress of long work on stderr: a bar with the time left on a terminal, plain lines at intervals
+ * elsewhere.
  *
- * Either way a phase that took a while leaves one line behind ("calibrate: 16384 tokens in 41.2 s"), so that a log of a finished run
- * reads the same from a terminal and from a file.
+ * Either way a phase that took a while leaves one line behind ("calibrate: 16384 tokens in 41.2 s"), so that
+ * a log of a finished run reads the same from a terminal and from a file.
  */
 import cliProgress from "cli-progress";
 import type { OnProgress, Progress } from "../progress.ts";
 import type { LogStream } from "./output.ts";
 import { formatBytes, formatDuration } from "./quantities.ts";
 
-/** Before this many seconds a phase shows nothing: a bar that flashes by is noise. */
+/** Seconds before a phase shows anything: a bar that flashes by is noise. */
 const QUIET_SECONDS = 0.3;
 /** Phases shorter than this leave no line. */
 const WORTH_A_LINE_SECONDS = 1;
@@ -104,7 +105,8 @@ function startBar(stream: LogStream, progress: Progress, words: ReturnType<typeo
     // Room for the words on both sides of the bar in 80 columns.
     barsize: Math.max(8, Math.min(32, (stream.columns ?? 80) - 56)),
     clearOnComplete: true,
-    // Leave the terminal's own settings alone (true: cut lines instead of turning wrapping off), for an exit on a second Ctrl-C restores nothing.
+    // Leave the terminal's own settings alone (true: cut lines instead of turning wrapping off), for an exit
+    // on a second Ctrl-C restores nothing.
     hideCursor: false,
     linewrap: true,
     fps: 10,

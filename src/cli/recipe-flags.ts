@@ -12,7 +12,9 @@ import { SCALE_CONSTRAINTS } from "../quantizer/round/scale-constraint.ts";
 import { SCALE_TYPES } from "../quantizer/recipe/scale-type.ts";
 import { integer, number, oneOf } from "./option-values.ts";
 
-/** All but `recipe` are undefined unless given: a preset refuses what it has no stage for. */
+/**
+ * Flags of the recipe, undefined unless given (all but `recipe`): a preset refuses what it has no stage for.
+ */
 export interface RecipeFlags extends Omit<RecipeOptions, "overrides"> {
   readonly recipe: string;
   readonly override?: readonly PolicyOverride[];

@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { displayProgress, progressLine } from "../../src/cli/progress.ts";
+import { displayProgress, progressLine } from "../../src/cli/progress-display.ts";
 import type { Progress } from "../../src/progress.ts";
 import { TextSink } from "./command-harness.ts";
 

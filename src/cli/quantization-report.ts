@@ -40,7 +40,10 @@ interface Column {
   readonly cell: (row: LayerInputReport) => number | null;
 }
 
-/** Errors as they are, and, where rounding did better than nearest, what nearest would have left. Output errors where they were measured. */
+/**
+ * Errors as they are, and, where rounding did better than nearest, what nearest would have left. Output
+ * errors where they were measured.
+ */
 export function reportTable({ layers }: QuantizationReport): string {
   const columns: Column[] = [
     { head: "weight NMSE", cell: (row) => row.weight_nmse },
@@ -75,7 +78,7 @@ function inputScale({ policy, input_scale }: LayerInputReport): string {
   return policy.endsWith("none") ? "float" : "per token";
 }
 
-/** What was chosen and what it took, in lines for people. */
+/** The choices made and the time they took, in lines for people. */
 export function reportSummary(report: QuantizationReport): string {
   const { recipe, bits_per_weight, distillation, simulated, static_share, seconds, stages } = report;
   const { name, weights, activations, equalize, policy, round, scaleConstraint } = recipe;

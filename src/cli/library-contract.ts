@@ -1,6 +1,7 @@
 /**
- * What the command line calls: the part of `src/index.ts` it needs, and nothing else. It is loaded on first use, so that `--help` and
- * usage errors answer at once, and handed to commands as a value, so that tests of parsing and printing need no model.
+ * The functions the command line calls: the part of `src/index.ts` it needs, and nothing else. It is loaded
+ * on first use, so that `--help` and usage errors answer at once, and handed to commands as a value, so that
+ * tests of parsing and printing need no model.
  */
 import type {
   AnalyzeOptions,
@@ -28,7 +29,7 @@ import type {
   SpeedTest,
 } from "../index.ts";
 
-/** What commands do with a loaded model. */
+/** The part of a loaded model that commands use. */
 export type LoadedModel = Pick<LanguageModel, "generate" | "memory" | typeof Symbol.asyncDispose> & {
   readonly forwardPass: Pick<LanguageModel["forwardPass"], "threads" | "kernelBuild">;
 };
