@@ -1,4 +1,7 @@
-/** fptq for pages and their workers. A bundler follows each `new URL` below and puts the file beside its output. */
+/**
+ * fptq for pages and their workers. A bundler follows each `new URL` below and puts the file beside its
+ * output.
+ */
 import type * as entry from "./index.ts";
 import * as library from "./library.ts";
 import { browserHost } from "./host/browser.ts";

@@ -1,6 +1,7 @@
 /**
- * The library without a runtime: what `fptq` exports, taking the runtime's capabilities as an argument. Use it where no entry point
- * fits, with a `Host` of your own (`WebAssembly.Module`s, a way to yield) and a `ModelLocation` over whatever holds the files.
+ * The library without a runtime: what `fptq` exports, taking the runtime's capabilities as an argument. Use
+ * it where no entry point fits, with a `Host` of your own (`WebAssembly.Module`s, a way to yield) and a
+ * `ModelLocation` over whatever holds the files.
  */
 import type { ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
 import { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
@@ -86,8 +87,8 @@ export interface AnalyzeOptions extends CalibrationOptions, RecipeOptions, WorkO
 /**
  * Loads a model: a quantized folder, or a float folder or GGUF, which then runs in float32.
  *
- * @throws CheckpointError for files that are missing, truncated or damaged; UnsupportedModelError for models this package does not
- *   run; OptionError; CapabilityError if memory is refused; AbortError
+ * @throws CheckpointError for files that are missing, truncated or damaged; UnsupportedModelError for models
+ *   this package does not run; OptionError; CapabilityError if memory is refused; AbortError
  */
 export function loadModel(location: ModelLocation, host: Host, options: LoadOptions = {}): Promise<LanguageModel> {
   const { onProgress } = options;
@@ -105,7 +106,8 @@ export async function measureSpeed(model: LanguageModel, test: SpeedTest, option
 }
 
 /**
- * Measures tokens per second of many sequences at a time, by llama-batched-bench's rules. Load the model with room for them (`cacheTokens`).
+ * Measures tokens per second of many sequences at a time, by llama-batched-bench's rules. Load the model with
+ * room for them (`cacheTokens`).
  *
  * @throws OptionError for a test that is empty or does not fit the cache; AbortError
  */
@@ -120,10 +122,11 @@ export function measureBatchedSpeed(
 /**
  * Quantizes a model to W4A8 (FPTQ, Algorithm 1) and writes it as a Hugging Face folder.
  *
- * @param output committed when everything is written; discarded if anything fails, so that nothing half-written is left
+ * @param output committed when everything is written; discarded if anything fails, so that nothing
+ *   half-written is left
  * @returns range, policy, scale and error of each layer input, bits per weight, seconds
- * @throws RecipeError for a recipe that does not fit the model, text that is too short, NaN in weights; CheckpointError;
- *   UnsupportedModelError; OptionError; CapabilityError; AbortError
+ * @throws RecipeError for a recipe that does not fit the model, text that is too short, NaN in weights;
+ *   CheckpointError; UnsupportedModelError; OptionError; CapabilityError; AbortError
  */
 export async function quantize(
   location: ModelLocation,
@@ -150,7 +153,8 @@ export async function quantize(
 }
 
 /**
- * Activation ranges of each layer input, and what the recipe would do with them (FPTQ, section 3.2 and Tables 8 and 9).
+ * Activation ranges of each layer input, and what the recipe would do with them (FPTQ, section 3.2 and Tables
+ * 8 and 9).
  *
  * @throws as `quantize`
  */

@@ -1,6 +1,6 @@
 /**
- * fptq for Node, Deno and Bun: paths, URLs and Hub names instead of locations, and threads. The entry points for other places export the
- * same; what needs a file system is an error there.
+ * fptq for Node, Deno and Bun: paths, URLs and Hub names instead of locations, and threads. The entry points
+ * for other places export the same; what needs a file system is an error there.
  *
  *     import { loadModel, quantize } from "fptq";
  *
@@ -47,7 +47,10 @@ export function openCheckpoint(source: core.ModelSource, options?: core.SourceOp
   return library.openCheckpoint(place, source, options);
 }
 
-/** What this runtime has: features of WebAssembly, the self-test of both builds, threads, memory, and what the kernels reach. @see core.diagnose */
+/**
+ * What this runtime has: features of WebAssembly, the self-test of both builds, threads, memory, and what the
+ * kernels reach. @see core.diagnose
+ */
 export function diagnose(options?: library.DiagnoseOptions): Promise<core.Diagnosis> {
   return library.diagnose(place, options);
 }

@@ -1,4 +1,7 @@
-/** fptq without files beside it, for any place that compiles WebAssembly: the kernels are part of the text. One thread. */
+/**
+ * fptq without files beside it, for any place that compiles WebAssembly: the kernels are part of the text.
+ * One thread.
+ */
 import type * as entry from "./index.ts";
 import * as library from "./library.ts";
 import { inlineHost } from "./host/inline.ts";

@@ -1,6 +1,7 @@
 /**
- * What every entry point of the package exports besides the core: the same functions, over what one runtime brings. The declarations
- * of `src/index.ts` hold for all of them, so that a program's types do not depend on where it runs.
+ * What every entry point of the package exports besides the core: the same functions, over what one runtime
+ * brings. The declarations of `src/index.ts` hold for all of them, so that a program's types do not depend on
+ * where it runs.
  */
 import * as core from "./core.ts";
 import { CapabilityError } from "./errors.ts";

@@ -1,4 +1,7 @@
-/** What an import of a kernel build gives: a module that the platform compiled, or with `?inline` what `scripts/build-package.ts` puts there. */
+/**
+ * What an import of a kernel build gives: a module that the platform compiled, or with `?inline` what
+ * `scripts/build-package.ts` puts there.
+ */
 declare module "*.wasm" {
   const module: WebAssembly.Module;
   export default module;

@@ -1,4 +1,7 @@
-/** fptq for Cloudflare Workers, whose bundler leaves imports of `.wasm` to the platform: each is a compiled module. */
+/**
+ * fptq for Cloudflare Workers, whose bundler leaves imports of `.wasm` to the platform: each is a compiled
+ * module.
+ */
 import type * as entry from "./index.ts";
 import * as library from "./library.ts";
 import { edgeHost } from "./host/edge.ts";

@@ -1,4 +1,7 @@
-/** Links and paths in Markdown lead to something: who moves a file is told which pages still name the old place. */
+/**
+ * Links and paths in Markdown lead to something: who moves a file is told which pages still name the old
+ * place.
+ */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,7 +13,10 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Not of this repository, or made by a command. */
 const SKIPPED = new Set(["node_modules", "dist", "build", ".git", ".cache", ".wrangler"]);
-/** Folders whose files are named by their path: from the root, or from the folder of the page (an example's own `src/`). */
+/**
+ * Folders whose files are named by their path: from the root, or from the folder of the page (an example's
+ * own `src/`).
+ */
 const PATH = /^(src|assembly|test|bench|scripts|docs|examples)\//;
 /** `*`, `<name>`, `{a,b}`, `...`, or a word in capitals that stands for a name. */
 const PLACEHOLDER = /[*<>{}$]|\.\.\.|(^|\/)[A-Z_]+(\/|$)/;
@@ -36,7 +42,10 @@ function pages(folder = ""): string[] {
   });
 }
 
-/** Relative links and images, and paths in backticks, of one page; fenced blocks left out. Either may go over two lines. */
+/**
+ * Relative links and images, and paths in backticks, of one page; fenced blocks left out. Either may go over
+ * two lines.
+ */
 function references(page: string, markdown: string): Reference[] {
   const found: Reference[] = [];
   const beside = (path: string) => posix.join(posix.dirname(page), path);

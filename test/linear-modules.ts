@@ -1,4 +1,7 @@
-/** Every linear module of every block of a model, with the input it reads: what tests of files and of plans go through. */
+/**
+ * Every linear module of every block of a model, with the input it reads: what tests of files and of plans go
+ * through.
+ */
 import { allInputs, describeModel, type InputName, type LinearModule } from "../src/architecture/description.ts";
 import type { ModelConfig } from "../src/architecture/model-config.ts";
 

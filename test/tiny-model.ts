@@ -110,7 +110,8 @@ function tinyWeights(seed: number, config: ModelConfig, outlier: number): Map<st
   const weights = new Map<string, Values>();
   let norms = 0;
   const tensors = expectedTensors(config, undefined, "tiny model");
-  // Drawn in this order, on which the hashes of test/model/exactness.test.ts depend: norms of blocks before their matrices.
+  // Drawn in this order, on which the hashes of test/model/exactness.test.ts depend: norms of blocks before
+  // their matrices.
   const inBlock = (name: string) => /\.\d+\./.test(name);
   const rankOf = ({ name, role }: ModelTensor, i: number) =>
     i === 0 ? 0 : !inBlock(name) ? (role === "norm" ? 3 : 4) : role === "norm" ? 1 : 2;

@@ -33,6 +33,14 @@ export class RecordedPass implements ForwardPass {
     return this.#ids.length;
   }
 
+  get evaluated(): number {
+    return this.#pass.evaluated;
+  }
+
+  createSequence(): never {
+    throw new Error("createSequence: a recorded pass has one sequence only");
+  }
+
   async forward(ids: ArrayLike<number>, { logits, signal }: ForwardOptions): Promise<undefined> {
     if (logits === "last") throw new Error(`logits: got "last", a recorded pass gives none or blocks`);
     const added = Array.from(ids);

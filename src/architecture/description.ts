@@ -1,14 +1,16 @@
 /**
- * A model described once, as data: its blocks, what each linear layer reads and what made that. Memory plan, loader, forward pass, observers,
- * quantizer, writer and gradients iterate it; none of them knows an architecture by name.
+ * A model described once, as data: its blocks, what each linear layer reads and what made that. Memory plan,
+ * loader, forward pass, observers, quantizer, writer and gradients iterate it; none of them knows an
+ * architecture by name.
  */
 import { familyOf } from "./families.ts";
 import type { BlockNames, ModuleNames, StoredOrder } from "./family.ts";
 import type { ModelConfig } from "./model-config.ts";
 
 /**
- * The activations of a block that linear layers read: what q, k and v read, the output projection, the MLP's first linears, its last one. Where
- * one norm feeds attention and MLP, "qkv" is what all of them read, and there is no "up".
+ * The activations of a block that linear layers read: what q, k and v read, the output projection, the MLP's
+ * first linears, its last one. Where one norm feeds attention and MLP, "qkv" is what all of them read, and
+ * there is no "up".
  */
 export type InputName = "qkv" | "o" | "up" | "down";
 /** In the order data flows through a block. */
@@ -22,7 +24,10 @@ export interface Norm {
   readonly bias: string | undefined; // f32[E]
 }
 
-/** A linear layer `y[M, N] = x[M, K] * W[N, K]^T (+ bias[N])`. Its tensors are `${name}.weight`, `${name}.bias`, ... */
+/**
+ * A linear layer `y[M, N] = x[M, K] * W[N, K]^T (+ bias[N])`. Its tensors are `${name}.weight`,
+ * `${name}.bias`, ...
+ */
 export interface LinearModule {
   /** For instance `model.layers.0.self_attn.q_proj`. */
   readonly name: string;
@@ -110,7 +115,15 @@ function describeBlock(
   const linear = (role: keyof BlockNames, outFeatures: number, inFeatures: number, bias: boolean): LinearModule[] =>
     names[role] === undefined
       ? []
-      : [{ name: `${name}.${names[role]}`, outFeatures, inFeatures, bias, ...(storedOrder[role] && { storedOrder: storedOrder[role] }) }];
+      : [
+          {
+            name: `${name}.${names[role]}`,
+            outFeatures,
+            inFeatures,
+            bias,
+            ...(storedOrder[role] && { storedOrder: storedOrder[role] }),
+          },
+        ];
   const qkvBias = attentionBias !== "none";
   const qkv = [
     ...linear("qkv", (H + 2 * Hkv) * D, E, qkvBias),
@@ -149,7 +162,9 @@ export function allInputs({ blocks }: Description): readonly LinearInput[] {
   return blocks.flatMap(({ inputs }) => inputs);
 }
 
-/** Every linear module of every block, in the order data flows. The embedding and the head are not among them. */
+/**
+ * Every linear module of every block, in the order data flows. The embedding and the head are not among them.
+ */
 export function blockModules(description: Description): readonly LinearModule[] {
   return allInputs(description).flatMap(({ modules }) => modules);
 }

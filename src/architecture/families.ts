@@ -13,7 +13,10 @@ export function familyOf(architecture: Architecture): Family {
   return FAMILIES.find((family) => family.architecture === architecture)!;
 }
 
-/** Whether a module of any family is an embedding: what a class name `Embedding` means in `quantization_config`. */
+/**
+ * Whether a module of any family is an embedding: what a class name `Embedding` means in
+ * `quantization_config`.
+ */
 export function isEmbedding(moduleName: string): boolean {
   return FAMILIES.some(({ names }) => names.embedding === moduleName);
 }
@@ -23,8 +26,8 @@ export function isEmbedding(moduleName: string): boolean {
  *
  * @param json the parsed file
  * @param fileName for messages
- * @throws UnsupportedModelError for an architecture, activation function or kind of RoPE that is not supported;
- *   CheckpointError for a value of the wrong type, out of range, or inconsistent with another
+ * @throws UnsupportedModelError for an architecture, activation function or kind of RoPE that is not
+ *   supported; CheckpointError for a value of the wrong type, out of range, or inconsistent with another
  */
 export function parseModelConfig(json: JsonObject, fileName: string): ModelConfig {
   const fields = new JsonFields(json, fileName);
@@ -53,8 +56,8 @@ export interface ModelConfigExtras {
 }
 
 /**
- * Writes a `config.json` for a model that did not come with one (a GGUF): every key transformers needs. `parseModelConfig` of the result
- * gives `config` again.
+ * Writes a `config.json` for a model that did not come with one (a GGUF): every key transformers needs.
+ * `parseModelConfig` of the result gives `config` again.
  */
 export function writeModelConfig(
   config: ModelConfig,

@@ -1,11 +1,15 @@
 /**
- * An architecture as data: what its `config.json` and its GGUF call things. A file beside this one has one family each; `families.ts` lists
- * them, and everything else of the package sees only the `Description` that `describe.ts` makes of it.
+ * An architecture as data: what its `config.json` and its GGUF call things. A file beside this one has one
+ * family each; `families.ts` lists them, and everything else of the package sees only the `Description` that
+ * `describe.ts` makes of it.
  */
 import type { JsonFields, JsonObject } from "../json-object.ts";
 import type { Architecture, ModelConfig } from "./model-config.ts";
 
-/** Names of modules (tensor names without `.weight`) in a Hugging Face checkpoint; those of a block follow its prefix. */
+/**
+ * Names of modules (tensor names without `.weight`) in a Hugging Face checkpoint; those of a block follow its
+ * prefix.
+ */
 export interface ModuleNames {
   readonly embedding: string; // [V, E]
   /** Learned positions, [contextLength, E]. */
@@ -40,8 +44,8 @@ export interface BlockNames {
 }
 
 /**
- * How a checkpoint lays out a weight [N, K] that differs from out_features by in_features, q, k and v one after another: transposed (the
- * Conv1D of GPT-2), or the rows of q, k and v head by head.
+ * How a checkpoint lays out a weight [N, K] that differs from out_features by in_features, q, k and v one
+ * after another: transposed (the Conv1D of GPT-2), or the rows of q, k and v head by head.
  */
 export type StoredOrder = "transposed" | "by_head";
 
@@ -54,6 +58,9 @@ export interface Family {
   readonly storedOrder?: Readonly<Partial<Record<keyof BlockNames, StoredOrder>>>;
   /** @throws CheckpointError, UnsupportedModelError naming file and key */
   parseConfig(fields: JsonFields): ModelConfig;
-  /** Keys of `config.json` beside `architectures` and `model_type`; `parseConfig` of them gives `config` again. */
+  /**
+   * Keys of `config.json` beside `architectures` and `model_type`; `parseConfig` of them gives `config`
+   * again.
+   */
   writeConfig(config: ModelConfig): JsonObject;
 }

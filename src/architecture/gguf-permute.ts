@@ -1,8 +1,9 @@
 /**
  * Row order of attn_q and attn_k in a GGUF of architecture "llama".
  *
- * The converter interleaves the two halves of each head, because ggml rotates neighbouring pairs where Hugging Face rotates
- * element i with element i + D/2 (llama.cpp `conversion/llama.py`, `LlamaModel.permute`). Per head of D rows, with half 0 or 1:
+ * The converter interleaves the two halves of each head, because ggml rotates neighbouring pairs where
+ * Hugging Face rotates element i with element i + D/2 (llama.cpp `conversion/llama.py`,
+ * `LlamaModel.permute`). Per head of D rows, with half 0 or 1:
  *
  *     gguf[2 i + half] = hf[half * D/2 + i]
  *

@@ -1,4 +1,7 @@
-/** Tensor names: what a GGUF calls them (ggml `docs/gguf.md`, "Standardized tensor names") to what Hugging Face does. */
+/**
+ * Tensor names: what a GGUF calls them (ggml `docs/gguf.md`, "Standardized tensor names") to what Hugging
+ * Face does.
+ */
 import type { BlockNames, ModuleNames } from "./family.ts";
 
 const MODEL_ROLES: Readonly<Record<string, Exclude<keyof ModuleNames, "block" | "blocks">>> = {

@@ -12,7 +12,10 @@ export const mistral: Family = {
     const config = parseLlamaConfig(fields, { architecture: "mistral", kvHeads: 8, contextLength: 131_072 });
     return { ...config, attentionWindows: config.attentionWindows.map(() => slidingWindow(fields)) };
   },
-  writeConfig: (config) => ({ ...writeLlamaConfig(config), sliding_window: config.attentionWindows.find((size) => size > 0) ?? null }),
+  writeConfig: (config) => ({
+    ...writeLlamaConfig(config),
+    sliding_window: config.attentionWindows.find((size) => size > 0) ?? null,
+  }),
 };
 
 /** `sliding_window`: 0 if the key is null, which switches windows off; a missing one means the default. */

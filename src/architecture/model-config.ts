@@ -1,15 +1,17 @@
 /**
  * Model hyper-parameters: `config.json` of a Hugging Face folder, or the metadata of a GGUF, validated.
  *
- * Letters used across the package: M rows (tokens), N out_features, K in_features, G group size, L layers, H heads, Hkv kv heads,
- * D head dim, E hidden size, F ffn size, S sequence, V vocabulary.
+ * Letters used across the package: M rows (tokens), N out_features, K in_features, G group size, L layers, H
+ * heads, Hkv kv heads, D head dim, E hidden size, F ffn size, S sequence, V vocabulary.
  */
 
 import { CheckpointError } from "../errors.ts";
 
 export type Architecture = "llama" | "mistral" | "qwen2" | "qwen3";
 
-/** What an MLP does between its linear layers; "gelu" with erf, "gelu_tanh" with its approximation by tanh. */
+/**
+ * What an MLP does between its linear layers; "gelu" with erf, "gelu_tanh" with its approximation by tanh.
+ */
 export type Activation = "silu" | "gelu" | "gelu_tanh" | "relu";
 
 /** How rotary frequencies are changed for long contexts. */
@@ -33,7 +35,10 @@ export interface ModelConfig {
   readonly norm: "rms" | "layer";
   /** Added to the mean square, or the variance, before its root: by norms of either kind. */
   readonly rmsNormEps: number;
-  /** How a token's place enters: rotated queries and keys, a row added to its embedding, or a slope on the scores of each head. */
+  /**
+   * How a token's place enters: rotated queries and keys, a row added to its embedding, or a slope on the
+   * scores of each head.
+   */
   readonly positions: "rope" | "learned" | "alibi";
   /** Channels of each head that turn, the first ones; even, at most D, 0 without RoPE. */
   readonly rotaryDim: number;

@@ -1,4 +1,7 @@
-/** Qwen2 (biases on q, k and v) and Qwen3 (norms over each head of q and k); windows in some layers, if `use_sliding_window`. */
+/**
+ * Qwen2 (biases on q, k and v) and Qwen3 (norms over each head of q and k); windows in some layers, if
+ * `use_sliding_window`.
+ */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { describe, type JsonFields, type JsonObject } from "../json-object.ts";
 import type { Family } from "./family.ts";

@@ -1,6 +1,6 @@
 /**
- * RoPE in `config.json`: `rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of earlier versions. Where both are
- * present the newer one is what transformers 5 reads.
+ * RoPE in `config.json`: `rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of earlier
+ * versions. Where both are present the newer one is what transformers 5 reads.
  */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { describe, type JsonFields, type JsonObject } from "../json-object.ts";
@@ -57,7 +57,10 @@ function parseLlama3(scaling: JsonFields, contextLength: number): RopeScaling {
   };
 }
 
-/** LongRoPE with one list for all lengths and no change of the attention scale is a list of divisors and nothing more. */
+/**
+ * LongRoPE with one list for all lengths and no change of the attention scale is a list of divisors and
+ * nothing more.
+ */
 function parseFactors(scaling: JsonFields, rotaryDim: number): RopeScaling {
   const short = scaling.numbers("short_factor", rotaryDim / 2);
   const long = scaling.numbers("long_factor", rotaryDim / 2);
@@ -88,7 +91,8 @@ function ropeScalingJson(scaling: RopeScaling, contextLength: number): JsonObjec
         original_max_position_embeddings: scaling.originalContextLength,
       };
     case "factors":
-      // The one type of transformers that takes a list: with equal lists and no attention factor it divides and does nothing else.
+      // The one type of transformers that takes a list: with equal lists and no attention factor it divides
+      // and does nothing else.
       return {
         rope_type: "longrope",
         short_factor: scaling.factors,

@@ -1,8 +1,9 @@
 /**
- * The tensors of a checkpoint, one list for all who need it: names and shapes that a file must have, and the order in which one is written.
+ * The tensors of a checkpoint, one list for all who need it: names and shapes that a file must have, and the
+ * order in which one is written.
  *
- * A quantized linear module has, for weights [N, K] of b bits in groups of G (`compressors/pack_quantized/base.py` of compressed-tensors;
- * 4-bit floats too):
+ * A quantized linear module has, for weights [N, K] of b bits in groups of G
+ * (`compressors/pack_quantized/base.py` of compressed-tensors; 4-bit floats too):
  *   weight_packed I32 [N, ceil(K * b / 32)]   weight_scale float [N, K / G]   weight_shape I64 [2]   input_scale float [1], static only
  */
 import type { Block, Description, LinearInput, LinearModule, Norm } from "./description.ts";
@@ -27,7 +28,8 @@ export interface StorageOptions {
 export interface ModelTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly role: "weight" | "packed" | "scale" | "shape" | "input_scale" | "low_rank" | "bias" | "norm" | "positions" | "cache_scale";
+  readonly role:
+    "weight" | "packed" | "scale" | "shape" | "input_scale" | "low_rank" | "bias" | "norm" | "positions" | "cache_scale";
 }
 
 /** Lists every tensor of a model, in the order data flows. */

@@ -1,6 +1,6 @@
 /**
- * Which tensors a checkpoint must have, by its configuration and its quantization scheme, checked before any of them is read.
- * A module of a block may have a low-rank term beside its weights (`low-rank.ts`).
+ * Which tensors a checkpoint must have, by its configuration and its quantization scheme, checked before any
+ * of them is read. A module of a block may have a low-rank term beside its weights (`low-rank.ts`).
  */
 import { blockModules, describeModel, type LinearModule } from "../architecture/description.ts";
 import { familyOf } from "../architecture/families.ts";

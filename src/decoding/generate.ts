@@ -35,11 +35,17 @@ export interface TextTokenizer {
 /** What generating text needs of a loaded model. */
 export interface TextModel {
   readonly cache: TokenCache;
-  /** Called when a generation starts, and when it has ended, however it did. `needed`: the tokens it may come to, its prompt included. */
+  /**
+   * Called when a generation starts, and when it has ended, however it did. `needed`: the tokens it may come
+   * to, its prompt included.
+   */
   begin?(needed: number): void;
   end?(): void;
   readonly tokenizer: TextTokenizer;
-  /** Every id that ends a generation (`generation_config.json`, the tokenizer's end of sequence and end of turn). */
+  /**
+   * Every id that ends a generation (`generation_config.json`, the tokenizer's end of sequence and end of
+   * turn).
+   */
   readonly endTokenIds: readonly number[];
 }
 
@@ -53,11 +59,13 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(
 /**
  * A generation that starts when it is first asked for text or for its result.
  *
- * Timing follows llama.cpp's two lines: `prefill` is the prompt (only what had to be evaluated; `promptTokens` counts it all) and
- * ends with the first token, `decode` is one forward pass for each later token. Choosing tokens is included, the consumer's own time is not.
+ * Timing follows llama.cpp's two lines: `prefill` is the prompt (only what had to be evaluated;
+ * `promptTokens` counts it all) and ends with the first token, `decode` is one forward pass for each later
+ * token. Choosing tokens is included, the consumer's own time is not.
  *
  * @param promptIds special tokens included; if empty, the beginning-of-sequence token
- * @throws OptionError at once: an option outside its domain, a prompt longer than the context, an id outside the vocabulary
+ * @throws OptionError at once: an option outside its domain, a prompt longer than the context, an id outside
+ *   the vocabulary
  */
 export function generate(model: TextModel, promptIds: ArrayLike<number>, options: GenerateOptions = {}): Generation {
   onlyKnownOptions(options, KNOWN_OPTIONS);

@@ -26,8 +26,9 @@ export interface GenerateOptions extends SamplingOptions {
   /** Keep generating after an end token. Default false. */
   readonly ignoreEos?: boolean | undefined;
   /**
-   * Where others that are running hold so much of the KV cache that prompt and `maxTokens` do not fit: "wait" for them, in order of arrival (the
-   * default), or "refuse" with a CapacityError that has the tokens needed and free. Nobody's text changes either way.
+   * Where others that are running hold so much of the KV cache that prompt and `maxTokens` do not fit: "wait"
+   * for them, in order of arrival (the default), or "refuse" with a CapacityError that has the tokens needed
+   * and free. Nobody's text changes either way.
    */
   readonly whenFull?: "wait" | "refuse" | undefined;
   readonly signal?: AbortSignal | undefined;

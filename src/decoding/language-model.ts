@@ -50,7 +50,8 @@ export class LanguageModel implements AsyncDisposable {
   /**
    * Loads a quantized folder, or a float folder or GGUF, which then runs in float32.
    *
-   * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError. Nothing stays open or running then.
+   * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError. Nothing stays
+   *   open or running then.
    */
   static async load(location: ModelLocation, host: Host, options: LoadOptions = {}): Promise<LanguageModel> {
     try {
@@ -82,10 +83,12 @@ export class LanguageModel implements AsyncDisposable {
   }
 
   /**
-   * Continues a prompt, in a sequence of its own: any number of generations may run at a time, and their steps go through the model together.
-   * Prompts that begin alike share what was computed. Nothing runs before the first piece or the result is asked for.
+   * Continues a prompt, in a sequence of its own: any number of generations may run at a time, and their
+   * steps go through the model together. Prompts that begin alike share what was computed. Nothing runs
+   * before the first piece or the result is asked for.
    *
-   * @returns pieces of text to iterate, never half a character, and `result` with ids, timings and the reason it ended
+   * @returns pieces of text to iterate, never half a character, and `result` with ids, timings and the reason
+   *   it ended
    * @throws OptionError at once for options outside their domain or a prompt longer than the context
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {

@@ -1,4 +1,7 @@
-/** Context decoding, the first stage: the whole prompt goes through the model at once (GEMM), and its last logits give the first token. */
+/**
+ * Context decoding, the first stage: the whole prompt goes through the model at once (GEMM), and its last
+ * logits give the first token.
+ */
 import { throwIfAborted } from "../errors.ts";
 import type { StageMeter } from "./stage-meter.ts";
 import type { TokenCache } from "./token-cache.ts";
@@ -7,8 +10,8 @@ import type { TokenCache } from "./token-cache.ts";
  * Evaluates what the cache does not hold of the prompt.
  *
  * @param choose picks the first token from f32[V]
- * @param meter gets the tokens that were evaluated, not those found in the cache; the time includes `choose`, so it is the time to
- *   the first token
+ * @param meter gets the tokens that were evaluated, not those found in the cache; the time includes `choose`,
+ *   so it is the time to the first token
  * @throws AbortError; whole chunks evaluated until then stay in the cache
  */
 export async function prefill(

@@ -1,6 +1,7 @@
 /**
- * One text of a model, continued step by step. It keeps its tokens between calls, so that each one is evaluated once; sequences that begin alike
- * share what the KV cache has of them, and all that run at a time go through the model together. None sees anything of the others.
+ * One text of a model, continued step by step. It keeps its tokens between calls, so that each one is
+ * evaluated once; sequences that begin alike share what the KV cache has of them, and all that run at a time
+ * go through the model together. None sees anything of the others.
  */
 import { CapacityError, OptionError } from "../errors.ts";
 import type { Sequence } from "../model/sequence.ts";
@@ -46,10 +47,11 @@ export class TextSequence implements Disposable {
   }
 
   /**
-   * Continues the sequence with a prompt and what the model makes of it; both are part of it afterwards. Text is encoded without a
-   * beginning-of-sequence token unless the sequence is empty.
+   * Continues the sequence with a prompt and what the model makes of it; both are part of it afterwards. Text
+   * is encoded without a beginning-of-sequence token unless the sequence is empty.
    *
-   * @throws OptionError at once for options outside their domain, or tokens that do not fit the context; DisposedError
+   * @throws OptionError at once for options outside their domain, or tokens that do not fit the context;
+   *   DisposedError
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     this.#sequence.checkUsable();
@@ -69,7 +71,10 @@ export class TextSequence implements Disposable {
     const begin = (needed: number) => {
       const { available: free } = forwardPass.cacheTokens;
       if (options.whenFull === "refuse" && needed > free) {
-        throw new CapacityError(`cache: got ${needed} tokens to make room for, need at most ${free}, those free now`, { needed, free });
+        throw new CapacityError(`cache: got ${needed} tokens to make room for, need at most ${free}, those free now`, {
+          needed,
+          free,
+        });
       }
       this.#sequence.rank = forwardPass.arrive();
     };
@@ -99,8 +104,9 @@ export class TextSequence implements Disposable {
   }
 
   /**
-   * Gives the sequence as bytes: ids, keys and values, and what they belong to. `restore` takes them on any machine and runtime, in a model of the
-   * same weights loaded with the same precision of the cache, and goes on with the same bits.
+   * Gives the sequence as bytes: ids, keys and values, and what they belong to. `restore` takes them on any
+   * machine and runtime, in a model of the same weights loaded with the same precision of the cache, and goes
+   * on with the same bits.
    */
   save(): Promise<Uint8Array<ArrayBuffer>> {
     return this.#sequence.save();
@@ -108,13 +114,17 @@ export class TextSequence implements Disposable {
 
   /**
    * Becomes the sequence that was saved.
-   * @throws CheckpointError for bytes that are truncated, changed, or of another checkpoint or precision; it stays as it is then
+   * @throws CheckpointError for bytes that are truncated, changed, or of another checkpoint or precision; it
+   *   stays as it is then
    */
   restore(bytes: Uint8Array): Promise<void> {
     return this.#sequence.restore(bytes);
   }
 
-  /** Lets go of its part of the KV cache; a generation that runs ends with a DisposedError. It cannot be used afterwards. */
+  /**
+   * Lets go of its part of the KV cache; a generation that runs ends with a DisposedError. It cannot be used
+   * afterwards.
+   */
   dispose(): void {
     this.#sequence.dispose();
   }

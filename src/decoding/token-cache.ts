@@ -1,6 +1,7 @@
 /**
- * Which ids a sequence holds, so that a text that begins like the last one (the next turn of a chat) is evaluated only from where it differs.
- * Prefill and decode give the same bits for a token, so reuse never changes a result.
+ * Which ids a sequence holds, so that a text that begins like the last one (the next turn of a chat) is
+ * evaluated only from where it differs. Prefill and decode give the same bits for a token, so reuse never
+ * changes a result.
  */
 import { CapabilityError } from "../errors.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
@@ -10,7 +11,9 @@ export class TokenCache {
   #ids: number[] = [];
   #busy = false;
 
-  /** Whoever calls `forward` of the same pass directly must leave it truncated to 0, or this list is wrong. */
+  /**
+   * Whoever calls `forward` of the same pass directly must leave it truncated to 0, or this list is wrong.
+   */
   constructor(forwardPass: ForwardPass) {
     this.forwardPass = forwardPass;
   }
@@ -26,7 +29,9 @@ export class TokenCache {
     return this.#ids;
   }
 
-  /** How many leading ids need not be evaluated again. At most all but the last one, whose logits are wanted. */
+  /**
+   * How many leading ids need not be evaluated again. At most all but the last one, whose logits are wanted.
+   */
   reusable(ids: readonly number[]): number {
     const cached = this.ids;
     const most = Math.min(cached.length, ids.length - 1);
@@ -36,7 +41,8 @@ export class TokenCache {
   }
 
   /**
-   * Makes the cache hold exactly `ids`, evaluating what is not there yet, and reads the logits after the last one.
+   * Makes the cache hold exactly `ids`, evaluating what is not there yet, and reads the logits after the last
+   * one.
    *
    * @param ids at least 1, at most `contextSize`
    * @param read gets f32[V], a view valid only during the call, which it may change

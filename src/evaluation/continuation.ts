@@ -47,7 +47,8 @@ export interface EvaluationOptions {
  *
  * @param phase for progress and messages
  * @returns for each item, the scores of its continuations
- * @throws OptionError naming an item that does not fit the model's context, before anything runs; NumericError; AbortError
+ * @throws OptionError naming an item that does not fit the model's context, before anything runs;
+ *   NumericError; AbortError
  */
 export async function scoreItems(
   { tokenizer, forwardPass }: ScoringModel,

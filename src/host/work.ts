@@ -1,4 +1,7 @@
-/** What long work is given, whatever it is: where it runs, how many threads it may use, how it is stopped, and who is told of what. */
+/**
+ * What long work is given, whatever it is: where it runs, how many threads it may use, how it is stopped, and
+ * who is told of what.
+ */
 import type { OnProgress } from "../progress.ts";
 import type { Host } from "./host.ts";
 

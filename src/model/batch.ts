@@ -1,6 +1,6 @@
 /**
- * Rows that go through a model together, of one sequence or of many. Each layer computes row by row; only positions, appending to the cache and
- * attention look at which sequence a row belongs to, in the row table:
+ * Rows that go through a model together, of one sequence or of many. Each layer computes row by row; only
+ * positions, appending to the cache and attention look at which sequence a row belongs to, in the row table:
  *
  *   i32[M, 2]   position of the row's token in its sequence, address of the sequence's block table i32[]
  */

@@ -1,6 +1,7 @@
 /**
- * The chain rule through one block (`block.ts`), from its output back to its input. What the forward pass rounds (activations and the cache to
- * int8, weights to 4 bits) counts as if it were not rounded: the straight-through estimator (Bengio et al. 2013).
+ * The chain rule through one block (`block.ts`), from its output back to its input. What the forward pass
+ * rounds (activations and the cache to int8, weights to 4 bits) counts as if it were not rounded: the
+ * straight-through estimator (Bengio et al. 2013).
  */
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Batch } from "./batch.ts";
@@ -18,9 +19,16 @@ import type { Workspace } from "./workspace.ts";
  * Runs the block again over the rows of `batch`, one sequence from position 0, and then backwards.
  *
  * @param input f32[M, E], the block's input, kept; `buffers.hidden` becomes its output
- * @param gradients `hidden` holds the gradient of the block's output and receives that of its input; `norms` and `scales` receive theirs
+ * @param gradients `hidden` holds the gradient of the block's output and receives that of its input; `norms`
+ *   and `scales` receive theirs
  */
-export function backwardBlock(space: Workspace, loaded: GroupedBlock, batch: Batch, input: Pointer, gradients: GradientBuffers): void {
+export function backwardBlock(
+  space: Workspace,
+  loaded: GroupedBlock,
+  batch: Batch,
+  input: Pointer,
+  gradients: GradientBuffers,
+): void {
   const { kernels, buffers, config } = space;
   const { hiddenSize: E } = config;
   const M = batch.rows;

@@ -1,8 +1,10 @@
 /**
- * The KV cache as a pool of blocks of 64 tokens with reference counts. Sequences that begin alike share blocks; a shared block is copied before
- * it is written. Blocks that nobody holds keep what they have until their place is needed, so that a later sequence may find it.
+ * The KV cache as a pool of blocks of 64 tokens with reference counts. Sequences that begin alike share
+ * blocks; a shared block is copied before it is written. Blocks that nobody holds keep what they have until
+ * their place is needed, so that a later sequence may find it.
  *
- * What a block holds depends on all tokens before it, so blocks form a tree: a block is known by the one before it and its own tokens.
+ * What a block holds depends on all tokens before it, so blocks form a tree: a block is known by the one
+ * before it and its own tokens.
  */
 import { BLOCK_TOKENS } from "./layers/attention.ts";
 
@@ -62,7 +64,10 @@ export class BlockPool {
     return this.#blocks.filter(({ references }) => references > 1).length * BLOCK_TOKENS;
   }
 
-  /** Holds the blocks that begin as `ids` do, for at most `most` tokens: nothing of them need be computed again. */
+  /**
+   * Holds the blocks that begin as `ids` do, for at most `most` tokens: nothing of them need be computed
+   * again.
+   */
   match(ids: ArrayLike<number>, most: number): HeldBlocks {
     const held: HeldBlocks = { blocks: [], length: 0 };
     for (let parent: CacheBlock | undefined; held.length < most; parent = held.blocks.at(-1)) {
@@ -87,7 +92,8 @@ export class BlockPool {
   }
 
   /**
-   * Makes room for `count` more tokens behind those held: the last block is the sequence's own then, and has nothing behind its tokens.
+   * Makes room for `count` more tokens behind those held: the last block is the sequence's own then, and has
+   * nothing behind its tokens.
    * @returns whether there was room; if not, nothing has changed
    */
   extend(held: HeldBlocks, count: number): boolean {
@@ -108,7 +114,9 @@ export class BlockPool {
     return true;
   }
 
-  /** Says that the keys and values of `ids`, the next ones of a sequence, are in the blocks `extend` gave it. */
+  /**
+   * Says that the keys and values of `ids`, the next ones of a sequence, are in the blocks `extend` gave it.
+   */
   record(held: HeldBlocks, ids: ArrayLike<number>): void {
     for (let i = 0; i < ids.length; i++) held.blocks[Math.floor(held.length++ / BLOCK_TOKENS)]!.tokens.push(ids[i]!);
   }

@@ -1,5 +1,6 @@
 /**
- * One transformer block over M rows, the only forward pass there is: calibration, evaluation and generation run this function.
+ * One transformer block over M rows, the only forward pass there is: calibration, evaluation and generation
+ * run this function.
  *
  *   sequential   hidden += o(attention(qkv(norm(hidden))));  hidden += down(activation(up(norm(hidden))))
  *   parallel     hidden += o(attention(qkv(norm(hidden)))) + down(activation(up(norm(hidden))))
@@ -24,7 +25,10 @@ export interface BlockSpec {
   readonly linears: ByInput<LinearSpec>;
 }
 
-/** @throws CheckpointError for missing tensors or wrong shapes; UnsupportedModelError for forms the kernels do not run */
+/**
+ * @throws CheckpointError for missing tensors or wrong shapes; UnsupportedModelError for forms the kernels do
+ * not run
+ */
 export async function readBlockSpec(checkpoint: Checkpoint, block: Block): Promise<BlockSpec> {
   const specs = new Map<InputName, LinearSpec>();
   // One after another, in the order of the files, as a network has them fastest.
@@ -55,7 +59,8 @@ export interface LoadedBlock {
 
 export function planBlock(planner: Planner, { block, linears }: BlockSpec, cache: LayerCache): LoadedBlock {
   const { plan, config } = planner;
-  const headNorm = (tensor: string | undefined) => (tensor === undefined ? 0 : plan.reserve("weights", 4 * config.headDim, tensor));
+  const headNorm = (tensor: string | undefined) =>
+    tensor === undefined ? 0 : plan.reserve("weights", 4 * config.headDim, tensor);
   return {
     block,
     inputs: mapInputs(block, (input) => ({
@@ -70,7 +75,12 @@ export function planBlock(planner: Planner, { block, linears }: BlockSpec, cache
 }
 
 /** Asks the loader for all weights of a block of this spec, into the memory of `loaded`. */
-export function loadBlock(loader: WeightLoader, { headDim: D }: ModelConfig, { block, linears }: BlockSpec, loaded: LoadedBlock): void {
+export function loadBlock(
+  loader: WeightLoader,
+  { headDim: D }: ModelConfig,
+  { block, linears }: BlockSpec,
+  loaded: LoadedBlock,
+): void {
   for (const input of block.inputs) {
     const { norm, linear } = loaded.inputs[input.name]!;
     if (norm) loadNorm(loader, { ...norm, norm: input.from as LoadedNorm["norm"] }, input.width);
@@ -80,13 +90,19 @@ export function loadBlock(loader: WeightLoader, { headDim: D }: ModelConfig, { b
   if (block.keyNorm !== undefined) loader.vector(block.keyNorm, loaded.keyNorm, D);
 }
 
-/** Places calibration looks at: the inputs of the fused linear layers, and keys (after RoPE) and values entering the cache. */
+/**
+ * Places calibration looks at: the inputs of the fused linear layers, and keys (after RoPE) and values
+ * entering the cache.
+ */
 export type Site = InputName | "k" | "v";
 
 /** Sees f32[M, K] at `x`, rows `stride` elements apart, before it is used. "stop" ends the block there. */
 export type Observe = (site: Site, x: Pointer, M: number, K: number, stride: number) => "stop" | void;
 
-/** Multiply-accumulates of one block over M rows that follow `position` others: its linear layers, and attention over what is cached. */
+/**
+ * Multiply-accumulates of one block over M rows that follow `position` others: its linear layers, and
+ * attention over what is cached.
+ */
 export function blockWork({ inputs }: Block, { heads: H, headDim: D }: ModelConfig, M: number, position: number): number {
   const linear = inputs.reduce(
     (sum, { width, modules }) => sum + width * modules.reduce((rows, { outFeatures }) => rows + outFeatures, 0),

@@ -1,12 +1,16 @@
-/** Lets the event loop run now and then during long synchronous work, so that timers fire and an abort can be seen. */
+/**
+ * Lets the event loop run now and then during long synchronous work, so that timers fire and an abort can be
+ * seen.
+ */
 import type { Host } from "../host/host.ts";
 
 /** Longest time without letting events run, in milliseconds: a frame of a page at 120 Hz. */
 const INTERVAL_MS = 8;
 
 /**
- * Most work without letting events run, in multiply-accumulates: 10 to 30 ms of one thread at the speeds in docs/kernels.md. It decides
- * where the clock does not: deployed Workers stop `performance.now()` between I/O (Cloudflare Workers, "Performance and timers").
+ * Most work without letting events run, in multiply-accumulates: 10 to 30 ms of one thread at the speeds in
+ * docs/kernels.md. It decides where the clock does not: deployed Workers stop `performance.now()` between I/O
+ * (Cloudflare Workers, "Performance and timers").
  */
 export const INTERVAL_WORK = 2 ** 30;
 

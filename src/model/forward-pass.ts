@@ -1,8 +1,10 @@
 /**
- * What decoding and evaluation ask of a model. The transformer beside this file is one; tests put a toy language model in its place.
+ * What decoding and evaluation ask of a model. The transformer beside this file is one; tests put a toy
+ * language model in its place.
  *
- * Every function of floating-point logits whose last bit could differ between engines (softmax, cross entropy, divergence) is here and is
- * computed in wasm, so that a seed gives the same tokens on every runtime. The host only compares, adds, multiplies and divides.
+ * Every function of floating-point logits whose last bit could differ between engines (softmax, cross
+ * entropy, divergence) is here and is computed in wasm, so that a seed gives the same tokens on every
+ * runtime. The host only compares, adds, multiplies and divides.
  */
 import type { ModelConfig } from "../architecture/model-config.ts";
 
@@ -21,7 +23,8 @@ export interface ForwardOptions {
   /** None, those of the last id, or those of every id in blocks of ascending rows. */
   readonly logits: "none" | "last" | ((block: LogitsBlock) => void);
   /**
-   * Given "last" logits, f32[V], while they are in wasm memory, where it may change them; `forward` then returns undefined. It spares a copy.
+   * Given "last" logits, f32[V], while they are in wasm memory, where it may change them; `forward` then
+   * returns undefined. It spares a copy.
    */
   readonly read?: ((logits: Float32Array) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -40,7 +43,8 @@ export interface ForwardPass {
   createSequence(): ForwardPass & Disposable;
 
   /**
-   * Appends ids to the KV cache at `length`, in chunks; yields to the event loop between layers when due and honours the signal there.
+   * Appends ids to the KV cache at `length`, in chunks; yields to the event loop between layers when due and
+   * honours the signal there.
    *
    * @returns with "last", a copy of the logits of the last id, f32[V]; otherwise undefined
    * @throws AbortError; the cache then keeps only whole chunks, and `length` says how many tokens that is
@@ -50,7 +54,10 @@ export interface ForwardPass {
   /** Forgets every token at and after position `length`. */
   truncate(length: number): void;
 
-  /** y = softmax(logits / temperature), f32[V], computed in wasm; a view valid until the next `softmax`. Does not change `logits`. */
+  /**
+   * y = softmax(logits / temperature), f32[V], computed in wasm; a view valid until the next `softmax`. Does
+   * not change `logits`.
+   */
   softmax(logits: Float32Array, temperature: number): Float32Array;
 
   /** Id of the largest of f32[V], the lowest id among equals. */

@@ -17,7 +17,9 @@ export interface GradientBuffers {
   /** Gradients of the logarithms of a linear layer's scales, f32[N, K/G]. */
   readonly scales: ByInput<Pointer>;
 
-  /** A linear layer's weights as f32w panels of [K, N], its input and the gradient of its output by columns. */
+  /**
+   * A linear layer's weights as f32w panels of [K, N], its input and the gradient of its output by columns.
+   */
   readonly transposed: Pointer;
   readonly inputColumns: Pointer;
   readonly outputColumns: Pointer;

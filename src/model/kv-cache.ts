@@ -1,4 +1,7 @@
-/** Who has room in the KV cache: blocks and block tables of sequences, and from whom they are taken where there are too few. */
+/**
+ * Who has room in the KV cache: blocks and block tables of sequences, and from whom they are taken where
+ * there are too few.
+ */
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { BlockPool } from "./block-pool.ts";

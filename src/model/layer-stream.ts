@@ -1,6 +1,6 @@
 /**
- * Running a model one layer at a time over many samples, with only that layer's weights in memory. Calibration works this way, so
- * that a model need not fit in memory to be quantized.
+ * Running a model one layer at a time over many samples, with only that layer's weights in memory.
+ * Calibration works this way, so that a model need not fit in memory to be quantized.
  *
  *   const { stream } = await LayerStream.open(checkpoint, work, { rows: 512 });
  *   hidden = samples.map((ids) => stream.embed(ids))
@@ -12,7 +12,16 @@ import { NumericError, OptionError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { enterRows, wholeSequence } from "./batch.ts";
-import { type BlockSpec, forwardBlock, largestRank, loadBlock, type LoadedBlock, type Observe, planBlock, readBlockSpec } from "./block.ts";
+import {
+  type BlockSpec,
+  forwardBlock,
+  largestRank,
+  loadBlock,
+  type LoadedBlock,
+  type Observe,
+  planBlock,
+  readBlockSpec,
+} from "./block.ts";
 import { BLOCK_TOKENS, planCache } from "./layers/attention.ts";
 import { loadNorm, type LoadedNorm, planNorm, applyNorm } from "./layers/norm.ts";
 import { loadWorkspace, openWorkspace, packRows } from "./open-workspace.ts";
@@ -114,7 +123,12 @@ export class LayerStream {
   /** Replaces the weights in memory by those of layer `l`. */
   async loadLayer(l: number): Promise<void> {
     const { config } = this.description;
-    await loadWorkspace(this.#space, this.#checkpoint, (loader) => loadBlock(loader, config, this.#specs[l]!, this.#block), this.#work);
+    await loadWorkspace(
+      this.#space,
+      this.#checkpoint,
+      (loader) => loadBlock(loader, config, this.#specs[l]!, this.#block),
+      this.#work,
+    );
     this.#layer = l;
     this.#embedded.clear(); // every sample was embedded before the first layer
   }
@@ -133,7 +147,10 @@ export class LayerStream {
     hidden.set(inMemory);
   }
 
-  /** Runs it as far as the linear at `input`, which `observe` sees among those before. `hidden` stays as it is. */
+  /**
+   * Runs it as far as the linear at `input`, which `observe` sees among those before. `hidden` stays as it
+   * is.
+   */
   runUntil(input: InputName, hidden: Float32Array, observe: Observe): void {
     this.#forward(hidden, (site, ...seen) => {
       observe(site, ...seen);
@@ -152,7 +169,8 @@ export class LayerStream {
   }
 
   /**
-   * Replaces rows of the loaded layer's fused linear at `input`, first row `row`, by `weight` f32[rows, K], until the next `loadLayer`.
+   * Replaces rows of the loaded layer's fused linear at `input`, first row `row`, by `weight` f32[rows, K],
+   * until the next `loadLayer`.
    */
   replaceRows(input: InputName, row: number, weight: Float32Array): void {
     packRows(this.#space, this.#block.inputs[input]!.linear, row, weight);

@@ -1,4 +1,6 @@
-/** What a caller may choose when loading a model, checked against what the checkpoint and the runtime offer. */
+/**
+ * What a caller may choose when loading a model, checked against what the checkpoint and the runtime offer.
+ */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { simulatedActivations, simulationNote } from "../checkpoint/quantization/simulated-activations.ts";
 import { OptionError } from "../errors.ts";
@@ -7,7 +9,9 @@ import type { Host } from "../host/host.ts";
 import type { WorkOptions } from "../host/work.ts";
 import { checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
 
-/** Tokens in a chunk of a forward pass, at most. Larger chunks reuse weights more, smaller ones stay in cache. */
+/**
+ * Tokens in a chunk of a forward pass, at most. Larger chunks reuse weights more, smaller ones stay in cache.
+ */
 export const MAX_CHUNK_ROWS = 256;
 
 export interface LoadOptions extends WorkOptions {
@@ -19,14 +23,20 @@ export interface LoadOptions extends WorkOptions {
   readonly contextSize?: number | undefined;
   /** Tokens of all sequences together that the KV cache holds; by default those of one, `contextSize`. */
   readonly cacheTokens?: number | undefined;
-  /** Sequences that have room in the cache at a time, 1 to 1024; others wait, or give theirs up when they pause. Default 32. */
+  /**
+   * Sequences that have room in the cache at a time, 1 to 1024; others wait, or give theirs up when they
+   * pause. Default 32.
+   */
   readonly maxSequences?: number | undefined;
   /**
-   * Tokens of a prompt that go through a layer together, at most 256, the default. Fewer need less scratch memory and reuse weights less;
-   * the logits are the same.
+   * Tokens of a prompt that go through a layer together, at most 256, the default. Fewer need less scratch
+   * memory and reuse weights less; the logits are the same.
    */
   readonly chunkSize?: number | undefined;
-  /** Instruction set of the kernels; by default the fastest that the engine has and computes right. All give the same bits. */
+  /**
+   * Instruction set of the kernels; by default the fastest that the engine has and computes right. All give
+   * the same bits.
+   */
   readonly build?: InstructionSet | "auto" | undefined;
 }
 

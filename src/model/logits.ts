@@ -1,4 +1,7 @@
-/** Where logits are written, and what is computed from them in wasm, where its last bit is the same everywhere. */
+/**
+ * Where logits are written, and what is computed from them in wasm, where its last bit is the same
+ * everywhere.
+ */
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { LogitsBlock } from "./forward-pass.ts";
@@ -61,7 +64,10 @@ export class LogitsFunctions {
     return this.#kernels.run.kl_divergence_f32(probabilities, this.#place(logits), logits.length);
   }
 
-  /** Logits changed by the caller are copied back to where kernels can read them; a view of them already is there. */
+  /**
+   * Logits changed by the caller are copied back to where kernels can read them; a view of them already is
+   * there.
+   */
   #place(logits: Float32Array): Pointer {
     if (logits.buffer === this.#kernels.memory.buffer) return logits.byteOffset;
     this.#kernels.f32(this.#buffers.values, logits.length).set(logits);

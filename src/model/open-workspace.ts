@@ -1,6 +1,6 @@
 /**
- * Opens a workspace: plans its memory, creates it, loads it. What lies in it beside a pass' own buffers (weights, caches, gradients) is planned by a
- * callback, so that each region is named and placed once.
+ * Opens a workspace: plans its memory, creates it, loads it. What lies in it beside a pass' own buffers
+ * (weights, caches, gradients) is planned by a callback, so that each region is named and placed once.
  *
  *   const { space, placed } = await openWorkspace(work, description, size, (planner) => ({ block: planBlock(planner, spec) }));
  *   await loadWorkspace(space, checkpoint, (loader) => loadBlock(loader, spec, placed.block), work);
@@ -66,7 +66,9 @@ export async function openWorkspace<Placed>(
     sizes.attention_scratch_bytes(rows, positions, config.headDim) >>> 0,
   );
   const board = plan.reserve("scratch", BOARD_BYTES, "job board");
-  const scratch = Array.from({ length: threads }, (_, thread) => plan.reserve("scratch", scratchBytes, `scratch of thread ${thread}`));
+  const scratch = Array.from({ length: threads }, (_, thread) =>
+    plan.reserve("scratch", scratchBytes, `scratch of thread ${thread}`),
+  );
   const placed = place(planner);
   const tables = planPositions(planner, positions);
   const blocks = Math.ceil(positions / BLOCK_TOKENS);
@@ -78,11 +80,15 @@ export async function openWorkspace<Placed>(
   fillPositions(kernels, config, tables, positions);
   kernels.i32(blockTable, blocks).set(Array.from({ length: blocks }, (_, block) => block));
   const regions = plan.bytes();
-  return { space: { description, config, kernels, buffers, tables, blockTable, staging, positions, instructionSet, regions }, placed };
+  return {
+    space: { description, config, kernels, buffers, tables, blockTable, staging, positions, instructionSet, regions },
+    placed,
+  };
 }
 
 /**
- * Loads what `ask` asks for, in the order of the file, and waits for the threads. Nothing stays open or running if that fails.
+ * Loads what `ask` asks for, in the order of the file, and waits for the threads. Nothing stays open or
+ * running if that fails.
  *
  * @param onBytes told how many stored bytes each read consumed
  * @throws CheckpointError, UnsupportedModelError, CapabilityError, AbortError
@@ -127,7 +133,10 @@ function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
   const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = description.config;
   const maxK = widestInput(description);
   const widths = new Map(
-    description.blocks[0]!.inputs.map(({ name, modules }) => [name, modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0)]),
+    description.blocks[0]!.inputs.map(({ name, modules }) => [
+      name,
+      modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0),
+    ]),
   );
   const f32 = (what: string, columns: number) => plan.reserve("scratch", 4 * maxRows * columns, `${what} of ${maxRows} rows`);
   const qkvStride = widths.get("qkv")!;

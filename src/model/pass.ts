@@ -1,4 +1,6 @@
-/** One pass: rows of one or many sequences through embedding and blocks, and logits for those who want them. */
+/**
+ * One pass: rows of one or many sequences through embedding and blocks, and logits for those who want them.
+ */
 import { NumericError } from "../errors.ts";
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import { type Batch, enterRows, type Span } from "./batch.ts";
@@ -20,7 +22,8 @@ export interface LoadedModel {
 }
 
 /**
- * Runs parts together. Between layers it lets other events run when it has not for a while, and stops when nobody wants the result any more.
+ * Runs parts together. Between layers it lets other events run when it has not for a while, and stops when
+ * nobody wants the result any more.
  *
  * @param done told of each part whose rows are computed and were wanted until the end, before its logits are
  */
@@ -42,7 +45,8 @@ export async function runPass(
     if (!wanted(parts, `forward pass, layer ${l}`)) return;
     forwardBlock(space, block, batch);
     pacer.count(work(l));
-    if (kernels.run.first_nonfinite_f32(buffers.hidden, batch.rows * config.hiddenSize) >= 0) failNonFinite(model, parts, batch, l);
+    if (kernels.run.first_nonfinite_f32(buffers.hidden, batch.rows * config.hiddenSize) >= 0)
+      failNonFinite(model, parts, batch, l);
   }
   wanted(parts, "forward pass");
   for (const [i, part] of parts.entries()) {
@@ -104,7 +108,8 @@ function lastLogits(model: LoadedModel, last: readonly { job: Job; row: number }
   let hidden = buffers.hidden + 4 * last[0]!.row * E;
   if (last.some(({ row }, i) => row !== last[0]!.row + i)) {
     hidden = buffers.projected;
-    for (const [i, { row }] of last.entries()) kernels.f32(hidden + 4 * i * E, E).set(kernels.f32(buffers.hidden + 4 * row * E, E));
+    for (const [i, { row }] of last.entries())
+      kernels.f32(hidden + 4 * i * E, E).set(kernels.f32(buffers.hidden + 4 * row * E, E));
   }
   multiplyHead(space, model.head, hidden, model.logits.values, last.length);
   pacer.count(last.length * V * E);

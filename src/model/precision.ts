@@ -1,7 +1,10 @@
 /** Precisions a caller can choose when loading (llama.cpp's `-ctk`, `-ctv`; `--head`). */
 import { OptionError } from "../errors.ts";
 
-/** "q8": int8, of the head its weights, whose input then has 14 bits (docs/decisions/head-input.md); "f32": float32. */
+/**
+ * "q8": int8, of the head its weights, whose input then has 14 bits (docs/decisions/head-input.md); "f32":
+ * float32.
+ */
 export type Precision = "f32" | "q8";
 
 /** Precision of the two halves of the KV cache. */

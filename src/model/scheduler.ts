@@ -1,9 +1,11 @@
 /**
- * Which sequences go through the model together: those that wait, first come first served, as many rows as a pass has room for. Steps of one
- * token go before prompts, so that a long prompt does not stop the others; a prompt goes in pieces.
+ * Which sequences go through the model together: those that wait, first come first served, as many rows as a
+ * pass has room for. Steps of one token go before prompts, so that a long prompt does not stop the others; a
+ * prompt goes in pieces.
  *
- * Room in the cache is given in order of arrival. Who needs more than is free takes it from sequences that nobody is running, the one not used for
- * longest first, then from those that came later; what they lose they compute again. The first in line always fits, so nobody waits for ever.
+ * Room in the cache is given in order of arrival. Who needs more than is free takes it from sequences that
+ * nobody is running, the one not used for longest first, then from those that came later; what they lose they
+ * compute again. The first in line always fits, so nobody waits for ever.
  */
 import { AbortError, DisposedError } from "../errors.ts";
 import type { Host } from "../host/host.ts";
@@ -109,9 +111,15 @@ export class Scheduler {
     for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]!.settled) this.#jobs.splice(i, 1);
   }
 
-  /** The parts of the next pass, each in order of arrival; single tokens have their row before prompts have any. */
+  /**
+   * The parts of the next pass, each in order of arrival; single tokens have their row before prompts have
+   * any.
+   */
   #compose(): Part[] {
-    wanted(this.#jobs.map((job) => ({ job, rows: 0 })), "forward pass");
+    wanted(
+      this.#jobs.map((job) => ({ job, rows: 0 })),
+      "forward pass",
+    );
     this.#dropSettled();
     const missing = ({ sequence }: Job) => sequence.length - sequence.held.length;
     const line = this.#jobs.toSorted((a, b) => a.sequence.rank! - b.sequence.rank!);

@@ -1,6 +1,6 @@
 /**
- * A sequence as bytes: its ids, and the keys and values of its whole blocks. What lies behind the last whole block is computed again, so that no
- * byte of another sequence is ever part of it.
+ * A sequence as bytes: its ids, and the keys and values of its whole blocks. What lies behind the last whole
+ * block is computed again, so that no byte of another sequence is ever part of it.
  *
  *   "FPTQSEQ1"   u32 length of the header   header, JSON   ids i32[tokens]   blocks: for each, for each layer, keys then values
  *   SHA-256 of all that, 32 bytes
@@ -51,7 +51,10 @@ export async function packState({ ids, blocks }: SequenceState, format: StateFor
   return bytes;
 }
 
-/** @throws CheckpointError for bytes that are no saved sequence, truncated, changed, or of another model, precision or version */
+/**
+ * @throws CheckpointError for bytes that are no saved sequence, truncated, changed, or of another model,
+ * precision or version
+ */
 export async function unpackState(bytes: Uint8Array, format: StateFormat): Promise<SequenceState> {
   const where = "saved sequence";
   const least = MAGIC.length + 4 + DIGEST_BYTES;
@@ -68,9 +71,17 @@ export async function unpackState(bytes: Uint8Array, format: StateFormat): Promi
   const fields = new JsonFields(parseJsonObject(header, where), where);
   const tokens = fields.nonNegativeInteger("tokens");
   const blockCount = Math.floor(tokens / BLOCK_TOKENS);
-  need(fields, { model: format.model, k: format.kv.k, v: format.kv.v, layers: format.layers, block_bytes: format.blockBytes, block_tokens: BLOCK_TOKENS });
+  need(fields, {
+    model: format.model,
+    k: format.kv.k,
+    v: format.kv.v,
+    layers: format.layers,
+    block_bytes: format.blockBytes,
+    block_tokens: BLOCK_TOKENS,
+  });
   const length = begin + 4 * tokens + blockCount * format.blockBytes + DIGEST_BYTES;
-  if (bytes.length !== length) throw new CheckpointError(`${where}: got ${bytes.length} bytes, need ${length} for ${tokens} tokens`);
+  if (bytes.length !== length)
+    throw new CheckpointError(`${where}: got ${bytes.length} bytes, need ${length} for ${tokens} tokens`);
   const digest = await sha256(bytes.subarray(0, -DIGEST_BYTES));
   if (digest.some((byte, i) => byte !== bytes[bytes.length - DIGEST_BYTES + i])) {
     throw new CheckpointError(`${where}: got bytes whose SHA-256 is another, need them as they were saved`);

@@ -1,6 +1,7 @@
 /**
- * One text in a model: its ids, and the blocks of the cache that hold keys and values of the first of them. A sequence whose blocks were needed
- * elsewhere keeps its ids, and what is missing is computed again when it goes on; since bits never change, nobody can see it but by the clock.
+ * One text in a model: its ids, and the blocks of the cache that hold keys and values of the first of them. A
+ * sequence whose blocks were needed elsewhere keeps its ids, and what is missing is computed again when it
+ * goes on; since bits never change, nobody can see it but by the clock.
  */
 import { DisposedError, OptionError } from "../errors.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
@@ -9,7 +10,10 @@ import type { HeldBlocks } from "./block-pool.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
 
 /** What a sequence asks of the model it belongs to. */
-export interface SequenceOwner extends Pick<ForwardPass, "config" | "contextSize" | "softmax" | "argmax" | "crossEntropy" | "klDivergence"> {
+export interface SequenceOwner extends Pick<
+  ForwardPass,
+  "config" | "contextSize" | "softmax" | "argmax" | "crossEntropy" | "klDivergence"
+> {
   createSequence(): Sequence;
   /** Gives a place in the line for room in the cache. */
   arrive(): number;
@@ -30,7 +34,10 @@ export class Sequence implements ForwardPass, Disposable {
   held: HeldBlocks = { blocks: [], length: 0 };
   /** @internal Address of the block table; 0 while it holds no blocks. */
   table: Pointer = 0;
-  /** @internal Rank among those that ask for room: the smaller goes first; undefined while nothing runs that must be kept. */
+  /**
+   * @internal Rank among those that ask for room: the smaller goes first; undefined while nothing runs that
+   * must be kept.
+   */
   rank: number | undefined;
   /** @internal When it was last part of a pass. */
   used = 0;
@@ -121,7 +128,10 @@ export class Sequence implements ForwardPass, Disposable {
     return fork;
   }
 
-  /** The sequence as bytes, for `restore` of a model with the same weights and precision of the cache, on any machine. */
+  /**
+   * The sequence as bytes, for `restore` of a model with the same weights and precision of the cache, on any
+   * machine.
+   */
   save(): Promise<Uint8Array<ArrayBuffer>> {
     this.checkUsable();
     return this.#model.save(this);
@@ -129,7 +139,8 @@ export class Sequence implements ForwardPass, Disposable {
 
   /**
    * Becomes the sequence that was saved; what it had is gone.
-   * @throws CheckpointError for bytes that are truncated, changed, or of another checkpoint or precision; it keeps what it has then
+   * @throws CheckpointError for bytes that are truncated, changed, or of another checkpoint or precision; it
+   *   keeps what it has then
    */
   async restore(bytes: Uint8Array): Promise<void> {
     this.checkUsable();
@@ -158,7 +169,9 @@ export class Sequence implements ForwardPass, Disposable {
     return this.#model.klDivergence(base, logits);
   }
 
-  /** Lets go of its part of the cache. What it is computing ends with an error; it cannot be used afterwards. */
+  /**
+   * Lets go of its part of the cache. What it is computing ends with an error; it cannot be used afterwards.
+   */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;

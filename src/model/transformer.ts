@@ -1,4 +1,7 @@
-/** A loaded model: token ids in, logits out, of many sequences. Prefill and decode are the same function over more or fewer rows. */
+/**
+ * A loaded model: token ids in, logits out, of many sequences. Prefill and decode are the same function over
+ * more or fewer rows.
+ */
 import { describeModel } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
@@ -69,7 +72,10 @@ export class Transformer implements ForwardPass, SequenceOwner {
     return this.#parts.contextSize;
   }
 
-  /** The cache all sequences share: tokens in all, free, shared by several, and what a new sequence may have without others giving way. */
+  /**
+   * The cache all sequences share: tokens in all, free, shared by several, and what a new sequence may have
+   * without others giving way.
+   */
   get cacheTokens(): { readonly total: number; readonly free: number; readonly shared: number; readonly available: number } {
     return { ...this.#cache.tokens, available: this.#cache.availableTokens };
   }
@@ -123,7 +129,16 @@ export class Transformer implements ForwardPass, SequenceOwner {
       const { table, head } = planHead(planner, headSpec);
       const embedding = planEmbedding(planner, table, contextSize);
       const weights = [begin, plan.reserve("weights", 0, "weights")] as const;
-      return { caches, blocks, head, embedding, weights, tables, logits: planLogits(planner, rows), blockBytes: blockBytes(planner, kv) };
+      return {
+        caches,
+        blocks,
+        head,
+        embedding,
+        weights,
+        tables,
+        logits: planLogits(planner, rows),
+        blockBytes: blockBytes(planner, kv),
+      };
     });
     const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     let done = 0;
@@ -183,7 +198,9 @@ export class Transformer implements ForwardPass, SequenceOwner {
     return this.#parts.space.regions;
   }
 
-  /** Ends the threads, and what sequences are computing, with an error. The model cannot be used afterwards. */
+  /**
+   * Ends the threads, and what sequences are computing, with an error. The model cannot be used afterwards.
+   */
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#scheduler.end(undefined, new DisposedError("model: was disposed while a sequence was running"));
@@ -218,7 +235,10 @@ export class Transformer implements ForwardPass, SequenceOwner {
     this.release(sequence, 0);
   }
 
-  /** @internal @throws OptionError for ids outside the vocabulary or more than the context holds; CapacityError if they never fit the cache */
+  /**
+   * @internal @throws OptionError for ids outside the vocabulary or more than the context holds;
+   * CapacityError if they never fit the cache
+   */
   checkIds(ids: ArrayLike<number>, length: number): void {
     this.#checkNotDisposed();
     const { vocabSize: V } = this.config;
@@ -230,7 +250,10 @@ export class Transformer implements ForwardPass, SequenceOwner {
     }
     const { total: tokens } = this.#cache.tokens;
     if (needed > tokens) {
-      throw new CapacityError(`cache: got ${needed} tokens of one sequence, need at most ${tokens}, cacheTokens`, { needed, free: tokens });
+      throw new CapacityError(`cache: got ${needed} tokens of one sequence, need at most ${tokens}, cacheTokens`, {
+        needed,
+        free: tokens,
+      });
     }
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!;
@@ -255,7 +278,10 @@ export class Transformer implements ForwardPass, SequenceOwner {
     return packState({ ids: sequence.ids, blocks }, format);
   }
 
-  /** @internal Replaces a sequence by a saved one. Where there is no room for its blocks, they are computed again when it goes on. */
+  /**
+   * @internal Replaces a sequence by a saved one. Where there is no room for its blocks, they are computed
+   * again when it goes on.
+   */
   async restore(sequence: Sequence, bytes: Uint8Array): Promise<void> {
     const format = await this.#stateFormat();
     const { ids, blocks } = await unpackState(bytes, format);
@@ -298,7 +324,6 @@ export class Transformer implements ForwardPass, SequenceOwner {
       sequence.evaluated += rows;
     });
   }
-
 }
 
 /** SHA-256 of all that a model's keys and values depend on. */

@@ -1,8 +1,8 @@
 /**
  * Reads tensors a few rows at a time, through a small staging region, into the kernels' packed layouts.
  *
- * In the order of the file, whatever the order in which they are asked for: a file that comes over the network then comes once, from its
- * start to its end, and a disk is read the way it reads best.
+ * In the order of the file, whatever the order in which they are asked for: a file that comes over the
+ * network then comes once, from its start to its end, and a disk is read the way it reads best.
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { lowRankTensors } from "../architecture/tensors.ts";
@@ -16,7 +16,10 @@ import { checkShape, type LinearSpec, type ModulePart } from "./layers/linear-sp
 import { type LowRank, paddedRank } from "./layers/low-rank.ts";
 import type { Linear } from "./layers/linear.ts";
 
-/** Rows read at a time hold about this many float32 values: large enough for one read to pay, small enough to be no matter. */
+/**
+ * Rows read at a time hold about this many float32 values: large enough for one read to pay, small enough to
+ * be no matter.
+ */
 const STAGED_ELEMENTS = 1 << 17;
 const PANEL_ROWS = 8;
 
@@ -154,7 +157,8 @@ export class WeightLoader {
       return;
     }
     kernels.f32(staging.source, values.length).set(values);
-    // A row of weights is quantized as a row of activations is: scale = absmax / 127. Then int8 becomes offset binary.
+    // A row of weights is quantized as a row of activations is: scale = absmax / 127. Then int8 becomes
+    // offset binary.
     kernels.run.quantize_f32_qd8(staging.source, staging.quantized, staging.scales, staging.sums, K, K, 0, rows);
     const codes = kernels.u8(staging.quantized, rows * K);
     for (let i = 0; i < codes.length; i++) codes[i]! ^= 0x80;

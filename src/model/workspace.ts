@@ -1,6 +1,6 @@
 /**
- * One memory with the kernels over it, the buffers of a forward pass and the tables of positions. `open-workspace.ts` makes it, and is the only
- * place where memory is planned, opened and loaded.
+ * One memory with the kernels over it, the buffers of a forward pass and the tables of positions.
+ * `open-workspace.ts` makes it, and is the only place where memory is planned, opened and loaded.
  */
 import type { Description } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";

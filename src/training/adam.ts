@@ -1,4 +1,7 @@
-/** Adam (Kingma and Ba 2015, Algorithm 1) on the logarithms of positive numbers, or of the magnitudes of signed ones. */
+/**
+ * Adam (Kingma and Ba 2015, Algorithm 1) on the logarithms of positive numbers, or of the magnitudes of
+ * signed ones.
+ */
 
 const [BETA1, BETA2, EPSILON] = [0.9, 0.95, 1e-8];
 

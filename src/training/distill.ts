@@ -1,10 +1,12 @@
 /**
- * Distillation: what a quantized model has in full precision or nearly so, the weights of its norms and the scales of its weights, is tuned
- * until its predictions come closer to the float model's. Codes stay as they are, and so do format, size and speed.
+ * Distillation: what a quantized model has in full precision or nearly so, the weights of its norms and the
+ * scales of its weights, is tuned until its predictions come closer to the float model's. Codes stay as they
+ * are, and so do format, size and speed.
  *
  *   loss = mean over tokens of KL(softmax(float logits) || softmax(quantized logits))
  *
- * Norms: Norm Tweaking (Li et al. 2023, arXiv 2309.02784), there layer by layer. Scales, end to end: EfficientQAT (Chen et al. 2024, arXiv
+ * Norms: Norm Tweaking (Li et al. 2023, arXiv 2309.02784), there layer by layer. Scales, end to end:
+ * EfficientQAT (Chen et al. 2024, arXiv
  * 2407.11062, section 3.3), there on text rather than on the float model's predictions. The student runs its int8 kernels as they ship.
  */
 import { describeModel } from "../architecture/description.ts";
@@ -32,8 +34,8 @@ export interface Distillation extends TunedTensors {
  * @param student the quantized one
  * @param samples one for each step, in turn
  * @param round a weight scale to one that can be stored
- * @throws UnsupportedModelError for what is not differentiated; RecipeError without samples; CheckpointError, OptionError, CapabilityError;
- *   NumericError for NaN or infinity; AbortError
+ * @throws UnsupportedModelError for what is not differentiated; RecipeError without samples; CheckpointError,
+ *   OptionError, CapabilityError; NumericError for NaN or infinity; AbortError
  */
 export async function distill(
   teacher: Checkpoint,

@@ -1,4 +1,7 @@
-/** The loss, KL(teacher || student) of the next token's distribution, averaged over rows, and the chain rule from there to the last block. */
+/**
+ * The loss, KL(teacher || student) of the next token's distribution, averaged over rows, and the chain rule
+ * from there to the last block.
+ */
 import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { GradientBuffers } from "../model/gradient-buffers.ts";
 import { type LoadedHead, multiplyHead } from "../model/layers/head.ts";
@@ -32,7 +35,8 @@ export function planLoss({ plan, sizes, config }: Planner): LossBuffers {
 }
 
 /**
- * @param gradients `hidden` receives the gradient of f32[M, E] in `buffers.hidden`, `norms.final` that of the student's norm
+ * @param gradients `hidden` receives the gradient of f32[M, E] in `buffers.hidden`, `norms.final` that of the
+ *   student's norm
  * @returns the loss in nats
  */
 export function backwardHead(

@@ -74,7 +74,10 @@ class Scales {
     }
   }
 
-  /** Into the packed panels, where each group begins with the scales of its eight channels (`assembly/layout.ts`). */
+  /**
+   * Into the packed panels, where each group begins with the scales of its eight channels
+   * (`assembly/layout.ts`).
+   */
   #write(kernels: Kernels): void {
     const { N, K, groupSize: G, weights, codes } = this.#linear;
     const columns = K / G;

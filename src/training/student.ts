@@ -1,4 +1,7 @@
-/** A quantized model in memory with room to differentiate it, and the numbers of it that are tuned: norms and weight scales. */
+/**
+ * A quantized model in memory with room to differentiate it, and the numbers of it that are tuned: norms and
+ * weight scales.
+ */
 import { describeModel } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
@@ -45,7 +48,8 @@ export class Student {
    * @param checkpoint quantized: 4-bit weights, int8 activations
    * @param teacher the float model it was made of, whose head is needed
    * @param rows tokens of the longest sample
-   * @throws UnsupportedModelError for what is not differentiated; CheckpointError, OptionError, CapabilityError, AbortError
+   * @throws UnsupportedModelError for what is not differentiated; CheckpointError, OptionError,
+   *   CapabilityError, AbortError
    */
   static async load(checkpoint: Checkpoint, teacher: Checkpoint, rows: number, work: Work): Promise<Student> {
     const { config } = checkpoint;
@@ -143,7 +147,8 @@ export class Student {
   }
 
   /**
-   * After `forward` of the same sample: the loss, and its gradients at the last block's output and the final norm.
+   * After `forward` of the same sample: the loss, and its gradients at the last block's output and the final
+   * norm.
    * @param teacherHidden f32[M, E]
    * @returns nats
    */
@@ -155,7 +160,10 @@ export class Student {
     return backwardHead(this.#space, { teacher, student, teacherHidden: region }, M, gradients, loss);
   }
 
-  /** From the output of layer `l` to its input; `gradients.norms` and `gradients.scales` are then this layer's. */
+  /**
+   * From the output of layer `l` to its input; `gradients.norms` and `gradients.scales` are then this
+   * layer's.
+   */
   backwardLayer(l: number, M: number): void {
     const { blocks, inputs, gradients } = this.#placed;
     backwardBlock(this.#space, blocks[l]!, wholeSequence(this.#space, M), inputs[l]!, gradients);

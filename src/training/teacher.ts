@@ -10,7 +10,8 @@ import type { Work } from "../host/work.ts";
  * Runs the samples through a float model, one layer in memory at a time.
  *
  * @returns for each sample the residual stream behind the last layer, f32[S, E], before the final norm
- * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError; NumericError naming the layer
+ * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError; NumericError
+ *   naming the layer
  */
 export async function finalHiddenStates(
   checkpoint: Checkpoint,

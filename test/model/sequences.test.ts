@@ -1,6 +1,7 @@
 /**
- * Many sequences in one model: each has the bits it has alone, whatever goes through the model with it, shares its blocks, or takes its place in
- * the cache. Lengths end in blocks of 64 tokens, at their ends and beyond; chunks of 48 rows end in the middle of blocks.
+ * Many sequences in one model: each has the bits it has alone, whatever goes through the model with it,
+ * shares its blocks, or takes its place in the cache. Lengths end in blocks of 64 tokens, at their ends and
+ * beyond; chunks of 48 rows end in the middle of blocks.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -36,7 +37,11 @@ async function run(sequence: Sequence, ids: readonly number[], begin: number): P
   return found;
 }
 
-async function alone(checkpoint: Checkpoint, texts: readonly (readonly number[])[], begins: readonly number[]): Promise<Float32Array[][]> {
+async function alone(
+  checkpoint: Checkpoint,
+  texts: readonly (readonly number[])[],
+  begins: readonly number[],
+): Promise<Float32Array[][]> {
   const model = await load(checkpoint);
   const found: Float32Array[][] = [];
   for (const [i, ids] of texts.entries()) {
@@ -53,11 +58,15 @@ function assertSame(found: readonly Float32Array[], expected: readonly Float32Ar
     const bits = (values: Float32Array) => new Uint32Array(values.buffer, values.byteOffset, values.length);
     const [a, b] = [bits(logits), bits(expected[step]!)];
     const differs = a.findIndex((word, i) => word !== b[i]);
-    if (differs >= 0) assert.unreachable(`${what}: step ${step}: logit ${differs}: ${logits[differs]}, alone ${expected[step]![differs]}`);
+    if (differs >= 0)
+      assert.unreachable(`${what}: step ${step}: logit ${differs}: ${logits[differs]}, alone ${expected[step]![differs]}`);
   }
 }
 
-for (const [kind, checkpoint] of [["floats", floats], ["W4A8", quantized]] as const) {
+for (const [kind, checkpoint] of [
+  ["floats", floats],
+  ["W4A8", quantized],
+] as const) {
   for (const count of [2, 3, 8, 17]) {
     const begins = Array.from({ length: count }, (_, i) => LENGTHS[(i + count) % LENGTHS.length]!);
     const texts = begins.map((begin) => drawIds(begin + 5));
@@ -68,7 +77,8 @@ for (const [kind, checkpoint] of [["floats", floats], ["W4A8", quantized]] as co
           const model = await load(checkpoint, { build, threads });
           const sequences = texts.map(() => model.createSequence());
           const found = await Promise.all(sequences.map((sequence, i) => run(sequence, texts[i]!, begins[i]!)));
-          for (const [i, logits] of found.entries()) assertSame(logits, (await expected)[i]!, `${build}, ${threads} threads, sequence ${i}`);
+          for (const [i, logits] of found.entries())
+            assertSame(logits, (await expected)[i]!, `${build}, ${threads} threads, sequence ${i}`);
           await model.dispose();
         }
       }
@@ -216,10 +226,16 @@ test("misuse is a typed error, and nothing hangs", async () => {
   assert.equal([tooLong.needed, tooLong.free], [65, 64]);
   assert.instance(await rejected(sequence.forward(drawIds(257), { logits: "none" })), OptionError);
   assert.instance(await rejected(sequence.forward([V], { logits: "none" })), OptionError);
-  assert.throws(() => sequence.truncate(1), (error) => error instanceof OptionError);
+  assert.throws(
+    () => sequence.truncate(1),
+    (error: unknown) => error instanceof OptionError,
+  );
   const running = sequence.forward(drawIds(10), { logits: "none" });
   assert.instance(await rejected(sequence.forward([1], { logits: "none" })), OptionError, "two calls at a time");
-  assert.throws(() => sequence.fork(), (error) => error instanceof OptionError);
+  assert.throws(
+    () => sequence.fork(),
+    (error: unknown) => error instanceof OptionError,
+  );
   await running;
 
   const disposed = rejected(sequence.forward([1], { logits: "none" }));
@@ -227,13 +243,18 @@ test("misuse is a typed error, and nothing hangs", async () => {
   assert.instance(await disposed, DisposedError);
   assert.instance(await rejected(sequence.forward([1], { logits: "none" })), DisposedError);
   for (const use of [() => sequence.truncate(0), () => sequence.fork()]) {
-    assert.throws(use, (error) => error instanceof DisposedError);
+    assert.throws(use, (error: unknown) => error instanceof DisposedError);
   }
 
-  const others = [model.createSequence(), model.createSequence()].map((other) => rejected(other.forward(drawIds(50), { logits: "last" })));
+  const others = [model.createSequence(), model.createSequence()].map((other) =>
+    rejected(other.forward(drawIds(50), { logits: "last" })),
+  );
   await model.dispose();
   for (const error of await Promise.all(others)) assert.instance(error, DisposedError);
-  assert.throws(() => model.createSequence(), (error) => error instanceof DisposedError);
+  assert.throws(
+    () => model.createSequence(),
+    (error: unknown) => error instanceof DisposedError,
+  );
 });
 
 test("bytes of another checkpoint, another precision, cut or changed are refused, and the sequence stays", async () => {
@@ -251,7 +272,8 @@ test("bytes of another checkpoint, another precision, cut or changed are refused
   };
   await refused(other, bytes, /model: got "[0-9a-f]+", need the model it was saved with/);
   await refused(exact, bytes, /k: got "q8", need "f32"/);
-  for (const length of [0, 7, 12, 40, 200, bytes.length - 33, bytes.length - 1]) await refused(model, bytes.slice(0, length), /need/);
+  for (const length of [0, 7, 12, 40, 200, bytes.length - 33, bytes.length - 1])
+    await refused(model, bytes.slice(0, length), /need/);
   for (let i = 0; i < 40; i++) {
     const changed = bytes.slice();
     changed[Math.floor(random() * bytes.length)]! ^= 1 << Math.floor(random() * 8);
@@ -267,7 +289,8 @@ test("NaN in one sequence is that sequence's error", async () => {
     readF32: async (name: string, options?: Parameters<Checkpoint["readF32"]>[1]) => {
       const values = await floats.readF32(name, options);
       const [begin, end] = options?.rows ?? [0, V];
-      if (name === "model.embed_tokens.weight" && begin <= BAD && BAD < end) values[(BAD - begin) * floats.config.hiddenSize] = NaN;
+      if (name === "model.embed_tokens.weight" && begin <= BAD && BAD < end)
+        values[(BAD - begin) * floats.config.hiddenSize] = NaN;
       return values;
     },
   });

@@ -96,7 +96,9 @@ function activationArgs({ kind }: ActivationQuantization): JsonObject | null {
 /** Prefix of the blocks, layer, parent and leaf of a module: `model.layers`, 0, `self_attn`, `q_proj`. */
 const IN_LAYER = /^(\D+)\.(\d+)\.(.+)\.([^.]+)$/;
 
-/** Part of a layer (`self_attn.q_proj`) -> the layers that have it, and what the blocks are called (`layers`). */
+/**
+ * Part of a layer (`self_attn.q_proj`) -> the layers that have it, and what the blocks are called (`layers`).
+ */
 function layerSets(names: readonly string[]): ReadonlyMap<string, { blocks: string; layers: readonly string[] }> {
   const sets = new Map<string, { blocks: string; layers: string[] }>();
   for (const name of names) {

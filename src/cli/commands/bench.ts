@@ -99,7 +99,12 @@ async function batchedBench(context: CommandContext, flags: BenchFlags, parallel
   for (const [path, count, chosen] of flags.model.flatMap((m) => threads.flatMap((t) => build.map((b) => [m, t, b] as const)))) {
     const setup = { model: path, threads: count, build: chosen, verbose: flags.verbose, ...room };
     await using model = await loadModelFromFlags(context, setup);
-    printer.model({ model: path, threads: model.forwardPass.threads, build: model.forwardPass.kernelBuild, cpu: cpus()[0]?.model ?? "unknown" });
+    printer.model({
+      model: path,
+      threads: model.forwardPass.threads,
+      build: model.forwardPass.kernelBuild,
+      cpu: cpus()[0]?.model ?? "unknown",
+    });
     for (const promptTokens of nPrompt) {
       for (const generatedTokens of nGen) {
         for (const sequences of parallel) {

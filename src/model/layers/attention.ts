@@ -1,8 +1,10 @@
 /**
- * Attention over keys and values of past tokens, which lie in blocks of 64 tokens: float32, or int8 with a static scale (FPTQ, section 3.3.2).
+ * Attention over keys and values of past tokens, which lie in blocks of 64 tokens: float32, or int8 with a
+ * static scale (FPTQ, section 3.3.2).
  *
- * A layer has a pool of blocks for keys and one for values; which blocks a row's sequence has, and the row's position, stand in the row table
- * (`batch.ts`). Only this file and `positions.ts` see that rows belong to sequences.
+ * A layer has a pool of blocks for keys and one for values; which blocks a row's sequence has, and the row's
+ * position, stand in the row table (`batch.ts`). Only this file and `positions.ts` see that rows belong to
+ * sequences.
  */
 import type { Block } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
@@ -12,7 +14,10 @@ import type { KvPrecision } from "../precision.ts";
 import type { Planner, Workspace } from "../workspace.ts";
 import { readScale } from "./linear-spec.ts";
 
-/** Tokens in a block of the cache: those whose probabilities the kernels quantize together (`assembly/layouts/layout-kv.ts`). */
+/**
+ * Tokens in a block of the cache: those whose probabilities the kernels quantize together
+ * (`assembly/layouts/layout-kv.ts`).
+ */
 export const BLOCK_TOKENS = 64;
 
 /** Real values of one step of int8; 1 and unused for float32. */
@@ -30,13 +35,20 @@ export interface LayerCache {
 }
 
 /** @throws CheckpointError unless the scales an int8 cache needs are there */
-export async function readCacheScales(checkpoint: Checkpoint, { attention }: Block, precision: KvPrecision): Promise<CacheScales> {
+export async function readCacheScales(
+  checkpoint: Checkpoint,
+  { attention }: Block,
+  precision: KvPrecision,
+): Promise<CacheScales> {
   const scale = (half: "k" | "v") => (precision[half] === "q8" ? readScale(checkpoint, `${attention}.${half}_scale`) : 1);
   return { k: await scale("k"), v: await scale("v") };
 }
 
 /** Bytes of one block of one layer, of keys and of values. */
-export function blockBytes({ sizes, config }: Pick<Planner, "sizes" | "config">, { k, v }: KvPrecision): { k: number; v: number } {
+export function blockBytes(
+  { sizes, config }: Pick<Planner, "sizes" | "config">,
+  { k, v }: KvPrecision,
+): { k: number; v: number } {
   const { kvHeads: Hkv, headDim: D } = config;
   return {
     k: (k === "q8" ? sizes.k_cache_bytes_qs8 : sizes.k_cache_bytes_f32)(Hkv, BLOCK_TOKENS, D) >>> 0,
@@ -72,16 +84,47 @@ export function append({ kernels, config, buffers }: Workspace, cache: LayerCach
  * `buffers.attended` = causal attention of M rows of queries in `buffers.qkv` over the cache.
  * @param window how many of the latest tokens a row sees; 0 for all
  */
-export function attend({ kernels, config, buffers, tables, positions }: Workspace, cache: LayerCache, window: number, M: number): void {
+export function attend(
+  { kernels, config, buffers, tables, positions }: Workspace,
+  cache: LayerCache,
+  window: number,
+  M: number,
+): void {
   const { heads: H, kvHeads: Hkv, headDim: D } = config;
   const { precision, k, v, scales } = cache;
   const { qkv, attended, rows, qkvStride: stride } = buffers;
   const kernel = `attention_f32_${precision.k === "q8" ? "kqs8" : "kf32"}_${precision.v === "q8" ? "vqs8" : "vf32"}` as const;
-  kernels.split(kernel, H * M, qkv, k, v, attended, rows, tables.slopes, M, stride, H, Hkv, D, positions, window, scales.k, scales.v);
+  kernels.split(
+    kernel,
+    H * M,
+    qkv,
+    k,
+    v,
+    attended,
+    rows,
+    tables.slopes,
+    M,
+    stride,
+    H,
+    Hkv,
+    D,
+    positions,
+    window,
+    scales.k,
+    scales.v,
+  );
 }
 
-/** The chain rule through attention of M rows from position 0: `gradients.attended` to `gradients.qkv`, what is cached in int8 taken as exact. */
-export function backwardAttention({ kernels, config, buffers }: Workspace, window: number, M: number, gradients: GradientBuffers): void {
+/**
+ * The chain rule through attention of M rows from position 0: `gradients.attended` to `gradients.qkv`, what
+ * is cached in int8 taken as exact.
+ */
+export function backwardAttention(
+  { kernels, config, buffers }: Workspace,
+  window: number,
+  M: number,
+  gradients: GradientBuffers,
+): void {
   const { heads: H, kvHeads: Hkv, headDim: D } = config;
   kernels.split("attention_backward_f32", Hkv, buffers.qkv, gradients.attended, gradients.qkv, M, H, Hkv, D, window);
 }

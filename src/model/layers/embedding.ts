@@ -1,4 +1,7 @@
-/** The embedding: token ids to the residual stream, with learned positions and a norm where the model has them. */
+/**
+ * The embedding: token ids to the residual stream, with learned positions and a norm where the model has
+ * them.
+ */
 import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { Batch } from "../batch.ts";
 import type { WeightLoader } from "../weight-loader.ts";
@@ -6,7 +9,9 @@ import type { Planner, Workspace } from "../workspace.ts";
 import type { Linear } from "./linear.ts";
 import { applyNorm, type LoadedNorm, loadNorm, planNorm } from "./norm.ts";
 
-/** The embedding matrix [V, E], packed by channels of which each is a token's row, and what comes after it. */
+/**
+ * The embedding matrix [V, E], packed by channels of which each is a token's row, and what comes after it.
+ */
 export interface LoadedEmbedding {
   readonly table: Linear;
   /** Rows added by position, f32[positions, E]; 0 for none. */

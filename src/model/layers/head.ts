@@ -1,4 +1,7 @@
-/** The head: the residual stream to logits. It is often one matrix with the embedding: what is stored, how it runs, and when bytes are shared. */
+/**
+ * The head: the residual stream to logits. It is often one matrix with the embedding: what is stored, how it
+ * runs, and when bytes are shared.
+ */
 import { describeModel, type Description } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { Pointer } from "../../kernels/kernel-exports.ts";
@@ -30,7 +33,10 @@ export async function readHeadSpec(checkpoint: Checkpoint, precision: Precision 
   return { embedding: table, head: spec, shared: head === embedding && table.run.kind === spec.run.kind };
 }
 
-/** @returns the embedding's table, and the head, which shares its bytes if the two are tied and have one precision */
+/**
+ * @returns the embedding's table, and the head, which shares its bytes if the two are tied and have one
+ * precision
+ */
 export function planHead(planner: Planner, spec: HeadSpec): { table: Linear; head: LoadedHead } {
   const { finalNorm, config } = planner.description;
   const table = planLinear(planner, spec.embedding);

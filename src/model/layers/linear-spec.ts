@@ -34,7 +34,8 @@ export interface LinearSpec {
 /**
  * @param modules that share an input, in fused order; they must be stored alike
  * @param precision asked for by the caller; undefined follows the checkpoint (only the head has a choice)
- * @throws CheckpointError for missing tensors or wrong shapes; UnsupportedModelError for forms the kernels do not run
+ * @throws CheckpointError for missing tensors or wrong shapes; UnsupportedModelError for forms the kernels do
+ *   not run
  */
 export async function readLinearSpec(
   checkpoint: Checkpoint,
@@ -67,7 +68,8 @@ export async function readLinearSpec(
   // Weight-only schemes run on dequantized weights, except where int8 is asked for or, for the head, stored.
   const weightOnly = kind === "none";
   if (precision === "f32" || (weightOnly && precision !== "q8")) return { ...common, run: { kind: "f32" } };
-  // Where a scheme says nothing of activations, 14 bits cost 8-bit weights no more than 8 (docs/decisions/head-input.md).
+  // Where a scheme says nothing of activations, 14 bits cost 8-bit weights no more than 8
+  // (docs/decisions/head-input.md).
   if (weightOnly && stored.weights === "int8") return { ...common, run: { kind: "w8a14" } };
   const activation = weightOnly ? ({ kind: "dynamic" } as const) : await readActivation(checkpoint, modules, scheme!);
   return { ...common, run: { kind: stored.weights === "int8" ? "w8a8" : "w4a8", activation } };

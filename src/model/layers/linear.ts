@@ -1,8 +1,8 @@
 /**
  * A linear layer, y[M, N] = x[M, K] * W[N, K]^T + bias[N], in each of the forms this package runs.
  *
- * The projections of a block that share an input are one layer with their rows one after another (q, k, v; gate, up): one pass
- * over the activations, one kernel call, one barrier.
+ * The projections of a block that share an input are one layer with their rows one after another (q, k, v;
+ * gate, up): one pass over the activations, one kernel call, one barrier.
  */
 import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
 import type { Pointer } from "../../kernels/kernel-exports.ts";
@@ -58,7 +58,8 @@ export function quantizeInput({ kernels, buffers }: Workspace, linear: Linear, x
 /**
  * y = x * W^T + bias over M rows, whose input was made before: by `quantizeInput`, a norm or an activation.
  *
- * @param x f32[M, K], read by a layer in f32 or with a low-rank term only, and rounded in place where its input is an 8-bit float
+ * @param x f32[M, K], read by a layer in f32 or with a low-rank term only, and rounded in place where its
+ *   input is an 8-bit float
  * @param y f32[M, N]
  */
 export function multiply(space: Workspace, linear: Linear, x: Pointer, y: Pointer, M: number): void {

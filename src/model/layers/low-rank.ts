@@ -1,6 +1,7 @@
 /**
- * The low-rank term of a linear layer, y += (x A^T) B^T: two thin layers in f32. The parts of a fused layer have their A one below another and
- * their B along the diagonal of one matrix, so that one pair of calls serves all parts; the zeros between add nothing.
+ * The low-rank term of a linear layer, y += (x A^T) B^T: two thin layers in f32. The parts of a fused layer
+ * have their A one below another and their B along the diagonal of one matrix, so that one pair of calls
+ * serves all parts; the zeros between add nothing.
  */
 import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { LowRankBuffers } from "../buffers.ts";

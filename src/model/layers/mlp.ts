@@ -1,4 +1,6 @@
-/** What lies between the MLP's linear layers: silu(gate) * up, or an activation of what the first one gives. */
+/**
+ * What lies between the MLP's linear layers: silu(gate) * up, or an activation of what the first one gives.
+ */
 import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { Workspace } from "../workspace.ts";
 import { groupSize, type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
@@ -13,7 +15,10 @@ export interface MlpRows {
   readonly floats: boolean;
 }
 
-/** Makes the input of the MLP's last linear layer: in `buffers.activated`, or quantized where the layer multiplies integers. */
+/**
+ * Makes the input of the MLP's last linear layer: in `buffers.activated`, or quantized where the layer
+ * multiplies integers.
+ */
 export function activate(space: Workspace, down: Linear, { x, stride, M, floats }: MlpRows): void {
   const { kernels, buffers, config } = space;
   const F = down.K;

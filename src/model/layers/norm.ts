@@ -26,7 +26,13 @@ export function loadNorm(loader: WeightLoader, { norm, weight, bias }: LoadedNor
 }
 
 /** y = norm(x), both f32[M, E]; y may be x. */
-export function applyNorm({ kernels, config }: Workspace, { norm, weight, bias }: LoadedNorm, x: Pointer, y: Pointer, M: number): void {
+export function applyNorm(
+  { kernels, config }: Workspace,
+  { norm, weight, bias }: LoadedNorm,
+  x: Pointer,
+  y: Pointer,
+  M: number,
+): void {
   const { hiddenSize: E } = config;
   if (norm.kind === "rms") kernels.split("rmsnorm_f32", M, x, weight, y, M, E, norm.eps);
   else kernels.split("layernorm_f32", M, x, weight, bias, y, M, E, norm.eps);
@@ -43,8 +49,8 @@ export interface NormRows {
 }
 
 /**
- * Makes the input of a linear layer: hidden += residual, and the norm of hidden, in `buffers.normed` or quantized where the layer multiplies
- * integers.
+ * Makes the input of a linear layer: hidden += residual, and the norm of hidden, in `buffers.normed` or
+ * quantized where the layer multiplies integers.
  */
 export function normInput(space: Workspace, loaded: LoadedNorm, linear: Linear, { hidden, residual, M, floats }: NormRows): void {
   const { kernels, buffers } = space;

@@ -1,6 +1,7 @@
 /**
- * How a token's place enters a block: queries and keys turned by rotary tables (Su et al. 2021; with the frequency scalings of Llama 3 and of
- * linear interpolation), or slopes on the scores of each head (ALiBi, Press et al. 2022). Rows added to embeddings are in `embedding.ts`.
+ * How a token's place enters a block: queries and keys turned by rotary tables (Su et al. 2021; with the
+ * frequency scalings of Llama 3 and of linear interpolation), or slopes on the scores of each head (ALiBi,
+ * Press et al. 2022). Rows added to embeddings are in `embedding.ts`.
  *
  * Powers, sines and cosines are taken in wasm; what is done here uses only operations that IEEE 754 fixes.
  */
@@ -39,8 +40,9 @@ export function fillPositions(kernels: Kernels, config: ModelConfig, { rope, slo
 }
 
 /**
- * ALiBi's slopes: 2^(-8h/n) for heads h = 1..n, n a power of two; for other numbers of heads those of the power of two below, then every
- * second one of twice as many (the authors' `get_slopes`). Powers 256^(-i/n') are what the rotary frequencies are made by.
+ * ALiBi's slopes: 2^(-8h/n) for heads h = 1..n, n a power of two; for other numbers of heads those of the
+ * power of two below, then every second one of twice as many (the authors' `get_slopes`). Powers 256^(-i/n')
+ * are what the rotary frequencies are made by.
  */
 function fillSlopes(kernels: Kernels, slopes: Pointer, heads: number): void {
   const n = powerOfTwoUpTo(heads);
@@ -85,7 +87,10 @@ export function normalizeHeads({ kernels, config, buffers }: Workspace, { queryN
   if (keyNorm) kernels.split("rmsnorm_heads_f32", M, qkv + 4 * H * D, keyNorm, Hkv, D, qkvStride, eps);
 }
 
-/** Frequencies (radians per token), changed in place. Llama 3's rule: transformers' `modeling_rope_utils.py`, llama3. */
+/**
+ * Frequencies (radians per token), changed in place. Llama 3's rule: transformers' `modeling_rope_utils.py`,
+ * llama3.
+ */
 export function scaleFrequencies(frequencies: Float32Array, scaling: RopeScaling): void {
   switch (scaling.kind) {
     case "none":
