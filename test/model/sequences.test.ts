@@ -231,11 +231,8 @@ test("misuse is a typed error, and nothing hangs", async () => {
     (error: unknown) => error instanceof OptionError,
   );
   const running = sequence.forward(drawIds(10), { logits: "none" });
+  assert.throws(() => sequence.fork(), (error: unknown) => error instanceof OptionError); // prettier-ignore
   assert.instance(await rejected(sequence.forward([1], { logits: "none" })), OptionError, "two calls at a time");
-  assert.throws(
-    () => sequence.fork(),
-    (error: unknown) => error instanceof OptionError,
-  );
   await running;
 
   const disposed = rejected(sequence.forward([1], { logits: "none" }));
