@@ -15,7 +15,7 @@
  * Largest errors found, over every 199th float, in units in the last place: exact 4.1 for x > -1, 6.4 below;
  * with tanh 2.7.
  *
- * NaN stays NaN; 0, -0 and infinity stay. -inf, and all below -14.2 (exact) or -10.8 (tanh), where the true value is no
+ * NaN stays NaN; 0, -0 and infinity stay. -inf, and all below -14.4 (exact) or -10.8 (tanh), where the true value is no
  * float, give -0: the limit, where the formula itself has -inf * 0, which is NaN.
  */
 import { exp2Exponent4, exp2Fraction4 } from "./exp2-wide";
