@@ -61,6 +61,18 @@ export interface KernelExports extends GradientExports, RoundingExports {
     begin: number,
     end: number,
   ): void;
+  /** bias 0: none. y may be x. */
+  layernorm_f32(
+    x: Pointer,
+    weight: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    M: number,
+    K: number,
+    eps: number,
+    begin: number,
+    end: number,
+  ): void;
   /** f32[D/2] frequencies theta^(-2i/D); D is the number of channels that turn. Whole. */
   rope_frequencies_f32(frequencies: Pointer, theta: number, D: number): void;
   /** cos and sin f32[count, half] of (position * frequency). Whole. */
@@ -85,6 +97,12 @@ export interface KernelExports extends GradientExports, RoundingExports {
   rope_pairs_f32: KernelExports["rope_f32"];
   /** x f32[M, 2F] (gate, then up) -> y f32[M, F] = silu(gate) * up */
   swiglu_f32(x: Pointer, y: Pointer, F: number, begin: number, end: number): void;
+  /** x f32[M, F] at the start of rows of `stride` elements -> y f32[M, F] = x/2 (1 + erf(x / sqrt 2)); y may be x where stride is F */
+  gelu_f32(x: Pointer, y: Pointer, F: number, stride: number, begin: number, end: number): void;
+  /** The form with tanh (0.044715). */
+  gelu_tanh_f32: KernelExports["gelu_f32"];
+  /** max(x, 0) */
+  relu_f32: KernelExports["gelu_f32"];
   /** x += y, both f32[M, K] */
   add_f32(x: Pointer, y: Pointer, K: number, begin: number, end: number): void;
 
@@ -143,6 +161,35 @@ export interface KernelExports extends GradientExports, RoundingExports {
     begin: number,
     end: number,
   ): void;
+  /** x f32[M, K] += residual (0: none); q = quantized layernorm of x; bias 0: none */
+  layernorm_f32_qd8(
+    x: Pointer,
+    residual: Pointer,
+    weight: Pointer,
+    bias: Pointer,
+    q: Pointer,
+    scales: Pointer,
+    sums: Pointer,
+    K: number,
+    G: number,
+    eps: number,
+    scale: number,
+    begin: number,
+    end: number,
+  ): void;
+  /** The same to 14 bits, q i16[M, K], dynamic. */
+  layernorm_f32_qd14(
+    x: Pointer,
+    residual: Pointer,
+    weight: Pointer,
+    bias: Pointer,
+    q: Pointer,
+    scales: Pointer,
+    K: number,
+    eps: number,
+    begin: number,
+    end: number,
+  ): void;
   /** x f32[M, 2F] (gate, then up; the gate is overwritten) -> q i8[M, F] */
   swiglu_f32_qd8(
     x: Pointer,
@@ -155,6 +202,22 @@ export interface KernelExports extends GradientExports, RoundingExports {
     begin: number,
     end: number,
   ): void;
+
+  /** x f32[M, F] at the start of rows of `stride` elements (overwritten) -> q i8[M, F] = quantized gelu of x */
+  gelu_f32_qd8(
+    x: Pointer,
+    q: Pointer,
+    scales: Pointer,
+    sums: Pointer,
+    F: number,
+    G: number,
+    stride: number,
+    scale: number,
+    begin: number,
+    end: number,
+  ): void;
+  gelu_tanh_f32_qd8: KernelExports["gelu_f32_qd8"];
+  relu_f32_qd8: KernelExports["gelu_f32_qd8"];
 
   // --- 8-bit floats, simulated. Units: rows.
   /** x f32[M, K], in place: rounded to an 8-bit float with one scale a row, and back (`Float8Format`). */

@@ -58,10 +58,10 @@ test("tiles in names are the tiles in the code", () => {
   assert.is(MR!.value, 4, "rows of the simd128 tile, docs/kernels.md");
 });
 
-test("each .wasm file is at most 64 KiB", () => {
+test("each .wasm file is at most 72 KiB", () => {
   for (const build of ["simd128", "relaxed"]) {
     const { size } = statSync(new URL(`../../dist/wasm/fptq-${build}.wasm`, import.meta.url));
-    assert.ok(size <= 65_536, `${build}: ${size} bytes`);
+    assert.ok(size <= 73_728, `${build}: ${size} bytes`);
   }
 });
 
