@@ -63,7 +63,7 @@ export function appendToCache(kernels: Kernels, config: ModelConfig, cache: Laye
   else kernels.split("append_v_f32", M, v, cache.v, rows, stride, Hkv, D);
 }
 
-/** `state.attended` = causal attention of M rows of queries in `state.qkv`, placed as `state.rows` says, over the cache. */
+/** `state.attended` = causal attention of M rows of queries in `state.qkv`, placed as `state.rows` says. */
 export function attend(
   kernels: Kernels,
   config: ModelConfig,

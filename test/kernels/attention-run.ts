@@ -1,4 +1,4 @@
-/** Runs whole sequences through append and attention in calls of some rows each, with everything not written before filled with NaN. */
+/** Runs whole sequences through append and attention, some rows a call; what is not written before is NaN. */
 import type { AttentionInput, AttentionKind } from "../oracle/attention.ts";
 import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
 
@@ -141,7 +141,7 @@ export function runSequences(
   return { y, untouched: kernels.untouched() };
 }
 
-/** Block tables that take the pool's numbers in turn from its end, leaving one of three to nobody. A fork shares its whole blocks. */
+/** Block tables that take numbers in turn from the pool's end, leaving some to nobody. A fork shares whole blocks. */
 function scatteredTables(lengths: readonly number[], forks: readonly (Fork | undefined)[]): Int32Array[] {
   const tables = lengths.map((T) => new Int32Array(Math.ceil(T / BLOCK)));
   const longest = Math.max(...tables.map((table) => table.length));

@@ -65,7 +65,7 @@ const float8: Step = { ...FLOAT, loops: [[1, 0, 2, 1]] };
 // Four channels' gradients by eight columns of the input.
 const outerProducts: Step = { ...FLOAT, loops: [[2, 4, 8, 8]] };
 
-// Scores and values are one tile, of one to four rows; those of the integers have two operands a step, or two planes.
+// Scores and values are one tile, of one to four rows; that of integers has two operands a step, or two planes.
 const attention = (products: (r: number) => Step["loops"]) => [1, 2, 3, 4].flatMap(products);
 const attentionFloats: Step = {
   ...FLOAT,
