@@ -78,8 +78,9 @@ export interface KernelExports extends GradientExports, RoundingExports {
   /** cos and sin f32[count, half] of (position * frequency). Whole. */
   rope_table_f32(frequencies: Pointer, cos: Pointer, sin: Pointer, position: number, count: number, D: number): void;
   /**
-   * In place, the first `rotary` channels of `heads` heads of D at the start of each row, half-split (Hugging Face order: i with
-   * i + rotary/2), by row `position` of the tables cos and sin f32[positions, rotary/2]. `rows`: the row table, below.
+   * In place, the first `rotary` channels of `heads` heads of D at the start of each row, half-split (Hugging Face
+   * order: i with i + rotary/2), by row `position` of the tables cos and sin f32[positions, rotary/2]. `rows`: the row
+   * table, below.
    */
   rope_f32(
     x: Pointer,
@@ -305,9 +306,9 @@ export interface KernelExports extends GradientExports, RoundingExports {
   gemm_qd14_f32_qc8w_x8c4: KernelExports["gemm_qd8_f32_qc8w_x8c4"];
   gemv_qd14_f32_qc8w_1x8c4: KernelExports["gemv_qd8_f32_qc8w_1x8c4"];
 
-  // --- KV cache: a pool of blocks of 64 tokens (assembly/layouts/layout-kv.ts). Rows of one call may belong to different sequences.
-  // The row table `rows` i32[M][2] says of each: the position of its token in its sequence, and a pointer to the sequence's block
-  // table i32[], whose entry s / 64 is the number of the block with token s.
+  // --- KV cache: a pool of blocks of 64 tokens (assembly/layouts/layout-kv.ts). Rows of one call may belong to
+  // different sequences. The row table `rows` i32[M][2] says of each: the position of its token in its sequence, and a
+  // pointer to the sequence's block table i32[], whose entry s / 64 is the number of the block with token s.
 
   /** k or v starts each row of `stride` elements. Units: rows. */
   append_k_f32(
@@ -335,8 +336,8 @@ export interface KernelExports extends GradientExports, RoundingExports {
   append_v_qs8: KernelExports["append_k_qs8"];
 
   // --- attention of M rows over the pools; causal; window 0 means all. Units: H * M query rows, by K/V head.
-  // q: rows of `stride` elements, head h at h * D; y f32[M, H * D]. Rows of one sequence follow one another in ascending positions, all
-  // below S. slopes: f32[H] of ALiBi, or 0 for none. kScale and vScale are read for qs8 caches only.
+  // q: rows of `stride` elements, head h at h * D; y f32[M, H * D]. Rows of one sequence follow one another in ascending
+  // positions, all below S. slopes: f32[H] of ALiBi, or 0 for none. kScale and vScale are read for qs8 caches only.
   attention_f32_kf32_vf32(
     q: Pointer,
     k: Pointer,
