@@ -1,4 +1,7 @@
 /** Every architecture against logits that transformers computed: small random models, one folder each. */
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
@@ -104,6 +107,34 @@ for (const name of ["llama-tied", "llama3-rope", "mistral-window", "qwen2", "qwe
       );
       assertWithin(logits, reference.logits, () => (exactAgainstRounded ? WITHIN_EXACT_FREQUENCIES : WITHIN) * limit, name);
       if (reference.greedy) assert.equal(await continueGreedily(model, reference.greedy, 8), reference.greedy);
+      await model.dispose();
+    });
+  }
+}
+
+/** Folders, and the configuration of each as older versions of transformers spell it. */
+const OTHERS = ["gpt2", "phi", "gpt-neox", "gpt-neox-sequential", "bloom", "bloom-odd-heads"];
+
+for (const name of OTHERS) {
+  for (const spelling of ["config.json", "config.old.json"]) {
+    test(`${name} by ${spelling} gives the expected logits and continuation`, async () => {
+      const folder = sharedData(`reference/tiny/${name}`);
+      if (folder === undefined) return;
+      const files = readdirSync(folder);
+      if (!files.includes(spelling)) return;
+      const copy = mkdtempSync(join(tmpdir(), "fptq-reference-"));
+      copyFileSync(join(folder, spelling), join(copy, "config.json"));
+      copyFileSync(join(folder, "model.safetensors"), join(copy, "model.safetensors"));
+      const model = await open(copy);
+      rmSync(copy, { recursive: true });
+      const reference = await expected(folder);
+      const logits = await allLogits(model, reference.ids);
+      const limit = largest(reference.logits);
+      const worst = largest(reference.logits.map((value, i) => value - logits[i]!)) / limit;
+      console.log(`\nfigure: ${name}, ${spelling}: worst logit difference ${worst.toExponential(1)} of the largest`);
+      assertWithin(logits, reference.logits, () => WITHIN * limit, name);
+      assert.ok(reference.greedy, "the reference has a greedy continuation");
+      assert.equal(await continueGreedily(model, reference.greedy!, 8), reference.greedy);
       await model.dispose();
     });
   }
