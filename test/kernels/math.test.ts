@@ -13,11 +13,11 @@ interface Probe {
   log_f64(x: number): number;
 }
 
-/** assembly/math.probe.ts, compiled here: no kernel exports these functions by themselves. */
+/** assembly/math/math.probe.ts, compiled here: no kernel exports these functions by themselves. */
 function compileProbe(memory: WebAssembly.Memory): Probe {
   const root = fileURLToPath(new URL("../..", import.meta.url));
   const args = [
-    "assembly/math.probe.ts",
+    "assembly/math/math.probe.ts",
     "--target",
     "simd128",
     "--textFile",
