@@ -1,8 +1,7 @@
 /** What a file of `bench/rows/` exports: `rows`, each one kernel on one shape. */
-import type { KernelExports } from "../src/kernels/kernel-exports.ts";
 import { BOARD_BYTES } from "../src/kernels/job-board.ts";
 import { instantiateKernels, Kernels } from "../src/kernels/kernels.ts";
-import type { KernelWork, SplitKernel } from "../src/kernels/split-kernels.ts";
+import type { KernelExports, KernelWork, SplitKernel } from "../src/kernels/kernel-table.ts";
 import { ThreadPool } from "../src/kernels/thread-pool.ts";
 import { nodeHost } from "../src/host/node.ts";
 import { mulberry32 } from "../test/random.ts";
@@ -27,30 +26,30 @@ export interface BenchWork {
 /** All that the largest row needs; a shared memory has to say so beforehand. */
 const MOST_PAGES = 32_768;
 
-/** A kernel build over a memory of its own, which grows as regions are reserved. */
+/** Kernels over a memory of their own, which grows as regions are reserved. */
 export class BenchMemory {
   readonly run: KernelExports;
-  private readonly module: WebAssembly.Module;
+  private readonly modules: readonly WebAssembly.Module[];
   private readonly threads: number;
   private readonly memory: WebAssembly.Memory;
   private readonly random = mulberry32(1);
   private end = 65536; // above the module's own static data
   private kernels: Kernels | undefined;
 
-  /** @param module made for shared memory if there are several threads */
-  constructor(module: WebAssembly.Module, threads = 1) {
-    this.module = module;
+  /** @param modules a build and the quantizer's, made for shared memory if there are several threads */
+  constructor(modules: readonly WebAssembly.Module[], threads = 1) {
+    this.modules = modules;
     this.threads = threads;
     this.memory = new WebAssembly.Memory(threads > 1 ? { initial: 2, maximum: MOST_PAGES, shared: true } : { initial: 2 });
-    this.run = instantiateKernels(module, this.memory);
+    this.run = instantiateKernels(modules, this.memory);
   }
 
   /** A call of a kernel whose units all threads share, as in a model. `prepare` is to call it last, once. */
   split<Name extends SplitKernel>(kernel: Name, units: number, scratchBytes: number, ...work: KernelWork<Name>): () => void {
-    const { module, memory, run, threads } = this;
+    const { modules, memory, run, threads } = this;
     const board = this.reserve(BOARD_BYTES);
     const scratch = Array.from({ length: threads }, () => this.reserve(scratchBytes));
-    const pool = threads > 1 ? ThreadPool.start({ module, memory, board, scratch }, run, nodeHost.spawnWorker!) : undefined;
+    const pool = threads > 1 ? ThreadPool.start({ modules, memory, board, scratch }, run, nodeHost.spawnWorker!) : undefined;
     const kernels = (this.kernels = new Kernels(run, memory, scratch[0]!, pool));
     return () => kernels.split(kernel, units, ...work);
   }

@@ -13,7 +13,10 @@ export interface Host {
   platform?(): Platform;
   /** In pages: whether memory may be shared between threads. Absent elsewhere. */
   readonly crossOriginIsolated?: boolean;
-  /** The compiled module of a kernel build; rejects where the build is not there or the engine cannot compile it. */
+  /**
+   * The compiled module of a kernel build; rejects where the build is not there or the engine cannot compile it. "quantizer" is asked for
+   * only where something is quantized or calibrated.
+   */
   kernelModule(build: KernelBuild): Promise<WebAssembly.Module>;
   /** Lets timers, signals and other events run. Resolves in a later task, not a microtask. */
   yieldToEvents(): Promise<void>;

@@ -5,9 +5,9 @@
  * views stay valid, and running out of memory happens at the start with the numbers in the message.
  */
 import { CapabilityError } from "../errors.ts";
-import type { Pointer } from "./kernel-exports.ts";
+import type { Pointer } from "./pointer.ts";
 
-/** The kernels' own static data (tables of `assembly/math.ts`) lies below this address in every build. */
+/** The kernels' own static data lies below this address in every build, that of the quantizer's module in the upper half (`scripts/build-kernels.ts`). */
 export const STATIC_DATA_BYTES = 65_536;
 const PAGE_BYTES = 65_536;
 /** Kernels may read, never write, this far past the end of the last region. */

@@ -7,8 +7,9 @@
 import { CapabilityError } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { type InstructionSet, kernelBuild } from "./kernel-build.ts";
-import type { KernelExports, Pointer } from "./kernel-exports.ts";
+import type { KernelExports } from "./kernel-table.ts";
 import { instantiateKernels } from "./kernels.ts";
+import type { Pointer } from "./pointer.ts";
 
 /** FNV-1a of the problem's results. `test/kernels/self-test.test.ts` computes it anew with the scalar twins. */
 export const SELF_TEST_DIGEST = 0xf0c882bd;
@@ -58,7 +59,7 @@ export async function chooseModule(host: Host, shared: boolean, asked: Instructi
 /** Runs the problem on a fresh instance. */
 export function selfTestDigest(module: WebAssembly.Module, shared: boolean): number {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared } as WebAssembly.MemoryDescriptor);
-  const problem = new Problem(instantiateKernels(module, memory), memory);
+  const problem = new Problem(instantiateKernels([module], memory), memory);
   problem.linear4("gemv", "qb4w", 1);
   problem.linear4("gemv", "qb4fw", 1);
   problem.linear8("gemv", 1, 8);

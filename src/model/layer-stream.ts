@@ -18,7 +18,7 @@ import { forwardBlock, type Observe } from "./block.ts";
 import { type LayerCache, planLayerCache } from "./kv-cache.ts";
 import { largestRank, type LayerSpec, loadLayer, planLayer, readLayerSpec } from "./layer-loader.ts";
 import { resolveBuild, resolveThreads } from "./load-options.ts";
-import { beginMemoryPlan, openKernels } from "./model-memory.ts";
+import { beginMemoryPlan, openKernels, withQuantizer } from "./model-memory.ts";
 import { fillRopeTable, planRopeTable, type RopeTable } from "./rope.ts";
 import { planRunState, type RunState } from "./run-state.ts";
 import { planStaging, type Staging, WeightLoader } from "./weight-loader.ts";
@@ -72,7 +72,10 @@ export class LayerStream {
     const specs: LayerSpec[] = [];
     for (let l = 0; l < config.layers; l++) specs.push(await readLayerSpec(checkpoint, l));
     const threads = resolveThreads(options, host);
-    const planning = await beginMemoryPlan(host, config, threads, rows, rows, build, options.threadScratchBytes);
+    const planning = await withQuantizer(
+      host,
+      await beginMemoryPlan(host, config, threads, rows, rows, build, options.threadScratchBytes),
+    );
     const { plan, sizes } = planning;
     const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
     // Layers of one model have one shape, so the first one's memory serves them all in turn.

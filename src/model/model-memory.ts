@@ -1,6 +1,6 @@
 /** The memory of a whole model, planned from its specification, and the kernels over it. */
 import type { ModelConfig } from "../architecture/model-config.ts";
-import type { InstructionSet } from "../kernels/kernel-build.ts";
+import { type InstructionSet, kernelBuild } from "../kernels/kernel-build.ts";
 import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
 import { instantiateKernels, Kernels, kernelSizes } from "../kernels/kernels.ts";
@@ -14,6 +14,8 @@ export interface MemoryPlanning {
   readonly plan: MemoryPlan;
   readonly sizes: KernelExports;
   readonly module: WebAssembly.Module;
+  /** The second module, if something is quantized (`withQuantizer`). */
+  readonly quantizer?: WebAssembly.Module;
   readonly instructionSet: InstructionSet;
   readonly shared: boolean;
   readonly board: Pointer;
@@ -62,16 +64,25 @@ export async function beginMemoryPlan(
 }
 
 /**
+ * The same plan, for kernels that quantize too.
+ * @throws CapabilityError if the second module is not there; the message says what to pass
+ */
+export async function withQuantizer(host: Host, planning: MemoryPlanning): Promise<MemoryPlanning> {
+  return { ...planning, quantizer: await host.kernelModule(kernelBuild("quantizer", planning.shared)) };
+}
+
+/**
  * Creates the planned memory and the kernels over it, and starts a pool if the plan has more than one thread. The pool starts while
  * weights are loaded; `threadsStarted` says when it is there.
  */
 export function openKernels(host: Host, planning: MemoryPlanning): Kernels {
-  const { plan, module, shared, board, scratch } = planning;
+  const { plan, module, quantizer, shared, board, scratch } = planning;
+  const modules = quantizer ? [module, quantizer] : [module];
   const memory = plan.createMemory(shared);
-  const run = instantiateKernels(module, memory);
+  const run = instantiateKernels(modules, memory);
   const pool =
     scratch.length > 1 && host.spawnWorker
-      ? ThreadPool.start({ module, memory, board, scratch }, run, host.spawnWorker)
+      ? ThreadPool.start({ modules, memory, board, scratch }, run, host.spawnWorker)
       : undefined;
   return new Kernels(run, memory, scratch[0]!, pool);
 }

@@ -11,7 +11,7 @@ import { type LayerCache, planLayerCache } from "../model/kv-cache.ts";
 import { type LayerSpec, loadLayer, planLayer, readLayerSpec } from "../model/layer-loader.ts";
 import { planLinear, readLinearSpec, readScale } from "../model/linear-spec.ts";
 import { resolveThreads } from "../model/load-options.ts";
-import { beginMemoryPlan, openKernels } from "../model/model-memory.ts";
+import { beginMemoryPlan, openKernels, withQuantizer } from "../model/model-memory.ts";
 import { fillRopeTable, planRopeTable, type RopeTable } from "../model/rope.ts";
 import { planRunState, type RunState } from "../model/run-state.ts";
 import { planStaging, WeightLoader } from "../model/weight-loader.ts";
@@ -76,7 +76,7 @@ export class Student {
 
     const scratch = 8 * (rows + 4);
     const used = resolveThreads({ threads, onWarning }, host);
-    const planning = await beginMemoryPlan(host, config, used, rows, rows, "auto", scratch);
+    const planning = await withQuantizer(host, await beginMemoryPlan(host, config, used, rows, rows, "auto", scratch));
     const { plan, sizes } = planning;
     const layers = specs.map((spec) => grouped(planLayer(plan, sizes, config, spec), spec.layer));
     const { embedding, table, head } = planHead(plan, sizes, headSpec);

@@ -132,9 +132,9 @@ test("a trap in a worker is an error of the job", async () => {
   const board = plan.reserve("scratch", BOARD_BYTES, "board");
   const scratch = [plan.reserve("scratch", 0, "scratch"), plan.reserve("scratch", 0, "scratch")];
   const memory = plan.createMemory(true);
-  const module = await nodeHost.kernelModule("simd128-threads");
-  const run = instantiateKernels(module, memory);
-  const pool = ThreadPool.start({ module, memory, board, scratch }, run, nodeHost.spawnWorker!);
+  const modules = [await nodeHost.kernelModule("simd128-threads")];
+  const run = instantiateKernels(modules, memory);
+  const pool = ThreadPool.start({ modules, memory, board, scratch }, run, nodeHost.spawnWorker!);
   const kernels = new Kernels(run, memory, scratch[0]!, pool);
   await kernels.threadsStarted();
   // The first of two rows is the last that fits into memory.

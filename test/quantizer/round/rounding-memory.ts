@@ -9,6 +9,6 @@ export async function roundingMemory(maxK: number): Promise<{ kernels: Kernels; 
   const regions = placeGptq(cursor, maxK);
   const scratch = cursor.take(gptqScratchBytes(maxK));
   const memory = new WebAssembly.Memory({ initial: Math.ceil(cursor.end / 65_536) + 1 });
-  const run = instantiateKernels(await nodeHost.kernelModule("simd128"), memory);
-  return { kernels: new Kernels(run, memory, scratch), regions };
+  const modules = [await nodeHost.kernelModule("simd128"), await nodeHost.kernelModule("quantizer")];
+  return { kernels: new Kernels(instantiateKernels(modules, memory), memory, scratch), regions };
 }
