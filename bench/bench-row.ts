@@ -2,6 +2,8 @@
 import { BOARD_BYTES } from "../src/kernels/job-board.ts";
 import { instantiateKernels, Kernels } from "../src/kernels/kernels.ts";
 import type { KernelExports, KernelWork, SplitKernel } from "../src/kernels/kernel-table.ts";
+import { STATIC_DATA_BYTES } from "../src/kernels/memory-plan.ts";
+import type { Pointer } from "../src/kernels/pointer.ts";
 import { ThreadPool } from "../src/kernels/thread-pool.ts";
 import { nodeHost } from "../src/host/node.ts";
 import { mulberry32 } from "../test/random.ts";
@@ -33,7 +35,7 @@ export class BenchMemory {
   private readonly threads: number;
   private readonly memory: WebAssembly.Memory;
   private readonly random = mulberry32(1);
-  private end = 65536; // above the module's own static data
+  private end = STATIC_DATA_BYTES;
   private kernels: Kernels | undefined;
 
   /** @param modules a build and the quantizer's, made for shared memory if there are several threads */
@@ -65,8 +67,8 @@ export class BenchMemory {
   }
 
   /** `bytes` of zeros at a cache line. */
-  reserve(bytes: number): number {
-    const pointer = (this.end + 63) & ~63;
+  reserve(bytes: number): Pointer {
+    const pointer = ((this.end + 63) & ~63) as Pointer;
     this.end = pointer + bytes;
     const missing = this.end - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / 65536));
@@ -74,7 +76,7 @@ export class BenchMemory {
   }
 
   /** f32[count], uniform in [-1, 1). */
-  floats(count: number): number {
+  floats(count: number): Pointer {
     const pointer = this.reserve(4 * count);
     const values = new Float32Array(this.memory.buffer, pointer, count);
     for (let i = 0; i < count; i++) values[i] = 2 * this.random() - 1;
@@ -82,12 +84,12 @@ export class BenchMemory {
   }
 
   /** A view, valid until the memory grows. */
-  f64(pointer: number, length: number): Float64Array {
+  f64(pointer: Pointer, length: number): Float64Array {
     return new Float64Array(this.memory.buffer, pointer, length);
   }
 
   /** Bytes of any value, from a short sequence repeated: their values do not change a kernel's time. */
-  noise(bytes: number): number {
+  noise(bytes: number): Pointer {
     const pointer = this.reserve(bytes);
     const values = new Uint8Array(this.memory.buffer, pointer, bytes);
     const period = Math.min(bytes, 65536);

@@ -5,8 +5,8 @@
  *   hidden += down(silu(gate(rmsnorm(hidden))) * up(rmsnorm(hidden)))
  */
 import type { ModelConfig } from "../architecture/model-config.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
+import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import { appendToCache, attend, type LayerCache } from "./kv-cache.ts";
 import { multiply, normInput, quantizeInput, swigluInput } from "./linear.ts";
 import type { RopeTable } from "./rope.ts";
@@ -50,17 +50,17 @@ export function forwardBlock(
   // Floats that only an int8 layer would read are quantized as they are made, unless somebody looks at them.
   const floats = observe !== undefined;
 
-  normInput(kernels, layer.qkv, { hidden, residual: 0, weight: layer.attentionNorm, eps }, normed, M, activations, floats);
+  normInput(kernels, layer.qkv, { hidden, residual: NULL, weight: layer.attentionNorm, eps }, normed, M, activations, floats);
   if (observe?.("qkv", normed, M, E, E) === "stop") return;
   multiply(kernels, layer.qkv, normed, qkv, M, activations);
-  const k = qkv + 4 * H * D;
+  const k = offsetBy(qkv, 4 * H * D);
   if (layer.qNorm) kernels.split("rmsnorm_heads_f32", M, qkv, layer.qNorm, H, D, qkvWidth, eps);
   if (layer.kNorm) kernels.split("rmsnorm_heads_f32", M, k, layer.kNorm, Hkv, D, qkvWidth, eps);
   // Queries and keys lie side by side, so one call rotates both.
   const rotation = 4 * position * (D / 2);
-  kernels.split("rope_f32", M, qkv, rope.cos + rotation, rope.sin + rotation, H + Hkv, D, qkvWidth);
+  kernels.split("rope_f32", M, qkv, offsetBy(rope.cos, rotation), offsetBy(rope.sin, rotation), H + Hkv, D, qkvWidth);
   observe?.("k", k, M, Hkv * D, qkvWidth);
-  observe?.("v", k + 4 * Hkv * D, M, Hkv * D, qkvWidth);
+  observe?.("v", offsetBy(k, 4 * Hkv * D), M, Hkv * D, qkvWidth);
   appendToCache(kernels, config, cache, state, M, position);
   attend(kernels, config, cache, state, M, position, window);
   if (observe?.("o", attended, M, H * D, H * D) === "stop") return;

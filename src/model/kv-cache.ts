@@ -1,8 +1,9 @@
 /** Keys and values of past tokens, one region per layer and half, float32 or int8 with a static scale (FPTQ, section 3.3.2). */
 import type { ModelConfig } from "../architecture/model-config.ts";
-import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
+import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import { offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { KvPrecision } from "./precision.ts";
 import type { RunState } from "./run-state.ts";
 
@@ -50,8 +51,8 @@ export function appendToCache(
   const { heads: H, kvHeads: Hkv, headDim: D } = config;
   const { capacity: S, precision } = cache;
   const stride = (H + 2 * Hkv) * D;
-  const k = state.qkv + 4 * H * D;
-  const v = k + 4 * Hkv * D;
+  const k = offsetBy(state.qkv, 4 * H * D);
+  const v = offsetBy(k, 4 * Hkv * D);
   if (precision.k === "q8") kernels.split("append_k_qs8", M, k, cache.k, position, stride, Hkv, D, S, cache.kScale);
   else kernels.split("append_k_f32", M, k, cache.k, position, stride, Hkv, D, S);
   if (precision.v === "q8") kernels.split("append_v_qs8", M, v, cache.v, position, stride, Hkv, D, S, cache.vScale);

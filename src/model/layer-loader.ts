@@ -4,6 +4,7 @@ import type { ModelConfig } from "../architecture/model-config.ts";
 import { type LinearInput, layerNorms, linearModules } from "../architecture/tensor-names.ts";
 import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import { NULL } from "../kernels/pointer.ts";
 import { type LinearSpec, planLinear, readLinearSpec, totalRank } from "./linear-spec.ts";
 import type { WeightLoader } from "./weight-loader.ts";
 import type { LayerWeights } from "./weights.ts";
@@ -30,7 +31,7 @@ export function largestRank({ qkv, o, gateUp, down }: LayerSpec): number {
 export function planLayer(plan: MemoryPlan, sizes: KernelExports, config: ModelConfig, spec: LayerSpec): LayerWeights {
   const { hiddenSize: E, headDim: D } = config;
   const norms = layerNorms(config, spec.layer);
-  const vector = (tensor: string | undefined, length: number) => (tensor ? plan.reserve("weights", 4 * length, tensor) : 0);
+  const vector = (tensor: string | undefined, length: number) => (tensor ? plan.reserve("weights", 4 * length, tensor) : NULL);
   return {
     attentionNorm: vector(norms.attention, E),
     qkv: planLinear(plan, sizes, spec.qkv),

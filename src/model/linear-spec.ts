@@ -8,6 +8,7 @@ import type { LinearModule } from "../architecture/tensor-names.ts";
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import { NULL } from "../kernels/pointer.ts";
 import type { ActivationScale, Linear } from "./linear.ts";
 import { paddedRank, planLowRank } from "./low-rank.ts";
 import type { Precision } from "./precision.ts";
@@ -154,7 +155,7 @@ export function planLinear(plan: MemoryPlan, sizes: KernelExports, spec: LinearS
 function planWeights(plan: MemoryPlan, sizes: KernelExports, spec: LinearSpec): Linear {
   const { N, K, run } = spec;
   const what = spec.parts.map(({ name }) => name).join(", ");
-  const bias = spec.bias ? plan.reserve("weights", 4 * N, `bias of ${what}`) : 0;
+  const bias = spec.bias ? plan.reserve("weights", 4 * N, `bias of ${what}`) : NULL;
   const reserve = (bytes: number) => plan.reserve("weights", bytes >>> 0, what);
   switch (run.kind) {
     case "f32":

@@ -2,9 +2,10 @@
  * The low-rank term of a linear layer, y += (x A^T) B^T: two thin layers in f32. Of a fused layer, the parts' A lie one below another and
  * their B along the diagonal of one matrix, so that one pair of calls serves all parts; the zeros between add nothing.
  */
-import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
+import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import { NULL, type Pointer } from "../kernels/pointer.ts";
 
 export interface LowRank {
   /** Of all parts together, each filled up to whole panels. */
@@ -45,7 +46,7 @@ export function addLowRank(
   M: number,
   { inner, outer }: LowRankBuffers,
 ): void {
-  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(rank / 8), x, a, 0, inner, M, rank, K);
-  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(N / 8), inner, b, 0, outer, M, N, rank);
+  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(rank / 8), x, a, NULL, inner, M, rank, K);
+  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(N / 8), inner, b, NULL, outer, M, N, rank);
   kernels.split("add_f32", M, y, outer, N);
 }

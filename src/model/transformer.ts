@@ -4,9 +4,9 @@ import type { ModelConfig } from "../architecture/model-config.ts";
 import { attentionModule, FINAL_NORM } from "../architecture/tensor-names.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
 import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
+import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { Host } from "../host/host.ts";
 import { blockWork, forwardBlock } from "./block.ts";
 import { EventLoopPacer } from "./event-loop-pacer.ts";
@@ -261,7 +261,7 @@ export class Transformer implements ForwardPass {
     const { kernels, config, buffers, weights } = this.parts;
     const { hiddenSize: E, vocabSize: V, rmsNormEps } = config;
     const { state } = buffers;
-    const norm = { hidden: state.hidden + 4 * row * E, residual: 0, weight: weights.finalNorm, eps: rmsNormEps };
+    const norm = { hidden: offsetBy(state.hidden, 4 * row * E), residual: NULL, weight: weights.finalNorm, eps: rmsNormEps };
     normInput(kernels, weights.head, norm, state.normed, rows, state.activations);
     multiply(kernels, weights.head, state.normed, buffers.logits, rows, state.activations);
     this.pacer.count(rows * V * E);
@@ -281,7 +281,7 @@ export class Transformer implements ForwardPass {
   /** Logits changed by the caller are copied back to where kernels can read them; a view of them already is there. */
   private placeLogits(logits: Float32Array): Pointer {
     const { kernels, buffers } = this.parts;
-    if (logits.buffer === kernels.memory.buffer) return logits.byteOffset;
+    if (logits.buffer === kernels.memory.buffer) return logits.byteOffset as Pointer;
     kernels.f32(buffers.logits, logits.length).set(logits);
     return buffers.logits;
   }

@@ -8,9 +8,9 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { lowRankTensors } from "../checkpoint/quantization/low-rank.ts";
 import { dequantizeWords } from "../checkpoint/quantization/pack-quantized.ts";
 import { throwIfAborted } from "../errors.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import { offsetBy, type Pointer } from "../kernels/pointer.ts";
 import { checkShape, type LinearSpec, type ModulePart } from "./linear-spec.ts";
 import { type LowRank, paddedRank } from "./low-rank.ts";
 import type { Linear } from "./linear.ts";
@@ -78,7 +78,7 @@ export class WeightLoader {
     let row = 0;
     for (const part of spec.parts) {
       const firstRow = row;
-      if (part.bias) this.vector(`${part.name}.bias`, linear.bias + 4 * row, part.outFeatures);
+      if (part.bias) this.vector(`${part.name}.bias`, offsetBy(linear.bias, 4 * row), part.outFeatures);
       const tensor = `${part.name}.${spec.stored.kind === "float" ? "weight" : "weight_packed"}`;
       this.queue.push({ tensor, load: () => this.part(spec, linear, part, firstRow) });
       row += part.outFeatures;

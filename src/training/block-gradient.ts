@@ -3,8 +3,8 @@
  * the cache to int8, weights to 4 bits) counts as if it were not rounded: the straight-through estimator (Bengio et al. 2013).
  */
 import type { ModelConfig } from "../architecture/model-config.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
+import { NULL, type Pointer } from "../kernels/pointer.ts";
 import { forwardBlock } from "../model/block.ts";
 import type { LayerCache } from "../model/kv-cache.ts";
 import type { RopeTable } from "../model/rope.ts";
@@ -87,5 +87,5 @@ function backwardLinear(
   kernels.split("pack_columns_f32w", Math.ceil(K / 8), x, inputColumns, M, K);
   kernels.split("pack_columns_f32w", Math.ceil(N / 8), dy, outputColumns, M, N);
   kernels.split("scale_gradient_f32", K / G, outputColumns, inputColumns, transposed, scaleGradient, M, N, K, G);
-  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(K / 8), dy, transposed, 0, dx, M, K, N);
+  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(K / 8), dy, transposed, NULL, dx, M, K, N);
 }

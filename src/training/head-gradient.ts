@@ -1,8 +1,9 @@
 /** The loss, KL(teacher || student) of the next token's distribution, averaged over rows, and the chain rule from there to the last block. */
 import type { ModelConfig } from "../architecture/model-config.ts";
-import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
+import type { KernelExports } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import { type Linear, multiply, normInput } from "../model/linear.ts";
 import type { RunState } from "../model/run-state.ts";
 import type { GradientBuffers } from "./gradient-buffers.ts";
@@ -53,18 +54,18 @@ export function backwardHead(
     const rows = Math.min(LOGITS_ROWS, M - row);
     const offset = 4 * row * E;
     const logitsOf = ({ finalNorm, head }: Head, of: Pointer, to: Pointer) => {
-      const norm = { hidden: of + offset, residual: 0, weight: finalNorm, eps };
+      const norm = { hidden: offsetBy(of, offset), residual: NULL, weight: finalNorm, eps };
       normInput(kernels, head, norm, state.normed, rows, state.activations);
       multiply(kernels, head, state.normed, to, rows, state.activations);
     };
     logitsOf(teacher, teacherHidden, teacherLogits);
     logitsOf(student, state.hidden, logits);
     for (let m = 0; m < rows; m++) {
-      loss += kernels.run.kl_divergence_f32(teacherLogits + 4 * m * V, logits + 4 * m * V, V);
+      loss += kernels.run.kl_divergence_f32(offsetBy(teacherLogits, 4 * m * V), offsetBy(logits, 4 * m * V), V);
     }
     kernels.split("kl_gradient_f32", rows, teacherLogits, logits, 1 / M, V);
-    kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(E / 8), logits, transposedHead, 0, normed, rows, E, V);
-    const [x, dx] = [state.hidden + offset, hidden + offset];
+    kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(E / 8), logits, transposedHead, NULL, normed, rows, E, V);
+    const [x, dx] = [offsetBy(state.hidden, offset), offsetBy(hidden, offset)];
     kernels.run.rmsnorm_backward_f32(x, student.finalNorm, normed, dx, norms.final, rows, E, eps);
   }
   return loss / M;

@@ -3,6 +3,7 @@
  * It keeps a KV cache of ids, evaluates in chunks, yields between them and honours the signal there, as the contract says.
  */
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
+import { NULL } from "../../src/kernels/pointer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/model/forward-pass.ts";
 import { throwIfAborted } from "../../src/errors.ts";
 
@@ -53,7 +54,7 @@ export class ToyForwardPass implements ForwardPass {
       if (typeof logits === "function") {
         const values = new Float32Array(rows.length * this.config.vocabSize);
         rows.forEach((row, r) => values.set(row, r * this.config.vocabSize));
-        logits({ values, pointer: 0, firstRow: begin, rows: rows.length });
+        logits({ values, pointer: NULL, firstRow: begin, rows: rows.length });
       }
     }
     return logits === "last" ? Float32Array.from(this.#model.logits(this.cached)) : undefined;

@@ -1,4 +1,5 @@
 /** Runs a whole sequence through append and attention in chunks, with everything not written before filled with NaN. */
+import { offsetBy } from "../../src/kernels/pointer.ts";
 import type { AttentionInput } from "../oracle/attention.ts";
 import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
 
@@ -38,15 +39,15 @@ export function runAttention(
 
   for (let position = 0, call = 0; position < T; call++) {
     const M = Math.min(chunks[Math.min(call, chunks.length - 1)]!, T - position);
-    const row = x + position * stride * 4;
-    if (kType === "qs8") run.append_k_qs8(row + H * D * 4, k, position, stride, Hkv, D, capacity, kScale, 0, M);
-    else run.append_k_f32(row + H * D * 4, k, position, stride, Hkv, D, capacity, 0, M);
-    if (vType === "qs8") run.append_v_qs8(row + (H + Hkv) * D * 4, v, position, stride, Hkv, D, capacity, vScale, 0, M);
-    else run.append_v_f32(row + (H + Hkv) * D * 4, v, position, stride, Hkv, D, capacity, 0, M);
+    const row = offsetBy(x, position * stride * 4);
+    if (kType === "qs8") run.append_k_qs8(offsetBy(row, H * D * 4), k, position, stride, Hkv, D, capacity, kScale, 0, M);
+    else run.append_k_f32(offsetBy(row, H * D * 4), k, position, stride, Hkv, D, capacity, 0, M);
+    if (vType === "qs8") run.append_v_qs8(offsetBy(row, (H + Hkv) * D * 4), v, position, stride, Hkv, D, capacity, vScale, 0, M);
+    else run.append_v_f32(offsetBy(row, (H + Hkv) * D * 4), v, position, stride, Hkv, D, capacity, 0, M);
     const unit = (h: number) => (h < H ? Math.max(0, h * M - (M >> 1)) : H * M);
     for (let i = 1; i < heads.length; i++) {
       run[`attention_f32_${kind}`](
-        row, k, v, y + position * H * D * 4, M, position, stride, H, Hkv, D, capacity,
+        row, k, v, offsetBy(y, position * H * D * 4), M, position, stride, H, Hkv, D, capacity,
         window, kScale, vScale, unit(heads[i - 1]!), unit(heads[i]!), scratch,
       ); // prettier-ignore
     }

@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import type { KernelExports } from "../../src/kernels/kernel-table.ts";
 import { instantiateKernels } from "../../src/kernels/kernels.ts";
+import { STATIC_DATA_BYTES } from "../../src/kernels/memory-plan.ts";
+import type { Pointer } from "../../src/kernels/pointer.ts";
 
 const CANARY = 0x5a;
 const CANARY_BYTES = 64;
@@ -31,7 +33,7 @@ const compiled = new Map<TestedBuild, readonly WebAssembly.Module[]>();
 export class KernelMemory {
   readonly memory = new WebAssembly.Memory({ initial: 2 });
   readonly run: KernelExports;
-  private end = 65536; // above the module's own static data
+  private end = STATIC_DATA_BYTES;
   private readonly canaries: number[] = [];
 
   constructor(build: TestedBuild) {
@@ -41,8 +43,8 @@ export class KernelMemory {
   }
 
   /** A region of `bytes` at a 16-byte boundary, plus `misalign` bytes, filled with 0xa5 and followed by canaries. */
-  region(bytes: number, misalign = 0): number {
-    const pointer = ((this.end + 15) & ~15) + misalign;
+  region(bytes: number, misalign = 0): Pointer {
+    const pointer = (((this.end + 15) & ~15) + misalign) as Pointer;
     this.end = pointer + bytes + CANARY_BYTES;
     const missing = this.end - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / 65536));
@@ -54,7 +56,7 @@ export class KernelMemory {
   }
 
   /** A region holding a copy of `values`. */
-  put(values: Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint8Array, misalign = 0): number {
+  put(values: Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint8Array, misalign = 0): Pointer {
     const pointer = this.region(values.byteLength, misalign);
     new Uint8Array(this.memory.buffer).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), pointer);
     return pointer;
