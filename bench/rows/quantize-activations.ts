@@ -61,6 +61,16 @@ const fused: BenchRow[] = MODELS.flatMap(({ name, hidden: K, ffn: F }): BenchRow
   }),
 );
 
+const fused14: BenchRow[] = MODELS.map(({ name, hidden: K }) => ({
+  name: `rmsnorm_f32_qd14 ${name} M=${M} K=${K}`,
+  prepare(bench) {
+    // The residual is zero, so that x stays what it is.
+    const [x, residual, weight] = [bench.floats(M * K), bench.reserve(4 * M * K), bench.floats(K)];
+    const [q, scales] = [bench.reserve(2 * M * K), bench.reserve(4 * M)];
+    return { bytes: 14 * M * K, run: () => bench.run.rmsnorm_f32_qd14(x, residual, weight, q, scales, K, 1e-5, 0, M) };
+  },
+}));
+
 const float8: BenchRow[] = MODELS.map(({ name, hidden: K }) => ({
   name: `round_f32_f8 ${name} M=${M} K=${K}`,
   prepare(bench) {
@@ -71,4 +81,4 @@ const float8: BenchRow[] = MODELS.map(({ name, hidden: K }) => ({
   },
 }));
 
-export const rows: BenchRow[] = [...alone, ...fused, ...float8];
+export const rows: BenchRow[] = [...alone, ...fused, ...fused14, ...float8];

@@ -7,7 +7,7 @@
  *  16 pending     workers that have not finished the current job
  *  17 waiting     nonzero while the calling thread is asleep, or about to be
  *  32 next        first unit of the job that no thread has taken
- *  48 kernel      index in SPLIT_KERNELS, or -1: end
+ *  48 kernel      index in the names a worker was told when it started, or -1: end
  *  49 units       of work in the job
  *  50 shared      units that are given out in equal shares, the first ones
  *  51 piece       units taken at a time of the others
@@ -16,7 +16,7 @@
  *  54 dead        nonzero after a worker's thread ended without being told to
  * then, from byte 256, f64 arguments.
  */
-import type { Pointer } from "./kernel-exports.ts";
+import type { Pointer } from "./pointer.ts";
 
 export const BOARD = {
   generation: 0,
@@ -39,7 +39,9 @@ export const SPINS = 20_000;
 
 /** All a worker needs to begin; can be posted to another thread. */
 export interface WorkerStart {
-  readonly module: WebAssembly.Module;
+  readonly modules: readonly WebAssembly.Module[];
+  /** Names of the kernels that are shared, in the order of their numbers. Told, so that a worker's script holds no table of them. */
+  readonly kernels: readonly string[];
   readonly memory: WebAssembly.Memory;
   /** 1..threads-1; the calling thread is 0. */
   readonly thread: number;

@@ -1,17 +1,29 @@
-/** A kernel build instantiated over a memory, alone or with a pool of threads. */
-import { instantiateSync } from "@assemblyscript/loader";
-import type { KernelExports, Pointer } from "./kernel-exports.ts";
+/** Kernel builds instantiated over a memory, alone or with a pool of threads. */
+import { CapabilityError } from "../errors.ts";
+import { instantiateModules } from "./instantiate.ts";
+import { type KernelExports, type KernelName, KERNELS, type KernelWork, moduleOf, type SplitKernel } from "./kernel-table.ts";
 import { MemoryPlan } from "./memory-plan.ts";
-import type { KernelWork, SplitKernel } from "./split-kernels.ts";
+import type { Pointer } from "./pointer.ts";
 import type { ThreadPool } from "./thread-pool.ts";
 
+/** In place of kernels that no module has: where only a part is needed, only that is loaded. */
+const ABSENT = Object.fromEntries(
+  (Object.keys(KERNELS) as KernelName[]).map((name) => [name, () => refuse(name)]),
+) as unknown as KernelExports;
+
+function refuse(name: KernelName): never {
+  const needed = moduleOf(name) === "quantizer" ? "fptq/wasm/fptq-quantizer.wasm" : "a build of this version, fptq/wasm/*";
+  throw new CapabilityError(`kernels: the modules given do not export ${name}; need ${needed}`);
+}
+
 /**
- * Instantiates a module over a memory. The loader turns a debug build's aborts into readable errors.
- * @returns an object of its own, so that a benchmark can put a clock around each kernel; a module's exports cannot be changed
+ * Instantiates modules over one memory.
+ *
+ * @param modules the build that runs models and, where something is quantized, the quantizer's
+ * @returns their exports; a kernel that none of them has throws a CapabilityError when it is called
  */
-export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
-  // The raw exports: the loader's own wrap each call in argument-count bookkeeping that these kernels do not use.
-  return { ...(instantiateSync(module, { env: { memory } }).instance.exports as unknown as KernelExports) };
+export function instantiateKernels(modules: readonly WebAssembly.Module[], memory: WebAssembly.Memory): KernelExports {
+  return { ...ABSENT, ...instantiateModules(modules, memory) };
 }
 
 /**
@@ -20,7 +32,7 @@ export function instantiateKernels(module: WebAssembly.Module, memory: WebAssemb
  * @throws CapabilityError if the runtime has no room for it
  */
 export function kernelSizes(module: WebAssembly.Module, shared: boolean): KernelExports {
-  return instantiateKernels(module, new MemoryPlan().createMemory(shared));
+  return instantiateKernels([module], new MemoryPlan().createMemory(shared));
 }
 
 export class Kernels {

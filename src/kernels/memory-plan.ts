@@ -5,9 +5,9 @@
  * views stay valid, and running out of memory happens at the start with the numbers in the message.
  */
 import { CapabilityError } from "../errors.ts";
-import type { Pointer } from "./kernel-exports.ts";
+import { offsetBy, type Pointer } from "./pointer.ts";
 
-/** The kernels' own static data (tables of `assembly/math.ts`) lies below this address in every build. */
+/** The kernels' own static data lies below this address in every build, that of the quantizer's module in the upper half (`scripts/build-kernels.ts`). */
 export const STATIC_DATA_BYTES = 65_536;
 const PAGE_BYTES = 65_536;
 /** Kernels may read, never write, this far past the end of the last region. */
@@ -19,7 +19,7 @@ const MAX_BYTES = 2 ** 32 - PAGE_BYTES;
 export type RegionKind = "weights" | "kvCache" | "scratch";
 
 export class MemoryPlan {
-  private end = STATIC_DATA_BYTES;
+  private end = STATIC_DATA_BYTES as Pointer;
   private readonly byKind: Record<RegionKind, number> = { weights: 0, kvCache: 0, scratch: 0 };
 
   /**
@@ -36,7 +36,7 @@ export class MemoryPlan {
         `${what}: needs ${bytes} bytes on top of ${pointer} already planned; a 32-bit WebAssembly memory has at most ${MAX_BYTES}`,
       );
     }
-    this.end += padded;
+    this.end = offsetBy(pointer, padded);
     this.byKind[kind] += padded;
     return pointer;
   }

@@ -7,8 +7,10 @@
 import { CapabilityError } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { type InstructionSet, kernelBuild } from "./kernel-build.ts";
-import type { KernelExports, Pointer } from "./kernel-exports.ts";
+import type { KernelExports } from "./kernel-table.ts";
 import { instantiateKernels } from "./kernels.ts";
+import { STATIC_DATA_BYTES } from "./memory-plan.ts";
+import { NULL, offsetBy, type Pointer } from "./pointer.ts";
 
 /** FNV-1a of the problem's results. `test/kernels/self-test.test.ts` computes it anew with the scalar twins. */
 export const SELF_TEST_DIGEST = 0xf0c882bd;
@@ -58,7 +60,7 @@ export async function chooseModule(host: Host, shared: boolean, asked: Instructi
 /** Runs the problem on a fresh instance. */
 export function selfTestDigest(module: WebAssembly.Module, shared: boolean): number {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared } as WebAssembly.MemoryDescriptor);
-  const problem = new Problem(instantiateKernels(module, memory), memory);
+  const problem = new Problem(instantiateKernels([module], memory), memory);
   problem.linear4("gemv", "qb4w", 1);
   problem.linear4("gemv", "qb4fw", 1);
   problem.linear8("gemv", 1, 8);
@@ -86,7 +88,7 @@ class Problem {
   digest = 0x811c9dc5;
   private readonly run: KernelExports;
   private readonly memory: WebAssembly.Memory;
-  private end = 65_536;
+  private end = STATIC_DATA_BYTES as Pointer;
   private state = 1;
 
   constructor(run: KernelExports, memory: WebAssembly.Memory) {
@@ -106,8 +108,8 @@ class Problem {
     const scratch = this.reserve(run.linear_scratch_bytes(M, K));
     run.pack_qb4w(source, weightScales, w, 0, N, N, K, G);
     const panels = Math.ceil(N / 8);
-    if (op === "gemv") run[`gemv_qd8_f32_${weights}_1x8c4`](q, scales, sums, w, 0, y, N, K, G, 0, panels, scratch);
-    else run[`gemm_qd8_f32_${weights}_x8c4`](q, scales, sums, w, 0, y, M, N, K, G, 0, panels, scratch);
+    if (op === "gemv") run[`gemv_qd8_f32_${weights}_1x8c4`](q, scales, sums, w, NULL, y, N, K, G, 0, panels, scratch);
+    else run[`gemm_qd8_f32_${weights}_x8c4`](q, scales, sums, w, NULL, y, M, N, K, G, 0, panels, scratch);
     this.mix(y, M * N);
     this.end = start;
   }
@@ -124,8 +126,8 @@ class Problem {
     const scratch = this.reserve(run.linear_scratch_bytes(M, K));
     run.pack_qc8w(source, weightScales, w, 0, N, N, K);
     const panels = Math.ceil(N / 8);
-    if (op === "gemv") run[`gemv_qd${bits}_f32_qc8w_1x8c4`](q, scales, w, 0, y, N, K, 0, panels, scratch);
-    else run[`gemm_qd${bits}_f32_qc8w_x8c4`](q, scales, w, 0, y, M, N, K, 0, panels, scratch);
+    if (op === "gemv") run[`gemv_qd${bits}_f32_qc8w_1x8c4`](q, scales, w, NULL, y, N, K, 0, panels, scratch);
+    else run[`gemm_qd${bits}_f32_qc8w_x8c4`](q, scales, w, NULL, y, M, N, K, 0, panels, scratch);
     this.mix(y, M * N);
     this.end = start;
   }
@@ -146,7 +148,7 @@ class Problem {
     };
     run.rmsnorm_f32_qd8(x, residual, weight, q, scales, sums, K, G, 1e-5, 0, 0, M);
     mix();
-    run.rmsnorm_f32_qd8(x, 0, weight, q, scales, sums, K, G, 1e-5, scale, 0, M);
+    run.rmsnorm_f32_qd8(x, NULL, weight, q, scales, sums, K, G, 1e-5, scale, 0, M);
     mix();
     const wide = this.reserve(2 * M * K);
     run.rmsnorm_f32_qd14(x, residual, weight, wide, scales, K, 1e-5, 0, M);
@@ -171,13 +173,13 @@ class Problem {
     const scratch = this.reserve(run.attention_scratch_bytes(T, T, D));
     const rows = this.rowTable();
     const scale = 1 / 64;
-    run.append_k_qs8(qkv + 4 * H * D, k, rows, QKV, HKV, D, scale, 0, T);
-    run.append_v_qs8(qkv + 4 * (H + HKV) * D, v, rows, QKV, HKV, D, scale, 0, T);
+    run.append_k_qs8(offsetBy(qkv, 4 * H * D), k, rows, QKV, HKV, D, scale, 0, T);
+    run.append_v_qs8(offsetBy(qkv, 4 * (H + HKV) * D), v, rows, QKV, HKV, D, scale, 0, T);
     const attend = (M: number, units: number) => {
       const position = T - M;
-      const query = qkv + 4 * position * QKV;
-      const from = rows + 8 * position;
-      run.attention_f32_kqs8_vqs8(query, k, v, y, from, 0, M, QKV, H, HKV, D, T, 0, scale, scale, 0, units, scratch);
+      const query = offsetBy(qkv, 4 * position * QKV);
+      const from = offsetBy(rows, 8 * position);
+      run.attention_f32_kqs8_vqs8(query, k, v, y, from, NULL, M, QKV, H, HKV, D, T, 0, scale, scale, 0, units, scratch);
       this.mix(y, M * H * D);
     };
     attend(T, T * H);
@@ -220,7 +222,7 @@ class Problem {
 
   private reserve(bytes: number): Pointer {
     const pointer = this.end;
-    this.end = (pointer + bytes + 63) & ~63;
+    this.end = offsetBy(pointer, (bytes + 63) & ~63);
     return pointer;
   }
 

@@ -1,12 +1,13 @@
 /** Threads over one shared memory: a job is one kernel call, split by its units of work into contiguous ranges. */
 import { CapabilityError } from "../errors.ts";
 import type { Host, WorkerHandle } from "../host/host.ts";
-import type { KernelExports, Pointer } from "./kernel-exports.ts";
 import { BOARD, BOARD_ARGUMENTS_OFFSET, runUnits, SPINS, type WorkerStart } from "./job-board.ts";
-import { SHARED_PART, SPLIT_KERNELS, type SplitKernel, TAKEN_UNITS } from "./split-kernels.ts";
+import { type KernelExports, SHARED_PART, SPLIT_KERNELS, type SplitKernel, takenUnits } from "./kernel-table.ts";
+import type { Pointer } from "./pointer.ts";
 
 export interface PoolPlan {
-  readonly module: WebAssembly.Module;
+  /** As in `instantiateKernels`. */
+  readonly modules: readonly WebAssembly.Module[];
   readonly memory: WebAssembly.Memory;
   readonly board: Pointer;
   /** One per thread, the calling one first. */
@@ -38,12 +39,9 @@ export class ThreadPool {
 
   /** @throws CapabilityError if a worker could not start; the others are ended */
   static async start(plan: PoolPlan, kernels: KernelExports, spawnWorker: NonNullable<Host["spawnWorker"]>): Promise<ThreadPool> {
-    const { module, memory, board, scratch } = plan;
-    const workers = scratch
-      .slice(1)
-      .map((own, i) =>
-        spawnWorker({ module, memory, board, thread: i + 1, threads: scratch.length, scratch: own, generation: 0 }),
-      );
+    const { modules, memory, board, scratch } = plan;
+    const common = { modules, kernels: SPLIT_KERNELS, memory, board, threads: scratch.length, generation: 0 };
+    const workers = scratch.slice(1).map((own, i) => spawnWorker({ ...common, thread: i + 1, scratch: own }));
     try {
       await Promise.all(workers.map((worker) => worker.ready));
     } catch (cause) {
@@ -59,7 +57,7 @@ export class ThreadPool {
     const { board, values, threads } = this;
     if (Atomics.load(board, BOARD.dead) !== 0) this.fail(`died before ${name}`);
     if (this.failure) throw this.failure;
-    const piece = TAKEN_UNITS[name] ?? 0;
+    const piece = takenUnits(name);
     // Shares are whole pieces; too few units for that are shared as they are.
     const shared = piece === 0 ? units : Math.floor((SHARED_PART * units) / (threads * piece)) * threads * piece || units;
     board[BOARD.kernel] = SPLIT_KERNELS.indexOf(name);

@@ -4,6 +4,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { NULL, type Pointer } from "../../src/kernels/pointer.ts";
 import { assertWithin, F32_EPSILON } from "../oracle/compare.ts";
 import { mulberry32, normal } from "../random.ts";
 import { fill, onBothBuilds } from "./both-builds.ts";
@@ -24,9 +25,9 @@ type Range = readonly [begin: number, end: number];
 
 /** What a kernel writes, as words: q, scales, sums, and f32[M, K] it changed. */
 class Outputs {
-  readonly q: number;
-  readonly scales: number;
-  readonly sums: number;
+  readonly q: Pointer;
+  readonly scales: Pointer;
+  readonly sums: Pointer;
   private readonly kernels: KernelMemory;
   private readonly shape: Shape;
 
@@ -39,16 +40,16 @@ class Outputs {
     this.sums = kernels.region((4 * M * K) / G);
   }
 
-  /** @param floats f32[M, K] to append, or 0 for none */
-  words(floats: number): Int32Array {
+  /** @param floats f32[M, K] to append, or NULL for none */
+  words(floats: Pointer): Int32Array {
     const { kernels } = this;
     const { M, K, G } = this.shape;
     const words = [...kernels.i32(this.q, (M * K) / 4), ...kernels.i32(this.scales, M), ...kernels.i32(this.sums, (M * K) / G)];
-    return Int32Array.from(floats === 0 ? words : [...words, ...kernels.i32(floats, M * K)]);
+    return Int32Array.from(floats === NULL ? words : [...words, ...kernels.i32(floats, M * K)]);
   }
 }
 
-function quantize({ run }: KernelMemory, x: number, out: Outputs, { M, K, G }: Shape, dynamic: boolean): void {
+function quantize({ run }: KernelMemory, x: Pointer, out: Outputs, { M, K, G }: Shape, dynamic: boolean): void {
   if (dynamic) run.quantize_f32_qd8(x, out.q, out.scales, out.sums, K, G, 0, M);
   else run.quantize_f32_qs8(x, out.q, out.scales, out.sums, K, G, STATIC_SCALE, 0, M);
 }
@@ -66,7 +67,7 @@ function norm(
   return onBothBuilds(`norm, M=${M} K=${K} G=${G}`, (kernels) => {
     const { run } = kernels;
     const [xAt, weightAt] = [kernels.put(x, 4), kernels.put(weight)];
-    const residualAt = residual ? kernels.put(residual, 8) : 0;
+    const residualAt = residual ? kernels.put(residual, 8) : NULL;
     const out = new Outputs(kernels, shape);
     if (how === "unfused") {
       const normed = kernels.region(4 * M * K);
@@ -100,7 +101,7 @@ function swiglu(shape: Shape, x: Float32Array, dynamic: boolean, how: readonly R
         run.swiglu_f32_qd8(xAt, q, scales, sums, K, G, dynamic ? 0 : STATIC_SCALE, begin, end);
       }
     }
-    return out.words(0);
+    return out.words(NULL);
   });
 }
 
@@ -199,7 +200,7 @@ test("norm to 14 bits equals its definition, and add, norm and quantize in turn"
       const run = (how: readonly Range[] | "unfused") =>
         onBothBuilds(`norm to 14 bits, M=${M} K=${K}`, (kernels) => {
           const [xAt, weightAt] = [kernels.put(x, 4), kernels.put(weight)];
-          const residualAt = added ? kernels.put(added, 8) : 0;
+          const residualAt = added ? kernels.put(added, 8) : NULL;
           const [q, scales] = [kernels.region(2 * M * K), kernels.region(4 * M)];
           if (how === "unfused") {
             const normed = kernels.region(4 * M * K);
