@@ -81,11 +81,11 @@ export class BenchMemory {
     return pointer;
   }
 
-  /** f32[count], uniform in [-1, 1). */
-  floats(count: number): Pointer {
+  /** f32[count], uniform in [center - 1, center + 1). */
+  floats(count: number, center = 0): Pointer {
     const pointer = this.reserve(4 * count);
     const values = new Float32Array(this.memory.buffer, pointer, count);
-    for (let i = 0; i < count; i++) values[i] = 2 * this.random() - 1;
+    for (let i = 0; i < count; i++) values[i] = 2 * this.random() - 1 + center;
     return pointer;
   }
 

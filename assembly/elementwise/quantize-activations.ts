@@ -21,16 +21,13 @@
  * Why -128 stays: other readers of the checkpoint clamp there. Only a static scale can reach it, with a value beyond calibration.
  * The steps of a row are in quantize-row.ts, shared with the kernels that make their floats themselves.
  */
-import { absmaxRow, ACTIVATION_MAX_14, quantizeRow, quantizeRow14 } from "./quantize-row";
+import { absmaxRow, ACTIVATION_MAX_14, PLAIN, quantizeFloats, quantizeRow14 } from "./quantize-row";
 
 /** Dynamic per-token quantization (FPTQ, section 3: layers whose range is v1 or more). */
 export function quantize_f32_qd8(x: usize, q: usize, scales: usize, sums: usize, K: i32, G: i32, begin: i32, end: i32): void {
   const groups = K / G;
   for (let m = <usize>begin; m < <usize>end; m++) {
-    const row = x + ((m * K) << 2);
-    const scale = absmaxRow(false, row, 0, 0, K) / 127;
-    store<f32>(scales + (m << 2), scale);
-    quantizeRow(false, row, 0, 0, q + m * K, sums + ((m * groups) << 2), K, G, scale);
+    quantizeFloats(x + ((m * K) << 2), q + m * K, scales + (m << 2), sums + ((m * groups) << 2), K, G, 0);
   }
 }
 
@@ -48,8 +45,7 @@ export function quantize_f32_qs8(
 ): void {
   const groups = K / G;
   for (let m = <usize>begin; m < <usize>end; m++) {
-    store<f32>(scales + (m << 2), scale);
-    quantizeRow(false, x + ((m * K) << 2), 0, 0, q + m * K, sums + ((m * groups) << 2), K, G, scale);
+    quantizeFloats(x + ((m * K) << 2), q + m * K, scales + (m << 2), sums + ((m * groups) << 2), K, G, scale);
   }
 }
 
@@ -57,8 +53,8 @@ export function quantize_f32_qs8(
 export function quantize_f32_qd14(x: usize, q: usize, scales: usize, K: i32, begin: i32, end: i32): void {
   for (let m = <usize>begin; m < <usize>end; m++) {
     const row = x + ((m * K) << 2);
-    const scale = absmaxRow(false, row, 0, 0, K) / <f32>ACTIVATION_MAX_14;
+    const scale = absmaxRow(PLAIN, row, 0, 0, 0, 0, K) / <f32>ACTIVATION_MAX_14;
     store<f32>(scales + (m << 2), scale);
-    quantizeRow14(false, row, 0, 0, q + ((m * K) << 1), K, scale);
+    quantizeRow14(PLAIN, row, 0, 0, 0, 0, q + ((m * K) << 1), K, scale);
   }
 }

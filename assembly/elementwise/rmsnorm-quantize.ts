@@ -17,15 +17,9 @@
  *
  * Why three short loops and not one: a row stays in the first-level cache, and each loop has the registers it needs.
  */
-import { addRow } from "./add";
-import { absmaxRow, ACTIVATION_MAX_14, quantizeRow, quantizeRow14 } from "./quantize-row";
+import { addResidual } from "./add";
+import { absmaxRow, ACTIVATION_MAX_14, quantizeRow, quantizeRow14, RMSNORM } from "./quantize-row";
 import { reciprocalRms } from "./rmsnorm";
-
-/** x += residual (0: none) over one row; returns r. A function of its own: a call for each row costs nothing, its loops twice 1 KB of code. */
-function addResidual(x: usize, residual: usize, K: i32, eps: f32): f32 {
-  if (residual != 0) addRow(x, residual, K);
-  return reciprocalRms(x, K, eps);
-}
 
 /** The largest magnitude of a row is computed only where no scale is given. */
 export function rmsnorm_f32_qd8(
@@ -44,11 +38,12 @@ export function rmsnorm_f32_qd8(
 ): void {
   const groups = K / G;
   for (let m = <usize>begin; m < <usize>end; m++) {
+    addResidual(x, residual, m, K);
     const row = x + ((m * K) << 2);
-    const r = addResidual(row, residual == 0 ? 0 : residual + ((m * K) << 2), K, eps);
-    const rowScale = scale > 0 ? scale : absmaxRow(true, row, weight, r, K) / 127;
+    const r = reciprocalRms(row, K, eps);
+    const rowScale = scale > 0 ? scale : absmaxRow(RMSNORM, row, weight, 0, 0, r, K) / 127;
     store<f32>(scales + (m << 2), rowScale);
-    quantizeRow(true, row, weight, r, q + m * K, sums + ((m * groups) << 2), K, G, rowScale);
+    quantizeRow(RMSNORM, row, weight, 0, 0, r, q + m * K, sums + ((m * groups) << 2), K, G, rowScale);
   }
 }
 
@@ -65,10 +60,11 @@ export function rmsnorm_f32_qd14(
   end: i32,
 ): void {
   for (let m = <usize>begin; m < <usize>end; m++) {
+    addResidual(x, residual, m, K);
     const row = x + ((m * K) << 2);
-    const r = addResidual(row, residual == 0 ? 0 : residual + ((m * K) << 2), K, eps);
-    const scale = absmaxRow(true, row, weight, r, K) / <f32>ACTIVATION_MAX_14;
+    const r = reciprocalRms(row, K, eps);
+    const scale = absmaxRow(RMSNORM, row, weight, 0, 0, r, K) / <f32>ACTIVATION_MAX_14;
     store<f32>(scales + (m << 2), scale);
-    quantizeRow14(true, row, weight, r, q + ((m * K) << 1), K, scale);
+    quantizeRow14(RMSNORM, row, weight, 0, 0, r, q + ((m * K) << 1), K, scale);
   }
 }

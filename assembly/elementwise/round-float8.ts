@@ -21,7 +21,7 @@
  * 1.5 * 2^(e + 23 - mantissaBits): adding and taking that away leaves the nearest, ties to even.
  * Why a true division: the last bit of x / scale decides ties, and other readers of the checkpoint divide too.
  */
-import { absmaxRow } from "./quantize-row";
+import { absmaxRow, PLAIN } from "./quantize-row";
 
 const EXPONENT: i32 = 0x7f800000;
 
@@ -33,7 +33,7 @@ export function round_f32_f8(x: usize, K: i32, mantissaBits: i32, minExponent: i
   const anchor = i32x4.splat(((150 - mantissaBits) << 23) | 0x400000);
   for (let m = <usize>begin; m < <usize>end; m++) {
     let p = x + ((m * K) << 2);
-    let scale = absmaxRow(false, p, 0, 0, K) / largest;
+    let scale = absmaxRow(PLAIN, p, 0, 0, 0, 0, K) / largest;
     if (scale == 0) scale = 1;
     const step = f32x4.splat(scale);
     for (const rowEnd = p + ((<usize>K) << 2); p < rowEnd; p += 16) {

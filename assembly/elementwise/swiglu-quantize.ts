@@ -15,7 +15,7 @@
  *
  * Why a is stored: it takes an exponential and a division, too much to make twice, and the gate is not needed again.
  */
-import { absmaxRow, quantizeRow } from "./quantize-row";
+import { quantizeFloats } from "./quantize-row";
 import { swigluRow } from "./swiglu";
 
 export function swiglu_f32_qd8(
@@ -33,8 +33,6 @@ export function swiglu_f32_qd8(
   for (let m = <usize>begin; m < <usize>end; m++) {
     const row = x + ((m * F) << 3);
     swigluRow(row, row + ((<usize>F) << 2), row, F);
-    const rowScale = scale > 0 ? scale : absmaxRow(false, row, 0, 0, F) / 127;
-    store<f32>(scales + (m << 2), rowScale);
-    quantizeRow(false, row, 0, 0, q + m * F, sums + ((m * groups) << 2), F, G, rowScale);
+    quantizeFloats(row, q + m * F, scales + (m << 2), sums + ((m * groups) << 2), F, G, scale);
   }
 }

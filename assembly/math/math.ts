@@ -37,7 +37,7 @@ export function exp4(x: v128): v128 {
 
 /** 2^n for n in -126..127. */
 @inline
-function powerOfTwo(n: v128): v128 {
+export function powerOfTwo(n: v128): v128 {
   return i32x4.shl(i32x4.add(n, i32x4.splat(127)), 23);
 }
 

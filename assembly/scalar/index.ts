@@ -7,14 +7,18 @@ export { pack_qc8w } from "./pack-qc8w";
 export { embed_f32w } from "../elementwise/embed-f32w";
 export { embed_qc8w } from "./embed-qc8w";
 export { rmsnorm_f32, rmsnorm_heads_f32 } from "./rmsnorm";
+export { layernorm_f32 } from "./layernorm";
 export { rope_frequencies_f32, rope_table_f32 } from "../attention/rope-table";
 export { rope_f32, rope_pairs_f32 } from "./rope";
 export { swiglu_f32 } from "./swiglu";
+export { gelu_f32, gelu_tanh_f32, relu_f32 } from "./plain-activation";
 export { add_f32 } from "./add";
 export { quantize_f32_qd14, quantize_f32_qd8, quantize_f32_qs8 } from "./quantize-activations";
 export { round_f32_f8 } from "./round-float8";
 export { rmsnorm_f32_qd14, rmsnorm_f32_qd8 } from "./rmsnorm-quantize";
+export { layernorm_f32_qd14, layernorm_f32_qd8 } from "./layernorm-quantize";
 export { swiglu_f32_qd8 } from "./swiglu-quantize";
+export { gelu_f32_qd8, gelu_tanh_f32_qd8, relu_f32_qd8 } from "./plain-activation-quantize";
 export { gemm_f32_f32_f32w_4x8c1 } from "./gemm-f32-f32-f32w";
 export {
   gemm_qd8_f32_qb4fw_x8c4,

@@ -21,7 +21,7 @@ export function exp(x: f32): f32 {
   return p * powerOfTwo(first) * powerOfTwo(exponent - first);
 }
 
-function powerOfTwo(n: i32): f32 {
+export function powerOfTwo(n: i32): f32 {
   return reinterpret<f32>((n + 127) << 23);
 }
 

@@ -1,22 +1,9 @@
-/** Twins of `../rmsnorm.ts`: sixteen partial sums, element k in sum k mod 16, then the same tree. */
-
-function partialSum(x: usize, K: i32, lane: i32): f32 {
-  let sum: f32 = 0;
-  for (let k = lane; k < K; k += 16) {
-    const value = load<f32>(x + ((<usize>k) << 2));
-    sum += value * value;
-  }
-  return sum;
-}
-
-/** One lane of (vector 0 + vector 1) + (vector 2 + vector 3). */
-function lane(x: usize, K: i32, i: i32): f32 {
-  return partialSum(x, K, i) + partialSum(x, K, i + 4) + (partialSum(x, K, i + 8) + partialSum(x, K, i + 12));
-}
+/** Twins of `../elementwise/rmsnorm.ts`. */
+import { SQUARES } from "../elementwise/sum-row";
+import { sumRow } from "./sum-row";
 
 export function reciprocalRms(x: usize, K: i32, eps: f32): f32 {
-  const sum: f32 = lane(x, K, 0) + lane(x, K, 1) + (lane(x, K, 2) + lane(x, K, 3));
-  return 1 / sqrt<f32>(sum / <f32>K + eps);
+  return 1 / sqrt<f32>(sumRow(SQUARES, x, K, 0) / <f32>K + eps);
 }
 
 function normalize(x: usize, weight: usize, y: usize, K: i32, eps: f32): void {

@@ -14,6 +14,13 @@ const betweenLayers = MODELS.flatMap(({ name, hidden: K, ffn: F, heads, headDim:
     },
   },
   {
+    name: `layernorm_f32 ${name} M=${M} K=${K}`,
+    prepare(bench) {
+      const [x, weight, bias, y] = [bench.floats(M * K), bench.floats(K), bench.floats(K), bench.reserve(4 * M * K)];
+      return { bytes: 8 * M * K, run: () => bench.run.layernorm_f32(x, weight, bias, y, M, K, EPS, 0, M) };
+    },
+  },
+  {
     name: `rmsnorm_heads_f32 ${name} M=${M} heads=${heads} D=${D}`,
     prepare(bench) {
       // In place, run after run: weights other than one would drive x into subnormals, which are slow. Ones are cosines of zero.
@@ -41,6 +48,13 @@ const betweenLayers = MODELS.flatMap(({ name, hidden: K, ffn: F, heads, headDim:
       return { bytes: 12 * M * F, run: () => bench.run.swiglu_f32(x, y, F, 0, M) };
     },
   },
+  ...(["gelu_f32", "gelu_tanh_f32", "relu_f32"] as const).map((kernel): BenchRow => ({
+    name: `${kernel} ${name} M=${M} F=${F}`,
+    prepare(bench) {
+      const [x, y] = [bench.floats(M * F), bench.reserve(4 * M * F)];
+      return { bytes: 8 * M * F, run: () => bench.run[kernel](x, y, F, F, 0, M) };
+    },
+  })),
   {
     name: `add_f32 ${name} M=${M} K=${K}`,
     prepare(bench) {

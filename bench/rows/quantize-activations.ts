@@ -50,6 +50,17 @@ const fused: BenchRow[] = MODELS.flatMap(({ name, hidden: K, ffn: F }): BenchRow
         },
       },
       {
+        name: `layernorm_f32_qd8 ${kind} ${name} M=${M} K=${K}`,
+        prepare(bench) {
+          const [x, residual, weight, bias] = [bench.floats(M * K), bench.reserve(4 * M * K), bench.floats(K), bench.floats(K)];
+          const [q, scales, sums] = outputs(bench, K);
+          return {
+            bytes: 13 * M * K,
+            run: () => bench.run.layernorm_f32_qd8(x, residual, weight, bias, q, scales, sums, K, G, 1e-5, scale, 0, M),
+          };
+        },
+      },
+      {
         name: `swiglu_f32_qd8 ${kind} ${name} M=${M} F=${F}`,
         prepare(bench) {
           const x = bench.floats(2 * M * F);
@@ -71,6 +82,19 @@ const fused14: BenchRow[] = MODELS.map(({ name, hidden: K }) => ({
   },
 }));
 
+const activated: BenchRow[] = MODELS.flatMap(({ name, ffn: F }) =>
+  (["gelu_f32_qd8", "gelu_tanh_f32_qd8", "relu_f32_qd8"] as const).map((kernel) => ({
+    name: `${kernel} dynamic ${name} M=${M} F=${F}`,
+    prepare(bench) {
+      const G = 64;
+      // In place, run after run: these stay what they are, where smaller ones would end as subnormals, which are slow.
+      const x = bench.floats(M * F, 8);
+      const [q, scales, sums] = [bench.reserve(M * F), bench.reserve(4 * M), bench.reserve((4 * M * F) / G)];
+      return { bytes: 9 * M * F, run: () => bench.run[kernel](x, q, scales, sums, F, G, F, 0, 0, M) };
+    },
+  })),
+);
+
 const float8: BenchRow[] = MODELS.map(({ name, hidden: K }) => ({
   name: `round_f32_f8 ${name} M=${M} K=${K}`,
   prepare(bench) {
@@ -81,4 +105,4 @@ const float8: BenchRow[] = MODELS.map(({ name, hidden: K }) => ({
   },
 }));
 
-export const rows: BenchRow[] = [...alone, ...fused, ...fused14, ...float8];
+export const rows: BenchRow[] = [...alone, ...fused, ...fused14, ...activated, ...float8];

@@ -4,7 +4,7 @@
  * go through the model together. None sees anything of the others.
  */
 import { CapacityError, OptionError } from "../errors.ts";
-import type { Sequence } from "../model/sequence.ts";
+import type { Sequence } from "../model/sequences/sequence.ts";
 import type { Transformer } from "../model/transformer.ts";
 import { generate } from "./generate.ts";
 import type { Generation } from "./generation.ts";

@@ -9,7 +9,7 @@ import type { EventLoopPacer } from "./event-loop-pacer.ts";
 import { embed, type LoadedEmbedding } from "./layers/embedding.ts";
 import { type LoadedHead, multiplyHead } from "./layers/head.ts";
 import type { LogitsBuffers } from "./logits.ts";
-import { type Job, type Part, settle, wanted } from "./scheduler.ts";
+import { type Job, type Part, settle, wanted } from "./sequences/scheduler.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A model in memory. */

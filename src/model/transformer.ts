@@ -5,7 +5,6 @@
 import { describeModel } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { createSha256 } from "../checkpoint/sha256.ts";
 import { CapacityError, DisposedError, OptionError } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
@@ -21,13 +20,13 @@ import { loadHead, planHead, readHeadSpec } from "./layers/head.ts";
 import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
 import { LogitsFunctions, planLogits } from "./logits.ts";
 import { type LoadedModel, runPass } from "./pass.ts";
-import { type Job, type Part, Scheduler } from "./scheduler.ts";
-import { packState, type StateFormat, unpackState } from "./sequence-state.ts";
-import { KvCache, type KvCacheMemory } from "./kv-cache.ts";
-import { Sequence, type SequenceOwner } from "./sequence.ts";
+import { type Job, type Part, Scheduler } from "./sequences/scheduler.ts";
+import { SavedSequences } from "./sequences/saved-sequences.ts";
+import { KvCache, type KvCacheMemory } from "./sequences/kv-cache.ts";
+import { Sequence, type SequenceOwner } from "./sequences/sequence.ts";
 import type { WeightLoader } from "./weight-loader.ts";
 import { loadWorkspace, openWorkspace } from "./open-workspace.ts";
-import type { Planner, Workspace } from "./workspace.ts";
+import type { Planner } from "./workspace.ts";
 
 /** What `load` makes and a transformer is. */
 interface Parts extends LoadedModel, KvCacheMemory {
@@ -40,17 +39,18 @@ export class Transformer implements ForwardPass, SequenceOwner {
   readonly #parts: Parts;
   readonly #pacer: EventLoopPacer;
   readonly #cache: KvCache;
+  readonly #saved: SavedSequences;
   readonly #scheduler: Scheduler;
   readonly #functions: LogitsFunctions;
   readonly #own: Sequence;
   #pass: Promise<void> | undefined;
-  #digest: Promise<string> | undefined;
   #disposed = false;
 
   private constructor(parts: Parts, host: Host) {
     this.#parts = parts;
     this.#pacer = new EventLoopPacer(host);
     this.#cache = new KvCache(parts.space.kernels, parts);
+    this.#saved = new SavedSequences(parts.space, this.#cache, parts.weights);
     this.#functions = new LogitsFunctions(parts.space.kernels, parts.logits);
     const { maxRows } = parts.space.buffers;
     const passes = {
@@ -262,55 +262,17 @@ export class Transformer implements ForwardPass, SequenceOwner {
     }
   }
 
-  /** @internal A sequence's ids, and its whole blocks, of which all are computed. */
-  async save(sequence: Sequence): Promise<Uint8Array<ArrayBuffer>> {
-    const format = await this.#stateFormat();
-    await sequence.complete();
-    const whole = Math.floor(sequence.length / BLOCK_TOKENS);
-    const blocks = new Uint8Array(whole * format.blockBytes);
-    let at = 0;
-    for (const { number } of sequence.held.blocks.slice(0, whole)) {
-      for (const bytes of this.#cache.blockViews(number)) {
-        blocks.set(bytes, at);
-        at += bytes.length;
-      }
-    }
-    return packState({ ids: sequence.ids, blocks }, format);
+  /** @internal */
+  save(sequence: Sequence): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#saved.save(sequence);
   }
 
-  /**
-   * @internal Replaces a sequence by a saved one. Where there is no room for its blocks, they are computed
-   * again when it goes on.
-   */
+  /** @internal */
   async restore(sequence: Sequence, bytes: Uint8Array): Promise<void> {
-    const format = await this.#stateFormat();
-    const { ids, blocks } = await unpackState(bytes, format);
-    this.checkIds(ids, 0);
+    const state = await this.#saved.read(bytes);
+    this.checkIds(state.ids, 0);
     while (this.#pass) await this.#pass;
-    sequence.adopt(ids);
-    const tokens = Math.floor(ids.length / BLOCK_TOKENS) * BLOCK_TOKENS;
-    if (tokens === 0 || !this.#cache.reserve(sequence, tokens, 0)) return;
-    let at = 0;
-    for (const { number } of sequence.held.blocks) {
-      for (const view of this.#cache.blockViews(number)) {
-        view.set(blocks.subarray(at, at + view.length));
-        at += view.length;
-      }
-    }
-    this.#cache.record(sequence, ids.slice(0, tokens));
-  }
-
-  async #stateFormat(): Promise<StateFormat> {
-    const { space, blocks, blockBytes: bytes, weights } = this.#parts;
-    const { precision } = blocks[0]!.cache;
-    this.#digest ??= digestOf(space, weights, JSON.stringify([space.config, blocks.map(({ cache }) => cache.scales)]));
-    return {
-      model: await this.#digest,
-      kv: precision,
-      layers: blocks.length,
-      blockBytes: blocks.length * (bytes.k + bytes.v),
-      vocabSize: space.config.vocabSize,
-    };
+    this.#saved.place(sequence, state);
   }
 
   #checkNotDisposed(): void {
@@ -325,13 +287,3 @@ export class Transformer implements ForwardPass, SequenceOwner {
     });
   }
 }
-
-/** SHA-256 of all that a model's keys and values depend on. */
-async function digestOf({ kernels }: Workspace, [begin, end]: readonly [Pointer, Pointer], rest: string): Promise<string> {
-  const hash = createSha256();
-  hash.update(new TextEncoder().encode(rest));
-  for (let at = begin; at < end; at += DIGEST_PIECE) hash.update(kernels.u8(at, Math.min(DIGEST_PIECE, end - at)));
-  return hash.hex();
-}
-
-const DIGEST_PIECE = 2 ** 20;

@@ -10,7 +10,7 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safe
 import { AbortError, CapacityError, CheckpointError, DisposedError, NumericError, OptionError } from "../../src/errors.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import type { LoadOptions } from "../../src/model/load-options.ts";
-import type { Sequence } from "../../src/model/sequence.ts";
+import type { Sequence } from "../../src/model/sequences/sequence.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { SIMD_BUILDS } from "../kernels/kernel-memory.ts";
 import { quantizedTinyModel } from "../quantized-tiny-model.ts";
@@ -231,11 +231,8 @@ test("misuse is a typed error, and nothing hangs", async () => {
     (error: unknown) => error instanceof OptionError,
   );
   const running = sequence.forward(drawIds(10), { logits: "none" });
+  assert.throws(() => sequence.fork(), (error: unknown) => error instanceof OptionError); // prettier-ignore
   assert.instance(await rejected(sequence.forward([1], { logits: "none" })), OptionError, "two calls at a time");
-  assert.throws(
-    () => sequence.fork(),
-    (error: unknown) => error instanceof OptionError,
-  );
   await running;
 
   const disposed = rejected(sequence.forward([1], { logits: "none" }));

@@ -16,6 +16,8 @@ const GEMV_QD8_QB4W = { args: "q scales sums w bias y N K G", ...PANELS } as con
 const GEMM_QC8W = { args: "q scales w bias y M N K", ...PANELS } as const;
 const GEMV_QC8W = { args: "q scales w bias y N K", ...PANELS } as const;
 const ROPE = { args: "x cos sin rows heads D rotary stride", ...ROWS } as const;
+const ACTIVATION_F32 = { args: "x y F stride", ...ROWS } as const;
+const ACTIVATION_QD8 = { args: "x q scales sums F G stride scale", ...ROWS } as const;
 const APPEND_F32 = { args: "k cache rows stride Hkv D", ...ROWS } as const;
 const APPEND_QS8 = { args: "k cache rows stride Hkv D scale", ...ROWS } as const;
 
@@ -66,6 +68,8 @@ export const INFERENCE_KERNELS = {
   rmsnorm_f32: { args: "x weight y M K eps", ...ROWS },
   /** In place over `heads` heads of D at the start of each row of `stride` elements (Qwen3's q_norm, k_norm). */
   rmsnorm_heads_f32: { args: "x weight heads D stride eps", ...ROWS },
+  /** bias NULL: none. y may be x. */
+  layernorm_f32: { args: "x weight bias y M K eps", ...ROWS },
   /** f32[D/2] frequencies theta^(-2i/D); D is the number of channels that turn. */
   rope_frequencies_f32: { args: "frequencies theta D" },
   /** cos and sin f32[count, half] of (position * frequency). */
@@ -79,6 +83,12 @@ export const INFERENCE_KERNELS = {
   rope_pairs_f32: ROPE,
   /** x f32[M, 2F] (gate, then up) -> y f32[M, F] = silu(gate) * up */
   swiglu_f32: { args: "x y F", ...ROWS },
+  /** x f32[M, F] at the start of rows of `stride` elements -> y f32[M, F] = x/2 (1 + erf(x / sqrt 2)); y may be x where stride is F */
+  gelu_f32: ACTIVATION_F32,
+  /** The form with tanh (0.044715). */
+  gelu_tanh_f32: ACTIVATION_F32,
+  /** max(x, 0) */
+  relu_f32: ACTIVATION_F32,
   /** x += y, both f32[M, K] */
   add_f32: { args: "x y K", ...ROWS },
 
@@ -94,8 +104,17 @@ export const INFERENCE_KERNELS = {
   rmsnorm_f32_qd8: { args: "x residual weight q scales sums K G eps scale", ...ROWS },
   /** The same to 14 bits, q i16[M, K], dynamic. */
   rmsnorm_f32_qd14: { args: "x residual weight q scales K eps", ...ROWS },
+  /** x f32[M, K] += residual (NULL: none); q = quantized layernorm of x; bias NULL: none */
+  layernorm_f32_qd8: { args: "x residual weight bias q scales sums K G eps scale", ...ROWS },
+  /** The same to 14 bits, q i16[M, K], dynamic. */
+  layernorm_f32_qd14: { args: "x residual weight bias q scales K eps", ...ROWS },
   /** x f32[M, 2F] (gate, then up; the gate is overwritten) -> q i8[M, F] */
   swiglu_f32_qd8: { args: "x q scales sums F G scale", ...ROWS },
+
+  /** x f32[M, F] at the start of rows of `stride` elements (overwritten) -> q i8[M, F] = quantized gelu of x */
+  gelu_f32_qd8: ACTIVATION_QD8,
+  gelu_tanh_f32_qd8: ACTIVATION_QD8,
+  relu_f32_qd8: ACTIVATION_QD8,
 
   // --- 8-bit floats, simulated
   /** x f32[M, K], in place: rounded to an 8-bit float with one scale a row, and back (`Float8Format`). */

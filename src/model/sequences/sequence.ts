@@ -3,11 +3,11 @@
  * sequence whose blocks were needed elsewhere keeps its ids, and what is missing is computed again when it
  * goes on; since bits never change, nobody can see it but by the clock.
  */
-import { DisposedError, OptionError } from "../errors.ts";
-import type { ModelConfig } from "../architecture/model-config.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
+import { DisposedError, OptionError } from "../../errors.ts";
+import type { ModelConfig } from "../../architecture/model-config.ts";
+import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { HeldBlocks } from "./block-pool.ts";
-import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
+import type { ForwardOptions, ForwardPass, LogitsBlock } from "../forward-pass.ts";
 
 /** What a sequence asks of the model it belongs to. */
 export interface SequenceOwner extends Pick<

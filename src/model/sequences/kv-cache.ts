@@ -2,10 +2,10 @@
  * Who has room in the KV cache: blocks and block tables of sequences, and from whom they are taken where
  * there are too few.
  */
-import type { Pointer } from "../kernels/kernel-exports.ts";
-import type { Kernels } from "../kernels/kernels.ts";
+import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { Kernels } from "../../kernels/kernels.ts";
 import { BlockPool } from "./block-pool.ts";
-import { BLOCK_TOKENS, type LayerCache } from "./layers/attention.ts";
+import { BLOCK_TOKENS, type LayerCache } from "../layers/attention.ts";
 import type { Sequence } from "./sequence.ts";
 
 export interface KvCacheMemory {

@@ -7,11 +7,11 @@
  *
  * Numbers are little-endian. A block is as it lies in memory (`assembly/layouts/layout-kv.ts`).
  */
-import { sha256 } from "../checkpoint/sha256.ts";
-import { CheckpointError } from "../errors.ts";
-import { describe, JsonFields, parseJsonObject } from "../json-object.ts";
-import { BLOCK_TOKENS } from "./layers/attention.ts";
-import type { KvPrecision } from "./precision.ts";
+import { sha256 } from "../../checkpoint/sha256.ts";
+import { CheckpointError } from "../../errors.ts";
+import { describe, JsonFields, parseJsonObject } from "../../json-object.ts";
+import { BLOCK_TOKENS } from "../layers/attention.ts";
+import type { KvPrecision } from "../precision.ts";
 
 const MAGIC = "FPTQSEQ1";
 const DIGEST_BYTES = 32;

@@ -6,7 +6,7 @@
  * What a block holds depends on all tokens before it, so blocks form a tree: a block is known by the one
  * before it and its own tokens.
  */
-import { BLOCK_TOKENS } from "./layers/attention.ts";
+import { BLOCK_TOKENS } from "../layers/attention.ts";
 
 /** A place in the pool, and what is there. */
 export class CacheBlock {

@@ -7,9 +7,9 @@
  * nobody is running, the one not used for longest first, then from those that came later; what they lose they
  * compute again. The first in line always fits, so nobody waits for ever.
  */
-import { AbortError, DisposedError } from "../errors.ts";
-import type { Host } from "../host/host.ts";
-import type { ForwardOptions } from "./forward-pass.ts";
+import { AbortError, DisposedError } from "../../errors.ts";
+import type { Host } from "../../host/host.ts";
+import type { ForwardOptions } from "../forward-pass.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** A sequence that wants its ids computed. */

@@ -1,0 +1,85 @@
+/** Sequences of a model as bytes, and back. */
+import { createSha256 } from "../../checkpoint/sha256.ts";
+import type { Pointer } from "../../kernels/kernel-exports.ts";
+import { BLOCK_TOKENS } from "../layers/attention.ts";
+import type { Workspace } from "../workspace.ts";
+import type { KvCache } from "./kv-cache.ts";
+import { packState, type SequenceState, type StateFormat, unpackState } from "./sequence-state.ts";
+import type { Sequence } from "./sequence.ts";
+
+/** Bytes hashed at a time. */
+const PIECE_BYTES = 2 ** 20;
+
+export class SavedSequences {
+  readonly #space: Workspace;
+  readonly #cache: KvCache;
+  readonly #weights: readonly [Pointer, Pointer];
+  #digest: string | undefined;
+
+  /** @param weights first and last byte of the weights in memory, which are the same in every build */
+  constructor(space: Workspace, cache: KvCache, weights: readonly [Pointer, Pointer]) {
+    this.#space = space;
+    this.#cache = cache;
+    this.#weights = weights;
+  }
+
+  /** Gives a sequence's ids and its whole blocks, of which all are computed. */
+  async save(sequence: Sequence): Promise<Uint8Array<ArrayBuffer>> {
+    await sequence.complete();
+    const format = this.#format();
+    const whole = Math.floor(sequence.length / BLOCK_TOKENS);
+    const blocks = new Uint8Array(whole * format.blockBytes);
+    let at = 0;
+    for (const { number } of sequence.held.blocks.slice(0, whole)) {
+      for (const bytes of this.#cache.blockViews(number)) {
+        blocks.set(bytes, at);
+        at += bytes.length;
+      }
+    }
+    return packState({ ids: [...sequence.ids], blocks }, format);
+  }
+
+  /** @throws CheckpointError for bytes that are not of this model */
+  read(bytes: Uint8Array): Promise<SequenceState> {
+    return unpackState(bytes, this.#format());
+  }
+
+  /**
+   * Puts a saved sequence in place of another one, between two passes. Where there is no room for its blocks
+   * they are computed again when it goes on.
+   */
+  place(sequence: Sequence, { ids, blocks }: SequenceState): void {
+    sequence.adopt(ids);
+    const tokens = Math.floor(ids.length / BLOCK_TOKENS) * BLOCK_TOKENS;
+    if (tokens === 0 || !this.#cache.reserve(sequence, tokens, 0)) return;
+    let at = 0;
+    for (const { number } of sequence.held.blocks) {
+      for (const view of this.#cache.blockViews(number)) {
+        view.set(blocks.subarray(at, at + view.length));
+        at += view.length;
+      }
+    }
+    this.#cache.record(sequence, ids.slice(0, tokens));
+  }
+
+  #format(): StateFormat {
+    const { caches, blockBytes: bytes } = this.#cache.memory;
+    return {
+      model: (this.#digest ??= this.#hash()),
+      kv: caches[0]!.precision,
+      layers: caches.length,
+      blockBytes: caches.length * (bytes.k + bytes.v),
+      vocabSize: this.#space.config.vocabSize,
+    };
+  }
+
+  /** SHA-256 of all that keys and values depend on; made once, when it is first needed. */
+  #hash(): string {
+    const { kernels, config } = this.#space;
+    const hash = createSha256();
+    hash.update(new TextEncoder().encode(JSON.stringify([config, this.#cache.memory.caches.map(({ scales }) => scales)])));
+    const [begin, end] = this.#weights;
+    for (let at = begin; at < end; at += PIECE_BYTES) hash.update(kernels.u8(at, Math.min(PIECE_BYTES, end - at)));
+    return hash.hex();
+  }
+}
