@@ -93,7 +93,7 @@ export class BenchMemory {
    * A row table (kernel-exports.ts): of each sequence M rows from `position` on. Blocks are numbered as if the sequences had grown
    * together, so those of one sequence alone lie in order.
    */
-  rows(sequences: number, M: number, position: number): number {
+  rows(sequences: number, M: number, position: number): Pointer {
     const blocks = Math.ceil((position + M) / 64);
     const tables = this.reserve(4 * sequences * blocks);
     const pointer = this.reserve(8 * sequences * M);

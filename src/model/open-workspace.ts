@@ -10,11 +10,11 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Work } from "../host/work.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
 import { type InstructionSet, kernelBuild } from "../kernels/kernel-build.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import { kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { openKernels } from "../kernels/open-kernels.ts";
 import { chooseModule } from "../kernels/self-test.ts";
+import { offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { Buffers } from "./buffers.ts";
 import { BLOCK_TOKENS } from "./layers/attention.ts";
 import { planLowRankBuffers } from "./layers/low-rank.ts";
@@ -155,7 +155,7 @@ function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
     qkvStride,
     attended: f32("attention output", H * D),
     projected: f32("projections", E),
-    up: widths.has("up") ? f32("gate and up projections", upStride) : qkv + 4 * (H + 2 * Hkv) * D,
+    up: widths.has("up") ? f32("gate and up projections", upStride) : offsetBy(qkv, 4 * (H + 2 * Hkv) * D),
     upStride,
     activated: f32("activated states", F),
     activations: {

@@ -9,13 +9,12 @@ const test = suite("benchmark rows");
 /** Why a kernel has none. */
 const TWIN = "shares its loops with a kernel that has one";
 const UNROWED: Partial<Record<KernelName, string>> = {
+  rope_pairs_f32: TWIN,
   rope_frequencies_f32: "runs once a model, over half a head",
   embed_f32w: "copies one row a token",
   embed_qc8w: "copies one row a token",
-  append_k_f32: "writes one row a token",
-  append_v_f32: "writes one row a token",
-  append_k_qs8: "writes one row a token",
-  append_v_qs8: "writes one row a token",
+  append_k_f32: "copies one row a token",
+  append_v_f32: "copies one row a token",
   attention_f32_kf32_vf32: TWIN,
   attention_f32_kqs8_vf32: TWIN,
   attention_f32_kf32_vqs8: TWIN,

@@ -2,8 +2,16 @@
 import { readFileSync, statSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type KernelName, KERNELS, moduleOf, SPLIT_KERNELS, takenUnits } from "../../src/kernels/kernel-table.ts";
+import {
+  type KernelExports,
+  type KernelName,
+  KERNELS,
+  moduleOf,
+  SPLIT_KERNELS,
+  takenUnits,
+} from "../../src/kernels/kernel-table.ts";
 import { STATIC_DATA_BYTES } from "../../src/kernels/memory-plan.ts";
+import type { Pointer } from "../../src/kernels/pointer.ts";
 import type { Arguments, KernelRow } from "../../src/kernels/table/kernel-arguments.ts";
 import { INFERENCE_KERNELS } from "../../src/kernels/table/inference-kernels.ts";
 import { QUANTIZER_KERNELS } from "../../src/kernels/table/quantizer-kernels.ts";
@@ -49,6 +57,11 @@ test("the table is whole", () => {
   assert.is(moduleOf("gram_f64_f32"), "quantizer");
   assert.is(moduleOf("add_f32"), "inference");
 });
+
+/** Does not compile if a count is taken for an address. */
+// @ts-expect-error: x and K are swapped
+const swapped = (run: KernelExports, x: Pointer, y: Pointer, K: number) => run.add_f32(K, y, x, 0, 1);
+void swapped;
 
 test("kernels with units are shared, and only attention's last ones are taken", () => {
   const units = Object.entries(KERNELS).filter(([, row]) => "units" in row);
