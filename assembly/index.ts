@@ -1,4 +1,5 @@
-// The kernels that run a model: exports only, in the order data flows. `src/kernels/table/inference-kernels.ts` states their arguments.
+// The kernels that run a model: exports only, in the order data flows.
+// `src/kernels/table/inference-kernels.ts` states their arguments.
 export { KR, MR, NR, linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "./layouts/layout";
 export { pack_f32w } from "./linear/pack-f32w";
 export { pack_qb4w } from "./linear/pack-qb4w";

@@ -1,5 +1,6 @@
-// The kernels of the second module, which only quantizing loads, over the first one's memory: exports only, in the order data flows.
-// `src/kernels/table/quantizer-kernels.ts` states their arguments.
+// The kernels of the second module, which only quantizing loads, over the first one's memory: exports only,
+// in the order data flows. `src/kernels/table/quantizer-kernels.ts` states their arguments.
+
 // Calibration.
 export { observe_f32 } from "./elementwise/observe";
 // Gradients (distillation).

@@ -90,8 +90,8 @@ export class BenchMemory {
   }
 
   /**
-   * A row table (kernel-exports.ts): of each sequence M rows from `position` on. Blocks are numbered as if the sequences had grown
-   * together, so those of one sequence alone lie in order.
+   * A row table (kernels/table/): of each sequence M rows from `position` on. Blocks are numbered as if
+   * the sequences had grown together, so those of one sequence alone lie in order.
    */
   rows(sequences: number, M: number, position: number): Pointer {
     const blocks = Math.ceil((position + M) / 64);

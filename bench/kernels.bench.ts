@@ -1,7 +1,8 @@
 /**
  * Times kernels on real shapes, by one thread or by several.
  *
- *   npm run bench -- [FILTER ...] [--threads 1,2] [--json] [--seconds 0.5] [--module FILE.wasm ...] [--quantizer FILE.wasm]
+ *   npm run bench -- [FILTER ...] [--threads 1,2] [--json] [--seconds 0.5]
+ *     [--module FILE.wasm ...] [--quantizer FILE.wasm]
  *
  * FILTER keeps rows whose name contains every word. Several --module are timed in turn, row by row, so that
  * noise meets all alike. Rows come from `bench/rows/*.ts`: a new file there is all that a new kernel needs.

@@ -1,6 +1,6 @@
 /**
- * Builds the kernels: asc, then wasm-opt; those that run a model once for each instruction set, those that only quantizing needs once. `src/kernels/shared-memory.ts`
- * makes the builds for shared memory of these.
+ * Builds the kernels: asc, then wasm-opt; those that run a model once for each instruction set, those that
+ * only quantizing needs once. `src/kernels/shared-memory.ts` makes the builds for shared memory of these.
  *
  *   assembly/index.ts     -> build/fptq-<build>.wasm    -> dist/wasm/fptq-<build>.wasm
  *   assembly/quantizer.ts -> build/fptq-quantizer.wasm  -> dist/wasm/fptq-quantizer.wasm
@@ -17,8 +17,9 @@ const BUILDS: Record<string, string[]> = {
   relaxed: ["--enable-simd", "--enable-relaxed-simd"],
 };
 /**
- * No kernel that quantizes has products of 8-bit integers, so the relaxed build of these would be the same file, byte for byte. Their static
- * data lies behind that of the others, in the upper half of `STATIC_DATA_BYTES` (`src/kernels/memory-plan.ts`): both are used over one memory.
+ * No kernel that quantizes has products of 8-bit integers, so the relaxed build of these would be the same
+ * file, byte for byte. Their static data lies behind that of the others, in the upper half of
+ * `STATIC_DATA_BYTES` (`src/kernels/memory-plan.ts`): both are used over one memory.
  */
 const QUANTIZER = ["--target", "simd128", "--memoryBase", "32768"];
 /** The scalar twins, for tests only: same exports, no SIMD, no wasm-opt. */

@@ -1,6 +1,7 @@
 /**
- * The builds of `assembly/`: two of the kernels that run a model, one for each instruction set, with the same exports and the same bits;
- * and one of those that only quantizing needs, which no relaxed instruction would make faster. Each with or without shared memory.
+ * The builds of `assembly/`: two of the kernels that run a model, one for each instruction set, with the same
+ * exports and the same bits; and one of those that only quantizing needs, which no relaxed instruction would
+ * make faster. Each with or without shared memory.
  */
 export type InstructionSet = "simd128" | "relaxed";
 /** A published file is `fptq-<this>.wasm`. */

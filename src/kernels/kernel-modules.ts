@@ -3,7 +3,10 @@ import { CapabilityError } from "../errors.ts";
 import { type KernelBuild, type KernelFile, splitBuild } from "./kernel-build.ts";
 import { forSharedMemory } from "./shared-memory.ts";
 
-/** A build for memory of one thread: its bytes, from which the one for shared memory is made too, or the compiled module. */
+/**
+ * A build for memory of one thread: its bytes, from which the one for shared memory is made too, or the
+ * compiled module.
+ */
 export type KernelSource = Uint8Array<ArrayBuffer> | WebAssembly.Module;
 
 /**

@@ -1,9 +1,10 @@
 /**
- * Every export of the kernel builds, once (`table/`), and what follows from it: the type of the exports, which kernels threads can share,
- * and by what number they call them.
+ * Every export of the kernel builds, once (`table/`), and what follows from it: the type of the exports,
+ * which kernels threads can share, and by what number they call them.
  *
- * All pointers are byte offsets into linear memory. A kernel that can be split takes `(begin, end)` after what it works on: the half-open
- * range of its units of work; and after that, if it needs any, the calling thread's own scratch. The others are whole.
+ * All pointers are byte offsets into linear memory. A kernel that can be split takes `(begin, end)` after
+ * what it works on: the half-open range of its units of work; and after that, if it needs any, the calling
+ * thread's own scratch. The others are whole.
  */
 import { INFERENCE_KERNELS } from "./table/inference-kernels.ts";
 import { QUANTIZER_KERNELS } from "./table/quantizer-kernels.ts";
@@ -32,7 +33,10 @@ export function takenUnits(name: SplitKernel): number {
   return taken;
 }
 
-/** What part of their units is given out beforehand, of kernels whose last ones are taken (measured in docs/kernels.md). */
+/**
+ * What part of their units is given out beforehand, of kernels whose last ones are taken (measured in
+ * docs/kernels.md).
+ */
 export const SHARED_PART = 7 / 8;
 
 /** The file with a kernel, for messages. */

@@ -1,4 +1,7 @@
-/** A worker's whole life: wait for a job in shared memory, run its share, say done, wait again. No messages, no allocation. */
+/**
+ * A worker's whole life: wait for a job in shared memory, run its share, say done, wait again. No messages,
+ * no allocation.
+ */
 import { BOARD, BOARD_ARGUMENTS_OFFSET, runUnits, SPINS, type WorkerStart } from "./job-board.ts";
 import { instantiateModules } from "./instantiate.ts";
 
@@ -14,7 +17,8 @@ export function runKernelWorker(start: WorkerStart, ready: () => void): void {
   for (;;) {
     for (let spin = 0; spin < SPINS && Atomics.load(board, BOARD.generation) === seen; spin++);
     if (Atomics.load(board, BOARD.generation) === seen) {
-      // Counted before the last look, so that a job given in between finds either a sleeper to wake or a worker that has seen it.
+      // Counted before the last look, so that a job given in between finds either a sleeper to wake or a
+      // worker that has seen it.
       Atomics.add(board, BOARD.sleepers, 1);
       while (Atomics.load(board, BOARD.generation) === seen) Atomics.wait(board, BOARD.generation, seen);
       Atomics.sub(board, BOARD.sleepers, 1);

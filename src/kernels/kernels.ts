@@ -27,8 +27,9 @@ export function instantiateKernels(modules: readonly WebAssembly.Module[], memor
 }
 
 /**
- * The size functions of a build, which need no data and so only the memory a module asks for. Its maximum is as small: engines reserve
- * addresses for all of a shared memory's maximum, and a process that lacks 4 GiB of them may still hold a model.
+ * The size functions of a build, which need no data and so only the memory a module asks for. Its maximum is
+ * as small: engines reserve addresses for all of a shared memory's maximum, and a process that lacks 4 GiB of
+ * them may still hold a model.
  * @throws CapabilityError if the runtime has no room for it
  */
 export function kernelSizes(module: WebAssembly.Module, shared: boolean): KernelExports {
@@ -39,19 +40,19 @@ export class Kernels {
   /** Kernels on the calling thread, not split. */
   readonly run: KernelExports;
   readonly memory: WebAssembly.Memory;
-  private readonly scratch: Pointer;
-  private readonly starting: Promise<void> | undefined;
-  private pool: ThreadPool | undefined;
+  readonly #scratch: Pointer;
+  readonly #starting: Promise<void> | undefined;
+  #pool: ThreadPool | undefined;
 
   /** @param starting a pool over the same memory; the kernels can be used before it is there */
   constructor(run: KernelExports, memory: WebAssembly.Memory, scratch: Pointer, starting?: Promise<ThreadPool>) {
     this.run = run;
     this.memory = memory;
-    this.scratch = scratch;
-    this.starting = starting?.then((pool) => {
-      this.pool = pool;
+    this.#scratch = scratch;
+    this.#starting = starting?.then((pool) => {
+      this.#pool = pool;
     });
-    this.starting?.catch(() => {}); // told by `threadsStarted`
+    this.#starting?.catch(() => {}); // told by `threadsStarted`
   }
 
   /**
@@ -59,12 +60,12 @@ export class Kernels {
    * @throws CapabilityError if one did not start
    */
   async threadsStarted(): Promise<void> {
-    await this.starting;
+    await this.#starting;
   }
 
   /** Threads that take part in a split, the calling one included. */
   get threads(): number {
-    return this.pool ? this.pool.threads : 1;
+    return this.#pool ? this.#pool.threads : 1;
   }
 
   /**
@@ -72,8 +73,8 @@ export class Kernels {
    * @param work the arguments before `(begin, end, scratch)`
    */
   split<Name extends SplitKernel>(name: Name, units: number, ...work: KernelWork<Name>): void {
-    if (this.pool && units > 1) this.pool.run(name, units, work);
-    else (this.run[name] as (...args: number[]) => void)(...work, 0, units, this.scratch);
+    if (this.#pool && units > 1) this.#pool.run(name, units, work);
+    else (this.run[name] as (...args: number[]) => void)(...work, 0, units, this.#scratch);
   }
 
   /** Views of linear memory; never kept across a change of model, cheap to make. */
@@ -91,7 +92,7 @@ export class Kernels {
   }
 
   async dispose(): Promise<void> {
-    await this.starting?.catch(() => {});
-    await this.pool?.end();
+    await this.#starting?.catch(() => {});
+    await this.#pool?.end();
   }
 }

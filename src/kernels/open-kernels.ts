@@ -16,8 +16,8 @@ export interface PlannedKernels {
 }
 
 /**
- * Creates the planned memory and the kernels over it, and starts a pool if the plan has more than one thread. The pool starts while
- * weights are loaded; `threadsStarted` says when it is there.
+ * Creates the planned memory and the kernels over it, and starts a pool if the plan has more than one thread.
+ * The pool starts while weights are loaded; `threadsStarted` says when it is there.
  *
  * @throws CapabilityError if memory is refused
  */

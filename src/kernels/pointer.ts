@@ -1,4 +1,7 @@
-/** Addresses in linear memory: a type of their own, so that a count in a pointer's place does not compile, nor arguments that are swapped. */
+/**
+ * Addresses in linear memory: a type of their own, so that a count in a pointer's place does not compile, nor
+ * arguments that are swapped.
+ */
 declare const address: unique symbol;
 
 /** A byte offset into linear memory. */

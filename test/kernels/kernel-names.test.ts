@@ -1,4 +1,7 @@
-/** The kernel table against what it speaks of: the exports of every build, the tiles in the code, the files and their sizes. */
+/**
+ * The kernel table against what it speaks of: the exports of every build, the tiles in the code, the files
+ * and their sizes.
+ */
 import { readFileSync, statSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -45,7 +48,10 @@ for (const [build, { file, rows }] of Object.entries(BUILDS)) {
   });
 }
 
-/** Does not compile where an argument has a name that `Arguments` lacks, or `Arguments` has one that no kernel takes. */
+/**
+ * Does not compile where an argument has a name that `Arguments` lacks, or `Arguments` has one that no kernel
+ * takes.
+ */
 type Words<Text extends string> = Text extends `${infer First} ${infer Rest}` ? First | Words<Rest> : Text;
 type Used = Words<(typeof KERNELS)[KernelName]["args"]> | "begin" | "end" | "scratch";
 const nothing = <T extends never>(): T[] => [];

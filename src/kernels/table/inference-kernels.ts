@@ -1,5 +1,6 @@
 /**
- * The kernels of the first module, `assembly/index.ts`: all that runs a model. Headers in `assembly/` say what each computes.
+ * The kernels of the first module, `assembly/index.ts`: all that runs a model. Headers in `assembly/` say
+ * what each computes.
  *
  * Names follow `<op>_<activation>_<output>_<weight>_<MR>x<NR>c<KR>` (docs/kernels.md).
  */
@@ -9,7 +10,7 @@ const SIZE = { returns: "bytes" } as const;
 const ROWS = { units: "rows" } as const;
 const PANELS = { units: "panels of 8 channels", scratch: true } as const;
 
-/** Of the blocks of 64 tokens that S tokens take, K or V of one layer. */
+/** Bytes of the blocks of 64 tokens that S tokens take, K or V of one layer. */
 const KV_CACHE_BYTES = { args: "Hkv S D", ...SIZE } as const;
 const GEMM_QD8_QB4W = { args: "q scales sums w bias y M N K G", ...PANELS } as const;
 const GEMV_QD8_QB4W = { args: "q scales sums w bias y N K G", ...PANELS } as const;
@@ -22,13 +23,13 @@ const APPEND_F32 = { args: "k cache rows stride Hkv D", ...ROWS } as const;
 const APPEND_QS8 = { args: "k cache rows stride Hkv D scale", ...ROWS } as const;
 
 /**
- * M rows over the pools; causal; window 0 means all. q: rows of `stride` elements, head h at h * D; y f32[M, H * D]. Rows of one
- * sequence follow one another in ascending positions, all below S. slopes: f32[H] of ALiBi, or NULL for none. kScale and vScale are
- * read for qs8 caches only. Units go by K/V head.
+ * M rows over the pools; causal; window 0 means all. q: rows of `stride` elements, head h at h * D; y f32[M,
+ * H * D]. Rows of one sequence follow one another in ascending positions, all below S. slopes: f32[H] of
+ * ALiBi, or NULL for none. kScale and vScale are read for qs8 caches only. Units go by K/V head.
  *
- * Not all of them are given out beforehand, because later rows of a prompt see more tokens: 32 are eight tiles of rows; a row alone is
- * given out whole. GEMVs are shared equally: their streams from memory must be long, and pieces end them (512 against 434 tokens/s with
- * two threads, docs/kernels.md).
+ * Not all of them are given out beforehand, because later rows of a prompt see more tokens: 32 are eight
+ * tiles of rows; a row alone is given out whole. GEMVs are shared equally: their streams from memory must be
+ * long, and pieces end them (512 against 434 tokens/s with two threads, docs/kernels.md).
  */
 const ATTENTION = {
   args: "q k v y rows slopes M stride H Hkv D S window kScale vScale",
@@ -51,12 +52,18 @@ export const INFERENCE_KERNELS = {
   /** Scratch one thread needs for any attention kernel with at most M rows at positions below S. */
   attention_scratch_bytes: { args: "M S D", ...SIZE },
 
-  // --- packing while loading: panels of NR = 8 channels of the rows given, channels rowBegin.. of an [N, K] matrix; rowBegin is a multiple of 8
+  // --- packing while loading: panels of NR = 8 channels of the rows given, channels rowBegin.. of an [N, K]
+  // matrix; rowBegin is a multiple of 8
   /** `source` f32[rowCount, K] row-major -> panels at `packed`. */
   pack_f32w: { args: "source packed rowBegin rowCount N K" },
-  /** `source` i32[rowCount, K/8] as compressed-tensors packs it, `scales` f32[rowCount, K/G]. For qb4fw too: nibbles are moved as they are. */
+  /**
+   * `source` i32[rowCount, K/8] as compressed-tensors packs it, `scales` f32[rowCount, K/G]. For qb4fw too:
+   * nibbles are moved as they are.
+   */
   pack_qb4w: { args: "source scales packed rowBegin rowCount N K G" },
-  /** `source` i32[rowCount, K/4] as compressed-tensors packs 8 bits (offset binary), `scales` f32[rowCount]. */
+  /**
+   * `source` i32[rowCount, K/4] as compressed-tensors packs 8 bits (offset binary), `scales` f32[rowCount].
+   */
   pack_qc8w: { args: "source scales packed rowBegin rowCount N K" },
 
   // --- embedding: rows of a packed table
@@ -66,7 +73,9 @@ export const INFERENCE_KERNELS = {
 
   // --- normalization, rotation, activation, residual
   rmsnorm_f32: { args: "x weight y M K eps", ...ROWS },
-  /** In place over `heads` heads of D at the start of each row of `stride` elements (Qwen3's q_norm, k_norm). */
+  /**
+   * In place over `heads` heads of D at the start of each row of `stride` elements (Qwen3's q_norm, k_norm).
+   */
   rmsnorm_heads_f32: { args: "x weight heads D stride eps", ...ROWS },
   /** bias NULL: none. y may be x. */
   layernorm_f32: { args: "x weight bias y M K eps", ...ROWS },
@@ -75,15 +84,19 @@ export const INFERENCE_KERNELS = {
   /** cos and sin f32[count, half] of (position * frequency). */
   rope_table_f32: { args: "frequencies cos sin position count D" },
   /**
-   * In place, the first `rotary` channels of `heads` heads of D at the start of each row, half-split (Hugging Face order: i with
-   * i + rotary/2), by row `position` of the tables cos and sin f32[positions, rotary/2]. `rows`: the row table, below.
+   * In place, the first `rotary` channels of `heads` heads of D at the start of each row, half-split (Hugging
+   * Face order: i with i + rotary/2), by row `position` of the tables cos and sin f32[positions, rotary/2].
+   * `rows`: the row table, below.
    */
   rope_f32: ROPE,
   /** The same, interleaved: 2i with 2i + 1 (GPT-J, Cohere). */
   rope_pairs_f32: ROPE,
   /** x f32[M, 2F] (gate, then up) -> y f32[M, F] = silu(gate) * up */
   swiglu_f32: { args: "x y F", ...ROWS },
-  /** x f32[M, F] at the start of rows of `stride` elements -> y f32[M, F] = x/2 (1 + erf(x / sqrt 2)); y may be x where stride is F */
+  /**
+   * x f32[M, F] at the start of rows of `stride` elements -> y f32[M, F] = x/2 (1 + erf(x / sqrt 2)); y may
+   * be x where stride is F
+   */
   gelu_f32: ACTIVATION_F32,
   /** The form with tanh (0.044715). */
   gelu_tanh_f32: ACTIVATION_F32,
@@ -111,7 +124,9 @@ export const INFERENCE_KERNELS = {
   /** x f32[M, 2F] (gate, then up; the gate is overwritten) -> q i8[M, F] */
   swiglu_f32_qd8: { args: "x q scales sums F G scale", ...ROWS },
 
-  /** x f32[M, F] at the start of rows of `stride` elements (overwritten) -> q i8[M, F] = quantized gelu of x */
+  /**
+   * x f32[M, F] at the start of rows of `stride` elements (overwritten) -> q i8[M, F] = quantized gelu of x
+   */
   gelu_f32_qd8: ACTIVATION_QD8,
   gelu_tanh_f32_qd8: ACTIVATION_QD8,
   relu_f32_qd8: ACTIVATION_QD8,
@@ -133,9 +148,10 @@ export const INFERENCE_KERNELS = {
   gemm_qd14_f32_qc8w_x8c4: GEMM_QC8W,
   gemv_qd14_f32_qc8w_1x8c4: GEMV_QC8W,
 
-  // --- KV cache: a pool of blocks of 64 tokens (assembly/layouts/layout-kv.ts). Rows of one call may belong to different sequences.
-  // The row table `rows` i32[M][2] says of each: the position of its token in its sequence, and a pointer to the sequence's block
-  // table i32[], whose entry s / 64 is the number of the block with token s. k or v starts each row of `stride` elements.
+  // --- KV cache: a pool of blocks of 64 tokens (assembly/layouts/layout-kv.ts). Rows of one call may belong
+  // to different sequences. The row table `rows` i32[M][2] says of each: the position of its token in its
+  // sequence, and a pointer to the sequence's block table i32[], whose entry s / 64 is the number of the
+  // block with token s. k or v starts each row of `stride` elements.
   append_k_f32: APPEND_F32,
   append_v_f32: APPEND_F32,
   append_k_qs8: APPEND_QS8,

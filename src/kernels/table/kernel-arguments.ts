@@ -1,26 +1,39 @@
 /**
  * What a row of the kernel table says, and what it makes of it: a signature whose arguments have names.
  *
- * TypeScript cannot make a label of a string, but it keeps the labels of tuples that are joined. So `Arguments` has a tuple of one for
- * each name, and the names of a row, one after the other, are the tuple of its arguments.
+ * TypeScript cannot make a label of a string, but it keeps the labels of tuples that are joined. So
+ * `Arguments` has a tuple of one for each name, and the names of a row, one after the other, are the tuple of
+ * its arguments.
  */
 import type { Pointer } from "../pointer.ts";
 
 /** One export of the kernel builds. */
 export interface KernelRow {
-  /** Names of `Arguments`, separated by spaces. Those of a share (`begin end`, `scratch`) are left out: `units` and `scratch` say them. */
+  /**
+   * Names of `Arguments`, separated by spaces. Those of a share (`begin end`, `scratch`) are left out:
+   * `units` and `scratch` say them.
+   */
   readonly args: string;
-  /** Of what a call does so many that threads can share them out: the kernel takes the half-open range `begin, end` of them. */
+  /**
+   * The parts of a call's work that threads can share out: the kernel takes the half-open range `begin, end`
+   * of them.
+   */
   readonly units?: string;
   /** Takes the calling thread's own scratch, last. */
   readonly scratch?: true;
-  /** How many units are given out at a time, to whoever is free. Without it all are shared out equally beforehand. */
+  /**
+   * How many units are given out at a time, to whoever is free. Without it all are shared out equally
+   * beforehand.
+   */
   readonly taken?: number;
   /** What comes back; without it nothing does. */
   readonly returns?: "bytes" | "index" | "nats";
 }
 
-/** Every argument: an address or a number. A name is one of the two in all kernels; what it means, the kernel says. */
+/**
+ * Every argument: an address or a number. A name is one of the two in all kernels; what it means, the kernel
+ * says.
+ */
 export interface Arguments {
   // What is computed on.
   x: [x: Pointer];
