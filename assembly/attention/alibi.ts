@@ -1,9 +1,10 @@
 /**
  * Attention with linear biases (Press et al. 2022), on top of a tile's scores in powers of two:
  *
- *   scores[r, s] += (slopes[h] * log2(e)) * (s - p)      product rounded, then the sum; p the row's position, h its head
+ *   scores[r, s] += (slopes[h] * log2(e)) * (s - p)      product rounded, then the sum
  *
- * for the tokens begin .. end - 1, both multiples of 8; those that a row does not attend to get any value. Distances are whole numbers and exact in f32 below 2^24.
+ * for the tokens begin .. end - 1, both multiples of 8, where p is the row's position and h its head; those that a
+ * row does not attend to get any value. Distances are whole numbers, exact in f32 below 2^24.
  */
 import { LANES, scoresOffset, storedTokens, TileRow } from "../layouts/layout-kv";
 

@@ -5,7 +5,8 @@
  *   u[r, d]      = clamp(roundHalfEven(q[r, d] / a[r]), -8191, 8191)
  *   scores[r, s] = f32(sum over d of u[r, d] * K[s, d]) * (a[r] * kScale * (log2(e) / sqrt(D)))
  *
- * for the tokens begin .. end - 1 of one block of the pool, both multiples of 8, begin its first. Tokens outside a row's range give any value: attention.ts masks them.
+ * for the tokens begin .. end - 1 of one block of the pool, both multiples of 8, begin its first. Tokens outside a
+ * row's range give any value: attention.ts masks them.
  *
  * Why 14 bits: a 16-bit operand costs the same as an 8-bit one, and a build whose dot instruction takes 7 bits needs two planes
  * for 8 bits or for 14. So the error is that of the cache alone. i32 holds D up to 2048 (8191 * 128 * 2048 < 2^31).

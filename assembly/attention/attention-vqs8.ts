@@ -132,7 +132,7 @@ export function values_vqs8(
   storeValues(R, D, scratch);
 }
 
-/** All channels of the n tokens from s on, in one block of the pool, where a head's part is contiguous, for R rows from row r on. */
+/** Adds the n tokens from s on, of one block of the pool, for R rows from row r on. A head's part of a block is contiguous. */
 @inline
 function values(R: i32, r: i32, block: usize, D: i32, S: i32, s: i32, n: i32, scratch: usize): void {
   const weights = scratch + weightsOffset(S, D) + ((<usize>s) << 3) + ((<usize>r) << 3);

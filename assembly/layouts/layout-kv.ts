@@ -1,10 +1,11 @@
 /**
  * Every byte of the KV cache and of the scratch that attention uses.
  *
- * The cache of one layer and half (K or V) is a pool of blocks of 64 tokens, one after another, shared by all sequences. A sequence
- * has a block table i32[]: entry t / 64 is the number of the block that holds its token t. Sequences with a common beginning name
- * the same blocks. In a block, Hkv heads follow one another. In all four layouts of a head eight lanes lie side by side that a kernel
- * computes at once: eight tokens of K (so a score needs no horizontal sum), eight channels of V (so a token's probability is one broadcast).
+ * The cache of one layer and half (K or V) is a pool of blocks of 64 tokens, one after another, shared by all sequences.
+ * A sequence has a block table i32[]: entry t / 64 is the number of the block that holds its token t. Sequences with a
+ * common beginning may name the same blocks. In a block, Hkv heads follow one another. In all four layouts of a head
+ * eight lanes lie side by side that a kernel computes at once: eight tokens of K (so a score needs no horizontal sum),
+ * eight channels of V (so a token's probability is one broadcast).
  *
  *   K f32   [block][Hkv][8][D][8 tokens]              V f32   [block][Hkv][D/8][64][8 channels]
  *
@@ -28,9 +29,9 @@ export const LANES: i32 = 8;
 /** Query rows of a tile: 4 x 8 lanes are 8 accumulators, and with 4 widened operands and 2 temporaries fill 14 of 16 registers. */
 export const TILE_ROWS: i32 = 4;
 /**
- * Tokens of a block of the pool, and tokens whose probabilities are quantized against one maximum (attention-vqs8.ts); both begin at
- * multiples of it from position 0. 64: the 14-bit error stays local, folding a block into f32 costs a twelfth of its dot products,
- * and a sequence wastes 32 tokens on average.
+ * Tokens of a block of the pool, and tokens whose probabilities are quantized against one maximum (attention-vqs8.ts);
+ * both begin at multiples of it from position 0. 64: the 14-bit error stays local, folding a block into f32 costs a
+ * twelfth of its dot products, and a sequence wastes 32 tokens on average.
  */
 export const BLOCK: i32 = 64;
 
@@ -135,7 +136,8 @@ export class TileRow {
 }
 
 /**
- * Scratch of one thread, in this order; T is S rounded up to 8, and tokens and blocks count from position 0 of the tile's sequence.
+ * Scratch of one thread, in this order; T is S rounded up to 8, tokens and blocks count from position 0 of the tile's
+ * sequence.
  *
  *   rows       TileRow[4]
  *   factors    f32[4]             what one unit of a row's integer score is worth, in powers of two

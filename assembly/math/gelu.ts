@@ -12,8 +12,7 @@
  * Relative error, u = 2^-24. Exact: N 8 u and D 10 u, two roundings a step; the power 2.3 u; two products and a
  * division 3 u; N/D itself 0.2 u: the tail is within 24 u. With tanh: the power, 1 + e, two products, a division: 7 u.
  * Above zero the tail is at most half of x; the subtraction adds u. A subnormal result has one more rounding.
- * Largest errors found, over every 199th float, in units in the last place: exact 4.1 for x > -1, 6.4 below;
- * with tanh 2.7.
+ * Largest errors found, over every 4999th float, in units in the last place: exact 5.9, with tanh 2.7.
  *
  * NaN stays NaN; 0, -0 and infinity stay. -inf, and all below -14.4 (exact) or -10.8 (tanh), where the true value is no
  * float, give -0: the limit, where the formula itself has -inf * 0, which is NaN.

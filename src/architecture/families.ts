@@ -1,13 +1,17 @@
 /** Every architecture this package runs, found by the names in `config.json`. */
 import { UnsupportedModelError } from "../errors.ts";
 import { describe, JsonFields, type JsonObject } from "../json-object.ts";
+import { bloom } from "./bloom.ts";
 import type { Family } from "./family.ts";
+import { gptNeox } from "./gpt-neox.ts";
+import { gpt2 } from "./gpt2.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { type Architecture, checkModelConfig, type ModelConfig } from "./model-config.ts";
+import { phi } from "./phi.ts";
 import { qwen2, qwen3 } from "./qwen.ts";
 
-export const FAMILIES: readonly Family[] = [llama, mistral, qwen2, qwen3];
+export const FAMILIES: readonly Family[] = [llama, mistral, qwen2, qwen3, gpt2, phi, gptNeox, bloom];
 
 export function familyOf(architecture: Architecture): Family {
   return FAMILIES.find((family) => family.architecture === architecture)!;

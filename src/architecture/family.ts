@@ -49,11 +49,35 @@ export interface BlockNames {
  */
 export type StoredOrder = "transposed" | "by_head";
 
+/** What a GGUF calls a family, and what such a file leaves to its reader. */
+export interface GgufForm {
+  /** `general.architecture`; "llama" stands for several families. */
+  readonly architecture: string;
+  /** Whether the rows of q and k are interleaved within each head (`gguf-permute.ts`). */
+  readonly interleavedHeads?: boolean;
+  /** Whether `rope.dimension_count` may be less than a head has. */
+  readonly partialRotary?: boolean;
+  /** The biases a model of this family can have. */
+  readonly biases: {
+    readonly attention: readonly ModelConfig["attentionBias"][];
+    readonly mlp: readonly boolean[];
+    readonly head: boolean;
+  };
+  /** What no key says. A residual that is "stated" has one, `use_parallel_residual`. */
+  readonly traits: Pick<ModelConfig, "norm" | "positions" | "activation" | "gatedMlp" | "qkNorm"> & {
+    readonly parallelResidual: boolean | "stated";
+  };
+}
+
 export interface Family {
+  /** `model_type` in `config.json`. */
   readonly architecture: Architecture;
   /** Values of `architectures` in `config.json`. */
   readonly className: string;
   readonly names: ModuleNames;
+  /** Begins names of the model's tensors, but is missing in files that were saved without the head. */
+  readonly optionalPrefix?: string;
+  readonly gguf: GgufForm;
   /** By name of a block's module, where it differs from rows one after another. */
   readonly storedOrder?: Readonly<Partial<Record<keyof BlockNames, StoredOrder>>>;
   /** @throws CheckpointError, UnsupportedModelError naming file and key */

@@ -1,7 +1,7 @@
 /** LLaMA and what is converted to it: SmolLM2, TinyLlama, Vicuna. */
 import { UnsupportedModelError } from "../errors.ts";
 import type { JsonFields, JsonObject } from "../json-object.ts";
-import type { Family, ModuleNames } from "./family.ts";
+import type { Family, GgufForm, ModuleNames } from "./family.ts";
 import { type Architecture, MAX, type ModelConfig } from "./model-config.ts";
 import { parseRope, refusePartialRotary, writeRope } from "./rope-config.ts";
 
@@ -24,10 +24,26 @@ export const LLAMA_NAMES: ModuleNames = {
   head: "lm_head",
 };
 
+/** What LLaMA and its relatives have in common in a GGUF. */
+export const LLAMA_TRAITS: GgufForm["traits"] = {
+  norm: "rms",
+  positions: "rope",
+  activation: "silu",
+  gatedMlp: true,
+  qkNorm: false,
+  parallelResidual: false,
+};
+
 export const llama: Family = {
   architecture: "llama",
   className: "LlamaForCausalLM",
   names: LLAMA_NAMES,
+  gguf: {
+    architecture: "llama",
+    interleavedHeads: true,
+    biases: { attention: ["none", "qkvo"], mlp: [false, true], head: false },
+    traits: LLAMA_TRAITS,
+  },
   parseConfig: (fields) => ({
     ...parseLlamaConfig(fields, { architecture: "llama", contextLength: 2048 }),
     attentionBias: fields.boolean("attention_bias", false) ? "qkvo" : "none",

@@ -1,13 +1,19 @@
 /** Mistral: LLaMA whose tokens all see a window of the latest ones, unless `sliding_window` is null. */
 import type { JsonFields } from "../json-object.ts";
 import type { Family } from "./family.ts";
-import { LLAMA_NAMES, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
+import { LLAMA_NAMES, LLAMA_TRAITS, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
 import { MAX } from "./model-config.ts";
 
 export const mistral: Family = {
   architecture: "mistral",
   className: "MistralForCausalLM",
   names: LLAMA_NAMES,
+  gguf: {
+    architecture: "llama",
+    interleavedHeads: true,
+    biases: { attention: ["none"], mlp: [false], head: false },
+    traits: LLAMA_TRAITS,
+  },
   parseConfig: (fields) => {
     const config = parseLlamaConfig(fields, { architecture: "mistral", kvHeads: 8, contextLength: 131_072 });
     return { ...config, attentionWindows: config.attentionWindows.map(() => slidingWindow(fields)) };

@@ -7,7 +7,7 @@
 
 import { CheckpointError } from "../errors.ts";
 
-export type Architecture = "llama" | "mistral" | "qwen2" | "qwen3";
+export type Architecture = "llama" | "mistral" | "qwen2" | "qwen3" | "gpt2" | "phi" | "gpt_neox" | "bloom";
 
 /**
  * What an MLP does between its linear layers; "gelu" with erf, "gelu_tanh" with its approximation by tanh.

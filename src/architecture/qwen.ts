@@ -5,7 +5,7 @@
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { describe, type JsonFields, type JsonObject } from "../json-object.ts";
 import type { Family } from "./family.ts";
-import { LLAMA_NAMES, type LlamaDefaults, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
+import { LLAMA_NAMES, LLAMA_TRAITS, type LlamaDefaults, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
 import { slidingWindow } from "./mistral.ts";
 import type { ModelConfig } from "./model-config.ts";
 
@@ -13,6 +13,7 @@ export const qwen2: Family = {
   architecture: "qwen2",
   className: "Qwen2ForCausalLM",
   names: LLAMA_NAMES,
+  gguf: { architecture: "qwen2", biases: { attention: ["qkv"], mlp: [false], head: false }, traits: LLAMA_TRAITS },
   parseConfig: (fields) => ({
     ...parseQwenConfig(fields, { architecture: "qwen2", kvHeads: 32, contextLength: 32_768 }),
     attentionBias: "qkv", // not configurable
@@ -26,6 +27,11 @@ export const qwen3: Family = {
   names: {
     ...LLAMA_NAMES,
     block: { ...LLAMA_NAMES.block, queryNorm: "self_attn.q_norm", keyNorm: "self_attn.k_norm" },
+  },
+  gguf: {
+    architecture: "qwen3",
+    biases: { attention: ["none", "qkvo"], mlp: [false], head: false },
+    traits: { ...LLAMA_TRAITS, qkNorm: true },
   },
   parseConfig: (fields) => ({
     ...parseQwenConfig(fields, { architecture: "qwen3", kvHeads: 32, headDim: 128, contextLength: 32_768 }),

@@ -6,14 +6,16 @@ import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { describe, type JsonFields, type JsonObject } from "../json-object.ts";
 import { MAX, type ModelConfig, type RopeScaling } from "./model-config.ts";
 
+/** @param thetaKey what earlier versions call the base */
 export function parseRope(
   fields: JsonFields,
   rotaryDim: number,
   contextLength: number,
+  thetaKey = "rope_theta",
 ): Pick<ModelConfig, "ropeTheta" | "ropeScaling"> {
   const scaling = fields.object("rope_parameters") ?? fields.object("rope_scaling");
   const ropeTheta =
-    scaling?.raw("rope_theta") === undefined ? fields.positiveNumber("rope_theta", 10_000) : scaling.positiveNumber("rope_theta");
+    scaling?.raw("rope_theta") === undefined ? fields.positiveNumber(thetaKey, 10_000) : scaling.positiveNumber("rope_theta");
   return { ropeTheta, ropeScaling: scaling ? parseRopeScaling(scaling, rotaryDim, contextLength) : { kind: "none" } };
 }
 
@@ -22,6 +24,31 @@ export function refusePartialRotary(fields: JsonFields): void {
   const part = fields.raw("partial_rotary_factor");
   if (part === undefined || part === 1) return;
   throw new UnsupportedModelError(`${fields.where}: partial_rotary_factor: got ${describe(part)}, supported: 1`);
+}
+
+/**
+ * Reads how many channels of each head turn, int(D * factor): `rope_parameters.partial_rotary_factor` of
+ * transformers 5, or `partial_rotary_factor` (Phi) or `rotary_pct` (GPT-NeoX) of earlier versions.
+ *
+ * @throws UnsupportedModelError if that is odd or none; CheckpointError if the factor is no number in (0, 1],
+ *   or D no integer
+ */
+export function parsePartialRotary(fields: JsonFields, headDim: number, fallback: number): number {
+  const [where, key] = partialRotaryKey(fields);
+  const factor = where.positiveNumber(key, fallback);
+  if (!Number.isInteger(headDim)) throw new CheckpointError(`${fields.where}: head dimension: got ${headDim}, need an integer`);
+  if (factor > 1) throw new CheckpointError(`${where.where}: ${key}: got ${factor}, need at most 1`);
+  const rotaryDim = Math.floor(headDim * factor);
+  if (rotaryDim > 0 && rotaryDim % 2 === 0) return rotaryDim;
+  throw new UnsupportedModelError(
+    `${where.where}: ${key}: got ${factor}, which turns ${rotaryDim} channels of a head of ${headDim}, supported: an even number`,
+  );
+}
+
+function partialRotaryKey(fields: JsonFields): readonly [JsonFields, string] {
+  const parameters = fields.object("rope_parameters");
+  if (parameters?.raw("partial_rotary_factor") !== undefined) return [parameters, "partial_rotary_factor"];
+  return [fields, fields.raw("rotary_pct") === undefined ? "partial_rotary_factor" : "rotary_pct"];
 }
 
 function parseRopeScaling(scaling: JsonFields, rotaryDim: number, contextLength: number): RopeScaling {
@@ -71,9 +98,16 @@ function parseFactors(scaling: JsonFields, rotaryDim: number): RopeScaling {
   );
 }
 
+/** The factor that `parsePartialRotary` reads as `rotaryDim`. */
+export function rotaryFactor({ rotaryDim, headDim }: ModelConfig): number {
+  const factor = rotaryDim / headDim;
+  // 49 * (1 / 49) is less than 1 in double precision, and readers cut off what is behind the point.
+  return Math.floor(headDim * factor) === rotaryDim ? factor : factor * (1 + Number.EPSILON);
+}
+
 /** The spelling that versions 4 and 5 of transformers both read. */
-export function writeRope({ ropeTheta, ropeScaling, contextLength }: ModelConfig): JsonObject {
-  return { rope_theta: ropeTheta, rope_scaling: ropeScalingJson(ropeScaling, contextLength) };
+export function writeRope({ ropeTheta, ropeScaling, contextLength }: ModelConfig, thetaKey = "rope_theta"): JsonObject {
+  return { [thetaKey]: ropeTheta, rope_scaling: ropeScalingJson(ropeScaling, contextLength) };
 }
 
 function ropeScalingJson(scaling: RopeScaling, contextLength: number): JsonObject | null {

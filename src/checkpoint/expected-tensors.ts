@@ -38,10 +38,10 @@ export function expectedTensors(
 }
 
 /**
- * Tensors that some writers leave in a file and that mean nothing: buffers, and the head beside a tied
- * embedding.
+ * Tensors that some writers leave in a file and that mean nothing: rotary frequencies, and the masks of GPT-2
+ * and GPT-NeoX. The bias of a module inside (`attention.dense.bias`) is none.
  */
-const MEANINGLESS = /(^|\.)rotary_emb\.inv_freq$|\.attn\.(masked_)?bias$/;
+const MEANINGLESS = /(^|\.)rotary_emb\.inv_freq$|\.(attn|attention)\.(masked_)?bias$/;
 
 /**
  * Checks that every expected tensor is there with its shape and type, and that nothing is left that would

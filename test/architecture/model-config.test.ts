@@ -89,7 +89,7 @@ for (const [what, className, changes, windows] of [
 } // prettier-ignore
 
 for (const [changes, pattern] of [
-  [{ architectures: ["GPT2LMHeadModel"] }, /"GPT2LMHeadModel" is not supported; supported: LlamaForCausalLM, Mistral/],
+  [{ architectures: ["OPTForCausalLM"] }, /"OPTForCausalLM" is not supported; supported: LlamaForCausalLM, Mistral/],
   [{ architectures: [], model_type: "mamba" }, /"mamba" is not supported/],
   [{ hidden_act: "gelu" }, /hidden_act: got "gelu", supported: silu/],
   [{ rope_scaling: { rope_type: "yarn", factor: 4 } }, /rope_type: got "yarn"/],

@@ -1,6 +1,6 @@
-/** Runs whole sequences through append and attention in calls of some rows each, with everything not written before filled with NaN. */
+/** Runs whole sequences through append and attention, some rows a call; what is not written before is NaN. */
 import { NULL, offsetBy } from "../../src/kernels/pointer.ts";
-import type { AttentionInput } from "../oracle/attention.ts";
+import type { AttentionInput, AttentionKind } from "../oracle/attention.ts";
 import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
 
 export interface AttentionRun {
@@ -23,6 +23,22 @@ interface SequencesOptions {
   /** Of each sequence, if it is one. */
   forks?: readonly (Fork | undefined)[];
 }
+
+/** Queries sharp enough that some rows attend to few tokens and others to many. */
+export function sharpInput(
+  gaussian: () => number,
+  kind: AttentionKind,
+  shape: Partial<Omit<AttentionInput, "qkv" | "kind">>,
+): AttentionInput {
+  const { T, H, Hkv, D } = { T: 71, H: 9, Hkv: 3, D: 64, ...shape };
+  const stride = (H + 2 * Hkv) * D;
+  const qkv = Float32Array.from({ length: T * stride }, gaussian);
+  for (let p = 0; p < T; p++) for (let i = 0; i < H * D; i++) qkv[p * stride + i]! *= 1 + (p % 3);
+  return { window: 0, ...shape, qkv, T, H, Hkv, D, kScale: 4 / 127, vScale: 3.5 / 127, kind };
+}
+
+/** f32[H]: the slopes of Press et al. 2022 for a power of two heads, and as steep for others. */
+export const alibiSlopes = (H: number) => Float32Array.from({ length: H }, (_, h) => 2 ** ((-8 * (h + 1)) / H));
 
 /** Tokens of a block of the pool. */
 const BLOCK = 64;
@@ -126,7 +142,7 @@ export function runSequences(
   return { y, untouched: kernels.untouched() };
 }
 
-/** Block tables that take the pool's numbers in turn from its end, leaving one of three to nobody. A fork shares its whole blocks. */
+/** Block tables that take numbers in turn from the pool's end, leaving some to nobody. A fork shares whole blocks. */
 function scatteredTables(lengths: readonly number[], forks: readonly (Fork | undefined)[]): Int32Array[] {
   const tables = lengths.map((T) => new Int32Array(Math.ceil(T / BLOCK)));
   const longest = Math.max(...tables.map((table) => table.length));

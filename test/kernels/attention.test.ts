@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { ATTENTION_KINDS, attentionOracle, type AttentionInput, type AttentionKind } from "../oracle/attention.ts";
 import { assertSameBits, assertWithin } from "../oracle/compare.ts";
 import { mulberry32, normal } from "../random.ts";
-import { runAttention } from "./attention-run.ts";
+import { alibiSlopes, runAttention, sharpInput } from "./attention-run.ts";
 import { SIMD_BUILDS, type SimdBuild } from "./kernel-memory.ts";
 
 const SEED = 31;
@@ -11,14 +11,7 @@ const test = suite(`attention (seed ${SEED})`);
 const random = mulberry32(SEED);
 const gaussian = normal(random);
 
-/** Queries sharp enough that some rows attend to few tokens and others to many. */
-function input(kind: AttentionKind, shape: Partial<AttentionInput>): AttentionInput {
-  const { T, H, Hkv, D, window } = { T: 71, H: 9, Hkv: 3, D: 64, window: 0, ...shape };
-  const stride = (H + 2 * Hkv) * D;
-  const qkv = Float32Array.from({ length: T * stride }, gaussian);
-  for (let p = 0; p < T; p++) for (let i = 0; i < H * D; i++) qkv[p * stride + i]! *= 1 + (p % 3);
-  return { qkv, T, H, Hkv, D, window, kScale: 4 / 127, vScale: 3.5 / 127, kind };
-}
+const input = (kind: AttentionKind, shape: Partial<AttentionInput>) => sharpInput(gaussian, kind, shape);
 
 /** One row at a time, twin and tiles, against the oracle; then every other way to cut the same work, bit for bit. */
 function check(
@@ -85,6 +78,25 @@ for (const build of SIMD_BUILDS) {
         const { y: larger, untouched } = runAttention(build, problem, [67], [], capacity);
         assertSameBits(larger, y, `capacity ${capacity}`);
         assert.ok(untouched, "wrote past the end of a region");
+      }
+    });
+
+    test(`${build} ${kind}: ALiBi's slopes, with windows, groups of heads and heads of their own`, () => {
+      for (const [H, Hkv, window, D] of [[4, 2, 0, 16], [4, 4, 5, 8], [9, 3, 64, 16], [5, 1, 0, 32], [1, 1, 0, 16]] as const) {
+        const problem = input(kind, { T: 140, H, Hkv, D, window, slopes: alibiSlopes(H) });
+        check(build, problem, [[140], [7], [0, 3, 8, 2, 9, 4]], H > 1 ? [[1], [Math.ceil(H / 2)]] : []);
+      }
+    }); // prettier-ignore
+
+    test(`${build} ${kind}: slopes of zero are none, others change every row but the first`, () => {
+      const problem = input(kind, { H: 4, Hkv: 2, D: 16 });
+      const { y } = runAttention(build, problem, [7]);
+      const flat = runAttention(build, { ...problem, slopes: new Float32Array(4) }, [7]);
+      assertSameBits(flat.y, y, "slopes of zero");
+      const { y: sloped } = runAttention(build, { ...problem, slopes: Float32Array.of(1, 1, 1, 1) }, [7]);
+      for (let row = 0; row < 71 * 4; row++) {
+        const [a, b] = [y, sloped].map((all) => String(all.subarray(row * 16, row * 16 + 16)));
+        assert.is(a === b, row < 4, `position ${row >> 2}, head ${row % 4}`);
       }
     });
 

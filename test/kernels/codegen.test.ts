@@ -56,6 +56,8 @@ interface Step {
   /** The products that mark a step of k, and what adds them up: nothing, where the product itself does. */
   multiply: string;
   add: string;
+  /** Another instruction of these loops, where products alone do not tell them from others. */
+  broadcast?: string;
   /** Of each innermost loop with such products: vectors of weights loaded, activations broadcast, products, sums. */
   loops: [weights: number, activations: number, products: number, sums: number][];
 }
@@ -75,6 +77,14 @@ const float8: Step = { ...FLOAT, loops: [[1, 0, 2, 1]] };
 // Four channels' gradients by eight columns of the input.
 const outerProducts: Step = { ...FLOAT, loops: [[2, 4, 8, 8]] };
 
+// Scores and values are one tile, of one to four rows; that of integers has two operands a step, or two planes.
+const attention = (products: (r: number) => Step["loops"]) => [1, 2, 3, 4].flatMap(products);
+const attentionFloats: Step = {
+  ...FLOAT,
+  broadcast: "v128.load32_splat",
+  loops: attention((r) => [[2, r, 2 * r, 2 * r], [2, r, 2 * r, 2 * r]]),
+}; // prettier-ignore
+
 const SIMD128: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
   round_f32_f8: float8,
@@ -88,6 +98,8 @@ const SIMD128: Record<string, Step> = {
   gemv_qd8_f32_qb4fw_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4], [1, 2, 4, 4], [1, 2, 4, 4]] },
   gemv_qd8_f32_qc8w_1x8c4: { ...I16, loops: [[4, 2, 8, 8], [2, 2, 4, 4]] },
   gemv_qd14_f32_qc8w_1x8c4: { ...I16, loops: [[4, 2, 8, 8], [2, 2, 4, 4]] },
+  attention_f32_kf32_vf32: attentionFloats,
+  attention_f32_kqs8_vqs8: { ...I16, loops: attention((r) => [[2, 2 * r, 4 * r, 4 * r], [2, 2 * r, 4 * r, 4 * r]]) },
 }; // prettier-ignore
 const RELAXED: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
@@ -102,6 +114,12 @@ const RELAXED: Record<string, Step> = {
   gemv_qd8_f32_qb4fw_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0], [3, 1, 6, 0], [1, 1, 2, 0]] },
   gemv_qd8_f32_qc8w_1x8c4: { ...I8, loops: [[6, 2, 12, 0], [2, 2, 4, 0]] },
   gemv_qd14_f32_qc8w_1x8c4: { ...I8, loops: [[6, 2, 12, 0], [2, 2, 4, 0]] },
+  attention_f32_kf32_vf32: attentionFloats,
+  // A query's high plane takes back 64 times the sum of the data: two products that all rows share.
+  attention_f32_kqs8_vqs8: {
+    ...I8,
+    loops: attention((r) => [[2, r, 2 * r + 2, 0], [2, r, 2 * r, 0], [2, r, 2 * r, 0], [2, r, 2 * r, 0]]),
+  },
 }; // prettier-ignore
 const QUANTIZER: Record<string, Step> = { scale_gradient_f32: outerProducts };
 const STEPS = { simd128: SIMD128, relaxed: RELAXED, quantizer: QUANTIZER };
@@ -143,10 +161,10 @@ for (const [build, steps] of Object.entries(STEPS)) {
     });
   }
 
-  for (const [name, { multiply, add, loops: expected }] of Object.entries(steps)) {
+  for (const [name, { multiply, add, broadcast = multiply, loops: expected }] of Object.entries(steps)) {
     test(`${build}: a step of ${name} loads, multiplies and adds what its tile says`, () => {
       const innermost = [...loopsOf(...bodiesOf(name))].filter(
-        (loop) => loop.loops.length === 0 && loop.instructions.has(multiply),
+        ({ loops, instructions }) => loops.length === 0 && instructions.has(multiply) && instructions.has(broadcast),
       );
       const found = innermost.map(({ instructions }) =>
         ["v128.load", "v128.load32_splat", multiply, add].map((instruction) => instructions.get(instruction) ?? 0),

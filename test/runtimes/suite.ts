@@ -91,6 +91,20 @@ export async function runSuite(library: Library): Promise<SuiteResult> {
       equal(JSON.stringify(await generate(model)), JSON.stringify(first));
       ({ tokens, text } = first);
     });
+    await check(`${name}: generations and logits at a time give each what it gives alone`, async () => {
+      const [first, second, values] = await Promise.all([generate(model), generate(model), model.logits(sequence(model))]);
+      for (const found of [first, second]) equal(JSON.stringify(found), JSON.stringify({ tokens, text }));
+      equal(await hashOfBits(values), expected);
+    });
+    await check(`${name}: a sequence saved here goes on in a model loaded anew`, async () => {
+      using from = model.createSequence();
+      await from.logits(sequence(model));
+      const again = await load(name, {});
+      using to = again.createSequence();
+      await to.restore(await from.save());
+      equal(await hashOfBits(await to.logits([1])), await hashOfBits(await from.logits([1])));
+      await again.dispose();
+    });
     await check(`${name}: an abort ends a generation and keeps what it made`, () => abortedByConsumer(model));
     await check(`${name}: a timer that aborts gets its turn during work`, () => abortedByTimer(model));
     await check(`${name}: the model is as good as new after aborts`, async () => {

@@ -35,6 +35,17 @@ export const WEIGHT_FORMATS: Readonly<Record<WeightType, string>> = {
   int8: "pack-quantized",
 };
 
+/**
+ * The same for modules whose floats are stored as [in_features, out_features] (`Conv1D` of GPT-2): their
+ * packed weights are [out_features, in_features] as everyone's, so readers that know only `Linear`, and would
+ * take the one for the other, have to refuse.
+ */
+export const CONV1D_FORMATS: Readonly<Record<WeightType, string>> = {
+  int4: "conv1d-pack-quantized",
+  fp4: "conv1d-fp4-pack-quantized",
+  int8: "conv1d-pack-quantized",
+};
+
 /** `weight_scale` as a multiple of the scale of q. */
 export const STORED_SCALES: Readonly<Record<WeightType, 1 | 2>> = { int4: 1, fp4: 2, int8: 1 };
 

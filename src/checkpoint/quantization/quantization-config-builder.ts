@@ -7,7 +7,7 @@
  * because older and newer readers look at one of them only.
  */
 import type { JsonObject } from "../../json-object.ts";
-import { WEIGHT_BITS, WEIGHT_FORMATS } from "./pack-quantized.ts";
+import { CONV1D_FORMATS, WEIGHT_BITS, WEIGHT_FORMATS } from "./pack-quantized.ts";
 import { type ActivationQuantization, FLOAT_FORMAT_KEY, type LinearScheme } from "./quantization-config.ts";
 
 /** Version of compressed-tensors whose schema this is. */
@@ -18,6 +18,8 @@ const MIXED_FORMAT = "mixed-precision";
 export interface QuantizationConfigOptions {
   /** Whether layers carry `k_scale` and `v_scale`. */
   readonly kvCache: boolean;
+  /** Whether a module's floats are stored transposed (`storedOrder`); none by default. */
+  readonly isConv1D?: (moduleName: string) => boolean;
 }
 
 /**
@@ -28,26 +30,27 @@ export interface QuantizationConfigOptions {
  */
 export function buildQuantizationConfig(
   modules: ReadonlyMap<string, LinearScheme | undefined>,
-  { kvCache }: QuantizationConfigOptions,
+  { kvCache, isConv1D = () => false }: QuantizationConfigOptions,
 ): JsonObject {
-  const groups = new Map<string, { scheme: LinearScheme; names: string[] }>();
+  const groups = new Map<string, { scheme: LinearScheme; format: string; names: string[] }>();
   for (const [name, scheme] of modules) {
     if (!scheme) continue;
-    const key = JSON.stringify([scheme.weights, scheme.groupSize, scheme.activations.kind]);
-    const group = groups.get(key) ?? { scheme, names: [] };
+    const format = (isConv1D(name) ? CONV1D_FORMATS : WEIGHT_FORMATS)[scheme.weights];
+    const key = JSON.stringify([scheme.weights, scheme.groupSize, scheme.activations.kind, format]);
+    const group = groups.get(key) ?? { scheme, format, names: [] };
     groups.set(key, group);
     group.names.push(name);
   }
-  const formats = new Set([...groups.values()].map(({ scheme }) => WEIGHT_FORMATS[scheme.weights]));
+  const formats = new Set([...groups.values()].map(({ format }) => format));
   const layersOf = layerSets([...modules.keys()]);
-  const configGroups = [...groups.values()].map(({ scheme, names }, i) => [
+  const configGroups = [...groups.values()].map(({ scheme, format, names }, i) => [
     `group_${i}`,
     {
       targets: buildTargets(names, layersOf),
       weights: weightArgs(scheme),
       input_activations: activationArgs(scheme.activations),
       output_activations: null,
-      format: WEIGHT_FORMATS[scheme.weights],
+      format,
     },
   ]);
   return {

@@ -9,7 +9,7 @@ import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { Float8Name } from "../formats/float8.ts";
 import { describe, isJsonObject, JsonFields } from "../../json-object.ts";
 import { compileModulePattern } from "./module-pattern.ts";
-import { WEIGHT_FORMATS, type WeightType } from "./pack-quantized.ts";
+import { CONV1D_FORMATS, WEIGHT_FORMATS, type WeightType } from "./pack-quantized.ts";
 import { isEmbedding } from "../../architecture/families.ts";
 
 /**
@@ -29,6 +29,8 @@ export interface QuantizationScheme {
   /**
    * The scheme of a module by its name (`model.layers.0.self_attn.q_proj`); undefined if it is stored as
    * floats.
+   *
+   * @throws UnsupportedModelError if its format is not that of its kind, `Linear` or `Conv1D`
    */
   linear(moduleName: string): LinearScheme | undefined;
   /** Whether layers carry `k_scale` and `v_scale`: an int8 cache, static, per tensor. */
@@ -52,10 +54,15 @@ const ARGS_KEYS: ReadonlySet<string> = new Set([
 /**
  * @param json the value of `quantization_config`; undefined or null if the checkpoint is not quantized
  * @param fileName for messages
+ * @param isConv1D whether a module's floats are stored transposed (`storedOrder`); none by default
  * @throws UnsupportedModelError for another method, format or kind of quantization, naming group and key;
  *   CheckpointError if a field has the wrong type
  */
-export function parseQuantizationConfig(json: unknown, fileName: string): QuantizationScheme | undefined {
+export function parseQuantizationConfig(
+  json: unknown,
+  fileName: string,
+  isConv1D: (moduleName: string) => boolean = () => false,
+): QuantizationScheme | undefined {
   if (json === undefined || json === null) return undefined;
   const where = `${fileName}: quantization_config`;
   if (!isJsonObject(json)) throw new CheckpointError(`${where}: got ${describe(json)}, need an object`);
@@ -71,7 +78,7 @@ export function parseQuantizationConfig(json: unknown, fileName: string): Quanti
   const groups = fields.object("config_groups");
   if (!groups) throw new CheckpointError(`${where}: config_groups is missing`);
 
-  const targets = new TargetTable(where);
+  const targets = new TargetTable(where, isConv1D);
   for (const name of groups.keys()) {
     const group = groups.object(name);
     if (!group) throw new CheckpointError(`${groups.where}: ${name}: got nothing, need an object`);
@@ -83,15 +90,17 @@ export function parseQuantizationConfig(json: unknown, fileName: string): Quanti
   return { linear: (moduleName) => targets.find(moduleName), kvCache };
 }
 
-function parseGroup(group: JsonFields, globalFormat: unknown): LinearScheme {
+function parseGroup(group: JsonFields, globalFormat: unknown): Entry {
   refuseUnknownKeys(group, GROUP_KEYS);
   const format = group.raw("format") ?? globalFormat;
-  const float = format === WEIGHT_FORMATS.fp4;
-  if (!float) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
+  const conv1D = format === CONV1D_FORMATS.int4 || format === CONV1D_FORMATS.fp4;
+  const float = format === WEIGHT_FORMATS.fp4 || format === CONV1D_FORMATS.fp4;
+  if (!float && !conv1D) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
   requireValue(group, "output_activations", group.raw("output_activations"), undefined);
   const weights = group.object("weights");
   if (!weights) throw new UnsupportedModelError(`${group.where}: weights: got nothing, need quantized weights`);
-  return { ...parseWeights(weights, float), activations: parseActivations(group.object("input_activations")) };
+  const scheme = { ...parseWeights(weights, float), activations: parseActivations(group.object("input_activations")) };
+  return { scheme, conv1D };
 }
 
 /**
@@ -180,40 +189,49 @@ function isEmpty(value: unknown): boolean {
   return value === undefined || value === null;
 }
 
+/** What a group says of a module. */
+interface Entry {
+  readonly scheme: LinearScheme;
+  /** Whether its format is one for modules whose floats are stored transposed. */
+  readonly conv1D: boolean;
+}
+
 /**
  * The target that takes a module (`src/compressed_tensors/utils/match.py`): an exact name before patterns,
  * patterns in alphabetical order, class names last; then `ignore` overrules.
  */
 class TargetTable {
   readonly #where: string;
-  readonly #exact = new Map<string, LinearScheme>();
-  readonly #patterns: { source: string; matches: (name: string) => boolean; scheme: LinearScheme }[] = [];
+  readonly #isConv1D: (moduleName: string) => boolean;
+  readonly #exact = new Map<string, Entry>();
+  readonly #patterns: { source: string; matches: (name: string) => boolean; entry: Entry }[] = [];
   readonly #ignored: ((name: string) => boolean)[] = [];
   readonly #found = new Map<string, LinearScheme | undefined>();
   #count = 0;
   #characters = 0;
 
-  constructor(where: string) {
+  constructor(where: string, isConv1D: (moduleName: string) => boolean) {
     this.#where = where;
+    this.#isConv1D = isConv1D;
   }
 
-  add(target: string, scheme: LinearScheme, where: string): void {
+  add(target: string, entry: Entry, where: string): void {
     this.#checkSize(target);
     if (this.#exact.has(target) || this.#patterns.some(({ source }) => source === target)) {
       throw new CheckpointError(`${where}: target ${describe(target)}: got it in two groups, need it in one`);
     }
     if (target.startsWith("re:")) {
-      this.#patterns.push({ source: target, matches: compile(target, where), scheme });
+      this.#patterns.push({ source: target, matches: compile(target, where), entry });
       this.#patterns.sort((a, b) => (a.source < b.source ? -1 : 1));
     } else if (/^[A-Z][A-Za-z0-9]*$/.test(target) && target !== "Linear" && target !== "Embedding") {
       throw new UnsupportedModelError(`${where}: target: got class ${describe(target)}, need Linear or Embedding`);
-    } else this.#exact.set(target, scheme);
+    } else this.#exact.set(target, entry);
   }
 
   ignore(target: string): void {
     this.#checkSize(target);
     const matches = target.startsWith("re:") ? compile(target, `${this.#where}: ignore`) : undefined;
-    this.#ignored.push(matches ?? ((name) => name === target || className(name) === target));
+    this.#ignored.push(matches ?? ((name) => name === target || this.#className(name) === target));
   }
 
   find(name: string): LinearScheme | undefined {
@@ -223,8 +241,18 @@ class TargetTable {
 
   #resolve(name: string): LinearScheme | undefined {
     if (this.#ignored.some((matches) => matches(name))) return undefined;
-    const pattern = () => this.#patterns.find(({ matches }) => matches(name))?.scheme;
-    return this.#exact.get(name) ?? pattern() ?? this.#exact.get(className(name));
+    const pattern = () => this.#patterns.find(({ matches }) => matches(name))?.entry;
+    const entry = this.#exact.get(name) ?? pattern() ?? this.#exact.get(this.#className(name));
+    if (!entry || entry.conv1D === this.#isConv1D(name)) return entry?.scheme;
+    const [found, need] = entry.conv1D ? [CONV1D_FORMATS, WEIGHT_FORMATS] : [WEIGHT_FORMATS, CONV1D_FORMATS];
+    const { weights } = entry.scheme;
+    throw new UnsupportedModelError(`${this.#where}: ${name}: format: got "${found[weights]}", supported: "${need[weights]}"`);
+  }
+
+  /** The class of a module in transformers, as far as targets can name it. */
+  #className(moduleName: string): string {
+    if (this.#isConv1D(moduleName)) return "Conv1D";
+    return isEmbedding(moduleName) ? "Embedding" : "Linear";
   }
 
   #checkSize(target: string): void {
@@ -234,11 +262,6 @@ class TargetTable {
       `${this.#where}: targets: got more than ${MAX_TARGETS}, or ${MAX_PATTERN_CHARACTERS} characters of them, need at most that`,
     );
   }
-}
-
-/** The class of a module in transformers, as far as targets can name it. */
-function className(moduleName: string): string {
-  return isEmbedding(moduleName) ? "Embedding" : "Linear";
 }
 
 function compile(target: string, where: string): (name: string) => boolean {

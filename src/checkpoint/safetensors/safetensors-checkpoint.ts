@@ -5,19 +5,22 @@
  * Everything is checked when the folder is opened (headers, index, names, shapes, types); tensors are read
  * later, by rows.
  */
-import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
+import { CheckpointError, throwIfAborted, UnsupportedModelError } from "../../errors.ts";
 import { type ByteSource, type Folder, readText } from "../byte-source.ts";
 import type { Checkpoint, GenerationConfig, ReadOptions, TensorInfo, TokenizerFiles } from "../checkpoint.ts";
 import { checkTensors } from "../expected-tensors.ts";
 import { decodeBF16, decodeF16, decodeF32 } from "../formats/float-formats.ts";
 import { parseGenerationConfig } from "../generation-config.ts";
 import { describe, type JsonObject, parseJsonObject } from "../../json-object.ts";
+import { describeModel } from "../../architecture/description.ts";
 import { parseModelConfig } from "../../architecture/families.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import { parseQuantizationConfig, type QuantizationScheme } from "../quantization/quantization-config.ts";
 import { INDEX_FILE, readSafetensorsHeader, readSafetensorsRows, type SafetensorsFile } from "./safetensors.ts";
 import { parseSafetensorsIndex, type SafetensorsIndex } from "./safetensors-index.ts";
 import { joinTensors, type StoredPart } from "./split-tensors.ts";
+import { StoredOrders, transposedModules } from "./stored-order.ts";
+import { withPrefix } from "./optional-prefix.ts";
 
 const SINGLE_FILE = "model.safetensors";
 
@@ -43,7 +46,10 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
 
   const configJson = await readJson("config.json", MAX_BYTES.config);
   const config = parseModelConfig(configJson, `${folder.name}: config.json`);
-  const quantization = parseQuantizationConfig(configJson["quantization_config"], `${folder.name}: config.json`);
+  const conv1D = transposedModules(describeModel(config));
+  const quantization = parseQuantizationConfig(configJson["quantization_config"], `${folder.name}: config.json`, (name) =>
+    conv1D.has(name),
+  );
   const generation = parseGenerationConfig(await readJsonIfThere("generation_config.json", MAX_BYTES.config), configJson);
   const tokenizerJson = await readJsonIfThere("tokenizer.json", MAX_BYTES.tokenizer);
   const tokenizerConfig = (await readJsonIfThere("tokenizer_config.json", MAX_BYTES.tokenizer)) ?? {};
@@ -53,14 +59,16 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   const indexJson = files.has(SINGLE_FILE) ? undefined : await readJsonIfThere(INDEX_FILE, MAX_BYTES.index);
   const index = indexJson && parseSafetensorsIndex(indexJson, `${folder.name}: ${INDEX_FILE}`);
 
-  const parts = await openShards(folder, files, index, signal);
+  const parts = withPrefix(await openShards(folder, files, index, signal), config.architecture);
   try {
-    const tensors = new Map([...parts].map(([name, stored]) => [name, tensorInfo(name, stored)]));
+    const orders = new StoredOrders(describeModel(config));
+    const tensors = new Map([...parts].map(([name, stored]) => [name, orders.canonical(tensorInfo(name, stored))]));
     checkTensors(tensors, config, quantization, folder.name);
     const tokenizer = tokenizerJson && { tokenizerJson, tokenizerConfig };
     return new SafetensorsCheckpoint(
       { name: folder.name, config, configJson, quantization, tokenizer, generation, tensors },
       parts,
+      orders,
       digestsOf(parts, index),
     );
   } catch (error) {
@@ -154,6 +162,34 @@ function tensorInfo(name: string, parts: readonly StoredPart<SafetensorsFile>[])
   };
 }
 
+/** Rows of a tensor as the file has them, from one entry or from the parts it was split into. */
+async function readParts(
+  parts: readonly StoredPart<SafetensorsFile>[],
+  { name, shape, bytes, file }: TensorInfo,
+  rows: ReadOptions["rows"],
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  if (parts.length === 1) return readSafetensorsRows(parts[0]!.file.source, parts[0]!.tensor, rows, signal);
+
+  const [begin, end] = rows ?? [0, shape[0]!];
+  if (!(begin >= 0 && begin <= end && end <= shape[0]!)) {
+    throw new CheckpointError(`${file}: tensor ${name}: got rows ${begin} to ${end}, need rows within 0 to ${shape[0]}`);
+  }
+  const rowBytes = bytes / shape[0]!;
+  const result = new Uint8Array((end - begin) * rowBytes);
+  let first = 0;
+  for (const part of parts) {
+    const last = first + part.tensor.shape[0]!;
+    const [from, to] = [Math.max(begin, first), Math.min(end, last)];
+    if (from < to) {
+      const piece = await readSafetensorsRows(part.file.source, part.tensor, [from - first, to - first], signal);
+      result.set(piece, (from - begin) * rowBytes);
+    }
+    first = last;
+  }
+  return result;
+}
+
 /** The file each source was opened as -> the digest the index has for it, where it has one. */
 function digestsOf(parts: Parts, index: SafetensorsIndex | undefined): ReadonlyMap<ByteSource, string | undefined> {
   const digests = new Map<ByteSource, string | undefined>();
@@ -184,11 +220,13 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly generation: GenerationConfig;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly #parts: Parts;
+  readonly #orders: StoredOrders;
   readonly #digests: ReadonlyMap<ByteSource, string | undefined>;
 
   constructor(
     fields: Omit<Checkpoint, "format" | "readF32" | "readRaw" | "verify" | "close">,
     parts: Parts,
+    orders: StoredOrders,
     digests: ReadonlyMap<ByteSource, string | undefined>,
   ) {
     this.name = fields.name;
@@ -199,6 +237,7 @@ class SafetensorsCheckpoint implements Checkpoint {
     this.generation = fields.generation;
     this.tensors = fields.tensors;
     this.#parts = parts;
+    this.#orders = orders;
     this.#digests = digests;
   }
 
@@ -210,27 +249,12 @@ class SafetensorsCheckpoint implements Checkpoint {
   }
 
   async readRaw(name: string, { rows, signal }: ReadOptions = {}): Promise<Uint8Array> {
-    const { shape, bytes, file } = this.#info(name);
+    const info = this.#info(name);
     const parts = this.#parts.get(name)!;
-    if (parts.length === 1) return readSafetensorsRows(parts[0]!.file.source, parts[0]!.tensor, rows, signal);
-
-    const [begin, end] = rows ?? [0, shape[0]!];
-    if (!(begin >= 0 && begin <= end && end <= shape[0]!)) {
-      throw new CheckpointError(`${file}: tensor ${name}: got rows ${begin} to ${end}, need rows within 0 to ${shape[0]}`);
-    }
-    const rowBytes = bytes / shape[0]!;
-    const result = new Uint8Array((end - begin) * rowBytes);
-    let first = 0;
-    for (const part of parts) {
-      const last = first + part.tensor.shape[0]!;
-      const [from, to] = [Math.max(begin, first), Math.min(end, last)];
-      if (from < to) {
-        const piece = await readSafetensorsRows(part.file.source, part.tensor, [from - first, to - first], signal);
-        result.set(piece, (from - begin) * rowBytes);
-      }
-      first = last;
-    }
-    return result;
+    if (!this.#orders.has(name)) return readParts(parts, info, rows, signal);
+    throwIfAborted(signal, `reading tensor ${name}`); // what is kept is given without a read
+    const read = (stored: readonly [number, number]) => readParts(parts, info, stored, signal);
+    return this.#orders.read(info, rows ?? [0, info.shape[0]!], read);
   }
 
   async verify(signal?: AbortSignal): Promise<void> {
@@ -238,6 +262,7 @@ class SafetensorsCheckpoint implements Checkpoint {
   }
 
   close(): Promise<void> {
+    this.#orders.clear();
     return closeAll(sourcesOf(this.#parts));
   }
 
