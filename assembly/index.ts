@@ -1,4 +1,5 @@
-// The kernel ABI: exports only, in the order data flows. `src/kernels/kernel-exports.ts` gives their TypeScript types.
+// The kernels that run a model: exports only, in the order data flows.
+// `src/kernels/table/inference-kernels.ts` states their arguments.
 export { KR, MR, NR, linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "./layouts/layout";
 export { pack_f32w } from "./linear/pack-f32w";
 export { pack_qb4w } from "./linear/pack-qb4w";
@@ -45,18 +46,3 @@ export { argmax_f32 } from "./elementwise/argmax";
 export { softmax_f32 } from "./elementwise/softmax";
 export { cross_entropy_f32 } from "./elementwise/cross-entropy";
 export { kl_divergence_f32 } from "./elementwise/kl-divergence";
-export { observe_f32 } from "./elementwise/observe";
-// Gradients (distillation).
-export { kl_gradient_f32 } from "./gradients/kl-gradient";
-export { transpose_qb4w_f32w } from "./gradients/transpose-qb4w";
-export { pack_columns_f32w } from "./gradients/pack-columns";
-export { scale_gradient_f32 } from "./gradients/scale-gradient";
-export { rmsnorm_backward_f32 } from "./gradients/rmsnorm-backward";
-export { swiglu_backward_f32 } from "./gradients/swiglu-backward";
-export { attention_backward_f32 } from "./gradients/attention-backward";
-// Rounding weights (quantizer).
-export { search_scales_f32 } from "./rounding/search-scales";
-export { gram_f64_f32 } from "./rounding/gram";
-export { cholesky_f64 } from "./rounding/cholesky";
-export { round_gptq_f32 } from "./rounding/round-gptq";
-export { refine_codes_f32 } from "./rounding/refine-codes";

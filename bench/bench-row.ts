@@ -1,8 +1,9 @@
 /** What a file of `bench/rows/` exports: `rows`, each one kernel on one shape. */
-import type { KernelExports } from "../src/kernels/kernel-exports.ts";
 import { BOARD_BYTES } from "../src/kernels/job-board.ts";
 import { instantiateKernels, Kernels } from "../src/kernels/kernels.ts";
-import type { KernelWork, SplitKernel } from "../src/kernels/split-kernels.ts";
+import type { KernelExports, KernelWork, SplitKernel } from "../src/kernels/kernel-table.ts";
+import { STATIC_DATA_BYTES } from "../src/kernels/memory-plan.ts";
+import type { Pointer } from "../src/kernels/pointer.ts";
 import { ThreadPool } from "../src/kernels/thread-pool.ts";
 import { nodeHost } from "../src/host/node.ts";
 import { mulberry32 } from "../test/random.ts";
@@ -33,30 +34,30 @@ export interface BenchWork {
 /** All that the largest row needs; a shared memory has to say so beforehand. */
 const MOST_PAGES = 32_768;
 
-/** A kernel build over a memory of its own, which grows as regions are reserved. */
+/** Kernels over a memory of their own, which grows as regions are reserved. */
 export class BenchMemory {
   readonly run: KernelExports;
-  private readonly module: WebAssembly.Module;
+  private readonly modules: readonly WebAssembly.Module[];
   private readonly threads: number;
   private readonly memory: WebAssembly.Memory;
   private readonly random = mulberry32(1);
-  private end = 65536; // above the module's own static data
+  private end = STATIC_DATA_BYTES;
   private kernels: Kernels | undefined;
 
-  /** @param module made for shared memory if there are several threads */
-  constructor(module: WebAssembly.Module, threads = 1) {
-    this.module = module;
+  /** @param modules a build and the quantizer's, made for shared memory if there are several threads */
+  constructor(modules: readonly WebAssembly.Module[], threads = 1) {
+    this.modules = modules;
     this.threads = threads;
     this.memory = new WebAssembly.Memory(threads > 1 ? { initial: 2, maximum: MOST_PAGES, shared: true } : { initial: 2 });
-    this.run = instantiateKernels(module, this.memory);
+    this.run = instantiateKernels(modules, this.memory);
   }
 
   /** A call of a kernel whose units all threads share, as in a model. `prepare` is to call it last, once. */
   split<Name extends SplitKernel>(kernel: Name, units: number, scratchBytes: number, ...work: KernelWork<Name>): () => void {
-    const { module, memory, run, threads } = this;
+    const { modules, memory, run, threads } = this;
     const board = this.reserve(BOARD_BYTES);
     const scratch = Array.from({ length: threads }, () => this.reserve(scratchBytes));
-    const pool = threads > 1 ? ThreadPool.start({ module, memory, board, scratch }, run, nodeHost.spawnWorker!) : undefined;
+    const pool = threads > 1 ? ThreadPool.start({ modules, memory, board, scratch }, run, nodeHost.spawnWorker!) : undefined;
     const kernels = (this.kernels = new Kernels(run, memory, scratch[0]!, pool));
     return () => kernels.split(kernel, units, ...work);
   }
@@ -72,8 +73,8 @@ export class BenchMemory {
   }
 
   /** `bytes` of zeros at a cache line. */
-  reserve(bytes: number): number {
-    const pointer = (this.end + 63) & ~63;
+  reserve(bytes: number): Pointer {
+    const pointer = ((this.end + 63) & ~63) as Pointer;
     this.end = pointer + bytes;
     const missing = this.end - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / 65536));
@@ -81,7 +82,7 @@ export class BenchMemory {
   }
 
   /** f32[count], uniform in [center - 1, center + 1). */
-  floats(count: number, center = 0): number {
+  floats(count: number, center = 0): Pointer {
     const pointer = this.reserve(4 * count);
     const values = new Float32Array(this.memory.buffer, pointer, count);
     for (let i = 0; i < count; i++) values[i] = 2 * this.random() - 1 + center;
@@ -89,10 +90,10 @@ export class BenchMemory {
   }
 
   /**
-   * A row table (kernel-exports.ts): of each sequence M rows from `position` on. Blocks are numbered as if the sequences had grown
-   * together, so those of one sequence alone lie in order.
+   * A row table (kernels/table/): of each sequence M rows from `position` on. Blocks are numbered as if
+   * the sequences had grown together, so those of one sequence alone lie in order.
    */
-  rows(sequences: number, M: number, position: number): number {
+  rows(sequences: number, M: number, position: number): Pointer {
     const blocks = Math.ceil((position + M) / 64);
     const tables = this.reserve(4 * sequences * blocks);
     const pointer = this.reserve(8 * sequences * M);
@@ -106,12 +107,12 @@ export class BenchMemory {
   }
 
   /** A view, valid until the memory grows. */
-  f64(pointer: number, length: number): Float64Array {
+  f64(pointer: Pointer, length: number): Float64Array {
     return new Float64Array(this.memory.buffer, pointer, length);
   }
 
   /** Bytes of any value, from a short sequence repeated: their values do not change a kernel's time. */
-  noise(bytes: number): number {
+  noise(bytes: number): Pointer {
     const pointer = this.reserve(bytes);
     const values = new Uint8Array(this.memory.buffer, pointer, bytes);
     const period = Math.min(bytes, 65536);

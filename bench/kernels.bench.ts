@@ -1,7 +1,8 @@
 /**
  * Times kernels on real shapes, by one thread or by several.
  *
- *   npm run bench -- [FILTER ...] [--threads 1,2] [--json] [--seconds 0.5] [--module FILE.wasm ...]
+ *   npm run bench -- [FILTER ...] [--threads 1,2] [--json] [--seconds 0.5]
+ *     [--module FILE.wasm ...] [--quantizer FILE.wasm]
  *
  * FILTER keeps rows whose name contains every word. Several --module are timed in turn, row by row, so that
  * noise meets all alike. Rows come from `bench/rows/*.ts`: a new file there is all that a new kernel needs.
@@ -13,7 +14,7 @@
  * model's own thread pool. On a machine that does other work, compare the best and only within one
  * invocation.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { basename } from "node:path";
@@ -22,7 +23,8 @@ import { integerRanges } from "../src/cli/bench-options.ts";
 import { forSharedMemory } from "../src/kernels/shared-memory.ts";
 import { Limits } from "./limits.ts";
 import { LimitThreads } from "./limits-threads.ts";
-import { BenchMemory, type BenchRow, type BenchWork } from "./bench-row.ts";
+import { allRows } from "./all-rows.ts";
+import { BenchMemory, type BenchWork } from "./bench-row.ts";
 
 /** Those this engine can compile. */
 const builds = (["simd128", "relaxed"] as const).filter((build) =>
@@ -36,6 +38,7 @@ const { values, positionals } = parseArgs({
     threads: { type: "string", default: "1" },
     seconds: { type: "string", default: "0.5" },
     module: { type: "string", multiple: true, default: builds.map((build) => `dist/wasm/fptq-${build}.wasm`) },
+    quantizer: { type: "string", default: "dist/wasm/fptq-quantizer.wasm" },
   },
 });
 const seconds = Number(values.seconds);
@@ -56,12 +59,6 @@ interface Figure {
   /** The best sample's rate as a share of the limit measured beside it. */
   percent_of_limit?: number;
   samples: number;
-}
-
-async function allRows(): Promise<BenchRow[]> {
-  const files = readdirSync(new URL("rows/", import.meta.url)).toSorted();
-  const modules = await Promise.all(files.map((file) => import(new URL(`rows/${file}`, import.meta.url).href)));
-  return modules.flatMap(({ rows }: { rows: BenchRow[] }) => rows);
 }
 
 /** Long enough for V8 to compile with optimization in the background, whatever one run takes. */
@@ -123,6 +120,7 @@ const modules = values.module.map((file) => {
   const build = basename(file).includes("relaxed") ? "relaxed" : "simd128";
   return { name: basename(file), bytes: readFileSync(file), limits: limitsOf.find((each) => each.build === build)!.of };
 });
+const quantizer = readFileSync(values.quantizer);
 const rows = (await allRows()).filter(({ name }) => positionals.every((word) => name.includes(word)));
 if (rows.length === 0) throw new RangeError(`no row's name contains ${positionals.map((word) => `"${word}"`).join(" and ")}`);
 
@@ -143,7 +141,8 @@ for (const row of rows) {
   for (const { name: module, bytes, limits: own } of modules) {
     for (const [threads, limit] of own) {
       if (threads > 1 && !row.split) continue;
-      const bench = new BenchMemory(new WebAssembly.Module(threads > 1 ? forSharedMemory(bytes) : bytes), threads);
+      const compile = (file: Buffer<ArrayBuffer>) => new WebAssembly.Module(threads > 1 ? forSharedMemory(file) : file);
+      const bench = new BenchMemory([compile(bytes), compile(quantizer)], threads);
       const work = row.prepare(bench);
       await bench.threadsStarted();
       const figure = await measure({ name: row.name, module, threads }, work, limit);

@@ -1,8 +1,9 @@
 /**
- * Builds the kernels: asc, then wasm-opt, once for each instruction set. `src/kernels/shared-memory.ts` makes
- * the builds for shared memory of these.
+ * Builds the kernels: asc, then wasm-opt; those that run a model once for each instruction set, those that
+ * only quantizing needs once. `src/kernels/shared-memory.ts` makes the builds for shared memory of these.
  *
- *   assembly/index.ts -> build/fptq-<build>.wasm -> dist/wasm/fptq-<build>.wasm
+ *   assembly/index.ts     -> build/fptq-<build>.wasm    -> dist/wasm/fptq-<build>.wasm
+ *   assembly/quantizer.ts -> build/fptq-quantizer.wasm  -> dist/wasm/fptq-quantizer.wasm
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, statSync } from "node:fs";
@@ -15,6 +16,12 @@ const BUILDS: Record<string, string[]> = {
   simd128: ["--enable-simd"],
   relaxed: ["--enable-simd", "--enable-relaxed-simd"],
 };
+/**
+ * No kernel that quantizes has products of 8-bit integers, so the relaxed build of these would be the same
+ * file, byte for byte. Their static data lies behind that of the others, in the upper half of
+ * `STATIC_DATA_BYTES` (`src/kernels/memory-plan.ts`): both are used over one memory.
+ */
+const QUANTIZER = ["--target", "simd128", "--memoryBase", "32768"];
 /** The scalar twins, for tests only: same exports, no SIMD, no wasm-opt. */
 const SCALAR = ["assembly/scalar/index.ts", "--target", "scalar"];
 /** What the machine can do at best, for `npm run bench` only. */
@@ -54,9 +61,12 @@ for (const build of LIMITS) {
   ]);
   run("binaryen/bin/wasm-opt", [output, ...OPTIMIZE, ...BASELINE, ...BUILDS[build]!, "-o", output]);
 }
-for (const [build, features] of Object.entries(BUILDS)) {
-  const output = `dist/wasm/fptq-${build}.wasm`;
-  run("assemblyscript/bin/asc.js", ["assembly/index.ts", "--target", build]);
-  run("binaryen/bin/wasm-opt", [`build/fptq-${build}.wasm`, ...OPTIMIZE, ...BASELINE, ...features, "-o", output]);
+for (const [build, features] of Object.entries(BUILDS)) compile(build, "assembly/index.ts", ["--target", build], features);
+compile("quantizer", "assembly/quantizer.ts", QUANTIZER, BUILDS["simd128"]!);
+
+function compile(name: string, source: string, options: string[], features: string[]): void {
+  const [unoptimized, output] = [`build/fptq-${name}.wasm`, `dist/wasm/fptq-${name}.wasm`];
+  run("assemblyscript/bin/asc.js", [source, ...options, "-o", unoptimized, "-t", `build/fptq-${name}.wat`]);
+  run("binaryen/bin/wasm-opt", [unoptimized, ...OPTIMIZE, ...BASELINE, ...features, "-o", output]);
   console.log(`${output}: ${(statSync(`${root}/${output}`).size / 1024).toFixed(1)} KiB`);
 }

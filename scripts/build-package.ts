@@ -41,7 +41,9 @@ const inlineKernels: Plugin = {
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /\.wasm\?inline$/ }, ({ path }) => ({ path, namespace: "inline" }));
     onLoad({ filter: /./, namespace: "inline" }, () => {
-      const builds = ["simd128", "relaxed"].map((name) => [name, readFileSync(`${dist}/wasm/fptq-${name}.wasm`)] as const);
+      const builds = ["simd128", "relaxed", "quantizer"].map(
+        (name) => [name, readFileSync(`${dist}/wasm/fptq-${name}.wasm`)] as const,
+      );
       const text = deflateRawSync(interleave(builds.map(([, bytes]) => bytes)), { level: 9 }).toString("base64");
       const lengths = Object.fromEntries(builds.map(([name, { length }]) => [name, length]));
       return { contents: `export default ${JSON.stringify({ text, lengths })}` };

@@ -9,11 +9,13 @@ import { pageSources } from "./host/browser/web-sources.ts";
 
 export * from "./core.ts";
 
+const KERNEL_URLS = {
+  simd128: new URL("./wasm/fptq-simd128.wasm", import.meta.url),
+  relaxed: new URL("./wasm/fptq-relaxed.wasm", import.meta.url),
+  quantizer: new URL("./wasm/fptq-quantizer.wasm", import.meta.url),
+};
 const host = browserHost({
-  kernelUrl: (instructionSet) =>
-    instructionSet === "relaxed"
-      ? new URL("./wasm/fptq-relaxed.wasm", import.meta.url)
-      : new URL("./wasm/fptq-simd128.wasm", import.meta.url),
+  kernelUrl: (file) => KERNEL_URLS[file],
   createWorker: () => new Worker(new URL("./worker.js", import.meta.url), { type: "module" }),
 });
 const place: library.EntryPoint = { host, sources: pageSources, baseUrl: () => globalThis.document?.baseURI ?? location.href };

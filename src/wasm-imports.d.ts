@@ -10,8 +10,8 @@ declare module "*.wasm?module" {
   const module: WebAssembly.Module;
   export default module;
 }
-/** Both builds, interleaved, compressed (RFC 1951), in base64. */
+/** All builds, interleaved, compressed (RFC 1951), in base64. */
 declare module "*.wasm?inline" {
-  const kernels: { readonly text: string; readonly lengths: Readonly<Record<"simd128" | "relaxed", number>> };
+  const kernels: { readonly text: string; readonly lengths: Readonly<Record<"simd128" | "relaxed" | "quantizer", number>> };
   export default kernels;
 }

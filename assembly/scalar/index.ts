@@ -1,5 +1,6 @@
-// The scalar twins: the same exports as `assembly/index.ts`, one plain loop each, over the same packed bytes.
-// What is scalar in the first place (sizes, float packing, gathers, f64 tables) is the same function in both builds.
+// The scalar twins: the same exports as `assembly/index.ts` and `assembly/quantizer.ts`, one plain loop each,
+// over the same packed bytes. What is scalar in the first place (sizes, float packing, gathers, f64 tables)
+// is the same function in both builds.
 export { linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "../layouts/layout";
 export { pack_f32w } from "../linear/pack-f32w";
 export { pack_qb4w } from "./pack-qb4w";

@@ -2,6 +2,7 @@
  * Attention over an int8 cache: a block of a prompt; one row far into a context, where the cache's bytes are the work;
  * one row of each of several sequences. And the rows that a prompt appends to such a cache.
  */
+import { NULL, type Pointer } from "../../src/kernels/pointer.ts";
 import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { MODELS } from "../shapes.ts";
 
@@ -28,7 +29,7 @@ const attention = MODELS.flatMap(({ name, heads: H, kvHeads: Hkv, headDim: D }) 
         ...(each === 1 ? { bytes: 2 * Hkv * S * D * sequences } : { macs: 2 * M * H * D * (position + M / 2) }),
         run: () =>
           run.attention_f32_kqs8_vqs8(
-            q, k, v, y, rows, 0, M, stride, H, Hkv, D, S, 0, KV_SCALE, KV_SCALE, 0, H * M, scratch,
+            q, k, v, y, rows, NULL, M, stride, H, Hkv, D, S, 0, KV_SCALE, KV_SCALE, 0, H * M, scratch,
           ), // prettier-ignore
       };
     },
@@ -36,7 +37,7 @@ const attention = MODELS.flatMap(({ name, heads: H, kvHeads: Hkv, headDim: D }) 
 );
 
 /** A pool for that many tokens. */
-function cache(bench: BenchMemory, part: "k" | "v", tokens: number, Hkv: number, D: number): number {
+function cache(bench: BenchMemory, part: "k" | "v", tokens: number, Hkv: number, D: number): Pointer {
   return bench.noise(bench.run[`${part}_cache_bytes_qs8`](Hkv, tokens, D));
 }
 

@@ -1,4 +1,5 @@
 /** Linear layers in floats: calibration by whole sequences, in multiply-accumulates; decoding of an unquantized model in bytes of weights. */
+import { NULL } from "../../src/kernels/pointer.ts";
 import type { BenchRow } from "../bench-row.ts";
 import { LAYERS, type LinearShape } from "../shapes.ts";
 
@@ -11,7 +12,7 @@ function linear({ name, N, K }: LinearShape, M: number): BenchRow {
       const bytes = run.packed_bytes_f32w(N, K);
       const w = bench.reserve(bytes);
       run.pack_f32w(source, w, 0, N, N, K);
-      const work = () => run.gemm_f32_f32_f32w_4x8c1(x, w, 0, y, M, N, K, 0, Math.ceil(N / 8), 0);
+      const work = () => run.gemm_f32_f32_f32w_4x8c1(x, w, NULL, y, M, N, K, 0, Math.ceil(N / 8), NULL);
       return M === 1 ? { bytes, run: work } : { macs: M * N * K, run: work };
     },
   };

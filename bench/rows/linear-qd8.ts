@@ -1,4 +1,5 @@
 /** Linear layers over 8-bit and, with 8-bit weights, 14-bit activations: prefill by GEMM in multiply-accumulates, decode by GEMV in bytes of packed weights. */
+import { NULL } from "../../src/kernels/pointer.ts";
 import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { HEADS, LAYERS, type LinearShape } from "../shapes.ts";
 
@@ -32,10 +33,10 @@ function blockwise(weights: "qb4w" | "qb4fw", shape: LinearShape, M: number): Be
       const w = bench.reserve(bytes);
       run.pack_qb4w(bench.noise((N * K) / 2), bench.floats((N * K) / G), w, 0, N, N, K, G);
       return M === 1
-        ? { bytes, run: bench.split(gemv, panels, scratchBytes, q, scales, sums, w, 0, y, N, K, G) }
+        ? { bytes, run: bench.split(gemv, panels, scratchBytes, q, scales, sums, w, NULL, y, N, K, G) }
         : {
             macs: M * N * K,
-            run: bench.split(gemm, panels, scratchBytes, q, scales, sums, w, 0, y, M, N, K, G),
+            run: bench.split(gemm, panels, scratchBytes, q, scales, sums, w, NULL, y, M, N, K, G),
           };
     },
   };
@@ -55,8 +56,8 @@ function qc8w(shape: LinearShape, M: number, bits: 8 | 14): BenchRow {
       const w = bench.reserve(bytes);
       run.pack_qc8w(bench.noise(N * K), bench.floats(N), w, 0, N, N, K);
       return M === 1
-        ? { bytes, run: bench.split(gemv, panels, scratchBytes, q, scales, w, 0, y, N, K) }
-        : { macs: M * N * K, run: bench.split(gemm, panels, scratchBytes, q, scales, w, 0, y, M, N, K) };
+        ? { bytes, run: bench.split(gemv, panels, scratchBytes, q, scales, w, NULL, y, N, K) }
+        : { macs: M * N * K, run: bench.split(gemm, panels, scratchBytes, q, scales, w, NULL, y, M, N, K) };
     },
   };
 }

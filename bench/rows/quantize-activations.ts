@@ -72,6 +72,25 @@ const fused: BenchRow[] = MODELS.flatMap(({ name, hidden: K, ffn: F }): BenchRow
   }),
 );
 
+const fused14: BenchRow[] = MODELS.flatMap(({ name, hidden: K }) =>
+  (["rmsnorm_f32_qd14", "layernorm_f32_qd14"] as const).map((kernel) => ({
+    name: `${kernel} ${name} M=${M} K=${K}`,
+    prepare(bench) {
+      const { run } = bench;
+      // The residual is zero, so that x stays what it is.
+      const [x, residual, weight] = [bench.floats(M * K), bench.reserve(4 * M * K), bench.floats(K)];
+      const [bias, q, scales] = [bench.floats(K), bench.reserve(2 * M * K), bench.reserve(4 * M)];
+      return {
+        bytes: 14 * M * K,
+        run:
+          kernel === "rmsnorm_f32_qd14"
+            ? () => run.rmsnorm_f32_qd14(x, residual, weight, q, scales, K, 1e-5, 0, M)
+            : () => run.layernorm_f32_qd14(x, residual, weight, bias, q, scales, K, 1e-5, 0, M),
+      };
+    },
+  })),
+);
+
 const activated: BenchRow[] = MODELS.flatMap(({ name, ffn: F }) =>
   (["gelu_f32_qd8", "gelu_tanh_f32_qd8", "relu_f32_qd8"] as const).map((kernel) => ({
     name: `${kernel} dynamic ${name} M=${M} F=${F}`,
@@ -95,4 +114,4 @@ const float8: BenchRow[] = MODELS.map(({ name, hidden: K }) => ({
   },
 }));
 
-export const rows: BenchRow[] = [...alone, ...fused, ...activated, ...float8];
+export const rows: BenchRow[] = [...alone, ...fused, ...fused14, ...activated, ...float8];

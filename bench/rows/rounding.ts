@@ -1,11 +1,12 @@
 /** Rounding weights, on the layers of SmolLM2-135M: the Hessian of a prompt's rows, its factor, scales, GPTQ and the refinement after it. */
+import { NULL, type Pointer } from "../../src/kernels/pointer.ts";
 import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { LAYERS, type LinearShape } from "../shapes.ts";
 
 const [M, G, TOP, BF16] = [512, 32, 7, 1];
 
 /** f64[K, K + 8]: ones on the diagonal, a little beside it. */
-function hessian(bench: BenchMemory, K: number): { pointer: number; refill: () => void } {
+function hessian(bench: BenchMemory, K: number): { pointer: Pointer; refill: () => void } {
   const pointer = bench.reserve(8 * K * (K + 8));
   const refill = () => {
     const matrix = bench.f64(pointer, K * (K + 8));
@@ -51,7 +52,7 @@ function ofLayer({ name, N, K }: LinearShape): BenchRow[] {
         const [w, scales, codes] = [bench.floats(N * K), bench.reserve((4 * N * K) / G), bench.reserve(N * K)];
         const [errors, losses, scratch] = [bench.reserve(64 * panels * K), bench.reserve(8 * N), bench.reserve(128 + 96 * G)];
         const run = () =>
-          bench.run.round_gptq_f32(w, factor, 0, 0, scales, codes, errors, losses, N, K, K + 8, G, TOP, BF16, 1, 0, panels, scratch); // prettier-ignore
+          bench.run.round_gptq_f32(w, factor, NULL, NULL, scales, codes, errors, losses, N, K, K + 8, G, TOP, BF16, 1, 0, panels, scratch); // prettier-ignore
         return { macs: (N * K * K) / 2, run };
       },
     },

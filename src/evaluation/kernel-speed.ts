@@ -9,11 +9,11 @@
 import { throwIfAborted } from "../errors.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import { type Kernels, kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { chooseModule } from "../kernels/self-test.ts";
 import { openKernels } from "../kernels/open-kernels.ts";
+import { NULL, type Pointer } from "../kernels/pointer.ts";
 import type { Host } from "../host/host.ts";
 import { Xoshiro128 } from "../decoding/random.ts";
 
@@ -121,7 +121,7 @@ async function openProblem(host: Host, threads: number) {
       return {
         instructionSet,
         problem,
-        kernels: openKernels(host, { plan, module, shared, board, scratch }),
+        kernels: openKernels(host, { plan, modules: [module], shared, board, scratch }),
       };
     } catch (error) {
       if (attempt === STREAM_BYTES.length - 1) throw error;
@@ -150,13 +150,13 @@ async function fill(kernels: Kernels, problem: Problem, host: Host, signal: Abor
 }
 
 function runGemm(kernels: Kernels, { q, scales, sums, weights, y, scratch }: Problem, threads: number): void {
-  const work = [q, scales, sums, weights, 0, y, M, N, K, G] as const;
+  const work = [q, scales, sums, weights, NULL, y, M, N, K, G] as const;
   if (threads > 1) kernels.split("gemm_qd8_f32_qb4w_x8c4", N / 8, ...work);
   else kernels.run.gemm_qd8_f32_qb4w_x8c4(...work, 0, N / 8, scratch);
 }
 
 function runGemv(kernels: Kernels, { q, scales, sums, weights, y, scratch, channels }: Problem, threads: number): void {
-  const work = [q, scales, sums, weights, 0, y, channels, K, G] as const;
+  const work = [q, scales, sums, weights, NULL, y, channels, K, G] as const;
   if (threads > 1) kernels.split("gemv_qd8_f32_qb4w_1x8c4", channels / 8, ...work);
   else kernels.run.gemv_qd8_f32_qb4w_1x8c4(...work, 0, channels / 8, scratch);
 }

@@ -3,7 +3,7 @@
  * web workers; without, one thread does all. So it is on a page's main thread, which may not sleep in
  * `Atomics.wait` (HTML standard, "[[CanBlock]]"); polling for workers instead would block input for as long.
  */
-import type { InstructionSet } from "../kernels/kernel-build.ts";
+import type { KernelFile } from "../kernels/kernel-build.ts";
 import { kernelModules } from "../kernels/kernel-modules.ts";
 import { browserThreads } from "./browser/browser-threads.ts";
 import { yieldByMessage } from "./yield.ts";
@@ -15,12 +15,12 @@ import { fetchKernels, type HostOptions, withGivenKernels } from "./host-options
  * only where it is spelled out.
  */
 export interface PageFiles {
-  kernelUrl(instructionSet: InstructionSet): URL;
+  kernelUrl(file: KernelFile): URL;
   createWorker(): Worker;
 }
 
 export function browserHost(files: PageFiles): (options: HostOptions) => Host {
-  const kernelModule = kernelModules((instructionSet) => fetchKernels(files.kernelUrl(instructionSet)));
+  const kernelModule = kernelModules((file) => fetchKernels(files.kernelUrl(file)));
   return (options) => {
     const createWorker = workerFactory(options.worker) ?? (() => files.createWorker());
     const host = { name: "browser", version: navigator.userAgent, kernelModule, yieldToEvents: yieldByMessage };

@@ -3,7 +3,7 @@
  * Vercel's edge. One thread.
  */
 import { CapabilityError } from "../errors.ts";
-import { type KernelBuild, splitBuild } from "../kernels/kernel-build.ts";
+import { type KernelBuild, type KernelFile, splitBuild } from "../kernels/kernel-build.ts";
 import type { Host } from "./host.ts";
 import type { HostOptions } from "./host-options.ts";
 import { yieldByTimer } from "./yield.ts";
@@ -28,15 +28,24 @@ export function edgeHost(
     // A program is not told which version runs it.
     version: globalThis.navigator?.userAgent ?? "",
     kernelModule: async (build: KernelBuild) => {
-      const module: unknown = kernels[splitBuild(build).instructionSet];
+      const { file } = splitBuild(build);
+      const module: unknown = kernels[file];
       if (module instanceof WebAssembly.Module) return module;
       const found = module === undefined ? "nothing" : typeof module === "object" ? "an object" : `a ${typeof module}`;
       throw new CapabilityError(
         `kernels: got ${found} for "${build}", need a WebAssembly.Module. Here modules are compiled when a program is deployed. ` +
           `Let the bundler leave imports of .wasm files to the platform (wrangler does; esbuild: external: ["*.wasm"]), ` +
-          `or add: import simd128 from "fptq/wasm/fptq-simd128.wasm${suffix}" and pass { kernels: { simd128 } }`,
+          `or add: import ${file} from "fptq/wasm/fptq-${file}.wasm${suffix}" and pass { kernels: { ${needed(file)} } }`,
       );
     },
     yieldToEvents: yieldByTimer,
   });
+}
+
+/**
+ * Given kernels take the place of all imported ones, so those that run the model are given with the
+ * quantizer's.
+ */
+function needed(file: KernelFile): string {
+  return file === "quantizer" ? "simd128, quantizer" : file;
 }

@@ -2,7 +2,7 @@
  * The things a caller may bring where a runtime's own way to kernels and threads does not fit: a bundler, a
  * strict policy, an edge platform.
  */
-import type { InstructionSet } from "../kernels/kernel-build.ts";
+import type { KernelFile } from "../kernels/kernel-build.ts";
 import { type KernelSource, kernelModules } from "../kernels/kernel-modules.ts";
 import { CapabilityError } from "../errors.ts";
 import type { Host } from "./host.ts";
@@ -12,8 +12,9 @@ export interface HostOptions {
    * The kernels, instead of those the package brings: modules the platform compiled (`import simd128 from
    * "fptq/wasm/fptq-simd128.wasm"` in Cloudflare Workers; one thread), or where to fetch
    * `fptq/wasm/fptq-simd128.wasm` and `fptq/wasm/fptq-relaxed.wasm`. One of the two, "simd128", is enough.
+   * What quantizes or calibrates needs "quantizer" too: `fptq/wasm/fptq-quantizer.wasm`.
    */
-  readonly kernels?: Readonly<Partial<Record<InstructionSet, WebAssembly.Module | URL | string>>> | undefined;
+  readonly kernels?: Readonly<Partial<Record<KernelFile, WebAssembly.Module | URL | string>>> | undefined;
   /**
    * The way a page starts a thread for kernels, instead of `new Worker` with the package's own file. The
    * URL of `fptq/worker`, or a function for a policy or bundler that wants the `new Worker` in the page's own
@@ -25,12 +26,14 @@ export interface HostOptions {
 /** Modules compiled by the caller are for memory of one thread; what has threads otherwise, has one then. */
 export function withGivenKernels(host: Host, { kernels }: HostOptions): Host {
   if (!kernels) return host;
-  const kernelModule = kernelModules(async (instructionSet): Promise<KernelSource> => {
-    const source = kernels[instructionSet];
+  const kernelModule = kernelModules(async (file): Promise<KernelSource> => {
+    const source = kernels[file];
     if (source instanceof WebAssembly.Module) return source;
     if (source instanceof URL || typeof source === "string") return fetchKernels(source);
     const given = Object.keys(kernels).join(", ") || "none";
-    throw new CapabilityError(`kernels: got ${given}, need "${instructionSet}" as a WebAssembly.Module or its URL`);
+    throw new CapabilityError(
+      `kernels: got ${given}, need "${file}", fptq/wasm/fptq-${file}.wasm, as a WebAssembly.Module or its URL`,
+    );
   });
   if (!Object.values(kernels).some((source) => source instanceof WebAssembly.Module)) return { ...host, kernelModule };
   const { spawnWorker: _, ...single } = host;

@@ -15,7 +15,7 @@ export interface Host {
   readonly crossOriginIsolated?: boolean;
   /**
    * The compiled module of a kernel build; rejects where the build is not there or the engine cannot compile
-   * it.
+   * it. "quantizer" is asked for only where something is quantized or calibrated.
    */
   kernelModule(build: KernelBuild): Promise<WebAssembly.Module>;
   /** Lets timers, signals and other events run. Resolves in a later task, not a microtask. */

@@ -1,22 +1,22 @@
 /** Kernels that are part of the program's text, wherever it runs: no file, no request, one thread. */
 import { CapabilityError } from "../errors.ts";
 import { kernelModules } from "../kernels/kernel-modules.ts";
-import type { InstructionSet } from "../kernels/kernel-build.ts";
+import type { KernelFile } from "../kernels/kernel-build.ts";
 import { deinterleave } from "./interleave.ts";
 import type { Host } from "./host.ts";
 import { type HostOptions, withGivenKernels } from "./host-options.ts";
 import { yieldByMessage, yieldByTimer } from "./yield.ts";
 
-/** Both builds, interleaved in the order of their lengths, compressed (RFC 1951), in base64. */
+/** All builds, interleaved in the order of their lengths, compressed (RFC 1951), in base64. */
 export interface InlineKernels {
   readonly text: string;
-  readonly lengths: Readonly<Record<InstructionSet, number>>;
+  readonly lengths: Readonly<Record<KernelFile, number>>;
 }
 
 export function inlineHost({ text, lengths }: InlineKernels): (options: HostOptions) => Host {
-  const modules = kernelModules(async (instructionSet) => {
+  const modules = kernelModules(async (file) => {
     const files = deinterleave(await inflate(text), Object.values(lengths));
-    return files[Object.keys(lengths).indexOf(instructionSet)]!;
+    return files[Object.keys(lengths).indexOf(file)]!;
   });
   return (options) =>
     withGivenKernels(

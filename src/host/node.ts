@@ -11,12 +11,13 @@ import type { Host } from "./host.ts";
 // out: bundlers follow no other form.
 const SIMD128 = new URL("../../dist/wasm/fptq-simd128.wasm", import.meta.url);
 const RELAXED = new URL("../../dist/wasm/fptq-relaxed.wasm", import.meta.url);
+const QUANTIZER = new URL("../../dist/wasm/fptq-quantizer.wasm", import.meta.url);
 const WATCHER = new URL("../../dist/host/node/node-thread-watcher.js", import.meta.url);
 const WORKER = new URL("../../dist/host/node/node-worker.js", import.meta.url);
 
 /** The file of a build of the kernels; the builds for shared memory are made of the others. */
 export function kernelFile(build: KernelBuild): URL {
-  return splitBuild(build).instructionSet === "relaxed" ? RELAXED : SIMD128;
+  return { simd128: SIMD128, relaxed: RELAXED, quantizer: QUANTIZER }[splitBuild(build).file];
 }
 
 const versions = process.versions as Record<string, string | undefined>;
@@ -26,7 +27,7 @@ export const nodeHost: Host = {
   name,
   version: versions[name] ?? process.version,
   platform: () => ({ os: platform(), arch: arch(), cpu: cpus()[0]?.model.trim() ?? "unknown" }),
-  kernelModule: kernelModules(async (instructionSet) => new Uint8Array(await readFile(kernelFile(instructionSet)))),
+  kernelModule: kernelModules(async (file) => new Uint8Array(await readFile(kernelFile(file)))),
   yieldToEvents: () => new Promise((resolve) => setImmediate(resolve)),
   ...threads(),
 };

@@ -1,11 +1,17 @@
-/** The builds of `assembly/`: an instruction set, with or without shared memory. All have the same exports and give the same bits. */
+/**
+ * The builds of `assembly/`: two of the kernels that run a model, one for each instruction set, with the same
+ * exports and the same bits; and one of those that only quantizing needs, which no relaxed instruction would
+ * make faster. Each with or without shared memory.
+ */
 export type InstructionSet = "simd128" | "relaxed";
-export type KernelBuild = InstructionSet | `${InstructionSet}-threads`;
+/** A published file is `fptq-<this>.wasm`. */
+export type KernelFile = InstructionSet | "quantizer";
+export type KernelBuild = KernelFile | `${KernelFile}-threads`;
 
-export function kernelBuild(instructionSet: InstructionSet, shared: boolean): KernelBuild {
-  return shared ? `${instructionSet}-threads` : instructionSet;
+export function kernelBuild<File extends KernelFile>(file: File, shared: boolean): File | `${File}-threads` {
+  return shared ? `${file}-threads` : file;
 }
 
-export function splitBuild(build: KernelBuild): { instructionSet: InstructionSet; shared: boolean } {
-  return { instructionSet: build.replace("-threads", "") as InstructionSet, shared: build.endsWith("-threads") };
+export function splitBuild(build: KernelBuild): { file: KernelFile; shared: boolean } {
+  return { file: build.replace("-threads", "") as KernelFile, shared: build.endsWith("-threads") };
 }

@@ -1,9 +1,12 @@
 /** The compiled modules of the kernel builds, each made once. */
 import { CapabilityError } from "../errors.ts";
-import { type InstructionSet, type KernelBuild, splitBuild } from "./kernel-build.ts";
+import { type KernelBuild, type KernelFile, splitBuild } from "./kernel-build.ts";
 import { forSharedMemory } from "./shared-memory.ts";
 
-/** A build for memory of one thread: its bytes, from which the one for shared memory is made too, or the compiled module. */
+/**
+ * A build for memory of one thread: its bytes, from which the one for shared memory is made too, or the
+ * compiled module.
+ */
 export type KernelSource = Uint8Array<ArrayBuffer> | WebAssembly.Module;
 
 /**
@@ -11,7 +14,7 @@ export type KernelSource = Uint8Array<ArrayBuffer> | WebAssembly.Module;
  * @returns what a `Host` has as `kernelModule`
  */
 export function kernelModules(
-  open: (instructionSet: InstructionSet) => Promise<KernelSource>,
+  open: (file: KernelFile) => Promise<KernelSource>,
 ): (build: KernelBuild) => Promise<WebAssembly.Module> {
   const modules = new Map<KernelBuild, Promise<WebAssembly.Module>>();
   return (build) => {
@@ -25,12 +28,9 @@ export function kernelModules(
   };
 }
 
-async function compile(
-  build: KernelBuild,
-  open: (instructionSet: InstructionSet) => Promise<KernelSource>,
-): Promise<WebAssembly.Module> {
-  const { instructionSet, shared } = splitBuild(build);
-  const source = await open(instructionSet);
+async function compile(build: KernelBuild, open: (file: KernelFile) => Promise<KernelSource>): Promise<WebAssembly.Module> {
+  const { file, shared } = splitBuild(build);
+  const source = await open(file);
   if (source instanceof Uint8Array) {
     const bytes = shared ? forSharedMemory(source) : source;
     return WebAssembly.compile(bytes).catch((cause: unknown) => {
@@ -39,6 +39,6 @@ async function compile(
       });
     });
   }
-  if (shared) throw new CapabilityError(`kernels: "${instructionSet}" is a compiled module, which has one thread; give its URL`);
+  if (shared) throw new CapabilityError(`kernels: "${file}" is a compiled module, which has one thread; give its URL`);
   return source;
 }

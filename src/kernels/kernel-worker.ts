@@ -1,12 +1,14 @@
-/** A worker's whole life: wait for a job in shared memory, run its share, say done, wait again. No messages, no allocation. */
+/**
+ * A worker's whole life: wait for a job in shared memory, run its share, say done, wait again. No messages,
+ * no allocation.
+ */
 import { BOARD, BOARD_ARGUMENTS_OFFSET, runUnits, SPINS, type WorkerStart } from "./job-board.ts";
-import { instantiateKernels } from "./kernels.ts";
-import { SPLIT_KERNELS } from "./split-kernels.ts";
+import { instantiateModules } from "./instantiate.ts";
 
 /** Never returns before the pool ends. @param ready called once the first job can be taken */
 export function runKernelWorker(start: WorkerStart, ready: () => void): void {
-  const kernels = instantiateKernels(start.module, start.memory);
-  const table = SPLIT_KERNELS.map((name) => kernels[name] as (...args: number[]) => void);
+  const exports = instantiateModules(start.modules, start.memory);
+  const kernels = start.kernels.map((name) => exports[name] as (...args: number[]) => void);
   const board = new Int32Array(start.memory.buffer, start.board, BOARD_ARGUMENTS_OFFSET / 4);
   const values = new Float64Array(start.memory.buffer, start.board + BOARD_ARGUMENTS_OFFSET, 24);
   let seen = start.generation;
@@ -15,7 +17,8 @@ export function runKernelWorker(start: WorkerStart, ready: () => void): void {
   for (;;) {
     for (let spin = 0; spin < SPINS && Atomics.load(board, BOARD.generation) === seen; spin++);
     if (Atomics.load(board, BOARD.generation) === seen) {
-      // Counted before the last look, so that a job given in between finds either a sleeper to wake or a worker that has seen it.
+      // Counted before the last look, so that a job given in between finds either a sleeper to wake or a
+      // worker that has seen it.
       Atomics.add(board, BOARD.sleepers, 1);
       while (Atomics.load(board, BOARD.generation) === seen) Atomics.wait(board, BOARD.generation, seen);
       Atomics.sub(board, BOARD.sleepers, 1);
@@ -26,7 +29,7 @@ export function runKernelWorker(start: WorkerStart, ready: () => void): void {
     try {
       args.length = board[BOARD.argumentCount]!;
       for (let i = 0; i < args.length; i++) args[i] = values[i]!;
-      runUnits(board, table[kernel]!, args, start);
+      runUnits(board, kernels[kernel]!, args, start);
     } catch {
       Atomics.store(board, BOARD.failed, 1);
     }

@@ -1,13 +1,17 @@
 /**
  * Who owns which bytes of linear memory, decided before the memory exists.
  *
- * Everything a model needs has a size known from its configuration, so one memory of exactly that size is made: it never grows,
- * views stay valid, and running out of memory happens at the start with the numbers in the message.
+ * Everything a model needs has a size known from its configuration, so one memory of exactly that size is
+ * made: it never grows, views stay valid, and running out of memory happens at the start with the numbers in
+ * the message.
  */
 import { CapabilityError } from "../errors.ts";
-import type { Pointer } from "./kernel-exports.ts";
+import { offsetBy, type Pointer } from "./pointer.ts";
 
-/** The kernels' own static data (tables of `assembly/math.ts`) lies below this address in every build. */
+/**
+ * The kernels' own static data lies below this address in every build, that of the quantizer's module in the
+ * upper half (`scripts/build-kernels.ts`).
+ */
 export const STATIC_DATA_BYTES = 65_536;
 const PAGE_BYTES = 65_536;
 /** Kernels may read, never write, this far past the end of the last region. */
@@ -19,8 +23,8 @@ const MAX_BYTES = 2 ** 32 - PAGE_BYTES;
 export type RegionKind = "weights" | "kvCache" | "scratch";
 
 export class MemoryPlan {
-  private end = STATIC_DATA_BYTES;
-  private readonly byKind: Record<RegionKind, number> = { weights: 0, kvCache: 0, scratch: 0 };
+  #end = STATIC_DATA_BYTES as Pointer;
+  readonly #byKind: Record<RegionKind, number> = { weights: 0, kvCache: 0, scratch: 0 };
 
   /**
    * Reserves a region.
@@ -29,31 +33,32 @@ export class MemoryPlan {
    * @throws CapabilityError if the plan no longer fits a 32-bit memory
    */
   reserve(kind: RegionKind, bytes: number, what: string): Pointer {
-    const pointer = this.end;
+    const pointer = this.#end;
     const padded = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
     if (!(padded >= 0) || pointer + padded > MAX_BYTES) {
       throw new CapabilityError(
         `${what}: needs ${bytes} bytes on top of ${pointer} already planned; a 32-bit WebAssembly memory has at most ${MAX_BYTES}`,
       );
     }
-    this.end += padded;
-    this.byKind[kind] += padded;
+    this.#end = offsetBy(pointer, padded);
+    this.#byKind[kind] += padded;
     return pointer;
   }
 
   /** Bytes reserved for each kind so far. */
   bytes(): Readonly<Record<RegionKind, number>> {
-    return { ...this.byKind };
+    return { ...this.#byKind };
   }
 
   /** Pages of 64 KiB a memory needs to hold the plan. */
   get pages(): number {
-    return Math.ceil((this.end + TAIL_PAD_BYTES) / PAGE_BYTES);
+    return Math.ceil((this.#end + TAIL_PAD_BYTES) / PAGE_BYTES);
   }
 
   /**
    * The memory this plan describes.
-   * @throws CapabilityError naming the bytes needed and the bytes there are, if the runtime has no room for it
+   * @throws CapabilityError naming the bytes needed and the bytes there are, if the runtime has no room for
+   *   it
    */
   createMemory(shared: boolean): WebAssembly.Memory {
     try {
@@ -82,8 +87,8 @@ function memoryOf(pages: number, shared: boolean): WebAssembly.Memory {
 export const ADDRESSABLE_BYTES = 2 ** 32;
 
 /**
- * Bytes of the largest memory the runtime grants now, up to `mostBytes` and to a sixteenth of that: no runtime says it without being tried.
- * 0 if it grants none.
+ * Bytes of the largest memory the runtime grants now, up to `mostBytes` and to a sixteenth of that: no
+ * runtime says it without being tried. 0 if it grants none.
  */
 export function largestMemory(mostBytes: number, shared: boolean): number {
   const most = Math.floor(mostBytes / PAGE_BYTES);

@@ -1,13 +1,14 @@
 /** Memory as it was planned, the kernels over it, and their threads. */
 import type { Host } from "../host/host.ts";
-import type { Pointer } from "./kernel-exports.ts";
 import { instantiateKernels, Kernels } from "./kernels.ts";
 import type { MemoryPlan } from "./memory-plan.ts";
+import type { Pointer } from "./pointer.ts";
 import { ThreadPool } from "./thread-pool.ts";
 
 export interface PlannedKernels {
   readonly plan: MemoryPlan;
-  readonly module: WebAssembly.Module;
+  /** As in `instantiateKernels`. */
+  readonly modules: readonly WebAssembly.Module[];
   readonly shared: boolean;
   readonly board: Pointer;
   /** One region per thread. */
@@ -15,17 +16,17 @@ export interface PlannedKernels {
 }
 
 /**
- * Creates the planned memory and the kernels over it, and starts a pool if the plan has more than one thread. The pool starts while
- * weights are loaded; `threadsStarted` says when it is there.
+ * Creates the planned memory and the kernels over it, and starts a pool if the plan has more than one thread.
+ * The pool starts while weights are loaded; `threadsStarted` says when it is there.
  *
  * @throws CapabilityError if memory is refused
  */
-export function openKernels(host: Host, { plan, module, shared, board, scratch }: PlannedKernels): Kernels {
+export function openKernels(host: Host, { plan, modules, shared, board, scratch }: PlannedKernels): Kernels {
   const memory = plan.createMemory(shared);
-  const run = instantiateKernels(module, memory);
+  const run = instantiateKernels(modules, memory);
   const pool =
     scratch.length > 1 && host.spawnWorker
-      ? ThreadPool.start({ module, memory, board, scratch }, run, host.spawnWorker)
+      ? ThreadPool.start({ modules, memory, board, scratch }, run, host.spawnWorker)
       : undefined;
   return new Kernels(run, memory, scratch[0]!, pool);
 }

@@ -1,18 +1,24 @@
 /**
  * A kernel build over shared memory, made from the build over memory of one thread.
  *
- * Kernels use no atomic instruction, so the compiler emits the same code for either memory; only the type of the imported memory differs:
- * `(memory 0)` or `(memory 0 65536 shared)`. One file serves both, and the package holds half as many.
+ * Kernels use no atomic instruction, so the compiler emits the same code for either memory; only the type of
+ * the imported memory differs: `(memory 0)` or `(memory 0 65536 shared)`. One file serves both, and the
+ * package holds half as many.
  */
 import { CapabilityError } from "../errors.ts";
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d]; // "\0asm"
-/** WebAssembly core specification, 5.5.5 and 5.3.8: the import section, an import of a memory, and the flags of its limits. */
+/**
+ * WebAssembly core specification, 5.5.5 and 5.3.8: the import section, an import of a memory, and the flags
+ * of its limits.
+ */
 const IMPORT_SECTION = 2;
 const MEMORY = 2;
 const NO_MAXIMUM = 0x00;
 const SHARED_WITH_MAXIMUM = 0x03;
-/** 65536 pages in LEB128, all a 32-bit memory can have: a memory of any smaller maximum can be imported too. */
+/**
+ * 65536 pages in LEB128, all a 32-bit memory can have: a memory of any smaller maximum can be imported too.
+ */
 const MOST_PAGES = [0x80, 0x80, 0x04];
 
 /**
@@ -53,16 +59,16 @@ export function forSharedMemory(module: Uint8Array): Uint8Array<ArrayBuffer> {
 
 class Reader {
   at: number;
-  private readonly bytes: Uint8Array;
+  readonly #bytes: Uint8Array;
 
   constructor(bytes: Uint8Array, at: number) {
-    this.bytes = bytes;
+    this.#bytes = bytes;
     this.at = at;
   }
 
   byte(): number {
-    if (this.at >= this.bytes.length) throw foreign();
-    return this.bytes[this.at++]!;
+    if (this.at >= this.#bytes.length) throw foreign();
+    return this.#bytes[this.at++]!;
   }
 
   /** An unsigned LEB128 of at most 32 bits. */

@@ -5,10 +5,10 @@
  *   sequential   hidden += o(attention(qkv(norm(hidden))));  hidden += down(activation(up(norm(hidden))))
  *   parallel     hidden += o(attention(qkv(norm(hidden)))) + down(activation(up(norm(hidden))))
  */
+import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import { type Block, type ByInput, type InputName, type LinearInput, mapInputs } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Batch } from "./batch.ts";
 import { append, attend, type LayerCache } from "./layers/attention.ts";
 import { type LinearSpec, planLinear, readLinearSpec, totalRank } from "./layers/linear-spec.ts";
@@ -60,7 +60,7 @@ export interface LoadedBlock {
 export function planBlock(planner: Planner, { block, linears }: BlockSpec, cache: LayerCache): LoadedBlock {
   const { plan, config } = planner;
   const headNorm = (tensor: string | undefined) =>
-    tensor === undefined ? 0 : plan.reserve("weights", 4 * config.headDim, tensor);
+    tensor === undefined ? NULL : plan.reserve("weights", 4 * config.headDim, tensor);
   return {
     block,
     inputs: mapInputs(block, (input) => ({
@@ -121,7 +121,7 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
   const floats = observe !== undefined;
   const stops = (site: InputName, x: Pointer, K: number) => observe?.(site, x, M, K, K) === "stop";
 
-  normInput(space, qkv.norm!, qkv.linear, { hidden, residual: 0, M, floats });
+  normInput(space, qkv.norm!, qkv.linear, { hidden, residual: NULL, M, floats });
   if (stops("qkv", normed, E)) return;
   multiply(space, qkv.linear, normed, buffers.qkv, M);
   normalizeHeads(space, loaded, M);
@@ -133,7 +133,7 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
   quantizeInput(space, o.linear, attended, M);
   multiply(space, o.linear, attended, projected, M);
 
-  if (up) normInput(space, up.norm!, up.linear, { hidden, residual: parallelResidual ? 0 : projected, M, floats });
+  if (up) normInput(space, up.norm!, up.linear, { hidden, residual: parallelResidual ? NULL : projected, M, floats });
   // The MLP of a parallel block has read what attention read; now the stream may have attention's part.
   if (parallelResidual) kernels.split("add_f32", M, hidden, projected, E);
   if (up) {
@@ -148,7 +148,7 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
 
 function observeCache({ buffers, config }: Workspace, observe: Observe, M: number): void {
   const { heads: H, kvHeads: Hkv, headDim: D } = config;
-  const k = buffers.qkv + 4 * H * D;
+  const k = offsetBy(buffers.qkv, 4 * H * D);
   observe("k", k, M, Hkv * D, buffers.qkvStride);
-  observe("v", k + 4 * Hkv * D, M, Hkv * D, buffers.qkvStride);
+  observe("v", offsetBy(k, 4 * Hkv * D), M, Hkv * D, buffers.qkvStride);
 }

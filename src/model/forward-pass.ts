@@ -7,13 +7,14 @@
  * runtime. The host only compares, adds, multiplies and divides.
  */
 import type { ModelConfig } from "../architecture/model-config.ts";
+import type { Pointer } from "../kernels/pointer.ts";
 
 /** Logits of consecutive rows, handed out while they are in wasm memory. */
 export interface LogitsBlock {
   /** f32[rows, V], a view valid only during the call. */
   readonly values: Float32Array;
   /** Address of `values` in wasm memory. */
-  readonly pointer: number;
+  readonly pointer: Pointer;
   /** Which of the ids given to `forward` row 0 of the block belongs to. */
   readonly firstRow: number;
   readonly rows: number;

@@ -73,7 +73,7 @@ export class LayerStream {
     const specs: BlockSpec[] = [];
     for (const block of description.blocks) specs.push(await readBlockSpec(checkpoint, block));
     const rank = Math.max(...specs.map(largestRank));
-    const size = { rows, positions: rows, rank, threadScratch };
+    const size = { rows, positions: rows, rank, threadScratch, quantizes: true };
     const { space, placed } = await openWorkspace(work, description, size, (planner) => {
       const cache = planCache(planner, Math.ceil(rows / BLOCK_TOKENS), { k: "f32", v: "f32" }, { k: 1, v: 1 });
       const { embeddingNorm } = description;

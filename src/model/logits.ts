@@ -2,8 +2,8 @@
  * Where logits are written, and what is computed from them in wasm, where its last bit is the same
  * everywhere.
  */
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
+import type { Pointer } from "../kernels/pointer.ts";
 import type { LogitsBlock } from "./forward-pass.ts";
 import type { Planner } from "./workspace.ts";
 
@@ -69,7 +69,7 @@ export class LogitsFunctions {
    * there.
    */
   #place(logits: Float32Array): Pointer {
-    if (logits.buffer === this.#kernels.memory.buffer) return logits.byteOffset;
+    if (logits.buffer === this.#kernels.memory.buffer) return logits.byteOffset as Pointer;
     this.#kernels.f32(this.#buffers.values, logits.length).set(logits);
     return this.#buffers.values;
   }

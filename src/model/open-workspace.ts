@@ -9,12 +9,12 @@ import { type Description, widestInput } from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Work } from "../host/work.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
-import type { InstructionSet } from "../kernels/kernel-build.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
+import { type InstructionSet, kernelBuild } from "../kernels/kernel-build.ts";
 import { kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { openKernels } from "../kernels/open-kernels.ts";
 import { chooseModule } from "../kernels/self-test.ts";
+import { offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { Buffers } from "./buffers.ts";
 import { BLOCK_TOKENS } from "./layers/attention.ts";
 import { planLowRankBuffers } from "./layers/low-rank.ts";
@@ -38,6 +38,8 @@ export interface WorkspaceSize {
   readonly build?: InstructionSet | "auto";
   /** Bytes of scratch each thread needs at least, for kernels beside the forward pass. */
   readonly threadScratch?: number;
+  /** Whether kernels are used that only quantizing needs: the second module is loaded then. */
+  readonly quantizes?: boolean;
 }
 
 /**
@@ -52,10 +54,11 @@ export async function openWorkspace<Placed>(
   size: WorkspaceSize,
   place: (planner: Planner) => Placed,
 ): Promise<{ space: Workspace; placed: Placed }> {
-  const { rows, positions, rank = 0, build = "auto", threadScratch = 0 } = size;
+  const { rows, positions, rank = 0, build = "auto", threadScratch = 0, quantizes = false } = size;
   const threads = resolveThreads(work, work.host);
   const shared = threads > 1;
   const { module, instructionSet } = await chooseModule(work.host, shared, build);
+  const modules = quantizes ? [module, await work.host.kernelModule(kernelBuild("quantizer", shared))] : [module];
   const { config } = description;
   const planner: Planner = { plan: new MemoryPlan(), sizes: kernelSizes(module, shared), description, config };
   const { plan, sizes } = planner;
@@ -76,7 +79,7 @@ export async function openWorkspace<Placed>(
   const staging = planStaging(plan, maxK);
   const buffers = planBuffers(planner, rows, rank);
 
-  const kernels = openKernels(work.host, { plan, module, shared, board, scratch });
+  const kernels = openKernels(work.host, { plan, modules, shared, board, scratch });
   fillPositions(kernels, config, tables, positions);
   kernels.i32(blockTable, blocks).set(Array.from({ length: blocks }, (_, block) => block));
   const regions = plan.bytes();
@@ -152,7 +155,7 @@ function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
     qkvStride,
     attended: f32("attention output", H * D),
     projected: f32("projections", E),
-    up: widths.has("up") ? f32("gate and up projections", upStride) : qkv + 4 * (H + 2 * Hkv) * D,
+    up: widths.has("up") ? f32("gate and up projections", upStride) : offsetBy(qkv, 4 * (H + 2 * Hkv) * D),
     upStride,
     activated: f32("activated states", F),
     activations: {

@@ -1,8 +1,8 @@
 /**
  * One pass: rows of one or many sequences through embedding and blocks, and logits for those who want them.
  */
+import { NULL, offsetBy } from "../kernels/pointer.ts";
 import { NumericError } from "../errors.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import { type Batch, enterRows, type Span } from "./batch.ts";
 import { blockWork, forwardBlock, type LoadedBlock } from "./block.ts";
 import type { EventLoopPacer } from "./event-loop-pacer.ts";
@@ -73,7 +73,7 @@ function failNonFinite({ space, blocks }: LoadedModel, parts: readonly Part[], {
   const { kernels, buffers, config } = space;
   const { hiddenSize: E } = config;
   for (const [i, { begin, rows, position }] of spans.entries()) {
-    if (kernels.run.first_nonfinite_f32(buffers.hidden + 4 * begin * E, rows * E) < 0) continue;
+    if (kernels.run.first_nonfinite_f32(offsetBy(buffers.hidden, 4 * begin * E), rows * E) < 0) continue;
     const { name } = blocks[l]!.block;
     const error = new NumericError(`${name}: output has NaN or infinity at positions ${position}..${position + rows - 1}`);
     settle(parts[i]!.job, () => parts[i]!.job.reject(error));
@@ -89,7 +89,7 @@ function giveLogits(model: LoadedModel, parts: readonly Part[], { spans }: Batch
     const { sequence, from, options } = job;
     const finished = sequence.held.length === sequence.length;
     if (typeof options.logits === "function") {
-      guarded(job, () => allLogits(model, job, { begin, rows, position, table: 0 }, pacer));
+      guarded(job, () => allLogits(model, job, { begin, rows, position, table: NULL }, pacer));
     } else if (options.logits === "last" && finished && sequence.length > from) {
       last.push({ job, row: begin + rows - 1 });
       continue;
@@ -105,11 +105,11 @@ function lastLogits(model: LoadedModel, last: readonly { job: Job; row: number }
   const { space } = model;
   const { kernels, buffers, config } = space;
   const { hiddenSize: E, vocabSize: V } = config;
-  let hidden = buffers.hidden + 4 * last[0]!.row * E;
+  let hidden = offsetBy(buffers.hidden, 4 * last[0]!.row * E);
   if (last.some(({ row }, i) => row !== last[0]!.row + i)) {
     hidden = buffers.projected;
     for (const [i, { row }] of last.entries())
-      kernels.f32(hidden + 4 * i * E, E).set(kernels.f32(buffers.hidden + 4 * row * E, E));
+      kernels.f32(offsetBy(hidden, 4 * i * E), E).set(kernels.f32(offsetBy(buffers.hidden, 4 * row * E), E));
   }
   multiplyHead(space, model.head, hidden, model.logits.values, last.length);
   pacer.count(last.length * V * E);
@@ -130,7 +130,7 @@ function allLogits(model: LoadedModel, { from, options }: Job, { begin, rows, po
   const skipped = Math.max(0, from - position);
   for (let row = skipped; row < rows; row += logits.rows) {
     const count = Math.min(logits.rows, rows - row);
-    multiplyHead(space, head, space.buffers.hidden + 4 * (begin + row) * E, logits.values, count);
+    multiplyHead(space, head, offsetBy(space.buffers.hidden, 4 * (begin + row) * E), logits.values, count);
     pacer.count(count * V * E);
     const values = finiteLogits(model, 0, count);
     const give = options.logits as Exclude<typeof options.logits, string>;
@@ -140,7 +140,7 @@ function allLogits(model: LoadedModel, { from, options }: Job, { begin, rows, po
 
 function finiteLogits({ space, logits }: LoadedModel, row: number, rows: number): Float32Array {
   const { vocabSize: V } = space.config;
-  const pointer: Pointer = logits.values + 4 * row * V;
+  const pointer = offsetBy(logits.values, 4 * row * V);
   if (space.kernels.run.first_nonfinite_f32(pointer, rows * V) >= 0) {
     throw new NumericError("lm_head: logits have NaN or infinity");
   }

@@ -8,9 +8,9 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { lowRankTensors } from "../architecture/tensors.ts";
 import { dequantizeWords } from "../checkpoint/quantization/pack-quantized.ts";
 import { throwIfAborted } from "../errors.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan } from "../kernels/memory-plan.ts";
+import { offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { Staging } from "./buffers.ts";
 import { checkShape, type LinearSpec, type ModulePart } from "./layers/linear-spec.ts";
 import { type LowRank, paddedRank } from "./layers/low-rank.ts";
@@ -74,7 +74,7 @@ export class WeightLoader {
       const block = stagedRows(columns);
       for (let begin = 0; begin < rows; begin += block) {
         const values = await this.#readF32(tensor, [begin, Math.min(rows, begin + block)]);
-        this.#kernels.f32(pointer + 4 * begin * columns, values.length).set(values);
+        this.#kernels.f32(offsetBy(pointer, 4 * begin * columns), values.length).set(values);
       }
     };
     this.#queue.push({ tensor, load });
@@ -86,7 +86,7 @@ export class WeightLoader {
     let row = 0;
     for (const part of spec.parts) {
       const firstRow = row;
-      if (part.bias) this.vector(`${part.name}.bias`, linear.bias + 4 * row, part.outFeatures);
+      if (part.bias) this.vector(`${part.name}.bias`, offsetBy(linear.bias, 4 * row), part.outFeatures);
       const tensor = `${part.name}.${spec.stored.kind === "float" ? "weight" : "weight_packed"}`;
       this.#queue.push({ tensor, load: () => this.#part(spec, linear, part, firstRow) });
       row += part.outFeatures;

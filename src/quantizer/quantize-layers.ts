@@ -5,7 +5,6 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { packInt32 } from "../checkpoint/quantization/pack-quantized.ts";
 import { type LinearInput, LINEAR_INPUTS, linearModules } from "../architecture/tensor-names.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
 import type { Site } from "../model/block.ts";
 import type { LayerStream } from "../model/layer-stream.ts";
 import type { Host } from "../host/host.ts";
@@ -23,6 +22,7 @@ import type { Recipe } from "./recipe/recipe.ts";
 import { InputRounder, type OutputErrors, type RoundedInput } from "./round/round-input.ts";
 import { gptqScratchBytes, placeGptq, RegionCursor } from "./round/rounding-memory.ts";
 import type { StageClock } from "./stage-clock.ts";
+import { NULL, type Pointer } from "../kernels/pointer.ts";
 
 /** Sequences of which every row is kept until its layer is done, to measure what rounding activations costs. */
 const KEPT_SAMPLES = 4;
@@ -60,7 +60,7 @@ export async function quantizeLayers(
   const visitorOf = (stream: LayerStream) => new RoundingVisitor(checkpoint, stream, recipe, tokens, options, clock, result);
   const { config } = checkpoint;
   const maxK = Math.max(...Object.values(inFeatures(checkpoint)));
-  const size = new RegionCursor(0);
+  const size = new RegionCursor(NULL);
   placeChannels(size, config);
   placeHessians(size, inFeatures(checkpoint));
   placeGptq(size, maxK);

@@ -2,7 +2,7 @@
  * The loss, KL(teacher || student) of the next token's distribution, averaged over rows, and the chain rule
  * from there to the last block.
  */
-import type { Pointer } from "../kernels/kernel-exports.ts";
+import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { GradientBuffers } from "../model/gradient-buffers.ts";
 import { type LoadedHead, multiplyHead } from "../model/layers/head.ts";
 import { backwardNorm } from "../model/layers/norm.ts";
@@ -54,14 +54,14 @@ export function backwardHead(
   for (let row = 0; row < M; row += LOGITS_ROWS) {
     const rows = Math.min(LOGITS_ROWS, M - row);
     const offset = 4 * row * E;
-    multiplyHead(space, teacher, teacherHidden + offset, teacherLogits, rows);
-    multiplyHead(space, student, buffers.hidden + offset, logits, rows);
+    multiplyHead(space, teacher, offsetBy(teacherHidden, offset), teacherLogits, rows);
+    multiplyHead(space, student, offsetBy(buffers.hidden, offset), logits, rows);
     for (let m = 0; m < rows; m++) {
-      loss += kernels.run.kl_divergence_f32(teacherLogits + 4 * m * V, logits + 4 * m * V, V);
+      loss += kernels.run.kl_divergence_f32(offsetBy(teacherLogits, 4 * m * V), offsetBy(logits, 4 * m * V), V);
     }
     kernels.split("kl_gradient_f32", rows, teacherLogits, logits, 1 / M, V);
-    kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(E / 8), logits, transposedHead, 0, normed, rows, E, V);
-    const [x, dx] = [buffers.hidden + offset, hidden + offset];
+    kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(E / 8), logits, transposedHead, NULL, normed, rows, E, V);
+    const [x, dx] = [offsetBy(buffers.hidden, offset), offsetBy(hidden, offset)];
     backwardNorm(space, student.norm, { x, dy: normed, dx, weight: norms.final }, rows);
   }
   return loss / M;

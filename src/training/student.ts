@@ -67,7 +67,7 @@ export class Student {
     const headSpec = await readHeadSpec(checkpoint, undefined);
     const teacherSpec = await readLinearSpec(teacher, [description.head]);
 
-    const size = { rows, positions: rows, threadScratch: 8 * (rows + 4) };
+    const size = { rows, positions: rows, threadScratch: 8 * (rows + 4), quantizes: true };
     const { space, placed } = await openWorkspace(work, description, size, (planner) => {
       const { plan } = planner;
       // Layers run one after another, each from position 0, so one layer's memory serves all of their caches.

@@ -4,6 +4,7 @@
  * the signal there, as the contract says.
  */
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
+import { NULL } from "../../src/kernels/pointer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/model/forward-pass.ts";
 import { throwIfAborted } from "../../src/errors.ts";
 
@@ -61,7 +62,7 @@ export class ToyForwardPass implements ForwardPass {
       if (typeof logits === "function") {
         const values = new Float32Array(rows.length * this.config.vocabSize);
         rows.forEach((row, r) => values.set(row, r * this.config.vocabSize));
-        logits({ values, pointer: 0, firstRow: begin, rows: rows.length });
+        logits({ values, pointer: NULL, firstRow: begin, rows: rows.length });
       }
     }
     const last = logits === "last" ? Float32Array.from(this.#model.logits(this.cached)) : undefined;

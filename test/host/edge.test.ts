@@ -41,6 +41,15 @@ test("what a bundler made of an import instead is refused, with the import to ad
   }
 });
 
+test("the quantizer's module is not imported: a program that quantizes is told to add it, beside the others", async () => {
+  const error = await failure("quantizer", { simd128 });
+  assert.instance(error, CapabilityError);
+  assert.match(
+    error.message,
+    'import quantizer from "fptq/wasm/fptq-quantizer.wasm?module" and pass { kernels: { simd128, quantizer } }',
+  );
+});
+
 test("given kernels take the place of all imported ones", async () => {
   const error = await failure("relaxed", { relaxed: simd128 }, { simd128 });
   assert.match(error.message, 'got nothing for "relaxed", need a WebAssembly.Module');

@@ -24,19 +24,19 @@ test("files of any lengths, around the size of a piece too, come out as they wen
   }
 });
 
-test("the published text holds both builds", async () => {
+test("the published text holds all builds", async () => {
   const { text, lengths } = inlined(readFileSync(new URL("../../dist/inline.js", import.meta.url), "utf8"));
   const stream = new Blob([Buffer.from(text, "base64")]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   const files = deinterleave(new Uint8Array(await new Response(stream).arrayBuffer()), lengths);
-  for (const [i, name] of ["simd128", "relaxed"].entries()) {
+  for (const [i, name] of ["simd128", "relaxed", "quantizer"].entries()) {
     const file = readFileSync(new URL(`../../dist/wasm/fptq-${name}.wasm`, import.meta.url));
     assert.ok(Buffer.from(files[i]!).equals(file), name);
   }
 });
 
 function inlined(source: string): { text: string; lengths: number[] } {
-  const [, text, simd128, relaxed] = /text:"([^"]+)",lengths:\{simd128:(\d+),relaxed:(\d+)\}/.exec(source)!;
-  return { text: text!, lengths: [Number(simd128), Number(relaxed)] };
+  const [, text, ...lengths] = /text:"([^"]+)",lengths:\{simd128:(\d+),relaxed:(\d+),quantizer:(\d+)\}/.exec(source)!;
+  return { text: text!, lengths: lengths.map(Number) };
 }
 
 test.run();

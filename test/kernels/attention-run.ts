@@ -1,4 +1,5 @@
 /** Runs whole sequences through append and attention, some rows a call; what is not written before is NaN. */
+import { NULL, offsetBy } from "../../src/kernels/pointer.ts";
 import type { AttentionInput, AttentionKind } from "../oracle/attention.ts";
 import { KernelMemory, type TestedBuild } from "./kernel-memory.ts";
 
@@ -95,7 +96,7 @@ export function runSequences(
   const vBytes = run[`v_cache_bytes_${vType}`](Hkv, tokens, D);
   const [k, v] = [nan(kBytes), nan(vBytes)];
   const tableAt = tables.map((table) => kernels.put(table));
-  const slopesAt = slopes ? kernels.put(slopes) : 0;
+  const slopesAt = slopes ? kernels.put(slopes) : NULL;
   const most = Math.max(...calls.map((rows) => rows.reduce((sum, M) => sum + M, 0)));
   const [x, rowsAt, yAt] = [nan(4 * most * stride), nan(8 * most), nan(4 * most * H * D)];
   const scratch = nan(run.attention_scratch_bytes(most, capacity, D));
@@ -121,7 +122,7 @@ export function runSequences(
       new Float32Array(kernels.memory.buffer, x + 4 * m * stride, stride).set(source);
       new Int32Array(kernels.memory.buffer, rowsAt + 8 * m, 2).set([position, tableAt[sequence]!]);
     });
-    const [kAt, vAt] = [x + 4 * H * D, x + 4 * (H + Hkv) * D];
+    const [kAt, vAt] = [offsetBy(x, 4 * H * D), offsetBy(x, 4 * (H + Hkv) * D)];
     if (kType === "qs8") run.append_k_qs8(kAt, k, rowsAt, stride, Hkv, D, kScale, 0, M);
     else run.append_k_f32(kAt, k, rowsAt, stride, Hkv, D, 0, M);
     if (vType === "qs8") run.append_v_qs8(vAt, v, rowsAt, stride, Hkv, D, vScale, 0, M);

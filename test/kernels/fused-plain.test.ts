@@ -5,6 +5,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { NULL } from "../../src/kernels/pointer.ts";
 import { mulberry32, normal } from "../random.ts";
 import { fill, onBothBuilds } from "./both-builds.ts";
 import { halves, Outputs, quantize, type Range, type Shape, SHAPES, STATIC_SCALE } from "./quantized-outputs.ts";
@@ -29,8 +30,8 @@ function layernorm(shape: Shape, operands: NormOperands, bits: 8 | 14, dynamic: 
     const { run } = kernels;
     const { x, residual, weight, bias } = operands;
     const [xAt, weightAt] = [kernels.put(x, 4), kernels.put(weight)];
-    const residualAt = residual ? kernels.put(residual, 8) : 0;
-    const biasAt = bias ? kernels.put(bias, 12) : 0;
+    const residualAt = residual ? kernels.put(residual, 8) : NULL;
+    const biasAt = bias ? kernels.put(bias, 12) : NULL;
     const out = new Outputs(kernels, shape);
     const wide = kernels.region(2 * M * K);
     if (how === "unfused") {
@@ -103,7 +104,7 @@ function activation(kernel: Activation, shape: Shape, stride: number, x: Float32
       const [from, to] = [m * stride + F, (m + 1) * stride];
       assert.equal(rows.subarray(from, to), x.subarray(from, to), `${kernel}: beyond F`);
     }
-    return out.words(0);
+    return out.words(NULL);
   });
 }
 

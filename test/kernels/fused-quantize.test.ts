@@ -4,6 +4,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { NULL } from "../../src/kernels/pointer.ts";
 import { assertWithin, F32_EPSILON } from "../oracle/compare.ts";
 import { mulberry32, normal } from "../random.ts";
 import { fill, onBothBuilds } from "./both-builds.ts";
@@ -26,7 +27,7 @@ function norm(
   return onBothBuilds(`norm, M=${M} K=${K} G=${G}`, (kernels) => {
     const { run } = kernels;
     const [xAt, weightAt] = [kernels.put(x, 4), kernels.put(weight)];
-    const residualAt = residual ? kernels.put(residual, 8) : 0;
+    const residualAt = residual ? kernels.put(residual, 8) : NULL;
     const out = new Outputs(kernels, shape);
     if (how === "unfused") {
       const normed = kernels.region(4 * M * K);
@@ -60,7 +61,7 @@ function swiglu(shape: Shape, x: Float32Array, dynamic: boolean, how: readonly R
         run.swiglu_f32_qd8(xAt, q, scales, sums, K, G, dynamic ? 0 : STATIC_SCALE, begin, end);
       }
     }
-    return out.words(0);
+    return out.words(NULL);
   });
 }
 
@@ -150,7 +151,7 @@ test("norm to 14 bits equals its definition, and add, norm and quantize in turn"
       const run = (how: readonly Range[] | "unfused") =>
         onBothBuilds(`norm to 14 bits, M=${M} K=${K}`, (kernels) => {
           const [xAt, weightAt] = [kernels.put(x, 4), kernels.put(weight)];
-          const residualAt = added ? kernels.put(added, 8) : 0;
+          const residualAt = added ? kernels.put(added, 8) : NULL;
           const [q, scales] = [kernels.region(2 * M * K), kernels.region(4 * M)];
           if (how === "unfused") {
             const normed = kernels.region(4 * M * K);

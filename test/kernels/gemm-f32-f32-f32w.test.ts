@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { NULL } from "../../src/kernels/pointer.ts";
 import { assertSameBits, assertWithin, F32_EPSILON } from "../oracle/compare.ts";
 import { mulberry32, normal } from "../random.ts";
 import { fill, onBothBuilds } from "./both-builds.ts";
@@ -42,9 +43,9 @@ interface Run {
 function gemm(kernels: KernelMemory, { x, w, bias, M, N, K, ranges = [[0, Math.ceil(N / 8)]], misalign = 0 }: Run) {
   const packed = kernels.region(kernels.run.packed_bytes_f32w(N, K), misalign);
   kernels.run.pack_f32w(kernels.put(w), packed, 0, N, N, K);
-  const [xAt, biasAt] = [kernels.put(x, misalign), bias ? kernels.put(bias, misalign) : 0];
+  const [xAt, biasAt] = [kernels.put(x, misalign), bias ? kernels.put(bias, misalign) : NULL];
   const y = kernels.region(4 * M * N, misalign);
-  for (const [begin, end] of ranges) kernels.run.gemm_f32_f32_f32w_4x8c1(xAt, packed, biasAt, y, M, N, K, begin, end, 0);
+  for (const [begin, end] of ranges) kernels.run.gemm_f32_f32_f32w_4x8c1(xAt, packed, biasAt, y, M, N, K, begin, end, NULL);
   return kernels.f32(y, M * N);
 }
 

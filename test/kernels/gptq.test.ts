@@ -1,6 +1,7 @@
 /** The kernels of GPTQ: Hessian, factor, rounding. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { NULL, type Pointer } from "../../src/kernels/pointer.ts";
 import { nearestCode } from "../oracle/code-grid.ts";
 import { assertWithin, F32_EPSILON } from "../oracle/compare.ts";
 import { plainGptq, quadraticForm } from "../oracle/gptq.ts";
@@ -73,7 +74,7 @@ function hessian(K: number): Float64Array {
   return sum;
 }
 
-function putPadded(kernels: KernelMemory, matrix: Float64Array, K: number, stride: number): number {
+function putPadded(kernels: KernelMemory, matrix: Float64Array, K: number, stride: number): Pointer {
   const padded = new Float64Array(K * stride);
   for (let i = 0; i < K; i++) padded.set(matrix.subarray(i * K, (i + 1) * K), i * stride);
   return kernels.put(padded);
@@ -139,12 +140,12 @@ function roundGptq({ N, K, G, top, w, h, scales, groups }: Problem, split = fals
     assert.is(kernels.run.cholesky_f64(factor, K, K + 8), -1);
     const scalePointer = scales ? kernels.put(scales) : kernels.region(4 * N * groupCount);
     const [codes, errors, losses] = [kernels.region(N * K), kernels.region(64 * panels * K), kernels.region(8 * N)];
-    const groupPointer = groups ? kernels.put(groups) : 0;
+    const groupPointer = groups ? kernels.put(groups) : NULL;
     const scratch = kernels.region(128 + 96 * G);
     const weights = kernels.put(w, 4);
     const ranges = split ? Array.from({ length: panels }, (_, p) => [p, p + 1] as const) : [[0, panels] as const];
     for (const [begin, end] of ranges) {
-      kernels.run.round_gptq_f32(weights, factor, groupPointer, 0, scalePointer, codes, errors, losses, N, K, K + 8, G, top, 0, scales ? 0 : 1, begin, end, scratch); // prettier-ignore
+      kernels.run.round_gptq_f32(weights, factor, groupPointer, NULL, scalePointer, codes, errors, losses, N, K, K + 8, G, top, 0, scales ? 0 : 1, begin, end, scratch); // prettier-ignore
     }
     return Float64Array.of(
       ...kernels.i8(codes, N * K),
@@ -204,7 +205,7 @@ test("searched scales see weights that make up for the errors of earlier groups"
           const moved = Float32Array.from(row.subarray(group * G, (group + 1) * G));
           const [scale] = onBothBuilds("search", (kernels) => {
             const out = kernels.region(4);
-            kernels.run.search_scales_f32(kernels.put(moved), 0, out, G, G, 7, 0, 0, 1);
+            kernels.run.search_scales_f32(kernels.put(moved), NULL, out, G, G, 7, 0, 0, 1);
             return kernels.f32(out, 1);
           });
           groupScales.set(group, scale!);

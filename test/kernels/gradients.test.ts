@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { Pointer } from "../../src/kernels/pointer.ts";
 import { assertSameBits, assertWithin, F32_EPSILON } from "../oracle/compare.ts";
 import { mulberry32, normal } from "../random.ts";
 import { fill, onBothBuilds } from "./both-builds.ts";
@@ -33,7 +34,7 @@ function transposed(matrix: ArrayLike<number>, rows: number, columns: number): F
   return result;
 }
 
-function putValues(kernels: KernelMemory, codes: WeightCodes): number {
+function putValues(kernels: KernelMemory, codes: WeightCodes): Pointer {
   return kernels.put(Float32Array.from(codes === "e2m1" ? E2M1_DOUBLED : Array.from({ length: 16 }, (_, u) => u - 8)));
 }
 

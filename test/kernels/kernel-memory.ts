@@ -1,6 +1,9 @@
-/** A kernel build over a memory of its own, with regions that know when something wrote past their end. */
+/** Kernels over a memory of their own, with regions that know when something wrote past their end. */
 import { readFileSync } from "node:fs";
-import type { KernelExports } from "../../src/kernels/kernel-exports.ts";
+import type { KernelExports } from "../../src/kernels/kernel-table.ts";
+import { instantiateKernels } from "../../src/kernels/kernels.ts";
+import { STATIC_DATA_BYTES } from "../../src/kernels/memory-plan.ts";
+import type { Pointer } from "../../src/kernels/pointer.ts";
 
 const CANARY = 0x5a;
 const CANARY_BYTES = 64;
@@ -8,38 +11,40 @@ const CANARY_BYTES = 64;
 /** Builds under test: the scalar twins and the SIMD kernels have the same exports. */
 export type TestedBuild = "scalar" | SimdBuild;
 export type SimdBuild = "simd128" | "relaxed";
-const FILES: Record<TestedBuild, URL> = {
-  scalar: new URL("../../build/fptq-scalar.wasm", import.meta.url),
-  simd128: new URL("../../dist/wasm/fptq-simd128.wasm", import.meta.url),
-  relaxed: new URL("../../dist/wasm/fptq-relaxed.wasm", import.meta.url),
+const QUANTIZER = new URL("../../dist/wasm/fptq-quantizer.wasm", import.meta.url);
+/** What each build consists of: the published kernels are two modules over one memory, the twins one. */
+const FILES: Record<TestedBuild, readonly URL[]> = {
+  scalar: [new URL("../../build/fptq-scalar.wasm", import.meta.url)],
+  simd128: [new URL("../../dist/wasm/fptq-simd128.wasm", import.meta.url), QUANTIZER],
+  relaxed: [new URL("../../dist/wasm/fptq-relaxed.wasm", import.meta.url), QUANTIZER],
 };
 
 /** The SIMD builds the running engine can compile. `npm run test:relaxed` runs these tests where it can compile both. */
 export const SIMD_BUILDS: readonly SimdBuild[] = (["simd128", "relaxed"] as const).filter((build) =>
-  WebAssembly.validate(readFileSync(FILES[build])),
+  WebAssembly.validate(readFileSync(FILES[build][0]!)),
 );
 if (SIMD_BUILDS.length < 2) {
   const reason = `relaxed: Node ${process.versions.node} has no relaxed SIMD`;
   if (process.env["FPTQ_TEST_RELAXED"] === "required") throw new Error(reason);
   console.log(`skip: ${reason}`);
 }
-const modules = new Map<TestedBuild, WebAssembly.Module>();
+const compiled = new Map<TestedBuild, readonly WebAssembly.Module[]>();
 
 export class KernelMemory {
   readonly memory = new WebAssembly.Memory({ initial: 2 });
   readonly run: KernelExports;
-  private end = 65536; // above the module's own static data
+  private end = STATIC_DATA_BYTES;
   private readonly canaries: number[] = [];
 
   constructor(build: TestedBuild) {
-    const module = modules.get(build) ?? new WebAssembly.Module(readFileSync(FILES[build]));
-    modules.set(build, module);
-    this.run = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports as unknown as KernelExports;
+    const modules = compiled.get(build) ?? FILES[build].map((file) => new WebAssembly.Module(readFileSync(file)));
+    compiled.set(build, modules);
+    this.run = instantiateKernels(modules, this.memory);
   }
 
   /** A region of `bytes` at a 16-byte boundary, plus `misalign` bytes, filled with 0xa5 and followed by canaries. */
-  region(bytes: number, misalign = 0): number {
-    const pointer = ((this.end + 15) & ~15) + misalign;
+  region(bytes: number, misalign = 0): Pointer {
+    const pointer = (((this.end + 15) & ~15) + misalign) as Pointer;
     this.end = pointer + bytes + CANARY_BYTES;
     const missing = this.end - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / 65536));
@@ -51,7 +56,7 @@ export class KernelMemory {
   }
 
   /** A region holding a copy of `values`. */
-  put(values: Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint8Array, misalign = 0): number {
+  put(values: Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint8Array, misalign = 0): Pointer {
     const pointer = this.region(values.byteLength, misalign);
     new Uint8Array(this.memory.buffer).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), pointer);
     return pointer;

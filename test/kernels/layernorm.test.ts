@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { NULL } from "../../src/kernels/pointer.ts";
 import { assertSameBits, assertWithin } from "../oracle/compare.ts";
 import { layernormBounds, layernormRow } from "../oracle/layernorm.ts";
 import { mulberry32, normal } from "../random.ts";
@@ -21,7 +22,7 @@ function layernorm({ x, weight, bias }: Operands, M: number, ranges: readonly Ra
   const K = weight.length;
   return onBothBuilds(`M=${M} K=${K}${bias ? "" : " no bias"}`, (kernels) => {
     const [xAt, weightAt, y] = [kernels.put(x, 4 * (K % 4)), kernels.put(weight), kernels.region(4 * M * K)];
-    const biasAt = bias ? kernels.put(bias, 4) : 0;
+    const biasAt = bias ? kernels.put(bias, 4) : NULL;
     for (const [begin, end] of ranges) kernels.run.layernorm_f32(xAt, weightAt, biasAt, y, M, K, EPS, begin, end);
     return kernels.f32(y, M * K);
   });

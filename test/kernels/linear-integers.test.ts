@@ -4,6 +4,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { NULL, offsetBy, type Pointer } from "../../src/kernels/pointer.ts";
 import { assertSameBits, assertWithin } from "../oracle/compare.ts";
 import { linearOracle, type QuantizedRows } from "../oracle/linear.ts";
 import { mulberry32 } from "../random.ts";
@@ -59,15 +60,15 @@ class PackedLinear {
   readonly kernel: KernelMemory;
   private readonly weights: QuantizedWeights;
   private readonly bits: Bits;
-  private readonly w: number;
-  private readonly bias: number;
+  private readonly w: Pointer;
+  private readonly bias: Pointer;
 
   constructor(build: TestedBuild, weights: QuantizedWeights, bits: Bits, bias?: Float32Array) {
     this.weights = weights;
     this.bits = bits;
     this.kernel = new KernelMemory(build);
     this.w = putPanels(this.kernel, weights, bits.w);
-    this.bias = bias ? this.kernel.put(bias, 4) : 0;
+    this.bias = bias ? this.kernel.put(bias, 4) : NULL;
   }
 
   /** y[M, N] of the GEMM, panel range by panel range. */
@@ -94,10 +95,10 @@ class PackedLinear {
     const [y, scratch] = [kernel.region(4 * M * N), kernel.region(kernel.run.linear_scratch_bytes(1, K))];
     for (let m = 0; m < M; m++) {
       const row = {
-        q: q + m * K * rows.q.BYTES_PER_ELEMENT,
-        scale: scales + 4 * m,
-        sums: sums + (4 * m * K) / G,
-        y: y + 4 * m * N,
+        q: offsetBy(q, m * K * rows.q.BYTES_PER_ELEMENT),
+        scale: offsetBy(scales, 4 * m),
+        sums: offsetBy(sums, (4 * m * K) / G),
+        y: offsetBy(y, 4 * m * N),
       };
       for (const [begin, end] of ranges) {
         if (bits.w !== 8)

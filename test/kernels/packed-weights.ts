@@ -1,4 +1,5 @@
 /** Weights as the definition has them, not packed, and as a compressed-tensors file stores them. */
+import type { Pointer } from "../../src/kernels/pointer.ts";
 import type { KernelMemory } from "./kernel-memory.ts";
 
 /** Integers of so many bits, or 4-bit floats: what qb4w, qc8w and qb4fw hold. */
@@ -52,7 +53,7 @@ export function packToInt32(q: Int8Array, bits: 4 | 8): Int32Array {
 }
 
 /** Panels of all of `weights` in `kernel`'s memory. */
-export function putPanels(kernel: KernelMemory, { N, K, G, q, scales }: QuantizedWeights, codes: WeightCodes): number {
+export function putPanels(kernel: KernelMemory, { N, K, G, q, scales }: QuantizedWeights, codes: WeightCodes): Pointer {
   const source = kernel.put(packToInt32(codes === "e2m1" ? codesAsIntegers(q) : q, codes === 8 ? 8 : 4));
   const scalesAt = kernel.put(scales);
   if (codes !== 8) {

@@ -1,4 +1,5 @@
 /** What kernels that quantize write, and the shapes they are tried with. */
+import { NULL, type Pointer } from "../../src/kernels/pointer.ts";
 import type { KernelMemory } from "./kernel-memory.ts";
 
 export const STATIC_SCALE = Math.fround(1 / 40);
@@ -12,9 +13,9 @@ export type Range = readonly [begin: number, end: number];
 
 /** What a kernel writes, as words: q, scales, sums, and f32[M, K] it changed. */
 export class Outputs {
-  readonly q: number;
-  readonly scales: number;
-  readonly sums: number;
+  readonly q: Pointer;
+  readonly scales: Pointer;
+  readonly sums: Pointer;
   private readonly kernels: KernelMemory;
   private readonly shape: Shape;
 
@@ -27,17 +28,17 @@ export class Outputs {
     this.sums = kernels.region((4 * M * K) / G);
   }
 
-  /** @param floats f32[M, K] to append, or 0 for none */
-  words(floats: number): Int32Array {
+  /** @param floats f32[M, K] to append, or NULL for none */
+  words(floats: Pointer): Int32Array {
     const { kernels } = this;
     const { M, K, G } = this.shape;
     const words = [...kernels.i32(this.q, (M * K) / 4), ...kernels.i32(this.scales, M), ...kernels.i32(this.sums, (M * K) / G)];
-    return Int32Array.from(floats === 0 ? words : [...words, ...kernels.i32(floats, M * K)]);
+    return Int32Array.from(floats === NULL ? words : [...words, ...kernels.i32(floats, M * K)]);
   }
 }
 
 /** Floats x f32[M, K], by the kernel that only quantizes. */
-export function quantize({ run }: KernelMemory, x: number, out: Outputs, { M, K, G }: Shape, dynamic: boolean): void {
+export function quantize({ run }: KernelMemory, x: Pointer, out: Outputs, { M, K, G }: Shape, dynamic: boolean): void {
   if (dynamic) run.quantize_f32_qd8(x, out.q, out.scales, out.sums, K, G, 0, M);
   else run.quantize_f32_qs8(x, out.q, out.scales, out.sums, K, G, STATIC_SCALE, 0, M);
 }

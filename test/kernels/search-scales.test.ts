@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../../src/checkpoint/formats/float-formats.ts";
+import { NULL } from "../../src/kernels/pointer.ts";
 import { nearestCode } from "../oracle/code-grid.ts";
 import { mulberry32, normal } from "../random.ts";
 import { fill, onBothBuilds } from "./both-builds.ts";
@@ -13,7 +14,7 @@ function search(w: Float32Array, importance: Float32Array | undefined, K: number
   const rows = w.length / K;
   return onBothBuilds(`rows=${rows} K=${K} G=${G} top=${top} type=${type}`, (kernels) => {
     const scales = kernels.region((4 * w.length) / G);
-    const weights = importance ? kernels.put(importance, 4) : 0;
+    const weights = importance ? kernels.put(importance, 4) : NULL;
     kernels.run.search_scales_f32(kernels.put(w, 4), weights, scales, K, G, top, type, 0, rows);
     return kernels.f32(scales, w.length / G);
   });

@@ -8,7 +8,8 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safe
 import { CapabilityError, OptionError } from "../../src/errors.ts";
 import { BOARD_BYTES } from "../../src/kernels/job-board.ts";
 import { instantiateKernels, Kernels } from "../../src/kernels/kernels.ts";
-import { MemoryPlan } from "../../src/kernels/memory-plan.ts";
+import { MemoryPlan, STATIC_DATA_BYTES } from "../../src/kernels/memory-plan.ts";
+import type { Pointer } from "../../src/kernels/pointer.ts";
 import { ThreadPool } from "../../src/kernels/thread-pool.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { nodeHost } from "../../src/host/node.ts";
@@ -132,16 +133,16 @@ test("a trap in a worker is an error of the job", async () => {
   const board = plan.reserve("scratch", BOARD_BYTES, "board");
   const scratch = [plan.reserve("scratch", 0, "scratch"), plan.reserve("scratch", 0, "scratch")];
   const memory = plan.createMemory(true);
-  const module = await nodeHost.kernelModule("simd128-threads");
-  const run = instantiateKernels(module, memory);
-  const pool = ThreadPool.start({ module, memory, board, scratch }, run, nodeHost.spawnWorker!);
+  const modules = [await nodeHost.kernelModule("simd128-threads")];
+  const run = instantiateKernels(modules, memory);
+  const pool = ThreadPool.start({ modules, memory, board, scratch }, run, nodeHost.spawnWorker!);
   const kernels = new Kernels(run, memory, scratch[0]!, pool);
   await kernels.threadsStarted();
   // The first of two rows is the last that fits into memory.
   const K = 64;
-  const x = memory.buffer.byteLength - 4 * K;
+  const [x, weight] = [(memory.buffer.byteLength - 4 * K) as Pointer, STATIC_DATA_BYTES as Pointer];
   assert.throws(
-    () => kernels.split("rmsnorm_f32", 2, x, 65_536, x, 2, K, 1e-5),
+    () => kernels.split("rmsnorm_f32", 2, x, weight, x, 2, K, 1e-5),
     (error: Error) => error instanceof CapabilityError && error.message.includes("a worker trapped in rmsnorm_f32"),
   );
   await kernels.dispose();

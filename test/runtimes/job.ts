@@ -33,7 +33,7 @@ export function parseJob(text: string): Job {
 }
 
 /** A runtime's library and what it keeps downloads in. */
-export interface JobLibrary extends Pick<Library, "load" | "countWorkers">, SourcesLibrary, DiagnosisLibrary {
+export interface JobLibrary extends Pick<Library, "load" | "quantize" | "countWorkers">, SourcesLibrary, DiagnosisLibrary {
   readonly read: ReadFile;
   readonly stores?: Readonly<Record<string, BlockStore | undefined>>;
 }

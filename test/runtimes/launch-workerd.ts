@@ -23,6 +23,8 @@ const worker :Workerd.Worker = (
     (name = "workerd.js", esModule = embed "workerd.js"),
     (name = "wasm/fptq-simd128.wasm", wasm = embed "wasm/fptq-simd128.wasm"),
     (name = "wasm/fptq-relaxed.wasm", wasm = embed "wasm/fptq-relaxed.wasm"),
+    (name = "fptq/wasm/fptq-simd128.wasm", wasm = embed "wasm/fptq-simd128.wasm"),
+    (name = "fptq/wasm/fptq-quantizer.wasm", wasm = embed "wasm/fptq-quantizer.wasm"),
   ],
   bindings = [(name = "FILES", service = "files")],
   compatibilityDate = "2026-08-01",

@@ -14,6 +14,7 @@ import { finalHiddenStates } from "../../src/training/teacher.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
 import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
 import { nodeHost } from "../../src/host/node.ts";
+import type { Pointer } from "../../src/kernels/pointer.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { simulate, simulateLogits } from "../oracle/float-simulation.ts";
 import { type Layer, type Linear, loadSimulation, type Simulation } from "../oracle/simulated-model.ts";
@@ -131,7 +132,7 @@ for (const [architecture, options] of CASES) {
     try {
       const { kernels, gradients } = student;
       const { hiddenSize: E, layers: L } = written.config;
-      const relative = (gradient: number, weight: Float32Array) => kernels.f32(gradient, E).map((g, i) => g * weight[i]!);
+      const relative = (gradient: Pointer, weight: Float32Array) => kernels.f32(gradient, E).map((g, i) => g * weight[i]!);
       student.forward(IDS);
       const found = student.backwardHead(target!);
       const exact = loss(expected, model);
@@ -140,7 +141,7 @@ for (const [architecture, options] of CASES) {
       for (let l = L - 1; l >= 0; l--) {
         student.backwardLayer(l, IDS.length);
         const { attentionNorm, mlpNorm, q, k, v, o, gate, up, down } = model.layers[l]!;
-        const norm = (what: string, weight: Float32Array, gradient: number) =>
+        const norm = (what: string, weight: Float32Array, gradient: Pointer) =>
           groups.push({ what: `layer ${l}: ${what}`, values: [weight], gradient: relative(gradient, weight) });
         norm("norm before attention", attentionNorm, gradients.norms.attention);
         norm("norm before the MLP", mlpNorm, gradients.norms.ffn);

@@ -6,9 +6,9 @@
  * position, stand in the row table (`batch.ts`). Only this file and `positions.ts` see that rows belong to
  * sequences.
  */
+import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { Block } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { KvPrecision } from "../precision.ts";
 import type { Planner, Workspace } from "../workspace.ts";
@@ -72,8 +72,8 @@ export function append({ kernels, config, buffers }: Workspace, cache: LayerCach
   const { heads: H, kvHeads: Hkv, headDim: D } = config;
   const { rows, qkvStride: stride } = buffers;
   const { precision, scales } = cache;
-  const k = buffers.qkv + 4 * H * D;
-  const v = k + 4 * Hkv * D;
+  const k = offsetBy(buffers.qkv, 4 * H * D);
+  const v = offsetBy(k, 4 * Hkv * D);
   if (precision.k === "q8") kernels.split("append_k_qs8", M, k, cache.k, rows, stride, Hkv, D, scales.k);
   else kernels.split("append_k_f32", M, k, cache.k, rows, stride, Hkv, D);
   if (precision.v === "q8") kernels.split("append_v_qs8", M, v, cache.v, rows, stride, Hkv, D, scales.v);

@@ -2,7 +2,7 @@
  * The embedding: token ids to the residual stream, with learned positions and a norm where the model has
  * them.
  */
-import type { Pointer } from "../../kernels/kernel-exports.ts";
+import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { Batch } from "../batch.ts";
 import type { WeightLoader } from "../weight-loader.ts";
 import type { Planner, Workspace } from "../workspace.ts";
@@ -26,7 +26,7 @@ export function planEmbedding(planner: Planner, table: Linear, positions: number
   const { positions: tensor, embeddingNorm } = description;
   return {
     table,
-    positions: tensor === undefined ? 0 : plan.reserve("weights", 4 * positions * E, tensor),
+    positions: tensor === undefined ? NULL : plan.reserve("weights", 4 * positions * E, tensor),
     norm: embeddingNorm && planNorm(planner, embeddingNorm, E),
   };
 }
@@ -48,7 +48,7 @@ export function embed(space: Workspace, { table, positions, norm }: LoadedEmbedd
   kernels.run[kernel](buffers.ids, table.weights, buffers.hidden, batch.rows, V, E);
   if (positions) {
     for (const { begin, rows, position } of batch.spans) {
-      kernels.split("add_f32", rows, buffers.hidden + 4 * begin * E, positions + 4 * position * E, E);
+      kernels.split("add_f32", rows, offsetBy(buffers.hidden, 4 * begin * E), offsetBy(positions, 4 * position * E), E);
     }
   }
   if (norm) applyNorm(space, norm, buffers.hidden, buffers.hidden, batch.rows);

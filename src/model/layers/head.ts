@@ -2,9 +2,9 @@
  * The head: the residual stream to logits. It is often one matrix with the embedding: what is stored, how it
  * runs, and when bytes are shared.
  */
+import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import { describeModel, type Description } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { Precision } from "../precision.ts";
 import type { WeightLoader } from "../weight-loader.ts";
 import type { Planner, Workspace } from "../workspace.ts";
@@ -53,6 +53,6 @@ export function loadHead(loader: WeightLoader, { config }: Description, spec: He
 
 /** Writes the logits f32[M, V] of `hidden` f32[M, E] to `logits`. */
 export function multiplyHead(space: Workspace, { norm, linear }: LoadedHead, hidden: Pointer, logits: Pointer, M: number): void {
-  normInput(space, norm, linear, { hidden, residual: 0, M });
+  normInput(space, norm, linear, { hidden, residual: NULL, M });
   multiply(space, linear, space.buffers.normed, logits, M);
 }

@@ -1,4 +1,5 @@
 /** How a linear layer is stored and will run: read before any memory exists, so that its size is known. */
+import { NULL } from "../../kernels/pointer.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { type Float8Name, isFloat8 } from "../../checkpoint/formats/float8.ts";
 import { lowRank } from "../../checkpoint/quantization/low-rank.ts";
@@ -155,7 +156,7 @@ export function planLinear(planner: Planner, spec: LinearSpec): Linear {
 function planWeights({ plan, sizes }: Planner, spec: LinearSpec): Linear {
   const { N, K, run } = spec;
   const what = spec.parts.map(({ name }) => name).join(", ");
-  const bias = spec.bias ? plan.reserve("weights", 4 * N, `bias of ${what}`) : 0;
+  const bias = spec.bias ? plan.reserve("weights", 4 * N, `bias of ${what}`) : NULL;
   const reserve = (bytes: number) => plan.reserve("weights", bytes >>> 0, what);
   switch (run.kind) {
     case "f32":

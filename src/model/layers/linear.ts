@@ -4,8 +4,8 @@
  * The projections of a block that share an input are one layer with their rows one after another (q, k, v;
  * gate, up): one pass over the activations, one kernel call, one barrier.
  */
+import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
-import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { Workspace } from "../workspace.ts";
 import { addLowRank, type LowRank } from "./low-rank.ts";
@@ -130,5 +130,5 @@ export function backwardLinear(
   kernels.split("pack_columns_f32w", Math.ceil(K / 8), x, inputColumns, M, K);
   kernels.split("pack_columns_f32w", Math.ceil(N / 8), dy, outputColumns, M, N);
   kernels.split("scale_gradient_f32", K / G, outputColumns, inputColumns, transposed, scales, M, N, K, G);
-  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(K / 8), dy, transposed, 0, dx, M, K, N);
+  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(K / 8), dy, transposed, NULL, dx, M, K, N);
 }

@@ -3,7 +3,7 @@
  * have their A one below another and their B along the diagonal of one matrix, so that one pair of calls
  * serves all parts; the zeros between add nothing.
  */
-import type { Pointer } from "../../kernels/kernel-exports.ts";
+import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import type { LowRankBuffers } from "../buffers.ts";
 import type { Planner, Workspace } from "../workspace.ts";
 
@@ -40,7 +40,7 @@ export function addLowRank(
   M: number,
 ): void {
   const { inner, outer } = buffers.activations.lowRank!;
-  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(rank / 8), x, a, 0, inner, M, rank, K);
-  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(N / 8), inner, b, 0, outer, M, N, rank);
+  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(rank / 8), x, a, NULL, inner, M, rank, K);
+  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(N / 8), inner, b, NULL, outer, M, N, rank);
   kernels.split("add_f32", M, y, outer, N);
 }

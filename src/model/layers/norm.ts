@@ -1,6 +1,6 @@
 /** RMSNorm and LayerNorm before linear layers, and the residual connection that is added on the way. */
+import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import type { Norm } from "../../architecture/description.ts";
-import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { WeightLoader } from "../weight-loader.ts";
 import type { Planner, Workspace } from "../workspace.ts";
 import { groupSize, type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
@@ -16,7 +16,7 @@ export function planNorm({ plan }: Planner, norm: Norm, E: number): LoadedNorm {
   return {
     norm,
     weight: plan.reserve("weights", 4 * E, norm.weight),
-    bias: norm.bias === undefined ? 0 : plan.reserve("weights", 4 * E, norm.bias),
+    bias: norm.bias === undefined ? NULL : plan.reserve("weights", 4 * E, norm.bias),
   };
 }
 

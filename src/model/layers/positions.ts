@@ -6,8 +6,8 @@
  * Powers, sines and cosines are taken in wasm; what is done here uses only operations that IEEE 754 fixes.
  */
 import type { ModelConfig, RopeScaling } from "../../architecture/model-config.ts";
-import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
+import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { PositionTables } from "../buffers.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { Planner, Workspace } from "../workspace.ts";
@@ -25,7 +25,7 @@ export function planPositions({ plan, config }: Planner, positions: number): Pos
             sin: f32(positions * half, `sines of ${positions} positions`),
           }
         : undefined,
-    slopes: config.positions === "alibi" ? f32(2 * powerOfTwoUpTo(config.heads), "slopes of the heads") : 0,
+    slopes: config.positions === "alibi" ? f32(2 * powerOfTwoUpTo(config.heads), "slopes of the heads") : NULL,
   };
 }
 
@@ -84,7 +84,7 @@ export function normalizeHeads({ kernels, config, buffers }: Workspace, { queryN
   const { heads: H, kvHeads: Hkv, headDim: D, rmsNormEps: eps } = config;
   const { qkv, qkvStride } = buffers;
   if (queryNorm) kernels.split("rmsnorm_heads_f32", M, qkv, queryNorm, H, D, qkvStride, eps);
-  if (keyNorm) kernels.split("rmsnorm_heads_f32", M, qkv + 4 * H * D, keyNorm, Hkv, D, qkvStride, eps);
+  if (keyNorm) kernels.split("rmsnorm_heads_f32", M, offsetBy(qkv, 4 * H * D), keyNorm, Hkv, D, qkvStride, eps);
 }
 
 /**

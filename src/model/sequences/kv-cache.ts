@@ -2,8 +2,8 @@
  * Who has room in the KV cache: blocks and block tables of sequences, and from whom they are taken where
  * there are too few.
  */
-import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
+import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import { BlockPool } from "./block-pool.ts";
 import { BLOCK_TOKENS, type LayerCache } from "../layers/attention.ts";
 import type { Sequence } from "./sequence.ts";
@@ -81,7 +81,7 @@ export class KvCache {
     this.#pool.truncate(sequence.held, length);
     if (sequence.held.blocks.length > 0) return;
     if (sequence.table !== 0) this.#freeTables.push(sequence.table);
-    sequence.table = 0;
+    sequence.table = NULL;
     this.#holders.delete(sequence);
   }
 
@@ -95,7 +95,7 @@ export class KvCache {
   *blockViews(number: number): Generator<Uint8Array> {
     const { caches, blockBytes: bytes } = this.memory;
     for (const cache of caches) {
-      for (const half of ["k", "v"] as const) yield this.#kernels.u8(cache[half] + number * bytes[half], bytes[half]);
+      for (const half of ["k", "v"] as const) yield this.#kernels.u8(offsetBy(cache[half], number * bytes[half]), bytes[half]);
     }
   }
 

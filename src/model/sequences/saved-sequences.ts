@@ -1,6 +1,6 @@
 /** Sequences of a model as bytes, and back. */
+import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import { createSha256 } from "../../checkpoint/sha256.ts";
-import type { Pointer } from "../../kernels/kernel-exports.ts";
 import { BLOCK_TOKENS } from "../layers/attention.ts";
 import type { Workspace } from "../workspace.ts";
 import type { KvCache } from "./kv-cache.ts";
@@ -79,7 +79,7 @@ export class SavedSequences {
     const hash = createSha256();
     hash.update(new TextEncoder().encode(JSON.stringify([config, this.#cache.memory.caches.map(({ scales }) => scales)])));
     const [begin, end] = this.#weights;
-    for (let at = begin; at < end; at += PIECE_BYTES) hash.update(kernels.u8(at, Math.min(PIECE_BYTES, end - at)));
+    for (let at = begin; at < end; at = offsetBy(at, PIECE_BYTES)) hash.update(kernels.u8(at, Math.min(PIECE_BYTES, end - at)));
     return hash.hex();
   }
 }

@@ -3,9 +3,9 @@
  * sequence whose blocks were needed elsewhere keeps its ids, and what is missing is computed again when it
  * goes on; since bits never change, nobody can see it but by the clock.
  */
+import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import { DisposedError, OptionError } from "../../errors.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
-import type { Pointer } from "../../kernels/kernel-exports.ts";
 import type { HeldBlocks } from "./block-pool.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "../forward-pass.ts";
 
@@ -33,7 +33,7 @@ export class Sequence implements ForwardPass, Disposable {
   /** @internal Blocks, and how many tokens of them are computed. */
   held: HeldBlocks = { blocks: [], length: 0 };
   /** @internal Address of the block table; 0 while it holds no blocks. */
-  table: Pointer = 0;
+  table: Pointer = NULL;
   /**
    * @internal Rank among those that ask for room: the smaller goes first; undefined while nothing runs that
    * must be kept.

@@ -8,6 +8,7 @@ import type { ActivationStats, LayerStats } from "./activation-stats.ts";
 import { ChannelObservers, placeChannels } from "./channel-observers.ts";
 import { type CalibrateOptions, countTokens, walkLayers } from "./layer-walk.ts";
 import { RegionCursor } from "../round/rounding-memory.ts";
+import { NULL } from "../../kernels/pointer.ts";
 
 export type { CalibrateOptions } from "./layer-walk.ts";
 
@@ -23,7 +24,7 @@ export async function calibrate(
   options: CalibrateOptions = {},
 ): Promise<ActivationStats> {
   const tokens = countTokens(samples);
-  const size = new RegionCursor(0);
+  const size = new RegionCursor(NULL);
   placeChannels(size, checkpoint.config);
   const stats: LayerStats[] = [];
   await walkLayers(checkpoint, samples, host, options, { workspaceBytes: size.end }, ({ kernels, workspace, config }) => {

@@ -3,6 +3,7 @@
  * arithmetic is `round-gptq.ts` among the kernels; here are the order of columns, the scales, and blocks of rows.
  */
 import type { Kernels } from "../../kernels/kernels.ts";
+import { NULL } from "../../kernels/pointer.ts";
 import { factorHessian, type FactoredHessian, type Hessian, hessianDiagonal } from "../calibrate/hessian.ts";
 import {
   checkFinite,
@@ -94,7 +95,7 @@ export class GptqRounder {
       regions.weights,
       regions.factor,
       regions.groups,
-      importance ? regions.importance : 0,
+      importance ? regions.importance : NULL,
       regions.scales,
       regions.codes,
       regions.errors,

@@ -1,5 +1,6 @@
 /** What errors in weights cost at the output: sum over rows of e H e^T, the mean square over tokens summed over out_features. */
 import type { Kernels } from "../../kernels/kernels.ts";
+import { NULL } from "../../kernels/pointer.ts";
 import type { Hessian } from "../calibrate/hessian.ts";
 import { type GptqRegions, rowsOfBlock } from "./rounding-memory.ts";
 
@@ -38,7 +39,7 @@ export class OutputError {
     for (let begin = 0; begin < e.length; begin += elements) {
       const block = e.subarray(begin, begin + elements);
       this.#kernels.f32(weights, block.length).set(block);
-      this.#kernels.split("gemm_f32_f32_f32w_4x8c1", K / 8, weights, matrix, 0, products, block.length / K, K, K);
+      this.#kernels.split("gemm_f32_f32_f32w_4x8c1", K / 8, weights, matrix, NULL, products, block.length / K, K, K);
       const y = this.#kernels.f32(products, block.length);
       for (let i = 0; i < block.length; i++) sum += block[i]! * y[i]!;
     }

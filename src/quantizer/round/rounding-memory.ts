@@ -1,5 +1,5 @@
 /** Linear memory of the rounding kernels: one block of weight rows, whatever the size of a weight, and one Hessian. */
-import type { Pointer } from "../../kernels/kernel-exports.ts";
+import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
 
 /** Rows rounded at a time hold about this many values: 4 MB of them, 8 of their errors and of gradients. */
 const BLOCK_ELEMENTS = 1 << 20;
@@ -34,13 +34,14 @@ export interface GptqRegions extends RoundingRegions {
 export class RegionCursor {
   end: Pointer;
 
+  /** @param base NULL to learn how many bytes are taken */
   constructor(base: Pointer) {
     this.end = base;
   }
 
   take(bytes: number): Pointer {
     const pointer = this.end;
-    this.end += Math.ceil(bytes / 64) * 64;
+    this.end = offsetBy(pointer, Math.ceil(bytes / 64) * 64);
     return pointer;
   }
 }

@@ -1,8 +1,9 @@
 /** Rounds a weight a few rows at a time, without looking at more of its input than the mean square of each channel. */
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
+import { NULL } from "../../kernels/pointer.ts";
 import { resolveThreads } from "../../model/load-options.ts";
-import { beginMemoryPlan, openKernels } from "../../model/model-memory.ts";
+import { beginMemoryPlan, openKernels, withQuantizer } from "../../model/model-memory.ts";
 import type { Host } from "../../host/host.ts";
 import { checkFinite, type QuantizedRows, quantizeRows, type RowFormat, type RowsOrigin } from "./quantize-weights.ts";
 import { placeRounding, RegionCursor, type RoundingRegions } from "./rounding-memory.ts";
@@ -41,8 +42,8 @@ export async function openRowRounder(
   }
   const { hiddenSize: E, heads: H, headDim: D, ffnSize: F } = config;
   const maxK = Math.max(E, H * D, F);
-  const planning = await beginMemoryPlan(host, config, resolveThreads(options, host), 1, 1);
-  const cursor = new RegionCursor(0);
+  const planning = await withQuantizer(host, await beginMemoryPlan(host, config, resolveThreads(options, host), 1, 1));
+  const cursor = new RegionCursor(NULL);
   placeRounding(cursor, maxK);
   const base = planning.plan.reserve("scratch", cursor.end, "rows being rounded");
   const kernels = openKernels(host, planning);

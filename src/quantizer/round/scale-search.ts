@@ -1,5 +1,6 @@
 /** Scales of least square error, and codes nearest to the weights under them. */
 import type { Kernels } from "../../kernels/kernels.ts";
+import { NULL } from "../../kernels/pointer.ts";
 import { joinRows, largestCode, type QuantizedRows, type RowFormat, roundToScales } from "./quantize-weights.ts";
 import { type RoundingRegions, rowsOfBlock } from "./rounding-memory.ts";
 import { SCALE_STORAGE, type ScaleType } from "../recipe/scale-type.ts";
@@ -18,7 +19,7 @@ export function searchRows(
 ): QuantizedRows {
   const { K, G, type } = format;
   if (importance) kernels.f32(regions.importance, K).set(importance);
-  const pointer = importance ? regions.importance : 0;
+  const pointer = importance ? regions.importance : NULL;
   const { kernelCode } = SCALE_STORAGE[scaleType];
   const blocks: QuantizedRows[] = [];
   const elements = rowsOfBlock(K) * K;

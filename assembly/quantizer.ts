@@ -1,0 +1,19 @@
+// The kernels of the second module, which only quantizing loads, over the first one's memory: exports only,
+// in the order data flows. `src/kernels/table/quantizer-kernels.ts` states their arguments.
+
+// Calibration.
+export { observe_f32 } from "./elementwise/observe";
+// Gradients (distillation).
+export { kl_gradient_f32 } from "./gradients/kl-gradient";
+export { transpose_qb4w_f32w } from "./gradients/transpose-qb4w";
+export { pack_columns_f32w } from "./gradients/pack-columns";
+export { scale_gradient_f32 } from "./gradients/scale-gradient";
+export { rmsnorm_backward_f32 } from "./gradients/rmsnorm-backward";
+export { swiglu_backward_f32 } from "./gradients/swiglu-backward";
+export { attention_backward_f32 } from "./gradients/attention-backward";
+// Rounding weights (quantizer).
+export { search_scales_f32 } from "./rounding/search-scales";
+export { gram_f64_f32 } from "./rounding/gram";
+export { cholesky_f64 } from "./rounding/cholesky";
+export { round_gptq_f32 } from "./rounding/round-gptq";
+export { refine_codes_f32 } from "./rounding/refine-codes";
