@@ -8,7 +8,9 @@ import { checkTensors } from "../expected-tensors.ts";
 import { dequantize } from "./ggml-dequantize.ts";
 import { type GgufTensor, readGguf } from "./gguf.ts";
 import { GgufMetadata } from "./gguf-metadata.ts";
-import { ROPE_FACTORS_TENSOR, ggufArchitecture, ggufGenerationConfig, ggufModelConfig } from "./gguf-model-config.ts";
+import { ggufGenerationConfig } from "./gguf-generation-config.ts";
+import { ggufForm, ggufModelConfig } from "./gguf-model-config.ts";
+import { ROPE_FACTORS_TENSOR } from "./gguf-rope-config.ts";
 import type { ModuleNames } from "../../architecture/family.ts";
 import { interleavedRow } from "../../architecture/gguf-permute.ts";
 import { huggingFaceName } from "../../architecture/gguf-tensor-names.ts";
@@ -21,7 +23,7 @@ import { familyOf, writeModelConfig } from "../../architecture/families.ts";
 const READ_BYTES = 4 * 1024 * 1024;
 
 /**
- * Attention rows that arch "llama" interleaves within each head; tensors that older converters wrote and
+ * Attention rows that some architectures interleave within each head; tensors that older converters wrote and
  * nothing reads.
  */
 const INTERLEAVED = /^blk\.\d+\.attn_[qk]\.(weight|bias)$/;
@@ -40,11 +42,11 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
       `${file.name}: got one of ${splits} parts of a split GGUF, need the parts merged into one file`,
     );
 
-  const architecture = ggufArchitecture(metadata, file.name);
+  const { interleavedHeads } = ggufForm(metadata, file.name);
   const ropeFactors = await readRopeFactors(file, tensors.get(ROPE_FACTORS_TENSOR), signal);
   const config = ggufModelConfig(metadata, tensors, ropeFactors, file.name);
 
-  const interleavedBy = (name: string) => (architecture === "llama" && INTERLEAVED.test(name) ? config.headDim : undefined);
+  const interleavedBy = (name: string) => (interleavedHeads && INTERLEAVED.test(name) ? config.headDim : undefined);
   const stored = nameTensors(tensors, familyOf(config.architecture).names, interleavedBy, file.name);
   const infos = new Map(Array.from(stored, ([name, rows]) => [name, tensorInfo(name, rows, file.name)]));
   checkTensors(infos, config, undefined, file.name);

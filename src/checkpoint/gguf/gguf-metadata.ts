@@ -185,3 +185,12 @@ export class GgufMetadata {
     throw new CheckpointError(`${this.#file}: metadata key "${key}": got ${found}, need ${needed}`);
   }
 }
+
+/** The shortest decimal that is the same float32: a GGUF stores 1e-5 as 9.999999747378752e-06. */
+export function shortestDecimal(value: number): number {
+  for (let digits = 1; digits <= 9; digits++) {
+    const shorter = Number(value.toPrecision(digits));
+    if (Math.fround(shorter) === Math.fround(value)) return shorter;
+  }
+  return value;
+}

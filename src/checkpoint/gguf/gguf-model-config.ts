@@ -1,22 +1,15 @@
 /**
  * Metadata of a GGUF to a model configuration (ggml `docs/gguf.md`, "LLM"; defaults as in llama.cpp
- * `src/llama-model.cpp`).
+ * `src/llama-model.cpp`). What no key says, the family does.
  */
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
-import type { GenerationConfig } from "../checkpoint.ts";
+import { describe } from "../../json-object.ts";
+import { FAMILIES, familyOf, parseModelConfig, writeModelConfig } from "../../architecture/families.ts";
+import type { GgufForm } from "../../architecture/family.ts";
+import { type Architecture, checkModelConfig, type ModelConfig } from "../../architecture/model-config.ts";
 import type { Gguf, GgufTensor } from "./gguf.ts";
-import type { GgufMetadata } from "./gguf-metadata.ts";
-import type { Architecture, ModelConfig, RopeScaling } from "../../architecture/model-config.ts";
-
-/**
- * `general.architecture` of the models this package runs. "llama" includes Mistral and SmolLM2, which are
- * converted as such.
- */
-export type GgufArchitecture = "llama" | "qwen2" | "qwen3";
-const ARCHITECTURES: readonly string[] = ["llama", "qwen2", "qwen3"] satisfies GgufArchitecture[];
-
-/** Divisors of the rotary frequencies: an input of the configuration, not a weight. */
-export const ROPE_FACTORS_TENSOR = "rope_freqs.weight";
+import { type GgufMetadata, shortestDecimal } from "./gguf-metadata.ts";
+import { ggufRope } from "./gguf-rope-config.ts";
 
 /**
  * Keys of variants whose forward pass differs; a value other than the one given would be silently ignored.
@@ -33,6 +26,8 @@ const NEUTRAL_VALUES: Readonly<Record<string, number>> = {
   residual_scale: 1,
   embedding_scale: 1,
 };
+/** ALiBi as it is run: slopes from 2^-1 to 2^-8 for eight heads. */
+const ALIBI_BIAS = 8;
 
 /**
  * @param ropeFactors values of `rope_freqs.weight`, if the file has that tensor
@@ -45,21 +40,11 @@ export function ggufModelConfig(
   ropeFactors: Float32Array | undefined,
   file: string,
 ): ModelConfig {
-  const architecture = ggufArchitecture(metadata, file);
+  const form = ggufForm(metadata, file);
+  const { architecture, traits } = form;
   const key = (name: string) => `${architecture}.${name}`;
   const positive = (name: string): number => positiveInteger(metadata, key(name), file);
-
-  for (const [name, neutral] of Object.entries(NEUTRAL_VALUES)) {
-    const value = metadata.number(key(name));
-    if (value !== undefined && value !== neutral && value !== 0) {
-      throw new UnsupportedModelError(`${file}: ${key(name)}: got ${value}, need ${neutral}`);
-    }
-  }
-  if (metadata.has(key("attention.sliding_window_pattern"))) {
-    throw new UnsupportedModelError(
-      `${file}: ${key("attention.sliding_window_pattern")}: got windows that differ by layer, need the same in all`,
-    );
-  }
+  refuseVariants(metadata, form, file);
 
   const layers = positive("block_count");
   // Bounds what is allocated per layer; the exact tensors are checked afterwards.
@@ -71,59 +56,73 @@ export function ggufModelConfig(
   const heads = positive("attention.head_count");
   const kvHeads = metadata.has(key("attention.head_count_kv")) ? positive("attention.head_count_kv") : heads;
   const headDim = metadata.has(key("attention.key_length")) ? positive("attention.key_length") : hiddenSize / heads;
-  const valueDim = metadata.integer(key("attention.value_length")) ?? headDim;
-  const rotaryDim = metadata.integer(key("rope.dimension_count")) ?? headDim;
   if (heads % kvHeads !== 0)
     throw new CheckpointError(`${file}: ${key("attention.head_count_kv")}: got ${kvHeads}, need a divisor of the ${heads} heads`);
-  if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
+  if (!Number.isInteger(headDim) || (traits.positions === "rope" && headDim % 2 !== 0)) {
     throw new CheckpointError(
       `${file}: head dimension: got ${headDim} (${hiddenSize} over ${heads} heads), need an even integer`,
     );
   }
-  if (valueDim !== headDim || rotaryDim !== headDim) {
-    throw new UnsupportedModelError(
-      `${file}: heads: got ${headDim} dimensions for keys, ${valueDim} for values, ${rotaryDim} rotated, need the same for all`,
-    );
-  }
+  const rope = ggufRope(metadata, form, { headDim, ropeFactors, file });
 
-  const rmsNormEps = metadata.required(
-    key("attention.layer_norm_rms_epsilon"),
-    metadata.number(key("attention.layer_norm_rms_epsilon")),
-  );
-  const ropeTheta = metadata.number(key("rope.freq_base")) ?? 10000;
-  if (!(rmsNormEps > 0))
-    throw new CheckpointError(`${file}: ${key("attention.layer_norm_rms_epsilon")}: got ${rmsNormEps}, need a number above 0`);
-  if (!(ropeTheta > 0)) throw new CheckpointError(`${file}: ${key("rope.freq_base")}: got ${ropeTheta}, need a number above 0`);
+  const epsKey = key(traits.norm === "rms" ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
+  const rmsNormEps = metadata.required(epsKey, metadata.number(epsKey));
+  if (!(rmsNormEps > 0)) throw new CheckpointError(`${file}: ${epsKey}: got ${rmsNormEps}, need a number above 0`);
 
   const window = metadata.integer(key("attention.sliding_window")) ?? 0;
-  const attentionBias = !tensors.has("blk.0.attn_q.bias") ? "none" : tensors.has("blk.0.attn_output.bias") ? "qkvo" : "qkv";
+  const attentionBias = attentionBiasOf(tensors);
   const mlpBias = tensors.has("blk.0.ffn_up.bias");
-  return {
-    architecture: huggingFaceArchitecture(architecture, { window, attentionBias, mlpBias }, file),
+  const found = { window, attentionBias, mlpBias };
+  // GPT-2 and BLOOM have four times the hidden size, and old files of them do not say so.
+  const ffnSize = traits.gatedMlp || metadata.has(key("feed_forward_length")) ? positive("feed_forward_length") : 4 * hiddenSize;
+  const { parallelResidual } = traits;
+  const config: ModelConfig = {
+    architecture: huggingFaceArchitecture(form, found, file),
     vocabSize: embeddingRows(metadata, tensors.get("token_embd.weight"), key("vocab_size"), file),
     hiddenSize,
     layers,
     heads,
     kvHeads,
     headDim,
-    ffnSize: positive("feed_forward_length"),
-    norm: "rms",
+    ffnSize,
     rmsNormEps: shortestDecimal(rmsNormEps),
-    positions: "rope",
-    rotaryDim: headDim,
-    ropeTheta: shortestDecimal(ropeTheta),
-    ropeScaling: ropeScaling(metadata, architecture, ropeFactors, headDim, file),
+    ...rope,
     contextLength: positive("context_length"),
     attentionWindows: Array<number>(layers).fill(window),
     tiedEmbedding: !tensors.has("output.weight"),
     attentionBias,
     mlpBias,
-    headBias: false,
-    activation: "silu",
-    gatedMlp: true,
-    parallelResidual: false,
-    qkNorm: architecture === "qwen3",
+    headBias: form.biases.head,
+    ...traits,
+    parallelResidual: parallelResidual === "stated" ? statedResidual(metadata, key("use_parallel_residual")) : parallelResidual,
   };
+  checkModelConfig(config, file);
+  checkExpressible(config, file);
+  return config;
+}
+
+function refuseVariants(metadata: GgufMetadata, { architecture, traits }: GgufForm, file: string): void {
+  const alibi = traits.positions === "alibi" ? { "attention.max_alibi_bias": ALIBI_BIAS } : {};
+  for (const [name, neutral] of Object.entries({ ...NEUTRAL_VALUES, ...alibi })) {
+    const value = metadata.number(`${architecture}.${name}`);
+    if (value !== undefined && value !== neutral && value !== 0) {
+      throw new UnsupportedModelError(`${file}: ${architecture}.${name}: got ${value}, need ${neutral}`);
+    }
+  }
+  const pattern = `${architecture}.attention.sliding_window_pattern`;
+  if (metadata.has(pattern)) {
+    throw new UnsupportedModelError(`${file}: ${pattern}: got windows that differ by layer, need the same in all`);
+  }
+}
+
+/** q, k and v in one tensor or in three. */
+function attentionBiasOf(tensors: Gguf["tensors"]): ModelConfig["attentionBias"] {
+  if (!tensors.has("blk.0.attn_q.bias") && !tensors.has("blk.0.attn_qkv.bias")) return "none";
+  return tensors.has("blk.0.attn_output.bias") ? "qkvo" : "qkv";
+}
+
+function statedResidual(metadata: GgufMetadata, key: string): boolean {
+  return metadata.required(key, metadata.boolean(key));
 }
 
 /**
@@ -133,65 +132,43 @@ export function ggufModelConfig(
  * @throws UnsupportedModelError if no `config.json` can say what the file holds
  */
 function huggingFaceArchitecture(
-  architecture: GgufArchitecture,
+  { architecture }: GgufForm,
   found: { window: number } & Pick<ModelConfig, "attentionBias" | "mlpBias">,
   file: string,
 ): Architecture {
   const { window, attentionBias, mlpBias } = found;
-  const name = architecture !== "llama" ? architecture : window > 0 ? "mistral" : attentionBias === "qkv" ? "qwen2" : "llama";
-  const biases = { llama: ["none", "qkvo"], mistral: ["none"], qwen2: ["qkv"], qwen3: ["none", "qkvo"] }[name];
-  if (!biases.includes(attentionBias) || (mlpBias && name !== "llama")) {
-    const mlp = mlpBias ? " and some in the MLP" : "";
+  const inLlama = window > 0 ? "mistral" : attentionBias === "qkv" ? "qwen2" : "llama";
+  const name = architecture === "llama" ? inLlama : FAMILIES.find(({ gguf }) => gguf.architecture === architecture)!.architecture;
+  const { biases } = familyOf(name).gguf;
+  if (!biases.attention.includes(attentionBias) || !biases.mlp.includes(mlpBias)) {
+    const mlp = mlpBias ? " and some in the MLP" : biases.mlp.includes(false) ? "" : " and none in the MLP";
     throw new UnsupportedModelError(`${file}: biases: got "${attentionBias}" in attention${mlp}, need those of a ${name} model`);
   }
   return name;
 }
 
-/** @throws UnsupportedModelError if it is none of the architectures this package runs */
-export function ggufArchitecture(metadata: GgufMetadata, file: string): GgufArchitecture {
-  const architecture = metadata.required("general.architecture", metadata.string("general.architecture"));
-  if (!ARCHITECTURES.includes(architecture)) {
-    throw new UnsupportedModelError(`${file}: architecture: got "${architecture}", need one of ${ARCHITECTURES.join(", ")}`);
+/**
+ * @throws UnsupportedModelError if `config.json` has no key for something that the file says and the model
+ * would be without
+ */
+function checkExpressible(config: ModelConfig, file: string): void {
+  const again = parseModelConfig(writeModelConfig(config), `${file}: as config.json`);
+  for (const key of Object.keys(config) as (keyof ModelConfig)[]) {
+    const [found, supported] = [config[key], again[key]];
+    if (JSON.stringify(found) === JSON.stringify(supported)) continue;
+    throw new UnsupportedModelError(
+      `${file}: ${key}: got ${describe(found)}, need ${describe(supported)} in a ${config.architecture} model`,
+    );
   }
-  return architecture as GgufArchitecture;
 }
 
-/**
- * Names of control tokens that end a turn, for files that do not say which token does (llama.cpp
- * `src/llama-vocab.cpp`).
- */
-const END_OF_TURN_TOKENS: ReadonlySet<string> = new Set(["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>"]);
-const CONTROL_TOKEN = 3;
-
-/**
- * The tokens that end a generation, and the sampling the model's authors recommend (`general.sampling.*`).
- */
-export function ggufGenerationConfig(metadata: GgufMetadata, vocabSize: number, file: string): GenerationConfig {
-  const eosTokenIds = new Set<number>();
-  for (const name of ["eos", "eot", "eom"]) {
-    const id = metadata.integer(`tokenizer.ggml.${name}_token_id`);
-    if (id === undefined) continue;
-    if (id >= vocabSize)
-      throw new CheckpointError(
-        `${file}: tokenizer.ggml.${name}_token_id: got ${id}, need an id below ${vocabSize}, the size of the vocabulary`,
-      );
-    eosTokenIds.add(id);
-  }
-  if (!metadata.has("tokenizer.ggml.eot_token_id")) {
-    const types = metadata.numbers("tokenizer.ggml.token_type");
-    for (const [id, token] of (metadata.strings("tokenizer.ggml.tokens") ?? []).entries()) {
-      if (types?.[id] === CONTROL_TOKEN && END_OF_TURN_TOKENS.has(token)) eosTokenIds.add(id);
-    }
-  }
-  const temperature = metadata.number("general.sampling.temp");
-  const topK = metadata.integer("general.sampling.top_k");
-  const topP = metadata.number("general.sampling.top_p");
-  return {
-    eosTokenIds: [...eosTokenIds],
-    ...(temperature === undefined ? {} : { temperature: shortestDecimal(temperature) }),
-    ...(topK === undefined ? {} : { topK }),
-    ...(topP === undefined ? {} : { topP: shortestDecimal(topP) }),
-  };
+/** @throws UnsupportedModelError if it is none of the architectures this package runs */
+export function ggufForm(metadata: GgufMetadata, file: string): GgufForm {
+  const architecture = metadata.required("general.architecture", metadata.string("general.architecture"));
+  const family = FAMILIES.find(({ gguf }) => gguf.architecture === architecture);
+  if (family) return family.gguf;
+  const supported = [...new Set(FAMILIES.map(({ gguf }) => gguf.architecture))].join(", ");
+  throw new UnsupportedModelError(`${file}: architecture: got "${architecture}", need one of ${supported}`);
 }
 
 /** An integer above 0, or an array with one entry per layer that are all the same one. */
@@ -223,42 +200,4 @@ function embeddingRows(metadata: GgufMetadata, embedding: GgufTensor | undefined
     );
   }
   return rows;
-}
-
-function ropeScaling(
-  metadata: GgufMetadata,
-  architecture: string,
-  ropeFactors: Float32Array | undefined,
-  headDim: number,
-  file: string,
-): RopeScaling {
-  const kind = metadata.string(`${architecture}.rope.scaling.type`) ?? "linear";
-  const factor =
-    metadata.number(`${architecture}.rope.scaling.factor`) ?? metadata.number(`${architecture}.rope.scale_linear`) ?? 0;
-  if (kind !== "none" && kind !== "linear") {
-    throw new UnsupportedModelError(`${file}: ${architecture}.rope.scaling.type: got "${kind}", need "none" or "linear"`);
-  }
-  if (factor < 0) throw new CheckpointError(`${file}: ${architecture}.rope.scaling.factor: got ${factor}, need a number above 0`);
-  const isLinear = kind === "linear" && factor !== 0 && factor !== 1;
-  if (ropeFactors === undefined) return isLinear ? { kind: "linear", factor: shortestDecimal(factor) } : { kind: "none" };
-
-  if (isLinear)
-    throw new UnsupportedModelError(
-      `${file}: rope scaling: got both ${ROPE_FACTORS_TENSOR} and a linear factor, need one of them`,
-    );
-  if (ropeFactors.length !== headDim / 2 || !ropeFactors.every((value) => value > 0 && value < Infinity)) {
-    throw new CheckpointError(
-      `${file}: tensor "${ROPE_FACTORS_TENSOR}": got ${ropeFactors.length} values, need ${headDim / 2}, each finite and above 0`,
-    );
-  }
-  return { kind: "factors", factors: Array.from(ropeFactors) };
-}
-
-/** The shortest decimal that is the same float32: a GGUF stores 1e-5 as 9.999999747378752e-06. */
-function shortestDecimal(value: number): number {
-  for (let digits = 1; digits <= 9; digits++) {
-    const shorter = Number(value.toPrecision(digits));
-    if (Math.fround(shorter) === Math.fround(value)) return shorter;
-  }
-  return value;
 }

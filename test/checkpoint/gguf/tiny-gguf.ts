@@ -1,6 +1,10 @@
-/** A tiny model of any architecture and tensor type as a GGUF, with the Hugging Face form it stands for. */
+/**
+ * A tiny model of any architecture and tensor type as a GGUF, with the Hugging Face form it stands for; or a
+ * folder's model as a GGUF.
+ */
+import type { Checkpoint } from "../../../src/checkpoint/checkpoint.ts";
 import { BLOCKS, type BlockType, blockValue, randomBlocks } from "./ggml-oracle.ts";
-import { type Fixture, type FixtureTensor, type FixtureValue, concatenate, f32, string, u32 } from "./gguf-fixture.ts";
+import { type Fixture, type FixtureTensor, type FixtureValue, bool, concatenate, f32, string, u32 } from "./gguf-fixture.ts";
 import { mulberry32 } from "../../random.ts";
 
 export interface TinyModel {
@@ -118,4 +122,109 @@ function tinyMetadata(architecture: string, { E, F, L, H, Hkv, D }: ReturnType<t
     [`${architecture}.attention.layer_norm_rms_epsilon`, f32(1e-5)],
     [`${architecture}.rope.freq_base`, f32(500000)],
   ];
+}
+
+/**
+ * `general.architecture` and names as gguf-py has them (`tensor_mapping.py`), for the architectures whose
+ * files llama.cpp does not reorder here.
+ */
+const GGUF_NAMES: Record<string, { architecture: string; names: Record<string, string> }> = {
+  gpt2: {
+    architecture: "gpt2",
+    names: {
+      "transformer.wte": "token_embd",
+      "transformer.wpe": "position_embd",
+      "transformer.ln_f": "output_norm",
+      lm_head: "output",
+      ln_1: "attn_norm",
+      "attn.c_attn": "attn_qkv",
+      "attn.c_proj": "attn_output",
+      ln_2: "ffn_norm",
+      "mlp.c_fc": "ffn_up",
+      "mlp.c_proj": "ffn_down",
+    },
+  },
+  phi: {
+    architecture: "phi2",
+    names: {
+      "model.embed_tokens": "token_embd",
+      "model.final_layernorm": "output_norm",
+      lm_head: "output",
+      input_layernorm: "attn_norm",
+      "self_attn.q_proj": "attn_q",
+      "self_attn.k_proj": "attn_k",
+      "self_attn.v_proj": "attn_v",
+      "self_attn.dense": "attn_output",
+      "mlp.fc1": "ffn_up",
+      "mlp.fc2": "ffn_down",
+    },
+  },
+  gpt_neox: {
+    architecture: "gptneox",
+    names: {
+      "gpt_neox.embed_in": "token_embd",
+      "gpt_neox.final_layer_norm": "output_norm",
+      embed_out: "output",
+      input_layernorm: "attn_norm",
+      "attention.query_key_value": "attn_qkv",
+      "attention.dense": "attn_output",
+      post_attention_layernorm: "ffn_norm",
+      "mlp.dense_h_to_4h": "ffn_up",
+      "mlp.dense_4h_to_h": "ffn_down",
+    },
+  },
+  bloom: {
+    architecture: "bloom",
+    names: {
+      "transformer.word_embeddings": "token_embd",
+      "transformer.word_embeddings_layernorm": "token_embd_norm",
+      "transformer.ln_f": "output_norm",
+      lm_head: "output",
+      input_layernorm: "attn_norm",
+      "self_attention.query_key_value": "attn_qkv",
+      "self_attention.dense": "attn_output",
+      post_attention_layernorm: "ffn_norm",
+      "mlp.dense_h_to_4h": "ffn_up",
+      "mlp.dense_4h_to_h": "ffn_down",
+    },
+  },
+};
+
+function ggufName(name: string, names: Record<string, string>): string {
+  const [, module, kind] = /^(.+)\.(weight|bias)$/.exec(name)!;
+  const [, layer, inBlock] = /^.+\.(?:h|layers)\.(\d+)\.(.+)$/.exec(module!) ?? [];
+  return layer === undefined ? `${names[module!]}.${kind}` : `blk.${layer}.${names[inBlock!]}.${kind}`;
+}
+
+/**
+ * What llama.cpp's converter makes of a model: canonical rows, float32, and the keys its classes write
+ * (`conversion/*.py`).
+ */
+export async function ggufOf(checkpoint: Checkpoint): Promise<Fixture> {
+  const { config } = checkpoint;
+  const { architecture, names } = GGUF_NAMES[config.architecture]!;
+  const tensors: FixtureTensor[] = [];
+  for (const { name, shape } of checkpoint.tensors.values()) {
+    const data = new Uint8Array((await checkpoint.readF32(name)).buffer);
+    tensors.push({ name: ggufName(name, names), dims: shape.toReversed(), typeId: BLOCKS.F32.id, data });
+  }
+  const rope: [string, FixtureValue][] = [
+    [`${architecture}.rope.dimension_count`, u32(config.rotaryDim)],
+    [`${architecture}.rope.freq_base`, f32(config.ropeTheta)],
+  ];
+  return {
+    metadata: [
+      ["general.architecture", string(architecture)],
+      [`${architecture}.block_count`, u32(config.layers)],
+      [`${architecture}.context_length`, u32(config.contextLength)],
+      [`${architecture}.embedding_length`, u32(config.hiddenSize)],
+      [`${architecture}.feed_forward_length`, u32(config.ffnSize)],
+      [`${architecture}.attention.head_count`, u32(config.heads)],
+      [`${architecture}.attention.head_count_kv`, u32(config.kvHeads)],
+      [`${architecture}.attention.layer_norm_epsilon`, f32(config.rmsNormEps)],
+      ...(config.positions === "rope" ? rope : []),
+      ...(architecture === "gptneox" ? [["gptneox.use_parallel_residual", bool(config.parallelResidual)] as const] : []),
+    ],
+    tensors,
+  };
 }

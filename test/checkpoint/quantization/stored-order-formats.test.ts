@@ -83,13 +83,13 @@ function folderOf(
   json: JsonObject,
   stored: (name: string, bytes: Uint8Array, rows: number) => Uint8Array,
 ) {
-  const { config, description, modules, isConv1D } = model;
+  const { config, modules, isConv1D } = model;
   const quantization_config = buildQuantizationConfig(modules, { kvCache: true, isConv1D });
   const scheme = parseQuantizationConfig(quantization_config, "built", isConv1D);
   const random = mulberry32(SEED);
   const rank = ({ name }: { name: string }) => (modules.get(name) ? 3 : 0);
   const data = new Map<string, { type: SafetensorsType; shape: readonly number[]; bytes: Uint8Array }>();
-  for (const { name, shape, role } of expectedTensors(description, scheme, rank, "built")) {
+  for (const { name, shape, role } of expectedTensors(config, scheme, "built", rank)) {
     const type = role === "packed" ? "I32" : role === "shape" ? "I64" : "F16";
     data.set(name, {
       type,

@@ -1,0 +1,42 @@
+/** Metadata of a GGUF to what decoding reads. */
+import { CheckpointError } from "../../errors.ts";
+import type { GenerationConfig } from "../checkpoint.ts";
+import { type GgufMetadata, shortestDecimal } from "./gguf-metadata.ts";
+
+/**
+ * Names of control tokens that end a turn, for files that do not say which token does (llama.cpp
+ * `src/llama-vocab.cpp`).
+ */
+const END_OF_TURN_TOKENS: ReadonlySet<string> = new Set(["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>"]);
+const CONTROL_TOKEN = 3;
+
+/**
+ * The tokens that end a generation, and the sampling the model's authors recommend (`general.sampling.*`).
+ */
+export function ggufGenerationConfig(metadata: GgufMetadata, vocabSize: number, file: string): GenerationConfig {
+  const eosTokenIds = new Set<number>();
+  for (const name of ["eos", "eot", "eom"]) {
+    const id = metadata.integer(`tokenizer.ggml.${name}_token_id`);
+    if (id === undefined) continue;
+    if (id >= vocabSize)
+      throw new CheckpointError(
+        `${file}: tokenizer.ggml.${name}_token_id: got ${id}, need an id below ${vocabSize}, the size of the vocabulary`,
+      );
+    eosTokenIds.add(id);
+  }
+  if (!metadata.has("tokenizer.ggml.eot_token_id")) {
+    const types = metadata.numbers("tokenizer.ggml.token_type");
+    for (const [id, token] of (metadata.strings("tokenizer.ggml.tokens") ?? []).entries()) {
+      if (types?.[id] === CONTROL_TOKEN && END_OF_TURN_TOKENS.has(token)) eosTokenIds.add(id);
+    }
+  }
+  const temperature = metadata.number("general.sampling.temp");
+  const topK = metadata.integer("general.sampling.top_k");
+  const topP = metadata.number("general.sampling.top_p");
+  return {
+    eosTokenIds: [...eosTokenIds],
+    ...(temperature === undefined ? {} : { temperature: shortestDecimal(temperature) }),
+    ...(topK === undefined ? {} : { topK }),
+    ...(topP === undefined ? {} : { topP: shortestDecimal(topP) }),
+  };
+}
