@@ -62,7 +62,7 @@ export class StoredOrders {
     const [rows, columns, ...others] = stored.shape;
     if (rows === K && columns === N && others.length === 0) return { ...stored, shape: [N, K] };
     throw new CheckpointError(
-      `${stored.file}: tensor ${stored.name}: shape [${stored.shape.join(", ")}], need [${K}, ${N}]: in_features by out_features`,
+      `${stored.file}: tensor ${stored.name}: got shape [${stored.shape.join(", ")}], need [${K}, ${N}]: in_features by out_features`,
     );
   }
 

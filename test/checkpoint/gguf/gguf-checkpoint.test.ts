@@ -115,7 +115,7 @@ test("configuration", async () => {
   assert.equal(config, {
     architecture: "llama", vocabSize: V, hiddenSize: E, layers: L, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F,
     rmsNormEps: 1e-5, ropeTheta: 500000, ropeScaling: { kind: "none" }, contextLength: 128, attentionWindows: [0, 0],
-    tiedEmbedding: true, attentionBias: "none", mlpBias: false, qkNorm: false,
+    tiedEmbedding: true, attentionBias: "none", mlpBias: false, qkNorm: false, norm: "rms", positions: "rope", rotaryDim: D, headBias: false, activation: "silu", gatedMlp: true, parallelResidual: false,
   }); // prettier-ignore
   assert.is((await open({ architecture: "qwen2" })).config.attentionBias, "qkv");
   assert.is((await open({ architecture: "qwen3" })).config.qkNorm, true);

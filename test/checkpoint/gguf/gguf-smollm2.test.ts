@@ -21,7 +21,7 @@ if (file !== undefined) {
       {
         architecture: "llama", vocabSize: 49152, hiddenSize: 576, layers: 30, heads: 9, kvHeads: 3, headDim: 64, ffnSize: 1536,
         rmsNormEps: 1e-5, ropeTheta: 100000, ropeScaling: { kind: "none" }, contextLength: 8192, attentionWindows: new Set([0]),
-        tiedEmbedding: true, attentionBias: "none", mlpBias: false, qkNorm: false,
+        tiedEmbedding: true, attentionBias: "none", mlpBias: false, qkNorm: false, norm: "rms", positions: "rope", rotaryDim: 64, headBias: false, activation: "silu", gatedMlp: true, parallelResidual: false,
       },
     ); // prettier-ignore
     assert.equal(generation, { eosTokenIds: [2] });
