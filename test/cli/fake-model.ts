@@ -2,7 +2,7 @@
 import type { GenerateOptions, GenerationResult } from "../../src/decoding/generation-options.ts";
 import type { LoadedModel } from "../../src/cli/library-contract.ts";
 import { Generation } from "../../src/decoding/generation.ts";
-import type { Prompt } from "../../src/decoding/language-model.ts";
+import type { Prompt } from "../../src/decoding/prompt.ts";
 import { AbortError } from "../../src/errors.ts";
 
 export const RESULT: GenerationResult = {

@@ -21,7 +21,7 @@ const checkpoint = await openSafetensorsCheckpoint(tinyModel(SEED));
 test.after(() => checkpoint.close());
 
 const SAMPLES = [Int32Array.of(3, 1, 4, 1, 5, 9, 2, 6)];
-const calibrateBy = (host: Host) => calibrate(checkpoint, SAMPLES, host, { threads: 1 });
+const calibrateBy = (host: Host) => calibrate(checkpoint, SAMPLES, { host, threads: 1 });
 const failure = (work: Promise<unknown>) => work.then(() => assert.unreachable("no error"), (error: Error) => error) as Promise<Error>; // prettier-ignore
 
 test("a model runs without the quantizer's module", async () => {
