@@ -4,7 +4,7 @@
  */
 import type { Checkpoint } from "fptq";
 
-export const INPUTS = ["qkv", "o", "gate_up", "down"] as const;
+export const INPUTS = ["qkv", "o", "up", "down"] as const;
 export type Input = (typeof INPUTS)[number];
 
 export const KINDS = ["static", "equalized", "dynamic", "fp8", "none"] as const;
@@ -29,7 +29,7 @@ export type LayerPolicies = readonly Readonly<Record<Input, InputPolicy>>[];
 const MODULES: Readonly<Record<Input, string>> = {
   qkv: "self_attn.q_proj",
   o: "self_attn.o_proj",
-  gate_up: "mlp.gate_proj",
+  up: "mlp.gate_proj",
   down: "mlp.down_proj",
 };
 
@@ -42,7 +42,7 @@ export function policiesOf({ config, configJson, quantization }: Checkpoint): La
       const name = quantization.linear(`model.layers.${layer}.${MODULES[input]}`)?.activations.kind ?? "none";
       return noted.get(`model.layers.${layer}.${input}`) ?? { kind: kindOf(name), name, range: undefined };
     };
-    return { qkv: of("qkv"), o: of("o"), gate_up: of("gate_up"), down: of("down") };
+    return { qkv: of("qkv"), o: of("o"), up: of("up"), down: of("down") };
   });
 }
 

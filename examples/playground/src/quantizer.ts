@@ -69,6 +69,6 @@ function reportedPolicies(layers: readonly { readonly name: string }[]): LayerPo
   const noted = notedPolicies(layers);
   return Array.from({ length: layers.length / INPUTS.length }, (_, layer) => {
     const of = (input: string): InputPolicy => noted.get(`model.layers.${layer}.${input}`)!;
-    return { qkv: of("qkv"), o: of("o"), gate_up: of("gate_up"), down: of("down") };
+    return { qkv: of("qkv"), o: of("o"), up: of("up"), down: of("down") };
   });
 }

@@ -7,7 +7,7 @@ import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from 
 import { number } from "../format.ts";
 import { countKinds, type Input, type InputPolicy, INPUTS, KINDS, type LayerPolicies, type PolicyKind } from "../policies.ts";
 
-const INPUT_LABELS: Readonly<Record<Input, string>> = { qkv: "q, k, v", o: "attn. out", gate_up: "gate, up", down: "down" };
+const INPUT_LABELS: Readonly<Record<Input, string>> = { qkv: "q, k, v", o: "attn. out", up: "gate, up", down: "down" };
 const KIND_LABELS: Readonly<Record<PolicyKind, string>> = {
   static: "static: one scale",
   equalized: "equalized, then static",
