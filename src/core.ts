@@ -4,20 +4,22 @@
  * `ModelLocation` over whatever holds the files.
  */
 import type { ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
+import { describeModel } from "./architecture/description.ts";
 import { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
 import { LanguageModel } from "./decoding/language-model.ts";
 import { batchedSpeed, type BatchedSpeedResult, type BatchedSpeedTest } from "./evaluation/batched-speed.ts";
 import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 import type { LoadOptions } from "./model/load-options.ts";
-import { type OnProgress, withTimeLeft } from "./progress.ts";
-import { analyse, type InputAnalysis } from "./quantizer/decide/analyse.ts";
+import { withTimeLeft } from "./progress.ts";
+import { analyzeInputs, type InputAnalysis } from "./quantizer/decide/analyze-inputs.ts";
 import { calibrate } from "./quantizer/calibrate/calibrate.ts";
 import { type CalibrationOptions, calibrationSamples } from "./quantizer/calibrate/calibration-source.ts";
 import { quantizeModel } from "./quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "./quantizer/recipe/recipe-options.ts";
-import type { QuantizationReport } from "./quantizer/write/report.ts";
+import { type RecipeOptions, resolveRecipe } from "./quantizer/recipe/resolve-recipe.ts";
+import type { QuantizationReport } from "./quantizer/write/quantization-report.ts";
 import { collectWeightStats } from "./quantizer/calibrate/weight-stats.ts";
 import type { Host } from "./host/host.ts";
+import type { Work, WorkOptions } from "./host/work.ts";
 
 export type { ByteSource, Folder, ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
 export type { Checkpoint, TensorInfo, TensorType } from "./checkpoint/checkpoint.ts";
@@ -53,26 +55,17 @@ export type { WasmFeature } from "./kernels/wasm-features.ts";
 export type { LoadOptions } from "./model/load-options.ts";
 export type { KvPrecision, Precision } from "./model/precision.ts";
 export type { OnProgress, Progress } from "./progress.ts";
-export type { InputAnalysis } from "./quantizer/decide/analyse.ts";
+export type { InputAnalysis } from "./quantizer/decide/analyze-inputs.ts";
 export type { CalibrationSource } from "./quantizer/calibrate/calibration-source.ts";
 export type { Recipe } from "./quantizer/recipe/recipe.ts";
-export { type RecipeOptions, resolveRecipe } from "./quantizer/recipe/recipe-options.ts";
+export { type RecipeOptions, resolveRecipe } from "./quantizer/recipe/resolve-recipe.ts";
 export { RECIPE_NAMES } from "./quantizer/recipe/recipe-presets.ts";
-export type { LayerInputReport, QuantizationReport } from "./quantizer/write/report.ts";
+export type { LayerInputReport, QuantizationReport } from "./quantizer/write/quantization-report.ts";
 export { type BlockStore, MemoryBlockStore } from "./sources/block-cache.ts";
 export { locateModel, type ModelSource, type SourceCapabilities, type SourceOptions } from "./sources/locate-model.ts";
 export type { Host, Host as Runtime, Platform, WorkerHandle } from "./host/host.ts";
 export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export { Tokenizer } from "./tokenizer/tokenizer.ts";
-
-interface WorkOptions {
-  /** Threads for the kernels; by default one per physical core where memory can be shared, else 1. */
-  readonly threads?: number | undefined;
-  /** As in `LoadOptions`. */
-  readonly onWarning?: ((message: string) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnProgress | undefined;
-}
 
 /** Which preset, what to change in it, and what to calibrate on. */
 export interface QuantizeOptions extends CalibrationOptions, RecipeOptions, WorkOptions {
@@ -134,15 +127,13 @@ export async function quantize(
   host: Host,
   options: QuantizeOptions = {},
 ): Promise<QuantizationReport> {
-  const { threads, signal, onWarning } = options;
-  const onProgress = options.onProgress && withTimeLeft(options.onProgress);
   try {
+    const work = workOf(host, options);
     const recipe = resolveRecipe(options.recipe, options);
-    const checkpoint = await openCheckpoint(location, signal);
+    const checkpoint = await openCheckpoint(location, work.signal);
     try {
-      const { samples, further, source } = calibrationSamples(checkpoint, options, recipe.distillSteps);
-      const work = { threads, signal, onProgress, onWarning, calibrationSource: source, distillationSamples: further };
-      return await quantizeModel(checkpoint, samples, recipe, output, host, work);
+      const data = calibrationSamples(checkpoint, options, recipe.distillSteps);
+      return await quantizeModel(checkpoint, data, recipe, output, work);
     } finally {
       await checkpoint.close();
     }
@@ -159,16 +150,20 @@ export async function quantize(
  * @throws as `quantize`
  */
 export async function analyze(location: ModelLocation, host: Host, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
-  const { threads, signal, onWarning } = options;
-  const onProgress = options.onProgress && withTimeLeft(options.onProgress);
+  const work = workOf(host, options);
   const recipe = resolveRecipe(options.recipe, options);
-  const checkpoint = await openCheckpoint(location, signal);
+  const checkpoint = await openCheckpoint(location, work.signal);
   try {
     const { samples } = calibrationSamples(checkpoint, options);
-    const stats = await calibrate(checkpoint, samples, host, { threads, signal, onProgress, onWarning });
+    const stats = await calibrate(checkpoint, samples, work);
     const smooth = recipe.equalize.kind === "smoothquant";
-    return analyse(stats, recipe.equalize, smooth ? await collectWeightStats(checkpoint, signal) : undefined);
+    const weightStats = smooth ? await collectWeightStats(checkpoint, work.signal) : undefined;
+    return analyzeInputs(describeModel(checkpoint.config), stats, recipe.equalize, weightStats);
   } finally {
     await checkpoint.close();
   }
+}
+
+function workOf(host: Host, { threads, signal, onProgress, onWarning }: WorkOptions): Work {
+  return { host, threads, signal, onProgress: onProgress && withTimeLeft(onProgress), onWarning };
 }

@@ -3,7 +3,7 @@ import type { Checkpoint } from "../src/checkpoint/checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { nodeHost } from "../src/host/node.ts";
 import { quantizeModel } from "../src/quantizer/quantize-model.ts";
-import { resolveRecipe } from "../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../src/quantizer/recipe/resolve-recipe.ts";
 import { MemoryOutputFolder } from "./memory-folder.ts";
 import { tinySamples } from "./quantizer/tiny-samples.ts";
 import { tinyModel } from "./tiny-model.ts";
@@ -12,7 +12,7 @@ export async function quantizedTinyModel(seed: number): Promise<Checkpoint> {
   const source = await openSafetensorsCheckpoint(tinyModel(seed));
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe("fptq", { groupSize: 32, embedding: "q8" });
-  await quantizeModel(source, tinySamples(seed, 4, 64), recipe, output, nodeHost, { threads: 1 });
+  await quantizeModel(source, { samples: tinySamples(seed, 4, 64) }, recipe, output, { host: nodeHost, threads: 1 });
   await source.close();
   return openSafetensorsCheckpoint(output.result);
 }

@@ -1,6 +1,6 @@
 /** The figures of `docs/results.md`, each an SVG document, or undefined while there is nothing to draw. */
 import * as Plot from "@observablehq/plot";
-import { type LinearInput, LINEAR_INPUTS } from "../../src/architecture/tensor-names.ts";
+import { INPUT_NAMES, type InputName } from "../../src/architecture/description.ts";
 import { drawRanges } from "../../src/cli/activation-figures.ts";
 import {
   aboveZero,
@@ -169,7 +169,7 @@ function drawErrors({ rows }: Results): string | undefined {
   const KINDS = { weight: "of the weights", output: "at the output" } as const;
   const points = recipes.flatMap(({ label, errors }) =>
     (Object.keys(KINDS) as (keyof typeof KINDS)[]).flatMap((kind) =>
-      LINEAR_INPUTS.flatMap((input) =>
+      INPUT_NAMES.flatMap((input) =>
         errors[input][kind].flatMap((nmse, layer) => (nmse === null ? [] : [{ label, input, kind: KINDS[kind], layer, nmse }])),
       ),
     ),
@@ -188,7 +188,7 @@ function drawErrors({ rows }: Results): string | undefined {
       style: FIGURE_STYLE,
       x: { label: "layer", labelAnchor: "center", labelArrow: "none", ticks: 4, tickFormat: "d" },
       y: { type: "log", label: "error / signal, mean squares", grid: true, tickFormat: formatTick, ticks: 4 },
-      fx: { domain: [...LINEAR_INPUTS], label: null, padding: 0.08 },
+      fx: { domain: [...INPUT_NAMES], label: null, padding: 0.08 },
       fy: { domain: panels, label: null, padding: 0.1 },
       color: { domain: labels, range: COLORS.slice(0, labels.length) },
       marks: [
@@ -210,6 +210,6 @@ function drawErrors({ rows }: Results): string | undefined {
 }
 
 /** Names of the lines, one above each small figure of the top row. */
-function legendOf(labels: readonly string[], panel: string): { label: string; input: LinearInput; panel: string }[] {
-  return labels.map((label, i) => ({ label, input: LINEAR_INPUTS[i % LINEAR_INPUTS.length]!, panel }));
+function legendOf(labels: readonly string[], panel: string): { label: string; input: InputName; panel: string }[] {
+  return labels.map((label, i) => ({ label, input: INPUT_NAMES[i % INPUT_NAMES.length]!, panel }));
 }

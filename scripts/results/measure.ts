@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { LINEAR_INPUTS } from "../../src/architecture/tensor-names.ts";
+import { describeModel, INPUT_NAMES } from "../../src/architecture/description.ts";
 import { multipleChoice, parseChoiceItems } from "../../src/evaluation/choice.ts";
 import { klDivergence } from "../../src/evaluation/kl-divergence.ts";
 import { lambada, parseLambadaItems } from "../../src/evaluation/lambada.ts";
@@ -15,14 +15,15 @@ import { type Checkpoint, type LanguageModel, loadModel, type OnProgress, openCh
 import { resolveThreads } from "../../src/model/load-options.ts";
 import { withTimeLeft } from "../../src/progress.ts";
 import type { ActivationStats } from "../../src/quantizer/calibrate/activation-stats.ts";
-import { analyse } from "../../src/quantizer/decide/analyse.ts";
+import { analyzeInputs } from "../../src/quantizer/decide/analyze-inputs.ts";
 import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
 import { type CalibrationSamples, calibrationSamples } from "../../src/quantizer/calibrate/calibration-source.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
 import { needsHessians, type Recipe } from "../../src/quantizer/recipe/recipe.ts";
-import { resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
-import type { LayerInputReport, QuantizationReport } from "../../src/quantizer/write/report.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { LayerInputReport, QuantizationReport } from "../../src/quantizer/write/quantization-report.ts";
 import { nodeHost } from "../../src/host/node.ts";
+import type { Work } from "../../src/host/work.ts";
 import { createOutputFolder } from "../../src/host/node/node-files.ts";
 import { RecordedPass } from "./recorded-pass.ts";
 import {
@@ -87,7 +88,8 @@ export class Measurement implements AsyncDisposable {
   /** Ranges before and after LAE as the preset `fptq` has it. */
   async activations(): Promise<Pick<ActivationFigures, "ranges" | "telling">> {
     const { stats } = await this.#calibrate("text");
-    const analysis = analyse(stats, resolveRecipe("fptq").equalize);
+    const { config } = await this.#openCheckpoint();
+    const analysis = analyzeInputs(describeModel(config), stats, resolveRecipe("fptq").equalize);
     const evened = analysis.filter(({ factors }) => factors !== undefined);
     const gain = ({ range, equalizedRange }: (typeof evened)[number]) => range / equalizedRange;
     const telling = evened.reduce((best, input) => (gain(input) > gain(best) ? input : best));
@@ -128,43 +130,38 @@ export class Measurement implements AsyncDisposable {
 
   /** Statistics already collected are used again; their seconds count for every row that does. */
   async #quantize(recipe: Recipe, kind: CalibrationKind, path: string): Promise<QuantizationReport> {
-    const { threads } = this.#settings;
     const checkpoint = await this.#openCheckpoint();
     const output = await createOutputFolder(path);
     if (needsHessians(recipe) || recipe.distillSteps > 0) {
-      const { samples, further, source } = await this.#samples(kind, recipe.distillSteps);
-      return quantizeModel(checkpoint, samples, recipe, output, nodeHost, {
-        ...this.#options,
-        threads,
-        calibrationSource: source,
-        distillationSamples: further,
-      });
+      return quantizeModel(checkpoint, await this.#samples(kind, recipe.distillSteps), recipe, output, this.#work);
     }
     const { stats, source, seconds } = await this.#calibrate(kind);
-    const options = { ...this.#options, threads, calibrationSource: source };
-    const report = await quantizeWithStats(checkpoint, stats, recipe, output, nodeHost, options);
+    const report = await quantizeWithStats(checkpoint, { stats, source }, recipe, output, this.#work);
     return { ...report, seconds: report.seconds + seconds, stages: { calibrate: seconds, ...report.stages } };
+  }
+
+  get #work(): Work {
+    return { ...this.#options, host: nodeHost, threads: this.#settings.threads };
   }
 
   #calibrate(kind: CalibrationKind): Promise<Calibrated> {
     const calibrating = async () => {
       const found = await this.#samples(kind);
       const began = performance.now();
-      const { threads } = this.#settings;
-      const stats = await calibrate(await this.#openCheckpoint(), found.samples, nodeHost, { ...this.#options, threads });
+      const stats = await calibrate(await this.#openCheckpoint(), found.samples, this.#work);
       return { ...found, stats, seconds: (performance.now() - began) / 1000 };
     };
     return made(this.#calibrated, kind, calibrating);
   }
 
-  /** @param further sequences wanted behind those of the calibration */
-  async #samples(kind: CalibrationKind, further = 0): Promise<CalibrationSamples> {
+  /** @param distillSteps sequences wanted behind those of the calibration */
+  async #samples(kind: CalibrationKind, distillSteps = 0): Promise<CalibrationSamples> {
     const { calibration: path, samples, contextSize } = this.#settings;
     const calibration =
       kind === "random"
         ? ({ kind, seed: 0 } as const)
         : ({ kind, text: readFileSync(path, "utf8"), name: basename(path) } as const);
-    return calibrationSamples(await this.#openCheckpoint(), { calibration, samples, contextSize }, further);
+    return calibrationSamples(await this.#openCheckpoint(), { calibration, samples, contextSize }, distillSteps);
   }
 
   async #evaluate(evaluations: readonly Evaluation[], model: LanguageModel): Promise<Pick<RowResult, Evaluation>> {
@@ -235,7 +232,7 @@ function quantizationFigures(report: QuantizationReport, layerErrors: boolean): 
 function errorsByInput(layers: readonly LayerInputReport[]): LayerErrors {
   const of = (input: string) => layers.filter(({ name }) => name.endsWith(`.${input}`));
   return Object.fromEntries(
-    LINEAR_INPUTS.map((input) => [
+    INPUT_NAMES.map((input) => [
       input,
       {
         weight: of(input).map(({ weight_nmse }) => rounded(weight_nmse)),

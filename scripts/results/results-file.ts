@@ -5,12 +5,12 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import type { LinearInput } from "../../src/architecture/tensor-names.ts";
+import type { InputName } from "../../src/architecture/description.ts";
 import type { Uncertain } from "../../src/evaluation/statistics.ts";
 import { REPORT_FILE } from "../../src/quantizer/write/model-files.ts";
 import type { Recipe } from "../../src/quantizer/recipe/recipe.ts";
-import { resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
-import type { QuantizationReport } from "../../src/quantizer/write/report.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { QuantizationReport } from "../../src/quantizer/write/quantization-report.ts";
 import type { CalibrationKind, Evaluation, Row } from "./rows.ts";
 import type { Settings } from "./settings.ts";
 
@@ -67,7 +67,7 @@ export interface QuantizationFigures {
 }
 
 /** NMSE by layer: of weights, and at the output, null where it was not measured. */
-export type LayerErrors = Readonly<Record<LinearInput, { readonly weight: number[]; readonly output: (number | null)[] }>>;
+export type LayerErrors = Readonly<Record<InputName, { readonly weight: number[]; readonly output: (number | null)[] }>>;
 
 /** Over the second halves of the chunks, llama-perplexity's rule. */
 export interface TextFigures {
@@ -89,7 +89,7 @@ export interface ActivationFigures {
   readonly environment: Environment;
   readonly ranges: readonly {
     readonly layer: number;
-    readonly input: LinearInput;
+    readonly input: InputName;
     readonly range: number;
     readonly equalizedRange: number;
   }[];

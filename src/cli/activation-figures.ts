@@ -3,12 +3,12 @@
  * Appendix A.5).
  */
 import * as Plot from "@observablehq/plot";
-import { LINEAR_INPUTS } from "../architecture/tensor-names.ts";
-import type { InputAnalysis } from "../quantizer/decide/analyse.ts";
+import { INPUT_NAMES } from "../architecture/description.ts";
+import type { InputAnalysis } from "../quantizer/decide/analyze-inputs.ts";
 import { aboveZero, COLORS, FAINT, FIGURE_STYLE, formatTick, HALO, MUTED, newDocument, svgText } from "./figure.ts";
 
 /** One colour per linear input, in the order data flows. */
-const INPUT_COLORS = { domain: [...LINEAR_INPUTS], range: COLORS.slice(0, LINEAR_INPUTS.length) };
+const INPUT_COLORS = { domain: [...INPUT_NAMES], range: COLORS.slice(0, INPUT_NAMES.length) };
 
 /** The part of an input's analysis that `drawRanges` shows. */
 export type InputRange = Pick<InputAnalysis, "layer" | "input" | "range">;
@@ -106,7 +106,7 @@ export function drawChannels(analysis: readonly InputAnalysis[], layers: readonl
       style: FIGURE_STYLE,
       x: { label: "channel, from first to last", ticks: [] },
       y: { type: "log", label: "largest |activation|", grid: true, tickFormat: formatTick, ticks: 4, nice: true },
-      fx: { domain: [...LINEAR_INPUTS], label: null, padding: 0.08 },
+      fx: { domain: [...INPUT_NAMES], label: null, padding: 0.08 },
       fy: { domain: layers.map((layer) => `layer ${layer}`), label: null, padding: 0.1 },
       color: INPUT_COLORS,
       marks: [

@@ -5,10 +5,15 @@ import type { Float8Name } from "../checkpoint/formats/float8.ts";
 import { simulatedActivations, simulationNote } from "../checkpoint/quantization/simulated-activations.ts";
 import { isJsonObject, parseJsonObject } from "../json-object.ts";
 import { WEIGHT_BITS, type WeightType } from "../checkpoint/quantization/pack-quantized.ts";
-import { allLinearModules, type LinearInput, linearModules } from "../architecture/tensor-names.ts";
+import {
+  blockModules,
+  type ByInput,
+  describeModel as describeArchitecture,
+  type InputName,
+  type LinearInput,
+} from "../architecture/description.ts";
 import { CheckpointError } from "../errors.ts";
 import { REPORT_FILE } from "../quantizer/write/model-files.ts";
-import { linearInputName } from "../quantizer/decide/linear-inputs.ts";
 
 export interface ModelDescription {
   readonly name: string;
@@ -31,7 +36,7 @@ export interface ModelDescription {
     /** The parts computed by imitation, in words; null if there are none. */
     simulated: string | null;
   } | null;
-  readonly policy: readonly ({ readonly layer: number } & Readonly<Record<LinearInput, InputPolicy>>)[];
+  readonly policy: readonly ({ readonly layer: number } & ByInput<InputPolicy>)[];
   readonly tensors: readonly { name: string; dtype: string; shape: readonly number[]; bytes: number; file: string }[];
 }
 
@@ -81,7 +86,7 @@ function parameterCount({ quantization }: Checkpoint, { name, shape }: TensorInf
 
 function describeQuantization(checkpoint: Checkpoint): ModelDescription["quantized"] {
   const { quantization } = checkpoint;
-  const schemes = allLinearModules(checkpoint.config).flatMap(({ name }) => quantization?.linear(name) ?? []);
+  const schemes = blockModules(describeArchitecture(checkpoint.config)).flatMap(({ name }) => quantization?.linear(name) ?? []);
   if (!quantization || schemes.length === 0) return null;
   return {
     weight_bits: Math.min(...schemes.map(({ weights }) => WEIGHT_BITS[weights])),
@@ -95,21 +100,21 @@ function describeQuantization(checkpoint: Checkpoint): ModelDescription["quantiz
 async function describePolicy(checkpoint: Checkpoint, equalized: ReadonlySet<string>): Promise<ModelDescription["policy"]> {
   if (!checkpoint.quantization) return [];
   const layers: ModelDescription["policy"][number][] = [];
-  for (let layer = 0; layer < checkpoint.config.layers; layer++) {
-    const input = async (name: LinearInput) => {
-      const found = await describeInput(checkpoint, linearModules(checkpoint.config, layer, name)[0]!.name);
-      const isEqualized = found.policy === "static" && equalized.has(linearInputName(layer, name));
-      return isEqualized ? ({ policy: "lae+static", input_scale: found.input_scale } as const) : found;
-    };
-    layers.push({
-      layer,
-      qkv: await input("qkv"),
-      o: await input("o"),
-      gate_up: await input("gate_up"),
-      down: await input("down"),
-    });
+  for (const { layer, inputs } of describeArchitecture(checkpoint.config).blocks) {
+    const policies: [InputName, InputPolicy][] = [];
+    for (const input of inputs) policies.push([input.name, await inputPolicy(checkpoint, input, equalized)]);
+    layers.push({ layer, ...(Object.fromEntries(policies) as unknown as ByInput<InputPolicy>) });
   }
   return layers;
+}
+
+async function inputPolicy(
+  checkpoint: Checkpoint,
+  { modules, path }: LinearInput,
+  equalized: ReadonlySet<string>,
+): Promise<InputPolicy> {
+  const found = await describeInput(checkpoint, modules[0]!.name);
+  return found.policy === "static" && equalized.has(path) ? { ...found, policy: "lae+static" } : found;
 }
 
 const MAX_REPORT_BYTES = 64 * 2 ** 20;

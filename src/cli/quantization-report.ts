@@ -1,5 +1,5 @@
 /** The report of a quantization, as a table and as the JSON of `quantize`. */
-import type { DistillationSummary, LayerInputReport, QuantizationReport } from "../quantizer/write/report.ts";
+import type { DistillationSummary, LayerInputReport, QuantizationReport } from "../quantizer/write/quantization-report.ts";
 import { formatDuration, formatSignificant } from "./quantities.ts";
 import { formatTable } from "./table.ts";
 

@@ -5,7 +5,7 @@ import { EQUALIZATIONS } from "../quantizer/transform/equalize.ts";
 import { type Fold, FOLDS } from "../quantizer/transform/fold.ts";
 import { parsePolicyOverride, type PolicyOverride } from "../quantizer/decide/policy.ts";
 import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../quantizer/recipe/recipe.ts";
-import { POLICY_RULES, type RecipeOptions } from "../quantizer/recipe/recipe-options.ts";
+import { POLICY_RULES, type RecipeOptions } from "../quantizer/recipe/resolve-recipe.ts";
 import { RECIPE_NAMES } from "../quantizer/recipe/recipe-presets.ts";
 import { ROUNDINGS, SEARCH_WEIGHTINGS } from "../quantizer/recipe/rounding-method.ts";
 import { SCALE_CONSTRAINTS } from "../quantizer/round/scale-constraint.ts";

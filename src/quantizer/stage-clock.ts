@@ -7,19 +7,19 @@ export class StageClock {
 
   /** Adds the time of `work` to a stage. */
   async time<T>(stage: string, work: () => T | Promise<T>): Promise<T> {
-    this.#settle();
+    this.#charge();
     this.#running.push(stage);
     if (!this.#seconds.has(stage)) this.#seconds.set(stage, 0);
     try {
       return await work();
     } finally {
-      this.#settle();
+      this.#charge();
       this.#running.pop();
     }
   }
 
   /** Gives the time since the last change to the innermost stage. */
-  #settle(): void {
+  #charge(): void {
     const now = performance.now();
     const stage = this.#running.at(-1);
     if (stage !== undefined) this.#seconds.set(stage, this.#seconds.get(stage)! + (now - this.#since) / 1000);

@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { parseHTML } from "linkedom";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { InputAnalysis } from "../../src/quantizer/decide/analyse.ts";
-import { LINEAR_INPUTS } from "../../src/architecture/tensor-names.ts";
-import { linearInputName } from "../../src/quantizer/decide/linear-inputs.ts";
+import type { InputAnalysis } from "../../src/quantizer/decide/analyze-inputs.ts";
+import { INPUT_NAMES } from "../../src/architecture/description.ts";
 import { runCli } from "./command-harness.ts";
 
 const test = suite("analyze");
@@ -14,12 +13,13 @@ const folder = mkdtempSync(join(tmpdir(), "fptq-analyze-"));
 
 /** Ranges 10, 20, 40, ... over layers and inputs, so that every policy occurs; the last channel is 0. */
 const ANALYSIS: InputAnalysis[] = [0, 1].flatMap((layer) =>
-  LINEAR_INPUTS.map((input, i) => {
+  INPUT_NAMES.map((input, i) => {
     const range = 10 * 2 ** (4 * layer + i);
     return {
-      name: linearInputName(layer, input),
+      name: `model.layers.${layer}.${input}`,
       layer,
       input,
+      followsNorm: input === "qkv" || input === "up",
       range,
       smallest: 0,
       median: range / 4,
@@ -39,7 +39,7 @@ test("the table has a row per layer input with the policy it leads to, then the 
   const lines = stdout.trimEnd().split("\n");
   assert.is(lines.length, 1 + 8 + 1 + 1 + 4);
   assert.match(lines[1]!, /^model\.layers\.0\.qkv +0 +2\.50 +10\.0 +5\.00 {2}static$/);
-  assert.match(lines[3]!, /^model\.layers\.0\.gate_up .* lae\+static$/);
+  assert.match(lines[3]!, /^model\.layers\.0\.up .* lae\+static$/);
   assert.match(lines[8]!, /^model\.layers\.1\.down .* dynamic$/);
   assert.match(lines[11]!, /^qkv +0 +160/);
 });
@@ -49,7 +49,7 @@ test("--json is one document, with channels on request; thresholds change the po
   assert.equal(document.layers[0], { name: "model.layers.0.qkv", smallest: 0, median: 2.5, range: 10, equalized_range: 5, policy: "dynamic" }); // prettier-ignore
   assert.equal(
     document.summary.map((row: { input: string }) => row.input),
-    [...LINEAR_INPUTS],
+    [...INPUT_NAMES],
   );
   const channels = JSON.parse((await analyze(["--json", "--channels"])).stdout);
   assert.equal(channels.layers[1].channel_absmax, [20, 10, 5, 0]);
@@ -64,7 +64,7 @@ test("--svg draws a line and a dot per layer input, and both thresholds", async 
   assert.is(svg.querySelectorAll("g[aria-label=line] path").length, 4);
   assert.is(svg.querySelectorAll("g[aria-label=dot] circle").length, 8);
   assert.match(svg.textContent, /v0 = 15.*v1 = 150/);
-  for (const input of LINEAR_INPUTS) assert.ok(svg.textContent.includes(input));
+  for (const input of INPUT_NAMES) assert.ok(svg.textContent.includes(input));
   assert.not.match(svg.outerHTML, /NaN|Infinity/);
 });
 

@@ -210,7 +210,7 @@ test("inspect and analyze agree with the report on the policy", async () => {
   );
   assert.equal(
     inspected.policy.flatMap((layer: Record<string, { policy: string }>) =>
-      ["qkv", "o", "gate_up", "down"].map((input) => layer[input]!.policy),
+      ["qkv", "o", "up", "down"].map((input) => layer[input]!.policy),
     ),
     expected,
   );

@@ -14,7 +14,7 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safe
 import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { SIMD_BUILDS } from "../kernels/kernel-memory.ts";
 import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";
@@ -76,7 +76,7 @@ async function quantize(
 ): Promise<Checkpoint> {
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe("fptq", { groupSize, embedding: "q8", ...options });
-  await quantizeModel(source, samples, recipe, output, nodeHost, { threads: 1 });
+  await quantizeModel(source, { samples }, recipe, output, { host: nodeHost, threads: 1 });
   await source.close();
   return openSafetensorsCheckpoint(output.result);
 }

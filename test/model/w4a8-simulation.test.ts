@@ -7,7 +7,7 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safe
 import type { LoadOptions } from "../../src/model/load-options.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { assertWithin, F32_EPSILON } from "../oracle/compare.ts";
@@ -59,13 +59,10 @@ for (const [name, options] of RECIPES) {
     const output = new MemoryOutputFolder("quantized");
     await quantizeModel(
       source,
-      tinySamples(SEED, 4, 64),
+      { samples: tinySamples(SEED, 4, 64) },
       resolveRecipe(name, { ...options, embedding, groupSize: 32 }),
       output,
-      nodeHost,
-      {
-        threads: 1,
-      },
+      { host: nodeHost, threads: 1 },
     );
     const head = embedding === "q8" ? "q8" : "f32";
     test(`${recipe}, embedding ${embedding}, head ${head}, float cache`, async () => {
@@ -84,7 +81,10 @@ for (const [recipe, lorcRank] of [
 ] as const) {
   const output = new MemoryOutputFolder("compensated");
   const options = { groupSize: 32, lorcRank };
-  await quantizeModel(source, tinySamples(SEED, 4, 64), resolveRecipe(recipe, options), output, nodeHost, { threads: 1 });
+  await quantizeModel(source, { samples: tinySamples(SEED, 4, 64) }, resolveRecipe(recipe, options), output, {
+    host: nodeHost,
+    threads: 1,
+  });
   test(`${recipe} with low-rank terms of rank ${lorcRank}`, async () => {
     await worstDifference(output, { head: "q8", kvCache: "f32" }, floatBound);
   });

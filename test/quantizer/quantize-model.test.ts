@@ -7,22 +7,23 @@ import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { encodeF16 } from "../../src/checkpoint/formats/float-formats.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
-import { allLinearModules, LINEAR_INPUTS, linearModules } from "../../src/architecture/tensor-names.ts";
+import { blockModules, describeModel } from "../../src/architecture/description.ts";
 import { AbortError, RecipeError } from "../../src/errors.ts";
 import type { Progress } from "../../src/progress.ts";
 import { absmax, channelAbsmax } from "../../src/quantizer/calibrate/activation-stats.ts";
 import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
-import { equalizationFactors, equalizeColumns, equalizedRange, equalizeNorm } from "../../src/quantizer/transform/equalize.ts";
+import { equalizationFactors, equalizeColumns, equalizedRange } from "../../src/quantizer/transform/equalize.ts";
 import { parsePolicyOverride } from "../../src/quantizer/decide/policy.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
 import { dequantizeRows, quantizeRows } from "../../src/quantizer/round/quantize-weights.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { assertSameBits } from "../oracle/compare.ts";
 import { simulate } from "../oracle/float-simulation.ts";
 import { decodePacked } from "../oracle/simulated-model.ts";
 import { tinyModel, type TinyModelOptions } from "../tiny-model.ts";
+import { rowFormat } from "./round/row-format.ts";
 import { tinySamples } from "./tiny-samples.ts";
 
 const SEED = 23;
@@ -31,10 +32,10 @@ const SAMPLES = tinySamples(SEED, 4, 32);
 
 async function quantizeTiny(model: TinyModelOptions = {}, recipeName = "fptq", options: RecipeOptions = {}) {
   const source = await openSafetensorsCheckpoint(tinyModel(SEED, model));
-  const stats = await calibrate(source, SAMPLES, nodeHost, { threads: 1 });
+  const stats = await calibrate(source, SAMPLES, { host: nodeHost, threads: 1 });
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe(recipeName, { groupSize: 32, ...options });
-  const report = await quantizeWithStats(source, stats, recipe, output, nodeHost, { calibrationSource: "tiny samples" });
+  const report = await quantizeWithStats(source, { stats, source: "tiny samples" }, recipe, output, { host: nodeHost });
   assert.is(output.state, "committed");
   const written = await openSafetensorsCheckpoint(output.result);
   return { source, stats, report, output, written };
@@ -73,17 +74,21 @@ for (const [name, model] of VARIANTS) {
     const rebuilt = { ...written.config };
     assert.equal(rebuilt, config, "the configuration survives");
 
-    for (let layer = 0; layer < config.layers; layer++) {
-      for (const input of LINEAR_INPUTS) {
+    for (const { layer, inputs } of describeModel(config).blocks) {
+      for (const { name: input, modules } of inputs) {
         const { policy, input_scale } = report.layers.find((row) => row.name === `model.layers.${layer}.${input}`)!;
-        const channels = channelAbsmax(stats[layer]![input]);
+        const channels = channelAbsmax(stats[layer]![input]!);
         const factors = policy === "lae+static" ? equalizationFactors(channels, { kind: "lae", alpha: 1 }) : undefined;
-        for (const module of linearModules(config, layer, input)) {
+        for (const module of modules) {
           const weight = await source.readF32(`${module.name}.weight`);
-          const own = quantizeRows(factors ? equalizeColumns(weight, factors) : weight, module.inFeatures, 32, "int4", {
-            tensor: module.name,
-            firstRow: 0,
-          });
+          const own = quantizeRows(
+            factors ? equalizeColumns(weight, factors) : weight,
+            rowFormat(module.inFeatures, 32, "int4"),
+            {
+              tensor: module.name,
+              firstRow: 0,
+            },
+          );
           const found = await decodeModule(written, module.name);
           assert.equal(found.q, own.q, `${module.name} codes`);
           assertSameBits(found.scale, own.scale, `${module.name} scales`);
@@ -100,11 +105,11 @@ for (const [name, model] of VARIANTS) {
           assert.is(stored, expected !== null, `${module.name}.input_scale is there for static inputs only`);
           if (stored) assert.is((await written.readF32(`${module.name}.input_scale`))[0], expected);
         }
-        const norm = { qkv: "input_layernorm", gate_up: "post_attention_layernorm", o: undefined, down: undefined }[input];
+        const norm = { qkv: "input_layernorm", up: "post_attention_layernorm", o: undefined, down: undefined }[input];
         if (norm !== undefined) {
           const tensor = `model.layers.${layer}.${norm}.weight`;
           const weight = await source.readF32(tensor);
-          assertSameBits(await written.readF32(tensor), factors ? equalizeNorm(weight, factors) : weight, tensor);
+          assertSameBits(await written.readF32(tensor), factors ? weight.map((value, k) => value / factors[k]!) : weight, tensor);
         }
       }
       for (const [half, site] of [
@@ -120,7 +125,10 @@ for (const [name, model] of VARIANTS) {
       }
     }
     for (const module of ["model.embed_tokens", ...(config.tiedEmbedding ? [] : ["lm_head"])]) {
-      const own = quantizeRows(await source.readF32(`${module}.weight`), 64, 64, "int8", { tensor: module, firstRow: 0 });
+      const own = quantizeRows(await source.readF32(`${module}.weight`), rowFormat(64, 64, "int8"), {
+        tensor: module,
+        firstRow: 0,
+      });
       const found = await decodeModule(written, module);
       assert.equal(found.q, own.q, module);
       assertSameBits(found.scale, own.scale, module);
@@ -188,7 +196,7 @@ test("an embedding in float16 is the source's, rounded, and is no module of the 
 /** How the input of each linear module is quantized, in the order data flows. */
 async function activationKinds(recipe: string, options: RecipeOptions = {}): Promise<string[]> {
   const { written } = await quantizeTiny({}, recipe, options);
-  return allLinearModules(written.config).map(({ name }) => written.quantization!.linear(name)!.activations.kind);
+  return blockModules(describeModel(written.config)).map(({ name }) => written.quantization!.linear(name)!.activations.kind);
 }
 
 test("presets and overrides decide the activations of every module", async () => {
@@ -220,7 +228,8 @@ test("progress rises to its total, and only one shard is open at a time", async 
   const source = await openSafetensorsCheckpoint(tinyModel(SEED));
   const output = new MemoryOutputFolder("quantized");
   const seen: Progress[] = [];
-  await quantizeModel(source, SAMPLES, resolveRecipe(), output, nodeHost, {
+  await quantizeModel(source, { samples: SAMPLES }, resolveRecipe(), output, {
+    host: nodeHost,
     threads: 1,
     onProgress: (step) => seen.push(step),
   });
@@ -249,11 +258,11 @@ async function failureOf(
   options: { signal?: AbortSignal } = {},
 ): Promise<Error> {
   const source = await openSafetensorsCheckpoint(tinyModel(SEED));
-  const stats = await calibrate(source, SAMPLES, nodeHost, { threads: 1 });
+  const stats = await calibrate(source, SAMPLES, { host: nodeHost, threads: 1 });
   const output = new MemoryOutputFolder("quantized");
   let found: unknown;
   try {
-    await quantizeWithStats(change(source), stats, recipe, output, nodeHost, options);
+    await quantizeWithStats(change(source), { stats }, recipe, output, { host: nodeHost, ...options });
   } catch (error) {
     found = error;
   }
@@ -263,11 +272,11 @@ async function failureOf(
 }
 
 for (const [tensor, index, value, message] of [
-  ["model.layers.1.mlp.down_proj.weight", 200, NaN, /model\.layers\.1\.mlp\.down_proj\.weight: NaN at \[1, 8\]/],
-  ["model.layers.0.self_attn.q_proj.weight", 0, Infinity, /q_proj\.weight: Infinity at \[0, 0\]/],
-  ["model.embed_tokens.weight", 64, -Infinity, /model\.embed_tokens\.weight: -Infinity at \[1, 0\]/],
-  ["model.layers.2.input_layernorm.weight", 3, NaN, /input_layernorm\.weight: NaN at element 3/],
-  ["model.norm.weight", 63, NaN, /model\.norm\.weight: NaN at element 63/],
+  ["model.layers.1.mlp.down_proj.weight", 200, NaN, /model\.layers\.1\.mlp\.down_proj\.weight: got NaN at \[1, 8\]/],
+  ["model.layers.0.self_attn.q_proj.weight", 0, Infinity, /q_proj\.weight: got Infinity at \[0, 0\]/],
+  ["model.embed_tokens.weight", 64, -Infinity, /model\.embed_tokens\.weight: got -Infinity at \[1, 0\]/],
+  ["model.layers.2.input_layernorm.weight", 3, NaN, /input_layernorm\.weight: got NaN at element 3/],
+  ["model.norm.weight", 63, NaN, /model\.norm\.weight: got NaN at element 63/],
 ] as const) {
   test(`${value} in ${tensor} ends in an error and leaves no folder`, async () => {
     const error = await failureOf((source) => withValue(source, tensor, index, value));
@@ -280,13 +289,15 @@ test("a value float16 cannot hold is refused where the embedding is to be float1
   const recipe = resolveRecipe("fptq", { groupSize: 32, embedding: "f16" });
   const error = await failureOf((source) => withValue(source, "model.embed_tokens.weight", 70, 65520), recipe);
   assert.instance(error, RecipeError);
-  assert.match(error.message, /model\.embed_tokens\.weight: 65520 at element 70; float16 holds less than 65520/);
+  assert.match(error.message, /model\.embed_tokens\.weight: got 65520 at element 70, need less than 65520 for float16/);
 });
 
 test("a quantized model is not quantized again", async () => {
   const { written } = await quantizeTiny();
   const output = new MemoryOutputFolder("again");
-  const error = await quantizeModel(written, SAMPLES, resolveRecipe(), output, nodeHost).catch((reason: unknown) => reason);
+  const error = await quantizeModel(written, { samples: SAMPLES }, resolveRecipe(), output, { host: nodeHost }).catch(
+    (reason: unknown) => reason,
+  );
   assert.instance(error, RecipeError);
   assert.match((error as Error).message, /already quantized/);
   assert.is(output.state, "discarded");
@@ -297,11 +308,10 @@ test("a group size that does not divide is refused before calibration runs", asy
   const progress: string[] = [];
   const error = await quantizeModel(
     source,
-    SAMPLES,
+    { samples: SAMPLES },
     resolveRecipe("fptq", { groupSize: 128 }),
     new MemoryOutputFolder("out"),
-    nodeHost,
-    { threads: 1, onProgress: ({ phase }) => progress.push(phase) },
+    { host: nodeHost, threads: 1, onProgress: ({ phase }) => progress.push(phase) },
   ).catch((reason: unknown) => reason);
   assert.instance(error, RecipeError);
   assert.equal(progress, []);

@@ -11,7 +11,7 @@ import { absmax, type ActivationStats } from "../../src/quantizer/calibrate/acti
 import { samplesFromText } from "../../src/quantizer/calibrate/calibration-data.ts";
 import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
 import { quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";
@@ -88,16 +88,16 @@ if (reference && gguf && valid && heldOut) {
   test("every activation range of 16 chunks is the reference's", async () => {
     const samples = samplesFromText(decode(valid), { name: "wiki.valid.txt", encode, samples: 16, ctxSize: 512 });
     const started = performance.now();
-    stats = await calibrate(source, samples, nodeHost);
+    stats = await calibrate(source, samples, { host: nodeHost });
     const seconds = (performance.now() - started) / 1000;
     const { absmax: ranges, k_absmax, v_absmax } = reference.calibration;
-    const expected = { qkv: ranges.qkv, o: ranges.o, gate_up: ranges.fc1, down: ranges.down, k: k_absmax, v: v_absmax };
+    const expected = { qkv: ranges.qkv, o: ranges.o, up: ranges.fc1, down: ranges.down, k: k_absmax, v: v_absmax };
     let worst = 0;
     for (const [layer, layerStats] of stats.entries()) {
-      for (const site of ["qkv", "o", "gate_up", "down", "k", "v"] as const) {
-        const relative = Math.abs(absmax(layerStats[site]) / expected[site][layer]! - 1);
+      for (const site of ["qkv", "o", "up", "down", "k", "v"] as const) {
+        const relative = Math.abs(absmax(layerStats[site]!) / expected[site][layer]! - 1);
         // Six digits in the file; float32 sums in another order make about as much.
-        assert.ok(relative < 1e-3, `layer ${layer} ${site}: got ${absmax(layerStats[site])}, expected ${expected[site][layer]}`);
+        assert.ok(relative < 1e-3, `layer ${layer} ${site}: got ${absmax(layerStats[site]!)}, expected ${expected[site][layer]}`);
         worst = Math.max(worst, relative);
       }
     }
@@ -112,7 +112,7 @@ if (reference && gguf && valid && heldOut) {
       const groups = name === "smoothquant" && options.weights !== "int4" ? {} : { groupSize: 64 };
       const recipe = resolveRecipe(name, { ...options, ...groups, embedding: "f16", kvCache: "f32" });
       const output = new MemoryOutputFolder(name);
-      const { seconds } = await quantizeWithStats(source, stats, recipe, output, nodeHost);
+      const { seconds } = await quantizeWithStats(source, { stats }, recipe, output, { host: nodeHost });
       const written = await openSafetensorsCheckpoint(output.result);
       const model = await Transformer.load(asReference(written, source, weightOnly), nodeHost, {
         kvCache: "f32",

@@ -6,7 +6,7 @@ import { AbortError, RecipeError, UnsupportedModelError } from "../../src/errors
 import type { OnProgress } from "../../src/progress.ts";
 import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { tinyModel, type TinyModelOptions } from "../tiny-model.ts";
@@ -27,14 +27,10 @@ async function quantizeTiny(name: string, recipe: RecipeOptions, options: Option
   const source = await openSafetensorsCheckpoint(tinyModel(SEED, model));
   const output = new MemoryOutputFolder("quantized");
   const settings = { threads: 1, ...options };
-  const report = await quantizeModel(
-    source,
-    SAMPLES,
-    resolveRecipe(name, { groupSize: 32, ...recipe }),
-    output,
-    nodeHost,
-    settings,
-  );
+  const report = await quantizeModel(source, { samples: SAMPLES }, resolveRecipe(name, { groupSize: 32, ...recipe }), output, {
+    host: nodeHost,
+    ...settings,
+  });
   return { report, folder: output.result };
 }
 
@@ -83,7 +79,8 @@ test("progress counts steps; an abort between them leaves nothing behind", async
   const source = await openSafetensorsCheckpoint(tinyModel(SEED));
   const recipe = resolveRecipe("fptq", { groupSize: 32, distillSteps: 9 });
   const error = await failure(
-    quantizeModel(source, SAMPLES, recipe, output, nodeHost, {
+    quantizeModel(source, { samples: SAMPLES }, recipe, output, {
+      host: nodeHost,
       threads: 1,
       signal: controller.signal,
       onProgress: ({ phase, done, total, unit }) => {
@@ -127,11 +124,11 @@ test("models that cannot be distilled are refused before they are calibrated", a
 
 test("statistics alone are not enough", async () => {
   const source = await openSafetensorsCheckpoint(tinyModel(SEED));
-  const stats = await calibrate(source, SAMPLES, nodeHost, { threads: 1 });
+  const stats = await calibrate(source, SAMPLES, { host: nodeHost, threads: 1 });
   const recipe = resolveRecipe("fptq", { groupSize: 32, distillSteps: 1 });
-  const error = await failure(quantizeWithStats(source, stats, recipe, new MemoryOutputFolder("never"), nodeHost));
+  const error = await failure(quantizeWithStats(source, { stats }, recipe, new MemoryOutputFolder("never"), { host: nodeHost }));
   assert.instance(error, RecipeError);
-  assert.match(error!.message, /statistics of channels are not enough, it needs the samples/);
+  assert.match(error!.message, /got statistics of channels, need the samples/);
 });
 
 test.run();

@@ -12,7 +12,7 @@ import { UnsupportedModelError } from "../../src/errors.ts";
 import { Student } from "../../src/training/student.ts";
 import { finalHiddenStates } from "../../src/training/teacher.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/recipe-options.ts";
+import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import type { Pointer } from "../../src/kernels/pointer.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
@@ -30,7 +30,7 @@ async function quantizeTiny(architecture: Architecture, options: RecipeOptions):
   const source = await openSafetensorsCheckpoint(tinyModel(SEED, { architecture, outlier: 2 }));
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe("rtn", { groupSize: 32, ...options });
-  await quantizeModel(source, SAMPLES, recipe, output, nodeHost, { threads: 1 });
+  await quantizeModel(source, { samples: SAMPLES }, recipe, output, { host: nodeHost, threads: 1 });
   return openSafetensorsCheckpoint(output.result);
 }
 
@@ -126,8 +126,8 @@ for (const [architecture, options] of CASES) {
     const written = await quantizeTiny(architecture, options);
     const model = await inFloats(written);
     const expected = await simulate(teacher, IDS);
-    const [target] = await finalHiddenStates(teacher, [IDS], nodeHost, { threads: 1 });
-    const student = await Student.load(written, teacher, IDS.length, nodeHost, { threads: 1 });
+    const [target] = await finalHiddenStates(teacher, [IDS], { host: nodeHost, threads: 1 });
+    const student = await Student.load(written, teacher, IDS.length, { host: nodeHost, threads: 1 });
     const groups: Group[] = [];
     try {
       const { kernels, gradients } = student;
@@ -143,20 +143,20 @@ for (const [architecture, options] of CASES) {
         const { attentionNorm, mlpNorm, q, k, v, o, gate, up, down } = model.layers[l]!;
         const norm = (what: string, weight: Float32Array, gradient: Pointer) =>
           groups.push({ what: `layer ${l}: ${what}`, values: [weight], gradient: relative(gradient, weight) });
-        norm("norm before attention", attentionNorm, gradients.norms.attention);
-        norm("norm before the MLP", mlpNorm, gradients.norms.ffn);
-        const scales = (what: "qkv" | "o" | "gateUp" | "down", linears: Linear[]) => {
+        norm("norm before attention", attentionNorm, gradients.norms.qkv);
+        norm("norm before the MLP", mlpNorm, gradients.norms.up);
+        const scales = (what: "qkv" | "o" | "up" | "down", linears: Linear[]) => {
           const values = linears.map(({ scale }) => scale!);
           const count = values.reduce((sum, { length }) => sum + length, 0);
           groups.push({
             what: `layer ${l}: scales of ${what}`,
             values,
-            gradient: kernels.f32(gradients.scales[what], count).slice(),
+            gradient: kernels.f32(gradients.scales[what]!, count).slice(),
           });
         };
         scales("qkv", [q, k, v]);
         scales("o", [o]);
-        scales("gateUp", [gate, up]);
+        scales("up", [gate, up]);
         scales("down", [down]);
       }
     } finally {
@@ -172,7 +172,7 @@ for (const [architecture, options] of CASES) {
 test("what is not differentiated is refused with the reason", async () => {
   const load = async (architecture: Architecture, options: RecipeOptions) => {
     const source = await openSafetensorsCheckpoint(tinyModel(SEED, { architecture }));
-    const student = await Student.load(await quantizeTiny(architecture, options), source, 8, nodeHost, { threads: 1 });
+    const student = await Student.load(await quantizeTiny(architecture, options), source, 8, { host: nodeHost, threads: 1 });
     await student.dispose();
   };
   for (const [architecture, options, message] of [

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import { CheckpointError, OptionError } from "../../errors.ts";
-import { type InputAnalysis, summarizeRanges } from "../../quantizer/decide/analyse.ts";
+import { type InputAnalysis, summarizeRanges } from "../../quantizer/decide/analyze-inputs.ts";
 import { PAPER_THRESHOLDS, policyName, selectPolicies } from "../../quantizer/decide/policy.ts";
 import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from "../calibration.ts";
 import type { CommandContext } from "../command-context.ts";

@@ -1,6 +1,7 @@
 /** `fptq inspect`: what is in a model: its shape, its policy per layer, its tensors. */
 import { basename } from "node:path";
 import { Command } from "commander";
+import { INPUT_NAMES } from "../../architecture/description.ts";
 import { nodeSources } from "../../host/node/node-sources.ts";
 import { locateModel } from "../../sources/locate-model.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
@@ -74,9 +75,10 @@ function summary(model: ModelDescription, config: ModelConfig): [string, string]
 }
 
 function policyTable({ policy }: ModelDescription): string {
+  const inputs = INPUT_NAMES.filter((input) => policy.some((row) => row[input]));
   return formatTable(
-    [{ head: "layer", align: "right" }, { head: "qkv" }, { head: "o" }, { head: "gate_up" }, { head: "down" }],
-    policy.map(({ layer, qkv, o, gate_up, down }) => [`${layer}`, cell(qkv), cell(o), cell(gate_up), cell(down)]),
+    [{ head: "layer", align: "right" }, ...inputs.map((head) => ({ head }))],
+    policy.map((row) => [`${row.layer}`, ...inputs.map((input) => cell(row[input]!))]),
   );
 }
 

@@ -1,13 +1,9 @@
 /**
- * What calibration leaves behind: statistics per channel of every linear input, and of k and v as they enter the cache.
- * Plain data; every later stage reads it and none runs the model again.
+ * What calibration leaves behind: statistics per channel of every linear input, and of k and v as they enter
+ * the cache. Plain data; every later stage reads it and none runs the model again.
  */
-import { type LinearInput, LINEAR_INPUTS } from "../../architecture/tensor-names.ts";
-
-/** What is observed in a block: the four linear inputs, k after RoPE, and v. */
-export type ObservedSite = LinearInput | "k" | "v";
-
-export const OBSERVED_SITES: readonly ObservedSite[] = [...LINEAR_INPUTS, "k", "v"];
+import type { ByInput } from "../../architecture/description.ts";
+import type { Site } from "../../model/block.ts";
 
 /** Statistics of one activation over all calibration tokens; channel i is column i of the activation. */
 export interface ChannelStats {
@@ -22,7 +18,8 @@ export interface ChannelStats {
 
 /** One entry per layer. */
 export type ActivationStats = readonly LayerStats[];
-export type LayerStats = Readonly<Record<ObservedSite, ChannelStats>>;
+/** Of the block's inputs, of k after RoPE, and of v. */
+export type LayerStats = ByInput<ChannelStats> & Readonly<Record<"k" | "v", ChannelStats>>;
 
 /** max|x| of each channel, f32[K]: the `max(|X_i|)` of FPTQ, Equation 1. */
 export function channelAbsmax({ min, max }: ChannelStats): Float32Array {
@@ -50,17 +47,14 @@ export interface SiteSummary {
 
 export interface StatsSummary {
   readonly tokens: number;
-  readonly layers: readonly Readonly<Record<ObservedSite, SiteSummary>>[];
+  readonly layers: readonly Readonly<Partial<Record<Site, SiteSummary>>>[];
 }
 
 export function summarizeStats(stats: ActivationStats): StatsSummary {
-  return {
-    tokens: stats[0]?.qkv.tokens ?? 0,
-    layers: stats.map(
-      (layer) =>
-        Object.fromEntries(OBSERVED_SITES.map((site) => [site, summarizeSite(layer[site])])) as Record<ObservedSite, SiteSummary>,
-    ),
-  };
+  const layers = stats.map((layer) =>
+    Object.fromEntries(Object.entries(layer).map(([site, channels]) => [site, summarizeSite(channels)])),
+  );
+  return { tokens: stats[0]?.qkv.tokens ?? 0, layers };
 }
 
 function summarizeSite(stats: ChannelStats): SiteSummary {

@@ -30,7 +30,7 @@ export interface TextSampling extends SampleShape {
    */
   readonly bosTokenId?: number | undefined;
   /** Sequences wanted behind these, as many of them as the text has. Default 0. */
-  readonly further?: number | undefined;
+  readonly extraSamples?: number | undefined;
 }
 
 /** Tokens at the end of an encoded piece of text that the text behind it might still change. */
@@ -44,10 +44,10 @@ const CHARACTERS_PER_TOKEN = 6;
  * @throws RecipeError if the text is shorter than that, naming the tokens found and needed
  */
 export function samplesFromText(text: string, sampling: TextSampling): Int32Array[] {
-  const { name, encode, bosTokenId, samples, ctxSize, further = 0 } = sampling;
+  const { name, encode, bosTokenId, samples, ctxSize, extraSamples = 0 } = sampling;
   checkShape({ samples, ctxSize });
   const needed = samples * ctxSize;
-  const wanted = needed + further * ctxSize;
+  const wanted = needed + extraSamples * ctxSize;
   // A corpus can be many times longer than what is used: encode no more of it than that. Cutting changes the
   // last few tokens only.
   let characters = wanted * CHARACTERS_PER_TOKEN;

@@ -1,11 +1,17 @@
-/** Which tokens a model is calibrated on: a text, or random tokens where there is none (FPTQ's data-free mode, Table 6). */
+/**
+ * Which tokens a model is calibrated on: a text, or random tokens where there is none (FPTQ's data-free mode,
+ * Table 6).
+ */
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { OptionError, UnsupportedModelError } from "../../errors.ts";
 import { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { samplesFromRandomTokens, samplesFromText, textFromJsonLines } from "./calibration-data.ts";
 
 export type CalibrationSource =
-  /** `name` is for messages and the report; a name that ends in `.jsonl` means one object with a `text` per line. */
+  /**
+   * `name` is for messages and the report; a name that ends in `.jsonl` means one object with a `text` per
+   * line.
+   */
   { readonly kind: "text"; readonly text: string; readonly name: string } | { readonly kind: "random"; readonly seed: number };
 
 export interface CalibrationOptions {
@@ -20,17 +26,17 @@ export interface CalibrationOptions {
 export interface CalibrationSamples {
   readonly samples: readonly Int32Array[];
   /** Sequences behind those in the same text, as many as were asked for or as there are. */
-  readonly further: readonly Int32Array[];
+  readonly distillationSamples: readonly Int32Array[];
   /** For the report. */
   readonly source: string;
 }
 
 /**
- * @param further sequences wanted behind those that are calibrated on
- * @throws RecipeError if the text is empty or too short, naming the tokens found and needed; OptionError for counts outside their
- *   domain; UnsupportedModelError if the checkpoint has no tokenizer
+ * @param distillSteps sequences wanted behind those that are calibrated on
+ * @throws RecipeError if the text is empty or too short, naming the tokens found and needed; OptionError for
+ *   counts outside their domain; UnsupportedModelError if the checkpoint has no tokenizer
  */
-export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationOptions, further = 0): CalibrationSamples {
+export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationOptions, distillSteps = 0): CalibrationSamples {
   const { vocabSize, contextLength } = checkpoint.config;
   const samples = positive("samples", options.samples ?? 32, 65_536);
   const ctxSize = positive("contextSize", options.contextSize ?? Math.min(512, contextLength), contextLength);
@@ -39,7 +45,7 @@ export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationO
   if (calibration.kind === "random") {
     const { seed } = calibration;
     const exclude = tokenizer?.specialIds ?? new Set<number>();
-    const drawn = samplesFromRandomTokens({ vocabSize, exclude, seed, samples: samples + further, ctxSize });
+    const drawn = samplesFromRandomTokens({ vocabSize, exclude, seed, samples: samples + distillSteps, ctxSize });
     return { ...divide(drawn, samples), source: `random tokens, seed ${seed}` };
   }
   if (!tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer to read calibration text with`);
@@ -47,12 +53,12 @@ export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationO
   const encode = (piece: string) => tokenizer.encode(piece, { addSpecialTokens: false, parseSpecial: false });
   const text = name.endsWith(".jsonl") ? textFromJsonLines(calibration.text, name) : calibration.text;
   const bosTokenId = tokenizer.addedBosTokenId;
-  const found = samplesFromText(text, { name, encode, bosTokenId, samples, ctxSize, further });
+  const found = samplesFromText(text, { name, encode, bosTokenId, samples, ctxSize, extraSamples: distillSteps });
   return { ...divide(found, samples), source: name };
 }
 
-function divide(all: readonly Int32Array[], samples: number): Pick<CalibrationSamples, "samples" | "further"> {
-  return { samples: all.slice(0, samples), further: all.slice(samples) };
+function divide(all: readonly Int32Array[], samples: number): Pick<CalibrationSamples, "samples" | "distillationSamples"> {
+  return { samples: all.slice(0, samples), distillationSamples: all.slice(samples) };
 }
 
 function positive(option: string, value: number, most: number): number {

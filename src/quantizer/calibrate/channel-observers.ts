@@ -1,10 +1,9 @@
 /** Running statistics of each channel at every observed site of one layer, in linear memory. */
-import type { ModelConfig } from "../../architecture/model-config.ts";
-import { linearModules } from "../../architecture/tensor-names.ts";
-import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { Pointer } from "../../kernels/pointer.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
-import { type ChannelStats, type LayerStats, OBSERVED_SITES, type ObservedSite } from "./activation-stats.ts";
-import type { RegionCursor } from "../round/rounding-memory.ts";
+import type { Site } from "../../model/block.ts";
+import type { Planner } from "../../model/workspace.ts";
+import type { ChannelStats, LayerStats } from "./activation-stats.ts";
 
 interface SiteRegions {
   readonly K: number;
@@ -13,26 +12,17 @@ interface SiteRegions {
   readonly max: Pointer; // f32[K]
 }
 
-export type ChannelRegions = Readonly<Record<ObservedSite, SiteRegions>>;
+/** In the order data flows, k and v last. */
+export type ChannelRegions = ReadonlyMap<Site, SiteRegions>;
 
-export function placeChannels(cursor: RegionCursor, config: ModelConfig): ChannelRegions {
-  const channels = siteChannels(config);
-  const place = (site: ObservedSite): SiteRegions => {
-    const K = channels[site];
-    return { K, sumSquares: cursor.take(8 * K), min: cursor.take(4 * K), max: cursor.take(4 * K) };
+export function placeChannels({ plan, description }: Planner): ChannelRegions {
+  const { kvHeads: Hkv, headDim: D } = description.config;
+  const place = (site: Site, K: number): [Site, SiteRegions] => {
+    const reserve = (bytes: number, what: string) => plan.reserve("scratch", bytes * K, `${what} of ${site}`);
+    return [site, { K, sumSquares: reserve(8, "squares"), min: reserve(4, "minima"), max: reserve(4, "maxima") }];
   };
-  return ofSites(place);
-}
-
-/** Columns of each observed activation. */
-function siteChannels(config: ModelConfig): Record<ObservedSite, number> {
-  const K = (input: "qkv" | "o" | "gate_up" | "down") => linearModules(config, 0, input)[0]!.inFeatures;
-  const kv = config.kvHeads * config.headDim;
-  return { qkv: K("qkv"), o: K("o"), gate_up: K("gate_up"), down: K("down"), k: kv, v: kv };
-}
-
-function ofSites<T>(make: (site: ObservedSite) => T): Record<ObservedSite, T> {
-  return Object.fromEntries(OBSERVED_SITES.map((site) => [site, make(site)])) as Record<ObservedSite, T>;
+  const inputs = description.blocks[0]!.inputs.map(({ name, width }) => place(name, width));
+  return new Map([...inputs, place("k", Hkv * D), place("v", Hkv * D)]);
 }
 
 export class ChannelObservers {
@@ -45,26 +35,27 @@ export class ChannelObservers {
   }
 
   reset(): void {
-    for (const site of OBSERVED_SITES) {
-      const { K, sumSquares, min, max } = this.#sites[site];
+    for (const { K, sumSquares, min, max } of this.#sites.values()) {
       this.#kernels.f64(sumSquares, K).fill(0);
       this.#kernels.f32(min, K).fill(Infinity);
       this.#kernels.f32(max, K).fill(-Infinity);
     }
   }
 
-  observe(site: ObservedSite, x: Pointer, M: number, K: number, stride: number): void {
-    const { sumSquares, min, max } = this.#sites[site];
+  /** Sees f32[M, K] at `x`, rows `stride` elements apart. */
+  observe(site: Site, x: Pointer, M: number, stride: number): void {
+    const { K, sumSquares, min, max } = this.#sites.get(site)!;
     this.#kernels.run.observe_f32(x, min, max, sumSquares, M, K, stride);
   }
 
   /** A copy of what was seen since `reset`. */
   read(tokens: number): LayerStats {
-    return ofSites((site) => this.readSite(site, tokens));
+    const sites = [...this.#sites.keys()].map((site) => [site, this.readSite(site, tokens)]);
+    return Object.fromEntries(sites) as unknown as LayerStats;
   }
 
-  readSite(site: ObservedSite, tokens: number): ChannelStats {
-    const { K, sumSquares, min, max } = this.#sites[site];
+  readSite(site: Site, tokens: number): ChannelStats {
+    const { K, sumSquares, min, max } = this.#sites.get(site)!;
     return {
       min: this.#kernels.f32(min, K).slice(),
       max: this.#kernels.f32(max, K).slice(),

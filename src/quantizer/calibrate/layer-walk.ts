@@ -1,96 +1,143 @@
-/** Samples through a float model one layer at a time, with somebody looking on: calibration, and rounding while a layer is in memory. */
+/**
+ * Samples through a float model one layer at a time, with somebody looking on: calibration, and rounding
+ * while a layer is in memory.
+ */
+import type { Block, InputName, LinearInput } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { type LinearInput, LINEAR_INPUTS } from "../../architecture/tensor-names.ts";
 import { RecipeError, throwIfAborted } from "../../errors.ts";
-import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { Work } from "../../host/work.ts";
+import type { Pointer } from "../../kernels/pointer.ts";
 import { blockWork, type Site } from "../../model/block.ts";
 import { EventLoopPacer } from "../../model/event-loop-pacer.ts";
-import { LayerStream, type LayerStreamOptions } from "../../model/layer-stream.ts";
-import type { OnProgress } from "../../progress.ts";
-import type { Host } from "../../host/host.ts";
+import { LayerStream } from "../../model/layer-stream.ts";
+import type { Planner } from "../../model/workspace.ts";
 
-export interface CalibrateOptions {
-  readonly threads?: number | undefined;
-  readonly onWarning?: ((message: string) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Counts tokens; one that has gone through half of the layers is half done. */
-  readonly onProgress?: OnProgress | undefined;
+/** f32[M, K] at `x`, rows `stride` elements apart. */
+export interface Seen {
+  readonly site: Site;
+  readonly x: Pointer;
+  readonly M: number;
+  readonly K: number;
+  readonly stride: number;
 }
 
 export interface LayerVisitor {
   /**
-   * Whether `settle` replaces weights, and all that comes after them is to be of the new ones: the rest of the layer, and later layers.
+   * Whether `finishInput` replaces weights, and all that comes after them is to be of the new ones: the rest
+   * of the layer, and later layers.
    */
-  readonly replaces?: boolean;
+  readonly replaces: boolean;
   begin(): void;
-  /** Sees f32[M, K] at `x`, rows `stride` elements apart, of one sample: each site once for each sample. */
-  observe(sample: number, site: Site, x: Pointer, M: number, K: number, stride: number): void;
-  /** All samples have been seen at `input`, and at k and v once it is behind them; in the order data flows. */
-  settle(layer: number, input: LinearInput): Promise<void>;
+  /** Sees an activation of one sample: each site once for each sample. */
+  observe(sample: number, seen: Seen): void;
+  /**
+   * All samples have been seen at `input`, and at k and v once it is behind them; in the order data flows.
+   */
+  finishInput(input: LinearInput): Promise<void>;
   /** The layer is done. */
   end(): void;
 }
 
+export interface LayerWalkOptions<Own> {
+  /** Least scratch of each thread, for kernels of the visitor's. */
+  readonly threadScratch?: number;
+  /** Plans regions of the visitor's in the memory of the layer. */
+  place(planner: Planner): Own;
+  /** Makes the visitor once memory exists. */
+  visit(stream: LayerStream, own: Own): LayerVisitor;
+}
+
 /**
  * @param samples sequences of token ids, each run from position 0 on its own
- * @param visitorOf makes the visitor once memory exists
- * @throws RecipeError if there are no samples; CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError;
- *   NumericError naming the layer whose output has NaN or infinity
+ * @throws RecipeError if there are no samples; CheckpointError, UnsupportedModelError, OptionError,
+ *   CapabilityError, AbortError; NumericError naming the layer whose output has NaN or infinity
  */
-export async function walkLayers(
+export async function walkLayers<Own>(
   checkpoint: Checkpoint,
   samples: readonly Int32Array[],
-  host: Host,
-  { threads, signal, onProgress, onWarning }: CalibrateOptions,
-  memory: Pick<LayerStreamOptions, "workspaceBytes" | "threadScratchBytes">,
-  visitorOf: (stream: LayerStream) => LayerVisitor,
+  work: Work,
+  { threadScratch, place, visit }: LayerWalkOptions<Own>,
 ): Promise<void> {
   const tokens = countTokens(samples);
-  const { config } = checkpoint;
   const rows = Math.max(...samples.map((sample) => sample.length));
-  const stream = await LayerStream.open(checkpoint, host, { rows, threads, signal, onWarning, ...memory });
+  const { stream, own } = await LayerStream.open(checkpoint, work, { rows, threadScratch }, place);
   try {
-    const visitor = visitorOf(stream);
-    const pacer = new EventLoopPacer(host);
     const hidden: Float32Array[] = [];
     for (const sample of samples) hidden.push(await stream.embed(sample));
-    const passes = config.layers * (visitor.replaces ? LINEAR_INPUTS.length + 1 : 1);
-    let tokensThroughLayers = 0;
-    const pass = async (layer: number, run: (state: Float32Array, sample: number) => void) => {
-      for (const [sample, state] of hidden.entries()) {
-        throwIfAborted(signal, `calibration, layer ${layer}`);
-        run(state, sample);
-        const sampleRows = state.length / config.hiddenSize;
-        tokensThroughLayers += sampleRows;
-        onProgress?.({ phase: "calibrate", done: Math.floor(tokensThroughLayers / passes), total: tokens, unit: "tokens" });
-        pacer.count(blockWork(config, sampleRows, 0));
-        if (pacer.due()) await pacer.letEventsRun();
-      }
-    };
-    for (let layer = 0; layer < config.layers; layer++) {
-      await stream.loadLayer(layer);
-      visitor.begin();
-      if (!visitor.replaces) {
-        await pass(layer, (state, sample) => stream.run(state, (...seen) => visitor.observe(sample, ...seen)));
-        for (const input of LINEAR_INPUTS) await visitor.settle(layer, input);
-      } else {
-        // The layer again from its beginning for each input, since what comes before has changed; most of it is behind the last one.
-        for (const [i, input] of LINEAR_INPUTS.entries()) {
-          const earlier = new Set<Site>(LINEAR_INPUTS.slice(0, i));
-          await pass(layer, (state, sample) => {
-            stream.runUntil(input, state, (site, ...seen) => {
-              const isNew = site === "k" || site === "v" ? input === "o" : !earlier.has(site);
-              if (isNew) visitor.observe(sample, site, ...seen);
-            });
-          });
-          await visitor.settle(layer, input);
-        }
-        await pass(layer, (state) => stream.run(state));
-      }
-      visitor.end();
-    }
+    const walk = new LayerWalk(stream, hidden, tokens, visit(stream, own), work);
+    for (const block of stream.description.blocks) await walk.through(block);
   } finally {
     await stream.dispose();
+  }
+}
+
+class LayerWalk {
+  readonly #stream: LayerStream;
+  readonly #hidden: readonly Float32Array[];
+  readonly #tokens: number;
+  readonly #visitor: LayerVisitor;
+  readonly #work: Work;
+  readonly #pacer: EventLoopPacer;
+  /** Times that each token goes through a layer, in all layers together. */
+  readonly #passes: number;
+  #tokensThroughLayers = 0;
+
+  constructor(stream: LayerStream, hidden: readonly Float32Array[], tokens: number, visitor: LayerVisitor, work: Work) {
+    this.#stream = stream;
+    this.#hidden = hidden;
+    this.#tokens = tokens;
+    this.#visitor = visitor;
+    this.#work = work;
+    this.#pacer = new EventLoopPacer(work.host);
+    const { blocks } = stream.description;
+    this.#passes = blocks.reduce((sum, { inputs }) => sum + (visitor.replaces ? inputs.length + 1 : 1), 0);
+  }
+
+  async through(block: Block): Promise<void> {
+    await this.#stream.loadLayer(block.layer);
+    this.#visitor.begin();
+    if (this.#visitor.replaces) await this.#replacing(block);
+    else {
+      await this.#pass(block, (state, sample) => {
+        this.#stream.run(state, (site, x, M, K, stride) => this.#visitor.observe(sample, { site, x, M, K, stride }));
+      });
+      for (const input of block.inputs) await this.#visitor.finishInput(input);
+    }
+    this.#visitor.end();
+  }
+
+  /**
+   * The layer again from its beginning for each input, since what comes before has changed; most of it is
+   * behind the last one.
+   */
+  async #replacing(block: Block): Promise<void> {
+    const earlier = new Set<InputName>();
+    for (const input of block.inputs) {
+      const isNew = (site: Site) => (site === "k" || site === "v" ? input.name === "o" : !earlier.has(site));
+      await this.#pass(block, (state, sample) => {
+        this.#stream.runUntil(input.name, state, (site, x, M, K, stride) => {
+          if (isNew(site)) this.#visitor.observe(sample, { site, x, M, K, stride });
+        });
+      });
+      await this.#visitor.finishInput(input);
+      earlier.add(input.name);
+    }
+    await this.#pass(block, (state) => this.#stream.run(state));
+  }
+
+  async #pass(block: Block, run: (state: Float32Array, sample: number) => void): Promise<void> {
+    const { signal, onProgress } = this.#work;
+    const { config } = this.#stream.description;
+    for (const [sample, state] of this.#hidden.entries()) {
+      throwIfAborted(signal, `calibration, layer ${block.layer}`);
+      run(state, sample);
+      const rows = state.length / config.hiddenSize;
+      this.#tokensThroughLayers += rows;
+      const done = Math.floor(this.#tokensThroughLayers / this.#passes);
+      onProgress?.({ phase: "calibrate", done, total: this.#tokens, unit: "tokens" });
+      this.#pacer.count(blockWork(block, config, rows, 0));
+      if (this.#pacer.due()) await this.#pacer.letEventsRun();
+    }
   }
 }
 

@@ -1,14 +1,16 @@
 /**
- * What int8 activations cost at the output of the linears that read them, measured on rows of the calibration, each token relative to
- * the size of its own input, so that a few tokens of massive activations do not hide what becomes of all others:
+ * What int8 activations cost at the output of the linears that read them, measured on rows of the
+ * calibration, each token relative to the size of its own input, so that a few tokens of massive activations
+ * do not hide what becomes of all others:
  *
- *   sum over rows w of w C w^T / sum over rows w of w S w^T,   C = mean over tokens of d d^T / |x|^2,   S = mean of x x^T / |x|^2
+ *   sum over rows w of w C w^T / sum over rows w of w S w^T
+ *   C = mean over tokens of d d^T / |x|^2      S = mean of x x^T / |x|^2
  *
- * x the equalized input, d = x - Q(x); once with one scale for all tokens (static), once with a scale for each (dynamic).
+ * x the equalized input, d = x - Q(x); once with one scale for all tokens (static), once with a scale for
+ * each (dynamic).
  */
-import type { Kernels } from "../../kernels/kernels.ts";
 import { OutputError } from "../round/output-error.ts";
-import { factorStride, type GptqRegions, rowsOfBlock } from "../round/rounding-memory.ts";
+import { factorStride, type GptqMemory, rowsOfBlock } from "../round/rounding-memory.ts";
 
 /** Relative to the output, as said above. */
 export interface ActivationErrors {
@@ -19,24 +21,28 @@ export interface ActivationErrors {
 /** Rounding of f64 to the nearest integer, ties to even, by adding and taking away 1.5 * 2^52. */
 const ROUND = 1.5 * 2 ** 52;
 
+/** Rows of an input. */
+export interface ActivationRows {
+  /** f32[tokens, K] as calibration saw them. */
+  readonly x: Float32Array;
+  readonly K: number;
+  /** s of the equalization, f32[K]; undefined for none. */
+  readonly factors: Float32Array | undefined;
+}
+
 /**
- * @param x f32[tokens, K] as calibration saw them
- * @param factors s of the equalization, f32[K]
  * @param scale the static scale, after equalization
  * @param weights of all modules at the input, equalized, f32[rows, K] each
  */
 export function activationErrors(
-  kernels: Kernels,
-  regions: GptqRegions,
-  x: Float32Array,
-  K: number,
-  factors: Float32Array | undefined,
+  memory: GptqMemory,
+  rows: ActivationRows,
   scale: number,
   weights: readonly Float32Array[],
 ): ActivationErrors {
   const measure = (change: (row: Float32Array) => void) => {
-    const gram = tokenGram(kernels, regions, x, K, factors, change);
-    const error = OutputError.load(kernels, regions, { K, tokens: x.length / K, gram });
+    const gram = tokenGram(memory, rows, change);
+    const error = OutputError.load(memory, { K: rows.K, tokens: rows.x.length / rows.K, gram });
     return weights.reduce((sum, weight) => sum + error.of(weight), 0);
   };
   const signal = measure(() => {}) || 1;
@@ -47,13 +53,13 @@ export function activationErrors(
   };
 }
 
-/** Sum over tokens of v v^T / |x|^2, v what `change` makes of x; f64[K, K], upper triangle, in place of the factor. */
+/**
+ * Sum over tokens of v v^T / |x|^2, v what `change` makes of x; f64[K, K], upper triangle, in place of the
+ * factor.
+ */
 function tokenGram(
-  kernels: Kernels,
-  regions: GptqRegions,
-  x: Float32Array,
-  K: number,
-  factors: Float32Array | undefined,
+  { kernels, regions }: GptqMemory,
+  { x, K, factors }: ActivationRows,
   change: (row: Float32Array) => void,
 ): Float64Array {
   const gram = kernels.f64(regions.factor, K * factorStride(K)).subarray(0, K * K);

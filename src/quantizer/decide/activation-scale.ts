@@ -1,4 +1,6 @@
-/** The scale of activations that share one: linear inputs with a static policy, and k and v in an int8 cache. */
+/**
+ * The scale of activations that share one: linear inputs with a static policy, and k and v in an int8 cache.
+ */
 
 /** Below this a reciprocal overflows; values that small round to zero under any scale. */
 const SMALLEST_SCALE = 2 ** -126;
@@ -6,7 +8,8 @@ const SMALLEST_SCALE = 2 ** -126;
 /**
  * real = scale * q with q in -127..127 (FPTQ, Equation 3, b = 8), as f32.
  *
- * @param range max|x| to cover. Where nothing was ever active the scale is 1: every value is 0 then, and 1 divides safely.
+ * @param range max|x| to cover. Where nothing was ever active the scale is 1: every value is 0 then, and 1
+ *   divides safely.
  */
 export function staticScale(range: number): number {
   const scale = Math.fround(range / 127);

@@ -1,19 +1,23 @@
 /**
  * Policy: how the input of each linear layer is quantized (FPTQ, Algorithm 1 and Table 2).
  *
- * Data in, data out: the table is printed, saved with the checkpoint, overridden by hand, and read by the equalizer and the
- * writer, none of which decides anything again.
+ * Data in, data out: the table is printed, saved with the checkpoint, overridden by hand, and read by the
+ * equalizer and the writer, none of which decides anything again.
  */
-import type { LinearInput } from "../../architecture/tensor-names.ts";
+import type { InputName } from "../../architecture/description.ts";
 import { RecipeError } from "../../errors.ts";
-import type { InputAnalysis } from "./analyse.ts";
+import type { InputAnalysis } from "./analyze-inputs.ts";
 import { EQUALIZATIONS, type EqualizationMethod } from "../transform/equalize.ts";
-import { followsNorm, linearInputName } from "./linear-inputs.ts";
 
-/** One calibrated scale for all tokens, one per token computed while running, or activations left in float. */
+/**
+ * One calibrated scale for all tokens, one per token computed while running, or activations left in float.
+ */
 export type ActivationKind = "static" | "dynamic" | "none";
 
-/** How one input is quantized. Both fields are free of each other: SmoothQuant equalizes and then scales per token. */
+/**
+ * How one input is quantized. Both fields are free of each other: SmoothQuant equalizes and then scales per
+ * token.
+ */
 export interface ActivationPolicy {
   readonly kind: ActivationKind;
   /** Whether the preceding norm evens out the channels first. */
@@ -22,19 +26,23 @@ export interface ActivationPolicy {
 
 /** How a policy is chosen. */
 export type PolicyRule =
-  /** By activation range, Algorithm 1: up to `v0` static, between the two equalized and static, from `v1` on dynamic. */
+  /**
+   * By activation range, Algorithm 1: up to `v0` static, between the two equalized and static, from `v1` on
+   * dynamic.
+   */
   | { readonly kind: "range"; readonly v0: number; readonly v1: number }
   /** The same for every input, equalized where the recipe equalizes and a norm comes before. */
   | { readonly kind: "uniform"; readonly activations: ActivationKind }
   /**
-   * By measured error: static where one scale for all tokens adds at most `tolerance` to the relative error at the output of an input's
-   * linears, beyond what a scale per token leaves (`activation-error.ts`), else dynamic; equalized like "uniform".
+   * By measured error: static where one scale for all tokens adds at most `tolerance` to the relative error
+   * at the output of an input's linears, beyond what a scale per token leaves (`activation-error.ts`), else
+   * dynamic; equalized like "uniform".
    */
   | { readonly kind: "auto"; readonly tolerance: number };
 
 /**
- * Default tolerance. On SmolLM2-135M the added error is below 0.0004 at QKV and gate/up once they are equalized, 0.0002 to 0.004 at the
- * output projection, and above 0.01 at the down projection.
+ * Default tolerance. On SmolLM2-135M the added error is below 0.0004 at QKV and gate/up once they are
+ * equalized, 0.0002 to 0.004 at the output projection, and above 0.01 at the down projection.
  */
 export const DEFAULT_TOLERANCE = 0.005;
 
@@ -60,22 +68,27 @@ export function policyName({ kind, equalize }: ActivationPolicy, method: Equaliz
 /**
  * The policy of one input.
  *
- * @param range the largest absolute value seen at this input during calibration
+ * @param analysis of the input; its range is the largest absolute value seen at it during calibration
  * @param equalizes whether the recipe equalizes what its rule leaves open
  * @returns for "auto" what it is before anything was measured: static
  * @throws RecipeError if the range is not a finite number of at least 0
  */
-export function selectPolicy(rule: PolicyRule, input: LinearInput, range: number, equalizes: boolean): ActivationPolicy {
+export function selectPolicy(
+  rule: PolicyRule,
+  { input, range, followsNorm }: Pick<InputAnalysis, "input" | "range" | "followsNorm">,
+  equalizes: boolean,
+): ActivationPolicy {
   if (!(range >= 0 && range < Infinity)) {
     throw new RecipeError(`activation range of ${input}: got ${range}, need a finite number of at least 0`);
   }
   if (rule.kind !== "range") {
-    return { kind: rule.kind === "uniform" ? rule.activations : "static", equalize: equalizes && followsNorm(input) };
+    return { kind: rule.kind === "uniform" ? rule.activations : "static", equalize: equalizes && followsNorm };
   }
   if (range >= rule.v1) return { kind: "dynamic", equalize: false };
   if (range <= rule.v0) return { kind: "static", equalize: false };
-  if (followsNorm(input)) return { kind: "static", equalize: true };
-  // Between the thresholds without a norm to fold into: the output projection stays static, as in the paper's "Dense" row.
+  if (followsNorm) return { kind: "static", equalize: true };
+  // Between the thresholds without a norm to fold into: the output projection stays static, as in the paper's
+  // "Dense" row.
   return { kind: input === "o" ? "static" : "dynamic", equalize: false };
 }
 
@@ -105,11 +118,11 @@ export interface PolicyOverride {
  */
 export function parsePolicyOverride(text: string): PolicyOverride {
   const equals = text.lastIndexOf("=");
-  if (equals < 1) throw new RecipeError(`policy override "${text}": need PATTERN=POLICY, as in "model.layers.3.*=dynamic"`);
+  if (equals < 1) throw new RecipeError(`policy override: got "${text}", need PATTERN=POLICY, as in "model.layers.3.*=dynamic"`);
   const policy = NAMES.find((name) => name === text.slice(equals + 1));
   if (policy === undefined) {
     const known = `${KINDS.join(", ")}, or one of them after ${EQUALIZATIONS.slice(0, -1).join("+, ")}+`;
-    throw new RecipeError(`policy override "${text}": unknown policy "${text.slice(equals + 1)}", need ${known}`);
+    throw new RecipeError(`policy override "${text}": got policy "${text.slice(equals + 1)}", need ${known}`);
   }
   return { pattern: text.slice(0, equals), policy };
 }
@@ -124,7 +137,7 @@ export interface PolicyRow {
   /** `model.layers.0.qkv` */
   readonly name: string;
   readonly layer: number;
-  readonly input: LinearInput;
+  readonly input: InputName;
   /** v of Algorithm 1, before equalization. */
   readonly range: number;
   readonly policy: ActivationPolicy;
@@ -133,7 +146,8 @@ export interface PolicyRow {
 }
 
 /**
- * The policy of every linear input given, in the order of the analysis. Later overrides win over earlier ones.
+ * The policy of every linear input given, in the order of the analysis. Later overrides win over earlier
+ * ones.
  *
  * @throws RecipeError if an override equalizes an input that follows no norm
  */
@@ -145,12 +159,12 @@ export function selectPolicies(
 ): PolicyRow[] {
   checkPolicyRule(rule);
   const matchers = overrides.map((override) => ({ ...override, matches: globMatcher(override.pattern) }));
-  return analysis.map(({ layer, input, range }): PolicyRow => {
-    const name = linearInputName(layer, input);
+  return analysis.map((row): PolicyRow => {
+    const { name, layer, input, range, followsNorm } = row;
     const override = matchers.findLast(({ matches }) => matches(name));
-    if (!override) return { name, layer, input, range, policy: selectPolicy(rule, input, range, equalizes), override: undefined };
+    if (!override) return { name, layer, input, range, policy: selectPolicy(rule, row, equalizes), override: undefined };
     const { kind, equalize } = parsePolicyName(override.policy);
-    if (equalize && !followsNorm(input)) {
+    if (equalize && !followsNorm) {
       throw new RecipeError(`policy override "${override.pattern}": ${name} follows no norm that could absorb an equalization`);
     }
     return { name, layer, input, range, policy: { kind, equalize }, override: override.pattern };

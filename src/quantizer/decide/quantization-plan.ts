@@ -1,30 +1,21 @@
 /**
- * Everything that is decided before the first weight is read: how each input is equalized and scaled, how each module is stored,
- * and which tensors the checkpoint will have. Plain data; the rounder and the writer only carry it out.
+ * Everything that is decided before the first weight is read: how each input is equalized and scaled, how
+ * each module is stored, and which tensors the checkpoint will have. Plain data; the rounder and the writer
+ * only carry it out.
  */
+import { allInputs, type Description, type LinearModule } from "../../architecture/description.ts";
+import { type ModelTensor, tensorsOf } from "../../architecture/tensors.ts";
 import { isFloat8 } from "../../checkpoint/formats/float8.ts";
-import { lowRankTensors } from "../../checkpoint/quantization/low-rank.ts";
-import type { ModelConfig } from "../../architecture/model-config.ts";
-import type { LinearScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import { WEIGHT_BITS } from "../../checkpoint/quantization/pack-quantized.ts";
+import type { LinearScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import type { TensorPlan } from "../../checkpoint/safetensors/safetensors-writer.ts";
-import {
-  allLinearModules,
-  attentionModule,
-  EMBEDDING,
-  FINAL_NORM,
-  HEAD,
-  layerNorms,
-  type LinearInput,
-  linearModules,
-} from "../../architecture/tensor-names.ts";
-import { staticScale } from "./activation-scale.ts";
 import { absmax, type ActivationStats } from "../calibrate/activation-stats.ts";
-import type { InputAnalysis } from "./analyse.ts";
-import { equalizedRange } from "../transform/equalize.ts";
-import type { PolicyRow } from "./policy.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { SCALE_STORAGE } from "../recipe/scale-type.ts";
+import { equalizedRange } from "../transform/equalize.ts";
+import { staticScale } from "./activation-scale.ts";
+import type { InputAnalysis } from "./analyze-inputs.ts";
+import type { PolicyRow } from "./policy.ts";
 
 /** One linear input, with all decisions about it. */
 export interface InputPlan extends PolicyRow {
@@ -59,29 +50,42 @@ export interface CacheScales {
   readonly vScale: number;
 }
 
+/** How one linear module is stored. */
+export interface ModulePlan {
+  readonly module: LinearModule;
+  /** undefined for one that stays float */
+  readonly scheme: LinearScheme | undefined;
+  /** What it reads; undefined for the embedding and the head, of which no input is planned. */
+  readonly input: InputPlan | undefined;
+}
+
+/** A tensor that will be written. */
+export type PlannedTensor = TensorPlan & Pick<ModelTensor, "role">;
+
 export interface QuantizationPlan {
-  readonly config: ModelConfig;
+  readonly description: Description;
   readonly recipe: Recipe;
-  /** In the order data flows. */
+  /** In the order data flows, as are the modules. */
   readonly inputs: readonly InputPlan[];
   /** One per layer; undefined if the recipe keeps the cache in float. */
   readonly cache: readonly CacheScales[] | undefined;
-  /** How each module is stored, for `quantization_config`; undefined for one that stays float. */
-  readonly modules: ReadonlyMap<string, LinearScheme | undefined>;
+  /** By name of the module. */
+  readonly modules: ReadonlyMap<string, ModulePlan>;
   /** In the order they are written. */
-  readonly tensors: readonly TensorPlan[];
+  readonly tensors: readonly PlannedTensor[];
 }
 
 /** @param inputs every linear input of the model, in the order data flows */
 export function planQuantization(
-  config: ModelConfig,
+  description: Description,
   stats: ActivationStats,
   inputs: readonly InputPlan[],
   recipe: Recipe,
 ): QuantizationPlan {
   const cache = recipe.kvCache === "q8" ? stats.map(cacheScales) : undefined;
-  const modules = planModules(config, inputs, recipe);
-  return { config, recipe, inputs, cache, modules, tensors: planTensors(config, recipe, modules, cache !== undefined) };
+  const modules = planModules(description, inputs, recipe);
+  const tensors = planTensors(description, recipe, modules);
+  return { description, recipe, inputs, cache, modules, tensors };
 }
 
 function cacheScales({ k, v }: ActivationStats[number]): CacheScales {
@@ -89,73 +93,57 @@ function cacheScales({ k, v }: ActivationStats[number]): CacheScales {
   return { kRange, vRange, kScale: staticScale(kRange), vScale: staticScale(vRange) };
 }
 
-export function findInput(inputs: readonly InputPlan[], layer: number, input: LinearInput): InputPlan {
-  return inputs.find((plan) => plan.layer === layer && plan.input === input)!;
+function planModules(description: Description, inputs: readonly InputPlan[], recipe: Recipe): Map<string, ModulePlan> {
+  const { embedding, head } = description;
+  const plans: ModulePlan[] = [];
+  const perRow = (kind: "none" | "dynamic"): LinearScheme | undefined =>
+    recipe.embedding === "q8" ? { weights: "int8", groupSize: "channel", activations: { kind } } : undefined;
+  // An embedding has no input to quantize; a tied head that runs in int8 quantizes its own.
+  plans.push({ module: embedding, scheme: perRow("none"), input: undefined });
+  for (const [i, { modules }] of allInputs(description).entries()) {
+    const input = inputs[i]!;
+    for (const module of modules) plans.push({ module, scheme: inputScheme(input, recipe), input });
+  }
+  if (head !== embedding) plans.push({ module: head, scheme: perRow("dynamic"), input: undefined });
+  return new Map(plans.map((plan) => [plan.module.name, plan]));
 }
 
-function planModules(config: ModelConfig, inputs: readonly InputPlan[], recipe: Recipe): Map<string, LinearScheme | undefined> {
-  const modules = new Map<string, LinearScheme | undefined>();
-  const perRow = { weights: "int8", groupSize: "channel" } as const;
-  const packed = recipe.embedding === "q8";
-  // An embedding has no input to quantize; a tied head that runs in int8 quantizes its own.
-  if (packed) modules.set(EMBEDDING, { ...perRow, activations: { kind: "none" } });
-  for (const { name, layer, input } of allLinearModules(config)) {
-    const { policy, groupSize } = findInput(inputs, layer, input);
-    const stored = recipe.groupSize === "channel" ? "channel" : groupSize;
-    const float8 = policy.kind === "dynamic" && isFloat8(recipe.activations) ? recipe.activations : undefined;
-    modules.set(name, { weights: recipe.weights, groupSize: stored, activations: { kind: float8 ?? policy.kind } });
-  }
-  if (!config.tiedEmbedding) modules.set(HEAD, packed ? { ...perRow, activations: { kind: "dynamic" } } : undefined);
-  return modules;
+function inputScheme({ policy, groupSize }: InputPlan, recipe: Recipe): LinearScheme {
+  const stored = recipe.groupSize === "channel" ? "channel" : groupSize;
+  const float8 = policy.kind === "dynamic" && isFloat8(recipe.activations) ? recipe.activations : undefined;
+  return { weights: recipe.weights, groupSize: stored, activations: { kind: float8 ?? policy.kind } };
 }
+
+const TENSOR_TYPES: Readonly<Record<Exclude<ModelTensor["role"], "scale">, TensorPlan["type"]>> = {
+  weight: "F16",
+  packed: "I32",
+  shape: "I64",
+  input_scale: "F32",
+  low_rank: "F16",
+  bias: "F32",
+  norm: "F32",
+  positions: "F32",
+  cache_scale: "F32",
+};
 
 /** Names, types and shapes, in the order data flows. */
 function planTensors(
-  config: ModelConfig,
+  description: Description,
   recipe: Recipe,
-  modules: ReadonlyMap<string, LinearScheme | undefined>,
-  cacheScaled: boolean,
-): TensorPlan[] {
-  const { vocabSize: V, hiddenSize: E, headDim: D } = config;
-  const tensors: TensorPlan[] = [];
-  const add = (name: string, type: TensorPlan["type"], ...shape: number[]): void => {
-    tensors.push({ name, type, shape });
-  };
-  const addModule = (name: string, N: number, K: number) => {
-    const scheme = modules.get(name);
-    if (!scheme) return add(`${name}.weight`, "F16", N, K);
-    const G = scheme.groupSize === "channel" ? K : scheme.groupSize;
-    add(`${name}.weight_packed`, "I32", N, (K * WEIGHT_BITS[scheme.weights]) / 32);
-    add(`${name}.weight_scale`, SCALE_STORAGE[recipe.scales].tensorType, N, K / G);
-    add(`${name}.weight_shape`, "I64", 2);
-    if (scheme.activations.kind === "static") add(`${name}.input_scale`, "F32", 1);
-  };
-  const addInput = (layer: number, input: LinearInput) => {
-    for (const { name, outFeatures, inFeatures, bias } of linearModules(config, layer, input)) {
-      addModule(name, outFeatures, inFeatures);
-      if (recipe.lorcRank > 0) {
-        const { a, b } = lowRankTensors(name);
-        add(a, "F16", recipe.lorcRank, inFeatures);
-        add(b, "F16", outFeatures, recipe.lorcRank);
-      }
-      if (bias) add(`${name}.bias`, "F32", outFeatures);
-    }
-  };
-
-  addModule(EMBEDDING, V, E);
-  for (let layer = 0; layer < config.layers; layer++) {
-    const norms = layerNorms(config, layer);
-    add(norms.attention, "F32", E);
-    addInput(layer, "qkv");
-    addInput(layer, "o");
-    add(norms.mlp, "F32", E);
-    addInput(layer, "gate_up");
-    addInput(layer, "down");
-    if (norms.q !== undefined) add(norms.q, "F32", D);
-    if (norms.k !== undefined) add(norms.k, "F32", D);
-    if (cacheScaled) for (const scale of ["k_scale", "v_scale"]) add(`${attentionModule(layer)}.${scale}`, "F32", 1);
-  }
-  add(FINAL_NORM, "F32", E);
-  if (!config.tiedEmbedding) addModule(HEAD, V, E);
-  return tensors;
+  modules: ReadonlyMap<string, ModulePlan>,
+): readonly PlannedTensor[] {
+  const tensors = tensorsOf(description, {
+    storage: ({ name }) => {
+      const scheme = modules.get(name)?.scheme;
+      if (!scheme) return undefined;
+      const { weights, groupSize, activations } = scheme;
+      return { bits: WEIGHT_BITS[weights], groupSize, inputScale: activations.kind === "static" };
+    },
+    rank: ({ name }) => (modules.get(name)?.input ? recipe.lorcRank : 0),
+    kvCache: recipe.kvCache === "q8",
+  });
+  return tensors.map(({ name, shape, role }) => {
+    const type = role === "scale" ? SCALE_STORAGE[recipe.scales].tensorType : TENSOR_TYPES[role];
+    return { name, type, shape, role };
+  });
 }

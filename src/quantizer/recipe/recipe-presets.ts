@@ -49,7 +49,10 @@ export const PRESETS: Readonly<Record<RecipeName, Recipe>> = {
   fptq: FPTQ,
   /** The paper's Table 7: GPTQ's rounding in place of the nearest. */
   "fptq+gptq": { ...FPTQ, name: "fptq+gptq", round: GPTQ_DEFAULTS },
-  /** LAE wherever a norm can absorb it, GPTQ on what rounded layers give, refined; static wherever that measurably costs next to nothing. */
+  /**
+   * LAE wherever a norm can absorb it, GPTQ on what rounded layers give, refined; static wherever that
+   * measurably costs next to nothing.
+   */
   "fptq-best": {
     ...FPTQ,
     name: "fptq-best",
@@ -63,7 +66,9 @@ export const PRESETS: Readonly<Record<RecipeName, Recipe>> = {
   rtn: RTN,
   /** Round to nearest, one calibrated scale per input everywhere: the baseline FPTQ improves on. */
   "rtn-static": { ...RTN, name: "rtn-static", policy: { kind: "uniform", activations: "static" } },
-  /** SmoothQuant's own W8A8, a scale per token (its O1); `--weights int4` makes it the W4A8 of FPTQ's Table 10. */
+  /**
+   * SmoothQuant's own W8A8, a scale per token (its O1); with int4 weights it is the W4A8 of FPTQ's Table 10.
+   */
   smoothquant: {
     ...RTN,
     name: "smoothquant",
@@ -75,6 +80,9 @@ export const PRESETS: Readonly<Record<RecipeName, Recipe>> = {
   gptq: { ...RTN, ...WEIGHT_ONLY, name: "gptq", round: GPTQ_DEFAULTS, scales: "bf16" },
   /** AWQ's own W4A16: searched equalization, round to nearest. */
   awq: { ...RTN, ...WEIGHT_ONLY, name: "awq", equalize: { kind: "awq" }, scales: "bf16" },
-  /** ZeroQuant-FP: E2M1 weights by GPTQ in the largest groups there are (the paper's have 256), E4M3 activations with a scale per token. */
+  /**
+   * ZeroQuant-FP: E2M1 weights by GPTQ in the largest groups there are (the paper's have 256), E4M3
+   * activations with a scale per token.
+   */
   "zeroquant-fp": { ...RTN, name: "zeroquant-fp", weights: "fp4", activations: "fp8", round: GPTQ_DEFAULTS, scales: "bf16" },
 };

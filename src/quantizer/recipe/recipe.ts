@@ -1,5 +1,6 @@
 /**
- * A recipe names a choice for each stage of the quantizer. It is plain data: printed, saved with the checkpoint, compared, repeated.
+ * A recipe names a choice for each stage of the quantizer. It is plain data: printed, saved with the
+ * checkpoint, compared, repeated.
  */
 import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
 import type { WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
@@ -20,27 +21,42 @@ export interface Recipe {
   /** The preset it started from. */
   readonly name: string;
   readonly weights: WeightType;
-  /** "none" leaves activations in float: W4A16, run on dequantized weights. 8-bit floats are simulated on such weights, a scale per token. */
+  /**
+   * "none" leaves activations in float: W4A16, run on dequantized weights. 8-bit floats are simulated on such
+   * weights, a scale per token.
+   */
   readonly activations: ActivationType;
   /** What equalizing means where the policy asks for it. */
   readonly equalize: EqualizationMethod;
-  /** Channels evened out between linears that nothing else sees, before anything is decided; in the order of `FOLDS`. */
+  /**
+   * Channels evened out between linears that nothing else sees, before anything is decided; in the order of
+   * `FOLDS`.
+   */
   readonly folds: readonly Fold[];
   readonly policy: PolicyRule;
   /** Applied after the rule, later ones win. */
   readonly overrides: readonly PolicyOverride[];
   readonly round: RoundingMethod;
-  /** Weights along in_features that share a scale; "auto": the largest of 128, 64, 32 that divides, per input; "channel": a whole row. */
+  /**
+   * Weights along in_features that share a scale; "auto": the largest of 128, 64, 32 that divides, per input;
+   * "channel": a whole row.
+   */
   readonly groupSize: GroupSize | "auto" | "channel";
   /** Rank of what makes up for rounding errors beside each weight (LoRC); 0 for none. */
   readonly lorcRank: number;
-  /** Steps of distillation, which tunes norms and weight scales once all is rounded (`src/distillation`); 0 for none. */
+  /**
+   * Steps of distillation, which tunes norms and weight scales once all is rounded (`src/training`); 0 for
+   * none.
+   */
   readonly distillSteps: number;
   /** How weight scales are stored. */
   readonly scales: ScaleType;
   /** What they must be, relative to two or to each other. */
   readonly scaleConstraint: ScaleConstraint;
-  /** Embedding and head: int8 per row, or floats for readers that cannot load a packed embedding (transformers, vLLM). */
+  /**
+   * Embedding and head: int8 per row, or floats for readers that cannot load a packed embedding
+   * (transformers, vLLM).
+   */
   readonly embedding: "q8" | "f16";
   /** Whether to store scales for an int8 KV cache: static, per tensor, per layer. */
   readonly kvCache: "q8" | "f32";

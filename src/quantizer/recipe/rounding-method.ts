@@ -4,8 +4,9 @@ import { RecipeError } from "../../errors.ts";
 export const ROUNDINGS = ["nearest", "search", "gptq"] as const;
 
 /**
- * What a scale search weights errors by: nothing, or the diagonal of the Hessian, the mean square of each channel's activation.
- * GPTQ may weight by what rounding a column costs once all later ones have answered to it, the squared pivots of the Hessian's factor.
+ * What a scale search weights errors by: nothing, or the diagonal of the Hessian, the mean square of each
+ * channel's activation. GPTQ may weight by what rounding a column costs once all later ones have answered to
+ * it, the squared pivots of the Hessian's factor.
  */
 export const SEARCH_WEIGHTINGS = ["uniform", "hessian", "pivots"] as const;
 export type SearchWeighting = (typeof SEARCH_WEIGHTINGS)[number];

@@ -1,4 +1,7 @@
-/** How weight scales are stored. A scale is rounded to its storage first, and weights to multiples of what is left (`storable-scale.ts` among the kernels). */
+/**
+ * How weight scales are stored. A scale is rounded to its storage first, and weights to multiples of what is
+ * left (`storable-scale.ts` among the kernels).
+ */
 import { bf16ToF32, encodeBF16, encodeF16, f16ToF32, f32ToBf16, f32ToF16 } from "../../checkpoint/formats/float-formats.ts";
 import type { TensorType } from "../../checkpoint/checkpoint.ts";
 

@@ -1,4 +1,7 @@
-/** What rounding cost: sums over a weight that can be added up over row blocks and linears, and the figures made of them. */
+/**
+ * What rounding cost: sums over a weight that can be added up over row blocks and linears, and the figures
+ * made of them.
+ */
 import type { QuantizedRows } from "./quantize-weights.ts";
 
 /** Sums over elements; add two with `addErrors`. */
@@ -43,6 +46,15 @@ export function addErrors(a: ErrorSums, b: ErrorSums): ErrorSums {
     maxAbsError: Math.max(a.maxAbsError, b.maxAbsError),
     roundedToZero: a.roundedToZero + b.roundedToZero,
   };
+}
+
+/**
+ * What rounding one module did to its weights, equalized if the plan equalizes: as it was done, and as
+ * rounding to nearest would.
+ */
+export interface ModuleErrors {
+  readonly chosen: ErrorSums;
+  readonly nearest: ErrorSums;
 }
 
 export interface ErrorStats {

@@ -1,8 +1,8 @@
 /**
- * GPTQ (Frantar et al. 2022): the weights at one input rounded so that each column makes up for the errors of those before it. The
- * arithmetic is `round-gptq.ts` among the kernels; here are the order of columns, the scales, and blocks of rows.
+ * GPTQ (Frantar et al. 2022): the weights at one input rounded so that each column makes up for the errors of
+ * those before it. The arithmetic is `round-gptq.ts` among the kernels; here are the order of columns, the
+ * scales, and blocks of rows.
  */
-import type { Kernels } from "../../kernels/kernels.ts";
 import { NULL } from "../../kernels/pointer.ts";
 import { factorHessian, type FactoredHessian, type Hessian, hessianDiagonal } from "../calibrate/hessian.ts";
 import {
@@ -14,40 +14,29 @@ import {
   type RowFormat,
   type RowsOrigin,
 } from "./quantize-weights.ts";
-import { factorStride, type GptqRegions, rowsOfBlock } from "./rounding-memory.ts";
+import { factorStride, type GptqMemory, rowsOfBlock } from "./rounding-memory.ts";
 import type { GptqMethod } from "../recipe/rounding-method.ts";
-import { SCALE_STORAGE, type ScaleType } from "../recipe/scale-type.ts";
+import { SCALE_STORAGE } from "../recipe/scale-type.ts";
 import { searchRows } from "./scale-search.ts";
 
 /** Rounds any number of weights that read one input. */
 export class GptqRounder {
-  readonly #kernels: Kernels;
-  readonly #regions: GptqRegions;
+  readonly #memory: GptqMemory;
   readonly #method: GptqMethod;
-  readonly #scaleType: ScaleType;
   readonly #factored: FactoredHessian;
   readonly #diagonal: Float32Array;
 
   /**
-   * @param factors s of the equalization of this input, f32[K]
+   * @param hessian of the equalized input
    * @throws RecipeError naming the input if its Hessian is singular whatever the damping
    */
-  constructor(
-    kernels: Kernels,
-    regions: GptqRegions,
-    hessian: Hessian,
-    factors: Float32Array | undefined,
-    method: GptqMethod,
-    scaleType: ScaleType,
-  ) {
-    this.#kernels = kernels;
-    this.#regions = regions;
+  constructor(memory: GptqMemory, hessian: Hessian, method: GptqMethod) {
+    this.#memory = memory;
     this.#method = method;
-    this.#scaleType = scaleType;
-    const diagonal = hessianDiagonal(hessian, factors);
+    const diagonal = hessianDiagonal(hessian);
     this.#diagonal = Float32Array.from(diagonal);
     const columns = roundingOrder(diagonal, method.actOrder);
-    this.#factored = factorHessian(kernels, regions, hessian, factors, columns, method.damping);
+    this.#factored = factorHessian(memory, hessian, columns, method.damping);
   }
 
   /** What was added to the Hessian's diagonal. */
@@ -70,8 +59,8 @@ export class GptqRounder {
   }
 
   #roundBlock(weight: Float32Array, format: RowFormat): QuantizedRows {
-    const { K, G, type } = format;
-    const [kernels, regions] = [this.#kernels, this.#regions];
+    const { K, G, type, scaleType } = format;
+    const { kernels, regions } = this.#memory;
     const { columns, pivots } = this.#factored;
     const rows = weight.length / K;
     // A group that is searched while rounding must lie together in the order of rounding.
@@ -105,7 +94,7 @@ export class GptqRounder {
       factorStride(K),
       G,
       largestCode(type),
-      SCALE_STORAGE[this.#scaleType].kernelCode,
+      SCALE_STORAGE[scaleType].kernelCode,
       searching ? 1 : 0,
     );
     const codes = new Int8Array(kernels.u8(regions.codes, weight.length).slice().buffer);
@@ -114,15 +103,15 @@ export class GptqRounder {
     const found = kernels.f32(regions.scales, rows * groupCount).slice();
     // Positions run against the columns, so that the groups of a search do too.
     const scale = searching ? found.map((_, i) => found[i - (i % groupCount) + groupCount - 1 - (i % groupCount)]!) : found;
-    return { type, rows, K, G, q, scale };
+    return { ...format, rows, q, scale };
   }
 
   /** Scales chosen before rounding, f32[rows, K/G]. */
   #fixedScales(weight: Float32Array, format: RowFormat): Float32Array {
     const { search } = this.#method;
-    if (search === "none") return nearestScales(weight, format, this.#scaleType);
+    if (search === "none") return nearestScales(weight, format);
     const importance = search === "hessian" ? this.#diagonal : undefined;
-    return searchRows(this.#kernels, this.#regions, weight, importance, format, this.#scaleType).scale;
+    return searchRows(this.#memory, weight, importance, format).scale;
   }
 
   /** By position. */
@@ -143,8 +132,8 @@ export class GptqRounder {
 const LARGEST_SEARCHED_GROUP = 128;
 
 /**
- * Column at each position, the last position rounded first: columns from first to last, or by activation from the largest to the
- * smallest (`actOrder`), earlier columns first among equals.
+ * Column at each position, the last position rounded first: columns from first to last, or by activation from
+ * the largest to the smallest (`actOrder`), earlier columns first among equals.
  */
 export function roundingOrder(diagonal: Float64Array, actOrder: boolean): Int32Array {
   const order = Int32Array.from(diagonal, (_, k) => k);

@@ -1,12 +1,14 @@
 /**
- * LoRC, low-rank compensation (ZeroQuant-V2, section 6; ZeroQuant-FP, section 3): what rounding did to a weight, E = W - Q(W), is kept
- * approximately as the product of two thin matrices,
+ * LoRC, low-rank compensation (ZeroQuant-V2, section 6; ZeroQuant-FP, section 3): what rounding did to a
+ * weight, E = W - Q(W), is kept approximately as the product of two thin matrices,
  *
- *   E ~ B A,   B = U sqrt(S) f[N, R],   A = sqrt(S) V^T f[R, K],   U S V^T the largest R singular values of E and their vectors
+ *   E ~ B A,   B = U sqrt(S) f[N, R],   A = sqrt(S) V^T f[R, K]
+ *   U S V^T the largest R singular values of E and their vectors
  *
- * which no other rank-R product beats in squared error. Found by subspace iteration in f64: a block of P = R + 8 directions is multiplied
- * by E and E^T in turn and made orthogonal, then the singular values within it are those of a P x P matrix. Errors of rounding have
- * slowly falling singular values, so that vectors near the R-th are mixed, at next to no loss of what they hold together.
+ * which no other rank-R product beats in squared error. Found by subspace iteration in f64: a block of P = R
+ * + 8 directions is multiplied by E and E^T in turn and made orthogonal, then the singular values within it
+ * are those of a P x P matrix. Errors of rounding have slowly falling singular values, so that vectors near
+ * the R-th are mixed, at next to no loss of what they hold together.
  */
 
 export interface LowRankFactors {
@@ -26,12 +28,13 @@ export function lowRankFactors(error: Float32Array, N: number, K: number, R: num
   const left = new Float64Array(N * P); // Y f64[N, P]
   const right = startDirections(K, P); // X f64[K, P]
   for (let i = 0; i < ITERATIONS; i++) {
-    multiply(error, right, left, N, K, P);
+    multiply(error, right, left, P);
     orthonormalize(left, N, P);
-    multiplyTransposed(error, left, right, N, K, P);
+    multiplyTransposed(error, left, right, P);
     if (i < ITERATIONS - 1) orthonormalize(right, K, P);
   }
-  // E ~ Y X^T with Y orthonormal. X^T X = C L C^T, so the singular values are sqrt(L), U = Y C, V = X C / sqrt(L).
+  // E ~ Y X^T with Y orthonormal. X^T X = C L C^T, so the singular values are sqrt(L), U = Y C, V = X C /
+  // sqrt(L).
   const { values, vectors } = symmetricEigen(gram(right, K, P), P);
   const largest = Array.from(values.keys())
     .toSorted((i, j) => values[j]! - values[i]!)
@@ -66,7 +69,10 @@ export function residualEnergy(error: Float32Array, { a, b }: LowRankFactors, N:
   return energy;
 }
 
-/** f64[K, P] that no error is orthogonal to but by accident, the same every time: a linear congruential sequence. */
+/**
+ * f64[K, P] that no error is orthogonal to but by accident, the same every time: a linear congruential
+ * sequence.
+ */
 function startDirections(K: number, P: number): Float64Array {
   let state = 1;
   return Float64Array.from({ length: K * P }, () => {
@@ -75,8 +81,9 @@ function startDirections(K: number, P: number): Float64Array {
   });
 }
 
-/** Y = E X. */
-function multiply(E: Float32Array, X: Float64Array, Y: Float64Array, N: number, K: number, P: number): void {
+/** Y = E X: f32[N, K] times f64[K, P]. */
+function multiply(E: Float32Array, X: Float64Array, Y: Float64Array, P: number): void {
+  const [N, K] = [Y.length / P, X.length / P];
   Y.fill(0);
   for (let n = 0; n < N; n++) {
     for (let k = 0; k < K; k++) {
@@ -87,7 +94,8 @@ function multiply(E: Float32Array, X: Float64Array, Y: Float64Array, N: number, 
 }
 
 /** X = E^T Y. */
-function multiplyTransposed(E: Float32Array, Y: Float64Array, X: Float64Array, N: number, K: number, P: number): void {
+function multiplyTransposed(E: Float32Array, Y: Float64Array, X: Float64Array, P: number): void {
+  const [N, K] = [Y.length / P, X.length / P];
   X.fill(0);
   for (let n = 0; n < N; n++) {
     for (let k = 0; k < K; k++) {
@@ -97,7 +105,10 @@ function multiplyTransposed(E: Float32Array, Y: Float64Array, X: Float64Array, N
   }
 }
 
-/** Columns of f64[rows, P] by Gram-Schmidt, twice, which is as good as Householder's; one that depends on others becomes 0. */
+/**
+ * Columns of f64[rows, P] by Gram-Schmidt, twice, which is as good as Householder's; one that depends on
+ * others becomes 0.
+ */
 function orthonormalize(matrix: Float64Array, rows: number, P: number): void {
   const dot = (p: number, q: number) => {
     let sum = 0;
@@ -127,7 +138,10 @@ function gram(X: Float64Array, K: number, P: number): Float64Array {
   return result;
 }
 
-/** Eigenvalues f64[P] and eigenvectors, the columns of f64[P, P], of a symmetric matrix: cyclic Jacobi rotations. */
+/**
+ * Eigenvalues f64[P] and eigenvectors, the columns of f64[P, P], of a symmetric matrix: cyclic Jacobi
+ * rotations.
+ */
 function symmetricEigen(matrix: Float64Array, P: number): { values: Float64Array; vectors: Float64Array } {
   const S = matrix.slice();
   const vectors = Float64Array.from({ length: P * P }, (_, i) => (i % (P + 1) === 0 ? 1 : 0));

@@ -1,8 +1,11 @@
-/** What errors in weights cost at the output: sum over rows of e H e^T, the mean square over tokens summed over out_features. */
+/**
+ * What errors in weights cost at the output: sum over rows of e H e^T, the mean square over tokens summed
+ * over out_features.
+ */
 import type { Kernels } from "../../kernels/kernels.ts";
 import { NULL } from "../../kernels/pointer.ts";
 import type { Hessian } from "../calibrate/hessian.ts";
-import { type GptqRegions, rowsOfBlock } from "./rounding-memory.ts";
+import { type GptqMemory, type GptqRegions, rowsOfBlock } from "./rounding-memory.ts";
 
 /** H as the weights of a float linear layer, in the regions given until the next `load`. */
 export class OutputError {
@@ -10,13 +13,15 @@ export class OutputError {
   readonly #regions: GptqRegions;
   readonly #K: number;
 
-  private constructor(kernels: Kernels, regions: GptqRegions, K: number) {
+  private constructor({ kernels, regions }: GptqMemory, K: number) {
     this.#kernels = kernels;
     this.#regions = regions;
     this.#K = K;
   }
 
-  static load(kernels: Kernels, regions: GptqRegions, { K, tokens, gram }: Pick<Hessian, "K" | "tokens" | "gram">): OutputError {
+  /** @param hessian of the input as it is: equalization in it is not looked at */
+  static load(memory: GptqMemory, { K, tokens, gram }: Pick<Hessian, "K" | "tokens" | "gram">): OutputError {
+    const { kernels, regions } = memory;
     const block = Math.min(K, rowsOfBlock(K));
     for (let begin = 0; begin < K; begin += block) {
       const rows = Math.min(block, K - begin);
@@ -27,7 +32,7 @@ export class OutputError {
       }
       kernels.run.pack_f32w(regions.weights, regions.matrix, begin, rows, K, K);
     }
-    return new OutputError(kernels, regions, K);
+    return new OutputError(memory, K);
   }
 
   /** sum over rows of e H e^T. @param e f32[rows, K] */

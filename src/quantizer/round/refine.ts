@@ -1,23 +1,23 @@
-/** After rounding: coordinate descent on codes and scales under the whole Hessian (`refine-codes.ts` among the kernels). */
-import type { Kernels } from "../../kernels/kernels.ts";
+/**
+ * After rounding: coordinate descent on codes and scales under the whole Hessian (`refine-codes.ts` among the
+ * kernels).
+ */
 import { joinRows, largestCode, type QuantizedRows } from "./quantize-weights.ts";
-import { factorStride, type GptqRegions, rowsOfBlock } from "./rounding-memory.ts";
-import { SCALE_STORAGE, type ScaleType } from "../recipe/scale-type.ts";
+import { factorStride, type GptqMemory, rowsOfBlock } from "./rounding-memory.ts";
+import { SCALE_STORAGE } from "../recipe/scale-type.ts";
 
 /**
- * @param regions with the Hessian expanded (`expandHessian`)
+ * @param memory with the Hessian expanded (`expandHessian`)
  * @param weight f32[rows, K] that was rounded to `rounded`
  * @returns rows whose error e H e^T is no larger
  */
 export function refineRows(
-  kernels: Kernels,
-  regions: GptqRegions,
+  { kernels, regions }: GptqMemory,
   weight: Float32Array,
   rounded: QuantizedRows,
   passes: number,
-  scaleType: ScaleType,
 ): QuantizedRows {
-  const { K, G, type } = rounded;
+  const { K, G, type, scaleType } = rounded;
   const block = rowsOfBlock(K);
   const blocks: QuantizedRows[] = [];
   for (let begin = 0; begin < rounded.rows; begin += block) {
@@ -43,7 +43,7 @@ export function refineRows(
       SCALE_STORAGE[scaleType].kernelCode,
       passes,
     );
-    blocks.push({ type, rows, K, G, q: new Int8Array(codes.slice().buffer), scale: scales.slice() });
+    blocks.push({ ...rounded, rows, q: new Int8Array(codes.slice().buffer), scale: scales.slice() });
   }
-  return joinRows(blocks, { K, G, type });
+  return joinRows(blocks, rounded);
 }

@@ -1,35 +1,34 @@
-/** Everything about one linear input of one layer while its Hessian is in memory: equalize, round, measure, decide. */
-import type { LinearInput } from "../../architecture/tensor-names.ts";
-import type { Kernels } from "../../kernels/kernels.ts";
-import { staticScale } from "../decide/activation-scale.ts";
-import { activationErrors, type ActivationErrors } from "../decide/activation-error.ts";
+/**
+ * Everything about one linear input of one layer while its Hessian is in memory: equalize, round, measure,
+ * decide.
+ */
+import type { LinearInput } from "../../architecture/description.ts";
 import type { ChannelStats } from "../calibrate/activation-stats.ts";
-import { analyseInput, type InputAnalysis } from "../decide/analyse.ts";
-import { searchFactors } from "../transform/awq.ts";
-import { equalizeColumns } from "../transform/equalize.ts";
-import { measureErrors } from "./error-stats.ts";
-import { GptqRounder } from "./gptq.ts";
 import { expandHessian, type Hessian, hessianDiagonal } from "../calibrate/hessian.ts";
-import { OutputError } from "./output-error.ts";
+import { raiseToColumns } from "../calibrate/weight-stats.ts";
+import { activationErrors, type ActivationErrors } from "../decide/activation-error.ts";
+import { staticScale } from "../decide/activation-scale.ts";
+import { analyzeInput, type InputAnalysis } from "../decide/analyze-inputs.ts";
 import { selectPolicies } from "../decide/policy.ts";
 import { type InputPlan, planInput } from "../decide/quantization-plan.ts";
-import type { ModuleErrors } from "../write/quantize-tensors.ts";
-import { dequantizeRows, type QuantizedRows, quantizeRows, type RowFormat } from "./quantize-weights.ts";
 import type { Recipe } from "../recipe/recipe.ts";
+import { searchFactors } from "../transform/awq.ts";
+import { equalizeColumns } from "../transform/equalize.ts";
+import { measureErrors, type ModuleErrors } from "./error-stats.ts";
+import { GptqRounder } from "./gptq.ts";
+import { OutputError } from "./output-error.ts";
+import { dequantizeRows, type QuantizedRows, quantizeRows, type RowFormat } from "./quantize-weights.ts";
 import { refineRows } from "./refine.ts";
-import type { GptqRegions } from "./rounding-memory.ts";
+import type { GptqMemory } from "./rounding-memory.ts";
 import { searchRows } from "./scale-search.ts";
-import { raiseToColumns } from "../calibrate/weight-stats.ts";
 
 export interface ObservedInput {
-  readonly layer: number;
   readonly input: LinearInput;
   readonly stats: ChannelStats;
   readonly hessian: Hessian;
   /** Rows of a few samples, f32[tokens, K] each; only for policy "auto". */
   readonly kept: readonly Float32Array[];
-  /** Modules that read the input, and their weights, f32[N, K]. */
-  readonly names: readonly string[];
+  /** Of the input's modules, f32[N, K] each. */
   readonly weights: readonly Float32Array[];
   readonly groupSize: number;
 }
@@ -48,55 +47,61 @@ export interface OutputErrors {
 export interface RoundedInput {
   readonly analysis: InputAnalysis;
   readonly plan: InputPlan;
-  readonly modules: readonly { name: string; rows: QuantizedRows; errors: ModuleErrors }[];
+  readonly modules: readonly { readonly name: string; readonly rows: QuantizedRows; readonly errors: ModuleErrors }[];
   readonly output: OutputErrors;
 }
 
 export class InputRounder {
-  readonly #kernels: Kernels;
-  readonly #regions: GptqRegions;
+  readonly #memory: GptqMemory;
   readonly #recipe: Recipe;
 
-  constructor(kernels: Kernels, regions: GptqRegions, recipe: Recipe) {
-    this.#kernels = kernels;
-    this.#regions = regions;
+  constructor(memory: GptqMemory, recipe: Recipe) {
+    this.#memory = memory;
     this.#recipe = recipe;
   }
 
-  /** @throws RecipeError naming the input if its Hessian cannot be used, or the tensor that has NaN or infinity */
+  /**
+   * @throws RecipeError naming the input if its Hessian cannot be used, or the tensor that has NaN or
+   *   infinity
+   */
   round(observed: ObservedInput): RoundedInput {
-    const { layer, input, stats, hessian, groupSize, names } = observed;
-    const { equalize, policy: rule, overrides, scales, scaleConstraint: constraint } = this.#recipe;
-    const format = { K: hessian.K, G: groupSize, type: this.#recipe.weights, constraint };
-    const analysis = analyseInput(layer, input, stats, equalize, this.#weightAbsmax(observed));
-    const [row] = selectPolicies([analysis], rule, overrides, equalize.kind !== "none");
-    const plan = planInput(
-      analysis,
-      row!,
-      groupSize,
-      row!.policy.equalize ? this.#factors(observed, analysis, format) : undefined,
-    );
+    const { input, hessian } = observed;
+    const format = this.#formatOf(observed);
+    const { analysis, plan } = this.#plan(observed, format);
     const { factors } = plan;
     const weights = factors ? observed.weights.map((weight) => equalizeColumns(weight, factors)) : observed.weights;
-    const rounded = this.#roundWeights(observed, weights, factors, format);
-    const nearest = weights.map((weight, i) =>
-      quantizeRows(weight, format.K, format.G, format.type, { tensor: `${names[i]}.weight`, firstRow: 0 }, scales, constraint),
-    );
-    const error = OutputError.load(this.#kernels, this.#regions, hessian);
+    const rounded = this.#roundWeights({ ...hessian, factors }, input, weights, format);
+    const nearest = weights.map((weight, i) => quantizeRows(weight, format, originOf(input, i)));
+    const error = OutputError.load(this.#memory, hessian);
     const cost = (rows: readonly QuantizedRows[]) =>
       rows.reduce((sum, quantized, i) => sum + error.of(roundingError(weights[i]!, quantized, factors)), 0);
+    const { round, policy } = this.#recipe;
     const output = {
       signal: observed.weights.reduce((sum, weight) => sum + error.of(weight), 0),
       chosen: cost(rounded),
-      nearest: this.#recipe.round.kind === "nearest" ? cost(rounded) : cost(nearest),
-      activations: rule.kind === "auto" ? this.#activationErrors(observed, plan, weights) : undefined,
+      nearest: round.kind === "nearest" ? cost(rounded) : cost(nearest),
+      activations: policy.kind === "auto" ? this.#activationErrors(observed, plan, weights) : undefined,
     };
     const modules = rounded.map((rows, i) => ({
-      name: names[i]!,
+      name: input.modules[i]!.name,
       rows,
       errors: { chosen: measureErrors(weights[i]!, rows), nearest: measureErrors(weights[i]!, nearest[i]!) },
     }));
     return { analysis, plan: this.#decide(plan, output), modules, output };
+  }
+
+  #formatOf({ hessian, groupSize }: ObservedInput): RowFormat {
+    const { weights, scales, scaleConstraint } = this.#recipe;
+    return { K: hessian.K, G: groupSize, type: weights, scaleType: scales, constraint: scaleConstraint };
+  }
+
+  /** What can be decided before rounding. */
+  #plan(observed: ObservedInput, format: RowFormat): { analysis: InputAnalysis; plan: InputPlan } {
+    const { equalize, policy, overrides } = this.#recipe;
+    const analysis = analyzeInput(observed.input, observed.stats, equalize, this.#weightAbsmax(observed));
+    const [row] = selectPolicies([analysis], policy, overrides, equalize.kind !== "none");
+    const factors = row!.policy.equalize ? this.#factors(observed, analysis, format) : undefined;
+    return { analysis, plan: planInput(analysis, row!, observed.groupSize, factors) };
   }
 
   #weightAbsmax({ hessian, weights }: ObservedInput): Float32Array | undefined {
@@ -108,34 +113,30 @@ export class InputRounder {
 
   #factors({ hessian, weights }: ObservedInput, { factors }: InputAnalysis, format: RowFormat): Float32Array | undefined {
     if (this.#recipe.equalize.kind !== "awq") return factors;
-    const error = OutputError.load(this.#kernels, this.#regions, hessian);
-    return searchFactors(hessian, weights, format, this.#recipe.scales, error);
+    return searchFactors(hessian, weights, format, OutputError.load(this.#memory, hessian));
   }
 
+  /** @param hessian of the equalized input */
   #roundWeights(
-    { hessian, names }: ObservedInput,
+    hessian: Hessian,
+    input: LinearInput,
     weights: readonly Float32Array[],
-    factors: Float32Array | undefined,
     format: RowFormat,
-  ): QuantizedRows[] {
-    const { round, scales } = this.#recipe;
-    const origin = (i: number) => ({ tensor: `${names[i]}.weight`, firstRow: 0 });
+  ): readonly QuantizedRows[] {
+    const { round } = this.#recipe;
     switch (round.kind) {
       case "nearest":
-        return weights.map((weight, i) =>
-          quantizeRows(weight, format.K, format.G, format.type, origin(i), scales, format.constraint),
-        );
+        return weights.map((weight, i) => quantizeRows(weight, format, originOf(input, i)));
       case "search": {
-        const importance = round.weighting === "hessian" ? Float32Array.from(hessianDiagonal(hessian, factors)) : undefined;
-        return weights.map((weight) => searchRows(this.#kernels, this.#regions, weight, importance, format, scales));
+        const importance = round.weighting === "hessian" ? Float32Array.from(hessianDiagonal(hessian)) : undefined;
+        return weights.map((weight) => searchRows(this.#memory, weight, importance, format));
       }
       case "gptq": {
-        const [kernels, regions] = [this.#kernels, this.#regions];
-        const gptq = new GptqRounder(kernels, regions, hessian, factors, round, scales);
-        const rounded = weights.map((weight, i) => gptq.round(weight, format, origin(i)));
+        const gptq = new GptqRounder(this.#memory, hessian, round);
+        const rounded = weights.map((weight, i) => gptq.round(weight, format, originOf(input, i)));
         if (round.refine === 0) return rounded;
-        expandHessian(kernels, regions, hessian, factors, gptq.added);
-        return rounded.map((rows, i) => refineRows(kernels, regions, weights[i]!, rows, round.refine, scales));
+        expandHessian(this.#memory, hessian, gptq.added);
+        return rounded.map((rows, i) => refineRows(this.#memory, weights[i]!, rows, round.refine));
       }
     }
   }
@@ -147,7 +148,7 @@ export class InputRounder {
       return offset + rows.length;
     }, 0);
     const scale = staticScale(plan.equalizedRange);
-    return activationErrors(this.#kernels, this.#regions, x, hessian.K, plan.factors, scale, weights);
+    return activationErrors(this.#memory, { x, K: hessian.K, factors: plan.factors }, scale, weights);
   }
 
   /** Policy "auto", where no override has decided: static unless that adds more than its tolerance allows. */
@@ -157,6 +158,11 @@ export class InputRounder {
     if (activations.static - activations.dynamic <= rule.tolerance) return plan;
     return { ...plan, policy: { ...plan.policy, kind: "dynamic" }, inputScale: undefined };
   }
+}
+
+/** The whole weight of an input's module. */
+function originOf({ modules }: LinearInput, i: number) {
+  return { tensor: `${modules[i]!.name}.weight`, firstRow: 0 };
 }
 
 /** (w - Q(w)) / s, f32[N, K]: an error of equalized weights as the unequalized input meets it. */

@@ -1,5 +1,10 @@
-/** Linear memory of the rounding kernels: one block of weight rows, whatever the size of a weight, and one Hessian. */
-import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
+/**
+ * Linear memory of the rounding kernels: one block of weight rows, whatever the size of a weight, and one
+ * Hessian.
+ */
+import type { Pointer } from "../../kernels/pointer.ts";
+import type { Kernels } from "../../kernels/kernels.ts";
+import type { MemoryPlan } from "../../kernels/memory-plan.ts";
 
 /** Rows rounded at a time hold about this many values: 4 MB of them, 8 of their errors and of gradients. */
 const BLOCK_ELEMENTS = 1 << 20;
@@ -30,20 +35,14 @@ export interface GptqRegions extends RoundingRegions {
   readonly products: Pointer; // f32[rows, K]
 }
 
-/** Hands out addresses from `base` on; `end` says where the next one would be. */
-export class RegionCursor {
-  end: Pointer;
+/** Kernels, and where in their memory they round. */
+export interface RoundingMemory {
+  readonly kernels: Kernels;
+  readonly regions: RoundingRegions;
+}
 
-  /** @param base NULL to learn how many bytes are taken */
-  constructor(base: Pointer) {
-    this.end = base;
-  }
-
-  take(bytes: number): Pointer {
-    const pointer = this.end;
-    this.end = offsetBy(pointer, Math.ceil(bytes / 64) * 64);
-    return pointer;
-  }
+export interface GptqMemory extends RoundingMemory {
+  readonly regions: GptqRegions;
 }
 
 /** Rows of K in_features in one block, a multiple of 8. */
@@ -60,28 +59,29 @@ export function factorStride(K: number): number {
 }
 
 /** @param maxK the largest in_features of any weight */
-export function placeRounding(cursor: RegionCursor, maxK: number): RoundingRegions {
+export function placeRounding(plan: MemoryPlan, maxK: number): RoundingRegions {
   const elements = blockElements(maxK);
   return {
     maxK,
-    weights: cursor.take(4 * elements),
-    importance: cursor.take(4 * maxK),
-    scales: cursor.take((4 * elements) / SMALLEST_GROUP),
+    weights: plan.reserve("scratch", 4 * elements, "rows being rounded"),
+    importance: plan.reserve("scratch", 4 * maxK, "importance of columns"),
+    scales: plan.reserve("scratch", (4 * elements) / SMALLEST_GROUP, "scales of rows being rounded"),
   };
 }
 
-export function placeGptq(cursor: RegionCursor, maxK: number): GptqRegions {
+export function placeGptq(plan: MemoryPlan, maxK: number): GptqRegions {
   const elements = blockElements(maxK);
   return {
-    ...placeRounding(cursor, maxK),
-    factor: cursor.take(8 * maxK * factorStride(maxK)),
-    groups: cursor.take(4 * maxK),
-    codes: cursor.take(elements),
-    errors: cursor.take(8 * elements),
-    gradients: cursor.take(8 * elements),
-    losses: cursor.take((8 * elements) / SMALLEST_GROUP),
-    matrix: cursor.take(4 * maxK * maxK), // maxK is a multiple of a panel's 8 channels
-    products: cursor.take(4 * elements),
+    ...placeRounding(plan, maxK),
+    factor: plan.reserve("scratch", 8 * maxK * factorStride(maxK), "factor of a Hessian"),
+    groups: plan.reserve("scratch", 4 * maxK, "groups of columns"),
+    codes: plan.reserve("scratch", elements, "codes of rows being rounded"),
+    errors: plan.reserve("scratch", 8 * elements, "errors of rows being rounded"),
+    gradients: plan.reserve("scratch", 8 * elements, "gradients of rows being rounded"),
+    losses: plan.reserve("scratch", (8 * elements) / SMALLEST_GROUP, "losses of rows being rounded"),
+    // maxK is a multiple of a panel's 8 channels
+    matrix: plan.reserve("scratch", 4 * maxK * maxK, "Hessian as a linear layer"),
+    products: plan.reserve("scratch", 4 * elements, "products with a Hessian"),
   };
 }
 

@@ -1,5 +1,6 @@
 /**
- * Equalization: even out the channels of an activation before it gets one scale, and undo it in the weights that read it.
+ * Equalization: even out the channels of an activation before it gets one scale, and undo it in the weights
+ * that read it.
  *
  *   X'_i = X_i / s_i      W'[n, i] = W[n, i] * s_i      X' W'^T = X W^T
  *
@@ -7,10 +8,13 @@
  *   smoothquant  s_i = max|X_i|^alpha / max|W_i|^(1 - alpha)         SmoothQuant, Equation 4
  *   awq          s_i = rms(X_i)^t, t searched by output error        AWQ, section 3.2; `awq.ts`
  *
- * 1/s goes into what makes X (the weight of the norm before it), so nothing is left to do while the model runs.
+ * 1/s goes into what makes X (weight and bias of the norm before it), so nothing is left to do while the
+ * model runs.
  */
+import { type LinearInput, precedingNorm } from "../../architecture/description.ts";
 import { RecipeError } from "../../errors.ts";
 import { largest } from "../calibrate/activation-stats.ts";
+import { multiply, type Transform } from "./transform.ts";
 
 export const EQUALIZATIONS = ["lae", "smoothquant", "awq", "none"] as const;
 
@@ -22,7 +26,10 @@ export type EqualizationMethod =
   | { readonly kind: "smoothquant"; readonly alpha: number }
   | { readonly kind: "awq" };
 
-/** A channel of which calibration saw next to nothing must not blow up the norm's weight. SmoothQuant's own floor. */
+/**
+ * A channel of which calibration saw next to nothing must not blow up the norm's weight. SmoothQuant's own
+ * floor.
+ */
 export const SMALLEST_FACTOR = 1e-5;
 
 /**
@@ -66,22 +73,32 @@ export function checkEqualization(method: EqualizationMethod): void {
   }
 }
 
-/** max_i(absmax_i / s_i): the range a static scale has to cover after equalization. Without factors: before it. */
+/**
+ * max_i(absmax_i / s_i): the range a static scale has to cover after equalization. Without factors: before
+ * it.
+ */
 export function equalizedRange(absmax: Float32Array, factors: Float32Array | undefined): number {
   return factors === undefined ? largest(absmax) : largest(absmax.map((value, channel) => value / factors[channel]!));
 }
 
-/** The preceding norm's weight f32[K] with 1/s folded in. */
-export function equalizeNorm(weight: Float32Array, factors: Float32Array): Float32Array {
-  return weight.map((value, channel) => value / factors[channel]!);
+/**
+ * Makes the transform of one input: its norm divides by s, all linears that read it multiply.
+ *
+ * @param input one that a norm makes
+ * @param factors s, f32[K]
+ */
+export function equalization(input: LinearInput, factors: Float32Array): Transform {
+  const { weight, bias } = precedingNorm(input)!;
+  const norms = [weight, ...(bias === undefined ? [] : [bias])];
+  return {
+    modules: new Map(input.modules.map(({ name }) => [name, { columns: factors }])),
+    norms: new Map(norms.map((tensor) => [tensor, factors])),
+  };
 }
 
-/** Rows of a weight, f32[rows, K], with s folded into their columns. */
+/** A copy of rows of a weight, f32[rows, K], with s in their columns. */
 export function equalizeColumns(weight: Float32Array, factors: Float32Array): Float32Array {
-  const K = factors.length;
-  const equalized = new Float32Array(weight.length);
-  for (let row = 0; row < weight.length; row += K) {
-    for (let k = 0; k < K; k++) equalized[row + k] = weight[row + k]! * factors[k]!;
-  }
+  const equalized = weight.slice();
+  multiply(equalized, { columns: factors }, factors.length);
   return equalized;
 }

@@ -3,8 +3,9 @@ import type { OutputFolder } from "../../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { JsonObject } from "../../json-object.ts";
 import { buildQuantizationConfig } from "../../checkpoint/quantization/quantization-config-builder.ts";
+import { transposedModules } from "../../checkpoint/safetensors/stored-order.ts";
 import type { QuantizationPlan } from "../decide/quantization-plan.ts";
-import type { QuantizationReport } from "./report.ts";
+import type { QuantizationReport } from "./quantization-report.ts";
 
 export const REPORT_FILE = "quantization-report.json";
 
@@ -16,9 +17,16 @@ export async function writeModelFiles(
   report: QuantizationReport,
 ): Promise<void> {
   const { configJson, tokenizer, generation } = checkpoint;
+  const conv1D = transposedModules(plan.description);
+  // An embedding of floats is no linear module that was left out.
+  const named = [...plan.modules].filter(([, { module, scheme }]) => scheme || module !== plan.description.embedding);
+  const schemes = new Map(named.map(([name, { scheme }]) => [name, scheme]));
   await writeJson(output, "config.json", {
     ...configJson,
-    quantization_config: buildQuantizationConfig(plan.modules, { kvCache: plan.cache !== undefined }),
+    quantization_config: buildQuantizationConfig(schemes, {
+      kvCache: plan.cache !== undefined,
+      isConv1D: (name) => conv1D.has(name),
+    }),
     // What compressed-tensors has no words for. No times or paths here: equal input gives an equal file.
     fptq: {
       format_version: report.format_version,

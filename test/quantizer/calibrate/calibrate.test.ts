@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { AbortError, RecipeError } from "../../../src/errors.ts";
 import type { Progress } from "../../../src/progress.ts";
-import { OBSERVED_SITES, type ObservedSite } from "../../../src/quantizer/calibrate/activation-stats.ts";
+import type { Site } from "../../../src/model/block.ts";
 import { calibrate } from "../../../src/quantizer/calibrate/calibrate.ts";
 import { nodeHost } from "../../../src/host/node.ts";
 import { assertWithin } from "../../oracle/compare.ts";
@@ -18,11 +18,13 @@ import { tinySamples } from "../tiny-samples.ts";
 const SEED = 17;
 const test = suite(`calibration (seed ${SEED})`);
 
+const SITES = ["qkv", "o", "up", "down", "k", "v"] as const;
+
 /** The same statistics from the oracle's forward pass. */
 class ObservedRows {
-  readonly rows: Record<ObservedSite, Float64Array[]> = { qkv: [], o: [], gate_up: [], down: [], k: [], v: [] };
+  readonly rows: Record<Site, Float64Array[]> = { qkv: [], o: [], up: [], down: [], k: [], v: [] };
 
-  channel(site: ObservedSite, channel: number): number[] {
+  channel(site: Site, channel: number): number[] {
     return this.rows[site].map((row) => row[channel]!);
   }
 }
@@ -38,11 +40,11 @@ for (const architecture of ["llama", "mistral", "qwen2", "qwen3"] as const) {
     for (const ids of samples) {
       await simulate(checkpoint, ids, { observe: (site, layer, row) => void observed[layer]!.rows[site].push(row) });
     }
-    const stats = await calibrate(checkpoint, samples, nodeHost, { threads: 1 });
+    const stats = await calibrate(checkpoint, samples, { host: nodeHost, threads: 1 });
     assert.is(stats.length, checkpoint.config.layers);
     stats.forEach((layer, l) => {
-      for (const site of OBSERVED_SITES) {
-        const { min, max, secondMoment, tokens } = layer[site];
+      for (const site of SITES) {
+        const { min, max, secondMoment, tokens } = layer[site]!;
         const oracle = observed[l]!;
         const largest = Math.max(...oracle.rows[site].map((row) => Math.max(...row.map(Math.abs))));
         // float32 against float64 through at most three layers of dot products over at most 192 terms,
@@ -72,14 +74,14 @@ for (const architecture of ["llama", "mistral", "qwen2", "qwen3"] as const) {
 test("threads change nothing", async () => {
   const checkpoint = await openSafetensorsCheckpoint(tinyModel(SEED));
   const samples = tinySamples(SEED, 2, 16);
-  const one = await calibrate(checkpoint, samples, nodeHost, { threads: 1 });
-  assert.equal(await calibrate(checkpoint, samples, nodeHost, { threads: 2 }), one);
+  const one = await calibrate(checkpoint, samples, { host: nodeHost, threads: 1 });
+  assert.equal(await calibrate(checkpoint, samples, { host: nodeHost, threads: 2 }), one);
 });
 
 test("progress counts tokens in proportion to the layers they have gone through", async () => {
   const checkpoint = await openSafetensorsCheckpoint(tinyModel(SEED));
   const seen: Progress[] = [];
-  await calibrate(checkpoint, tinySamples(SEED, 3, 8), nodeHost, { threads: 1, onProgress: (step) => seen.push(step) });
+  await calibrate(checkpoint, tinySamples(SEED, 3, 8), { host: nodeHost, threads: 1, onProgress: (step) => seen.push(step) });
   assert.equal(
     seen.map(({ done }) => done),
     Array.from({ length: 9 }, (_, i) => Math.floor((8 * (i + 1)) / 3)),
@@ -98,7 +100,7 @@ async function failure(work: Promise<unknown>): Promise<unknown> {
 test("nothing to calibrate with is refused", async () => {
   const checkpoint = await openSafetensorsCheckpoint(tinyModel(SEED));
   for (const samples of [[], [new Int32Array()]]) {
-    assert.instance(await failure(calibrate(checkpoint, samples, nodeHost)), RecipeError);
+    assert.instance(await failure(calibrate(checkpoint, samples, { host: nodeHost })), RecipeError);
   }
 });
 
@@ -107,7 +109,12 @@ test("an abort ends it between samples", async () => {
   const controller = new AbortController();
   let steps = 0;
   const onProgress = () => void (++steps === 4 && controller.abort());
-  const work = calibrate(checkpoint, tinySamples(SEED, 3, 8), nodeHost, { threads: 1, signal: controller.signal, onProgress });
+  const work = calibrate(checkpoint, tinySamples(SEED, 3, 8), {
+    host: nodeHost,
+    threads: 1,
+    signal: controller.signal,
+    onProgress,
+  });
   assert.instance(await failure(work), AbortError);
   assert.is(steps, 4);
 });

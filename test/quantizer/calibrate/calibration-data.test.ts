@@ -38,8 +38,9 @@ test("a text becomes consecutive chunks from its start, without overlap", () => 
 });
 
 test("sequences behind those asked for, as many as the text has", () => {
-  const drawn = (further: number) => samplesFromText(text(26), { name: "t", encode: words(), samples: 2, ctxSize: 5, further });
-  const firsts = (further: number) => drawn(further).map((sample) => sample[0]);
+  const drawn = (extraSamples: number) =>
+    samplesFromText(text(26), { name: "t", encode: words(), samples: 2, ctxSize: 5, extraSamples });
+  const firsts = (extraSamples: number) => drawn(extraSamples).map((sample) => sample[0]);
   assert.equal(firsts(0), [0, 5]);
   assert.equal(firsts(2), [0, 5, 10, 15]);
   assert.equal(firsts(9), [0, 5, 10, 15, 20]);

@@ -1,6 +1,6 @@
 /** Calibration statistics made up for tests. */
 import type { ActivationStats, ChannelStats } from "../../../src/quantizer/calibrate/activation-stats.ts";
-import type { LinearInput } from "../../../src/architecture/tensor-names.ts";
+import type { InputName } from "../../../src/architecture/description.ts";
 
 /** Symmetric channels with these absolute maxima. */
 export function channels(absmax: ArrayLike<number>): ChannelStats {
@@ -9,11 +9,11 @@ export function channels(absmax: ArrayLike<number>): ChannelStats {
 }
 
 /** One layer per entry; each input has channels of these absolute maxima. */
-export function statsOf(layers: readonly Record<LinearInput, readonly number[]>[]): ActivationStats {
+export function statsOf(layers: readonly Record<InputName, readonly number[]>[]): ActivationStats {
   return layers.map((layer) => ({
     qkv: channels(layer.qkv),
     o: channels(layer.o),
-    gate_up: channels(layer.gate_up),
+    up: channels(layer.up),
     down: channels(layer.down),
     k: channels([2, 3]),
     v: channels([0.5, 1]),

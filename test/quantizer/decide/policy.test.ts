@@ -1,8 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RecipeError } from "../../../src/errors.ts";
-import { analyse } from "../../../src/quantizer/decide/analyse.ts";
-import type { LinearInput } from "../../../src/architecture/tensor-names.ts";
+import { describeModel, type InputName } from "../../../src/architecture/description.ts";
+import { analyzeInputs } from "../../../src/quantizer/decide/analyze-inputs.ts";
 import {
   checkOverrides,
   PAPER_THRESHOLDS,
@@ -14,12 +14,13 @@ import {
   selectPolicies,
   selectPolicy,
 } from "../../../src/quantizer/decide/policy.ts";
+import { tinyConfig } from "../../tiny-model.ts";
 import { statsOf } from "../calibrate/channel-stats.ts";
 
 const test = suite("policy");
 const PAPER: PolicyRule = { kind: "range", ...PAPER_THRESHOLDS };
-const nameOf = (rule: PolicyRule, input: LinearInput, range: number, equalizes = true) =>
-  policyName(selectPolicy(rule, input, range, equalizes), "lae");
+const nameOf = (rule: PolicyRule, input: InputName, range: number, equalizes = true) =>
+  policyName(selectPolicy(rule, { input, range, followsNorm: input === "qkv" || input === "up" }, equalizes), "lae");
 const throwsRecipe = (work: () => unknown, message: RegExp) =>
   assert.throws(work, (error: unknown) => error instanceof RecipeError && message.test(error.message));
 
@@ -30,9 +31,9 @@ for (const [input, range, expected] of [
   ["qkv", 15.01, "lae+static"],
   ["qkv", 149.9, "lae+static"],
   ["qkv", 150, "dynamic"],
-  ["gate_up", 14, "static"],
-  ["gate_up", 31.6, "lae+static"],
-  ["gate_up", 150.1, "dynamic"],
+  ["up", 14, "static"],
+  ["up", 31.6, "lae+static"],
+  ["up", 150.1, "dynamic"],
   ["o", 11, "static"],
   ["o", 60, "static"],
   ["o", 149.9, "static"],
@@ -47,13 +48,13 @@ for (const [input, range, expected] of [
 
 // Table 8 under Table 2: what the paper does to the four models it shows.
 for (const [model, ranges] of [
-  ["OPT-66B", { qkv: 94.87, o: 16.45, gate_up: 94.81, down: 34 }],
-  ["BLOOM-176B", { qkv: 97.31, o: 17.07, gate_up: 119.8, down: 71 }],
-  ["GLM-130B", { qkv: 115.1, o: 19.39, gate_up: 124.5, down: 5476 }],
-  ["LLaMA-65B", { qkv: 22.51, o: 17.4, gate_up: 27.07, down: 887.5 }],
+  ["OPT-66B", { qkv: 94.87, o: 16.45, up: 94.81, down: 34 }],
+  ["BLOOM-176B", { qkv: 97.31, o: 17.07, up: 119.8, down: 71 }],
+  ["GLM-130B", { qkv: 115.1, o: 19.39, up: 124.5, down: 5476 }],
+  ["LLaMA-65B", { qkv: 22.51, o: 17.4, up: 27.07, down: 887.5 }],
 ] as const) {
   test(`${model}: QKV and FC1 equalized, Dense static, FC2 per token`, () => {
-    const names = (["qkv", "o", "gate_up", "down"] as const).map((input) => nameOf(PAPER, input, ranges[input]));
+    const names = (["qkv", "o", "up", "down"] as const).map((input) => nameOf(PAPER, input, ranges[input]));
     assert.equal(names, ["lae+static", "static", "lae+static", "dynamic"]);
   });
 }
@@ -70,7 +71,7 @@ test("a uniform rule looks at no range, and equalizes what follows a norm if the
 });
 
 test("a rule by measured error begins with a static scale", () => {
-  assert.is(nameOf({ kind: "auto", tolerance: 0.1 }, "gate_up", 1e9, true), "lae+static");
+  assert.is(nameOf({ kind: "auto", tolerance: 0.1 }, "up", 1e9, true), "lae+static");
   throwsRecipe(() => table({ kind: "auto", tolerance: -1 }), /tolerance: got -1/);
 });
 
@@ -84,17 +85,18 @@ test("the name of a policy says what equalizes", () => {
 
 test("a range that is no range is refused by name", () => {
   for (const rule of [PAPER, { kind: "uniform", activations: "static" } as const]) {
-    for (const bad of [NaN, Infinity, -1]) throwsRecipe(() => selectPolicy(rule, "down", bad, true), /range of down: got/);
+    for (const bad of [NaN, Infinity, -1])
+      throwsRecipe(() => selectPolicy(rule, { input: "down", range: bad, followsNorm: false }, true), /range of down: got/);
   }
 });
 
-const input = (absmax: number): Record<LinearInput, number[]> => ({
+const input = (absmax: number): Record<InputName, number[]> => ({
   qkv: [absmax],
   o: [absmax],
-  gate_up: [absmax],
+  up: [absmax],
   down: [absmax],
 });
-const analysis = analyse(statsOf([input(1), input(20), input(300)]), { kind: "none" });
+const analysis = analyzeInputs(describeModel(tinyConfig()), statsOf([input(1), input(20), input(300)]), { kind: "none" });
 function table(rule: PolicyRule, overrides: PolicyOverride[] = []) {
   checkOverrides(
     analysis.map(({ name }) => name),
@@ -115,7 +117,7 @@ test("the table has every layer input with its range and policy", () => {
     override: undefined,
   });
   assert.is(table(PAPER)["model.layers.1.qkv"], "lae+static");
-  assert.is(table(PAPER)["model.layers.2.gate_up"], "dynamic");
+  assert.is(table(PAPER)["model.layers.2.up"], "dynamic");
 });
 
 test("thresholds in the wrong order or out of their domain are refused", () => {
@@ -162,9 +164,9 @@ test("an override that cannot be read is refused", () => {
   for (const bad of ["", "dynamic", "=dynamic"]) throwsRecipe(() => parsePolicyOverride(bad), /need PATTERN=POLICY/);
   throwsRecipe(
     () => parsePolicyOverride("*=fast"),
-    /unknown policy "fast", need static, dynamic, none, or one of them after lae\+, smoothquant\+, awq\+/,
+    /got policy "fast", need static, dynamic, none, or one of them after lae\+, smoothquant\+, awq\+/,
   );
-  throwsRecipe(() => parsePolicyOverride("*=constructor"), /unknown policy/);
+  throwsRecipe(() => parsePolicyOverride("*=constructor"), /got policy "constructor"/);
 });
 
 test.run();

@@ -4,8 +4,9 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { Checkpoint } from "../../../src/checkpoint/checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
-import { allLinearModules } from "../../../src/architecture/tensor-names.ts";
+import { allInputs, blockModules, describeModel } from "../../../src/architecture/description.ts";
 import { isFloat8 } from "../../../src/checkpoint/formats/float8.ts";
 import { RecipeError } from "../../../src/errors.ts";
 import { Transformer } from "../../../src/model/transformer.ts";
@@ -13,7 +14,7 @@ import { calibrate } from "../../../src/quantizer/calibrate/calibrate.ts";
 import { parsePolicyOverride } from "../../../src/quantizer/decide/policy.ts";
 import { quantizeModel, quantizeWithStats } from "../../../src/quantizer/quantize-model.ts";
 import { ACTIVATION_TYPES } from "../../../src/quantizer/recipe/recipe.ts";
-import { POLICY_RULES, type RecipeOptions, resolveRecipe } from "../../../src/quantizer/recipe/recipe-options.ts";
+import { POLICY_RULES, type RecipeOptions, resolveRecipe } from "../../../src/quantizer/recipe/resolve-recipe.ts";
 import { RECIPE_NAMES } from "../../../src/quantizer/recipe/recipe-presets.ts";
 import { SCALE_CONSTRAINTS } from "../../../src/quantizer/round/scale-constraint.ts";
 import { nodeHost } from "../../../src/host/node.ts";
@@ -31,7 +32,7 @@ async function quantizeTiny(name: string, options: RecipeOptions = {}, model: Ti
   const source = await openSafetensorsCheckpoint(tinyModel(SEED, model));
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe(name, options);
-  const report = await quantizeModel(source, SAMPLES, recipe, output, nodeHost, { threads });
+  const report = await quantizeModel(source, { samples: SAMPLES }, recipe, output, { host: nodeHost, threads });
   const written = await openSafetensorsCheckpoint(output.result);
   return { source, output, report, written, recipe };
 }
@@ -62,6 +63,11 @@ async function runs({ written }: Quantized): Promise<void> {
 
 const GROUPS = { groupSize: 32 } as const;
 
+/** Every linear module of a checkpoint's blocks, with the path of its input. */
+function modulesOf({ config }: Checkpoint) {
+  return allInputs(describeModel(config)).flatMap((input) => input.modules.map((module) => ({ module, path: input.path })));
+}
+
 for (const weights of ["int4", "fp4", "int8"] as const) {
   for (const activations of ACTIVATION_TYPES) {
     const float8 = isFloat8(activations);
@@ -85,8 +91,11 @@ for (const weights of ["int4", "fp4", "int8"] as const) {
             const error = await logitError(result);
             assert.ok(error < (weights === "int8" ? 0.05 : 0.6), `${what}: ${error}`);
             if (round === "search") await runs(result);
-            for (const { name, layer, input } of allLinearModules(written.config)) {
-              const row = report.layers.find((candidate) => candidate.name === `model.layers.${layer}.${input}`)!;
+            for (const {
+              module: { name },
+              path,
+            } of modulesOf(written)) {
+              const row = report.layers.find((candidate) => candidate.name === path)!;
               const kind = row.policy.split("+").at(-1)!;
               const scheme = {
                 weights,
@@ -129,7 +138,7 @@ test("scales of 16 bits are stored as such: bits per weight, tensor type, values
       for (const groupSize of [32, 64] as const) {
         const { report, written } = await quantizeTiny("rtn", { scales, round, groupSize });
         assert.is(report.bits_per_weight, 4 + bits / groupSize);
-        for (const { name } of allLinearModules(written.config)) {
+        for (const { name } of blockModules(describeModel(written.config))) {
           const info = written.tensors.get(`${name}.weight_scale`)!;
           assert.is(info.type, type);
           assert.is(info.bytes, (info.shape[0]! * info.shape[1]! * bits) / 8);
@@ -149,7 +158,7 @@ test("scales keep to a constraint in whatever type they are stored, and cost lit
           const result = await quantizeTiny("fptq", options, { config: { layers: 1 } });
           errors.set(scaleConstraint, await logitError(result));
           if (scaleConstraint === "none") continue;
-          for (const { name } of allLinearModules(result.written.config)) {
+          for (const { name } of blockModules(describeModel(result.written.config))) {
             const tensor = `${name}.weight_scale`;
             const stored = await result.written.readF32(tensor);
             const groups = result.written.tensors.get(tensor)!.shape[1]!;
@@ -239,13 +248,15 @@ test("the measured policy keeps to its tolerance, and to what is set by hand", a
 
 test("statistics alone cannot serve a recipe that needs Hessians", async () => {
   const source = await openSafetensorsCheckpoint(tinyModel(SEED));
-  const stats = await calibrate(source, SAMPLES, nodeHost, { threads: 1 });
+  const stats = await calibrate(source, SAMPLES, { host: nodeHost, threads: 1 });
   for (const name of ["gptq", "awq", "fptq-best"]) {
     const output = new MemoryOutputFolder("out");
     const recipe = resolveRecipe(name, name === "gptq" ? GROUPS : {});
-    const error = await quantizeWithStats(source, stats, recipe, output, nodeHost).catch((reason: unknown) => reason);
+    const error = await quantizeWithStats(source, { stats }, recipe, output, { host: nodeHost }).catch(
+      (reason: unknown) => reason,
+    );
     assert.instance(error, RecipeError);
-    assert.match((error as Error).message, /it needs the samples/);
+    assert.match((error as Error).message, /need the samples/);
     assert.is(output.state, "discarded");
   }
 });

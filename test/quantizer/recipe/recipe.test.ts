@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RecipeError } from "../../../src/errors.ts";
 import { parsePolicyOverride } from "../../../src/quantizer/decide/policy.ts";
-import { type RecipeOptions, resolveRecipe } from "../../../src/quantizer/recipe/recipe-options.ts";
+import { type RecipeOptions, resolveRecipe } from "../../../src/quantizer/recipe/resolve-recipe.ts";
 import type { Recipe } from "../../../src/quantizer/recipe/recipe.ts";
 import { GPTQ_DEFAULTS } from "../../../src/quantizer/recipe/rounding-method.ts";
 import { RECIPE_NAMES } from "../../../src/quantizer/recipe/recipe-presets.ts";

@@ -15,6 +15,7 @@ import { refineRows } from "../../../src/quantizer/round/refine.ts";
 import { GPTQ_DEFAULTS, type GptqMethod } from "../../../src/quantizer/recipe/rounding-method.ts";
 import { plainGptq, quadraticForm } from "../../oracle/gptq.ts";
 import { mulberry32, normal } from "../../random.ts";
+import { rowFormat } from "./row-format.ts";
 import { roundingMemory } from "./rounding-memory.ts";
 
 const SEED = 73;
@@ -49,7 +50,8 @@ function full({ gram, tokens }: Hessian, factors?: Float32Array): Float64Array {
 const HESSIAN = hessianOf(X);
 const WEIGHT = Float32Array.from({ length: 11 * K }, () => 0.1 * random());
 const FACTORS = Float32Array.from({ length: K }, () => Math.exp(0.5 * random()));
-const { kernels, regions } = await roundingMemory(K);
+const memory = await roundingMemory(K);
+const { kernels, regions } = memory;
 
 /** Sum over rows of e H e^T, from the definition. */
 function outputError(weight: Float32Array, rows: QuantizedRows, h: Float64Array): number {
@@ -60,9 +62,9 @@ function outputError(weight: Float32Array, rows: QuantizedRows, h: Float64Array)
 }
 
 const round = (method: Partial<GptqMethod>, weight: Float32Array = WEIGHT, G = 32, factors?: Float32Array, hessian = HESSIAN) =>
-  new GptqRounder(kernels, regions, hessian, factors, { ...GPTQ_DEFAULTS, ...method }, "f32").round(
+  new GptqRounder(memory, { ...hessian, factors }, { ...GPTQ_DEFAULTS, ...method }).round(
     weight,
-    { K, G, type: "int4" },
+    rowFormat(K, G, "int4"),
     ORIGIN,
   );
 
@@ -82,7 +84,7 @@ for (const actOrder of [false, true]) {
       for (let k = 0; k < K; k++) damped[k * K + k]! += added;
       const order = [...roundingOrder(diagonal, actOrder)].toReversed();
       const found = round({ actOrder }, weight, 32, factors);
-      const nearest = quantizeRows(weight, K, 32, "int4", ORIGIN);
+      const nearest = quantizeRows(weight, rowFormat(K, 32, "int4"), ORIGIN);
       assert.equal(found.scale, nearest.scale);
       for (let row = 0; row < weight.length; row += K) {
         const scaleOf = (column: number) => nearest.scale[(row + column) >> 5]!;
@@ -96,7 +98,7 @@ for (const actOrder of [false, true]) {
 test("on the same Hessian GPTQ leaves less at the output than nearest, search less than none, refinement less than either", () => {
   for (const G of [32, 64]) {
     const h = full(HESSIAN);
-    const nearest = outputError(WEIGHT, quantizeRows(WEIGHT, K, G, "int4", ORIGIN), h);
+    const nearest = outputError(WEIGHT, quantizeRows(WEIGHT, rowFormat(K, G, "int4"), ORIGIN), h);
     const plain = outputError(WEIGHT, round({}, WEIGHT, G), h);
     assert.ok(plain < nearest, `${plain} against ${nearest}`);
     for (const search of ["uniform", "hessian", "pivots"] as const) {
@@ -104,8 +106,8 @@ test("on the same Hessian GPTQ leaves less at the output than nearest, search le
       const rounded = round(method, WEIGHT, G);
       const searched = outputError(WEIGHT, rounded, h);
       assert.ok(searched < plain, `search ${search}, G=${G}: ${searched} against ${plain}`);
-      expandHessian(kernels, regions, HESSIAN, undefined, 0);
-      const refined = outputError(WEIGHT, refineRows(kernels, regions, WEIGHT, rounded, 2, "bf16"), h);
+      expandHessian(memory, HESSIAN, 0);
+      const refined = outputError(WEIGHT, refineRows(memory, WEIGHT, { ...rounded, scaleType: "bf16" }, 2), h);
       assert.ok(refined < searched, `refined, G=${G}: ${refined} against ${searched}`);
     }
   }
@@ -115,7 +117,7 @@ test("a Hessian of independent channels leaves round to nearest", () => {
   const gram = HESSIAN.gram.map((value, ij) => (ij % (K + 1) === 0 ? value : 0));
   for (const actOrder of [false, true]) {
     const found = round({ actOrder }, WEIGHT, 32, undefined, { ...HESSIAN, gram });
-    const nearest = quantizeRows(WEIGHT, K, 32, "int4", ORIGIN);
+    const nearest = quantizeRows(WEIGHT, rowFormat(K, 32, "int4"), ORIGIN);
     assert.equal(found.q, nearest.q);
   }
 });
@@ -126,30 +128,29 @@ test("a singular Hessian is damped, more if need be; one that no damping helps i
   const silent = { ...HESSIAN, gram: new Float64Array(K * K) };
   for (const hessian of [few, silent]) {
     for (const damping of [0, 0.01]) {
-      const { added, pivots } = factorHessian(kernels, regions, hessian, undefined, columns, damping);
+      const { added, pivots } = factorHessian(memory, hessian, columns, damping);
       assert.ok(added > 0 && pivots.every((pivot) => pivot > 0 && pivot < Infinity));
     }
   }
-  assert.is(factorHessian(kernels, regions, HESSIAN, undefined, columns, 0).added, 0);
+  assert.is(factorHessian(memory, HESSIAN, columns, 0).added, 0);
   const indefinite = { ...HESSIAN, gram: HESSIAN.gram.map((value, ij) => (ij === 1 ? 1e9 : value)) };
   assert.throws(
-    () => factorHessian(kernels, regions, indefinite, undefined, columns, 0.01),
-    (error: unknown) => error instanceof RecipeError && /model\.layers\.0\.qkv: the Hessian is singular/.test(error.message),
+    () => factorHessian(memory, indefinite, columns, 0.01),
+    (error: unknown) => error instanceof RecipeError && /model\.layers\.0\.qkv: Hessian: got a singular one/.test(error.message),
   );
 });
 
 test("activations whose squares overflow are an error that names input and channel", () => {
-  const place = { K, gram: regions.factor };
-  const observers = new HessianObservers(kernels, { qkv: place, o: place, gate_up: place, down: place });
+  const observers = new HessianObservers(kernels, new Map([["qkv", { K, gram: regions.factor }]]));
   observers.reset();
   const x = kernels.f32(regions.products, K);
   x.fill(1);
   x[5] = 1e30;
   observers.observe("qkv", regions.products, 1);
   assert.throws(
-    () => observers.read("qkv", "model.layers.0.qkv", 1),
+    () => observers.read({ name: "qkv", path: "model.layers.0.qkv" }, 1),
     (error: unknown) =>
-      error instanceof RecipeError && /model\.layers\.0\.qkv: the Hessian has Infinity at channel 5/.test(error.message),
+      error instanceof RecipeError && /model\.layers\.0\.qkv: Hessian: got Infinity at channel 5/.test(error.message),
   );
 });
 
@@ -158,7 +159,7 @@ test("output errors are e H e^T", () => {
   const e = Float32Array.from({ length: 40 * K }, random);
   let expected = 0;
   for (let row = 0; row < e.length; row += K) expected += quadraticForm(e.subarray(row, row + K), h, K);
-  const found = OutputError.load(kernels, regions, HESSIAN).of(e);
+  const found = OutputError.load(memory, HESSIAN).of(e);
   // Two float32 dot products of K terms, of a positive sum.
   assert.ok(Math.abs(found / expected - 1) < 1e-5, `${found} for ${expected}`);
 });
@@ -181,7 +182,7 @@ test("activation errors are those of the rounded activation at the output, each 
       row.map((value) => value - s * Math.max(-127, Math.min(127, Math.round(value / s))));
     const signal = energies((row) => row);
     const scale = 0.05;
-    const found = activationErrors(kernels, regions, x, K, FACTORS, scale, [WEIGHT]);
+    const found = activationErrors(memory, { x, K, factors: FACTORS }, scale, [WEIGHT]);
     const dynamic = energies((row) => round8(row, Math.max(...row.map(Math.abs)) / 127)) / signal;
     assert.ok(Math.abs(found.static / (energies((row) => round8(row, scale)) / signal) - 1) < 2e-3, `${found.static}`);
     assert.ok(Math.abs(found.dynamic / dynamic - 1) < 2e-3, `${found.dynamic} for ${dynamic}`);
@@ -190,20 +191,20 @@ test("activation errors are those of the rounded activation at the output, each 
 
 test("AWQ's factors are those of its grid with the least output error", () => {
   const h = full(HESSIAN);
-  const format = { K, G: 32, type: "int4" } as const;
+  const format = rowFormat(K, 32, "int4");
   const rms = Array.from({ length: K }, (_, k) => Math.sqrt(h[k * K + k]!));
   const costs = Array.from({ length: 21 }, (_, step) => {
     const s = rms.map((value) => value ** (step / 20));
     const middle = Math.sqrt(Math.min(...s) * Math.max(...s));
     const factors = Float32Array.from(s, (value) => value / middle);
-    const rounded = dequantizeRows(quantizeRows(equalizeColumns(WEIGHT, factors), K, 32, "int4", ORIGIN));
+    const rounded = dequantizeRows(quantizeRows(equalizeColumns(WEIGHT, factors), rowFormat(K, 32, "int4"), ORIGIN));
     const e = rounded.map((value, i) => WEIGHT[i]! - value / factors[i % K]!);
     let cost = 0;
     for (let row = 0; row < e.length; row += K) cost += quadraticForm(e.subarray(row, row + K), h, K);
     return { factors, cost };
   });
   const best = costs.reduce((least, candidate) => (candidate.cost < least.cost ? candidate : least));
-  const found = searchFactors(HESSIAN, [WEIGHT], format, "f32", OutputError.load(kernels, regions, HESSIAN));
+  const found = searchFactors(HESSIAN, [WEIGHT], format, OutputError.load(memory, HESSIAN));
   assert.ok(best.cost < costs[0]!.cost, "equalizing helps here");
   found.forEach((value, k) => assert.ok(Math.abs(value / best.factors[k]! - 1) < 1e-6));
 });

@@ -6,7 +6,7 @@ import { CheckpointError, RecipeError } from "../../../src/errors.ts";
 import { Transformer } from "../../../src/model/transformer.ts";
 import { lowRankFactors, residualEnergy } from "../../../src/quantizer/round/lorc.ts";
 import { quantizeModel } from "../../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../../src/quantizer/recipe/recipe-options.ts";
+import { type RecipeOptions, resolveRecipe } from "../../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../../src/host/node.ts";
 import { MemoryOutputFolder } from "../../memory-folder.ts";
 import { assertSameBits } from "../../oracle/compare.ts";
@@ -100,7 +100,7 @@ async function quantizeTiny(name: string, options: RecipeOptions) {
   const source = await openSafetensorsCheckpoint(tinyModel(SEED));
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe(name, { groupSize: 32, ...options });
-  const report = await quantizeModel(source, SAMPLES, recipe, output, nodeHost, { threads: 1 });
+  const report = await quantizeModel(source, { samples: SAMPLES }, recipe, output, { host: nodeHost, threads: 1 });
   return { source, report, folder: output.result, written: await openSafetensorsCheckpoint(output.result) };
 }
 
@@ -174,13 +174,13 @@ test("a file with half a term, or one of another shape, is refused", async () =>
   assert.is(lowRank(infos({}), module), 4);
   assert.is(lowRank(infos({ [a]: undefined, [b]: undefined }), module), 0);
   for (const [changes, message] of [
-    [{ [a]: undefined }, /lora_B.weight is there, .*lora_A.weight is missing/],
-    [{ [b]: undefined }, /lora_A.weight is there, .*lora_B.weight is missing/],
-    [{ [a]: [4, 32] }, /lora_A.weight has shape \[4, 32\], need \[1 to 256, 64\]/],
+    [{ [a]: undefined }, /lora_A.weight is missing, the other half of .*lora_B.weight/],
+    [{ [b]: undefined }, /lora_B.weight is missing, the other half of .*lora_A.weight/],
+    [{ [a]: [4, 32] }, /lora_A.weight: got shape \[4, 32\], need \[1 to 256, 64\]/],
     [{ [a]: [0, 64] }, /need \[1 to 256, 64\]/],
     [{ [a]: [257, 64] }, /need \[1 to 256, 64\]/],
-    [{ [a]: [4] }, /has shape \[4\]/],
-    [{ [b]: [64, 5] }, /lora_B.weight has shape \[64, 5\], need \[64, 4\]/],
+    [{ [a]: [4] }, /got shape \[4\]/],
+    [{ [b]: [64, 5] }, /lora_B.weight: got shape \[64, 5\], need \[64, 4\]/],
   ] as const) {
     assert.throws(
       () => lowRank(infos(changes), module),

@@ -6,6 +6,7 @@ import { nearestScales, quantizeRows, storedScales } from "../../../src/quantize
 import { constrainScales, type ScaleConstraint } from "../../../src/quantizer/round/scale-constraint.ts";
 import { SCALE_STORAGE, SCALE_TYPES, type ScaleType } from "../../../src/quantizer/recipe/scale-type.ts";
 import { mulberry32 } from "../../random.ts";
+import { rowFormat } from "./row-format.ts";
 
 const SEED = 31;
 const test = suite(`scale constraints (seed ${SEED})`);
@@ -48,15 +49,15 @@ test("groups of zeros need no scale, and decide on none", () => {
   assert.equal(constrained([0, 0, 0.3], 3, "m1"), [0, 0, 0.5]);
   const weight = new Float32Array(64);
   weight[0] = 0.7;
-  const format = { K: 64, G: 32, type: "int4", constraint: "m2" } as const;
-  assert.equal([...nearestScales(weight, format, "f32")], [Math.fround(0.1), 1]);
+  const format = rowFormat(64, 32, "int4", { constraint: "m2" });
+  assert.equal([...nearestScales(weight, format)], [Math.fround(0.1), 1]);
 });
 
 test("4-bit floats: stored scales keep to it, of which the rows have half", () => {
   const weight = Float32Array.from({ length: 8 * 128 }, () => random() - 0.5);
   const stored = (constraint: ScaleConstraint) => {
-    const rows = quantizeRows(weight, 128, 32, "fp4", { tensor: "w", firstRow: 0 }, "bf16", constraint);
-    return storedScales(rows, "bf16");
+    const rows = quantizeRows(weight, rowFormat(128, 32, "fp4", { scaleType: "bf16", constraint }), { tensor: "w", firstRow: 0 });
+    return storedScales(rows);
   };
   const free = stored("none");
   assert.equal(
@@ -73,15 +74,24 @@ test("no constraint changes nothing", () => {
 test("what a type cannot hold is refused with the way out", () => {
   const refused = (work: () => unknown, message: RegExp) =>
     assert.throws(work, (error: unknown) => error instanceof RecipeError && message.test(error.message));
-  refused(() => constrained([40_000], 1, "m1", "f16"), /^scale constraint m1: scales in f16 cannot hold 65536; use bf16 or f32$/);
+  refused(
+    () => constrained([40_000], 1, "m1", "f16"),
+    /^scale constraint m1: got 65536, which scales in f16 cannot hold; need bf16 or f32$/,
+  );
   // 1.0009765625 takes all bits of a float16, and among its subnormals there are fewer.
-  refused(() => constrained([1 + 2 ** -10, 2 ** -20], 2, "m2", "f16"), /^scale constraint m2: scales in f16 cannot hold/);
+  refused(
+    () => constrained([1 + 2 ** -10, 2 ** -20], 2, "m2", "f16"),
+    /^scale constraint m2: got [\d.e-]+, which scales in f16 cannot hold/,
+  );
 });
 
 test("weights are rounded under constrained scales: nearest to what a reader multiplies by", () => {
   const weight = Float32Array.from({ length: 8 * 64 }, () => random() - 0.5);
   for (const constraint of ["m1", "m2"] as const) {
-    const { q, scale } = quantizeRows(weight, 64, 32, "int4", { tensor: "w", firstRow: 0 }, "bf16", constraint);
+    const { q, scale } = quantizeRows(weight, rowFormat(64, 32, "int4", { scaleType: "bf16", constraint }), {
+      tensor: "w",
+      firstRow: 0,
+    });
     q.forEach((code, i) => {
       const step = scale[Math.floor(i / 32)]!;
       assert.ok(Math.abs(weight[i]! - code * step) <= (step / 2) * (1 + 2 ** -20), `${weight[i]} as ${code} * ${step}`);

@@ -2,7 +2,7 @@
 import { type Environment, madeWith, type Results, type RowResult } from "../../../scripts/results/results-file.ts";
 import { ROWS } from "../../../scripts/results/rows.ts";
 import { DEFAULT_SETTINGS } from "../../../scripts/results/settings.ts";
-import { LINEAR_INPUTS } from "../../../src/architecture/tensor-names.ts";
+import { INPUT_NAMES } from "../../../src/architecture/description.ts";
 
 export const ENVIRONMENT: Environment = {
   date: "2026-01-02",
@@ -31,7 +31,7 @@ export function rowResult(id: string, ratio: number, changes: Partial<RowResult>
       bytes: 1e6,
       ...(row.layerErrors && {
         layerErrors: Object.fromEntries(
-          LINEAR_INPUTS.map((input) => [
+          INPUT_NAMES.map((input) => [
             input,
             { weight: byLayer(0.01), output: id === "rtn" ? [null, null, null] : byLayer(0.001) },
           ]),
@@ -81,7 +81,7 @@ export function exampleResults(): Results {
       madeWith: madeWith({ recipe: "fptq", evaluate: [] }, DEFAULT_SETTINGS),
       environment: ENVIRONMENT,
       ranges: [0, 1, 2].flatMap((layer) =>
-        LINEAR_INPUTS.map((input, i) => ({ layer, input, range: (i + 1) * (layer + 1) * 4, equalizedRange: 4 })),
+        INPUT_NAMES.map((input, i) => ({ layer, input, range: (i + 1) * (layer + 1) * 4, equalizedRange: 4 })),
       ),
       telling: { name: "model.layers.1.qkv", before: [80, 4, 2, 0], after: [6.4, 2.6, 2, 0] },
     },

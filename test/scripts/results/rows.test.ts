@@ -6,7 +6,7 @@ import { quantizeCommand, recipeWords } from "../../../scripts/results/command.t
 import { FLOAT_ROW, ROWS, SECTIONS } from "../../../scripts/results/rows.ts";
 import { DEFAULT_SETTINGS } from "../../../scripts/results/settings.ts";
 import { addRecipeOptions, type RecipeFlags, recipeOptions } from "../../../src/cli/recipe-flags.ts";
-import { resolveRecipe } from "../../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../../src/quantizer/recipe/resolve-recipe.ts";
 import { RECIPE_NAMES } from "../../../src/quantizer/recipe/recipe-presets.ts";
 
 const test = suite("rows of the results");

@@ -1,14 +1,17 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { absmax, channelAbsmax, summarizeStats } from "../../../src/quantizer/calibrate/activation-stats.ts";
-import { analyse, summarizeRanges } from "../../../src/quantizer/decide/analyse.ts";
+import { describeModel } from "../../../src/architecture/description.ts";
+import { analyzeInputs, summarizeRanges } from "../../../src/quantizer/decide/analyze-inputs.ts";
+import { tinyConfig } from "../../tiny-model.ts";
 import { channels, statsOf } from "../calibrate/channel-stats.ts";
 
 const test = suite("activation ranges");
 const LAE = { kind: "lae", alpha: 1 } as const;
+const MODEL = describeModel(tinyConfig("llama", { layers: 2 }));
 const stats = statsOf([
-  { qkv: [1, 6, 2], o: [0.5, 4, 1], gate_up: [2, 14, 30], down: [3, 5, 9] },
-  { qkv: [0, 62, 1], o: [3, 2, 1], gate_up: [1, 2, 3], down: [3384, 1, 2] },
+  { qkv: [1, 6, 2], o: [0.5, 4, 1], up: [2, 14, 30], down: [3, 5, 9] },
+  { qkv: [0, 62, 1], o: [3, 2, 1], up: [1, 2, 3], down: [3384, 1, 2] },
 ]);
 
 test("a channel's absmax is the larger of its two ends", () => {
@@ -28,8 +31,8 @@ test("NaN in a channel is not lost on the way to the range", () => {
 
 test("every input of every layer has a row, in the order data flows", () => {
   assert.equal(
-    analyse(stats, LAE).map(({ name }) => name),
-    [0, 1].flatMap((layer) => ["qkv", "o", "gate_up", "down"].map((input) => `model.layers.${layer}.${input}`)),
+    analyzeInputs(MODEL, stats, LAE).map(({ name }) => name),
+    [0, 1].flatMap((layer) => ["qkv", "o", "up", "down"].map((input) => `model.layers.${layer}.${input}`)),
   );
 });
 
@@ -38,7 +41,7 @@ const within = (actual: number, expected: number) =>
   assert.ok(Math.abs(actual / expected - 1) < 2 ** -23, `${actual} against ${expected}`);
 
 test("a row gives range, smallest and median channel, before and after equalization", () => {
-  const [qkv, o] = analyse(stats, LAE);
+  const [qkv, o] = analyzeInputs(MODEL, stats, LAE);
   assert.is(qkv!.range, 6);
   assert.is(qkv!.smallest, 1);
   assert.is(qkv!.median, 2);
@@ -49,17 +52,17 @@ test("a row gives range, smallest and median channel, before and after equalizat
 });
 
 test("without equalization the equalized range is the range", () => {
-  for (const row of analyse(stats, { kind: "none" })) assert.is(row.equalizedRange, row.range);
+  for (const row of analyzeInputs(MODEL, stats, { kind: "none" })) assert.is(row.equalizedRange, row.range);
 });
 
 test("the summary has the columns of the paper's Tables 8 and 9", () => {
-  const summary = summarizeRanges(analyse(stats, LAE));
+  const summary = summarizeRanges(analyzeInputs(MODEL, stats, LAE));
   assert.equal(
     summary.map(({ input, min, max }) => [input, min, max]),
     [
       ["qkv", 0, 62],
       ["o", 0.5, 4],
-      ["gate_up", 1, 30],
+      ["up", 1, 30],
       ["down", 1, 3384],
     ],
   );
@@ -72,9 +75,9 @@ test("the summary of statistics survives JSON", () => {
   const summary = summarizeStats(stats);
   assert.equal(JSON.parse(JSON.stringify(summary)), summary);
   assert.is(summary.tokens, 100);
-  assert.is(summary.layers[1]!.down.absmax, 3384);
-  assert.is(summary.layers[1]!.down.min, -3384);
-  assert.is(summary.layers[0]!.k.rms, Math.sqrt((4 / 3 + 9 / 3) / 2));
+  assert.is(summary.layers[1]!.down!.absmax, 3384);
+  assert.is(summary.layers[1]!.down!.min, -3384);
+  assert.is(summary.layers[0]!.k!.rms, Math.sqrt((4 / 3 + 9 / 3) / 2));
 });
 
 test.run();

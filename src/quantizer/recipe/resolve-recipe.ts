@@ -55,8 +55,8 @@ export interface RecipeOptions {
 }
 
 /**
- * @throws RecipeError for an unknown preset, a value outside its domain, an option whose stage the recipe does not have, or stages
- *   that contradict each other
+ * @throws RecipeError for an unknown preset, a value outside its domain, an option whose stage the recipe
+ *   does not have, or stages that contradict each other
  */
 export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}): Recipe {
   const preset = PRESETS[checkChoice("recipe", RECIPE_NAMES, name)];
@@ -225,7 +225,10 @@ function checkTogether({ name, equalize, activations, overrides, policy }: Recip
   }
 }
 
-/** Scales that a kernel looks for keep to no constraint: it would have to know which powers of two a row allows. */
+/**
+ * Scales that a kernel looks for keep to no constraint: it would have to know which powers of two a row
+ * allows.
+ */
 function checkScaleConstraint({ scaleConstraint, round, groupSize }: Recipe): void {
   if (scaleConstraint === "none") return;
   const where = `scale constraint ${scaleConstraint}`;

@@ -1,17 +1,19 @@
 /**
- * Activation ranges: what the policy decides on, and the figures and tables of FPTQ, section 3.2 and Appendix A.3.
+ * Activation ranges: what the policy decides on, and the figures and tables of FPTQ, section 3.2 and Appendix
+ * A.3.
  */
-import { type LinearInput, LINEAR_INPUTS } from "../../architecture/tensor-names.ts";
+import { allInputs, type Description, type InputName, type LinearInput, precedingNorm } from "../../architecture/description.ts";
 import { type ActivationStats, channelAbsmax, type ChannelStats, largest } from "../calibrate/activation-stats.ts";
 import { equalizationFactors, equalizedRange, type EqualizationMethod } from "../transform/equalize.ts";
-import { followsNorm, linearInputName } from "./linear-inputs.ts";
 import type { WeightStats } from "../calibrate/weight-stats.ts";
 
 export interface InputAnalysis {
   /** `model.layers.0.qkv` */
   readonly name: string;
   readonly layer: number;
-  readonly input: LinearInput;
+  readonly input: InputName;
+  /** Whether a norm makes it, which can absorb factors. */
+  readonly followsNorm: boolean;
   /** v of Algorithm 1: the largest channel absmax. */
   readonly range: number;
   /** The smallest and the median channel absmax: how far outliers stand out. */
@@ -23,7 +25,9 @@ export interface InputAnalysis {
   readonly equalizedSmallest: number;
   /** max|x| of each channel, f32[K], for figures. */
   readonly channelAbsmax: Float32Array;
-  /** s of the equalization, f32[K]; undefined where no norm precedes the input, or the method has no formula. */
+  /**
+   * s of the equalization, f32[K]; undefined where no norm precedes the input, or the method has no formula.
+   */
   readonly factors: Float32Array | undefined;
 }
 
@@ -31,20 +35,21 @@ export interface InputAnalysis {
  * @param stats of this input
  * @param weightAbsmax as `equalizationFactors` has it
  */
-export function analyseInput(
-  layer: number,
+export function analyzeInput(
   input: LinearInput,
   stats: ChannelStats,
   equalization: EqualizationMethod,
   weightAbsmax?: Float32Array,
 ): InputAnalysis {
+  const followsNorm = precedingNorm(input) !== undefined;
   const channels = channelAbsmax(stats);
   const sorted = channels.toSorted();
-  const factors = followsNorm(input) ? equalizationFactors(channels, equalization, weightAbsmax) : undefined;
+  const factors = followsNorm ? equalizationFactors(channels, equalization, weightAbsmax) : undefined;
   return {
-    name: linearInputName(layer, input),
-    layer,
-    input,
+    name: input.path,
+    layer: input.layer,
+    input: input.name,
+    followsNorm,
     range: largest(channels),
     smallest: sorted[0] ?? 0,
     median: sorted[sorted.length >> 1] ?? 0,
@@ -55,16 +60,22 @@ export function analyseInput(
   };
 }
 
-/** Every linear input of every layer, in the order data flows. */
-export function analyse(stats: ActivationStats, equalization: EqualizationMethod, weightStats?: WeightStats): InputAnalysis[] {
-  return stats.flatMap((layerStats, layer) =>
-    LINEAR_INPUTS.map((input) => analyseInput(layer, input, layerStats[input], equalization, weightStats?.[layer]?.[input])),
-  );
+/** Analyzes every linear input of every layer, in the order data flows. */
+export function analyzeInputs(
+  description: Description,
+  stats: ActivationStats,
+  equalization: EqualizationMethod,
+  weightStats?: WeightStats,
+): InputAnalysis[] {
+  return allInputs(description).map((input) => {
+    const { layer, name } = input;
+    return analyzeInput(input, stats[layer]![name]!, equalization, weightStats?.[layer]?.[name]);
+  });
 }
 
 /** One column of the paper's Tables 8 and 9: the smallest and the largest channel absmax over all layers. */
 export interface RangeSummary {
-  readonly input: LinearInput;
+  readonly input: InputName;
   readonly min: number;
   readonly max: number;
   /** The same after equalization (Table 9). */
@@ -73,7 +84,7 @@ export interface RangeSummary {
 }
 
 export function summarizeRanges(analysis: readonly InputAnalysis[]): RangeSummary[] {
-  return LINEAR_INPUTS.map((input) => {
+  return [...new Set(analysis.map(({ input }) => input))].map((input) => {
     const rows = analysis.filter((row) => row.input === input);
     return {
       input,

@@ -1,14 +1,14 @@
-/** What was decided and what it cost, as data: `quantization-report.json`, and what the command line prints. */
+/**
+ * What was decided and what it cost, as data: `quantization-report.json`, and what the command line prints.
+ */
 import { type ActivationStats, type StatsSummary, summarizeStats } from "../calibrate/activation-stats.ts";
-import { type InputAnalysis, type RangeSummary, summarizeRanges } from "../decide/analyse.ts";
-import { addErrors, errorStats, NO_ERRORS } from "../round/error-stats.ts";
+import { type InputAnalysis, type RangeSummary, summarizeRanges } from "../decide/analyze-inputs.ts";
+import { addErrors, errorStats, type ModuleErrors, NO_ERRORS } from "../round/error-stats.ts";
 import { isFloat8 } from "../../checkpoint/formats/float8.ts";
 import { simulationNote } from "../../checkpoint/quantization/simulated-activations.ts";
 import { WEIGHT_BITS } from "../../checkpoint/quantization/pack-quantized.ts";
-import { EMBEDDING, HEAD, linearModules } from "../../architecture/tensor-names.ts";
 import { type PolicyName, policyName } from "../decide/policy.ts";
 import type { InputPlan, QuantizationPlan } from "../decide/quantization-plan.ts";
-import type { ModuleErrors } from "./quantize-tensors.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { OutputErrors } from "../round/round-input.ts";
 import { SCALE_STORAGE } from "../recipe/scale-type.ts";
@@ -34,10 +34,16 @@ export interface LayerInputReport {
   readonly nearest_weight_nmse: number;
   /** What low-rank terms leave of `weight_nmse`; null without them. */
   readonly lorc_weight_nmse: number | null;
-  /** Error rounded weights leave at the output, over the output: mean squares over the calibration; null where it was not measured. */
+  /**
+   * Error rounded weights leave at the output, over the output: mean squares over the calibration; null where
+   * it was not measured.
+   */
   readonly output_nmse: number | null;
   readonly nearest_output_nmse: number | null;
-  /** What rounding activations leaves, with one scale and with one per token, each token relative to itself: what policy "auto" decides on. */
+  /**
+   * What rounding activations leaves, with one scale and with one per token, each token relative to itself:
+   * what policy "auto" decides on.
+   */
   readonly static_output_nmse: number | null;
   readonly dynamic_output_nmse: number | null;
   readonly weight_sqnr_db: number | null;
@@ -66,7 +72,10 @@ export interface QuantizationReport {
   readonly distillation: DistillationSummary | null;
   /** What the model computes by imitation, in words; null if nothing. */
   readonly simulated: string | null;
-  /** Share of layer inputs whose activations have one calibrated scale, the fast path; null unless activations are int8. */
+  /**
+   * Share of layer inputs whose activations have one calibrated scale, the fast path; null unless activations
+   * are int8.
+   */
   readonly static_share: number | null;
   /** Size of all tensors written. */
   readonly bytes: number;
@@ -122,15 +131,17 @@ export function buildReport({
 }: ReportInputs): QuantizationReport {
   const nmse = (module: string) => (errors.has(module) ? errorStats(errors.get(module)!.chosen).nmse : null);
   const activations = summarizeStats(stats);
+  const { description } = plan;
+  const { embedding, head } = description;
   return {
     format_version: 1,
     source: source.split(/[\\/]/).findLast((part) => part !== "") ?? source,
     recipe: plan.recipe,
     calibration: { source: calibrationSource, tokens: activations.tokens },
-    layers: plan.inputs.map((input) => layerInputReport(plan, input, errors, compensated, outputs?.get(input.name))),
+    layers: plan.inputs.map((input) => layerInputReport(plan, input, { errors, compensated, outputs })),
     kv_cache:
       plan.cache?.map(({ kRange, vRange, kScale, vScale }, layer) => ({
-        name: `model.layers.${layer}.self_attn`,
+        name: description.blocks[layer]!.attention,
         k_range: kRange,
         v_range: vRange,
         k_scale: kScale,
@@ -138,8 +149,8 @@ export function buildReport({
       })) ?? null,
     ranges: summarizeRanges(analysis),
     activations,
-    embedding_nmse: nmse(EMBEDDING),
-    head_nmse: nmse(HEAD),
+    embedding_nmse: nmse(embedding.name),
+    head_nmse: head === embedding ? null : nmse(head.name),
     bits_per_weight: bitsPerWeight(plan),
     distillation: losses ? summarizeLosses(losses) : null,
     simulated: isFloat8(plan.recipe.activations) ? simulationNote(plan.recipe.activations) : null,
@@ -156,13 +167,12 @@ function summarizeLosses(losses: readonly number[]): DistillationSummary {
 }
 
 function layerInputReport(
-  { config, recipe }: QuantizationPlan,
+  { modules: plans, recipe }: QuantizationPlan,
   input: InputPlan,
-  errors: ReadonlyMap<string, ModuleErrors>,
-  compensated: ReadonlyMap<string, number>,
-  output: OutputErrors | undefined,
+  { errors, compensated, outputs }: Pick<ReportInputs, "errors" | "compensated" | "outputs">,
 ): LayerInputReport {
-  const names = linearModules(config, input.layer, input.input).map(({ name }) => name);
+  const names = [...plans.values()].filter((plan) => plan.input === input).map(({ module }) => module.name);
+  const output = outputs?.get(input.name);
   const modules = names.map((name) => errors.get(name)!);
   const chosen = modules.map((module) => module.chosen).reduce(addErrors, NO_ERRORS);
   const total = errorStats(chosen);
@@ -190,17 +200,17 @@ function layerInputReport(
   };
 }
 
-function bitsPerWeight({ config, inputs, recipe }: QuantizationPlan): number {
+function bitsPerWeight({ modules, recipe }: QuantizationPlan): number {
   const codeBits = WEIGHT_BITS[recipe.weights];
   const scaleBits = SCALE_STORAGE[recipe.scales].bits;
   let weights = 0;
   let bits = 0;
-  for (const { layer, input, groupSize } of inputs) {
-    for (const { outFeatures, inFeatures } of linearModules(config, layer, input)) {
-      weights += outFeatures * inFeatures;
-      bits += outFeatures * (codeBits * inFeatures + scaleBits * (inFeatures / groupSize));
-      bits += 16 * recipe.lorcRank * (outFeatures + inFeatures);
-    }
+  for (const { module, input } of modules.values()) {
+    if (!input) continue;
+    const { outFeatures, inFeatures } = module;
+    weights += outFeatures * inFeatures;
+    bits += outFeatures * (codeBits * inFeatures + scaleBits * (inFeatures / input.groupSize));
+    bits += 16 * recipe.lorcRank * (outFeatures + inFeatures);
   }
   return bits / weights;
 }
