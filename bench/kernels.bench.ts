@@ -19,7 +19,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { basename } from "node:path";
 import Benchmark from "benchmark";
-import { integerRanges } from "../src/cli/bench-options.ts";
+import { integerRanges } from "../src/cli/bench/bench-options.ts";
 import { forSharedMemory } from "../src/kernels/shared-memory.ts";
 import { Limits } from "./limits.ts";
 import { LimitThreads } from "./limits-threads.ts";

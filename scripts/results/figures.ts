@@ -1,7 +1,7 @@
 /** The figures of `docs/results.md`, each an SVG document, or undefined while there is nothing to draw. */
 import * as Plot from "@observablehq/plot";
 import { INPUT_NAMES, type InputName } from "../../src/architecture/description.ts";
-import { drawRanges } from "../../src/cli/activation-figures.ts";
+import { drawRanges } from "../../src/cli/figures/activation-figures.ts";
 import {
   aboveZero,
   COLORS,
@@ -13,7 +13,7 @@ import {
   MUTED,
   newDocument,
   svgText,
-} from "../../src/cli/figure.ts";
+} from "../../src/cli/figures/figure.ts";
 import { PAPER_THRESHOLDS } from "../../src/quantizer/decide/policy.ts";
 import { format, type FigureName } from "./report.ts";
 import type { Results } from "./results-file.ts";

@@ -65,7 +65,8 @@ export async function forwardSpeed(model: ForwardPass, test: SpeedTest, options:
 
   const run = async (end: number) => {
     if (promptTokens > 0) await model.forward(ids.subarray(depth, promptEnd), { logits: "last", read: () => {}, signal });
-    for (let at = promptEnd; at < end; at++) await model.forward(ids.subarray(at, at + 1), { logits: "last", read: () => {}, signal });
+    for (let at = promptEnd; at < end; at++)
+      await model.forward(ids.subarray(at, at + 1), { logits: "last", read: () => {}, signal });
   };
 
   const samplesNs: number[] = [];

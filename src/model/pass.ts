@@ -123,17 +123,19 @@ function lastLogits(model: LoadedModel, last: readonly { job: Job; row: number }
   }
 }
 
-/** Logits of all rows of a span whose ids come from `from` on, in blocks. */
-function allLogits(model: LoadedModel, { from, options }: Job, { begin, rows, position }: Span, pacer: EventLoopPacer): void {
+/** Gives the logits of the rows of a span that have not been given before, in blocks. */
+function allLogits(model: LoadedModel, job: Job, { begin, rows, position }: Span, pacer: EventLoopPacer): void {
   const { space, head, logits } = model;
   const { hiddenSize: E, vocabSize: V } = space.config;
-  const skipped = Math.max(0, from - position);
+  const { from, options } = job;
+  const skipped = Math.max(0, job.next - position);
   for (let row = skipped; row < rows; row += logits.rows) {
     const count = Math.min(logits.rows, rows - row);
     multiplyHead(space, head, offsetBy(space.buffers.hidden, 4 * (begin + row) * E), logits.values, count);
     pacer.count(count * V * E);
     const values = finiteLogits(model, 0, count);
     const give = options.logits as Exclude<typeof options.logits, string>;
+    job.next = position + row + count;
     give({ values, pointer: logits.values, firstRow: position + row - from, rows: count });
   }
 }

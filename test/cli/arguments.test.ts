@@ -35,7 +35,7 @@ for (const [words, expected] of [
   [["quantize", "s"], /required option '-o, --output <dir>' not specified/],
   [
     ["quantize", "s", "-o", "d", "--override", "x=loose"],
-    /unknown policy "loose", need static, dynamic, none, or one of them after lae\+/,
+    /got policy "loose", need static, dynamic, none, or one of them after lae\+/,
   ],
   [["quantize", "-o", "d"], /missing required argument 'source'/],
   [["quantize", "s", "-o", "d", "--group-size", "48"], /Allowed choices are 32, 64, 128/],

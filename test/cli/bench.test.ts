@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type BenchFlags, crossProduct, integerRanges, testName } from "../../src/cli/bench-options.ts";
+import { type BenchFlags, crossProduct, integerRanges, testName } from "../../src/cli/bench/bench-options.ts";
 import * as fptq from "../../src/index.ts";
 import { kernelFile } from "../../src/host/node.ts";
 import { tinyModel } from "../tiny-model.ts";

@@ -137,10 +137,10 @@ test("a sequence goes on, forks, is cut, saved and restored", async () => {
 test("what does not fit beside those that run waits, or is refused with the tokens needed and free", async () => {
   const model = await load({ cacheTokens: 256 });
   const options = { maxTokens: 60, ignoreEos: true, seed: 1 } as const;
-  const running = model.generate(text(120), options);
+  const running = model.generate(text(80), options);
   const pieces = running[Symbol.asyncIterator]();
   await pieces.next();
-  const refused = (await rejection(model.generate(text(100), { ...options, whenFull: "refuse" }).result)) as CapacityError;
+  const refused = (await rejection(model.generate(text(90), { ...options, whenFull: "refuse" }).result)) as CapacityError;
   assert.instance(refused, CapacityError);
   assert.ok(refused.needed > refused.free && refused.free < 256, `${refused.needed}, ${refused.free}`);
   const waiting = model.generate(text(60), options).result;

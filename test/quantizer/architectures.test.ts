@@ -36,7 +36,10 @@ async function open(name: string): Promise<Checkpoint | undefined> {
 async function quantize(source: Checkpoint, preset: string, options: RecipeOptions) {
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe(preset, { groupSize: GROUP_SIZE, embedding: "q8", ...options });
-  const report = await quantizeModel(source, { samples: tinySamples(SEED, 4, 48) }, recipe, output, { host: nodeHost, threads: 1 });
+  const report = await quantizeModel(source, { samples: tinySamples(SEED, 4, 48) }, recipe, output, {
+    host: nodeHost,
+    threads: 1,
+  });
   return { report, written: await openSafetensorsCheckpoint(output.result) };
 }
 

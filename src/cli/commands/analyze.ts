@@ -4,12 +4,12 @@ import { Command } from "commander";
 import { CheckpointError, OptionError } from "../../errors.ts";
 import { type InputAnalysis, summarizeRanges } from "../../quantizer/decide/analyze-inputs.ts";
 import { PAPER_THRESHOLDS, policyName, selectPolicies } from "../../quantizer/decide/policy.ts";
-import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from "../calibration.ts";
+import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from "../options/calibration.ts";
 import type { CommandContext } from "../command-context.ts";
-import { addOutputOptions } from "../model-options.ts";
-import { layerList, nonEmpty, number } from "../option-values.ts";
+import { addOutputOptions } from "../options/model-options.ts";
+import { layerList, nonEmpty, number } from "../options/option-values.ts";
 import { displayProgress } from "../progress-display.ts";
-import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../source-options.ts";
+import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../options/source-options.ts";
 import { formatSignificant } from "../quantities.ts";
 import { formatTable } from "../table.ts";
 
@@ -70,7 +70,7 @@ async function analyzeSource(context: CommandContext, source: string, flags: Ana
 
   if (flags.svg === undefined && flags.svgChannels === undefined) return;
   // The plotting library takes a while to load, and most calls draw nothing.
-  const { drawChannels, drawRanges } = await import("../activation-figures.ts");
+  const { drawChannels, drawRanges } = await import("../figures/activation-figures.ts");
   if (flags.svg !== undefined) await writeFigure(context, "--svg", flags.svg, drawRanges(analysis, flags));
   if (flags.svgChannels !== undefined) {
     await writeFigure(context, "--svg-channels", flags.svgChannels, drawChannels(analysis, chooseLayers(analysis, flags.layers)));

@@ -16,14 +16,14 @@ import {
   integerRanges,
   promptAndGeneration,
   wordList,
-} from "../bench-options.ts";
-import { type BenchFormat, benchPrinter, type BenchSubject, benchRecord, FORMATS } from "../bench-report.ts";
-import { batchedBenchPrinter } from "../batched-bench-report.ts";
+} from "../bench/bench-options.ts";
+import { type BenchFormat, benchPrinter, type BenchSubject, benchRecord, FORMATS } from "../bench/bench-report.ts";
+import { batchedBenchPrinter } from "../bench/batched-bench-report.ts";
 import type { CommandContext } from "../command-context.ts";
 import type { LoadedModel } from "../library-contract.ts";
 import { describeModel, type ModelDescription } from "../model-description.ts";
-import { addOutputOptions, buildChoice, loadModelFromFlags } from "../model-options.ts";
-import { integer, nonEmpty, oneOf } from "../option-values.ts";
+import { addOutputOptions, buildChoice, loadModelFromFlags } from "../options/model-options.ts";
+import { integer, nonEmpty, oneOf } from "../options/option-values.ts";
 import { formatCount } from "../quantities.ts";
 
 interface BenchFlags extends Partial<Tests> {

@@ -5,8 +5,8 @@ import { AbortError, OptionError } from "../../errors.ts";
 import type { CommandContext } from "../command-context.ts";
 import type { ChatMessage } from "../../tokenizer/chat-template.ts";
 import type { LoadedModel } from "../library-contract.ts";
-import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
-import { addSamplingOptions, generateOptions, type SamplingFlags, unescape } from "../sampling-options.ts";
+import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
+import { addSamplingOptions, generateOptions, type SamplingFlags, unescape } from "../options/sampling-options.ts";
 
 interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly systemPrompt?: string;

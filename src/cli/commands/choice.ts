@@ -7,8 +7,8 @@ import type { ChoiceResult } from "../../evaluation/choice.ts";
 import { addRequiredOption } from "../arguments.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { formatShare } from "../evaluation-report.ts";
-import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
-import { integer, nonEmpty } from "../option-values.ts";
+import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
+import { integer, nonEmpty } from "../options/option-values.ts";
 import { displayProgress } from "../progress-display.ts";
 
 interface ChoiceFlags extends ModelFlags {

@@ -3,8 +3,8 @@ import { Command } from "commander";
 import { CapabilityError } from "../../errors.ts";
 import type { BuildState, Diagnosis } from "../../evaluation/diagnose.ts";
 import type { CommandContext } from "../command-context.ts";
-import { addOutputOptions } from "../model-options.ts";
-import { integer } from "../option-values.ts";
+import { addOutputOptions } from "../options/model-options.ts";
+import { integer } from "../options/option-values.ts";
 import { formatBytes, formatSignificant } from "../quantities.ts";
 import { formatFields } from "../table.ts";
 

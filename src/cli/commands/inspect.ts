@@ -7,11 +7,11 @@ import { locateModel } from "../../sources/locate-model.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
 import type { CommandContext } from "../command-context.ts";
-import { addOutputOptions } from "../model-options.ts";
+import { addOutputOptions } from "../options/model-options.ts";
 import { describeModel, type InputPolicy, type ModelDescription, readEqualizedInputs } from "../model-description.ts";
-import { nonEmpty } from "../option-values.ts";
+import { nonEmpty } from "../options/option-values.ts";
 import { formatBytes, formatCount, formatSignificant } from "../quantities.ts";
-import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../source-options.ts";
+import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../options/source-options.ts";
 import { formatFields, formatTable } from "../table.ts";
 
 const EXAMPLES = `

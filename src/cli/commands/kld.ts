@@ -6,8 +6,8 @@ import { Command } from "commander";
 import { addRequiredOption } from "../arguments.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { divergenceDocument, divergenceReport } from "../evaluation-report.ts";
-import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
-import { integer, nonEmpty } from "../option-values.ts";
+import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
+import { integer, nonEmpty } from "../options/option-values.ts";
 import { displayProgress } from "../progress-display.ts";
 
 interface KldFlags extends ModelFlags {

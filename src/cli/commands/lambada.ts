@@ -4,8 +4,8 @@ import type { LambadaResult } from "../../evaluation/lambada.ts";
 import { addRequiredOption } from "../arguments.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { formatShare, formatUncertain } from "../evaluation-report.ts";
-import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
-import { integer, nonEmpty } from "../option-values.ts";
+import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
+import { integer, nonEmpty } from "../options/option-values.ts";
 import { displayProgress } from "../progress-display.ts";
 
 interface LambadaFlags extends ModelFlags {

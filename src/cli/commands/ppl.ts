@@ -3,8 +3,8 @@ import { Command } from "commander";
 import { addRequiredOption } from "../arguments.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import type { PerplexityResult } from "../../evaluation/perplexity.ts";
-import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
-import { integer, nonEmpty } from "../option-values.ts";
+import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
+import { integer, nonEmpty } from "../options/option-values.ts";
 
 interface PplFlags extends ModelFlags {
   readonly file: string;

@@ -1,14 +1,14 @@
 /** `fptq quantize`: checkpoint in, W4A8 checkpoint out, with a table of what was decided. */
 import { Command } from "commander";
 import { addRequiredOption } from "../arguments.ts";
-import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from "../calibration.ts";
+import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from "../options/calibration.ts";
 import type { CommandContext } from "../command-context.ts";
-import { addOutputOptions } from "../model-options.ts";
-import { nonEmpty } from "../option-values.ts";
+import { addOutputOptions } from "../options/model-options.ts";
+import { nonEmpty } from "../options/option-values.ts";
 import { displayProgress } from "../progress-display.ts";
-import { addRecipeOptions, type RecipeFlags, recipeOptions } from "../recipe-flags.ts";
+import { addRecipeOptions, type RecipeFlags, recipeOptions } from "../options/recipe-flags.ts";
 import { reportDocument, reportSummary, reportTable } from "../quantization-report.ts";
-import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../source-options.ts";
+import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../options/source-options.ts";
 
 interface QuantizeFlags extends CalibrationFlags, RecipeFlags, SourceFlags {
   readonly output: string;

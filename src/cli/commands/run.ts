@@ -4,9 +4,9 @@ import type { GenerationResult, StageTiming } from "../../decoding/generation-op
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { UsageError } from "../exit.ts";
 import type { ChatMessage } from "../../tokenizer/chat-template.ts";
-import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../model-options.ts";
-import { nonEmpty } from "../option-values.ts";
-import { addSamplingOptions, generateOptions, type SamplingFlags, unescape } from "../sampling-options.ts";
+import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
+import { nonEmpty } from "../options/option-values.ts";
+import { addSamplingOptions, generateOptions, type SamplingFlags, unescape } from "../options/sampling-options.ts";
 import { timingLines } from "../timings.ts";
 
 interface RunFlags extends ModelFlags, SamplingFlags {

@@ -17,6 +17,8 @@ export interface Job {
   readonly sequence: Sequence;
   /** First of its ids whose logits are wanted, if any are. */
   readonly from: number;
+  /** The first of them whose logits have not been given: those given once are not given again when lost rows are computed anew. */
+  next: number;
   readonly options: ForwardOptions;
   readonly resolve: (logits: Float32Array | undefined) => void;
   readonly reject: (error: unknown) => void;
@@ -64,7 +66,7 @@ export class Scheduler {
   evaluate(sequence: Sequence, from: number, options: ForwardOptions): Promise<Float32Array | undefined> {
     if (this.#ended) return Promise.reject(new DisposedError("model: got one that was disposed, need to load it again"));
     return new Promise((resolve, reject) => {
-      this.#jobs.push({ sequence, from, options, resolve, reject, settled: false });
+      this.#jobs.push({ sequence, from, next: from, options, resolve, reject, settled: false });
       this.changed();
       if (!this.#looping) void this.#loop();
     });

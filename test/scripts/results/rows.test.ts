@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { quantizeCommand, recipeWords } from "../../../scripts/results/command.ts";
 import { FLOAT_ROW, ROWS, SECTIONS } from "../../../scripts/results/rows.ts";
 import { DEFAULT_SETTINGS } from "../../../scripts/results/settings.ts";
-import { addRecipeOptions, type RecipeFlags, recipeOptions } from "../../../src/cli/recipe-flags.ts";
+import { addRecipeOptions, type RecipeFlags, recipeOptions } from "../../../src/cli/options/recipe-flags.ts";
 import { resolveRecipe } from "../../../src/quantizer/recipe/resolve-recipe.ts";
 import { RECIPE_NAMES } from "../../../src/quantizer/recipe/recipe-presets.ts";
 

@@ -1,8 +1,8 @@
 /** Calibration by `--calibration` and `--seed`: text from a file, or random tokens. */
 import { basename } from "node:path";
 import type { Command } from "commander";
-import { type CommandContext, readTextFile } from "./command-context.ts";
-import type { CalibrationSource } from "../quantizer/calibrate/calibration-source.ts";
+import { type CommandContext, readTextFile } from "../command-context.ts";
+import type { CalibrationSource } from "../../quantizer/calibrate/calibration-source.ts";
 import { integer, nonEmpty } from "./option-values.ts";
 
 export interface CalibrationFlags {

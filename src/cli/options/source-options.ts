@@ -1,7 +1,7 @@
 /** Options of every command that takes a model: where one that is not on disk comes from. */
 import type { Command } from "commander";
-import { folderBlockStore } from "../host/node/node-block-store.ts";
-import type { SourceOptions } from "../sources/locate-model.ts";
+import { folderBlockStore } from "../../host/node/node-block-store.ts";
+import type { SourceOptions } from "../../sources/locate-model.ts";
 import { nonEmpty } from "./option-values.ts";
 
 /** The forms of a model's name, for help. */

@@ -1,5 +1,5 @@
 /** Results of `fptq bench -np` in llama-batched-bench's table, or as one JSON object a row. */
-import type { BatchedSpeedResult, BatchedSpeedTest } from "../evaluation/batched-speed.ts";
+import type { BatchedSpeedResult, BatchedSpeedTest } from "../../evaluation/batched-speed.ts";
 import type { BenchFormat } from "./bench-report.ts";
 
 /** What was loaded. */

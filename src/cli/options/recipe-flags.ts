@@ -1,15 +1,15 @@
 /** The recipe's stages as options of the command line. */
 import { type Command, InvalidArgumentError } from "commander";
-import { MAX_RANK } from "../checkpoint/quantization/low-rank.ts";
-import { EQUALIZATIONS } from "../quantizer/transform/equalize.ts";
-import { type Fold, FOLDS } from "../quantizer/transform/fold.ts";
-import { parsePolicyOverride, type PolicyOverride } from "../quantizer/decide/policy.ts";
-import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../quantizer/recipe/recipe.ts";
-import { POLICY_RULES, type RecipeOptions } from "../quantizer/recipe/resolve-recipe.ts";
-import { RECIPE_NAMES } from "../quantizer/recipe/recipe-presets.ts";
-import { ROUNDINGS, SEARCH_WEIGHTINGS } from "../quantizer/recipe/rounding-method.ts";
-import { SCALE_CONSTRAINTS } from "../quantizer/round/scale-constraint.ts";
-import { SCALE_TYPES } from "../quantizer/recipe/scale-type.ts";
+import { MAX_RANK } from "../../checkpoint/quantization/low-rank.ts";
+import { EQUALIZATIONS } from "../../quantizer/transform/equalize.ts";
+import { type Fold, FOLDS } from "../../quantizer/transform/fold.ts";
+import { parsePolicyOverride, type PolicyOverride } from "../../quantizer/decide/policy.ts";
+import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../../quantizer/recipe/recipe.ts";
+import { POLICY_RULES, type RecipeOptions } from "../../quantizer/recipe/resolve-recipe.ts";
+import { RECIPE_NAMES } from "../../quantizer/recipe/recipe-presets.ts";
+import { ROUNDINGS, SEARCH_WEIGHTINGS } from "../../quantizer/recipe/rounding-method.ts";
+import { SCALE_CONSTRAINTS } from "../../quantizer/round/scale-constraint.ts";
+import { SCALE_TYPES } from "../../quantizer/recipe/scale-type.ts";
 import { integer, number, oneOf } from "./option-values.ts";
 
 /**

@@ -1,6 +1,6 @@
 /** Results of `fptq bench` in llama-bench's formats; rows are written as they come. */
-import type { SpeedResult, SpeedTest } from "../evaluation/speed.ts";
-import { mean, standardDeviation } from "../evaluation/statistics.ts";
+import type { SpeedResult, SpeedTest } from "../../evaluation/speed.ts";
+import { mean, standardDeviation } from "../../evaluation/statistics.ts";
 import { testName } from "./bench-options.ts";
 
 /** One test of one model, with llama-bench's keys and then ours. Keys about other devices are left out. */

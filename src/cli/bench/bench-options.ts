@@ -3,9 +3,9 @@
  * of them all.
  */
 import { InvalidArgumentError } from "commander";
-import type { SpeedTest } from "../evaluation/speed.ts";
-import type { LoadOptions } from "../model/load-options.ts";
-import type { Precision } from "../model/precision.ts";
+import type { SpeedTest } from "../../evaluation/speed.ts";
+import type { LoadOptions } from "../../model/load-options.ts";
+import type { Precision } from "../../model/precision.ts";
 
 /** A longer list is a slip: every element is at least one run of a model. */
 const MOST_VALUES = 10_000;

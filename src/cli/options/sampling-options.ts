@@ -1,6 +1,6 @@
 /** Options of the commands that generate text, with llama.cpp's names and defaults. */
 import type { Command } from "commander";
-import type { GenerateOptions } from "../decoding/generation-options.ts";
+import type { GenerateOptions } from "../../decoding/generation-options.ts";
 import { integer, number, processEscapes, repeatable } from "./option-values.ts";
 
 export interface SamplingFlags {

@@ -1,13 +1,13 @@
 /** Options of every command that loads a model, with llama.cpp's names. */
 import type { Command } from "commander";
-import { addRequiredOption } from "./arguments.ts";
-import type { CommandContext } from "./command-context.ts";
-import type { LoadOptions } from "../model/load-options.ts";
-import type { Precision } from "../model/precision.ts";
-import type { LoadedModel } from "./library-contract.ts";
+import { addRequiredOption } from "../arguments.ts";
+import type { CommandContext } from "../command-context.ts";
+import type { LoadOptions } from "../../model/load-options.ts";
+import type { Precision } from "../../model/precision.ts";
+import type { LoadedModel } from "../library-contract.ts";
 import { integer, nonEmpty, oneOf } from "./option-values.ts";
-import { displayProgress } from "./progress-display.ts";
-import { formatBytes } from "./quantities.ts";
+import { displayProgress } from "../progress-display.ts";
+import { formatBytes } from "../quantities.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "./source-options.ts";
 
 /** Instruction set of the kernels, in the words of `LoadOptions.build`. */

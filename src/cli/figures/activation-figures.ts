@@ -3,8 +3,8 @@
  * Appendix A.5).
  */
 import * as Plot from "@observablehq/plot";
-import { INPUT_NAMES } from "../architecture/description.ts";
-import type { InputAnalysis } from "../quantizer/decide/analyze-inputs.ts";
+import { INPUT_NAMES } from "../../architecture/description.ts";
+import type { InputAnalysis } from "../../quantizer/decide/analyze-inputs.ts";
 import { aboveZero, COLORS, FAINT, FIGURE_STYLE, formatTick, HALO, MUTED, newDocument, svgText } from "./figure.ts";
 
 /** One colour per linear input, in the order data flows. */
