@@ -1,9 +1,10 @@
 /**
- * What the machine can do at best, for bench/limits.ts: multiply-accumulates by the build's 128-bit dot product, and plain reads.
+ * What the machine can do at best, for bench/limits.ts: multiply-accumulates by the build's 128-bit dot
+ * product, and plain reads.
  *
- * Each limit has several loops, since neither the number of accumulators that hides an instruction's latency nor the number of streams a
- * prefetcher follows is known beforehand: the best counts. Compiled like the kernels, never shipped. Results are returned only so that no compiler
- * may drop the work.
+ * Each limit has several loops, since neither the number of accumulators that hides an instruction's latency
+ * nor the number of streams a prefetcher follows is known beforehand: the best counts. Compiled like the
+ * kernels, never shipped. Results are returned only so that no compiler may drop the work.
  */
 
 /** Multiply-accumulates of one product. */

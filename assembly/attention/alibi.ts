@@ -3,8 +3,8 @@
  *
  *   scores[r, s] += (slopes[h] * log2(e)) * (s - p)      product rounded, then the sum
  *
- * for the tokens begin .. end - 1, both multiples of 8, where p is the row's position and h its head; those that a
- * row does not attend to get any value. Distances are whole numbers, exact in f32 below 2^24.
+ * for the tokens begin .. end - 1, both multiples of 8, where p is the row's position and h its head; those
+ * that a row does not attend to get any value. Distances are whole numbers, exact in f32 below 2^24.
  */
 import { LANES, scoresOffset, storedTokens, TileRow } from "../layouts/layout-kv";
 

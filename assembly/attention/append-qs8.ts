@@ -1,5 +1,6 @@
 /**
- * Quantizes M rows of k or v with one static scale and appends them to an int8 cache (FPTQ: the KV cache is int8 per tensor).
+ * Quantizes M rows of k or v with one static scale and appends them to an int8 cache (FPTQ: the KV cache is
+ * int8 per tensor).
  *
  *   cache[rows[m].blocks, g, rows[m].position, d] = clamp(roundHalfEven(x[m, g * D + d] / scale), -128, 127)
  *
@@ -7,9 +8,9 @@
  *   cache   pool of layout-kv.ts; only the tokens of the rows begin .. end - 1 are written
  *   rows    Row[M], of any sequences
  *
- * Units: rows. Preconditions: D % 8 == 0, each row's block table reaches its position, scale > 0. No over-read.
- * NaN is stored as 0, infinity saturates: int8 cannot say either, and the residual stream they come from carries
- * them on to the check of the logits.
+ * Units: rows. Preconditions: D % 8 == 0, each row's block table reaches its position, scale > 0. No
+ * over-read. NaN is stored as 0, infinity saturates: int8 cannot say either, and the residual stream they
+ * come from carries them on to the check of the logits.
  */
 import { BLOCK, blockAt, headBytesQs8, kOffsetQs8, LANES, rowAt, vOffsetQs8 } from "../layouts/layout-kv";
 

@@ -3,8 +3,8 @@
  *
  *   scores[r, s] = sum over d, ascending, of (q[r, d] * log2(e) / sqrt(D)) * K[s, d]
  *
- * for the tokens begin .. end - 1 of one block of the pool, both multiples of 8, begin its first. Tokens outside a
- * row's range give any value: attention.ts masks them.
+ * for the tokens begin .. end - 1 of one block of the pool, both multiples of 8, begin its first. Tokens
+ * outside a row's range give any value: attention.ts masks them.
  */
 import { LOG2E } from "../math/exp2";
 import { kOffsetF32, LANES, queriesOffset, scoresOffset, storedTokens, TileRow } from "../layouts/layout-kv";

@@ -5,12 +5,13 @@
  *   u[r, d]      = clamp(roundHalfEven(q[r, d] / a[r]), -8191, 8191)
  *   scores[r, s] = f32(sum over d of u[r, d] * K[s, d]) * (a[r] * kScale * (log2(e) / sqrt(D)))
  *
- * for the tokens begin .. end - 1 of one block of the pool, both multiples of 8, begin its first. Tokens outside a
- * row's range give any value: attention.ts masks them.
+ * for the tokens begin .. end - 1 of one block of the pool, both multiples of 8, begin its first. Tokens
+ * outside a row's range give any value: attention.ts masks them.
  *
- * Why 14 bits: a 16-bit operand costs the same as an 8-bit one, and a build whose dot instruction takes 7 bits needs two planes
- * for 8 bits or for 14. So the error is that of the cache alone. i32 holds D up to 2048 (8191 * 128 * 2048 < 2^31).
- * A NaN or infinity in the query makes a[r], and with it every score of the row, NaN or infinite.
+ * Why 14 bits: a 16-bit operand costs the same as an 8-bit one, and a build whose dot instruction takes 7
+ * bits needs two planes for 8 bits or for 14. So the error is that of the cache alone. i32 holds D up to 2048
+ * (8191 * 128 * 2048 < 2^31). A NaN or infinity in the query makes a[r], and with it every score of the row,
+ * NaN or infinite.
  */
 import { LOG2E } from "../math/exp2";
 import { FACTORS_OFFSET, kOffsetQs8, LANES, queriesOffset, scoresOffset, storedTokens, TileRow } from "../layouts/layout-kv";
@@ -20,7 +21,10 @@ const QUERY_MAX: f32 = 8191;
 const ROUNDER: f32 = 12582912;
 const ROUNDER_BITS: i32 = 0x4b400000;
 
-/** Quantizes the tile's queries, stores them as operands of the tile and what a unit of each row's scores is worth. */
+/**
+ * Quantizes the tile's queries, stores them as operands of the tile and what a unit of each row's scores is
+ * worth.
+ */
 export function gather_queries_qs8(R: i32, D: i32, kScale: f32, scratch: usize): void {
   const softmaxScale = LOG2E / sqrt<f32>(<f32>D);
   for (let r = 0; r < R; r++) {
@@ -32,8 +36,8 @@ export function gather_queries_qs8(R: i32, D: i32, kScale: f32, scratch: usize):
 }
 
 /**
- * Largest magnitude, NaN if there is one. Compared as integers, where a float without its sign keeps its order and NaN is above
- * infinity: one instruction, where the float maximum that keeps NaN takes seven.
+ * Largest magnitude, NaN if there is one. Compared as integers, where a float without its sign keeps its
+ * order and NaN is above infinity: one instruction, where the float maximum that keeps NaN takes seven.
  */
 @inline
 function absmax(x: usize, D: i32): f32 {
@@ -59,7 +63,10 @@ function quantizeQuery(x: usize, u: usize, D: i32, scale: f32): void {
   }
 }
 
-/** Adding 1.5 * 2^23 rounds half to even and leaves the integer in the low bits; NaN leaves any, in a row whose scale is NaN. */
+/**
+ * Adding 1.5 * 2^23 rounds half to even and leaves the integer in the low bits; NaN leaves any, in a row
+ * whose scale is NaN.
+ */
 @inline
 function quantize4(x: usize, scale: v128): v128 {
   const limit = f32x4.splat(QUERY_MAX);

@@ -10,18 +10,23 @@
  *   accumulate   a literal: start is what `out` holds, else 0
  *   offset       a literal: rows are -8191..8191 (a query); else 0..16383 (probabilities)
  *
- * The sum is exact as long as it fits i32, whatever the instruction; only what `factors` multiplies is rounded.
+ * The sum is exact as long as it fits i32, whatever the instruction; only what `factors` multiplies is
+ * rounded.
  *
- * simd128: two shifts widen the low bytes, one the high ones, and those three instructions per 16 bytes are shared by all rows.
- * relaxed: the cache is the signed operand as it lies, the rows two planes in 0..127: high 7 bits, low 7 bits, dot = 128 * high + low. One plane after the
- * other, so that the accumulators are those of one; the second time the data come from the first-level cache. A query's planes are those of
- * row + 8192, and 64 * sum(data) is taken back from the high one: a product shared by all rows.
+ * simd128: two shifts widen the low bytes, one the high ones, and those three instructions per 16 bytes are
+ * shared by all rows. relaxed: the cache is the signed operand as it lies, the rows two planes in 0..127:
+ * high 7 bits, low 7 bits, dot = 128 * high + low. One plane after the other, so that the accumulators are
+ * those of one; the second time the data come from the first-level cache. A query's planes are those of row +
+ * 8192, and 64 * sum(data) is taken back from the high one: a product shared by all rows.
  *
- * 4 x 8: eight accumulators, the data of one step and a broadcast stay within 15 registers, and each loaded byte serves four rows.
+ * 4 x 8: eight accumulators, the data of one step and a broadcast stay within 15 registers, and each loaded
+ * byte serves four rows.
  */
 import { store8 } from "./attention-tile";
 
-/** Eight operands, i16, of one row: elements 0..3 to `rows`, 4..7 one step of n further. `offset` as above. */
+/**
+ * Eight operands, i16, of one row: elements 0..3 to `rows`, 4..7 one step of n further. `offset` as above.
+ */
 @inline
 export function storeOperands(rows: usize, eight: v128, offset: bool): void {
   if (ASC_FEATURE_RELAXED_SIMD) {

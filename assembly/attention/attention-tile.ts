@@ -1,6 +1,7 @@
 /**
- * The two products of attention, scores = q k^T and values = p v, are the same tile over different operands: up to four rows by
- * eight lanes, summed over n. This is the one in floats; attention-tile-qs8.ts has the one in integers.
+ * The two products of attention, scores = q k^T and values = p v, are the same tile over different operands:
+ * up to four rows by eight lanes, summed over n. This is the one in floats; attention-tile-qs8.ts has the one
+ * in integers.
  *
  *   out[r, lane] = start + sum over i < n, ascending, of rows[i, r] * data[i, lane]          rows f32[n][4], data f32[n][8]
  *
@@ -10,8 +11,9 @@
  *
  * A rounded multiply, then a rounded add, in ascending i; so a sum may be cut anywhere and continued.
  *
- * 4 x 8: eight accumulators, the data of one step and a broadcast stay within 15 registers, and each loaded byte serves four
- * rows. Measured on one Sapphire Rapids core, Node 20, D = 64: 20 GMAC/s with four rows, 18 with three, 10 with one.
+ * 4 x 8: eight accumulators, the data of one step and a broadcast stay within 15 registers, and each loaded
+ * byte serves four rows. Measured on one Sapphire Rapids core, Node 20, D = 64: 20 GMAC/s with four rows, 18
+ * with three, 10 with one.
  */
 import { SUMS_OFFSET, TileRow, VALUES_OFFSET } from "../layouts/layout-kv";
 

@@ -4,11 +4,11 @@
  *   p[r, s] = 2^(scores[r, s] - max over s of scores[r, s])
  *   y[r, d] = (sum over s, ascending, of p[r, s] * V[s, d]) * (1 / sum over s of p[r, s])
  *
- * for the tokens begin .. end - 1, both multiples of 8; masked scores are -infinity and p exactly 0.
- * The sum of p runs in four lanes s mod 4, each ascending, then (0 + 1) + (2 + 3): masked tokens leave its bits alone.
- * The sum over V visits exactly the tokens of each row, since 0 times a NaN left in memory would not be 0: those that
- * all rows share as one tile, the few before and after row by row. It goes block by block of the pool, and in each over
- * all channels, since a head's part of a block is contiguous.
+ * for the tokens begin .. end - 1, both multiples of 8; masked scores are -infinity and p exactly 0. The sum
+ * of p runs in four lanes s mod 4, each ascending, then (0 + 1) + (2 + 3): masked tokens leave its bits
+ * alone. The sum over V visits exactly the tokens of each row, since 0 times a NaN left in memory would not
+ * be 0: those that all rows share as one tile, the few before and after row by row. It goes block by block of
+ * the pool, and in each over all channels, since a head's part of a block is contiguous.
  */
 import { exp2x4 } from "../math/exp2";
 import {
@@ -103,7 +103,9 @@ function rowValues(r: i32, block: usize, D: i32, S: i32, s: i32, begin: i32, end
   values(1, r, block, D, S, s, begin, end, scratch);
 }
 
-/** Adds those of the tokens begin .. end - 1 that are in the block whose first is s, for R rows from row r on. */
+/**
+ * Adds those of the tokens begin .. end - 1 that are in the block whose first is s, for R rows from row r on.
+ */
 @inline
 function values(R: i32, r: i32, block: usize, D: i32, S: i32, s: i32, begin: i32, end: i32, scratch: usize): void {
   const first = max(begin, s);

@@ -1,6 +1,6 @@
 /**
- * Softmax of a tile's scores, quantized block by block, and its product with an int8 V cache. For blocks b of 64 tokens that
- * start at multiples of 64:
+ * Softmax of a tile's scores, quantized block by block, and its product with an int8 V cache. For blocks b of
+ * 64 tokens that start at multiples of 64:
  *
  *   m[r, b] = max over s in b of scores[r, s]
  *   u[r, s] = roundHalfEven(16383 * 2^(scores[r, s] - m[r, b]))              0..16383
@@ -8,11 +8,12 @@
  *   y[r, d] = sum over b, ascending, of f32(sum over s in b of u[r, s] * V[s, d]) * c[r, b]
  *           * (vScale / sum over b, ascending, of c[r, b] * sum over s in b of u[r, s])
  *
- * Why 14 bits: two 7-bit planes for builds whose dot instruction takes 7, one 16-bit operand here; the same exact integers.
- * Why a maximum per block: with one per row, an attention sink at token 0 would round a long flat tail to nothing.
- * Why the sum of u and not of the unrounded powers: the weights sum to 1 exactly, so rounding moves no mass to or from V.
- * The sums of u are kept as f32: whole numbers up to 64 * 16383 < 2^24 are exact in any order, and a NaN score stays NaN.
- * Masked scores are -infinity and their u is 0; a block masked as a whole has c = 0 and adds exactly 0.
+ * Why 14 bits: two 7-bit planes for builds whose dot instruction takes 7, one 16-bit operand here; the same
+ * exact integers. Why a maximum per block: with one per row, an attention sink at token 0 would round a long
+ * flat tail to nothing. Why the sum of u and not of the unrounded powers: the weights sum to 1 exactly, so
+ * rounding moves no mass to or from V. The sums of u are kept as f32: whole numbers up to 64 * 16383 < 2^24
+ * are exact in any order, and a NaN score stays NaN. Masked scores are -infinity and their u is 0; a block
+ * masked as a whole has c = 0 and adds exactly 0.
  */
 import { exp2x4 } from "../math/exp2";
 import {
@@ -37,7 +38,10 @@ const WEIGHT_MAX: f32 = 16383;
 const ROUNDER: f32 = 8388608;
 const ROUNDER_BITS: i32 = 0x4b000000;
 
-/** Scores of one block, or the part of it below `end`: its weights as operands of the tile, its maximum and its sum, for each row. */
+/**
+ * Scores of one block, or the part of it below `end`: its weights as operands of the tile, its maximum and
+ * its sum, for each row.
+ */
 export function quantize_weights_qs8(R: i32, D: i32, S: i32, s: i32, end: i32, scratch: usize): void {
   const n = min(end - s, BLOCK);
   const block = (<usize>(s / BLOCK)) << 4;
@@ -132,7 +136,10 @@ export function values_vqs8(
   storeValues(R, D, scratch);
 }
 
-/** Adds the n tokens from s on, of one block of the pool, for R rows from row r on. A head's part of a block is contiguous. */
+/**
+ * Adds the n tokens from s on, of one block of the pool, for R rows from row r on. A head's part of a block
+ * is contiguous.
+ */
 @inline
 function values(R: i32, r: i32, block: usize, D: i32, S: i32, s: i32, n: i32, scratch: usize): void {
   const weights = scratch + weightsOffset(S, D) + ((<usize>s) << 3) + ((<usize>r) << 3);

@@ -13,22 +13,24 @@
  *   scratch attention_scratch_bytes(M, S, D), of the calling thread alone
  *
  * Units: H * M query rows, ordered by K/V head, then m, then head of the group. Preconditions: Hkv divides H,
- * D % 8 == 0, 8 <= D <= 2048, the pools hold each sequence up to its last row, all positions are below S, pointers
- * are aligned to 4 bytes (16 is faster). No over-read past the bytes that layout-kv.ts counts.
+ * D % 8 == 0, 8 <= D <= 2048, the pools hold each sequence up to its last row, all positions are below S,
+ * pointers are aligned to 4 bytes (16 is faster). No over-read past the bytes that layout-kv.ts counts.
  *
- * Rows of all query heads that share a K/V head and a sequence form tiles of four: neighbouring tokens in prefill, the
- * heads of a group in decode, so that either reuses what it loads. A tile ends where the block table changes. A row
- * that shares its K/V head with no other is taken with those of the next three heads: their parts of a block lie side
- * by side, and memory gives one long run sooner than four short ones (measured: one row at 4095, 32 heads, D = 128,
- * int8, on one EPYC core: 5.0 ms head by head, 2.8 so; with each head in one piece for all tokens it was 2.7).
+ * Rows of all query heads that share a K/V head and a sequence form tiles of four: neighbouring tokens in
+ * prefill, the heads of a group in decode, so that either reuses what it loads. A tile ends where the block
+ * table changes. A row that shares its K/V head with no other is taken with those of the next three heads:
+ * their parts of a block lie side by side, and memory gives one long run sooner than four short ones
+ * (measured: one row at 4095, 32 heads, D = 128, int8, on one EPYC core: 5.0 ms head by head, 2.8 so; with
+ * each head in one piece for all tokens it was 2.7).
  *
- * A row's bits depend on its query and on the cache at its own positions only: each lane sums one row in an order fixed
- * from position 0, and masked tokens add exactly 0 (attention-v*.ts). So any chunking, any split of heads, any mix of
- * sequences and any places of their blocks give the same bits. NaN in q, or in an f32 cache where the row attends,
- * gives NaN.
+ * A row's bits depend on its query and on the cache at its own positions only: each lane sums one row in an
+ * order fixed from position 0, and masked tokens add exactly 0 (attention-v*.ts). So any chunking, any split
+ * of heads, any mix of sequences and any places of their blocks give the same bits. NaN in q, or in an f32
+ * cache where the row attends, gives NaN.
  *
- * Measured on one Sapphire Rapids core, Node 20, 9 heads over 3, D = 64, per layer: prefill of 512 tokens 6.6 ms int8
- * (23 GMAC/s), 8.7 ms f32 (17); one row at depth 4096 0.20 ms int8 (8 GB/s of cache), 0.33 ms f32 (19 GB/s).
+ * Measured on one Sapphire Rapids core, Node 20, 9 heads over 3, D = 64, per layer: prefill of 512 tokens 6.6
+ * ms int8 (23 GMAC/s), 8.7 ms f32 (17); one row at depth 4096 0.20 ms int8 (8 GB/s of cache), 0.33 ms f32 (19
+ * GB/s).
  */
 import { LOG2E } from "../math/exp2";
 import { add_biases_f32_tile } from "./alibi";

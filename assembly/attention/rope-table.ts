@@ -8,9 +8,10 @@
  *   frequencies  f32[D/2]          the caller may rescale them (Llama 3, linear) before it makes the table
  *   cos, sin     f32[count, D/2]
  *
- * Preconditions: D even; theta positive; |angle| <= 2^24. The angle is the exact product of an integer and an f32, so entries are within
- * half a unit in the last place plus 2^-50 of the definition. Hugging Face rounds the angle to f32 first and differs by that rounding.
- * Scalar and seldom run: the scalar build exports these same functions.
+ * Preconditions: D even; theta positive; |angle| <= 2^24. The angle is the exact product of an integer and an
+ * f32, so entries are within half a unit in the last place plus 2^-50 of the definition. Hugging Face rounds
+ * the angle to f32 first and differs by that rounding. Scalar and seldom run: the scalar build exports these
+ * same functions.
  */
 import { cosQuadrant, exp, log, quadrant, reduceToQuadrant, sinQuadrant } from "../math/math-f64";
 

@@ -1,5 +1,6 @@
 /**
- * Rotary embedding (Su et al. 2021), in place, of the first `rotary` channels of each head. With p = rows[m].position:
+ * Rotary embedding (Su et al. 2021), in place, of the first `rotary` channels of each head. With p =
+ * rows[m].position:
  *
  *   a' = a cos[p, i] - b sin[p, i]
  *   b' = b cos[p, i] + a sin[p, i]      products rounded, then the sum;  i < rotary/2
@@ -11,7 +12,8 @@
  *   cos, sin  f32[positions, rotary/2]     a transposed rotation has -sin
  *   rows      Row[M], of any sequences (layout-kv.ts); only positions are read
  *
- * Preconditions: rotary even, rotary <= D; heads * D <= stride. Reads and writes nothing outside the shapes. Units: rows.
+ * Preconditions: rotary even, rotary <= D; heads * D <= stride. Reads and writes nothing outside the shapes.
+ * Units: rows.
  */
 import { rowAt } from "../layouts/layout-kv";
 import { loadPartial, storePartial } from "../math/simd";

@@ -14,7 +14,10 @@ function addRow(x: usize, y: usize, K: i32): void {
   storePartial(x, f32x4.add(loadPartial(x, rest), loadPartial(y, rest)), rest);
 }
 
-/** Row m of x += residual (0: none). Not inlined: one call for each row costs nothing, and four kernels share it. */
+/**
+ * Row m of x += residual (0: none). Not inlined: one call for each row costs nothing, and four kernels share
+ * it.
+ */
 export function addResidual(x: usize, residual: usize, m: usize, K: i32): void {
   const row = (m * K) << 2;
   if (residual != 0) addRow(x + row, residual + row, K);

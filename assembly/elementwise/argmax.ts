@@ -1,9 +1,9 @@
 /**
- * Index of the largest of x f32[count]; the lowest index among equals; NaN never wins; 0 where nothing but NaN is. Reads nothing outside it.
- * Whole.
+ * Index of the largest of x f32[count]; the lowest index among equals; NaN never wins; 0 where nothing but
+ * NaN is. Reads nothing outside it. Whole.
  *
- * Two passes, the largest value and then its first place: a running index beside each running maximum costs more than the second pass, which
- * stops half way on average.
+ * Two passes, the largest value and then its first place: a running index beside each running maximum costs
+ * more than the second pass, which stops half way on average.
  */
 import { maxOf } from "../math/simd";
 

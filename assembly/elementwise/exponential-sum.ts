@@ -1,6 +1,6 @@
 /**
- * The two passes over a row of logits that cross entropy and divergence share. Not inlined: one call for a whole row costs nothing, and
- * the code is there once.
+ * The two passes over a row of logits that cross entropy and divergence share. Not inlined: one call for a
+ * whole row costs nothing, and the code is there once.
  */
 import { exp4 } from "../math/math";
 import { loadPartialOver, maxOf, sumWideLanes, widenHigh, widenLow } from "../math/simd";
@@ -10,7 +10,9 @@ export function largest(x: usize, V: i32): f32 {
   return maxOf(x, V);
 }
 
-/** Sum of exp(x[v] - max) in f64: element v belongs to lane v mod 4, ascending; then lanes (0 + 1) + (2 + 3). */
+/**
+ * Sum of exp(x[v] - max) in f64: element v belongs to lane v mod 4, ascending; then lanes (0 + 1) + (2 + 3).
+ */
 export function exponentialSum(x: usize, V: i32, max: f32): f64 {
   const shift = f32x4.splat(max);
   let low = f64x2.splat(0),

@@ -1,8 +1,8 @@
 /**
  * Index of the first NaN or infinity in x f32[count], or -1. Reads nothing outside it. Whole.
  *
- * A float is not finite when its eight exponent bits are all ones. Four vectors are tested at a time, so that the common case, none, is
- * bound by loads.
+ * A float is not finite when its eight exponent bits are all ones. Four vectors are tested at a time, so that
+ * the common case, none, is bound by loads.
  */
 
 @inline

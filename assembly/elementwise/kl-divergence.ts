@@ -1,5 +1,6 @@
 /**
- * Kullback-Leibler divergence of the softmax of y from the softmax of x, in nats: how much of what x tells about the next token y loses.
+ * Kullback-Leibler divergence of the softmax of y from the softmax of x, in nats: how much of what x tells
+ * about the next token y loses.
  *
  *   KL(p || q) = sum over v of p[v] (ln p[v] - ln q[v])             p = softmax(x), q = softmax(y)
  *              = (sum e[v] (x[v] - y[v])) / X  -  (max x - max y)  -  ln(X / Y)
@@ -7,13 +8,14 @@
  *
  *   x, y  f32[V], logits
  *
- * Why one division inside one logarithm: equal logits then give exactly 0.
- * A token that x rules out (e[v] = 0) adds nothing, whatever y says of it: the limit of p ln p. One that only y rules out gives infinity.
+ * Why one division inside one logarithm: equal logits then give exactly 0. A token that x rules out (e[v] =
+ * 0) adds nothing, whatever y says of it: the limit of p ln p. One that only y rules out gives infinity.
  *
  * Order of the sums: in f64, element v belongs to lane v mod 4, ascending; then lanes (0 + 1) + (2 + 3).
- * Error: with a = max x - x and b = max y - y, an exponential is off by (a + 2) 2^-24 or (b + 2) 2^-24 relative, differences and sums are in
- * f64; so the result is off by 2^-24 times sum p (a + 2) (|ln(p/q) - KL| + 1) + sum q (b + 2), about 1e-6 for V = 49152. It can be that much
- * below zero. NaN or infinite logits give NaN or infinity. Reads nothing outside the shapes, writes nothing.
+ * Error: with a = max x - x and b = max y - y, an exponential is off by (a + 2) 2^-24 or (b + 2) 2^-24
+ * relative, differences and sums are in f64; so the result is off by 2^-24 times sum p (a + 2) (|ln(p/q) -
+ * KL| + 1) + sum q (b + 2), about 1e-6 for V = 49152. It can be that much below zero. NaN or infinite logits
+ * give NaN or infinity. Reads nothing outside the shapes, writes nothing.
  */
 import { exponentialSum, largest } from "./exponential-sum";
 import { exp4 } from "../math/math";

@@ -1,5 +1,6 @@
 /**
- * Residual connection, LayerNorm and quantization in one pass over a row: rmsnorm-quantize.ts with the other norm.
+ * Residual connection, LayerNorm and quantization in one pass over a row: rmsnorm-quantize.ts with the other
+ * norm.
  *
  *   x[m,k] += residual[m,k]                                             unless residual is 0
  *   a[m,k]  = ((x[m,k] - mean[m]) * r[m]) * weight[k] + bias[k]         mean and r as in layernorm.ts; bias 0: none
@@ -11,10 +12,10 @@
  *   scales        f32[M]
  *   sums          i32[M, K/G]
  *
- * `scale` is the calibrated one of all rows (static), or 0: each row gets its own, from its largest magnitude.
- * The bits are those of add_f32, layernorm_f32 and quantize_f32_qs8, qd8 or qd14 one after the other; the
- * normalized floats are never stored. Units: rows; pointers are those of row 0. Preconditions: K % G == 0,
- * G % 16 == 0. Reads and writes nothing outside the shapes.
+ * `scale` is the calibrated one of all rows (static), or 0: each row gets its own, from its largest
+ * magnitude. The bits are those of add_f32, layernorm_f32 and quantize_f32_qs8, qd8 or qd14 one after the
+ * other; the normalized floats are never stored. Units: rows; pointers are those of row 0. Preconditions: K %
+ * G == 0, G % 16 == 0. Reads and writes nothing outside the shapes.
  */
 import { addResidual } from "./add";
 import { meanRow, reciprocalDeviation } from "./layernorm";

@@ -12,13 +12,15 @@
  * A row whose squares overflow gives its bias (zeros without one); one with NaN or an infinity, or whose sum
  * overflows, gives NaN.
  *
- * Why two passes: the sum of squares less K mean^2 loses every digit of a row that lies far from zero, as some
- * channels of a residual stream do.
+ * Why two passes: the sum of squares less K mean^2 loses every digit of a row that lies far from zero, as
+ * some channels of a residual stream do.
  */
 import { loadPartial, storePartial } from "../math/simd";
 import { CENTRED_SQUARES, sumRow, VALUES } from "./sum-row";
 
-/** Not inlined, as `reciprocalDeviation`: one call for each row costs nothing, and three kernels share them. */
+/**
+ * Not inlined, as `reciprocalDeviation`: one call for each row costs nothing, and three kernels share them.
+ */
 export function meanRow(x: usize, K: i32): f32 {
   return sumRow(VALUES, x, K, f32x4.splat(0)) / <f32>K;
 }

@@ -1,5 +1,6 @@
 /**
- * Observer of calibration (FPTQ, section 3: activation ranges): running statistics of each channel over all rows seen.
+ * Observer of calibration (FPTQ, section 3: activation ranges): running statistics of each channel over all
+ * rows seen.
  *
  *   min[k] = min(min[k], x[m,k])    max[k] = max(max[k], x[m,k])    sumSquares[k] += x[m,k]^2
  *

@@ -1,5 +1,6 @@
 /**
- * Activation and quantization in one pass over a row: the input of fc2 from the output of fc1, in MLPs without a gate.
+ * Activation and quantization in one pass over a row: the input of fc2 from the output of fc1, in MLPs
+ * without a gate.
  *
  *   a[m,f] = gelu(x[m,f]), its form with tanh, or relu      as in plain-activation.ts
  *   q, scales, sums of a                                    as in quantize-activations.ts, K = F
@@ -9,10 +10,10 @@
  *   scales  f32[M]
  *   sums    i32[M, F/G]
  *
- * `scale` is the calibrated one of all rows (static), or 0: each row gets its own, from its largest magnitude.
- * The bits are those of gelu_f32, gelu_tanh_f32 or relu_f32 and quantize_f32_qs8 or qd8 one after the other.
- * Units: rows; pointers are those of row 0. Preconditions: F % G == 0, G % 16 == 0.
- * Reads and writes nothing outside the shapes.
+ * `scale` is the calibrated one of all rows (static), or 0: each row gets its own, from its largest
+ * magnitude. The bits are those of gelu_f32, gelu_tanh_f32 or relu_f32 and quantize_f32_qs8 or qd8 one after
+ * the other. Units: rows; pointers are those of row 0. Preconditions: F % G == 0, G % 16 == 0. Reads and
+ * writes nothing outside the shapes.
  */
 import { geluRow, geluTanhRow, reluRow } from "./plain-activation";
 import { quantizeFloats } from "./quantize-row";

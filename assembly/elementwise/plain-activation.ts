@@ -25,9 +25,9 @@ function activate4(kind: i32, x: v128): v128 {
 /**
  * One row of F; `y` may be `x`. `kind` is a literal.
  *
- * Why two vectors in a step: one waits for its own chain of operations. Measured on a Zen core, F = 1536, Node 20,
- * ns an element: gelu 1.90 (four: 2.01), with tanh 1.73 (four: 1.42). A copy of the functions takes 860 and 680
- * bytes, so that two are what pays.
+ * Why two vectors in a step: one waits for its own chain of operations. Measured on a Zen core, F = 1536,
+ * Node 20, ns an element: gelu 1.90 (four: 2.01), with tanh 1.73 (four: 1.42). A copy of the functions takes
+ * 860 and 680 bytes, so that two are what pays.
  */
 @inline
 function activateRow(kind: i32, x: usize, y: usize, F: i32): void {

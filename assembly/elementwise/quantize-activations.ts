@@ -12,14 +12,14 @@
  *   scales  f32[M]         0 for an all-zero row in the dynamic case; its q and sums are 0
  *   sums    i32[M, K/G]    the GEMM's accumulators start here, so that weights stored as q + 8 cost nothing
  *
- * Units of work: rows begin..end; pointers are those of row 0.
- * Preconditions: K % G == 0, G % 16 == 0, a static scale is finite and above 0. Any alignment; 16 bytes is fastest.
- * Reads and writes nothing outside the shapes.
- * A NaN element counts as zero; NaN is caught where the residual stream reaches the logits. An infinity makes a dynamic scale infinite,
- * which reaches the logits as NaN.
+ * Units of work: rows begin..end; pointers are those of row 0. Preconditions: K % G == 0, G % 16 == 0, a
+ * static scale is finite and above 0. Any alignment; 16 bytes is fastest. Reads and writes nothing outside
+ * the shapes. A NaN element counts as zero; NaN is caught where the residual stream reaches the logits. An
+ * infinity makes a dynamic scale infinite, which reaches the logits as NaN.
  *
- * Why -128 stays: other readers of the checkpoint clamp there. Only a static scale can reach it, with a value beyond calibration.
- * The steps of a row are in quantize-row.ts, shared with the kernels that make their floats themselves.
+ * Why -128 stays: other readers of the checkpoint clamp there. Only a static scale can reach it, with a value
+ * beyond calibration. The steps of a row are in quantize-row.ts, shared with the kernels that make their
+ * floats themselves.
  */
 import { absmaxRow, ACTIVATION_MAX_14, PLAIN, quantizeFloats, quantizeRow14 } from "./quantize-row";
 
@@ -31,7 +31,10 @@ export function quantize_f32_qd8(x: usize, q: usize, scales: usize, sums: usize,
   }
 }
 
-/** Static per-tensor quantization (FPTQ, section 3: layers whose range is below v1). Out-of-range values saturate. */
+/**
+ * Static per-tensor quantization (FPTQ, section 3: layers whose range is below v1). Out-of-range values
+ * saturate.
+ */
 export function quantize_f32_qs8(
   x: usize,
   q: usize,
@@ -49,7 +52,10 @@ export function quantize_f32_qs8(
   }
 }
 
-/** Dynamic per-token quantization to 14 bits, q i16[M, K]: the head's input, whose weights are 8-bit. No sums: its kernels start elsewhere. */
+/**
+ * Dynamic per-token quantization to 14 bits, q i16[M, K]: the head's input, whose weights are 8-bit. No sums:
+ * its kernels start elsewhere.
+ */
 export function quantize_f32_qd14(x: usize, q: usize, scales: usize, K: i32, begin: i32, end: i32): void {
   for (let m = <usize>begin; m < <usize>end; m++) {
     const row = x + ((m * K) << 2);

@@ -1,5 +1,6 @@
 /**
- * Quantization of one row, shared by every kernel that makes integer activations: from floats as they lie, or as a norm would make them.
+ * Quantization of one row, shared by every kernel that makes integer activations: from floats as they lie, or
+ * as a norm would make them.
  *
  *   PLAIN      a[k] = x[k]
  *   RMSNORM    a[k] = (x[k] * r) * weight[k]                         the last step of RMSNorm (rmsnorm.ts)
@@ -16,11 +17,12 @@
  *
  * Preconditions: K % G == 0, G % 16 == 0. Reads and writes nothing outside the shapes.
  *
- * Why a[k] is made twice rather than kept: two products cost less than a store and a load, and no thread needs a row of scratch.
- * Why a true division: the last bit of x / scale decides ties, and other readers of the checkpoint divide too.
- * Why 8 bits write no clamp: the conversion and the two narrowings saturate. 14 bits need one only where a scale is subnormal, and so inexact.
- * Why pmax: one instruction, where max handles NaN and signed zeros in several.
- * Why four maxima: one alone waits four cycles for each vector; four keep the loads busy.
+ * Why a[k] is made twice rather than kept: two products cost less than a store and a load, and no thread
+ * needs a row of scratch. Why a true division: the last bit of x / scale decides ties, and other readers of
+ * the checkpoint divide too. Why 8 bits write no clamp: the conversion and the two narrowings saturate. 14
+ * bits need one only where a scale is subnormal, and so inexact. Why pmax: one instruction, where max handles
+ * NaN and signed zeros in several. Why four maxima: one alone waits four cycles for each vector; four keep
+ * the loads busy.
  */
 
 /** Largest magnitude of a 14-bit activation: with a sign and 8192 added, it fits two planes of 7 bits. */
@@ -157,8 +159,8 @@ export function absmaxRow(norm: i32, x: usize, weight: usize, bias: usize, mean:
 }
 
 /**
- * One row of floats as they lie, with its scale: `scale`, or if that is 0 the row's own. `q`, `scaleAt` and `sums` are the row's.
- * Not inlined: one call for each row costs nothing, and seven kernels share it.
+ * One row of floats as they lie, with its scale: `scale`, or if that is 0 the row's own. `q`, `scaleAt` and
+ * `sums` are the row's. Not inlined: one call for each row costs nothing, and seven kernels share it.
  */
 export function quantizeFloats(x: usize, q: usize, scaleAt: usize, sums: usize, K: i32, G: i32, scale: f32): void {
   if (!(scale > 0)) scale = absmaxRow(PLAIN, x, 0, 0, 0, 0, K) / 127;

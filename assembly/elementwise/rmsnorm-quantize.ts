@@ -1,5 +1,6 @@
 /**
- * Residual connection, RMSNorm and quantization in one pass over a row: what stands between two linear layers of integer activations.
+ * Residual connection, RMSNorm and quantization in one pass over a row: what stands between two linear layers
+ * of integer activations.
  *
  *   x[m,k] += residual[m,k]                    unless residual is 0
  *   a[m,k]  = (x[m,k] * r[m]) * weight[k]      r as in rmsnorm.ts
@@ -11,11 +12,13 @@
  *   scales       f32[M]
  *   sums         i32[M, K/G]
  *
- * `scale` is the calibrated one of all rows (static), or 0: each row gets its own, from its largest magnitude (dynamic).
- * The bits are those of add_f32, rmsnorm_f32 and quantize_f32_qs8, qd8 or qd14 one after the other; the normalized floats are never stored.
- * Units: rows; pointers are those of row 0. Preconditions: K % G == 0, G % 16 == 0. Reads and writes nothing outside the shapes.
+ * `scale` is the calibrated one of all rows (static), or 0: each row gets its own, from its largest magnitude
+ * (dynamic). The bits are those of add_f32, rmsnorm_f32 and quantize_f32_qs8, qd8 or qd14 one after the
+ * other; the normalized floats are never stored. Units: rows; pointers are those of row 0. Preconditions: K %
+ * G == 0, G % 16 == 0. Reads and writes nothing outside the shapes.
  *
- * Why three short loops and not one: a row stays in the first-level cache, and each loop has the registers it needs.
+ * Why three short loops and not one: a row stays in the first-level cache, and each loop has the registers it
+ * needs.
  */
 import { addResidual } from "./add";
 import { absmaxRow, ACTIVATION_MAX_14, quantizeRow, quantizeRow14, RMSNORM } from "./quantize-row";

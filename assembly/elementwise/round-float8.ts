@@ -1,6 +1,6 @@
 /**
- * Rows of activations rounded to an 8-bit float and back, in place: FP8 simulated in f32, since WebAssembly has no such instruction
- * (ZeroQuant-FP, section 3: token-wise scaling).
+ * Rows of activations rounded to an 8-bit float and back, in place: FP8 simulated in f32, since WebAssembly
+ * has no such instruction (ZeroQuant-FP, section 3: token-wise scaling).
  *
  *   scale[m] = max_k |x[m,k]| / largest                                          1 where that is 0
  *   x[m,k]   = scale[m] * round(clamp(x[m,k] / scale[m], -largest, largest))
@@ -14,12 +14,15 @@
  *
  *   x  f32[M, K]
  *
- * Units of work: rows begin..end. Preconditions: K % 16 == 0. Reads and writes nothing outside the shapes.
- * A zero comes out as +0. NaN stays NaN, and an infinity makes NaN of its row, so that both are found behind the layer.
+ * Units of work: rows begin..end. Preconditions: K % 16 == 0. Reads and writes nothing outside the shapes. A
+ * zero comes out as +0. NaN stays NaN, and an infinity makes NaN of its row, so that both are found behind
+ * the layer.
  *
- * How it rounds: of a value in 2^e..2^(e+1) the wanted spacing is 2^(e - mantissaBits), which is that of f32 around
+ * How it rounds: of a value in 2^e..2^(e+1) the wanted spacing is 2^(e - mantissaBits), which is that of f32
+ * around
  * 1.5 * 2^(e + 23 - mantissaBits): adding and taking that away leaves the nearest, ties to even.
- * Why a true division: the last bit of x / scale decides ties, and other readers of the checkpoint divide too.
+ * Why a true division: the last bit of x / scale decides ties, and other readers of the checkpoint divide
+ * too.
  */
 import { absmaxRow, PLAIN } from "./quantize-row";
 

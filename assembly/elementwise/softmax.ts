@@ -3,9 +3,9 @@
  *
  *   x, y  f32[count]   y may be x
  *
- * Order of the sum: in f64, element i belongs to lane i mod 4, ascending; then lanes (0 + 1) + (2 + 3); rounded to f32 once.
- * Preconditions: temperature > 0; at least one element is finite and none is NaN or +inf. -inf (a masked token) gives exactly 0.
- * Reads and writes nothing outside the shapes. Whole.
+ * Order of the sum: in f64, element i belongs to lane i mod 4, ascending; then lanes (0 + 1) + (2 + 3);
+ * rounded to f32 once. Preconditions: temperature > 0; at least one element is finite and none is NaN or
+ * +inf. -inf (a masked token) gives exactly 0. Reads and writes nothing outside the shapes. Whole.
  */
 import { exp4 } from "../math/math";
 import { loadPartial, loadPartialOver, maxOf, storePartial, sumWideLanes, widenHigh, widenLow } from "../math/simd";

@@ -31,7 +31,9 @@ function loadUpTo4(fill: v128, p: usize, count: i32): v128 {
   return count >= 4 ? v128.load(p) : loadPartialOver(fill, p, count);
 }
 
-/** `terms` is one of the three, a literal; `mean`, in all lanes, is that of the last, and 0 for the others. */
+/**
+ * `terms` is one of the three, a literal; `mean`, in all lanes, is that of the last, and 0 for the others.
+ */
 @inline
 export function sumRow(terms: i32, x: usize, K: i32, mean: v128): f32 {
   let sum0 = f32x4.splat(0),
@@ -45,8 +47,8 @@ export function sumRow(terms: i32, x: usize, K: i32, mean: v128): f32 {
     sum2 = addTerm(terms, sum2, v128.load(p, 32), mean);
     sum3 = addTerm(terms, sum3, v128.load(p, 48), mean);
   }
-  // At most three vectors and one partial one are left, for accumulators 0, 1, 2, 3 in turn. A lane without an
-  // element holds the mean, whose term is zero and changes nothing.
+  // At most three vectors and one partial one are left, for accumulators 0, 1, 2, 3 in turn. A lane without
+  // an element holds the mean, whose term is zero and changes nothing.
   const left = K & 15;
   if (left > 0) sum0 = addTerm(terms, sum0, loadUpTo4(mean, p, left), mean);
   if (left > 4) sum1 = addTerm(terms, sum1, loadUpTo4(mean, p + 16, left - 4), mean);

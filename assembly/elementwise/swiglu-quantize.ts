@@ -1,5 +1,6 @@
 /**
- * SwiGLU and quantization in one pass over a row: the input of the down projection from the output of gate and up.
+ * SwiGLU and quantization in one pass over a row: the input of the down projection from the output of gate
+ * and up.
  *
  *   a[m,f] = silu(x[m,f]) * x[m,F+f]           as in swiglu.ts
  *   q, scales, sums of a                       as in quantize-activations.ts, K = F
@@ -9,11 +10,13 @@
  *   scales  f32[M]
  *   sums    i32[M, F/G]
  *
- * `scale` is the calibrated one of all rows (static), or 0: each row gets its own, from its largest magnitude (dynamic).
- * The bits are those of swiglu_f32 and quantize_f32_qs8 or qd8 one after the other.
- * Units: rows; pointers are those of row 0. Preconditions: F % G == 0, G % 16 == 0. Reads and writes nothing outside the shapes.
+ * `scale` is the calibrated one of all rows (static), or 0: each row gets its own, from its largest magnitude
+ * (dynamic). The bits are those of swiglu_f32 and quantize_f32_qs8 or qd8 one after the other. Units: rows;
+ * pointers are those of row 0. Preconditions: F % G == 0, G % 16 == 0. Reads and writes nothing outside the
+ * shapes.
  *
- * Why a is stored: it takes an exponential and a division, too much to make twice, and the gate is not needed again.
+ * Why a is stored: it takes an exponential and a division, too much to make twice, and the gate is not needed
+ * again.
  */
 import { quantizeFloats } from "./quantize-row";
 import { swigluRow } from "./swiglu";

@@ -12,9 +12,9 @@ import { loadPartial, storePartial } from "../math/simd";
 /**
  * One row of F; `y` may be `gate`.
  *
- * Why four vectors in a step: V8 keeps none of the exponential's fourteen constants in a register and makes them anew in each step.
- * Measured on a Zen 5 core, F = 1536: 1.18 to 0.90 ns an element in Node 20, 1.30 to 1.20 in Node 26.
- * Not inlined: one call for each row costs nothing, and two kernels share it.
+ * Why four vectors in a step: V8 keeps none of the exponential's fourteen constants in a register and makes
+ * them anew in each step. Measured on a Zen 5 core, F = 1536: 1.18 to 0.90 ns an element in Node 20, 1.30 to
+ * 1.20 in Node 26. Not inlined: one call for each row costs nothing, and two kernels share it.
  */
 export function swigluRow(gate: usize, up: usize, y: usize, F: i32): void {
   const whole = (<usize>(F & ~3)) << 2;

@@ -1,5 +1,6 @@
 /**
- * Gradients of causal attention over a whole sequence, y = softmax(q k^T / sqrt(D)) v, for each query head h and its K/V head:
+ * Gradients of causal attention over a whole sequence, y = softmax(q k^T / sqrt(D)) v, for each query head h
+ * and its K/V head:
  *
  *   p[j] = softmax over j <= m of s[j]         s[j] = q[m] . k[j] * scale        a[j] = dy[m] . v[j]
  *   e[j] = p[j] (a[j] - sum of p a) * scale
@@ -10,9 +11,10 @@
  *   window     how many of the latest tokens a row sees; 0 for all
  *   scratch    f32[2 (M + 4)]
  *
- * Order of the sums: dot products by lane d mod 8, ascending, then (lanes 0-3) + (lanes 4-7), then (0 + 1) + (2 + 3); sums over j by lane
- * j mod 4 counted from the first token seen, ascending, then (0 + 1) + (2 + 3); gradients over query heads, then m or j, ascending.
- * Preconditions: D a multiple of 8. Reads and writes nothing outside the shapes. Units: K/V heads, which share nothing.
+ * Order of the sums: dot products by lane d mod 8, ascending, then (lanes 0-3) + (lanes 4-7), then (0 + 1) +
+ * (2 + 3); sums over j by lane j mod 4 counted from the first token seen, ascending, then (0 + 1) + (2 + 3);
+ * gradients over query heads, then m or j, ascending. Preconditions: D a multiple of 8. Reads and writes
+ * nothing outside the shapes. Units: K/V heads, which share nothing.
  */
 import { largest } from "../elementwise/exponential-sum";
 import { exp4 } from "../math/math";

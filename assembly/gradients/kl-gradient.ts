@@ -5,7 +5,8 @@
  *
  *   x, y  f32[M, V], logits
  *
- * Equal rows give exactly 0. Preconditions and order of the sums: softmax.ts. Reads and writes nothing outside the shapes. Units: rows.
+ * Equal rows give exactly 0. Preconditions and order of the sums: softmax.ts. Reads and writes nothing
+ * outside the shapes. Units: rows.
  */
 import { loadPartial, storePartial } from "../math/simd";
 import { softmax_f32 } from "../elementwise/softmax";

@@ -1,5 +1,6 @@
 /**
- * Packs the columns of a float matrix into panels of eight (layout.ts, f32w of the transposed matrix). A pure reordering.
+ * Packs the columns of a float matrix into panels of eight (layout.ts, f32w of the transposed matrix). A pure
+ * reordering.
  *
  *   source  f32[M, K]
  *   packed  f32w panels of [K, M]; what is missing of the last panel is filled up with zeros

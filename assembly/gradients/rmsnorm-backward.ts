@@ -7,8 +7,9 @@
  *   x, dy, dx         f32[M, K]
  *   weight, dweight   f32[K]
  *
- * Order of the sums: r as in rmsnorm.ts; element k of the other one belongs to lane k mod 4, ascending, then lanes (0 + 1) + (2 + 3); rows
- * ascending. Preconditions: K a multiple of 4. Reads and writes nothing outside the shapes. Whole: rows add to one dweight.
+ * Order of the sums: r as in rmsnorm.ts; element k of the other one belongs to lane k mod 4, ascending, then
+ * lanes (0 + 1) + (2 + 3); rows ascending. Preconditions: K a multiple of 4. Reads and writes nothing outside
+ * the shapes. Whole: rows add to one dweight.
  */
 import { reciprocalRms } from "../elementwise/rmsnorm";
 import { sumLanes } from "../math/simd";

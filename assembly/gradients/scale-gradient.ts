@@ -8,10 +8,9 @@
  *   w           f32w panels of [K, N]   the transposed weights (transpose-qb4w.ts)
  *   gradients   f32[N, K/G]             written
  *
- * Order: d in f32, m ascending, a rounded multiply then a rounded add. Products with w are added by lane k mod 4, k ascending; then lanes
- * (0 + 1) + (2 + 3).
- * Preconditions: G a multiple of 8. Reads and writes nothing outside the shapes. Units: groups.
- * Why 4 x 8: see gemm-f32-f32-f32w.ts.
+ * Order: d in f32, m ascending, a rounded multiply then a rounded add. Products with w are added by lane k
+ * mod 4, k ascending; then lanes (0 + 1) + (2 + 3). Preconditions: G a multiple of 8. Reads and writes
+ * nothing outside the shapes. Units: groups. Why 4 x 8: see gemm-f32-f32-f32w.ts.
  */
 import { NR, panelBytesF32w } from "../layouts/layout";
 import { sumLanes } from "../math/simd";
@@ -22,7 +21,10 @@ function multiplyAdd(sum: v128, a: v128, b: v128): v128 {
   return f32x4.add(sum, f32x4.mul(a, b));
 }
 
-/** Four channels, whose `dy` begins at lane 0 or 4 of a panel and whose weights follow `w`, over the group of k that `x` begins. */
+/**
+ * Four channels, whose `dy` begins at lane 0 or 4 of a panel and whose weights follow `w`, over the group of
+ * k that `x` begins.
+ */
 function fourChannels(dy: usize, x: usize, w: usize, M: i32, N: i32, G: i32, out: usize, outRow: usize, channels: i32): void {
   let t0 = f32x4.splat(0),
     t1 = t0,

@@ -1,5 +1,6 @@
 /**
- * A packed 4-bit matrix as the transposed matrix of floats: what the gradient of a linear layer's input is multiplied by.
+ * A packed 4-bit matrix as the transposed matrix of floats: what the gradient of a linear layer's input is
+ * multiplied by.
  *
  *   transposed[k, n] = values[code[n,k]] * scale[n, k / G]        one rounding
  *
@@ -9,7 +10,8 @@
  *
  * Preconditions: K a multiple of 8. Reads and writes nothing outside the shapes. Units: panels of w.
  *
- * Why in this direction: four k of one channel are one word of a panel, and lie together in the transposed panel too.
+ * Why in this direction: four k of one channel are one word of a panel, and lie together in the transposed
+ * panel too.
  */
 import { groupBytesQb4w, NR, panelBytesF32w, panelBytesQb4w } from "../layouts/layout";
 

@@ -1,11 +1,11 @@
 /**
  * Every byte of the KV cache and of the scratch that attention uses.
  *
- * The cache of one layer and half (K or V) is a pool of blocks of 64 tokens, one after another, shared by all sequences.
- * A sequence has a block table i32[]: entry t / 64 is the number of the block that holds its token t. Sequences with a
- * common beginning may name the same blocks. In a block, Hkv heads follow one another. In all four layouts of a head
- * eight lanes lie side by side that a kernel computes at once: eight tokens of K (so a score needs no horizontal sum),
- * eight channels of V (so a token's probability is one broadcast).
+ * The cache of one layer and half (K or V) is a pool of blocks of 64 tokens, one after another, shared by all
+ * sequences. A sequence has a block table i32[]: entry t / 64 is the number of the block that holds its token
+ * t. Sequences with a common beginning may name the same blocks. In a block, Hkv heads follow one another. In
+ * all four layouts of a head eight lanes lie side by side that a kernel computes at once: eight tokens of K
+ * (so a score needs no horizontal sum), eight channels of V (so a token's probability is one broadcast).
  *
  *   K f32   [block][Hkv][8][D][8 tokens]              V f32   [block][Hkv][D/8][64][8 channels]
  *
@@ -17,21 +17,25 @@
  *           | t0          | t1          | ..                  | d0          | d1          | ..
  *           | d0 d2 d1 d3 | d0 d2 d1 d3 | ..                  | t0 t2 t1 t3 | t0 t2 t1 t3 | ..
  *
- * Four bytes are one i32 lane: what a four-byte dot instruction sums. In the order 0, 2, 1, 3 the low bytes of the two 16-bit
- * halves are elements 0 and 1 and the high bytes 2 and 3, so `i32x4.dot_i16x8_s` takes two pairs of the other operand in
- * natural order. Int8 values are -128..127, real = scale * q with one scale per cache.
+ * Four bytes are one i32 lane: what a four-byte dot instruction sums. In the order 0, 2, 1, 3 the low bytes
+ * of the two 16-bit halves are elements 0 and 1 and the high bytes 2 and 3, so `i32x4.dot_i16x8_s` takes two
+ * pairs of the other operand in natural order. Int8 values are -128..127, real = scale * q with one scale per
+ * cache.
  *
  * Bytes of tokens never appended may hold anything: kernels mask them.
  */
 
 /** Lanes of a tile: tokens of K, channels of V. */
 export const LANES: i32 = 8;
-/** Query rows of a tile: 4 x 8 lanes are 8 accumulators, and with 4 widened operands and 2 temporaries fill 14 of 16 registers. */
+/**
+ * Query rows of a tile: 4 x 8 lanes are 8 accumulators, and with 4 widened operands and 2 temporaries fill 14
+ * of 16 registers.
+ */
 export const TILE_ROWS: i32 = 4;
 /**
- * Tokens of a block of the pool, and tokens whose probabilities are quantized against one maximum (attention-vqs8.ts);
- * both begin at multiples of it from position 0. 64: the 14-bit error stays local, folding a block into f32 costs a
- * twelfth of its dot products, and a sequence wastes 32 tokens on average.
+ * Tokens of a block of the pool, and tokens whose probabilities are quantized against one maximum
+ * (attention-vqs8.ts); both begin at multiples of it from position 0. 64: the 14-bit error stays local,
+ * folding a block into f32 costs a twelfth of its dot products, and a sequence wastes 32 tokens on average.
  */
 export const BLOCK: i32 = 64;
 
@@ -125,7 +129,9 @@ export function v_cache_bytes_qs8(Hkv: i32, S: i32, D: i32): usize {
   return k_cache_bytes_qs8(Hkv, S, D);
 }
 
-/** One row of a tile: a query of one head at one position, and the half-open range of tokens it attends to. */
+/**
+ * One row of a tile: a query of one head at one position, and the half-open range of tokens it attends to.
+ */
 @unmanaged
 export class TileRow {
   query: usize; // f32[D]
@@ -136,8 +142,8 @@ export class TileRow {
 }
 
 /**
- * Scratch of one thread, in this order; T is S rounded up to 8, tokens and blocks count from position 0 of the tile's
- * sequence.
+ * Scratch of one thread, in this order; T is S rounded up to 8, tokens and blocks count from position 0 of
+ * the tile's sequence.
  *
  *   rows       TileRow[4]
  *   factors    f32[4]             what one unit of a row's integer score is worth, in powers of two

@@ -1,16 +1,22 @@
 /**
  * Every byte of the packed weights, and the sizes the host needs before it may call a kernel.
  *
- * A panel holds NR consecutive channels (rows of w[N, K]) for all K, as one stream in the order the kernels read it: threads
- * split a matrix by panels, and a panel never depends on its neighbours. The last panel is padded to NR channels that
- * contribute zero; no kernel stores their results. Packed bytes are the same for every instruction set.
+ * A panel holds NR consecutive channels (rows of w[N, K]) for all K, as one stream in the order the kernels
+ * read it: threads split a matrix by panels, and a panel never depends on its neighbours. The last panel is
+ * padded to NR channels that contribute zero; no kernel stores their results. Packed bytes are the same for
+ * every instruction set.
  */
 
 /** Channels in a panel: two vectors of four i32 accumulators. */
 export const NR: i32 = 8;
-/** Consecutive k of one channel that lie together: the four bytes one i32 lane of an 8-bit dot product takes. */
+/**
+ * Consecutive k of one channel that lie together: the four bytes one i32 lane of an 8-bit dot product takes.
+ */
 export const KR: i32 = 4;
-/** Rows in a whole tile of the 8-bit GEMMs (gemm-tile.ts says why). A matter of the build: no packed byte depends on it. */
+/**
+ * Rows in a whole tile of the 8-bit GEMMs (gemm-tile.ts says why). A matter of the build: no packed byte
+ * depends on it.
+ */
 export const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 4;
 
 
@@ -40,7 +46,8 @@ export function packed_bytes_f32w(N: i32, K: i32): usize {
 }
 
 /*
- * qb4w: 4-bit weights, one f32 scale for each channel and each group of G along K.    w[n, k] = scale[n, k / G] * (u - 8)
+ * qb4w: 4-bit weights, one f32 scale for each channel and each group of G along K.    w[n, k] = scale[n, k /
+ * G] * (u - 8)
  *
  *   panel p     group 0 | group 1 | ... | group K/G - 1                 channels n = 8p .. 8p + 7
  *
@@ -61,7 +68,8 @@ export function packed_bytes_f32w(N: i32, K: i32): usize {
  */
 
 /*
- * qb4fw: 4-bit floats (E2M1), one f32 scale for each channel and each group.    w[n, k] = scale[n, k / G] * (u(code) - 12)
+ * qb4fw: 4-bit floats (E2M1), one f32 scale for each channel and each group.    w[n, k] = scale[n, k / G] *
+ * (u(code) - 12)
  *
  *   The bytes of qb4w with codes of E2M1 as nibbles, which kernels look up (e2m1.ts), and half of the format's own scales, because u counts
  *   halves. Padding: code 8, which is -0, scale 0.
@@ -103,7 +111,10 @@ export function packed_bytes_qb4w(N: i32, K: i32, G: i32): usize {
  *   q in -128..127 (two's complement). Padding: q = 0, scale 0.
  */
 
-/** k whose products with 14-bit activations are sure to stay in i32: 8191 * 128 * 2048 < 2^31. Blocks are summed in f32. */
+/**
+ * k whose products with 14-bit activations are sure to stay in i32: 8191 * 128 * 2048 < 2^31. Blocks are
+ * summed in f32.
+ */
 export const CHANNEL_BLOCK: i32 = 2048;
 
 /** Where the weights of a qc8w panel begin: behind its scales and offsets. */
@@ -134,13 +145,17 @@ export function packed_bytes_qc8w(N: i32, K: i32): usize {
  */
 
 /**
- * Rows whose rearranged activations are kept while all panels pass by. More rows unpack each panel less often, but 64 already bring unpacking to
- * about 2 % of the dot products, and must fit the second-level cache: 192 KiB at K = 1536, 1.4 MiB at K = 11008. Relaxed rows take half of that
- * (qc8w: as much): 192 gained one to two percent over 96, 384 no more, and it is whole tiles of six.
+ * Rows whose rearranged activations are kept while all panels pass by. More rows unpack each panel less
+ * often, but 64 already bring unpacking to about 2 % of the dot products, and must fit the second-level
+ * cache: 192 KiB at K = 1536, 1.4 MiB at K = 11008. Relaxed rows take half of that (qc8w: as much): 192
+ * gained one to two percent over 96, 384 no more, and it is whole tiles of six.
  */
 export const ROW_BLOCK: i32 = ASC_FEATURE_RELAXED_SIMD ? 192 : 64;
 
-/** Rows of the next tile where `rows` are left: whole tiles, but the last two share their rows, since small tiles are slow. */
+/**
+ * Rows of the next tile where `rows` are left: whole tiles, but the last two share their rows, since small
+ * tiles are slow.
+ */
 @inline
 export function tileRows(rows: i32): i32 {
   return rows >= 2 * MR ? MR : rows > MR ? (rows + 1) >> 1 : rows;
@@ -164,7 +179,10 @@ export function tileScratchBytes(): usize {
   return (<usize>MR * NR) << 2;
 }
 
-/** Scratch one thread needs for any linear kernel with at most M rows and K in_features. What a GEMV needs beside a row fits where a panel goes. */
+/**
+ * Scratch one thread needs for any linear kernel with at most M rows and K in_features. What a GEMV needs
+ * beside a row fits where a panel goes.
+ */
 export function linear_scratch_bytes(M: i32, K: i32): usize {
   const startBytes = (<usize>min(M, ROW_BLOCK) * <usize>K) >> 2;
   return activationScratchBytes(M, K) + panelScratchBytes(K) + 2 * tileScratchBytes() + startBytes;

@@ -1,6 +1,7 @@
 /**
- * Activations in the order in which a tile of R rows reads them: operand by operand, the rows of a tile side by side, so that a tile
- * advances one pointer. An operand is the 32 bits that meet one vector of weights, splat to all lanes.
+ * Activations in the order in which a tile of R rows reads them: operand by operand, the rows of a tile side
+ * by side, so that a tile advances one pointer. An operand is the 32 bits that meet one vector of weights,
+ * splat to all lanes.
  *
  *   q         i8[R, K], qd14 i16[R, K]  rows follow one another
  *
@@ -8,17 +9,21 @@
  *             with qc8w, two planes     u8[2, K/4, R, 4]: (q + 8192) >> 7, then q & 127
  *   simd128   i16[K/2, R, 2]            operands k 0 2 | 1 3 | 4 6 | 5 7 | ...
  *
- * simd128: a 32-bit lane of packed weights holds k 0..3 of a channel in its bytes 0..3. A mask or shift by 16-bit lanes leaves k 0 and 2,
- * or 1 and 3, side by side, and so must be the activations that meet them.
- * relaxed: the dot product wants one operand in 0..127. With 4-bit weights these are the weights; 8-bit weights stay signed, and two planes of
- * activations hold 14 bits as well as 8: q = 128 * (high - 64) + low. The 64 is taken back by the panel's offsets (layout.ts).
+ * simd128: a 32-bit lane of packed weights holds k 0..3 of a channel in its bytes 0..3. A mask or shift by
+ * 16-bit lanes leaves k 0 and 2, or 1 and 3, side by side, and so must be the activations that meet them.
+ * relaxed: the dot product wants one operand in 0..127. With 4-bit weights these are the weights; 8-bit
+ * weights stay signed, and two planes of activations hold 14 bits as well as 8: q = 128 * (high - 64) + low.
+ * The 64 is taken back by the panel's offsets (layout.ts).
  *
  * Preconditions: K % 16 == 0. Reads and writes nothing outside the shapes.
  */
 
 import { tileRows } from "../layouts/layout";
 
-/** What is multiplied: activations of 8 bits with weights of 4 or 8, of 14 bits with weights of 8. Literals at each call. */
+/**
+ * What is multiplied: activations of 8 bits with weights of 4 or 8, of 14 bits with weights of 8. Literals at
+ * each call.
+ */
 export const QD8_QB4W: i32 = 0;
 export const QD8_QC8W: i32 = 1;
 export const QD14_QC8W: i32 = 2;

@@ -4,7 +4,8 @@
  *   code      s e e m       ±{0, 0.5, 1, 1.5, 2, 3, 4, 6}
  *   u(code)   12 + 2 * E2M1(code), an integer in 0..24: what an offset-binary nibble is to 4-bit integers (layout.ts)
  *
- * So w[n, k] = scale[n, k / G] * (u - 12), where the packed scale is half of E2M1's own, and a group's accumulators start at -12 * sum(a).
+ * So w[n, k] = scale[n, k / G] * (u - 12), where the packed scale is half of E2M1's own, and a group's
+ * accumulators start at -12 * sum(a).
  */
 import { unknownZero } from "../math/simd";
 
@@ -20,7 +21,10 @@ export function operands(table: v128, codes: v128): v128 {
   return ASC_FEATURE_RELAXED_SIMD ? i8x16.relaxed_swizzle(table, codes) : i8x16.swizzle(table, codes);
 }
 
-/** Where `count` accumulators start: from -8 * sum(a) (quantize-activations.ts) to -12 * sum(a), exact since the former is even. */
+/**
+ * Where `count` accumulators start: from -8 * sum(a) (quantize-activations.ts) to -12 * sum(a), exact since
+ * the former is even.
+ */
 export function offsetSums(sums: usize, starts: usize, count: i32): void {
   for (const end = sums + ((<usize>count) << 2); sums < end; sums += 4, starts += 4) {
     const sum = load<i32>(sums);

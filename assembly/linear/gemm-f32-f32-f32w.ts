@@ -6,23 +6,27 @@
  *   bias  f32[N], or 0 for none
  *   y     f32[M, N]    only N columns of the last panel are written
  *
- * Order of the sum: one lane per channel, k ascending from 0, a rounded multiply then a rounded add, the bias last. So the bits of a row
- * depend neither on M nor on the tile that computed it: a token decoded equals the same token in a prompt.
+ * Order of the sum: one lane per channel, k ascending from 0, a rounded multiply then a rounded add, the bias
+ * last. So the bits of a row depend neither on M nor on the tile that computed it: a token decoded equals the
+ * same token in a prompt.
  *
- * Preconditions: pointers aligned to 4 bytes; scratch is not used. Reads and writes nothing outside the shapes. Units: panels.
+ * Preconditions: pointers aligned to 4 bytes; scratch is not used. Reads and writes nothing outside the
+ * shapes. Units: panels.
  *
- * Why 4 x 8: eight accumulators cover the four cycles of an addition on two ports, and with two weight vectors, the broadcast and the
- * product they fit the fifteen registers V8 has, even where it unrolls the loop. Measured on one Xeon core (V8 11.3, GMAC/s, K = 576):
- * 3x8 20.0, 4x8 20.0, 5x8 16.8, 6x8 16.4; unrolled by hand 4x8 falls to 15-17, since V8 unrolls once more and spills; x packed with its
- * four rows interleaved 18.7, since rows are read from the second-level cache anyway.
- * Why one row takes four panels: a single row has two accumulators a panel, and would wait for the latency of each addition.
+ * Why 4 x 8: eight accumulators cover the four cycles of an addition on two ports, and with two weight
+ * vectors, the broadcast and the product they fit the fifteen registers V8 has, even where it unrolls the
+ * loop. Measured on one Xeon core (V8 11.3, GMAC/s, K = 576): 3x8 20.0, 4x8 20.0, 5x8 16.8, 6x8 16.4;
+ * unrolled by hand 4x8 falls to 15-17, since V8 unrolls once more and spills; x packed with its four rows
+ * interleaved 18.7, since rows are read from the second-level cache anyway. Why one row takes four panels: a
+ * single row has two accumulators a panel, and would wait for the latency of each addition.
  */
 import { NR, panelBytesF32w } from "../layouts/layout";
 import { storeChannels } from "./store-channels";
 
 /**
- * Rows that stay in the second-level cache while all panels pass by: 128 of K = 1536 take 768 KiB. A panel is read once for each block,
- * which counts where it exceeds the first-level cache (GMAC/s with 32, 64, 128 rows: K = 1536 22, 22, 22; K = 4096 17, 19, 21).
+ * Rows that stay in the second-level cache while all panels pass by: 128 of K = 1536 take 768 KiB. A panel is
+ * read once for each block, which counts where it exceeds the first-level cache (GMAC/s with 32, 64, 128
+ * rows: K = 1536 22, 22, 22; K = 4096 17, 19, 21).
  */
 const ROW_BLOCK: i32 = 128;
 
@@ -37,7 +41,10 @@ function storeRow(low: v128, high: v128, bias: usize, y: usize, n: i32, N: i32):
   storeChannels(low, high, bias, y, n, N);
 }
 
-/** MR rows (a literal: absent rows are compiled away) times the panel of channels n .. n + 7. `row` is the bytes from one row of x to the next. */
+/**
+ * MR rows (a literal: absent rows are compiled away) times the panel of channels n .. n + 7. `row` is the
+ * bytes from one row of x to the next.
+ */
 @inline
 function tile(MR: i32, x: usize, w: usize, bias: usize, y: usize, n: i32, N: i32, row: usize): void {
   let sum00 = f32x4.splat(0),

@@ -8,14 +8,17 @@
  *   w        qc8w panels    layout.ts
  *   scratch  begins with `a`
  *
- * Rows in a block and tile are those of gemm_qd8_f32_qb4w_x8c4. The relaxed build multiplies the packed panel itself, once for each plane of
- * the activations; the other one widens it to int16.
+ * Rows in a block and tile are those of gemm_qd8_f32_qb4w_x8c4. The relaxed build multiplies the packed panel
+ * itself, once for each plane of the activations; the other one widens it to int16.
  */
 import { multiplyChannels, storeTile } from "./gemm-tile";
 import { activationScratchBytes, NR, panelBytesQc8w, panelScratchBytes, tileRows, weightsOffsetQc8w } from "../layouts/layout";
 import { unpackQc8w } from "./unpack-panel";
 
-/** Panels begin..end of y for one block of rows. M is that of the call, from which the places in scratch follow. */
+/**
+ * Panels begin..end of y for one block of rows. M is that of the call, from which the places in scratch
+ * follow.
+ */
 export function multiplyBlockQc8w(
   blockBegin: i32,
   blockEnd: i32,

@@ -1,5 +1,6 @@
 /**
- * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]      prefill: rows of 14-bit activations, 8-bit weights per channel (the head)
+ * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]      prefill: rows of 14-bit activations, 8-bit
+ * weights per channel (the head)
  *
  *   q        i16[M, K]      -8191..8191
  *   scales   f32[M]
@@ -8,10 +9,11 @@
  *   y        f32[M, N]      gemm-qc8w.ts has the equation
  *   scratch  linear_scratch_bytes(M, K), the thread's own
  *
- * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing else; no over-read.
- * A row's bits depend neither on M nor on its place, and equal those of gemv_qd14_f32_qc8w_1x8c4.
- * Preconditions: K % 16 == 0; 16-byte alignment is fastest, none is needed.
- * A 14-bit operand costs what an 8-bit one does: two planes of 7 bits in the relaxed build, an int16 in the other.
+ * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing
+ * else; no over-read. A row's bits depend neither on M nor on its place, and equal those of
+ * gemv_qd14_f32_qc8w_1x8c4. Preconditions: K % 16 == 0; 16-byte alignment is fastest, none is needed. A
+ * 14-bit operand costs what an 8-bit one does: two planes of 7 bits in the relaxed build, an int16 in the
+ * other.
  */
 import { arrangeBlock, QD14_QC8W } from "./arrange-activations";
 import { multiplyBlockQc8w } from "./gemm-qc8w";

@@ -1,5 +1,6 @@
 /**
- * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]      prefill: rows of 8-bit activations, blockwise 4-bit weights, int or E2M1
+ * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]      prefill: rows of 8-bit activations, blockwise
+ * 4-bit weights, int or E2M1
  *
  *   dot[m, n, g] = sum over k of group g of a[m, k] * (u[n, k] - 8)     exact, i32; E2M1: u - 12 (e2m1.ts)
  *   y[m, n]      = (..((0 + dot[m, n, 0] * s[n, 0]) + dot[m, n, 1] * s[n, 1]) + ..) * scales[m] + bias[n]     f32, each step rounded
@@ -12,13 +13,15 @@
  *   y        f32[M, N]
  *   scratch  linear_scratch_bytes(M, K), the thread's own
  *
- * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing else; no over-read.
- * A row's bits depend neither on M nor on its place, and equal those of the GEMV of the same weights.
- * Preconditions: K % G == 0, G % 16 == 0, G <= 2^19 (24 * 128 * G stays in i32); 16-byte alignment is fastest, none is needed.
+ * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing
+ * else; no over-read. A row's bits depend neither on M nor on its place, and equal those of the GEMV of the
+ * same weights. Preconditions: K % G == 0, G % 16 == 0, G <= 2^19 (24 * 128 * G stays in i32); 16-byte
+ * alignment is fastest, none is needed.
  *
- * Blocks of ROW_BLOCK rows: activations are arranged once for all panels, each panel is unpacked once for all rows of the block, and
- * the tile (gemm-tile.ts) meets nothing but operands of its dot product. So both kinds of weights are one function: they differ in how a panel is
- * unpacked and in where accumulators start, which is copied once for a block.
+ * Blocks of ROW_BLOCK rows: activations are arranged once for all panels, each panel is unpacked once for all
+ * rows of the block, and the tile (gemm-tile.ts) meets nothing but operands of its dot product. So both kinds
+ * of weights are one function: they differ in how a panel is unpacked and in where accumulators start, which
+ * is copied once for a block.
  */
 import { arrangeBlock, QD8_QB4W } from "./arrange-activations";
 import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";

@@ -1,5 +1,6 @@
 /**
- * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]      prefill: rows of 8-bit activations, 8-bit weights per channel
+ * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]      prefill: rows of 8-bit activations, 8-bit
+ * weights per channel
  *
  *   q        i8[M, K]       -128..127
  *   scales   f32[M]         static rows carry the same scale in each place
@@ -8,9 +9,9 @@
  *   y        f32[M, N]      gemm-qc8w.ts has the equation
  *   scratch  linear_scratch_bytes(M, K), the thread's own
  *
- * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing else; no over-read.
- * A row's bits depend neither on M nor on its place, and equal those of gemv_qd8_f32_qc8w_1x8c4.
- * Preconditions: K % 16 == 0; 16-byte alignment is fastest, none is needed.
+ * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing
+ * else; no over-read. A row's bits depend neither on M nor on its place, and equal those of
+ * gemv_qd8_f32_qc8w_1x8c4. Preconditions: K % 16 == 0; 16-byte alignment is fastest, none is needed.
  * Activations are arranged once for all panels.
  */
 import { arrangeBlock, QD8_QC8W } from "./arrange-activations";

@@ -7,16 +7,17 @@
  *   panel    eight channels             unpack-panel.ts; for qc8w in the relaxed build the packed panel itself
  *   tile     f32[R, 8] in scratch: sums over groups, or over blocks of k of 8-bit weights
  *
- * One step is the same in both builds: two vectors of weights, R operands of activations, 2 R products onto 2 R accumulators. A product takes
- * two k of each channel in the simd128 build (i32x4.dot_i16x8_s and an addition), four in the relaxed one (one instruction).
+ * One step is the same in both builds: two vectors of weights, R operands of activations, 2 R products onto 2
+ * R accumulators. A product takes two k of each channel in the simd128 build (i32x4.dot_i16x8_s and an
+ * addition), four in the relaxed one (one instruction).
  *
- * Why one step is no longer: V8 schedules the loads of a block of code before its arithmetic, and has 15 vector registers on x64. A longer step
- * spills, for a fifth of the speed (docs/kernels.md). V8 unrolls the loop by itself.
- * Why MR = 4, simd128: eight accumulators, two weights, four activations, one product: 15. Every 32 bytes of weights take 8 products and 8
- * additions, which three vector ports finish in 5.3 cycles, and 6 loads, which take two or three: the ports are the limit.
- * Why MR = 6, relaxed: twelve accumulators, two weights, one activation (a product waits for no other result of its step). 12 products
- * take two ports 6 cycles, 8 loads three or four.
- * The f32 sums stay in memory, since they are touched once for each group.
+ * Why one step is no longer: V8 schedules the loads of a block of code before its arithmetic, and has 15
+ * vector registers on x64. A longer step spills, for a fifth of the speed (docs/kernels.md). V8 unrolls the
+ * loop by itself. Why MR = 4, simd128: eight accumulators, two weights, four activations, one product: 15.
+ * Every 32 bytes of weights take 8 products and 8 additions, which three vector ports finish in 5.3 cycles,
+ * and 6 loads, which take two or three: the ports are the limit. Why MR = 6, relaxed: twelve accumulators,
+ * two weights, one activation (a product waits for no other result of its step). 12 products take two ports 6
+ * cycles, 8 loads three or four. The f32 sums stay in memory, since they are touched once for each group.
  *
  * R and the modes are literals at each call: what they exclude leaves no code behind.
  */
@@ -26,7 +27,9 @@ import { storeChannels } from "./store-channels";
 /** Bytes of an unpacked panel for one k. */
 export const PANEL_BYTES_PER_K: usize = ASC_FEATURE_RELAXED_SIMD ? 8 : 16;
 
-/** What the accumulators of a group start from: 0; one i32 for all channels of a row; one for each channel. */
+/**
+ * What the accumulators of a group start from: 0; one i32 for all channels of a row; one for each channel.
+ */
 const FROM_ZERO: i32 = 0;
 const FROM_SUM: i32 = 1;
 const FROM_CHANNELS: i32 = 2;
@@ -153,7 +156,10 @@ function multiplyGroup(
   if (R > 5) finish(to, tile + 176, high5, scaleHigh);
 }
 
-/** R rows against a panel of 4-bit weights: `groups` groups of `groupPanelBytes`. Scales of the next group are `scaleStride` bytes on. */
+/**
+ * R rows against a panel of 4-bit weights: `groups` groups of `groupPanelBytes`. Scales of the next group are
+ * `scaleStride` bytes on.
+ */
 @inline
 export function multiplyGroups(
   R: i32,
@@ -180,8 +186,8 @@ export function multiplyGroups(
 /**
  * R rows against a panel of 8-bit weights, by blocks of CHANNEL_BLOCK k.
  *
- * relaxed: first the high plane of the activations, from the panel's offsets; its sums times 128, which may wrap, are where the products of the
- * low plane go on, and what all add up to is in i32 again.
+ * relaxed: first the high plane of the activations, from the panel's offsets; its sums times 128, which may
+ * wrap, are where the products of the low plane go on, and what all add up to is in i32 again.
  */
 @inline
 export function multiplyChannels(R: i32, a: usize, K: i32, panel: usize, scale: usize, offsets: usize, tile: usize): void {

@@ -9,12 +9,14 @@
  *
  * Tile 1x8c4, PANELS panels at once, each from a stream of its own (gemv-qd8-f32-qb4w.ts says why).
  *
- * relaxed: weights are the signed operand as they lie; the activations are two planes in 0..127, each with accumulators of its own, and
- * dot = low + 128 * (high + offset): the product may wrap, the sum does not.
- * simd128: three shifts and four 16-bit dot products for each 32 bytes, less than the memory takes to bring them.
+ * relaxed: weights are the signed operand as they lie; the activations are two planes in 0..127, each with
+ * accumulators of its own, and dot = low + 128 * (high + offset): the product may wrap, the sum does not.
+ * simd128: three shifts and four 16-bit dot products for each 32 bytes, less than the memory takes to bring
+ * them.
  *
- * Why PANELS = 3, relaxed: twelve accumulators, two operands of activations and a vector of weights are the 15 registers V8 has on x64. Why 2,
- * simd128: eight accumulators, two operands of activations, a vector of weights and what is shifted out of it.
+ * Why PANELS = 3, relaxed: twelve accumulators, two operands of activations and a vector of weights are the
+ * 15 registers V8 has on x64. Why 2, simd128: eight accumulators, two operands of activations, a vector of
+ * weights and what is shifted out of it.
  */
 import { multiplyAdd } from "./gemm-tile";
 import { CHANNEL_BLOCK, NR, panelBytesQc8w, weightsOffsetQc8w } from "../layouts/layout";
@@ -96,7 +98,8 @@ function addBlock(
   count: usize,
 ): void {
   const zero = i32x4.splat(0);
-  // Of channels 0..3 and 4..7 of each stream two sums: over the low and the high plane (relaxed), or over k 0, 2 and k 1, 3.
+  // Of channels 0..3 and 4..7 of each stream two sums: over the low and the high plane (relaxed), or over k
+  // 0, 2 and k 1, 3.
   let lowA0 = zero,
     lowB0 = zero,
     highA0 = zero,
@@ -168,8 +171,9 @@ function bytes13(w: v128): v128 {
 }
 
 /**
- * The dot products of four channels from their two sums; relaxed: of the low and the high plane, the latter with the channels' offsets. These come last:
- * accumulators that start at them wait for a line that no earlier load has asked for, a tenth of the time of 576 k.
+ * The dot products of four channels from their two sums; relaxed: of the low and the high plane, the latter
+ * with the channels' offsets. These come last: accumulators that start at them wait for a line that no
+ * earlier load has asked for, a tenth of the time of 576 k.
  */
 @inline
 function join(first: v128, second: v128, offsets: usize): v128 {

@@ -1,5 +1,6 @@
 /**
- * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]      decode: one row of 8-bit activations, blockwise 4-bit weights, int or E2M1
+ * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]      decode: one row of 8-bit activations, blockwise 4-bit
+ * weights, int or E2M1
  *
  *   dot[n, g] = sum over k of group g of a[k] * (u[n, k] - 8)           exact, i32; E2M1: u - 12 (e2m1.ts)
  *   y[n]      = (..((0 + dot[n, 0] * s[n, 0]) + dot[n, 1] * s[n, 1]) + ..) * scales[0] + bias[n]      f32, each step rounded
@@ -12,22 +13,26 @@
  *   y        f32[N]
  *   scratch  i16[K] (simd128), i32[K/G] up to 16 bytes (E2M1), f32[PANELS, 8]      the thread's own
  *
- * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing else; no over-read.
- * Preconditions: K % G == 0, G % 16 == 0, G <= 4096 (products of 256 * u stay in i32); 16-byte alignment is fastest, none is needed.
+ * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing
+ * else; no over-read. Preconditions: K % G == 0, G % 16 == 0, G <= 4096 (products of 256 * u stay in i32);
+ * 16-byte alignment is fastest, none is needed.
  *
- * Tile 1x8c4, PANELS panels at once, each from a stream of its own: the range is cut into PANELS runs of panels far apart. They share what is
- * done for activations, and since each stream goes on from panel to panel without a gap, prefetchers follow all of them. Adjacent panels at once
- * would be as fast from cache and a third of it from memory: each stream then jumps at each panel's end (docs/kernels.md). Panels left over go
- * one by one.
+ * Tile 1x8c4, PANELS panels at once, each from a stream of its own: the range is cut into PANELS runs of
+ * panels far apart. They share what is done for activations, and since each stream goes on from panel to
+ * panel without a gap, prefetchers follow all of them. Adjacent panels at once would be as fast from cache
+ * and a third of it from memory: each stream then jumps at each panel's end (docs/kernels.md). Panels left
+ * over go one by one.
  *
  * relaxed: 16 bytes hold 32 weights: two masks and a shift make two operands of the 8-bit dot product.
- * simd128: three masks and one shift make four operands of the 16-bit dot product. A mask leaves a nibble at its place in the 16-bit lane, times
- * 1, 16 or 256, and the power is divided out (exactly) once for each group: two shifts and a mask fewer for every 16 bytes.
+ * simd128: three masks and one shift make four operands of the 16-bit dot product. A mask leaves a nibble at
+ * its place in the 16-bit lane, times 1, 16 or 256, and the power is divided out (exactly) once for each
+ * group: two shifts and a mask fewer for every 16 bytes.
  *
- * Why PANELS = 3, relaxed: step by step side by side, six accumulators cover the latency of the product (4 to 5 cycles, two begin in each); four
- * streams were no faster from cache, and slower from memory. Why 2, simd128: a group of each in turn, since side by side they need one register
- * more than the 15 that V8 has on x64; the four accumulators of one stream already keep the ports busy, and more than two streams in turn were half
- * as fast on one of the machines measured.
+ * Why PANELS = 3, relaxed: step by step side by side, six accumulators cover the latency of the product (4 to
+ * 5 cycles, two begin in each); four streams were no faster from cache, and slower from memory. Why 2,
+ * simd128: a group of each in turn, since side by side they need one register more than the 15 that V8 has on
+ * x64; the four accumulators of one stream already keep the ports busy, and more than two streams in turn
+ * were half as fast on one of the machines measured.
  */
 import { arrangeRow, QD8_QB4W } from "./arrange-activations";
 import { offsetSums, operands, operandTable } from "./e2m1";

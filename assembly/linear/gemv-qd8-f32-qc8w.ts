@@ -1,5 +1,6 @@
 /**
- * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]      decode: one row of 8-bit activations, 8-bit weights per channel
+ * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]      decode: one row of 8-bit activations, 8-bit weights
+ * per channel
  *
  *   q        i8[K]          -128..127
  *   scales   f32[1]
@@ -8,8 +9,8 @@
  *   y        f32[N]         gemv-qc8w.ts has the equation
  *   scratch  linear_scratch_bytes(1, K), the thread's own
  *
- * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing else; no over-read.
- * Preconditions: K % 16 == 0; 16-byte alignment is fastest, none is needed.
+ * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing
+ * else; no over-read. Preconditions: K % 16 == 0; 16-byte alignment is fastest, none is needed.
  */
 import { arrangeRow, QD8_QC8W } from "./arrange-activations";
 import { multiplyRowQc8w } from "./gemv-qc8w";

@@ -4,8 +4,8 @@
  *   source  f32[rows, K]   channels rowBegin.. of an [N, K] matrix
  *   packed  the whole packed matrix; panels rowBegin / 8 .. are written
  *
- * Preconditions: rowBegin % 8 == 0, and rows % 8 == 0 unless these are the last channels, whose panel is then filled up with zeros.
- * Scalar: loading is bound by memory. The scalar build exports this same function.
+ * Preconditions: rowBegin % 8 == 0, and rows % 8 == 0 unless these are the last channels, whose panel is then
+ * filled up with zeros. Scalar: loading is bound by memory. The scalar build exports this same function.
  */
 import { NR, panelBytesF32w } from "../layouts/layout";
 

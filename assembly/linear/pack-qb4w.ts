@@ -5,8 +5,9 @@
  *   scales   f32[rows, K/G]
  *   packed   qb4w panels of an [N, K] matrix (layout.ts); channels rowBegin .. rowBegin + rows - 1 are written
  *
- * Preconditions: rowBegin % 8 == 0; rows % 8 == 0 unless they end at N, where the last panel is padded; K % G == 0, G % 16 == 0.
- * Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any order.
+ * Preconditions: rowBegin % 8 == 0; rows % 8 == 0 unless they end at N, where the last panel is padded; K % G
+ * == 0, G % 16 == 0. Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any
+ * order.
  */
 import { NR, panelBytesQb4w } from "../layouts/layout";
 
@@ -36,7 +37,8 @@ export function pack_qb4w(source: usize, scales: usize, packed: usize, rowBegin:
         store<f32>(panel + ((<usize>c) << 2), c < present ? load<f32>(groupScales + <usize>c * scaleStride) : 0);
       }
       panel += (<usize>NR) << 2;
-      // One word of a channel is two blocks of 16 bytes; channel c + 4 takes the high nibbles of channel c's bytes.
+      // One word of a channel is two blocks of 16 bytes; channel c + 4 takes the high nibbles of channel c's
+      // bytes.
       for (const groupEnd = words + groupWords; words < groupEnd; words += 4, panel += 32) {
         for (let c = 0; c < 4; c++) {
           const low = c < present ? load<u32>(words + <usize>c * wordStride) : ZEROS;

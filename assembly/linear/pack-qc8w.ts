@@ -5,8 +5,8 @@
  *   scales   f32[rows]
  *   packed   qc8w panels of an [N, K] matrix (layout.ts); channels rowBegin .. rowBegin + rows - 1 are written
  *
- * Preconditions: rowBegin % 8 == 0; rows % 8 == 0 unless they end at N, where the last panel is padded; K % 16 == 0.
- * Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any order.
+ * Preconditions: rowBegin % 8 == 0; rows % 8 == 0 unless they end at N, where the last panel is padded; K %
+ * 16 == 0. Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any order.
  */
 import { CHANNEL_BLOCK, NR, panelBytesQc8w } from "../layouts/layout";
 

@@ -1,13 +1,14 @@
 /**
- * A row of a matrix times a panel of eight vectors, in f64: what GPTQ and the refinement after it are made of.
+ * A row of a matrix times a panel of eight vectors, in f64: what GPTQ and the refinement after it are made
+ * of.
  *
- * Order: k ascending, a rounded multiply then a rounded add.
- * Why eight rows, two columns at a time: eight accumulators of two, and what is loaded of the panel serves two columns.
+ * Order: k ascending, a rounded multiply then a rounded add. Why eight rows, two columns at a time: eight
+ * accumulators of two, and what is loaded of the panel serves two columns.
  */
 
 /**
- * sum over columns k in [first, last) of U[j,k] * e[k, r] for rows r of a panel e f64[K, 8], and the same for row j+1 of U, `row` bytes on, to
- * `out` f64[2, 8]. A `row` of 0 gives the first twice.
+ * sum over columns k in [first, last) of U[j,k] * e[k, r] for rows r of a panel e f64[K, 8], and the same for
+ * row j+1 of U, `row` bytes on, to `out` f64[2, 8]. A `row` of 0 gives the first twice.
  */
 export function projectTwo(u: usize, row: usize, e: usize, first: i32, last: i32, out: usize): void {
   let s0 = f64x2.splat(0),

@@ -3,8 +3,8 @@ import { NR } from "../layouts/layout";
 import { loadPartial, storePartial } from "../math/simd";
 
 /**
- * Stores channels n .. n + 7 of a row of y[N], plus bias[N] if `bias` is not 0. The last panel may reach past N: channels that do not
- * exist are neither loaded from `bias` nor stored.
+ * Stores channels n .. n + 7 of a row of y[N], plus bias[N] if `bias` is not 0. The last panel may reach past
+ * N: channels that do not exist are neither loaded from `bias` nor stored.
  */
 @inline
 export function storeChannels(low: v128, high: v128, bias: usize, y: usize, n: i32, N: i32): void {

@@ -1,5 +1,6 @@
 /**
- * Unpacking of one group of a panel to operands of the tile (gemm-tile.ts), once for each row block of a GEMM.
+ * Unpacking of one group of a panel to operands of the tile (gemm-tile.ts), once for each row block of a
+ * GEMM.
  *
  *   packed   k 0..3 of eight channels as `layout.ts` draws them
  *   panel    relaxed: i8[K/4, 8, 4]; for each 4 consecutive k, 32 bytes

@@ -1,17 +1,18 @@
 /**
- * 2^s for s in f64, |s| < 252, rounded to f32: an f32 that holds a large s is off by up to 2^-18, and so is the power,
- * relatively.
+ * 2^s for s in f64, |s| < 252, rounded to f32: an f32 that holds a large s is off by up to 2^-18, and so is
+ * the power, relatively.
  *
  *   s = n + f,  n = roundHalfEven(s),  2^s = 2^n * P(f)
  *   P(f) = 1 + f (c1 + f (c2 + f (c3 + f (c4 + f (c5 + f c6)))))
  *
- * P is the minimax polynomial of degree 6 of 2^f on [-1/2, 1/2] with P(0) = 1; its relative error is 2^-28.5, and with
- * the roundings of f32 below 2.3 * 2^-24: one of the last sum, and of f, of c1 + .. and of their product together
+ * P is the minimax polynomial of degree 6 of 2^f on [-1/2, 1/2] with P(0) = 1; its relative error is 2^-28.5,
+ * and with the roundings of f32 below 2.3 * 2^-24: one of the last sum, and of f, of c1 + .. and of their
+ * product together
  * 1.2, since f (c1 + ..) is at most 0.42 of P. Where s is an integer the power is exact.
  *
- * In two parts, n and P(f), so that a caller multiplies its own factor in before the powers of two: a subnormal is then
- * rounded once. n reaches past what one exponent field holds, so it goes in by halves: powerOfTwo(n >> 1), then
- * powerOfTwo(n - (n >> 1)).
+ * In two parts, n and P(f), so that a caller multiplies its own factor in before the powers of two: a
+ * subnormal is then rounded once. n reaches past what one exponent field holds, so it goes in by halves:
+ * powerOfTwo(n >> 1), then powerOfTwo(n - (n >> 1)).
  *
  * Adding 1.5 * 2^52 rounds s to an integer and leaves it, modulo 2^32, in the low half of the sum's bits.
  */

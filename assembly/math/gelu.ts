@@ -1,21 +1,22 @@
 /**
- * GELU (Hendrycks and Gimpel 2016), exact and with tanh, four lanes at a time, as a ramp less a tail that is computed
- * directly, so that nothing cancels below zero. With t = |x|:
+ * GELU (Hendrycks and Gimpel 2016), exact and with tanh, four lanes at a time, as a ramp less a tail that is
+ * computed directly, so that nothing cancels below zero. With t = |x|:
  *
  *   x/2 (1 + erf(x / sqrt 2))  = max(x, 0) - t Phi(-t)       Phi(-t) = erfc(t / sqrt 2) / 2 = exp(-t^2/2) N(t) / D(t)
  *   x/2 (1 + tanh(v / 2))      = max(x, 0) - t e / (1 + e)   v = sqrt(8 / pi) (x + 0.044715 x^3),  e = exp(-|v|)
  *
- * N/D is the minimax rational function of degrees 4 and 5 of Phi(-t) exp(t^2/2) on [0, 14.5] with N(0)/D(0) = 1/2; its
- * relative error is 2^-26.6. All coefficients are positive. Exponents, times log2 e, are computed in f64
- * (exp2-wide.ts): they reach 150, and what they lose is lost of the result.
+ * N/D is the minimax rational function of degrees 4 and 5 of Phi(-t) exp(t^2/2) on [0, 14.5] with N(0)/D(0) =
+ * 1/2; its relative error is 2^-26.6. All coefficients are positive. Exponents, times log2 e, are computed in
+ * f64 (exp2-wide.ts): they reach 150, and what they lose is lost of the result.
  *
- * Relative error, u = 2^-24. Exact: N 8 u and D 10 u, two roundings a step; the power 2.3 u; two products and a
- * division 3 u; N/D itself 0.2 u: the tail is within 24 u. With tanh: the power, 1 + e, two products, a division: 7 u.
- * Above zero the tail is at most half of x; the subtraction adds u. A subnormal result has one more rounding.
- * Largest errors found, over every 4999th float, in units in the last place: exact 5.9, with tanh 2.7.
+ * Relative error, u = 2^-24. Exact: N 8 u and D 10 u, two roundings a step; the power 2.3 u; two products and
+ * a division 3 u; N/D itself 0.2 u: the tail is within 24 u. With tanh: the power, 1 + e, two products, a
+ * division: 7 u. Above zero the tail is at most half of x; the subtraction adds u. A subnormal result has one
+ * more rounding. Largest errors found, over every 4999th float, in units in the last place: exact 5.9, with
+ * tanh 2.7.
  *
- * NaN stays NaN; 0, -0 and infinity stay. -inf, and all below -14.4 (exact) or -10.8 (tanh), where the true value is no
- * float, give -0: the limit, where the formula itself has -inf * 0, which is NaN.
+ * NaN stays NaN; 0, -0 and infinity stay. -inf, and all below -14.4 (exact) or -10.8 (tanh), where the true
+ * value is no float, give -0: the limit, where the formula itself has -inf * 0, which is NaN.
  */
 import { exp2Exponent4, exp2Fraction4 } from "./exp2-wide";
 import { powerOfTwo } from "./math";

@@ -1,9 +1,12 @@
 /**
- * Elementary functions in f64, for what is computed seldom (RoPE tables, losses) and then rounded to f32 or summed.
- * Power series with their coefficients written out; no tables, so no static data.
+ * Elementary functions in f64, for what is computed seldom (RoPE tables, losses) and then rounded to f32 or
+ * summed. Power series with their coefficients written out; no tables, so no static data.
  */
 
-/** exp(x) for |x| < 700, error below 2 units in the last place. |r| <= ln 2 / 2; the first term left out, r^14/14!, is below 2^-57. */
+/**
+ * exp(x) for |x| < 700, error below 2 units in the last place. |r| <= ln 2 / 2; the first term left out,
+ * r^14/14!, is below 2^-57.
+ */
 export function exp(x: f64): f64 {
   const n = nearest<f64>(x * 1.4426950408889634);
   const r = x - n * LN2_HIGH - n * LN2_LOW;
@@ -31,8 +34,8 @@ export function log(x: f64): f64 {
 }
 
 /**
- * x = n pi/2 + r, |r| <= pi/4, for |x| <= 2^24: returns r; `quadrant(x)` is n.
- * pi/2 in three parts, the first two of 29 bits, so that n times each is exact; the absolute error of r is below 2^-52.
+ * x = n pi/2 + r, |r| <= pi/4, for |x| <= 2^24: returns r; `quadrant(x)` is n. pi/2 in three parts, the first
+ * two of 29 bits, so that n times each is exact; the absolute error of r is below 2^-52.
  */
 export function reduceToQuadrant(x: f64): f64 {
   const n = quadrant(x);

@@ -1,4 +1,5 @@
-// For tests only: the functions of math.ts and math-f64.ts over arrays, which no kernel exports by themselves.
+// For tests only: the functions of math.ts and math-f64.ts over arrays, which no kernel exports by
+// themselves.
 import { exp4 } from "./math";
 import { exp, log } from "./math-f64";
 import { exp as expTwin } from "../scalar/math";

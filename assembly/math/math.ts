@@ -1,9 +1,11 @@
 /**
- * Elementary functions in f32, four lanes at a time, made of exactly rounded operations only: their bits are the same on every engine.
+ * Elementary functions in f32, four lanes at a time, made of exactly rounded operations only: their bits are
+ * the same on every engine.
  */
 
 /**
- * exp(x) within 1 unit in the last place (largest error found 0.991, over every fifth float), gradual underflow included.
+ * exp(x) within 1 unit in the last place (largest error found 0.991, over every fifth float), gradual
+ * underflow included.
  *
  *   n = round(x / ln 2)      x = n ln 2 + r, |r| <= ln 2 / 2
  *   exp(x) = 2^n exp(r)      exp(r) = 1 + r + r^2 P(r), P of degree 5 (coefficients: Cephes, expf)
@@ -11,8 +13,9 @@
  * exp(0) = 1 exactly, exp(-inf) = 0, overflow gives infinity, NaN stays NaN.
  *
  * Why ln 2 in two parts: n * LN2_HIGH is exact (9 bits times 8), so r loses nothing without a fused multiply.
- * Why a magic number: adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits, where a conversion would check for NaN.
- * Why 2^n in two factors: n reaches from -150 to 128, more than one exponent field holds; the second product rounds once to a subnormal.
+ * Why a magic number: adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits, where a
+ * conversion would check for NaN. Why 2^n in two factors: n reaches from -150 to 128, more than one exponent
+ * field holds; the second product rounds once to a subnormal.
  */
 @inline
 export function exp4(x: v128): v128 {
@@ -42,8 +45,8 @@ export function powerOfTwo(n: v128): v128 {
 }
 
 /**
- * silu(x) = x / (1 + exp(-x)). Below -88.7, where exp(-x) is no float and the true value is above -3e-37, it is -0.
- * NaN stays NaN, and -inf gives NaN, as in Hugging Face.
+ * silu(x) = x / (1 + exp(-x)). Below -88.7, where exp(-x) is no float and the true value is above -3e-37, it
+ * is -0. NaN stays NaN, and -inf gives NaN, as in Hugging Face.
  */
 @inline
 export function silu4(x: v128): v128 {

@@ -1,8 +1,11 @@
-/** Tiny steps several kernels share: tails of fewer than four lanes, and reductions across lanes in one fixed order. */
+/**
+ * Tiny steps several kernels share: tails of fewer than four lanes, and reductions across lanes in one fixed
+ * order.
+ */
 
 /**
- * 0 for any `size`, since none is negative. V8 does not know that: a constant or'ed with it stays in a register, while a plain constant is made
- * anew, by three instructions, at each use (docs/kernels.md).
+ * 0 for any `size`, since none is negative. V8 does not know that: a constant or'ed with it stays in a
+ * register, while a plain constant is made anew, by three instructions, at each use (docs/kernels.md).
  */
 @inline
 export function unknownZero(size: i32): i32 {

@@ -5,16 +5,19 @@
  *
  *   a  f64[K, stride]   the upper triangle of A, replaced by U; what lies below inside the diagonal blocks of 4 means nothing
  *
- * Returns -1, or the first i whose pivot is not a positive finite number; a is then of no use.
- * Order: k ascending, a rounded multiply then a rounded subtraction. Preconditions: K a multiple of 4, stride at least K and even.
- * Reads and writes nothing outside the shapes. Whole.
+ * Returns -1, or the first i whose pivot is not a positive finite number; a is then of no use. Order: k
+ * ascending, a rounded multiply then a rounded subtraction. Preconditions: K a multiple of 4, stride at least
+ * K and even. Reads and writes nothing outside the shapes. Whole.
  *
- * Why a stride: rows of 1536 doubles lie 12 KiB apart, a multiple of a page, so that a column falls into one set of the first-level cache;
- * eight doubles more spread it.
- * Why 4x4 tiles over all earlier rows: eight accumulators and two loads of U[k,j] fit the registers, and A is written once.
+ * Why a stride: rows of 1536 doubles lie 12 KiB apart, a multiple of a page, so that a column falls into one
+ * set of the first-level cache; eight doubles more spread it. Why 4x4 tiles over all earlier rows: eight
+ * accumulators and two loads of U[k,j] fit the registers, and A is written once.
  */
 
-/** a[i..i+3, j..j+3] -= sum over k < i of U[k, i..i+3]^T U[k, j..j+3]. `u` and `v` point at a[0, i] and a[0, j]. */
+/**
+ * a[i..i+3, j..j+3] -= sum over k < i of U[k, i..i+3]^T U[k, j..j+3]. `u` and `v` point at a[0, i] and a[0,
+ * j].
+ */
 function subtractAbove(u: usize, v: usize, out: usize, i: i32, row: usize): void {
   let s00 = v128.load(out),
     s01 = v128.load(out, 16),

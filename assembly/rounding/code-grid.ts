@@ -4,8 +4,9 @@
  *   top 7, 127    -top - 1 .. top                                   integers of 4 and 8 bits
  *   top 12        0, 1, 2, 3, 4, 6, 8, 12 and their negatives       twice E2M1, the 4-bit float, with a scale half of its own
  *
- * Nearest, ties to even codes; both kinds of grid by the same steps. Adding and taking away 1.5 * 2^p leaves a multiple of the last place there:
- * of 1 for integers, and for floats of half the power of two below |t|, but at least 1.
+ * Nearest, ties to even codes; both kinds of grid by the same steps. Adding and taking away 1.5 * 2^p leaves
+ * a multiple of the last place there: of 1 for integers, and for floats of half the power of two below |t|,
+ * but at least 1.
  */
 
 /** Twice the largest E2M1. */
@@ -31,7 +32,10 @@ export function roundCodes(t: v128, low: v128, high: v128, exponents: v128): v12
   return f32x4.sub(f32x4.add(t, magic), magic);
 }
 
-/** The code nearest to t. A call, for the size of the module: it is made once for each product with a row of a Hessian. */
+/**
+ * The code nearest to t. A call, for the size of the module: it is made once for each product with a row of a
+ * Hessian.
+ */
 export function roundCode(t: f64, top: i32): f64 {
   t = max<f64>(min<f64>(t, <f64>top), <f64>lowestCode(top));
   const exponent = top == E2M1_TOP ? reinterpret<i64>(t) & 0x7ff0000000000000 : 0;

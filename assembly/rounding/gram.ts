@@ -1,18 +1,20 @@
 /**
- * The Hessian of a linear layer's output error, summed over rows of its input (GPTQ, Frantar et al. 2022, section 3):
+ * The Hessian of a linear layer's output error, summed over rows of its input (GPTQ, Frantar et al. 2022,
+ * section 3):
  *
  *   gram[i,j] += sum over m of x[m,i] * x[m,j]      for i <= j
  *
  *   x     f32[M, K]   rows follow one another
  *   gram  f64[K, K]   its upper triangle; what lies below inside the diagonal blocks of 8 may be written too, and means nothing
  *
- * Order: f32 over at most ROWS rows, m ascending, a rounded multiply then a rounded add; blocks of rows are added in f64, ascending.
- * A call begins a block, so the bits depend on how rows are divided into calls but not on threads.
- * Preconditions: K a multiple of 8. Reads and writes nothing outside the shapes.
- * Units: K/8 pairs of row tiles, one from the top and one from the bottom, which together are the same work in every pair.
+ * Order: f32 over at most ROWS rows, m ascending, a rounded multiply then a rounded add; blocks of rows are
+ * added in f64, ascending. A call begins a block, so the bits depend on how rows are divided into calls but
+ * not on threads. Preconditions: K a multiple of 8. Reads and writes nothing outside the shapes. Units: K/8
+ * pairs of row tiles, one from the top and one from the bottom, which together are the same work in every
+ * pair.
  *
- * Why ROWS = 256: the sums of a block stay as exact as a dot product's, and the f64 triangle (9 MB for K = 1536) is read and written once for
- * 256 rows rather than once for each.
+ * Why ROWS = 256: the sums of a block stay as exact as a dot product's, and the f64 triangle (9 MB for K =
+ * 1536) is read and written once for 256 rows rather than once for each.
  */
 import { widenHigh, widenLow } from "../math/simd";
 
@@ -25,7 +27,10 @@ function addWide(p: usize, sum: v128): void {
   v128.store(p, f64x2.add(v128.load(p, 16), widenHigh(sum)), 16);
 }
 
-/** Rows i .. i+3 times columns j .. j+7 over `rows` rows of x. `a` and `b` point at x[m, i] and x[m, j], `out` at gram[i, j]. */
+/**
+ * Rows i .. i+3 times columns j .. j+7 over `rows` rows of x. `a` and `b` point at x[m, i] and x[m, j], `out`
+ * at gram[i, j].
+ */
 function tile(a: usize, b: usize, out: usize, rows: i32, row: usize): void {
   let s00 = f32x4.splat(0),
     s01 = s00,

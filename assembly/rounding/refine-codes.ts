@@ -1,10 +1,11 @@
 /**
- * Coordinate descent on a rounded weight: each scale, then each code of its group, is set to what is best while all others stay.
- * With e = w - s q and g = H e, the error of a row is e H e^T, and
+ * Coordinate descent on a rounded weight: each scale, then each code of its group, is set to what is best
+ * while all others stay. With e = w - s q and g = H e, the error of a row is e H e^T, and
  *
  *   scale of a group:  s += (q . g) / (q H q^T) over the group's columns      code:  q[k] = code(q[k] + g[k] / (H[k,k] s))
  *
- * A scale is rounded to `type` before it is tried, and kept if the error falls; a code's step never raises it. So no pass does.
+ * A scale is rounded to `type` before it is tried, and kept if the error falls; a code's step never raises
+ * it. So no pass does.
  *
  *   w          f32[N, K]
  *   hessian    f64[K, stride]      both triangles
@@ -14,8 +15,9 @@
  *   errors     f64[panels, K, 8]   written: e, eight rows side by side
  *   gradients  f64[panels, K, 8]   written: g
  *
- * Order: f64, k ascending; columns outside the group learn of its changes when all of it is done. Preconditions: K and G even; scratch has
- * 128 + 128 * G bytes. Units: panels of 8 rows; the last may have fewer. Reads and writes nothing outside the shapes.
+ * Order: f64, k ascending; columns outside the group learn of its changes when all of it is done.
+ * Preconditions: K and G even; scratch has 128 + 128 * G bytes. Units: panels of 8 rows; the last may have
+ * fewer. Reads and writes nothing outside the shapes.
  */
 import { roundCode } from "./code-grid";
 import { projectTwo } from "../linear/project";
@@ -43,8 +45,8 @@ function usable(scale: f64): bool {
 }
 
 /**
- * Scales of the group of columns low .. low+G-1. `moved` f64[G, 8] is left with what each weight gained; `q8` f64[G, 8] is used.
- * `sums` f64[8].
+ * Scales of the group of columns low .. low+G-1. `moved` f64[G, 8] is left with what each weight gained; `q8`
+ * f64[G, 8] is used. `sums` f64[8].
  */
 function refitScales(
   hessian: usize,

@@ -1,11 +1,12 @@
 /**
- * GPTQ (Frantar et al. 2022): rounds the columns of a weight one after another, each to the code nearest to where it best makes up for the
- * errors of those before it. With H = U^T U the output error of a row is
+ * GPTQ (Frantar et al. 2022): rounds the columns of a weight one after another, each to the code nearest to
+ * where it best makes up for the errors of those before it. With H = U^T U the output error of a row is
  *
  *   e H e^T = sum over j of U[j,j]^2 * (t[j] - s q[j])^2,   e = w - s q,   t[j] = w[j] + (sum over k > j of U[j,k] * e[k]) / U[j,j]
  *
- * so going from the last column to the first, q[j] = code(t[j] / s) makes each term as small as it can be. This is the paper's update
- * (its inverse Hessian is never formed), and Babai's nearest plane. Columns come in reverse order of rounding.
+ * so going from the last column to the first, q[j] = code(t[j] / s) makes each term as small as it can be.
+ * This is the paper's update (its inverse Hessian is never formed), and Babai's nearest plane. Columns come
+ * in reverse order of rounding.
  *
  *   w           f32[N, K]
  *   factor      f64[K, stride]        U (cholesky.ts)
@@ -18,11 +19,13 @@
  *   errors      f64[panels, K, 8]     written: e, eight rows side by side
  *   losses      f64[N]                written: e H e^T
  *
- * Order: f64, k ascending; products with earlier columns and with columns of the block are two sums, added. t / s is rounded in f64.
- * Preconditions: K even, G a multiple of 8 and at most 128 if `search`; scratch has 128 + 96 * G bytes; scales are not 0. Units: panels of 8 rows; the
- * last may have fewer. Reads and writes nothing outside the shapes.
+ * Order: f64, k ascending; products with earlier columns and with columns of the block are two sums, added. t
+ * / s is rounded in f64. Preconditions: K even, G a multiple of 8 and at most 128 if `search`; scratch has
+ * 128 + 96 * G bytes; scales are not 0. Units: panels of 8 rows; the last may have fewer. Reads and writes
+ * nothing outside the shapes.
  *
- * Why panels of 8 rows, two columns at a time: eight accumulators of two rows each. U is read once for 8 rows.
+ * Why panels of 8 rows, two columns at a time: eight accumulators of two rows each. U is read once for 8
+ * rows.
  */
 import { roundCode } from "./code-grid";
 import { projectTwo } from "../linear/project";
@@ -31,8 +34,9 @@ import { bestScale } from "./search-scales";
 const BLOCK: i32 = 32;
 
 /**
- * Scales of the group of columns low .. high-1 for `rows` rows. Its weights after the best answer to all errors so far come from the same
- * recursion without rounding. scratch: f64[2, 8] of a projection, f64[G, 8] of moved errors, f32[8, G] of moved weights.
+ * Scales of the group of columns low .. high-1 for `rows` rows. Its weights after the best answer to all
+ * errors so far come from the same recursion without rounding. scratch: f64[2, 8] of a projection, f64[G, 8]
+ * of moved errors, f32[8, G] of moved weights.
  */
 function searchGroup(
   w: usize,
@@ -65,7 +69,8 @@ function searchGroup(
       const value = <f64>load<f32>(w + ((<usize>(r * K + j)) << 2));
       store<f32>(weights + ((<usize>(r * G + c)) << 2), <f32>(value + shift));
     }
-    // Rows a partial panel lacks: their sums are computed and thrown away, so they must not be leftovers that turn into NaN.
+    // Rows a partial panel lacks: their sums are computed and thrown away, so they must not be leftovers that
+    // turn into NaN.
     for (let r = rows; r < 8; r++) store<f64>(moved + ((<usize>c) << 6) + ((<usize>r) << 3), 0);
   }
   const slice: usize = importance == 0 ? 0 : importance + ((<usize>low) << 2);

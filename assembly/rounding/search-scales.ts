@@ -1,5 +1,6 @@
 /**
- * The scale of each group of weights that leaves the least square error, each square weighted by how much its channel matters:
+ * The scale of each group of weights that leaves the least square error, each square weighted by how much its
+ * channel matters:
  *
  *   scale[n,g] = argmin over candidates s of  sum over k of importance[k] * (w[n,k] - s * code(w[n,k] / s))^2
  *
@@ -8,15 +9,17 @@
  *   scales      f32[N, K/G], written; never 0: a group of zeros gets 1
  *   top         the largest code, which tells the kind (code-grid.ts)        type  how scales are stored (storable-scale.ts)
  *
- * Candidates: the largest magnitude of the group divided by `top` (round to nearest), and by (top + 1) * (0.8, 0.8 * 1.04, ..., 2.7), with
- * both signs, since integers reach one further below zero than above: a negative scale lets the largest weight, whatever its sign, use that
- * code. E2M1 has both signs of every code, and its codes lie so far apart at the end that a largest weight below the last but one may be best:
- * its ratios are 0.6 to 2.1. Then twice the least-squares scale of the best codes so far, sum(i w q) / sum(i q^2), which no grid hits. Each is rounded to `type`
- * before it is tried.
+ * Candidates: the largest magnitude of the group divided by `top` (round to nearest), and by (top + 1) *
+ * (0.8, 0.8 * 1.04, ..., 2.7), with both signs, since integers reach one further below zero than above: a
+ * negative scale lets the largest weight, whatever its sign, use that code. E2M1 has both signs of every
+ * code, and its codes lie so far apart at the end that a largest weight below the last but one may be best:
+ * its ratios are 0.6 to 2.1. Then twice the least-squares scale of the best codes so far, sum(i w q) / sum(i
+ * q^2), which no grid hits. Each is rounded to `type` before it is tried.
  *
- * Order: eight lanes, k ascending, (lanes 0-3 + lanes 4-7), then sumLanes; multiply and add are rounded apart. The first of equals wins.
- * Preconditions: G a multiple of 8, w and importance aligned to 4 bytes. Reads and writes nothing outside the shapes. Units: rows.
- * Why this grid: equal steps in proportion, coarser than refitting can make up for, down to where a group gives up its largest weight.
+ * Order: eight lanes, k ascending, (lanes 0-3 + lanes 4-7), then sumLanes; multiply and add are rounded
+ * apart. The first of equals wins. Preconditions: G a multiple of 8, w and importance aligned to 4 bytes.
+ * Reads and writes nothing outside the shapes. Units: rows. Why this grid: equal steps in proportion, coarser
+ * than refitting can make up for, down to where a group gives up its largest weight.
  */
 import { exponentMask, lowestCode, roundCodes } from "./code-grid";
 import { sumLanes } from "../math/simd";

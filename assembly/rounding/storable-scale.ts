@@ -1,5 +1,6 @@
 /**
- * A weight scale as the checkpoint will hold it: rounded first, so that weights are rounded to what a reader multiplies by.
+ * A weight scale as the checkpoint will hold it: rounded first, so that weights are rounded to what a reader
+ * multiplies by.
  *
  *   type 0: f32    1: bf16, the upper half of an f32    2: f16, 5 bits of exponent; all round half to even
  *

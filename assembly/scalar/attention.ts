@@ -1,4 +1,5 @@
-// Scalar twins of attention*.ts: one row, one token, one channel at a time, over the same pools; no tiles, no masks.
+// Scalar twins of attention*.ts: one row, one token, one channel at a time, over the same pools; no tiles, no
+// masks.
 import { LOG2E } from "../math/exp2";
 import {
   BLOCK,

@@ -1,4 +1,7 @@
-/** Twins of the steps that softmax and cross entropy share: the largest element, and four f64 sums in a fixed tree. */
+/**
+ * Twins of the steps that softmax and cross entropy share: the largest element, and four f64 sums in a fixed
+ * tree.
+ */
 import { exp } from "./math";
 
 /** NaN never wins; -inf where nothing else is. */

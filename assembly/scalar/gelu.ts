@@ -1,6 +1,6 @@
 /**
- * Twins of `../math/gelu.ts` and `../math/exp2-wide.ts`: one lane of the same operations, each rounded to f32 but for
- * the exponents.
+ * Twins of `../math/gelu.ts` and `../math/exp2-wide.ts`: one lane of the same operations, each rounded to f32
+ * but for the exponents.
  */
 import {
   EXP2_WIDE_C1,

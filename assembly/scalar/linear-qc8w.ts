@@ -1,4 +1,5 @@
-// Twin of the GEMMs and GEMVs over 8-bit weights (../gemm-qc8w.ts, ../gemv-qc8w.ts): one output at a time, from the same packed bytes.
+// Twin of the GEMMs and GEMVs over 8-bit weights (../gemm-qc8w.ts, ../gemv-qc8w.ts): one output at a time,
+// from the same packed bytes.
 import { CHANNEL_BLOCK, KR, NR, panelBytesQc8w, weightsOffsetQc8w } from "../layouts/layout";
 
 /** Sum over k of begin..end of a[k] * q[c, k]; T is the type of the activations. */

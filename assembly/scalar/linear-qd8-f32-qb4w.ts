@@ -1,4 +1,5 @@
-// Twin of ../gemm-qd8-f32-qb4w.ts and ../gemv-qd8-f32-qb4w.ts: one output at a time, from the same packed bytes.
+// Twin of ../gemm-qd8-f32-qb4w.ts and ../gemv-qd8-f32-qb4w.ts: one output at a time, from the same packed
+// bytes.
 import { groupBytesQb4w, KR, NR, panelBytesQb4w } from "../layouts/layout";
 
 /** 12 + 2 * E2M1(code). */

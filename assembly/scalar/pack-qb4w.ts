@@ -1,7 +1,10 @@
 // Twin of ../pack-qb4w.ts: one weight at a time, addressed as the drawing in ../layout.ts says.
 import { groupBytesQb4w, KR, NR, panelBytesQb4w } from "../layouts/layout";
 
-/** Adds u to the nibble of channel c and k (within its group) of a group's 16-byte blocks, whose bytes start at 0. */
+/**
+ * Adds u to the nibble of channel c and k (within its group) of a group's 16-byte blocks, whose bytes start
+ * at 0.
+ */
 function storeNibble(blocks: usize, c: i32, k: i32, u: i32): void {
   const byte = blocks + <usize>((k / KR) * 16 + (c % 4) * KR + (k % KR));
   store<u8>(byte, load<u8>(byte) | (u << (c < 4 ? 0 : 4)));

@@ -1,4 +1,6 @@
-/** Twin of `../elementwise/sum-row.ts`: sixteen partial sums, element k in sum k mod 16, then the same tree. */
+/**
+ * Twin of `../elementwise/sum-row.ts`: sixteen partial sums, element k in sum k mod 16, then the same tree.
+ */
 import { CENTRED_SQUARES, VALUES } from "../elementwise/sum-row";
 
 function partialSum(terms: i32, x: usize, K: i32, mean: f32, lane: i32): f32 {

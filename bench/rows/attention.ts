@@ -1,6 +1,6 @@
 /**
- * Attention over an int8 cache: a block of a prompt; one row far into a context, where the cache's bytes are the work;
- * one row of each of several sequences. And the rows that a prompt appends to such a cache.
+ * Attention over an int8 cache: a block of a prompt; one row far into a context, where the cache's bytes are
+ * the work; one row of each of several sequences. And the rows that a prompt appends to such a cache.
  */
 import { NULL, type Pointer } from "../../src/kernels/pointer.ts";
 import type { BenchMemory, BenchRow } from "../bench-row.ts";

@@ -1,4 +1,6 @@
-/** What lies between linear layers, over a prompt's rows, and what becomes of logits: bytes read and written. */
+/**
+ * What lies between linear layers, over a prompt's rows, and what becomes of logits: bytes read and written.
+ */
 import type { BenchRow } from "../bench-row.ts";
 import { MODELS } from "../shapes.ts";
 
@@ -23,7 +25,8 @@ const betweenLayers = MODELS.flatMap(({ name, hidden: K, ffn: F, heads, headDim:
   {
     name: `rmsnorm_heads_f32 ${name} M=${M} heads=${heads} D=${D}`,
     prepare(bench) {
-      // In place, run after run: weights other than one would drive x into subnormals, which are slow. Ones are cosines of zero.
+      // In place, run after run: weights other than one would drive x into subnormals, which are slow. Ones
+      // are cosines of zero.
       const [x, zeros] = [bench.floats(M * heads * D), bench.reserve(4 * D)];
       const [weight, sin] = [bench.reserve(4 * D), bench.reserve(4 * D)];
       bench.run.rope_table_f32(zeros, weight, sin, 0, 1, 2 * D);

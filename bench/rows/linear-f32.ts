@@ -1,4 +1,7 @@
-/** Linear layers in floats: calibration by whole sequences, in multiply-accumulates; decoding of an unquantized model in bytes of weights. */
+/**
+ * Linear layers in floats: calibration by whole sequences, in multiply-accumulates; decoding of an
+ * unquantized model in bytes of weights.
+ */
 import { NULL } from "../../src/kernels/pointer.ts";
 import type { BenchRow } from "../bench-row.ts";
 import { LAYERS, type LinearShape } from "../shapes.ts";

@@ -1,4 +1,7 @@
-/** Linear layers over 8-bit and, with 8-bit weights, 14-bit activations: prefill by GEMM in multiply-accumulates, decode by GEMV in bytes of packed weights. */
+/**
+ * Linear layers over 8-bit and, with 8-bit weights, 14-bit activations: prefill by GEMM in
+ * multiply-accumulates, decode by GEMV in bytes of packed weights.
+ */
 import { NULL } from "../../src/kernels/pointer.ts";
 import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { HEADS, LAYERS, type LinearShape } from "../shapes.ts";

@@ -1,4 +1,7 @@
-/** Quantization of activations, alone and fused with what makes them: bytes read and written, f32 in, int8 or int16 out; or 8-bit floats in place. */
+/**
+ * Quantization of activations, alone and fused with what makes them: bytes read and written, f32 in, int8 or
+ * int16 out; or 8-bit floats in place.
+ */
 import { FLOAT8_FORMATS } from "../../src/checkpoint/formats/float8.ts";
 import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { MODELS } from "../shapes.ts";
@@ -96,7 +99,8 @@ const activated: BenchRow[] = MODELS.flatMap(({ name, ffn: F }) =>
     name: `${kernel} dynamic ${name} M=${M} F=${F}`,
     prepare(bench) {
       const G = 64;
-      // In place, run after run: these stay what they are, where smaller ones would end as subnormals, which are slow.
+      // In place, run after run: these stay what they are, where smaller ones would end as subnormals, which
+      // are slow.
       const x = bench.floats(M * F, 8);
       const [q, scales, sums] = [bench.reserve(M * F), bench.reserve(4 * M), bench.reserve((4 * M * F) / G)];
       return { bytes: 9 * M * F, run: () => bench.run[kernel](x, q, scales, sums, F, G, F, 0, 0, M) };

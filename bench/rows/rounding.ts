@@ -1,4 +1,7 @@
-/** Rounding weights, on the layers of SmolLM2-135M: the Hessian of a prompt's rows, its factor, scales, GPTQ and the refinement after it. */
+/**
+ * Rounding weights, on the layers of SmolLM2-135M: the Hessian of a prompt's rows, its factor, scales, GPTQ
+ * and the refinement after it.
+ */
 import { NULL, type Pointer } from "../../src/kernels/pointer.ts";
 import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { LAYERS, type LinearShape } from "../shapes.ts";

@@ -55,16 +55,16 @@ export class LanguageModel implements AsyncDisposable {
    */
   static async load(location: ModelLocation, host: Host, options: LoadOptions = {}): Promise<LanguageModel> {
     try {
-      return await LanguageModel.loadOnce(location, host, options);
+      return await LanguageModel.#loadOnce(location, host, options);
     } catch (error) {
       // What was wrong may have come from a cache, which then no longer has it.
       const isContent = error instanceof CheckpointError && !(error instanceof DownloadError);
       if (!isContent || !(await location.forgetUnverified?.())) throw error;
-      return LanguageModel.loadOnce(location, host, options);
+      return LanguageModel.#loadOnce(location, host, options);
     }
   }
 
-  private static async loadOnce(location: ModelLocation, host: Host, options: LoadOptions): Promise<LanguageModel> {
+  static async #loadOnce(location: ModelLocation, host: Host, options: LoadOptions): Promise<LanguageModel> {
     const checkpoint = await openCheckpoint(location, options.signal);
     try {
       if (!checkpoint.tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer`);

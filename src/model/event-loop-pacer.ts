@@ -15,27 +15,27 @@ const INTERVAL_MS = 8;
 export const INTERVAL_WORK = 2 ** 30;
 
 export class EventLoopPacer {
-  private readonly host: Host;
-  private last = performance.now();
-  private work = 0;
+  readonly #host: Host;
+  #last = performance.now();
+  #work = 0;
 
   constructor(host: Host) {
-    this.host = host;
+    this.#host = host;
   }
 
   /** @param multiplyAccumulates done since the last call */
   count(multiplyAccumulates: number): void {
-    this.work += multiplyAccumulates;
+    this.#work += multiplyAccumulates;
   }
 
   /** Whether it is time to await `letEventsRun`; apart from it so that the common case awaits nothing. */
   due(): boolean {
-    return this.work >= INTERVAL_WORK || performance.now() - this.last >= INTERVAL_MS;
+    return this.#work >= INTERVAL_WORK || performance.now() - this.#last >= INTERVAL_MS;
   }
 
   async letEventsRun(): Promise<void> {
-    await this.host.yieldToEvents();
-    this.last = performance.now();
-    this.work = 0;
+    await this.#host.yieldToEvents();
+    this.#last = performance.now();
+    this.#work = 0;
   }
 }

@@ -1,4 +1,6 @@
-/** Many generations in one loaded model: each says what it says alone, and the room they share is given back. */
+/**
+ * Many generations in one loaded model: each says what it says alone, and the room they share is given back.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type LanguageModel, loadModel, lambada, multipleChoice, perplexity } from "../../src/core.ts";

@@ -16,7 +16,9 @@ export interface Fork {
 }
 
 interface SequencesOptions {
-  /** Boundaries between ranges of work, in heads; in a call of several rows they fall in the middle of one. */
+  /**
+   * Boundaries between ranges of work, in heads; in a call of several rows they fall in the middle of one.
+   */
   splits?: readonly number[];
   /** S, the longest sequence by default. */
   capacity?: number;
@@ -45,7 +47,8 @@ const BLOCK = 64;
 
 /**
  * One sequence.
- * @param chunks lengths of consecutive prefill chunks; the last repeats until T rows are done, and 0 is a call with no rows
+ * @param chunks lengths of consecutive prefill chunks; the last repeats until T rows are done, and 0 is a
+ *   call with no rows
  */
 export function runAttention(
   build: TestedBuild,
@@ -142,7 +145,10 @@ export function runSequences(
   return { y, untouched: kernels.untouched() };
 }
 
-/** Block tables that take numbers in turn from the pool's end, leaving some to nobody. A fork shares whole blocks. */
+/**
+ * Block tables that take numbers in turn from the pool's end, leaving some to nobody. A fork shares whole
+ * blocks.
+ */
 function scatteredTables(lengths: readonly number[], forks: readonly (Fork | undefined)[]): Int32Array[] {
   const tables = lengths.map((T) => new Int32Array(Math.ceil(T / BLOCK)));
   const longest = Math.max(...tables.map((table) => table.length));

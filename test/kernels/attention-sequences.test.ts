@@ -1,6 +1,6 @@
 /**
- * Rows of several sequences in one call: each has the bits it has when its sequence runs alone, wherever the blocks are
- * and whoever shares them.
+ * Rows of several sequences in one call: each has the bits it has when its sequence runs alone, wherever the
+ * blocks are and whoever shares them.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -17,7 +17,10 @@ const gaussian = normal(random);
 
 /** Around the tile of four rows, the vector of eight tokens and the block of 64. */
 const LENGTHS = [71, 1, 130, 64, 5];
-/** Heads in groups; one for all; each with its own keys and values, as many as a tile has rows, fewer and more. */
+/**
+ * Heads in groups; one for all; each with its own keys and values, as many as a tile has rows, fewer and
+ * more.
+ */
 const HEADS = [[4, 2], [3, 1], [1, 1], [3, 3], [4, 4], [6, 6], [9, 9]] as const; // prettier-ignore
 
 type Shape = Partial<Pick<AttentionInput, "H" | "Hkv" | "D" | "window" | "slopes">>;

@@ -13,7 +13,10 @@ const gaussian = normal(random);
 
 const input = (kind: AttentionKind, shape: Partial<AttentionInput>) => sharpInput(gaussian, kind, shape);
 
-/** One row at a time, twin and tiles, against the oracle; then every other way to cut the same work, bit for bit. */
+/**
+ * One row at a time, twin and tiles, against the oracle; then every other way to cut the same work, bit for
+ * bit.
+ */
 function check(
   build: SimdBuild,
   problem: AttentionInput,
@@ -124,7 +127,8 @@ for (const build of SIMD_BUILDS) {
       }
       const { y } = runAttention(build, problem, [T]);
       const { y: exact } = attentionOracle(problem);
-      // One weight of 1: what is left are the product with the weight, the factor, the division and the last product.
+      // One weight of 1: what is left are the product with the weight, the factor, the division and the last
+      // product.
       assertWithin(
         y.subarray(chosen * D),
         exact.subarray(chosen * D),
@@ -176,7 +180,8 @@ for (const build of SIMD_BUILDS) {
   }
 
   test(`${build}: 2^t is within its stated error and exactly 1 at 0`, () => {
-    // A window of 2 over tokens that alternate between score 0, value 0 and score t, value 1: odd rows are 2^t / (1 + 2^t).
+    // A window of 2 over tokens that alternate between score 0, value 0 and score t, value 1: odd rows are
+    // 2^t / (1 + 2^t).
     const [T, D] = [8192, 8];
     const qkv = new Float32Array(T * 3 * D);
     const scale = Math.fround(Math.fround(Math.LOG2E) / Math.fround(Math.sqrt(D)));

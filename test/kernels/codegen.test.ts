@@ -1,7 +1,8 @@
 /**
- * The code that ships is the code that was meant: no kernel leaves its loops for a call or keeps state in a global, and the steps of the
- * linear layers hold the instructions their tile says. A tile argument that is no longer folded, or an `@inline` that no longer inlines,
- * changes no result and costs half of the speed; here it fails, without a clock.
+ * The code that ships is the code that was meant: no kernel leaves its loops for a call or keeps state in a
+ * global, and the steps of the linear layers hold the instructions their tile says. A tile argument that is
+ * no longer folded, or an `@inline` that no longer inlines, changes no result and costs half of the speed;
+ * here it fails, without a clock.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -58,7 +59,10 @@ interface Step {
   add: string;
   /** Another instruction of these loops, where products alone do not tell them from others. */
   broadcast?: string;
-  /** Of each innermost loop with such products: vectors of weights loaded, activations broadcast, products, sums. */
+  /**
+   * Of each innermost loop with such products: vectors of weights loaded, activations broadcast, products,
+   * sums.
+   */
   loops: [weights: number, activations: number, products: number, sums: number][];
 }
 
@@ -77,7 +81,8 @@ const float8: Step = { ...FLOAT, loops: [[1, 0, 2, 1]] };
 // Four channels' gradients by eight columns of the input.
 const outerProducts: Step = { ...FLOAT, loops: [[2, 4, 8, 8]] };
 
-// Scores and values are one tile, of one to four rows; that of integers has two operands a step, or two planes.
+// Scores and values are one tile, of one to four rows; that of integers has two operands a step, or two
+// planes.
 const attention = (products: (r: number) => Step["loops"]) => [1, 2, 3, 4].flatMap(products);
 const attentionFloats: Step = {
   ...FLOAT,
@@ -92,8 +97,9 @@ const SIMD128: Record<string, Step> = {
   gemm_qd8_f32_qb4fw_x8c4: { ...I16, loops: rowsToOne(4) },
   gemm_qd8_f32_qc8w_x8c4: { ...I16, loops: rowsToOne(4) },
   gemm_qd14_f32_qc8w_x8c4: { ...I16, loops: rowsToOne(4) },
-  // Four k at a time: pairs 0, 2 and 1, 3; 16 bytes hold 32 weights of 4 bits or 16 of 8. One loop for the streams, one for panels left over.
-  // Twice: integers and E2M1 differ in their steps only, and the function is one.
+  // Four k at a time: pairs 0, 2 and 1, 3; 16 bytes hold 32 weights of 4 bits or 16 of 8. One loop for the
+  // streams, one for panels left over. Twice: integers and E2M1 differ in their steps only, and the function
+  // is one.
   gemv_qd8_f32_qb4w_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4], [1, 2, 4, 4], [1, 2, 4, 4]] },
   gemv_qd8_f32_qb4fw_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4], [1, 2, 4, 4], [1, 2, 4, 4]] },
   gemv_qd8_f32_qc8w_1x8c4: { ...I16, loops: [[4, 2, 8, 8], [2, 2, 4, 4]] },

@@ -3,7 +3,10 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 export interface Loop {
-  /** Times each instruction stands in this loop, outside of the loops it holds: "i32x4.dot_i16x8_s", "global.get". */
+  /**
+   * Times each instruction stands in this loop, outside of the loops it holds: "i32x4.dot_i16x8_s",
+   * "global.get".
+   */
   readonly instructions: Map<string, number>;
   /** Functions it calls, by internal name, outside of the loops it holds. */
   readonly calls: string[];
@@ -49,7 +52,10 @@ function parse(text: string): Module {
   return { exports, functions };
 }
 
-/** Runs wasm-dis in a process of its own: loading binaryen as a library through tsx takes tenfold the time of the whole test. */
+/**
+ * Runs wasm-dis in a process of its own: loading binaryen as a library through tsx takes tenfold the time of
+ * the whole test.
+ */
 export function disassemble(file: URL): Module {
   const tool = fileURLToPath(new URL("../../node_modules/binaryen/bin/wasm-dis", import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [tool, "--all-features", fileURLToPath(file)], {

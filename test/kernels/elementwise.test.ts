@@ -17,8 +17,9 @@ function swiglu(x: Float32Array, M: number, F: number, ranges: [number, number][
 }
 
 /**
- * Relative: exp is off by one unit in the last place (two roundings), then an addition, a division, a product.
- * Absolute: below -88.7 exp(-x) is near or above the largest float, and what is lost is below 89 / 2^127 of up; one rounding of a subnormal.
+ * Relative: exp is off by one unit in the last place (two roundings), then an addition, a division, a
+ * product. Absolute: below -88.7 exp(-x) is near or above the largest float, and what is lost is below 89 /
+ * 2^127 of up; one rounding of a subnormal.
  */
 function assertSwiglu(y: Float32Array, x: Float32Array, M: number, F: number): void {
   const gate = (i: number) => x[Math.floor(i / F) * 2 * F + (i % F)]!;

@@ -43,7 +43,8 @@ test("embed_qc8w returns scale * q of each row, rounded once", () => {
   ] as const) {
     const q = Int8Array.from({ length: V * E }, () => Math.floor(256 * random()) - 128);
     const scales = fill(V, () => 10 ** (6 * random() - 3));
-    // The panel written out by the rule in layout.ts: eight scales, eight offsets, then for four k at a time four bytes of each channel.
+    // The panel written out by the rule in layout.ts: eight scales, eight offsets, then for four k at a time
+    // four bytes of each channel.
     const panels = Math.ceil(V / 8);
     const packed = new DataView(new ArrayBuffer(panels * (64 + 8 * E)));
     for (let n = 0; n < V; n++) {

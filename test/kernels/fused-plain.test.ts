@@ -1,6 +1,6 @@
 /**
- * LayerNorm and ungated activations that quantize what they make: their twins, and bit for bit what the kernels they
- * stand for make one after the other. Each of those has an oracle of its own (layernorm.test.ts,
+ * LayerNorm and ungated activations that quantize what they make: their twins, and bit for bit what the
+ * kernels they stand for make one after the other. Each of those has an oracle of its own (layernorm.test.ts,
  * plain-activation.test.ts, quantize-activations.test.ts).
  */
 import { suite } from "uvu";

@@ -1,6 +1,6 @@
 /**
- * Kernels that quantize what they make: against their definition in double precision, against their twins, and bit for bit against the
- * kernels they stand for, one after the other.
+ * Kernels that quantize what they make: against their definition in double precision, against their twins,
+ * and bit for bit against the kernels they stand for, one after the other.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -66,8 +66,8 @@ function swiglu(shape: Shape, x: Float32Array, dynamic: boolean, how: readonly R
 }
 
 /**
- * q * scale is a to half a step, and what a itself lost: `error`. A dynamic scale is the largest |a| / 127, to that error; a static one saturates.
- * The sums are those of q, exactly.
+ * q * scale is a to half a step, and what a itself lost: `error`. A dynamic scale is the largest |a| / 127,
+ * to that error; a static one saturates. The sums are those of q, exactly.
  */
 function assertQuantized(
   words: Int32Array,

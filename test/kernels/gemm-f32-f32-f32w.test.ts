@@ -10,7 +10,10 @@ const random = mulberry32(11);
 const gaussian = normal(random);
 const test = suite("gemm_f32_f32_f32w (seed 11)");
 
-/** The definition, on unpacked weights in double precision, and the sum of magnitudes that bounds its rounding in f32. */
+/**
+ * The definition, on unpacked weights in double precision, and the sum of magnitudes that bounds its rounding
+ * in f32.
+ */
 function oracle(x: Float32Array, w: Float32Array, bias: Float32Array | undefined, M: number, N: number, K: number) {
   const y = new Float64Array(M * N);
   const magnitude = new Float64Array(M * N);

@@ -19,7 +19,10 @@ const FILES: Record<TestedBuild, readonly URL[]> = {
   relaxed: [new URL("../../dist/wasm/fptq-relaxed.wasm", import.meta.url), QUANTIZER],
 };
 
-/** The SIMD builds the running engine can compile. `npm run test:relaxed` runs these tests where it can compile both. */
+/**
+ * The SIMD builds the running engine can compile. `npm run test:relaxed` runs these tests where it can
+ * compile both.
+ */
 export const SIMD_BUILDS: readonly SimdBuild[] = (["simd128", "relaxed"] as const).filter((build) =>
   WebAssembly.validate(readFileSync(FILES[build][0]!)),
 );
@@ -42,7 +45,10 @@ export class KernelMemory {
     this.run = instantiateKernels(modules, this.memory);
   }
 
-  /** A region of `bytes` at a 16-byte boundary, plus `misalign` bytes, filled with 0xa5 and followed by canaries. */
+  /**
+   * A region of `bytes` at a 16-byte boundary, plus `misalign` bytes, filled with 0xa5 and followed by
+   * canaries.
+   */
   region(bytes: number, misalign = 0): Pointer {
     const pointer = (((this.end + 15) & ~15) + misalign) as Pointer;
     this.end = pointer + bytes + CANARY_BYTES;

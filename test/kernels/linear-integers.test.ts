@@ -1,6 +1,7 @@
 /**
- * Linear layers over 8-bit activations, qb4w, qb4fw and qc8w, and over 14-bit ones, qc8w: against an oracle in double precision that sees unpacked data only, against the scalar
- * twin bit for bit, and every row of the GEMM against the GEMV bit for bit.
+ * Linear layers over 8-bit activations, qb4w, qb4fw and qc8w, and over 14-bit ones, qc8w: against an oracle
+ * in double precision that sees unpacked data only, against the scalar twin bit for bit, and every row of the
+ * GEMM against the GEMV bit for bit.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -208,7 +209,8 @@ for (const bits of FORMS) {
       for (const activation of rangeOf(bits.a)) {
         const q = bits.a === 8 ? new Int8Array(K).fill(activation) : new Int16Array(K).fill(activation);
         const rows = { M: 1, q, scales: Float32Array.of(1) };
-        // Two blocks at most, whose sums and their sum are multiples of 2048 below 2^24 of them: exact in float32.
+        // Two blocks at most, whose sums and their sum are multiples of 2048 below 2^24 of them: exact in
+        // float32.
         const expected = Float32Array.from({ length: N }, () => weight * activation * K);
         for (const build of BUILDS) {
           const linear = new PackedLinear(build, weights, bits);

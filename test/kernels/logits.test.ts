@@ -68,7 +68,8 @@ test("softmax equals the definition for every count and temperature, in place an
       const distance = Float64Array.from(x, (value) => (max - value) / Math.fround(temperature));
       const sum = distance.reduce((s, d) => s + Math.exp(-d), 0);
       const p = distance.map((d) => Math.exp(-d) / sum);
-      // exp's argument meets two roundings, its result two; the sum's error is the weighted mean of those, and one rounding; one division.
+      // exp's argument meets two roundings, its result two; the sum's error is the weighted mean of those,
+      // and one rounding; one division.
       const mean = p.reduce((s, value, i) => s + (value && 2 * value * distance[i]!), 0);
       const roundings = (i: number) => (Number.isFinite(distance[i]!) ? 2 * distance[i]! : 0) + 2 + mean + 2 + 2;
       assertWithin(

@@ -15,7 +15,9 @@ test("the rule equals the golden vectors of compressed-tensors", () => {
   assert.equal([...packToInt32(Int8Array.of(-128, 127, 0, 1), 8)], [0x8180ff00 | 0]);
 });
 
-/** Where the weights of a panel of 8 bits begin: behind its scales and the offsets of its blocks of 2048 k. */
+/**
+ * Where the weights of a panel of 8 bits begin: behind its scales and the offsets of its blocks of 2048 k.
+ */
 const weightsAt8 = (K: number) => 32 + 32 * Math.ceil(K / 2048);
 const panelBytes8 = (K: number) => weightsAt8(K) + 8 * K;
 

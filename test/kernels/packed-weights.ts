@@ -20,7 +20,9 @@ export interface QuantizedWeights {
   scales: Float32Array;
 }
 
-/** Seeded weights over the whole range, with an all-zero group, and extremes in the first and last channel. */
+/**
+ * Seeded weights over the whole range, with an all-zero group, and extremes in the first and last channel.
+ */
 export function randomWeights(random: () => number, N: number, K: number, G: number, codes: WeightCodes): QuantizedWeights {
   const [low, high] = extremes(codes);
   const draw =
@@ -37,12 +39,18 @@ export function extremes(codes: WeightCodes): [number, number] {
   return codes === "e2m1" ? [-12, 12] : codes === 4 ? [-8, 7] : [-128, 127];
 }
 
-/** E2M1 codes of doubled values as 4-bit integers with the same nibbles. A zero takes either of its codes by turns. */
+/**
+ * E2M1 codes of doubled values as 4-bit integers with the same nibbles. A zero takes either of its codes by
+ * turns.
+ */
 function codesAsIntegers(doubled: Int8Array): Int8Array {
   return doubled.map((value, i) => (value === 0 ? 8 * (i % 2) : E2M1_DOUBLED.indexOf(value)) - 8);
 }
 
-/** `weight_packed` by the rule of compressed-tensors: code q + 2^(bits-1), element i of a row at bit i * bits. interop.md, 1.4 */
+/**
+ * `weight_packed` by the rule of compressed-tensors: code q + 2^(bits-1), element i of a row at bit i * bits.
+ * interop.md, 1.4
+ */
 export function packToInt32(q: Int8Array, bits: 4 | 8): Int32Array {
   const perWord = 32 / bits;
   const words = new Int32Array(q.length / perWord);

@@ -9,7 +9,10 @@ const BUILDS: TestedBuild[] = ["scalar", ...SIMD_BUILDS];
 const test = suite("quantize activations (seed 7)");
 const random = mulberry32(7);
 
-/** The definition, rounded to float32 where it says so: the division. `|| 0` because an int8 has no -0 and NaN counts as 0. */
+/**
+ * The definition, rounded to float32 where it says so: the division. `|| 0` because an int8 has no -0 and NaN
+ * counts as 0.
+ */
 function oracleRow(x: Float32Array, G: number, scale: number): { q: number[]; sums: number[] } {
   const q = Array.from(x, (v) => Math.max(-128, Math.min(127, roundHalfEven(Math.fround(v / scale)))) || 0);
   const sums = [];

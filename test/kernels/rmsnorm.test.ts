@@ -16,8 +16,8 @@ function oracleRow(x: Float32Array, weight: Float32Array): number[] {
 }
 
 /**
- * Relative error: a square, K / 16 additions in a lane, four across lanes, the division by K and eps, all positive, halved by the root;
- * then root, reciprocal and two products; and one rounding of a subnormal.
+ * Relative error: a square, K / 16 additions in a lane, four across lanes, the division by K and eps, all
+ * positive, halved by the root; then root, reciprocal and two products; and one rounding of a subnormal.
  */
 const bound = (K: number, value: number) => ((Math.ceil(K / 16) + 7) / 2 + 4.01) * F32_EPSILON * Math.abs(value) + 2 ** -149;
 

@@ -19,7 +19,9 @@ function roundRows(kernels: KernelMemory, name: Float8Name, x: Float32Array, K: 
   return kernels.f32(at, x.length).slice();
 }
 
-/** By the definition: both the division and the product are rounded to float32, what lies between is exact. */
+/**
+ * By the definition: both the division and the product are rounded to float32, what lies between is exact.
+ */
 function expectedRow(name: Float8Name, x: Float32Array): Float32Array {
   const values = magnitudes(name);
   const absmax = x.reduce((high, value) => Math.max(high, Math.abs(value)), 0);

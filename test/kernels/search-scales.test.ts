@@ -106,7 +106,8 @@ test("channels of no importance do not count", () => {
   const importance = new Float32Array(32).fill(1);
   importance[3] = 0;
   const [scale] = search(w, importance, 32, 32);
-  // All the grid can do: its smallest candidate still leaves half a weight of 0.5 too far from a code, or on one.
+  // All the grid can do: its smallest candidate still leaves half a weight of 0.5 too far from a code, or on
+  // one.
   assert.ok(errorOf(w, importance, scale!, 7) <= errorOf(w, importance, 100 / 7, 7));
 });
 

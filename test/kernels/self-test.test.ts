@@ -1,4 +1,7 @@
-/** The choice of a build by its results: the digest is the scalar twins', wrong or missing relaxed modules fall back, and asking for one fails. */
+/**
+ * The choice of a build by its results: the digest is the scalar twins', wrong or missing relaxed modules
+ * fall back, and asking for one fails.
+ */
 import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -14,7 +17,10 @@ const bytesOf = (path: string) => new Uint8Array(readFileSync(new URL(`../../${p
 const scalar = new WebAssembly.Module(bytesOf("build/fptq-scalar.wasm"));
 const simd128 = bytesOf("dist/wasm/fptq-simd128.wasm");
 
-/** Every place where simd128 holds `from`, an opcode of the 0xfd prefix, turned into `to`: valid code with the same exports, other bits. */
+/**
+ * Every place where simd128 holds `from`, an opcode of the 0xfd prefix, turned into `to`: valid code with the
+ * same exports, other bits.
+ */
 function withOpcode(from: number[], to: number[]): WebAssembly.Module[] {
   const found: WebAssembly.Module[] = [];
   for (let i = 0; i + from.length <= simd128.length; i++) {

@@ -1,4 +1,7 @@
-/** The builds for shared memory, made of the others: the engine takes them, their memory alone differs, and what is no build is refused. */
+/**
+ * The builds for shared memory, made of the others: the engine takes them, their memory alone differs, and
+ * what is no build is refused.
+ */
 import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

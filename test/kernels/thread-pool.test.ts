@@ -24,7 +24,8 @@ const IDS = [3, 1, 4, 1, 5, 9, 2, 6];
 
 const checkpoint = await openSafetensorsCheckpoint(tinyModel(SEED));
 
-// A pool that waits for a dead worker cannot be interrupted by this thread, so another one guards the whole file.
+// A pool that waits for a dead worker cannot be interrupted by this thread, so another one guards the whole
+// file.
 const GUARD = `setTimeout(() => { console.error("hung for a minute"); process.kill(process.pid, "SIGKILL"); }, 60_000)`;
 const guard = new Worker(GUARD, { eval: true });
 guard.unref();

@@ -4,7 +4,8 @@
 export function normalDistribution(x: number): number {
   const t = Math.abs(x);
   const density = Math.exp((-t * t) / 2) / Math.sqrt(2 * Math.PI);
-  // Near zero the series of phi(t) t^(2k+1) / (2k+1)!!, all of one sign; beyond, Laplace's continued fraction of Mills' ratio.
+  // Near zero the series of phi(t) t^(2k+1) / (2k+1)!!, all of one sign; beyond, Laplace's continued fraction
+  // of Mills' ratio.
   if (t < 3) {
     let [term, sum] = [t, t];
     for (let k = 1; term > sum * 1e-17; k++) sum += term *= (t * t) / (2 * k + 1);

@@ -26,13 +26,14 @@ export function layernormRow(
 }
 
 /**
- * The most that each element of the row may be off. With u the rounding unit and n = ceil(K / 16) + 4 additions on an
- * element's way:
+ * The most that each element of the row may be off. With u the rounding unit and n = ceil(K / 16) + 4
+ * additions on an element's way:
  *
  * - the mean by d = (n + 1) u times the mean magnitude (sum and division);
  * - x - mean by d, and u of itself;
- * - the sum of squares by K d^2, being taken about a mean off by d, and by (n + 3) u of itself (two roundings of the
- *   difference, its square, additions); the division and eps 2 u more. Halved by the root; then root, reciprocal 2 u;
+ * - the sum of squares by K d^2, being taken about a mean off by d, and by (n + 3) u of itself (two roundings
+ *   of the difference, its square, additions); the division and eps 2 u more. Halved by the root; then root,
+ *   reciprocal 2 u;
  * - two products and the addition of bias, u each of what they make; a subnormal's rounding.
  */
 export function layernormBounds(

@@ -1,6 +1,7 @@
 /**
- * Architectures beyond LLaMA through the whole quantizer: calibrated, equalized (a LayerNorm gives its bias as well), rounded,
- * written, opened again and run. Tiny random models of other implementations; see test/model/reference-architectures.test.ts.
+ * Architectures beyond LLaMA through the whole quantizer: calibrated, equalized (a LayerNorm gives its bias
+ * as well), rounded, written, opened again and run. Tiny random models of other implementations; see
+ * test/model/reference-architectures.test.ts.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -69,7 +70,8 @@ for (const name of ARCHITECTURES) {
       const { report, written } = await quantize(source, preset, options as RecipeOptions);
       const ids = [...tinySamples(SEED + 1, 1, 40)[0]!].map((id) => id % source.config.vocabSize);
       const [exact, found] = [await logitsOf(source, ids, 40), await logitsOf(written, ids, 40)];
-      // Weights of 4 bits alone are off by about (absmax / 7)^2 / 12 of their energy, 1 to 2 %, in each of two or three layers.
+      // Weights of 4 bits alone are off by about (absmax / 7)^2 / 12 of their energy, 1 to 2 %, in each of
+      // two or three layers.
       const error = distance(exact, found);
       console.log(`\nfigure: ${name}, ${preset}: error energy ${error.toExponential(1)} of the logits'`);
       assert.ok(error < 0.1, `${error}`);

@@ -17,7 +17,10 @@ export interface Job {
   readonly sequence: Sequence;
   /** First of its ids whose logits are wanted, if any are. */
   readonly from: number;
-  /** The first of them whose logits have not been given: those given once are not given again when lost rows are computed anew. */
+  /**
+   * The first of them whose logits have not been given: those given once are not given again when lost rows
+   * are computed anew.
+   */
   next: number;
   readonly options: ForwardOptions;
   readonly resolve: (logits: Float32Array | undefined) => void;
