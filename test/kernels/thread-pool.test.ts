@@ -5,7 +5,7 @@ import { buildSync } from "esbuild";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
-import { CapabilityError, OptionError } from "../../src/errors.ts";
+import { CapabilityError, DisposedError, OptionError } from "../../src/errors.ts";
 import { BOARD_BYTES } from "../../src/kernels/job-board.ts";
 import { instantiateKernels, Kernels } from "../../src/kernels/kernels.ts";
 import { MemoryPlan, STATIC_DATA_BYTES } from "../../src/kernels/memory-plan.ts";
@@ -126,7 +126,9 @@ test("a worker that does not start is an error, and the others end", async () =>
 test("a disposed model refuses work instead of waiting for nobody", async () => {
   const model = await load(2);
   await model.dispose();
-  assert.match((await failure(logits(model))).message, /^threads: the model was disposed/);
+  const error = await failure(logits(model));
+  assert.instance(error, DisposedError);
+  assert.match(error.message, /^model: got one that was disposed, need to load it again$/);
 });
 
 test("a trap in a worker is an error of the job", async () => {
