@@ -29,7 +29,7 @@ export function scores_kf32(R: i32, k: usize, headBytes: usize, D: i32, S: i32, 
   else scores(4, 0, k, D, S, begin, end, scratch);
 }
 
-/** Of R rows from row r on. */
+/** Scores of R rows from row r on. */
 @inline
 function scores(R: i32, r: i32, k: usize, D: i32, S: i32, begin: i32, end: i32, scratch: usize): void {
   const queries = scratch + queriesOffset(D) + ((<usize>r) << 2);

@@ -4,7 +4,8 @@
  *   out[r, lane] = start + f32(sum over i < 4n of rows[r, i] * data[lane, i]) * factors[r]
  *
  *   data         i8[n][8 lanes][4], elements of four in the order 0, 2, 1, 3 (layout-kv.ts)
- *   rows         simd128 i16[n][4 rows][4]; relaxed u8[n][4 rows][2 planes][4], in the order of the data: the same 32 bytes a step
+ *   rows         simd128 i16[n][4 rows][4]; relaxed u8[n][4 rows][2 planes][4], in the order of the data: the
+ *                same 32 bytes a step
  *   out          f32, row r at r * rowBytes
  *   R            1..4 rows, a literal: the others cost nothing
  *   accumulate   a literal: start is what `out` holds, else 0

@@ -3,7 +3,8 @@
  * up to four rows by eight lanes, summed over n. This is the one in floats; attention-tile-qs8.ts has the one
  * in integers.
  *
- *   out[r, lane] = start + sum over i < n, ascending, of rows[i, r] * data[i, lane]          rows f32[n][4], data f32[n][8]
+ *   out[r, lane] = start + sum over i < n, ascending, of rows[i, r] * data[i, lane]
+ *     rows f32[n][4], data f32[n][8]
  *
  *   out          f32, row r at r * rowBytes
  *   R            1..4 rows, a literal: the others cost nothing

@@ -84,7 +84,7 @@ function attention(
     const first = (unit - group * groupUnits) / heads;
     const blocks = rowAt(rows, first).blocks;
     const apart = heads == 1 && standsAlone(rows, first, M);
-    // Of the row's heads in this range every fourth stands for itself and the three that follow.
+    // Every fourth of the row's heads in this range stands for itself and the three that follow.
     if (apart && (group - (begin - first + M - 1) / M) % TILE_ROWS != 0) {
       unit++;
       continue;

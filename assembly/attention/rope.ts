@@ -8,7 +8,8 @@
  *   rope_f32         a = x[i],  b = x[i + rotary/2]      half-split (Hugging Face order)
  *   rope_pairs_f32   a = x[2i], b = x[2i + 1]            interleaved (GPT-J, Cohere)
  *
- *   x         rows of `stride` floats; `heads` heads of D at the start of each, the rest of the row is left alone
+ *   x         rows of `stride` floats; `heads` heads of D at the start of each, the rest of the row is left
+ *             alone
  *   cos, sin  f32[positions, rotary/2]     a transposed rotation has -sin
  *   rows      Row[M], of any sequences (layout-kv.ts); only positions are read
  *

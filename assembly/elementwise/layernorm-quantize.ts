@@ -3,7 +3,8 @@
  * norm.
  *
  *   x[m,k] += residual[m,k]                                             unless residual is 0
- *   a[m,k]  = ((x[m,k] - mean[m]) * r[m]) * weight[k] + bias[k]         mean and r as in layernorm.ts; bias 0: none
+ *   a[m,k]  = ((x[m,k] - mean[m]) * r[m]) * weight[k] + bias[k]
+ *           mean and r as in layernorm.ts; bias 0: none
  *   q, scales, sums of a                                                as in quantize-activations.ts
  *
  *   x, residual   f32[M, K]

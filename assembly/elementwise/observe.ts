@@ -6,8 +6,8 @@
  *
  *   x           M rows of K floats, `stride` floats apart
  *   min, max    f32[K]   start at +inf and -inf; a NaN is not seen here
- *   sumSquares  f64[K]   start at 0; squares are exact in f64 and summed by ascending m, so the bits do not depend on
- *                        how rows are divided into calls; a NaN or infinity shows here
+ *   sumSquares  f64[K]   start at 0; squares are exact in f64 and summed by ascending m, so the bits do not
+ *                        depend on how rows are divided into calls; a NaN or infinity shows here
  *
  * Reads and writes nothing outside the shapes. Whole.
  * Why four rows at a time: the statistics of four channels are loaded and stored once for sixteen elements.

@@ -4,10 +4,12 @@
  *
  *   PLAIN      a[k] = x[k]
  *   RMSNORM    a[k] = (x[k] * r) * weight[k]                         the last step of RMSNorm (rmsnorm.ts)
- *   LAYERNORM  a[k] = ((x[k] - mean) * r) * weight[k] + bias[k]      the last step of LayerNorm (layernorm.ts); bias 0: none
+ *   LAYERNORM  a[k] = ((x[k] - mean) * r) * weight[k] + bias[k]
+ *              the last step of LayerNorm (layernorm.ts); bias 0: none
  *
  *   absmaxRow    max_k |a[k]|
- *   quantizeRow  q[k] = clamp(roundHalfEven(a[k] / scale), -128, 127)      sums[g] = -8 * sum of q[k] over the k of group g
+ *   quantizeRow  q[k] = clamp(roundHalfEven(a[k] / scale), -128, 127)
+ *                sums[g] = -8 * sum of q[k] over the k of group g
  *   quantizeRow14  q[k] = clamp(roundHalfEven(a[k] / scale), -8191, 8191)
  *
  *   x, weight, bias  f32[K]

@@ -1,7 +1,8 @@
 /**
  * Gradient of a loss with respect to the logarithm of each weight scale of a linear layer y = x W^T:
  *
- *   gradients[n,g] = sum over k of group g of w[n,k] * d[n,k]        d[n,k] = sum over m of dy[m,n] * x[m,k], the weight's gradient
+ *   gradients[n,g] = sum over k of group g of w[n,k] * d[n,k]
+ *     d[n,k] = sum over m of dy[m,n] * x[m,k], the weight's gradient
  *
  *   dy          f32w panels of [N, M]   gradient of y, its columns packed (pack-columns.ts)
  *   x           f32w panels of [K, M]   the layer's input, likewise

@@ -62,17 +62,19 @@ export function packed_bytes_f32w(N: i32, K: i32): usize {
  *               low nibble      channel 0           channel 1           channel 2           channel 3
  *               high nibble     channel 4           channel 5           channel 6           channel 7
  *
- *   u = q + 8 in 0..15 (offset binary). Unsigned, because the relaxed 8-bit dot product is the same on all engines only for an operand
- *   in 0..127; the 8 is taken back by accumulators that start at -8 * sum(a) over the group. Padding: u = 8, scale 0.
+ *   u = q + 8 in 0..15 (offset binary). Unsigned, because the relaxed 8-bit dot product is the same on all
+ *   engines only for an operand in 0..127; the 8 is taken back by accumulators that start at -8 * sum(a) over
+ *   the group. Padding: u = 8, scale 0.
  *   Scales come first, so that one forward stream carries all that a group needs.
  */
 
 /*
- * qb4fw: 4-bit floats (E2M1), one f32 scale for each channel and each group.    w[n, k] = scale[n, k / G] *
- * (u(code) - 12)
+ * qb4fw: 4-bit floats (E2M1), one f32 scale for each channel and each group.
  *
- *   The bytes of qb4w with codes of E2M1 as nibbles, which kernels look up (e2m1.ts), and half of the format's own scales, because u counts
- *   halves. Padding: code 8, which is -0, scale 0.
+ *   w[n, k] = scale[n, k / G] * (u(code) - 12)
+ *
+ *   The bytes of qb4w with codes of E2M1 as nibbles, which kernels look up (e2m1.ts), and half of the
+ *   format's own scales, because u counts halves. Padding: code 8, which is -0, scale 0.
  */
 
 /** Bytes of one group of a qb4w or qb4fw panel. */
@@ -101,12 +103,13 @@ export function packed_bytes_qb4w(N: i32, K: i32, G: i32): usize {
  *               +-----------------+-----------------+-----+--------------+-----+------------------+
  *               0                 32                64    32 + 32B                              32 + 32B + 8K
  *
- *   B blocks of CHANNEL_BLOCK k, the last one shorter where K is no multiple. offset = -64 * sum of q over a block: what the relaxed
- *   build's high plane of activations + 8192 needs for its dot products, since that plane has no sign (arrange-activations.ts).
+ *   B blocks of CHANNEL_BLOCK k, the last one shorter where K is no multiple. offset = -64 * sum of q over a
+ *   block: what the relaxed build's high plane of activations + 8192 needs for its dot products, since that
+ *   plane has no sign (arrange-activations.ts).
  *
- *   32 bytes    byte       0    1    2    3    4  ..  7    8  ..  11   12  ..  15   16  ..  19   ...   28  ..  31
- *               k          0    1    2    3    0  ..  3    0  ..  3    0   ..  3    0   ..  3          0   ..  3
- *               q, int8         channel 0     channel 1    channel 2   channel 3    channel 4    ...   channel 7
+ *   32 bytes    byte       0    1    2    3    4  ..  7    8  ..  11   12  ..  15   ...   28  ..  31
+ *               k          0    1    2    3    0  ..  3    0  ..  3    0   ..  3          0   ..  3
+ *               q, int8         channel 0     channel 1    channel 2   channel 3    ...   channel 7
  *
  *   q in -128..127 (two's complement). Padding: q = 0, scale 0.
  */
@@ -137,10 +140,13 @@ export function packed_bytes_qc8w(N: i32, K: i32): usize {
 /*
  * Scratch of one thread in a GEMM over integer activations. It is written before it is read within each call.
  *
- *   activations   rows of a block, rearranged         simd128 i16[min(M, ROW_BLOCK), K]    relaxed i8[.., K], two planes for qc8w
- *   panel         one panel, unpacked                 simd128 i16[NR, K]                   relaxed i8[NR, K], none for qc8w
+ *   activations   rows of a block, rearranged         simd128 i16[min(M, ROW_BLOCK), K]
+ *                                                     relaxed i8[.., K], two planes for qc8w
+ *   panel         one panel, unpacked                 simd128 i16[NR, K]
+ *                                                     relaxed i8[NR, K], none for qc8w
  *   tile          the accumulators of one tile        f32[MR, NR]
- *   plane         for qc8w, relaxed: i32 sums over one plane of activations, until those over the other go on from them        i32[MR, NR]
+ *   plane         for qc8w, relaxed: sums over one     i32[MR, NR]
+ *                 plane of activations, from which those over the other go on
  *   starts        where accumulators start, qb4fw     i32[min(M, ROW_BLOCK), K/G], G at least 16
  */
 

@@ -2,7 +2,8 @@
  * 4-bit floats (E2M1, OCP Microscaling Formats 1.0, section 5.3.3) as operands of integer dot products.
  *
  *   code      s e e m       ±{0, 0.5, 1, 1.5, 2, 3, 4, 6}
- *   u(code)   12 + 2 * E2M1(code), an integer in 0..24: what an offset-binary nibble is to 4-bit integers (layout.ts)
+ *   u(code)   12 + 2 * E2M1(code), an integer in 0..24: what an offset-binary nibble is to 4-bit integers
+ *             (layout.ts)
  *
  * So w[n, k] = scale[n, k / G] * (u - 12), where the packed scale is half of E2M1's own, and a group's
  * accumulators start at -12 * sum(a).

@@ -1,8 +1,10 @@
 /**
  * What the GEMMs over 8-bit weights share, whatever their activations were before they were arranged:
  *
- *   dot[m, n, b] = sum over k of block b of a[m, k] * q[n, k]           exact, i32; blocks of CHANNEL_BLOCK = 2048 k
- *   y[m, n]      = (..((0 + dot[m, n, 0] * s[n]) + dot[m, n, 1] * s[n]) + ..) * scales[m] + bias[n]      f32, each step rounded
+ *   dot[m, n, b] = sum over k of block b of a[m, k] * q[n, k]
+ *                  exact, i32; blocks of CHANNEL_BLOCK = 2048 k
+ *   y[m, n]      = (..((0 + dot[m, n, 0] * s[n]) + dot[m, n, 1] * s[n]) + ..) * scales[m] + bias[n]
+ *                f32, each step rounded
  *
  *   a        rows blockBegin .. blockEnd - 1, arranged (arrange-activations.ts)
  *   w        qc8w panels    layout.ts

@@ -1,6 +1,7 @@
 /**
- * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]      prefill: rows of 14-bit activations, 8-bit
- * weights per channel (the head)
+ * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]
+ *
+ * Prefill: rows of 14-bit activations, 8-bit weights per channel (the head).
  *
  *   q        i16[M, K]      -8191..8191
  *   scales   f32[M]

@@ -1,13 +1,15 @@
 /**
- * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]      prefill: rows of 8-bit activations, blockwise
- * 4-bit weights, int or E2M1
+ * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]
+ *
+ * Prefill: rows of 8-bit activations, blockwise 4-bit weights, int or E2M1.
  *
  *   dot[m, n, g] = sum over k of group g of a[m, k] * (u[n, k] - 8)     exact, i32; E2M1: u - 12 (e2m1.ts)
- *   y[m, n]      = (..((0 + dot[m, n, 0] * s[n, 0]) + dot[m, n, 1] * s[n, 1]) + ..) * scales[m] + bias[n]     f32, each step rounded
+ *   y[m, n]      = (..((0 + dot[m, n, 0] * s[n, 0]) + dot[m, n, 1] * s[n, 1]) + ..) * scales[m] + bias[n]
+ *                f32, each step rounded
  *
  *   q        i8[M, K]       -128..127
  *   scales   f32[M]         static rows carry the same scale in each place
- *   sums     i32[M, K/G]    -8 * sum of q over a group (quantize-activations.ts): where the accumulators start
+ *   sums     i32[M, K/G]    -8 * sum of q over a group (quantize-activations.ts): where accumulators start
  *   w        qb4w or qb4fw panels           layout.ts
  *   bias     f32[N]         or 0 for none
  *   y        f32[M, N]

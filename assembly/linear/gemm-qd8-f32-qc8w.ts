@@ -1,6 +1,7 @@
 /**
- * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]      prefill: rows of 8-bit activations, 8-bit
- * weights per channel
+ * y[M, N] = (a[M, K] * w[N, K]^T) * scales[M] + bias[N]
+ *
+ * Prefill: rows of 8-bit activations, 8-bit weights per channel.
  *
  *   q        i8[M, K]       -128..127
  *   scales   f32[M]         static rows carry the same scale in each place

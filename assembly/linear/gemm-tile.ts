@@ -4,7 +4,8 @@
  *   y[m, n] = (..((0 + dot[m, n, 0] * s[n, 0]) + dot[m, n, 1] * s[n, 1]) + ..) * scales[m] + bias[n]
  *
  *   a        R rows of a block          arrange-activations.ts
- *   panel    eight channels             unpack-panel.ts; for qc8w in the relaxed build the packed panel itself
+ *   panel    eight channels
+ *            unpack-panel.ts; for qc8w in the relaxed build the packed panel itself
  *   tile     f32[R, 8] in scratch: sums over groups, or over blocks of k of 8-bit weights
  *
  * One step is the same in both builds: two vectors of weights, R operands of activations, 2 R products onto 2

@@ -1,10 +1,13 @@
 /**
  * What the GEMVs over 8-bit weights share, whatever their activations were before they were arranged:
  *
- *   dot[n, b] = sum over k of block b of a[k] * q[n, k]                 exact, i32; blocks of CHANNEL_BLOCK = 2048 k
- *   y[n]      = (..((0 + dot[n, 0] * s[n]) + dot[n, 1] * s[n]) + ..) * scales[0] + bias[n]      f32, each step rounded
+ *   dot[n, b] = sum over k of block b of a[k] * q[n, k]
+ *               exact, i32; blocks of CHANNEL_BLOCK = 2048 k
+ *   y[n]      = (..((0 + dot[n, 0] * s[n]) + dot[n, 1] * s[n]) + ..) * scales[0] + bias[n]
+ *             f32, each step rounded
  *
- *   a        one row, arranged (arrange-activations.ts): i16[K] or two planes of i8[K], then f32[PANELS, 8] for the sums of blocks
+ *   a        one row, arranged (arrange-activations.ts): i16[K] or two planes of i8[K], then f32[PANELS, 8]
+ *            for the sums of blocks
  *   w        qc8w panels    layout.ts
  *
  * Tile 1x8c4, PANELS panels at once, each from a stream of its own (gemv-qd8-f32-qb4w.ts says why).
@@ -98,8 +101,8 @@ function addBlock(
   count: usize,
 ): void {
   const zero = i32x4.splat(0);
-  // Of channels 0..3 and 4..7 of each stream two sums: over the low and the high plane (relaxed), or over k
-  // 0, 2 and k 1, 3.
+  // Two sums for channels 0..3 and two for 4..7 of each stream: over the low and the high plane (relaxed), or
+  // over k 0, 2 and k 1, 3.
   let lowA0 = zero,
     lowB0 = zero,
     highA0 = zero,

@@ -1,6 +1,7 @@
 /**
- * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]      decode: one row of 14-bit activations, 8-bit weights
- * per channel (the head)
+ * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]
+ *
+ * Decode: one row of 14-bit activations, 8-bit weights per channel (the head).
  *
  *   q        i16[K]         -8191..8191
  *   scales   f32[1]

@@ -1,13 +1,16 @@
 /**
- * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]      decode: one row of 8-bit activations, blockwise 4-bit
- * weights, int or E2M1
+ * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]
+ *
+ * Decode: one row of 8-bit activations, blockwise 4-bit weights, int or E2M1.
  *
  *   dot[n, g] = sum over k of group g of a[k] * (u[n, k] - 8)           exact, i32; E2M1: u - 12 (e2m1.ts)
- *   y[n]      = (..((0 + dot[n, 0] * s[n, 0]) + dot[n, 1] * s[n, 1]) + ..) * scales[0] + bias[n]      f32, each step rounded
+ *   y[n]      = (..((0 + dot[n, 0] * s[n, 0]) + dot[n, 1] * s[n, 1]) + ..) * scales[0] + bias[n]
+ *             f32, each step rounded
  *
  *   q        i8[K]          -128..127
  *   scales   f32[1]
- *   sums     i32[K/G]       -8 * sum of q over a group (quantize-activations.ts): where the accumulators start
+ *   sums     i32[K/G]       -8 * sum of q over a group (quantize-activations.ts): where the accumulators
+ *            start
  *   w        qb4w or qb4fw panels           layout.ts
  *   bias     f32[N]         or 0 for none
  *   y        f32[N]

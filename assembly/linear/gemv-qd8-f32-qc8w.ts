@@ -1,6 +1,7 @@
 /**
- * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]      decode: one row of 8-bit activations, 8-bit weights
- * per channel
+ * y[N] = (a[K] * w[N, K]^T) * scales[0] + bias[N]
+ *
+ * Decode: one row of 8-bit activations, 8-bit weights per channel.
  *
  *   q        i8[K]          -128..127
  *   scales   f32[1]

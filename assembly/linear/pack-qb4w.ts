@@ -1,9 +1,11 @@
 /**
  * Packing of 4-bit weights: rows as compressed-tensors stores them, to panels.
  *
- *   source   i32[rows, K/8]    element 8w + j of a row in bits 4j .. 4j+3 of word w, as u = q + 8 (`pack-quantized`, num_bits 4)
+ *   source   i32[rows, K/8]    element 8w + j of a row in bits 4j .. 4j+3 of word w, as u = q + 8
+ *            (`pack-quantized`, num_bits 4)
  *   scales   f32[rows, K/G]
- *   packed   qb4w panels of an [N, K] matrix (layout.ts); channels rowBegin .. rowBegin + rows - 1 are written
+ *   packed   qb4w panels of an [N, K] matrix (layout.ts); channels rowBegin .. rowBegin + rows - 1 are
+ *            written
  *
  * Preconditions: rowBegin % 8 == 0; rows % 8 == 0 unless they end at N, where the last panel is padded; K % G
  * == 0, G % 16 == 0. Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any

@@ -1,9 +1,11 @@
 /**
  * Packing of 8-bit weights: rows as compressed-tensors stores them, to panels.
  *
- *   source   i32[rows, K/4]    element 4w + j of a row in bits 8j .. 8j+7 of word w, as q + 128 (`pack-quantized`, num_bits 8)
+ *   source   i32[rows, K/4]
+ *            element 4w + j of a row in bits 8j .. 8j+7 of word w, as q + 128 (`pack-quantized`, num_bits 8)
  *   scales   f32[rows]
- *   packed   qc8w panels of an [N, K] matrix (layout.ts); channels rowBegin .. rowBegin + rows - 1 are written
+ *   packed   qc8w panels of an [N, K] matrix (layout.ts); channels rowBegin .. rowBegin + rows - 1 are
+ *            written
  *
  * Preconditions: rowBegin % 8 == 0; rows % 8 == 0 unless they end at N, where the last panel is padded; K %
  * 16 == 0. Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any order.

@@ -2,8 +2,10 @@
  * GELU (Hendrycks and Gimpel 2016), exact and with tanh, four lanes at a time, as a ramp less a tail that is
  * computed directly, so that nothing cancels below zero. With t = |x|:
  *
- *   x/2 (1 + erf(x / sqrt 2))  = max(x, 0) - t Phi(-t)       Phi(-t) = erfc(t / sqrt 2) / 2 = exp(-t^2/2) N(t) / D(t)
- *   x/2 (1 + tanh(v / 2))      = max(x, 0) - t e / (1 + e)   v = sqrt(8 / pi) (x + 0.044715 x^3),  e = exp(-|v|)
+ *   x/2 (1 + erf(x / sqrt 2))  = max(x, 0) - t Phi(-t)
+ *                              Phi(-t) = erfc(t / sqrt 2) / 2 = exp(-t^2/2) N(t) / D(t)
+ *   x/2 (1 + tanh(v / 2))      = max(x, 0) - t e / (1 + e)
+ *                              v = sqrt(8 / pi) (x + 0.044715 x^3),  e = exp(-|v|)
  *
  * N/D is the minimax rational function of degrees 4 and 5 of Phi(-t) exp(t^2/2) on [0, 14.5] with N(0)/D(0) =
  * 1/2; its relative error is 2^-26.6. All coefficients are positive. Exponents, times log2 e, are computed in

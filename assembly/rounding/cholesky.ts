@@ -1,9 +1,11 @@
 /**
  * Cholesky factor of a symmetric positive definite matrix, in place: A = U^T U, U upper triangular.
  *
- *   U[i,i] = sqrt(A[i,i] - sum over k < i of U[k,i]^2)      U[i,j] = (A[i,j] - sum over k < i of U[k,i] * U[k,j]) / U[i,i],  j > i
+ *   U[i,i] = sqrt(A[i,i] - sum over k < i of U[k,i]^2)
+ *     U[i,j] = (A[i,j] - sum over k < i of U[k,i] * U[k,j]) / U[i,i],  j > i
  *
- *   a  f64[K, stride]   the upper triangle of A, replaced by U; what lies below inside the diagonal blocks of 4 means nothing
+ *   a  f64[K, stride]
+ *      the upper triangle of A, replaced by U; what lies below inside the diagonal blocks of 4 means nothing
  *
  * Returns -1, or the first i whose pivot is not a positive finite number; a is then of no use. Order: k
  * ascending, a rounded multiply then a rounded subtraction. Preconditions: K a multiple of 4, stride at least

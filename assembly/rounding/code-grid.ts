@@ -2,7 +2,8 @@
  * The codes a weight may round to, told by the largest of them:
  *
  *   top 7, 127    -top - 1 .. top                                   integers of 4 and 8 bits
- *   top 12        0, 1, 2, 3, 4, 6, 8, 12 and their negatives       twice E2M1, the 4-bit float, with a scale half of its own
+ *   top 12        0, 1, 2, 3, 4, 6, 8, 12 and their negatives
+ *                 twice E2M1, the 4-bit float, with a scale half of its own
  *
  * Nearest, ties to even codes; both kinds of grid by the same steps. Adding and taking away 1.5 * 2^p leaves
  * a multiple of the last place there: of 1 for integers, and for floats of half the power of two below |t|,

@@ -5,7 +5,8 @@
  *   gram[i,j] += sum over m of x[m,i] * x[m,j]      for i <= j
  *
  *   x     f32[M, K]   rows follow one another
- *   gram  f64[K, K]   its upper triangle; what lies below inside the diagonal blocks of 8 may be written too, and means nothing
+ *   gram  f64[K, K]   its upper triangle; what lies below inside the diagonal blocks of 8 may be written too,
+ *                     and means nothing
  *
  * Order: f32 over at most ROWS rows, m ascending, a rounded multiply then a rounded add; blocks of rows are
  * added in f64, ascending. A call begins a block, so the bits depend on how rows are divided into calls but

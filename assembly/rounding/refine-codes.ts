@@ -2,7 +2,8 @@
  * Coordinate descent on a rounded weight: each scale, then each code of its group, is set to what is best
  * while all others stay. With e = w - s q and g = H e, the error of a row is e H e^T, and
  *
- *   scale of a group:  s += (q . g) / (q H q^T) over the group's columns      code:  q[k] = code(q[k] + g[k] / (H[k,k] s))
+ *   scale of a group:  s += (q . g) / (q H q^T) over the group's columns
+ *   code:              q[k] = code(q[k] + g[k] / (H[k,k] s))
  *
  * A scale is rounded to `type` before it is tried, and kept if the error falls; a code's step never raises
  * it. So no pass does.

@@ -2,7 +2,8 @@
  * GPTQ (Frantar et al. 2022): rounds the columns of a weight one after another, each to the code nearest to
  * where it best makes up for the errors of those before it. With H = U^T U the output error of a row is
  *
- *   e H e^T = sum over j of U[j,j]^2 * (t[j] - s q[j])^2,   e = w - s q,   t[j] = w[j] + (sum over k > j of U[j,k] * e[k]) / U[j,j]
+ *   e H e^T = sum over j of U[j,j]^2 * (t[j] - s q[j])^2,   e = w - s q,
+ *     t[j] = w[j] + (sum over k > j of U[j,k] * e[k]) / U[j,j]
  *
  * so going from the last column to the first, q[j] = code(t[j] / s) makes each term as small as it can be.
  * This is the paper's update (its inverse Hessian is never formed), and Babai's nearest plane. Columns come
@@ -13,8 +14,9 @@
  *   groups      i32[K]                which scale of its row a column has; read where scales are given
  *   importance  f32[K], 0 for ones    of a column's error in a scale search (search-scales.ts)
  *   top         the largest code, which tells the kind (code-grid.ts)
- *   scales      f32[N, K/G]           given, or written if `search` is 1: group g is columns g G .. g G + G - 1, and its scale is searched when
- *                                     the first of them is due, on weights that make up for all errors so far
+ *   scales      f32[N, K/G]           given, or written if `search` is 1: group g is columns
+ *                                     g G .. g G + G - 1, and its scale is searched when the first of them is
+ *                                     due, on weights that make up for all errors so far
  *   codes       i8[N, K]              written
  *   errors      f64[panels, K, 8]     written: e, eight rows side by side
  *   losses      f64[N]                written: e H e^T

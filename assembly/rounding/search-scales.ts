@@ -7,7 +7,8 @@
  *   w           f32[N, K]
  *   importance  f32[K], at least 0 (the diagonal of a Hessian); 0 for ones
  *   scales      f32[N, K/G], written; never 0: a group of zeros gets 1
- *   top         the largest code, which tells the kind (code-grid.ts)        type  how scales are stored (storable-scale.ts)
+ *   top         the largest code, which tells the kind (code-grid.ts)
+ *   type        how scales are stored (storable-scale.ts)
  *
  * Candidates: the largest magnitude of the group divided by `top` (round to nearest), and by (top + 1) *
  * (0.8, 0.8 * 1.04, ..., 2.7), with both signs, since integers reach one further below zero than above: a

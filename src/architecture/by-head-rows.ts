@@ -1,6 +1,6 @@
 /**
  * Row order of a module with q, k and v whose file has them head by head (GPT-NeoX, BLOOM:
- * `query_key_value`). Of N = 3 H D rows:
+ * `query_key_value`). The N = 3 H D rows are:
  *
  *     canonical   part * H D + head * D + i         part 0, 1, 2 for q, k, v
  *     stored      head * 3 D + part * D + i

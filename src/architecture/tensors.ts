@@ -4,7 +4,8 @@
  *
  * A quantized linear module has, for weights [N, K] of b bits in groups of G
  * (`compressors/pack_quantized/base.py` of compressed-tensors; 4-bit floats too):
- *   weight_packed I32 [N, ceil(K * b / 32)]   weight_scale float [N, K / G]   weight_shape I64 [2]   input_scale float [1], static only
+ *   weight_packed I32 [N, ceil(K * b / 32)]   weight_scale float [N, K / G]   weight_shape I64 [2]
+ *                                             input_scale float [1], static only
  */
 import type { Block, Description, LinearInput, LinearModule, Norm } from "./description.ts";
 

@@ -2,7 +2,8 @@
  * Opens a workspace: plans its memory, creates it, loads it. What lies in it beside a pass' own buffers
  * (weights, caches, gradients) is planned by a callback, so that each region is named and placed once.
  *
- *   const { space, placed } = await openWorkspace(work, description, size, (planner) => ({ block: planBlock(planner, spec) }));
+ *   const plan = (planner) => ({ block: planBlock(planner, spec) });
+ *   const { space, placed } = await openWorkspace(work, description, size, plan);
  *   await loadWorkspace(space, checkpoint, (loader) => loadBlock(loader, spec, placed.block), work);
  */
 import { type Description, widestInput } from "../architecture/description.ts";

@@ -6,8 +6,8 @@
  *   loss = mean over tokens of KL(softmax(float logits) || softmax(quantized logits))
  *
  * Norms: Norm Tweaking (Li et al. 2023, arXiv 2309.02784), there layer by layer. Scales, end to end:
- * EfficientQAT (Chen et al. 2024, arXiv
- * 2407.11062, section 3.3), there on text rather than on the float model's predictions. The student runs its int8 kernels as they ship.
+ * EfficientQAT (Chen et al. 2024, arXiv 2407.11062, section 3.3), there on text rather than on the float
+ * model's predictions. The student runs its int8 kernels as they ship.
  */
 import { describeModel } from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
@@ -76,7 +76,7 @@ export async function distill(
   }
 }
 
-/** Of a step counted from 0. */
+/** Rate of a step, counted from 0: it warms up, then falls to a tenth. */
 function rateOf(step: number, steps: number): number {
   return RATE * Math.min(1, (step + 1) / WARM_UP) * (1 - (0.9 * step) / steps);
 }

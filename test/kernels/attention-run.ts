@@ -22,7 +22,7 @@ interface SequencesOptions {
   splits?: readonly number[];
   /** S, the longest sequence by default. */
   capacity?: number;
-  /** Of each sequence, if it is one. */
+  /** One for each sequence; undefined where it is none. */
   forks?: readonly (Fork | undefined)[];
 }
 

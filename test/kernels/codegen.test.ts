@@ -60,8 +60,8 @@ interface Step {
   /** Another instruction of these loops, where products alone do not tell them from others. */
   broadcast?: string;
   /**
-   * Of each innermost loop with such products: vectors of weights loaded, activations broadcast, products,
-   * sums.
+   * What each innermost loop with such products has: vectors of weights loaded, activations broadcast,
+   * products, sums.
    */
   loops: [weights: number, activations: number, products: number, sums: number][];
 }

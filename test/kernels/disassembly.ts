@@ -66,7 +66,7 @@ export function disassemble(file: URL): Module {
   return parse(stdout);
 }
 
-/** Of these bodies, all loops, outer before inner. */
+/** All loops of these bodies, outer before inner. */
 export function* loopsOf(...bodies: Loop[]): Generator<Loop> {
   for (const { loops } of bodies) {
     for (const loop of loops) {

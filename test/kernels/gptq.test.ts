@@ -95,7 +95,7 @@ test("U^T U is the matrix it is the factor of", () => {
           for (let k = 0; k <= Math.min(i, j); k++) product[i * K + j]! += u[k * stride + i]! * u[k * stride + j]!;
         }
       }
-      // |A - U^T U| <= (K + 1) eps |U|^T |U|, whose entries are at most sqrt(a_ii a_jj) (Higham, theorem 10.3).
+      // |A - U^T U| <= (K + 1) eps |U|^T |U|, with entries of at most sqrt(a_ii a_jj) (Higham, theorem 10.3).
       const bound = (i: number) => {
         const [r, c] = [Math.floor(i / K), i % K];
         return (K + 2) * 2 ** -52 * Math.sqrt(a[r * K + r]! * a[c * K + c]!);

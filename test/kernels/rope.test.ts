@@ -72,7 +72,7 @@ interface Rotation {
   heads: number;
   D: number;
   rotary: number;
-  /** Of each row: any row of the tables. */
+  /** One for each row: any row of the tables. */
   positions: number[];
 }
 

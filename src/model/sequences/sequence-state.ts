@@ -2,7 +2,8 @@
  * A sequence as bytes: its ids, and the keys and values of its whole blocks. What lies behind the last whole
  * block is computed again, so that no byte of another sequence is ever part of it.
  *
- *   "FPTQSEQ1"   u32 length of the header   header, JSON   ids i32[tokens]   blocks: for each, for each layer, keys then values
+ *   "FPTQSEQ1"   u32 length of the header   header, JSON   ids i32[tokens]
+ *                blocks: for each, for each layer, keys then values
  *   SHA-256 of all that, 32 bytes
  *
  * Numbers are little-endian. A block is as it lies in memory (`assembly/layouts/layout-kv.ts`).
@@ -72,12 +73,12 @@ export async function unpackState(bytes: Uint8Array, format: StateFormat): Promi
   const tokens = fields.nonNegativeInteger("tokens");
   const blockCount = Math.floor(tokens / BLOCK_TOKENS);
   need(fields, {
-    model: format.model,
     k: format.kv.k,
     v: format.kv.v,
     layers: format.layers,
     block_bytes: format.blockBytes,
     block_tokens: BLOCK_TOKENS,
+    model: format.model,
   });
   const length = begin + 4 * tokens + blockCount * format.blockBytes + DIGEST_BYTES;
   if (bytes.length !== length)

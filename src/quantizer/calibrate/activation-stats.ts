@@ -18,7 +18,7 @@ export interface ChannelStats {
 
 /** One entry per layer. */
 export type ActivationStats = readonly LayerStats[];
-/** Of the block's inputs, of k after RoPE, and of v. */
+/** Statistics of a block's inputs, of k after RoPE, and of v. */
 export type LayerStats = ByInput<ChannelStats> & Readonly<Record<"k" | "v", ChannelStats>>;
 
 /** max|x| of each channel, f32[K]: the `max(|X_i|)` of FPTQ, Equation 1. */

@@ -34,13 +34,13 @@ export interface RecipeOptions {
   /** Thresholds of policy "range". */
   readonly v0?: number | undefined;
   readonly v1?: number | undefined;
-  /** Of policy "auto". */
+  /** Read by policy "auto" alone. */
   readonly tolerance?: number | undefined;
   readonly overrides?: readonly PolicyOverride[] | undefined;
   readonly round?: RoundingMethod["kind"] | undefined;
   /** What a scale search weights errors by; "none" searches no scales, for gptq. */
   readonly search?: SearchWeighting | "none" | undefined;
-  /** Of gptq, as are the three behind it. */
+  /** Read by gptq alone, as are the three behind it. */
   readonly damping?: number | undefined;
   readonly actOrder?: boolean | undefined;
   readonly refine?: number | undefined;

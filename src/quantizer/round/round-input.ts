@@ -28,16 +28,16 @@ export interface ObservedInput {
   readonly hessian: Hessian;
   /** Rows of a few samples, f32[tokens, K] each; only for policy "auto". */
   readonly kept: readonly Float32Array[];
-  /** Of the input's modules, f32[N, K] each. */
+  /** Weights of the input's modules, f32[N, K] each. */
   readonly weights: readonly Float32Array[];
   readonly groupSize: number;
 }
 
 /** Mean square over tokens, summed over the out_features of all linears at the input. */
 export interface OutputErrors {
-  /** Of the output itself. */
+  /** Energy of the output itself. */
   readonly signal: number;
-  /** Of what rounding weights adds: as it was done, and to nearest. */
+  /** Energy that rounding weights adds: as it was done, and to nearest. */
   readonly chosen: number;
   readonly nearest: number;
   /** Relative errors of rounding activations; measured for policy "auto". */

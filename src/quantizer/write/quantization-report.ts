@@ -87,7 +87,7 @@ export interface QuantizationReport {
 /** Mean KL divergence to the float model over the samples of some steps, in nats, each before its step. */
 export interface DistillationSummary {
   readonly steps: number;
-  /** Of the first eight steps, or all if there are fewer, and of the last eight. */
+  /** Means over the first eight steps, or all if there are fewer, and over the last eight. */
   readonly first_kld: number;
   readonly last_kld: number;
 }

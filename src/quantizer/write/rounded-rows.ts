@@ -42,7 +42,7 @@ export function rowFormat({ module, input }: ModulePlan, scheme: LinearScheme, r
 
 /** Rounds rows as they are read, equalized. */
 export class RoundWhileReading implements RoundedRowsSource {
-  /** Of modules whose rows were all given, by name. */
+  /** Errors of modules whose rows were all given, by name. */
   readonly errors = new Map<string, ModuleErrors>();
   readonly #reader: RowReader;
   readonly #recipe: Recipe;
