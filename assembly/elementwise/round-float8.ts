@@ -6,8 +6,8 @@
  *   x[m,k]   = scale[m] * round(clamp(x[m,k] / scale[m], -largest, largest))
  *
  *   round: half to even, to values of `mantissaBits` bits behind the leading one, nowhere closer to each
- *   other than at 2^minExponent, which is where subnormals begin. (OCP 8-bit Floating Point Specification 1.0,
- *   Table 1)
+ *   other than at 2^minExponent, which is where subnormals begin (OCP 8-bit Floating Point Specification
+ *   1.0, Table 1).
  *
  *   format   mantissaBits   minExponent   largest
  *   E4M3     3              -6            448 = 1.75 * 2^8

@@ -103,6 +103,41 @@ test("csv: a header, then a quoted row for each test", async () => {
   for (const row of rows) assert.is(row.split('","').length, header!.split(",").length);
 });
 
+test("-np: llama-batched-bench's table and its keys, one row for each number of sequences", async () => {
+  const words = ["-np", "1,3", "-p", "16", "-n", "4", "-t", "1"];
+  const { code, stdout, stderr } = await bench(...words);
+  assert.is(code, 0, stderr);
+  const rows = stdout.split("\n").filter((line) => line.startsWith("|"));
+  const cells = rows.map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim())); // prettier-ignore
+  assert.equal(cells[0], ["PP", "TG", "B", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s", "T s", "S t/s"]);
+  assert.equal(
+    cells.slice(2).map((row) => row.slice(0, 4)),
+    [
+      ["16", "4", "1", "20"],
+      ["16", "4", "3", "60"],
+    ],
+  );
+  assert.is(new Set(rows.map((line) => line.length)).size, 1, "the table is aligned");
+
+  const records = JSON.parse((await bench(...words, "-o", "json")).stdout) as Record<string, number>[];
+  assert.equal(
+    records.map(({ pl, n_kv }) => [pl, n_kv]),
+    [
+      [1, 20],
+      [3, 60],
+    ],
+  );
+  for (const { pp, tg, pl, n_kv, t_pp, speed_pp, t_tg, speed_tg, t, speed } of records) {
+    assert.ok(t_pp! > 0 && t_tg! > 0);
+    assert.equal([speed_pp, speed_tg, speed], [(pl! * pp!) / t_pp!, (pl! * tg!) / t_tg!, n_kv! / t!]);
+  }
+  const lines = (await bench(...words, "-o", "jsonl")).stdout.trimEnd().split("\n");
+  assert.equal(
+    lines.map((line) => Object.keys(JSON.parse(line) as object)),
+    records.map((record) => Object.keys(record)),
+  );
+});
+
 test("a cache precision that was asked for has a column", async () => {
   const { stdout } = await bench("-p", "8", "-n", "0", "-r", "1", "-t", "1", "-ctk", "f32");
   assert.match(stdout, /\| threads \| type_k \|/);
@@ -111,6 +146,8 @@ test("a cache precision that was asked for has a column", async () => {
 test("bad values are exit 2 with the option's name; a context beyond the model's is exit 1", async () => {
   for (const words of [
     ["-t", "0"],
+    ["-np", "0"],
+    ["-np", "1025"],
     ["-t", "-2"],
     ["-t", "1,65"],
     ["-r", "0"],
