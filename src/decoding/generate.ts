@@ -26,6 +26,8 @@ export interface TextStream {
 export interface TextTokenizer {
   /** Begins an empty prompt; undefined if there is no such token. */
   readonly bosTokenId: number | undefined;
+  /** Tokens that are no text. */
+  readonly specialIds: ReadonlySet<number>;
   /** Undefined if no token has this id, as for the rows that pad an embedding to a round size. */
   idToToken(id: number): string | undefined;
   /** `continues`: the ids go on where a prompt ended, so that a leading space is theirs. */
@@ -119,7 +121,9 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
         break;
       }
       sequence.push(next);
-      const piece = stops.push(tokenizer.idToToken(next) === undefined ? "" : stream.push(next));
+      const token = tokenizer.idToToken(next);
+      let piece = stops.push(token === undefined ? "" : stream.push(next));
+      if (token !== undefined && tokenizer.specialIds.has(next)) piece += stops.push(token, true);
       text += piece;
       if (piece !== "") yield piece;
       stop = stops.found === undefined ? limitReached(limits, sequence.length - prompt.length, sequence.length) : "stop";

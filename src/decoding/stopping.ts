@@ -25,10 +25,15 @@ export function limitReached(limits: StopLimits, generated: number, sequenceLeng
  * Finds stop strings in a text that arrives in pieces, wherever the pieces are cut: text is held back as long
  * as it could be the beginning of a stop string. The string that is complete first wins; of two that end
  * together, the longer one.
+ *
+ * Special tokens are searched like all text, since `<|im_end|>` is a stop string people give, but never come
+ * out.
  */
 export class StopStrings {
   readonly #stops: readonly string[];
   #held = "";
+  /** Where held text is that of special tokens: begin and end of each piece, ascending. */
+  #special: readonly (readonly [begin: number, end: number])[] = [];
   #found: string | undefined;
 
   /** @throws OptionError unless `stops` is an array of non-empty strings */
@@ -44,21 +49,40 @@ export class StopStrings {
     return this.#found;
   }
 
-  /** Text that is certainly not part of a stop string, of the held text and this piece. */
-  push(piece: string): string {
+  /**
+   * Gives text that is certainly not part of a stop string, of the held text and this piece.
+   *
+   * @param special whether the piece is the text of a special token
+   */
+  push(piece: string, special = false): string {
     if (this.#found !== undefined || piece === "") return "";
     const text = this.#held + piece;
+    if (special) this.#special = [...this.#special, [this.#held.length, text.length]];
     const match = this.#firstMatch(text);
     const end = match ?? this.#firstBeginning(text);
+    const out = this.#plain(text, end);
     this.#held = match === undefined ? text.slice(end) : "";
-    return text.slice(0, end);
+    const left = this.#special.filter(([, specialEnd]) => specialEnd > end);
+    this.#special = left.map(([begin, specialEnd]) => [Math.max(begin - end, 0), specialEnd - end]);
+    return out;
   }
 
   /** The text held back at the end of the stream. */
   flush(): string {
-    const text = this.#held;
+    const text = this.#plain(this.#held, this.#held.length);
     this.#held = "";
+    this.#special = [];
     return text;
+  }
+
+  /** Text up to `end`, without that of special tokens. */
+  #plain(text: string, end: number): string {
+    let [out, at] = ["", 0];
+    for (const [begin, specialEnd] of this.#special) {
+      out += text.slice(at, Math.max(at, Math.min(begin, end)));
+      at = specialEnd;
+    }
+    return out + text.slice(at, Math.max(at, end));
   }
 
   /** The place where the winning stop string begins. */

@@ -28,6 +28,7 @@ export const BYTE_VOCABULARY = 260;
 export function byteTokenizer(bosTokenId: number | undefined): TextTokenizer {
   return {
     bosTokenId,
+    specialIds: new Set([BOS, EOS, END_OF_TURN]),
     idToToken: (id) => (id === NO_TOKEN ? undefined : `<${id}>`),
     streamDecoder: () => new ByteTextStream(),
   };

@@ -163,6 +163,21 @@ test("every end token ends, unless told not to", async () => {
   }
 });
 
+test("the text of a special token is a stop string, alone and with text around it", async () => {
+  const special = `<${END_OF_TURN}>`;
+  for (const [stop, text] of [
+    [special, "ab"],
+    [`b${special}`, "a"],
+    [`${special}c`, "ab"],
+    [`${special}d`, "abcd"],
+  ] as const) {
+    const pass = parrot(PROMPT, [...bytes("ab"), END_OF_TURN, ...bytes("cd")]);
+    const result = await generate(byteModel(pass), PROMPT, { ...GREEDY, ignoreEos: true, maxTokens: 5, stop: [stop] }).result;
+    assert.is(result.text, text, stop);
+    assert.is(result.stop, text === "abcd" ? "length" : "stop", stop);
+  }
+});
+
 test("an id that is no token gives no text and goes on", async () => {
   const pass = parrot(PROMPT, [...bytes("a\u00e9").slice(0, 2), NO_TOKEN, ...bytes("a\u00e9b").slice(2)]);
   const result = await generate(byteModel(pass), PROMPT, GREEDY).result;

@@ -49,6 +49,33 @@ test("any text over a small alphabet, any stop strings, any split: what comes ou
   assert.ok(stopped > 1000 && stopped < 4000, `a fair share of both kinds: ${stopped} of 5000 stopped`);
 });
 
+test("special tokens are found, alone or with text around, and never come out", () => {
+  const random = mulberry32(22);
+  const below = (n: number) => Math.floor(random() * n);
+  const SPECIAL = "<s>";
+  const draw = (pieces: readonly string[], most: number) =>
+    Array.from({ length: below(most) }, () => pieces[below(pieces.length)]!);
+  let stopped = 0;
+  for (let round = 0; round < 3000; round++) {
+    const stops = Array.from(
+      { length: below(3) },
+      () => `${draw(["a", "b", "<", SPECIAL], 3).join("")}${["a", SPECIAL][below(2)]}`,
+    );
+    const pieces = draw(["a", "ab", "<", "s", SPECIAL], 12);
+    const isSpecial = pieces.map((piece) => piece === SPECIAL && random() < 0.7);
+    const strings = new StopStrings(stops);
+    const out = pieces.map((piece, i) => strings.push(piece, isSpecial[i])).join("") + strings.flush();
+    // By the definition: the text up to the stop string, less every letter that a special token brought.
+    const { text, found } = naive(pieces.join(""), stops);
+    const letters = pieces.flatMap((piece, i) => Array.from(piece, (letter) => (isSpecial[i] ? "" : letter)));
+    const what = JSON.stringify({ pieces, isSpecial, stops });
+    assert.is(strings.found, found, what);
+    assert.is(out, letters.slice(0, text.length).join(""), what);
+    if (found !== undefined) stopped++;
+  }
+  assert.ok(stopped > 500 && stopped < 2500, `a fair share of both kinds: ${stopped} of 3000 stopped`);
+});
+
 test("text is held back only as long as it can still become a stop string", () => {
   const { out, flushed } = stream(["He", "llo\n", "Us", "ed ", "\nUser"], ["\nUser:"]);
   assert.equal(out, ["He", "llo", "", "\nUsed ", ""]);

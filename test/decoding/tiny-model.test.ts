@@ -40,6 +40,7 @@ function textModel(): TextModel {
     endTokenIds: [],
     tokenizer: {
       bosTokenId: undefined,
+      specialIds: new Set<number>(),
       idToToken: String,
       streamDecoder: () => ({ push: (id) => `${id} `, flush: () => "" }),
     },
