@@ -66,7 +66,7 @@ export const LAYERS: LinearShape[] = MODELS.flatMap(({ name, hidden, ffn, heads,
     [
       ["qkv", (heads + 2 * kvHeads) * headDim, hidden],
       ["o", hidden, heads * headDim],
-      ["gate_up", 2 * ffn, hidden],
+      ["up", 2 * ffn, hidden],
       ["down", hidden, ffn],
     ] as const
   ).map(([layer, N, K]) => ({ name: `${name}/${layer}`, N, K, G: groupSize(K), M: promptTokens })),

@@ -72,7 +72,7 @@ export const rows: BenchRow[] = [
     const down = { ...LAYERS.find(({ name }) => name === "smollm2-135m/down")!, G };
     return [blockwise("qb4w", down, down.M), blockwise("qb4w", down, 1)];
   }),
-  ...LAYERS.filter(({ name }) => name.startsWith("smollm2-135m") || name === "llama-2-7b/gate_up").flatMap((shape) => [
+  ...LAYERS.filter(({ name }) => name.startsWith("smollm2-135m") || name === "llama-2-7b/up").flatMap((shape) => [
     blockwise("qb4fw", shape, shape.M),
     blockwise("qb4fw", shape, 1),
   ]),

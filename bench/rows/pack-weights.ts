@@ -2,7 +2,7 @@
 import type { BenchRow } from "../bench-row.ts";
 import { HEADS, LAYERS } from "../shapes.ts";
 
-const [layer, head] = [LAYERS.find(({ name }) => name === "smollm2-135m/gate_up")!, HEADS[0]!];
+const [layer, head] = [LAYERS.find(({ name }) => name === "smollm2-135m/up")!, HEADS[0]!];
 
 export const rows: BenchRow[] = [
   {
