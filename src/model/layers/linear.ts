@@ -4,7 +4,7 @@
  * The projections of a block that share an input are one layer with their rows one after another (q, k, v;
  * gate, up): one pass over the activations, one kernel call, one barrier.
  */
-import { NULL, type Pointer } from "../../kernels/pointer.ts";
+import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { Workspace } from "../workspace.ts";
@@ -12,6 +12,9 @@ import { addLowRank, type LowRank } from "./low-rank.ts";
 
 /** How activations become int8 (FPTQ, section 3.3.1): one calibrated scale, or one per token. */
 export type ActivationScale = { kind: "static"; scale: number } | { kind: "dynamic" };
+
+/** Rows that go through a GEMV one after another sooner than through a GEMM, which unpacks panels first. */
+const GEMV_ROWS = 3;
 
 interface Matrix {
   readonly N: number; // out_features
@@ -82,17 +85,27 @@ function multiplyWeights({ kernels, buffers }: Workspace, linear: Linear, x: Poi
     case "w4a8": {
       const G = linear.groupSize;
       const format = linear.codes === "fp4" ? "qb4fw" : "qb4w";
-      if (M === 1) kernels.split(`gemv_qd8_f32_${format}_1x8c4`, panels, q, scales, sums, weights, bias, y, N, K, G);
-      else kernels.split(`gemm_qd8_f32_${format}_x8c4`, panels, q, scales, sums, weights, bias, y, M, N, K, G);
+      if (M > GEMV_ROWS) {
+        return kernels.split(`gemm_qd8_f32_${format}_x8c4`, panels, q, scales, sums, weights, bias, y, M, N, K, G);
+      }
+      for (let m = 0; m < M; m++) {
+        const [row, scale, out] = [offsetBy(q, m * K), offsetBy(scales, 4 * m), offsetBy(y, 4 * m * N)];
+        const rowSums = offsetBy(sums, (4 * m * K) / G);
+        kernels.split(`gemv_qd8_f32_${format}_1x8c4`, panels, row, scale, rowSums, weights, bias, out, N, K, G);
+      }
       return;
     }
     case "w8a8":
-      if (M === 1) kernels.split("gemv_qd8_f32_qc8w_1x8c4", panels, q, scales, weights, bias, y, N, K);
-      else kernels.split("gemm_qd8_f32_qc8w_x8c4", panels, q, scales, weights, bias, y, M, N, K);
-      return;
-    case "w8a14":
-      if (M === 1) kernels.split("gemv_qd14_f32_qc8w_1x8c4", panels, q, scales, weights, bias, y, N, K);
-      else kernels.split("gemm_qd14_f32_qc8w_x8c4", panels, q, scales, weights, bias, y, M, N, K);
+    case "w8a14": {
+      const [input, bytes] = linear.kind === "w8a8" ? (["qd8", 1] as const) : (["qd14", 2] as const);
+      if (M > GEMV_ROWS) {
+        return kernels.split(`gemm_${input}_f32_qc8w_x8c4`, panels, q, scales, weights, bias, y, M, N, K);
+      }
+      for (let m = 0; m < M; m++) {
+        const [row, scale, out] = [offsetBy(q, bytes * m * K), offsetBy(scales, 4 * m), offsetBy(y, 4 * m * N)];
+        kernels.split(`gemv_${input}_f32_qc8w_1x8c4`, panels, row, scale, weights, bias, out, N, K);
+      }
+    }
   }
 }
 
