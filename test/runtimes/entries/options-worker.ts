@@ -23,11 +23,6 @@ async function work(url: string): Promise<{ logits: LogitsHash[]; checks: Check[
   await check("kernels that are not there are a CapabilityError that names them", () => {
     return rejects(loadModel(url, { ...uncached, kernels: { simd128: "/none.wasm" } }), "CapabilityError", /none\.wasm.*404/);
   });
-  for (const worker of ["/none.js", "https://fptq.invalid/worker.js"]) {
-    await check(`a worker from ${worker} is a CapabilityError, and nothing waits for it`, () => {
-      return rejects(loadModel(url, { ...uncached, threads: 2, worker }), "CapabilityError", /one did not start/);
-    });
-  }
   await check("a model that is disposed has no worker left", async () => {
     const model = await loadModel(url, { ...uncached, threads: 3 });
     const locks = async () => (await navigator.locks.query()).held!.length;
@@ -36,6 +31,12 @@ async function work(url: string): Promise<{ logits: LogitsHash[]; checks: Check[
     const left = [before, await locks()];
     if (left.join() !== "2,0") throw new Error(`workers before and after: ${left.join()}`);
   });
+  // Last: Firefox 153 often starts no further worker of a worker after one whose script could not be loaded.
+  for (const worker of ["/none.js", "https://fptq.invalid/worker.js"]) {
+    await check(`a worker from ${worker} is a CapabilityError, and nothing waits for it`, () => {
+      return rejects(loadModel(url, { ...uncached, threads: 2, worker }), "CapabilityError", /one did not start/);
+    });
+  }
   return { logits, checks };
 }
 
