@@ -60,12 +60,29 @@ export const chromium: Launcher = (directory, job) => launch(CHROMIUM, directory
 export const chromiumNotIsolated: Launcher = (directory, job) => launch(CHROMIUM, directory, job, false);
 export const firefox: Launcher = (directory, job) => launch(FIREFOX, directory, job, true);
 
+/** Firefox 153 sometimes starts no worker, with any version of this package: it is opened again then. */
+const TRIES = { chrome: 1, firefox: 4 };
+
 async function launch(browser: Browser, directory: string, job: Job, isolated: boolean): Promise<Launched> {
-  const { version, outcome } = await openPage(browser, directory, `?job=${formatJob(job)}`, isolated);
+  const { version, outcome } = await openPageAgain(browser, directory, `?job=${formatJob(job)}`, isolated);
   const { result, error } = outcome as { result: Launched["result"]; error?: string };
   if (error !== undefined) throw new Error(error);
   return { version, result };
 }
+
+async function openPageAgain(...page: Parameters<typeof openPage>): ReturnType<typeof openPage> {
+  const [{ browser }] = page;
+  for (let left = TRIES[browser] - 1; ; left--) {
+    try {
+      return await openPage(...page);
+    } catch (error) {
+      if (left === 0 || !(error instanceof NoResultError)) throw error;
+      console.log(`${error.message}; opened again`);
+    }
+  }
+}
+
+class NoResultError extends Error {}
 
 /** @throws NotInstalledError if there is no such browser */
 export async function launchBrowser({ browser, executablePath, args }: Browser): Promise<OpenBrowser> {
@@ -102,10 +119,11 @@ export async function openPage(
   }
 }
 
-async function withinLimit<T>(name: string, work: Promise<T>): Promise<T> {
+async function withinLimit<T>(name: Browser["browser"], work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${name}: no result after ${LIMIT_MS / 1000} s`)), LIMIT_MS);
+    const ms = LIMIT_MS / TRIES[name];
+    timer = setTimeout(() => reject(new NoResultError(`${name}: no result after ${ms / 1000} s`)), ms);
   });
   return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }

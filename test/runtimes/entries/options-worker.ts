@@ -31,7 +31,7 @@ async function work(url: string): Promise<{ logits: LogitsHash[]; checks: Check[
     const left = [before, await locks()];
     if (left.join() !== "2,0") throw new Error(`workers before and after: ${left.join()}`);
   });
-  // Firefox 153 often starts no worker at all after one whose script could not be loaded, so it is spared these.
+  // Firefox 153 often starts no worker at all after one whose script could not be loaded: not there.
   const unreachable = navigator.userAgent.includes("Firefox") ? [] : ["/none.js", "https://fptq.invalid/worker.js"];
   for (const worker of unreachable) {
     await check(`a worker from ${worker} is a CapabilityError, and nothing waits for it`, () => {
