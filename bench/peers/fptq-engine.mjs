@@ -1,7 +1,7 @@
 /** This package: its models as it is installed (`dist/`), a layer from its sources. */
 import { loadModel } from "../../dist/index.js";
 import { serveStdin, timed } from "./serve-stdin.mjs";
-import { layerOperations } from "./fptq-layer.mjs";
+import { layerOperations } from "./fptq-layer.ts";
 
 let model;
 
