@@ -4,7 +4,7 @@
  *
  *   type 0: f32    1: bf16, the upper half of an f32    2: f16, 5 bits of exponent; all round half to even
  *
- * Twins of `src/quantizer/scale-type.ts`, which encodes the bytes.
+ * Twins of `src/quantizer/recipe/scale-type.ts`, which encodes the bytes.
  */
 export const SCALE_BF16: i32 = 1;
 export const SCALE_F16: i32 = 2;

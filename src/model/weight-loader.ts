@@ -171,7 +171,7 @@ export class WeightLoader {
     kernels.u8(staging.source, bytes.length).set(bytes);
     const staged = kernels.f32(staging.scales, scales.length);
     staged.set(scales);
-    // The kernels multiply integers: twice the floats (`assembly/e2m1.ts`).
+    // The kernels multiply integers: twice the floats (`assembly/linear/e2m1.ts`).
     if (linear.kind === "w4a8" && linear.codes === "fp4") staged.forEach((scale, i) => (staged[i] = scale / 2));
     if (linear.kind === "w4a8")
       kernels.run.pack_qb4w(staging.source, staging.scales, linear.weights, row, rows, N, K, linear.groupSize);

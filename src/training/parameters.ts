@@ -2,7 +2,7 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { STORED_SCALES } from "../checkpoint/quantization/pack-quantized.ts";
 import { describeModel, type InputName } from "../architecture/description.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { RelativeAdam } from "./adam.ts";
 import type { GroupedLinear } from "../model/layers/linear.ts";
@@ -76,7 +76,7 @@ class Scales {
 
   /**
    * Into the packed panels, where each group begins with the scales of its eight channels
-   * (`assembly/layout.ts`).
+   * (`assembly/layouts/layout.ts`).
    */
   #write(kernels: Kernels): void {
     const { N, K, groupSize: G, weights, codes } = this.#linear;

@@ -19,7 +19,7 @@ function halves(units: number, run: (begin: number, end: number) => void): void 
   run(0, middle);
 }
 
-/** f32w panels of [rows, columns] as drawn in `assembly/layout.ts`, zero where there is no row. */
+/** f32w panels of [rows, columns] as drawn in `assembly/layouts/layout.ts`, zero where there is no row. */
 function panelsOf(matrix: ArrayLike<number>, rows: number, columns: number): Float32Array {
   const packed = new Float32Array(Math.ceil(rows / 8) * 8 * columns);
   for (let r = 0; r < rows; r++) {

@@ -29,7 +29,7 @@ export interface AttentionInput {
 export type AttentionKind = "kf32_vf32" | "kqs8_vqs8" | "kqs8_vf32" | "kf32_vqs8";
 export const ATTENTION_KINDS: readonly AttentionKind[] = ["kf32_vf32", "kqs8_vqs8", "kqs8_vf32", "kf32_vqs8"];
 
-/** Relative error of 2^t as assembly/exp2.ts states it. */
+/** Relative error of 2^t as assembly/math/exp2.ts states it. */
 export const EXP2_ERROR = 2 ** -22.3;
 const BLOCK = 64;
 const WEIGHT_MAX = 16383;

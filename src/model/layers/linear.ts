@@ -19,7 +19,7 @@ const GEMV_ROWS = 3;
 interface Matrix {
   readonly N: number; // out_features
   readonly K: number; // in_features
-  /** Packed panels of 8 channels (`assembly/layout.ts`). */
+  /** Packed panels of 8 channels (`assembly/layouts/layout.ts`). */
   readonly weights: Pointer;
   /** f32[N], or 0 for none. */
   readonly bias: Pointer;

@@ -52,7 +52,7 @@ export interface RowsOrigin {
  */
 const ROUND = 1.5 * 2 ** 52;
 
-/** 7, 127, or 12 for floats: the kernels know the grid by it (`assembly/code-grid.ts`). */
+/** 7, 127, or 12 for floats: the kernels know the grid by it (`assembly/rounding/code-grid.ts`). */
 export function largestCode(type: WeightType): number {
   return type === "fp4" ? 12 : 2 ** (WEIGHT_BITS[type] - 1) - 1;
 }

@@ -9,7 +9,7 @@ import type { MemoryPlan } from "../../kernels/memory-plan.ts";
 /** Rows rounded at a time hold about this many values: 4 MB of them, 8 of their errors and of gradients. */
 const BLOCK_ELEMENTS = 1 << 20;
 const PANEL_ROWS = 8;
-/** Doubles by which rows of a factor are apart beyond K (`assembly/cholesky.ts`). */
+/** Doubles by which rows of a factor are apart beyond K (`assembly/rounding/cholesky.ts`). */
 const STRIDE_PAD = 8;
 const SMALLEST_GROUP = 16;
 
