@@ -147,10 +147,10 @@ export class Scheduler {
   /** Resolves when room may have become free, or a waiting job is aborted. */
   async #changes(): Promise<void> {
     const signals = this.#jobs.flatMap(({ options }) => options.signal ?? []);
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      for (const signal of signals) signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    const wake = () => this.#wake();
+    for (const signal of signals) signal.addEventListener("abort", wake);
+    await new Promise<void>((resolve) => (this.#wake = resolve));
+    for (const signal of signals) signal.removeEventListener("abort", wake);
     this.#wake = () => {};
   }
 }
