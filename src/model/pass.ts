@@ -1,7 +1,7 @@
 /**
  * One pass: rows of one or many sequences through embedding and blocks, and logits for those who want them.
  */
-import { NULL, offsetBy } from "../kernels/pointer.ts";
+import { offsetBy } from "../kernels/pointer.ts";
 import { NumericError } from "../errors.ts";
 import { type Batch, enterRows, type Span } from "./batch.ts";
 import { blockWork, forwardBlock, type LoadedBlock } from "./block.ts";
@@ -50,8 +50,8 @@ export async function runPass(
   }
   wanted(parts, "forward pass");
   for (const [i, part] of parts.entries()) {
-    const { begin, rows } = batch.spans[i]!;
-    if (!part.job.settled) done(part, Array.from(batch.ids).slice(begin, begin + rows));
+    const { rows, position } = batch.spans[i]!;
+    if (!part.job.settled) done(part, part.job.sequence.ids.slice(position, position + rows));
   }
   giveLogits(model, parts, batch, pacer);
 }
@@ -85,13 +85,13 @@ function giveLogits(model: LoadedModel, parts: readonly Part[], { spans }: Batch
   const last: { job: Job; row: number }[] = [];
   for (const [i, { job }] of parts.entries()) {
     if (job.settled) continue;
-    const { begin, rows, position } = spans[i]!;
+    const span = spans[i]!;
     const { sequence, from, options } = job;
     const finished = sequence.held.length === sequence.length;
     if (typeof options.logits === "function") {
-      guarded(job, () => allLogits(model, job, { begin, rows, position, table: NULL }, pacer));
+      guarded(job, () => allLogits(model, job, span, pacer));
     } else if (options.logits === "last" && finished && sequence.length > from) {
-      last.push({ job, row: begin + rows - 1 });
+      last.push({ job, row: span.begin + span.rows - 1 });
       continue;
     }
     if (finished) settle(job, () => job.resolve(undefined));
