@@ -29,6 +29,10 @@ export class RecordedPass implements ForwardPass {
     this.contextSize = pass.contextSize;
   }
 
+  get ids(): readonly number[] {
+    return this.#ids;
+  }
+
   get length(): number {
     return this.#ids.length;
   }

@@ -7,7 +7,7 @@ import { AbortError, OptionError } from "../errors.ts";
 import { decode } from "./decode.ts";
 import { Generation, GenerationAbortError } from "./generation.ts";
 import type { GenerateOptions, GenerationResult, StopReason } from "./generation-options.ts";
-import { onlyKnownOptions, wholeNumber } from "./option-domains.ts";
+import { need } from "../need.ts";
 import { prefill } from "./prefill.ts";
 import { Sampler } from "./sampler.ts";
 import { resolveSampling } from "./sampling.ts";
@@ -70,7 +70,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(
  *   the vocabulary
  */
 export function generate(model: TextModel, promptIds: ArrayLike<number>, options: GenerateOptions = {}): Generation {
-  onlyKnownOptions(options, KNOWN_OPTIONS);
+  need.onlyKnown(options, KNOWN_OPTIONS);
   const { cache, tokenizer } = model;
   const { config, contextSize } = cache.forwardPass;
   const { signal } = options;
@@ -78,7 +78,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
   const sampling = resolveSampling(options);
   const endTokenIds = new Set(options.ignoreEos === true ? [] : model.endTokenIds);
   const limits = {
-    maxTokens: options.maxTokens === undefined ? Infinity : wholeNumber("maxTokens", options.maxTokens, 0),
+    maxTokens: options.maxTokens === undefined ? Infinity : need.whole("maxTokens", options.maxTokens, 0),
     contextSize,
   };
   const stops = new StopStrings(options.stop ?? []);

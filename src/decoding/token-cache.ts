@@ -1,5 +1,5 @@
 /**
- * Which ids a sequence holds, so that a text that begins like the last one (the next turn of a chat) is
+ * A sequence that is given whole texts: one that begins like the last one (the next turn of a chat) is
  * evaluated only from where it differs. Prefill and decode give the same bits for a token, so reuse never
  * changes a result.
  */
@@ -8,12 +8,8 @@ import type { ForwardPass } from "../model/forward-pass.ts";
 
 export class TokenCache {
   readonly forwardPass: ForwardPass;
-  #ids: number[] = [];
   #busy = false;
 
-  /**
-   * Whoever calls `forward` of the same pass directly must leave it truncated to 0, or this list is wrong.
-   */
   constructor(forwardPass: ForwardPass) {
     this.forwardPass = forwardPass;
   }
@@ -22,11 +18,9 @@ export class TokenCache {
     return this.forwardPass.contextSize;
   }
 
-  /** The ids whose keys and values are in the cache, in order. */
+  /** The ids that are there, in order. */
   get ids(): readonly number[] {
-    // Shorter than remembered if someone else truncated the pass.
-    if (this.#ids.length > this.forwardPass.length) this.#ids.length = this.forwardPass.length;
-    return this.#ids;
+    return this.forwardPass.ids;
   }
 
   /**
@@ -58,12 +52,10 @@ export class TokenCache {
     const rest = ids.slice(start);
     try {
       this.forwardPass.truncate(start);
-      this.#ids.length = start;
       let result: T;
       await this.forwardPass.forward(rest, { logits: "last", read: (logits) => (result = read(logits)), signal });
       return result!;
     } finally {
-      for (const id of rest.slice(0, this.forwardPass.length - start)) this.#ids.push(id);
       this.#busy = false;
     }
   }

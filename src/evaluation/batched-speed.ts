@@ -8,10 +8,11 @@
  *     T_PP, S_PP  seconds of all prompts, and their tokens per second
  *     T_TG, S_TG  the same of the steps; T, S of both
  */
-import { wholeNumber } from "../decoding/option-domains.ts";
 import { Xoshiro128 } from "../decoding/random.ts";
 import { OptionError } from "../errors.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
+import { BLOCK_TOKENS } from "../model/layers/attention.ts";
+import { need } from "../need.ts";
 
 export interface BatchedSpeedTest {
   readonly promptTokens: number;
@@ -35,11 +36,11 @@ export async function batchedSpeed(
   test: BatchedSpeedTest,
   { cacheTokens, signal }: { readonly cacheTokens: number; readonly signal?: AbortSignal | undefined },
 ): Promise<BatchedSpeedResult> {
-  const PP = wholeNumber("promptTokens", test.promptTokens, 1);
-  const TG = wholeNumber("generatedTokens", test.generatedTokens, 1);
-  const B = wholeNumber("sequences", test.sequences, 1);
+  const PP = need.whole("promptTokens", test.promptTokens, 1);
+  const TG = need.whole("generatedTokens", test.generatedTokens, 1);
+  const B = need.whole("sequences", test.sequences, 1);
   // A sequence takes whole blocks of the cache.
-  const needed = B * Math.ceil((PP + TG) / 64) * 64;
+  const needed = B * Math.ceil((PP + TG) / BLOCK_TOKENS) * BLOCK_TOKENS;
   if (PP + TG > model.contextSize || needed > cacheTokens) {
     throw new OptionError(
       `test: got ${B} sequences of ${PP + TG} tokens, need at most ${model.contextSize} each and ${cacheTokens} in all`,

@@ -3,7 +3,7 @@
  * rounds (activations and the cache to int8, weights to 4 bits) counts as if it were not rounded: the
  * straight-through estimator (Bengio et al. 2013).
  */
-import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { Pointer } from "../kernels/pointer.ts";
 import type { Batch } from "./batch.ts";
 import { forwardBlock } from "./block.ts";
 import type { GradientBuffers } from "./gradient-buffers.ts";

@@ -35,7 +35,9 @@ export interface ForwardPass {
   readonly config: ModelConfig;
   /** Capacity of the KV cache in tokens. */
   readonly contextSize: number;
-  /** Tokens now in the KV cache. */
+  /** Tokens now in the KV cache, in order. */
+  readonly ids: readonly number[];
+  /** How many they are. */
   readonly length: number;
   /** Tokens that went through the model so far: what was found in the cache did not. */
   readonly evaluated: number;

@@ -1,6 +1,6 @@
 /** Where gradients of one block and of the head are written, sized once for the longest sample. */
 import type { ByInput } from "../architecture/description.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { Pointer } from "../kernels/pointer.ts";
 
 export interface GradientBuffers {
   /** Inputs of what is differentiated, as the forward pass made them. */

@@ -8,7 +8,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { CapacityError, DisposedError, OptionError } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
 import { type BlockSpec, largestRank, loadBlock, planBlock, readBlockSpec } from "./block.ts";
@@ -161,6 +161,10 @@ export class Transformer implements ForwardPass, SequenceOwner {
   }
 
   /** Tokens in this model's own sequence: what `forward` and `truncate` of the model itself work on. */
+  get ids(): readonly number[] {
+    return this.#own.ids;
+  }
+
   get length(): number {
     return this.#own.length;
   }

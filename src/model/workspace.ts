@@ -5,7 +5,8 @@
 import type { Description } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
-import type { KernelExports, Pointer } from "../kernels/kernel-exports.ts";
+import type { KernelExports } from "../kernels/kernel-table.ts";
+import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { MemoryPlan, RegionKind } from "../kernels/memory-plan.ts";
 import type { Buffers, PositionTables, Staging } from "./buffers.ts";

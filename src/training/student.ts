@@ -7,7 +7,7 @@ import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { NumericError, UnsupportedModelError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
-import type { Pointer } from "../kernels/kernel-exports.ts";
+import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { enterRows, wholeSequence } from "../model/batch.ts";
 import { backwardBlock } from "../model/block-gradient.ts";

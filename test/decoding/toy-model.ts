@@ -35,6 +35,10 @@ export class ToyForwardPass implements ForwardPass {
     this.config = toyConfig(model.vocabSize);
   }
 
+  get ids(): readonly number[] {
+    return this.cached;
+  }
+
   get length(): number {
     return this.cached.length;
   }

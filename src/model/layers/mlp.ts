@@ -1,7 +1,7 @@
 /**
  * What lies between the MLP's linear layers: silu(gate) * up, or an activation of what the first one gives.
  */
-import type { Pointer } from "../../kernels/kernel-exports.ts";
+import type { Pointer } from "../../kernels/pointer.ts";
 import type { Workspace } from "../workspace.ts";
 import { groupSize, type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
 
