@@ -1,11 +1,11 @@
 /**
  * Comments can be read: no line of them is longer than 110 columns, and no sentence begins with "Of". Fields
- * of classes are `#private`.
+ * of classes are `#private`. The path of a script in backquotes leads to one.
  *
  * A comment is a line that begins with two slashes, or one within a block that begins a line; behind code a
  * line is as long as the formatter lets it be.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -51,6 +51,7 @@ function textOf({ lines }: Comment): string {
 }
 
 const OF = /(^|[.!?:;¶)]["'`)]?\s+)Of\s/;
+const PATH = /`((?:src|assembly|test|bench|scripts)\/[\w./-]+\.ts)`/g;
 const PRIVATE =
   /^\s*private (?!constructor)(static |readonly |async |get |set )*[\w#]+\s*[(:=?!<;]|[(,]\s*private (readonly )?\w+\s*[:?]/m;
 
@@ -60,6 +61,9 @@ function offences(file: string, source: string): string[] {
   for (const comment of commentsOf(source)) {
     for (const [i, line] of comment.lines.entries()) {
       if (line.length > COLUMNS) found.push(`${file}:${comment.line + i}: got ${line.length} columns, need at most ${COLUMNS}`);
+    }
+    for (const [, path] of textOf(comment).matchAll(PATH)) {
+      if (!existsSync(`${root}${path}`)) found.push(`${file}:${comment.line}: got ${path}, need a file that exists`);
     }
     if (OF.test(textOf(comment))) found.push(`${file}:${comment.line}: got a sentence that begins with "Of"`);
   }
@@ -85,6 +89,8 @@ for (const [what, source, count] of [
   ["Of behind a tag", "/**\n * Does.\n * @param x Of it\n */", 1],
   ["Of behind a paragraph", "/**\n * Does\n *\n * Of it\n */", 1],
   ["of within a sentence", "/** Parts of a thing. The Book Of Kells, Often. */", 0],
+  ["a path to nothing", "/** Twin of `src/gone.ts`. */", 1],
+  ["a path to a file, and one of another project", "/** As `src/need.ts` and `src/llama-vocab.cpp` have it. */", 0],
   ["a private field", "class A {\n  private readonly x = 1;\n}", 1],
   ["a private parameter", "class A {\n  constructor(private readonly x: number) {}\n}", 1],
   ["a private method", "class A {\n  private static async load(): void {}\n}", 1],

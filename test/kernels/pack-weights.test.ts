@@ -1,4 +1,6 @@
-/** Packing: the rule of compressed-tensors, the drawings of assembly/layouts/layout.ts, and packing in pieces. */
+/**
+ * Packing: the rule of compressed-tensors, the drawings of assembly/layouts/layout.ts, and packing in pieces.
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { mulberry32 } from "../random.ts";
