@@ -75,14 +75,11 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint)
     throw new OptionError(`contextSize: got ${contextSize}, need an integer from 1 to the model's ${contextLength}`);
   }
   const { chunkSize = MAX_CHUNK_ROWS } = options;
-  if (!Number.isInteger(chunkSize) || chunkSize < 1 || chunkSize > MAX_CHUNK_ROWS) {
-    throw new OptionError(`chunkSize: got ${chunkSize}, need an integer from 1 to ${MAX_CHUNK_ROWS}`);
-  }
   return {
     kv,
     head: checkPrecision("head", options.head),
     contextSize,
-    chunkSize,
+    chunkSize: whole("chunkSize", chunkSize, MAX_CHUNK_ROWS),
     cacheTokens: whole("cacheTokens", options.cacheTokens ?? contextSize, MAX_CACHE_TOKENS),
     maxSequences: whole("maxSequences", options.maxSequences ?? DEFAULT_SEQUENCES, MAX_SEQUENCES),
     build: resolveBuild(options.build),
@@ -100,9 +97,7 @@ function whole(option: string, value: number, most: number): number {
  * @throws OptionError for a number that is not an integer from 1 to 64
  */
 export function resolveThreads({ threads, onWarning }: Pick<LoadOptions, "threads" | "onWarning">, host: Host): number {
-  if (threads !== undefined && (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS)) {
-    throw new OptionError(`threads: got ${threads}, need an integer from 1 to ${MOST_THREADS}`);
-  }
+  if (threads !== undefined) whole("threads", threads, MOST_THREADS);
   if (!host.spawnWorker) {
     const why = host.threadsObstacle ?? `${host.name} offers no shared memory`;
     if ((threads ?? 1) > 1) onWarning?.(`threads: ${threads} asked for, one is used: ${why}`);
