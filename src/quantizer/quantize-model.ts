@@ -21,7 +21,7 @@ import { SearchRounder } from "./round/search-rounder.ts";
 import { StageClock } from "./stage-clock.ts";
 import { foldModel } from "./transform/fold-model.ts";
 import type { QuantizationReport } from "./write/quantization-report.ts";
-import { writeQuantized } from "./write/write-quantized.ts";
+import { writeQuantized, type WritingTask } from "./write/write-quantized.ts";
 
 /** What a model is calibrated on, and distilled. */
 export interface QuantizationData {
@@ -41,16 +41,6 @@ export interface CalibratedData {
   readonly stats: ActivationStats;
   /** Where the samples were from, for the report. */
   readonly source?: string | undefined;
-}
-
-/** A float model on its way to a quantized one. */
-interface Quantization {
-  readonly checkpoint: Checkpoint;
-  readonly recipe: Recipe;
-  readonly output: OutputFolder;
-  readonly source: string;
-  readonly distillationSamples: readonly Int32Array[];
-  readonly clock: StageClock;
 }
 
 /**
@@ -105,7 +95,7 @@ export async function quantizeWithStats(
 }
 
 async function quantizeByStats(
-  task: Quantization & { readonly recipe: StatsRecipe },
+  task: WritingTask & { readonly recipe: StatsRecipe },
   stats: ActivationStats,
   work: Work,
 ): Promise<QuantizationReport> {
