@@ -7,6 +7,7 @@
 import type { JsonObject } from "../json-object.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { QuantizationScheme } from "./quantization/quantization-config.ts";
+import type { RecommendedSampling } from "./recommended-sampling.ts";
 
 /** Element types of stored tensors: the safetensors names, and the block formats of GGUF. */
 export type TensorType =
@@ -31,13 +32,11 @@ export interface TokenizerFiles {
   readonly tokenizerConfig: Record<string, unknown>;
 }
 
-/** `generation_config.json`, the part that decoding reads. */
+/** `generation_config.json`, the part that decoding uses. */
 export interface GenerationConfig {
   /** Every id that ends a generation. */
   readonly eosTokenIds: readonly number[];
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
+  readonly sampling: RecommendedSampling;
 }
 
 export interface Checkpoint {

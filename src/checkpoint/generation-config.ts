@@ -3,23 +3,20 @@ import { CheckpointError } from "../errors.ts";
 import type { GenerationConfig } from "./checkpoint.ts";
 import { describe, JsonFields, type JsonObject } from "../json-object.ts";
 import { isWhole } from "../need.ts";
+import { readRecommendedSampling } from "./recommended-sampling.ts";
 
 /**
  * @param generationJson `generation_config.json`, if the folder has one
  * @param configJson `config.json`
- * @throws CheckpointError if a value has the wrong type
+ * @throws CheckpointError if a value has the wrong type or is outside its domain
  */
 export function parseGenerationConfig(generationJson: JsonObject | undefined, configJson: JsonObject): GenerationConfig {
   const generation = new JsonFields(generationJson ?? {}, "generation_config.json");
   const config = new JsonFields(configJson, "config.json");
   const eosSource = generation.raw("eos_token_id") === undefined ? config : generation;
-  const optional = (key: string) => (generation.raw(key) === undefined ? undefined : generation.nonNegativeNumber(key));
-  const [temperature, topK, topP] = [optional("temperature"), optional("top_k"), optional("top_p")];
   return {
     eosTokenIds: parseTokenIds(eosSource, "eos_token_id"),
-    ...(temperature !== undefined && { temperature }),
-    ...(topK !== undefined && { topK }),
-    ...(topP !== undefined && { topP }),
+    sampling: readRecommendedSampling("json", (key) => generation.raw(key), generation.where),
   };
 }
 

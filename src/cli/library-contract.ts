@@ -30,7 +30,7 @@ import type {
 } from "../index.ts";
 
 /** The part of a loaded model that commands use. */
-export type LoadedModel = Pick<LanguageModel, "generate" | "memory" | typeof Symbol.asyncDispose> & {
+export type LoadedModel = Pick<LanguageModel, "generate" | "memory" | "recommendedSampling" | typeof Symbol.asyncDispose> & {
   readonly forwardPass: Pick<LanguageModel["forwardPass"], "threads" | "kernelBuild">;
 };
 

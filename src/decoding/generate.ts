@@ -3,6 +3,7 @@
  *
  *     prompt ids -> prefill -> token -> text -> stop? -> decode -> token -> text -> stop? -> ...
  */
+import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import { AbortError, OptionError } from "../errors.ts";
 import { decode } from "./decode.ts";
 import { Generation, GenerationAbortError } from "./generation.ts";
@@ -49,6 +50,8 @@ export interface TextModel {
    * turn).
    */
   readonly endTokenIds: readonly number[];
+  /** What the model's authors recommend; the caller's options stand above it. */
+  readonly recommendedSampling?: RecommendedSampling;
 }
 
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set(
@@ -75,7 +78,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
   const { config, contextSize } = cache.forwardPass;
   const { signal } = options;
   const prompt = checkPrompt(promptIds, tokenizer.bosTokenId, config.vocabSize, contextSize);
-  const sampling = resolveSampling(options);
+  const sampling = resolveSampling(options, model.recommendedSampling);
   const endTokenIds = new Set(options.ignoreEos === true ? [] : model.endTokenIds);
   const limits = {
     maxTokens: options.maxTokens === undefined ? Infinity : need.whole("maxTokens", options.maxTokens, 0),

@@ -1,6 +1,9 @@
 /** What a caller may ask of a generation, with llama.cpp's defaults where it has them. */
 
-/** How the next token is drawn. */
+/**
+ * How the next token is drawn. An option that is not given is what the model's authors recommend, if they do
+ * (`LanguageModel.recommendedSampling`), else the default below, llama.cpp's.
+ */
 export interface SamplingOptions {
   /** 0 means greedy: the most likely token, the lowest id among equals. Default 0.8. */
   readonly temperature?: number | undefined;

@@ -2,6 +2,7 @@
 import { openCheckpoint } from "../checkpoint/open-checkpoint.ts";
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import { CheckpointError, DownloadError, UnsupportedModelError } from "../errors.ts";
 import type { LoadOptions } from "../model/load-options.ts";
@@ -32,6 +33,11 @@ export class LanguageModel implements AsyncDisposable {
   readonly forwardPass: Transformer;
   /** Ids that end a generation. */
   readonly endTokenIds: readonly number[];
+  /**
+   * Sampling that the model's authors recommend (`generation_config.json`, `general.sampling.*` of a GGUF):
+   * `generate()` uses it for options the caller does not give.
+   */
+  readonly recommendedSampling: RecommendedSampling;
   /** For messages. */
   readonly #name: string;
   readonly #tokenizerConfig: Record<string, unknown>;
@@ -45,6 +51,7 @@ export class LanguageModel implements AsyncDisposable {
     const { eosTokenId } = tokenizer;
     const ends = [...checkpoint.generation.eosTokenIds, ...(eosTokenId === undefined ? [] : [eosTokenId])];
     this.endTokenIds = [...new Set(ends)];
+    this.recommendedSampling = checkpoint.generation.sampling;
   }
 
   /**

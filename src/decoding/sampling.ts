@@ -1,6 +1,8 @@
 /** The choice of the next token: the caller's options, validated once, as data. */
+import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import type { SamplingOptions } from "./generation-options.ts";
-import { need } from "../need.ts";
+import { OptionError } from "../errors.ts";
+import { need, shown } from "../need.ts";
 import { randomSeed } from "./random.ts";
 
 /** Makes recent tokens less likely; see `penalizeRepetition`. */
@@ -46,16 +48,18 @@ const MAX_TEMPERATURE = 1e6;
 const PENALTY_RANGE = [1e-3, 1e3] as const;
 
 /**
+ * @param recommended by the model's authors; below the caller's options, above the defaults of this package
  * @returns the resolved sampling; without a seed in the options, a random one was drawn
  * @throws OptionError naming the option, its value and its domain
  */
-export function resolveSampling(options: SamplingOptions): Sampling {
-  const temperature = options.temperature ?? DEFAULT_SAMPLING.temperature;
-  const topK = need.whole("topK", options.topK ?? DEFAULT_SAMPLING.topK, 0);
-  const topP = need.real("topP", options.topP ?? DEFAULT_SAMPLING.topP, 0, 1);
-  const minP = need.real("minP", options.minP ?? DEFAULT_SAMPLING.minP, 0, 1);
-  const penalty = need.real("repeatPenalty", options.repeatPenalty ?? DEFAULT_SAMPLING.repeatPenalty, ...PENALTY_RANGE);
-  const lastN = need.whole("repeatLastN", options.repeatLastN ?? DEFAULT_SAMPLING.repeatLastN, -1);
+export function resolveSampling(options: SamplingOptions, recommended: RecommendedSampling = {}): Sampling {
+  const chosen = (option: keyof typeof DEFAULT_SAMPLING) => options[option] ?? recommended[option] ?? DEFAULT_SAMPLING[option];
+  const temperature = checkTemperature(chosen("temperature"));
+  const topK = need.whole("topK", chosen("topK"), 0);
+  const topP = need.real("topP", chosen("topP"), 0, 1);
+  const minP = need.real("minP", chosen("minP"), 0, 1);
+  const penalty = need.real("repeatPenalty", chosen("repeatPenalty"), ...PENALTY_RANGE);
+  const lastN = need.whole("repeatLastN", chosen("repeatLastN"), -1);
   const seed = options.seed === undefined ? undefined : need.whole("seed", options.seed, 0, 2 ** 32 - 1);
 
   const repetition = penalty === 1 || lastN === 0 ? undefined : { penalty, lastN: lastN === -1 ? Infinity : lastN };
@@ -66,7 +70,14 @@ export function resolveSampling(options: SamplingOptions): Sampling {
     topK: topK === 0 ? Infinity : topK,
     topP,
     minP,
-    temperature: need.real("temperature", temperature, MIN_TEMPERATURE, MAX_TEMPERATURE),
+    temperature,
     seed: seed ?? randomSeed(),
   };
+}
+
+function checkTemperature(value: number): number {
+  if (value === 0 || (typeof value === "number" && value >= MIN_TEMPERATURE && value <= MAX_TEMPERATURE)) return value;
+  throw new OptionError(
+    `temperature: got ${shown(value)}, need 0, the most likely token, or a number from ${MIN_TEMPERATURE} to ${MAX_TEMPERATURE}`,
+  );
 }

@@ -3,6 +3,7 @@
  * evaluated once; sequences that begin alike share what the KV cache has of them, and all that run at a time
  * go through the model together. None sees anything of the others.
  */
+import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import { CapacityError, OptionError } from "../errors.ts";
 import type { Sequence } from "../model/sequences/sequence.ts";
 import type { Transformer } from "../model/transformer.ts";
@@ -17,6 +18,7 @@ import { TokenCache } from "./token-cache.ts";
 interface TextSequenceModel {
   readonly tokenizer: Tokenizer;
   readonly endTokenIds: readonly number[];
+  readonly recommendedSampling: RecommendedSampling;
   readonly forwardPass: Transformer;
   promptIds(prompt: Prompt): readonly number[];
 }
@@ -67,7 +69,7 @@ export class TextSequence implements Disposable {
   }
 
   #generate(ids: readonly number[], options: GenerateOptions, end: () => void): Generation {
-    const { tokenizer, endTokenIds, forwardPass } = this.#model;
+    const { tokenizer, endTokenIds, recommendedSampling, forwardPass } = this.#model;
     const begin = (needed: number) => {
       const { available: free } = forwardPass.cacheTokens;
       if (options.whenFull === "refuse" && needed > free) {
@@ -78,7 +80,7 @@ export class TextSequence implements Disposable {
       }
       this.#sequence.rank = forwardPass.arrive();
     };
-    return generate({ cache: this.#cache, tokenizer, endTokenIds, begin, end }, ids, options);
+    return generate({ cache: this.#cache, tokenizer, endTokenIds, recommendedSampling, begin, end }, ids, options);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseGenerationConfig } from "../../src/checkpoint/generation-config.ts";
+import { writeRecommendedSampling } from "../../src/checkpoint/recommended-sampling.ts";
 import type { JsonObject } from "../../src/json-object.ts";
 import { parseModelConfig, writeModelConfig } from "../../src/architecture/families.ts";
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
@@ -181,12 +182,42 @@ test("end tokens: one, several, or those of config.json", () => {
   for (const bad of ["</s>", -1, 1.5, [2, "x"], {}]) {
     assert.throws(() => ids({ eos_token_id: bad }, {}), (error: unknown) => error instanceof CheckpointError); // prettier-ignore
   }
-  assert.equal(parseGenerationConfig({ temperature: 0.6, top_k: 20, top_p: 0.95 }, { eos_token_id: 1 }), {
-    eosTokenIds: [1],
-    temperature: 0.6,
-    topK: 20,
-    topP: 0.95,
-  });
+});
+
+test("recommended sampling: every key by its name, none for what is absent or null, the penalty over all tokens", () => {
+  const sampling = (json: JsonObject) => parseGenerationConfig(json, {}).sampling;
+  assert.equal(sampling({ do_sample: true }), {});
+  assert.equal(sampling({ temperature: 0.6, top_k: 20, top_p: 0.95, min_p: null }), { temperature: 0.6, topK: 20, topP: 0.95 });
+  assert.equal(sampling({ min_p: 0.1, repetition_penalty: 1.05 }), { minP: 0.1, repeatPenalty: 1.05, repeatLastN: -1 });
+  assert.equal(sampling({ repetition_penalty: 1.05, repeat_last_n: 32 }), { repeatPenalty: 1.05, repeatLastN: 32 });
+  for (const bad of [
+    { temperature: -1 },
+    { temperature: "0.7" },
+    { top_k: 1.5 },
+    { top_p: 2 },
+    { repetition_penalty: 0 },
+    { min_p: [] },
+  ]) {
+    const key = Object.keys(bad)[0]!;
+    assert.throws(
+      () => sampling(bad),
+      (error: unknown) => error instanceof CheckpointError && error.message.startsWith(`generation_config.json: ${key}: got`),
+    );
+  }
+});
+
+test("recommended sampling is written as it was read", () => {
+  for (const json of [
+    {},
+    { temperature: 0, top_k: 0 },
+    { top_p: 0.5, repetition_penalty: 1.2 },
+    { repetition_penalty: 1.2, repeat_last_n: 7 },
+  ]) {
+    const { sampling } = parseGenerationConfig(json, {});
+    const written = writeRecommendedSampling(sampling);
+    assert.equal(parseGenerationConfig(written, {}).sampling, sampling);
+    assert.equal(written, { ...(Object.keys(json).length > 0 && { do_sample: true }), ...json });
+  }
 });
 
 test.run();

@@ -67,7 +67,7 @@ test("arguments in llama.cpp's spelling and their long names mean the same", asy
   ]);
 });
 
-test("defaults are llama.cpp's; the model's own where it has none", async () => {
+test("sampling that is not given is left to the model and the library; 128 tokens at most", async () => {
   const { load, generate } = await options(["-m", "m", "-p", "x"]);
   assert.equal(load.kvCache, {});
   assert.is(load.head, undefined);
@@ -81,7 +81,7 @@ test("defaults are llama.cpp's; the model's own where it has none", async () => 
       generate.repeatPenalty,
       generate.seed,
     ],
-    [128, 0.8, 40, 0.95, 0.05, 1, undefined],
+    [128, undefined, undefined, undefined, undefined, undefined, undefined],
   );
 });
 

@@ -19,6 +19,7 @@ export class FakeModel implements LoadedModel {
   readonly prompts: Prompt[] = [];
   readonly options: GenerateOptions[] = [];
   disposed = 0;
+  recommendedSampling: LoadedModel["recommendedSampling"] = {};
   readonly forwardPass = { threads: 3, kernelBuild: "simd128-threads" } as const;
   pieces = ["Paris", ". It"];
   /** Called before each piece. */

@@ -138,4 +138,16 @@ test("--verbose says what was loaded and what it takes", async () => {
   );
 });
 
+test("--verbose says whose the sampling is", async () => {
+  const model = new FakeModel();
+  model.recommendedSampling = { temperature: 0.2, topP: 0.9 };
+  const { stderr } = await runCli(["run", "-m", "m", "-p", "x", "-v", "--top-p", "0.5"], loading(model));
+  assert.match(
+    stderr,
+    /^sampling: temperature 0\.2 \(the model's\), topK 40 \(default\), topP 0\.5 \(given\), minP 0\.05 \(default\), /m,
+  );
+  assert.is(model.options[0]!.temperature, undefined, "left to the model");
+  assert.is(model.options[0]!.topP, 0.5);
+});
+
 test.run();

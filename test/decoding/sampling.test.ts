@@ -32,6 +32,24 @@ test("0 and -1 mean all where llama.cpp says so", () => {
   assert.is(resolveSampling({ repeatPenalty: 1, repeatLastN: 64 }).repetition, undefined);
 });
 
+test("the caller's options stand above those the model's authors recommend, these above the defaults", () => {
+  const recommended = { temperature: 0.6, topP: 0.9, repeatPenalty: 1.2, repeatLastN: -1 };
+  assert.equal(resolveSampling({ topP: 1, seed: 3 }, recommended), {
+    kind: "sample", repetition: { penalty: 1.2, lastN: Infinity }, topK: 40, topP: 1, minP: 0.05, temperature: 0.6, seed: 3,
+  }); // prettier-ignore
+  assert.is(resolveSampling({}, { temperature: 0 }).kind, "greedy");
+  assert.is(resolveSampling({ temperature: 1 }, { temperature: 0 }).kind, "sample");
+});
+
+test("the message about a temperature does not deny 0", () => {
+  assert.throws(
+    () => resolveSampling({ temperature: -1 }),
+    (error: unknown) =>
+      error instanceof OptionError &&
+      error.message === "temperature: got -1, need 0, the most likely token, or a number from 0.000001 to 1000000",
+  );
+});
+
 for (const [name, values] of Object.entries({
   temperature: [-1, NaN, Infinity, 1e-9, "0.8"],
   topK: [-1, 0.5, NaN, Infinity, 2 ** 53],
@@ -47,7 +65,7 @@ for (const [name, values] of Object.entries({
         () => resolveSampling({ [name]: value } as SamplingOptions),
         (error: unknown) =>
           error instanceof OptionError &&
-          error.message.startsWith(`${name}: got ${typeof value === "string" ? `"${value}"` : value}, need a `),
+          error.message.startsWith(`${name}: got ${typeof value === "string" ? `"${value}"` : value}, need `),
         `${name} = ${value}`,
       );
     }

@@ -44,7 +44,18 @@ async function load({ source, threads, build }: EngineRequest & { kind: "load" }
 function describe(loaded: LanguageModel, seconds: number): ModelDescription {
   const { architecture, layers } = loaded.config;
   const { contextSize, threads, build } = loaded.forwardPass;
-  return { architecture, layers, contextSize, threads, build, memory: loaded.memory().total, chats, seconds };
+  const { recommendedSampling } = loaded;
+  return {
+    architecture,
+    layers,
+    contextSize,
+    threads,
+    build,
+    memory: loaded.memory().total,
+    chats,
+    recommendedSampling,
+    seconds,
+  };
 }
 
 /** Whether the model brings a template for conversations. One that does not continues text. */

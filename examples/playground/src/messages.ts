@@ -7,6 +7,7 @@ import type {
   Progress,
   QuantizationReport,
   QuantizeOptions,
+  SamplingOptions,
 } from "fptq";
 import type { LayerPolicies } from "./policies.ts";
 
@@ -46,6 +47,8 @@ export interface ModelDescription {
   readonly build: InstructionSet;
   /** Whether it has a template for conversations; otherwise it continues text. */
   readonly chats: boolean;
+  /** What its authors recommend, for options that are left empty. */
+  readonly recommendedSampling: SamplingOptions;
   /** Bytes in memory. */
   readonly memory: number;
   readonly seconds: number;

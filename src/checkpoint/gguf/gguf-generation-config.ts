@@ -1,6 +1,7 @@
 /** Metadata of a GGUF to what decoding reads. */
 import { CheckpointError } from "../../errors.ts";
 import type { GenerationConfig } from "../checkpoint.ts";
+import { readRecommendedSampling } from "../recommended-sampling.ts";
 import { type GgufMetadata, shortestDecimal } from "./gguf-metadata.ts";
 
 /**
@@ -30,13 +31,9 @@ export function ggufGenerationConfig(metadata: GgufMetadata, vocabSize: number, 
       if (types?.[id] === CONTROL_TOKEN && END_OF_TURN_TOKENS.has(token)) eosTokenIds.add(id);
     }
   }
-  const temperature = metadata.number("general.sampling.temp");
-  const topK = metadata.integer("general.sampling.top_k");
-  const topP = metadata.number("general.sampling.top_p");
-  return {
-    eosTokenIds: [...eosTokenIds],
-    ...(temperature === undefined ? {} : { temperature: shortestDecimal(temperature) }),
-    ...(topK === undefined ? {} : { topK }),
-    ...(topP === undefined ? {} : { topP: shortestDecimal(topP) }),
+  const number = (key: string) => {
+    const value = metadata.number(key);
+    return value === undefined ? undefined : shortestDecimal(value);
   };
+  return { eosTokenIds: [...eosTokenIds], sampling: readRecommendedSampling("gguf", number, file) };
 }

@@ -6,7 +6,7 @@ import type { CommandContext } from "../command-context.ts";
 import type { ChatMessage } from "../../tokenizer/chat-template.ts";
 import type { LoadedModel } from "../library-contract.ts";
 import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
-import { addSamplingOptions, generateOptions, type SamplingFlags, unescape } from "../options/sampling-options.ts";
+import { addSamplingOptions, generateOptions, samplingLine, type SamplingFlags, unescape } from "../options/sampling-options.ts";
 
 interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly systemPrompt?: string;
@@ -40,6 +40,7 @@ export function chatCommand(context: CommandContext): Command {
 
 async function holdConversation(context: CommandContext, flags: ChatFlags): Promise<void> {
   await using model = await loadModelFromFlags(context, flags);
+  if (flags.verbose) context.output.log(samplingLine(flags, model.recommendedSampling));
   const interactive = context.input.isTTY === true && context.output.logStream.isTTY === true;
   // The prompt mark and the echo go to stderr: stdout carries the answers only.
   const terminal = createInterface({

@@ -6,7 +6,7 @@ import { UsageError } from "../exit.ts";
 import type { ChatMessage } from "../../tokenizer/chat-template.ts";
 import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
 import { nonEmpty } from "../options/option-values.ts";
-import { addSamplingOptions, generateOptions, type SamplingFlags, unescape } from "../options/sampling-options.ts";
+import { addSamplingOptions, generateOptions, samplingLine, type SamplingFlags, unescape } from "../options/sampling-options.ts";
 import { timingLines } from "../timings.ts";
 
 interface RunFlags extends ModelFlags, SamplingFlags {
@@ -46,6 +46,7 @@ async function generateText(context: CommandContext, flags: RunFlags): Promise<v
   const prompt = await readPrompt(context, flags);
 
   await using model = await loadModelFromFlags(context, flags);
+  if (flags.verbose) output.log(samplingLine(flags, model.recommendedSampling));
   const generation = model.generate(flags.singleTurn ? conversation(prompt, flags) : prompt, generateOptions(flags, signal));
 
   if (flags.json) {

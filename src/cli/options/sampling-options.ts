@@ -1,21 +1,25 @@
 /** Options of the commands that generate text, with llama.cpp's names and defaults. */
 import type { Command } from "commander";
 import type { GenerateOptions } from "../../decoding/generation-options.ts";
+import { DEFAULT_SAMPLING } from "../../decoding/sampling.ts";
+import type { RecommendedSampling } from "../../checkpoint/recommended-sampling.ts";
 import { integer, number, processEscapes, repeatable } from "./option-values.ts";
 
 export interface SamplingFlags {
   readonly predict: number;
   readonly seed?: number;
-  readonly temp: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-  readonly repeatPenalty: number;
-  readonly repeatLastN: number;
+  readonly temp?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repeatPenalty?: number;
+  readonly repeatLastN?: number;
   readonly reversePrompt?: readonly string[];
   readonly ignoreEos?: boolean;
   readonly escape: boolean;
 }
+
+const byDefault = (option: keyof typeof DEFAULT_SAMPLING) => `(default: the model's, else ${DEFAULT_SAMPLING[option]})`;
 
 /** @param predict default of -n; -1 generates until an end token or a full context */
 export function addSamplingOptions(command: Command, predict: number): Command {
@@ -27,18 +31,18 @@ export function addSamplingOptions(command: Command, predict: number): Command {
       "seed of the sampler, the same text again for the same seed (default: -1, random)",
       integer(-1, 0xffffffff),
     )
-    .option("--temp <t>", "temperature; 0 always takes the most likely token", number(0), 0.8)
-    .option("--top-k <k>", "keep the k most likely tokens; 0 keeps all", integer(0), 40)
-    .option("--top-p <p>", "keep the smallest set whose probabilities reach p; 1 keeps all", number(0, 1), 0.95)
-    .option("--min-p <p>", "keep tokens at least p times as likely as the best; 0 keeps all", number(0, 1), 0.05)
-    .option("--repeat-penalty <r>", "penalty on recent tokens; 1 is none", number(0.01), 1)
-    .option("--repeat-last-n <n>", "how many recent tokens that means; 0: none, -1: all", integer(-1), 64)
+    .option("--temp <t>", `temperature; 0 always takes the most likely token ${byDefault("temperature")}`, number(0))
+    .option("--top-k <k>", `keep the k most likely tokens; 0 keeps all ${byDefault("topK")}`, integer(0))
+    .option("--top-p <p>", `keep the smallest set whose probabilities reach p; 1 keeps all ${byDefault("topP")}`, number(0, 1))
+    .option("--min-p <p>", `keep tokens at least p times as likely as the best; 0 keeps all ${byDefault("minP")}`, number(0, 1))
+    .option("--repeat-penalty <r>", `penalty on recent tokens; 1 is none ${byDefault("repeatPenalty")}`, number(0.01))
+    .option("--repeat-last-n <n>", `how many recent tokens that means; 0: none, -1: all ${byDefault("repeatLastN")}`, integer(-1))
     .option("-r, --reverse-prompt <text>", "stop before this text; repeatable", repeatable)
     .option("--ignore-eos", "go on after an end token")
     .option("--no-escape", "take backslashes in -p, -sys and -r as they are, instead of \\n, \\t, \\xHH");
 }
 
-export function generateOptions(flags: SamplingFlags, signal: AbortSignal): GenerateOptions {
+export function generateOptions(flags: SamplingFlags, signal: AbortSignal | undefined): GenerateOptions {
   return {
     maxTokens: flags.predict === -1 ? undefined : flags.predict,
     temperature: flags.temp,
@@ -52,6 +56,19 @@ export function generateOptions(flags: SamplingFlags, signal: AbortSignal): Gene
     ignoreEos: flags.ignoreEos,
     signal,
   };
+}
+
+/** The sampling of a run for `-v`: each value, and whose it is. */
+export function samplingLine(flags: SamplingFlags, recommended: RecommendedSampling): string {
+  const given = generateOptions(flags, undefined);
+  const parts = (Object.keys(DEFAULT_SAMPLING) as (keyof typeof DEFAULT_SAMPLING)[]).map((option) => {
+    const [value, whose] =
+      given[option] !== undefined ? [given[option], "given"]
+      : recommended[option] !== undefined ? [recommended[option], "the model's"]
+      : [DEFAULT_SAMPLING[option], "default"]; // prettier-ignore
+    return `${option} ${value} (${whose})`;
+  });
+  return `sampling: ${parts.join(", ")}`;
 }
 
 /** Text of an option, with its escapes carried out unless `--no-escape`. */

@@ -3,6 +3,7 @@ import type { OutputFolder } from "../../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { JsonObject } from "../../json-object.ts";
 import { buildQuantizationConfig } from "../../checkpoint/quantization/quantization-config-builder.ts";
+import { writeRecommendedSampling } from "../../checkpoint/recommended-sampling.ts";
 import { transposedModules } from "../../checkpoint/safetensors/stored-order.ts";
 import type { QuantizationPlan } from "../decide/quantization-plan.ts";
 import type { QuantizationReport } from "./quantization-report.ts";
@@ -40,14 +41,10 @@ export async function writeModelFiles(
     await writeJson(output, "tokenizer.json", tokenizer.tokenizerJson);
     await writeJson(output, "tokenizer_config.json", tokenizer.tokenizerConfig);
   }
-  const { eosTokenIds, temperature, topK, topP } = generation;
+  const { eosTokenIds, sampling } = generation;
   await writeJson(output, "generation_config.json", {
     eos_token_id: eosTokenIds.length === 1 ? eosTokenIds[0] : eosTokenIds,
-    // transformers warns about sampling settings beside greedy decoding, its default.
-    ...((temperature !== undefined || topK !== undefined || topP !== undefined) && { do_sample: true }),
-    ...(temperature !== undefined && { temperature }),
-    ...(topK !== undefined && { top_k: topK }),
-    ...(topP !== undefined && { top_p: topP }),
+    ...writeRecommendedSampling(sampling),
   });
   await writeJson(output, REPORT_FILE, { ...report });
 }

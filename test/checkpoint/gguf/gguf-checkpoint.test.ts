@@ -173,11 +173,22 @@ test("end-of-generation tokens and recommended sampling", async () => {
     "tokenizer.ggml.eos_token_id": u32(2),
     "general.sampling.temp": f32(0.6),
     "general.sampling.top_k": u32(20),
+    "general.sampling.min_p": f32(0.1),
+    "general.sampling.penalty_repeat": f32(1.1),
+    "general.sampling.penalty_last_n": u32(32),
   };
   const { generation } = await open({ architecture: "llama" }, metadata);
-  assert.equal(generation, { eosTokenIds: [2, 7], temperature: 0.6, topK: 20 });
+  const sampling = { temperature: 0.6, topK: 20, minP: 0.1, repeatPenalty: 1.1, repeatLastN: 32 };
+  assert.equal(generation, { eosTokenIds: [2, 7], sampling });
   await rejects(open({ architecture: "llama" }, { "tokenizer.ggml.eos_token_id": u32(V) }), CheckpointError, "eos_token_id");
-  await rejects(open({ architecture: "llama" }, { ...metadata, "general.sampling.top_k": i32s([20]) }), CheckpointError, "top_k");
+  for (const [key, value] of [
+    ["top_k", i32s([20])],
+    ["temp", f32(-1)],
+    ["top_p", f32(1.5)],
+    ["penalty_repeat", f32(0)],
+  ] as const) {
+    await rejects(open({ architecture: "llama" }, { ...metadata, [`general.sampling.${key}`]: value }), CheckpointError, key);
+  }
 });
 
 test("what is missing, contradictory or not run is refused by name", async () => {

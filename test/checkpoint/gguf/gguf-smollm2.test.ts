@@ -24,7 +24,7 @@ if (file !== undefined) {
         tiedEmbedding: true, attentionBias: "none", mlpBias: false, qkNorm: false, norm: "rms", positions: "rope", rotaryDim: 64, headBias: false, activation: "silu", gatedMlp: true, parallelResidual: false,
       },
     ); // prettier-ignore
-    assert.equal(generation, { eosTokenIds: [2] });
+    assert.equal(generation, { eosTokenIds: [2], sampling: {} });
     assert.is(tensors.size, 272);
   });
 

@@ -42,7 +42,7 @@ for (const options of [
     const checkpoint = await opens(folder);
     assert.equal(checkpoint.config, tinyConfig(options.architecture, "config" in options ? options.config : {}));
     assert.equal(checkpoint.configJson, folder.json("config.json"));
-    assert.equal(checkpoint.generation, { eosTokenIds: [2] });
+    assert.equal(checkpoint.generation, { eosTokenIds: [2], sampling: {} });
     assert.equal(checkpoint.tokenizer?.tokenizerJson, folder.json("tokenizer.json"));
     assert.is(checkpoint.quantization, undefined);
     assert.is(checkpoint.tensors.has("lm_head.weight"), !checkpoint.config.tiedEmbedding);
