@@ -9,13 +9,14 @@ import { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
 import { LanguageModel } from "./decoding/language-model.ts";
 import { batchedSpeed, type BatchedSpeedResult, type BatchedSpeedTest } from "./evaluation/batched-speed.ts";
 import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
-import type { LoadOptions } from "./model/load-options.ts";
+import { checkLoadOptions, LOAD_OPTIONS, type LoadOptions } from "./model/load-options.ts";
+import { checkOptions, type OptionKeys, optionKeys, withOptionKeys } from "./option-keys.ts";
 import { withTimeLeft } from "./progress.ts";
 import { analyzeInputs, type InputAnalysis } from "./quantizer/decide/analyze-inputs.ts";
 import { calibrate } from "./quantizer/calibrate/calibrate.ts";
-import { type CalibrationOptions, calibrationSamples } from "./quantizer/calibrate/calibration-source.ts";
+import { CALIBRATION_OPTIONS, type CalibrationOptions, calibrationSamples } from "./quantizer/calibrate/calibration-source.ts";
 import { quantizeModel } from "./quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "./quantizer/recipe/resolve-recipe.ts";
+import { RECIPE_OPTIONS, type RecipeOptions, resolveRecipe } from "./quantizer/recipe/resolve-recipe.ts";
 import type { QuantizationReport } from "./quantizer/write/quantization-report.ts";
 import { collectWeightStats } from "./quantizer/calibrate/weight-stats.ts";
 import type { Host } from "./host/host.ts";
@@ -73,6 +74,17 @@ export interface QuantizeOptions extends CalibrationOptions, RecipeOptions, Work
   readonly recipe?: string | undefined;
 }
 
+const WORK_OPTIONS = optionKeys<WorkOptions & { recipe?: unknown }>({
+  recipe: 0,
+  threads: 0,
+  signal: 0,
+  onProgress: 0,
+  onWarning: 0,
+});
+
+/** Those of `analyze` too. */
+export const QUANTIZE_OPTIONS: OptionKeys = new Set([...WORK_OPTIONS, ...CALIBRATION_OPTIONS, ...RECIPE_OPTIONS]);
+
 export interface AnalyzeOptions extends CalibrationOptions, RecipeOptions, WorkOptions {
   readonly recipe?: string | undefined;
 }
@@ -83,7 +95,9 @@ export interface AnalyzeOptions extends CalibrationOptions, RecipeOptions, WorkO
  * @throws CheckpointError for files that are missing, truncated or damaged; UnsupportedModelError for models
  *   this package does not run; OptionError; CapabilityError if memory is refused; AbortError
  */
-export function loadModel(location: ModelLocation, host: Host, options: LoadOptions = {}): Promise<LanguageModel> {
+export async function loadModel(location: ModelLocation, host: Host, options: LoadOptions = {}): Promise<LanguageModel> {
+  checkOptions(options, LOAD_OPTIONS);
+  checkLoadOptions(options);
   const { onProgress } = options;
   return LanguageModel.load(location, host, { ...options, onProgress: onProgress && withTimeLeft(onProgress) });
 }
@@ -94,6 +108,8 @@ export function loadModel(location: ModelLocation, host: Host, options: LoadOpti
  * @throws OptionError for a test that is empty or does not fit the context; AbortError
  */
 export async function measureSpeed(model: LanguageModel, test: SpeedTest, options?: SpeedOptions): Promise<SpeedResult> {
+  checkOptions(test, optionKeys<SpeedTest>({ promptTokens: 0, generatedTokens: 0, depth: 0 }));
+  checkOptions(options, optionKeys<SpeedOptions>({ repetitions: 0, warmup: 0, seed: 0, signal: 0 }));
   using sequence = model.forwardPass.createSequence();
   return await forwardSpeed(sequence, test, options);
 }
@@ -104,12 +120,14 @@ export async function measureSpeed(model: LanguageModel, test: SpeedTest, option
  *
  * @throws OptionError for a test that is empty or does not fit the cache; AbortError
  */
-export function measureBatchedSpeed(
+export async function measureBatchedSpeed(
   { forwardPass }: LanguageModel,
   test: BatchedSpeedTest,
-  { signal }: Pick<SpeedOptions, "signal"> = {},
+  options: Pick<SpeedOptions, "signal"> = {},
 ): Promise<BatchedSpeedResult> {
-  return batchedSpeed(forwardPass, test, { cacheTokens: forwardPass.cacheTokens.total, signal });
+  checkOptions(test, optionKeys<BatchedSpeedTest>({ promptTokens: 0, generatedTokens: 0, sequences: 0 }));
+  checkOptions(options, optionKeys<Pick<SpeedOptions, "signal">>({ signal: 0 }));
+  return batchedSpeed(forwardPass, test, { cacheTokens: forwardPass.cacheTokens.total, signal: options.signal });
 }
 
 /**
@@ -128,8 +146,9 @@ export async function quantize(
   options: QuantizeOptions = {},
 ): Promise<QuantizationReport> {
   try {
+    checkOptions(options, QUANTIZE_OPTIONS);
     const work = workOf(host, options);
-    const recipe = resolveRecipe(options.recipe, options);
+    const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
     const checkpoint = await openCheckpoint(location, work.signal);
     try {
       const data = calibrationSamples(checkpoint, options, recipe.distillSteps);
@@ -150,8 +169,9 @@ export async function quantize(
  * @throws as `quantize`
  */
 export async function analyze(location: ModelLocation, host: Host, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
+  checkOptions(options, QUANTIZE_OPTIONS);
   const work = workOf(host, options);
-  const recipe = resolveRecipe(options.recipe, options);
+  const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
   const checkpoint = await openCheckpoint(location, work.signal);
   try {
     const { samples } = calibrationSamples(checkpoint, options);

@@ -5,7 +5,12 @@
  */
 import * as core from "./core.ts";
 import { CapabilityError } from "./errors.ts";
-import type { HostOptions } from "./host/host-options.ts";
+import { DIAGNOSE_OPTIONS } from "./evaluation/diagnose.ts";
+import { HOST_OPTIONS, type HostOptions } from "./host/host-options.ts";
+import { checkLoadOptions, LOAD_OPTIONS } from "./model/load-options.ts";
+import { checkOptions, optionKeys, withOptionKeys } from "./option-keys.ts";
+import { RECIPE_OPTIONS } from "./quantizer/recipe/resolve-recipe.ts";
+import { SOURCE_OPTIONS } from "./sources/locate-model.ts";
 
 export interface LoadOptions extends core.LoadOptions, core.SourceOptions, HostOptions {}
 
@@ -17,6 +22,8 @@ export interface QuantizeOptions extends core.QuantizeOptions, core.SourceOption
   /** Replace the folder of this path if it exists; it stays whole until the new one is. Default false. */
   readonly force?: boolean | undefined;
 }
+
+const OUTPUT_OPTIONS = optionKeys<Pick<QuantizeOptions, "output" | "force">>({ output: 0, force: 0 });
 
 export interface DiagnoseOptions extends core.DiagnoseOptions, HostOptions {}
 
@@ -35,7 +42,10 @@ export async function loadModel(
   source: core.ModelSource,
   options: LoadOptions = {},
 ): Promise<core.LanguageModel> {
-  return core.loadModel(await locate(place, source, options), place.host(options), options);
+  checkOptions(options, LOAD_OPTIONS, SOURCE_OPTIONS, HOST_OPTIONS);
+  checkLoadOptions(options);
+  const location = await locate(place, source, options);
+  return core.loadModel(location, place.host(options), withOptionKeys(options, LOAD_OPTIONS));
 }
 
 export async function quantize(
@@ -43,6 +53,8 @@ export async function quantize(
   source: core.ModelSource,
   options: QuantizeOptions,
 ): Promise<core.QuantizationReport> {
+  checkOptions(options, OUTPUT_OPTIONS, core.QUANTIZE_OPTIONS, SOURCE_OPTIONS, HOST_OPTIONS);
+  core.resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
   const output = await openOutput(place, options);
   let location: core.ModelLocation;
   try {
@@ -51,7 +63,12 @@ export async function quantize(
     await output.discard();
     throw error;
   }
-  return core.quantize(location, output, place.host(options), options);
+  return core.quantize(
+    location,
+    output,
+    place.host(options),
+    withOptionKeys<core.QuantizeOptions>(options, core.QUANTIZE_OPTIONS),
+  );
 }
 
 async function openOutput(place: EntryPoint, { output, force = false }: QuantizeOptions): Promise<core.OutputFolder> {
@@ -65,7 +82,9 @@ export async function analyze(
   source: core.ModelSource,
   options: AnalyzeOptions = {},
 ): Promise<core.InputAnalysis[]> {
-  return core.analyze(await locate(place, source, options), place.host(options), options);
+  checkOptions(options, core.QUANTIZE_OPTIONS, SOURCE_OPTIONS, HOST_OPTIONS);
+  const location = await locate(place, source, options);
+  return core.analyze(location, place.host(options), withOptionKeys(options, core.QUANTIZE_OPTIONS));
 }
 
 export async function openCheckpoint(
@@ -73,6 +92,7 @@ export async function openCheckpoint(
   source: core.ModelSource,
   options: core.SourceOptions = {},
 ): Promise<core.Checkpoint> {
+  checkOptions(options, SOURCE_OPTIONS);
   return core.openCheckpoint(await locate(place, source, options), options.signal);
 }
 
@@ -81,8 +101,9 @@ export function noFolderBlockStore(path: string): core.BlockStore {
   throw new CapabilityError(`cache: got the folder "${path}", and there is no file system here; pass a BlockStore of your own`);
 }
 
-export function diagnose(place: EntryPoint, { kernels, worker, ...options }: DiagnoseOptions = {}): Promise<core.Diagnosis> {
-  return core.diagnose(place.host({ kernels, worker }), options);
+export async function diagnose(place: EntryPoint, options: DiagnoseOptions = {}): Promise<core.Diagnosis> {
+  checkOptions(options, DIAGNOSE_OPTIONS, HOST_OPTIONS);
+  return core.diagnose(place.host(options), withOptionKeys(options, DIAGNOSE_OPTIONS));
 }
 
 function locate(place: EntryPoint, source: core.ModelSource, options: core.SourceOptions): Promise<core.ModelLocation> {

@@ -17,8 +17,6 @@ export interface Needs {
   real(what: string, value: unknown, min: number, max: number): number;
   /** @throws unless `value` is one of `choices` */
   oneOf<T>(what: string, value: unknown, choices: readonly T[]): T;
-  /** @throws if `options` has a key that is not among `known`, most often a slip of the pen */
-  onlyKnown(options: object, known: ReadonlySet<string>): void;
 }
 
 /** The checks, refusing with errors of one class. */
@@ -38,10 +36,6 @@ export function needing(Refusal: RefusalClass): Needs {
       const found = choices.find((choice) => choice === value);
       if (found !== undefined) return found;
       throw refuse(what, value, `one of ${choices.map(shown).join(", ")}`);
-    },
-    onlyKnown(options, known) {
-      const unknown = Object.keys(options).find((key) => !known.has(key));
-      if (unknown !== undefined) throw refuse("options", unknown, `one of ${[...known].join(", ")}`);
     },
   };
 }

@@ -32,12 +32,6 @@ test("one of a few values", () => {
   refuses(() => need.oneOf("size", 48, [32, 64]), "size: got 48, need one of 32, 64");
 });
 
-test("only known options", () => {
-  need.onlyKnown({}, new Set(["topK"]));
-  need.onlyKnown({ topK: undefined }, new Set(["topK"]));
-  refuses(() => need.onlyKnown({ topk: 1 }, new Set(["topK", "topP"])), 'options: got "topk", need one of topK, topP');
-});
-
 test("errors are of the class that was asked for", () => {
   refuses(() => needing(RecipeError).whole("samples", 0, 1), "samples: got 0, need a whole number of at least 1", RecipeError);
 });

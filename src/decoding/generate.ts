@@ -9,6 +9,7 @@ import { decode } from "./decode.ts";
 import { Generation, GenerationAbortError } from "./generation.ts";
 import type { GenerateOptions, GenerationResult, StopReason } from "./generation-options.ts";
 import { need } from "../need.ts";
+import { checkOptions, optionKeys } from "../option-keys.ts";
 import { prefill } from "./prefill.ts";
 import { Sampler } from "./sampler.ts";
 import { resolveSampling } from "./sampling.ts";
@@ -54,12 +55,10 @@ export interface TextModel {
   readonly recommendedSampling?: RecommendedSampling;
 }
 
-const KNOWN_OPTIONS: ReadonlySet<string> = new Set(
-  Object.keys({
-    temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, seed: 0, maxTokens: 0, stop: 0, ignoreEos: 0, whenFull: 0,
-    signal: 0,
-  } satisfies Record<keyof GenerateOptions, 0>),
-); // prettier-ignore
+const GENERATE_OPTIONS = optionKeys<GenerateOptions>({
+  temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, seed: 0, maxTokens: 0, stop: 0, ignoreEos: 0, whenFull: 0,
+  signal: 0,
+}); // prettier-ignore
 
 /**
  * A generation that starts when it is first asked for text or for its result.
@@ -73,7 +72,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(
  *   the vocabulary
  */
 export function generate(model: TextModel, promptIds: ArrayLike<number>, options: GenerateOptions = {}): Generation {
-  need.onlyKnown(options, KNOWN_OPTIONS);
+  checkOptions(options, GENERATE_OPTIONS);
   const { cache, tokenizer } = model;
   const { config, contextSize } = cache.forwardPass;
   const { signal } = options;

@@ -4,8 +4,9 @@ import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
-import { CheckpointError, DownloadError, UnsupportedModelError } from "../errors.ts";
-import type { LoadOptions } from "../model/load-options.ts";
+import { CheckpointError, DownloadError, OptionError, UnsupportedModelError } from "../errors.ts";
+import { shown } from "../need.ts";
+import { type LoadOptions, resolveContextSize } from "../model/load-options.ts";
 import { Transformer } from "../model/transformer.ts";
 import type { Host } from "../host/host.ts";
 import { type ChatMessage, ChatTemplate } from "../tokenizer/chat-template.ts";
@@ -74,6 +75,7 @@ export class LanguageModel implements AsyncDisposable {
   static async #loadOnce(location: ModelLocation, host: Host, options: LoadOptions): Promise<LanguageModel> {
     const checkpoint = await openCheckpoint(location, options.signal);
     try {
+      resolveContextSize(options, checkpoint.config);
       if (!checkpoint.tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer`);
       const tokenizer = new Tokenizer(checkpoint.tokenizer, checkpoint.name);
       const forwardPass = await Transformer.load(checkpoint, host, options);
@@ -109,9 +111,14 @@ export class LanguageModel implements AsyncDisposable {
     return new TextSequence(this);
   }
 
-  /** Token ids of a prompt, special tokens included. */
+  /**
+   * Token ids of a prompt, special tokens included.
+   * @throws OptionError for what is no prompt, or messages that the template refuses; UnsupportedModelError
+   *   for messages without a template
+   */
   promptIds(prompt: Prompt): readonly number[] {
     if (typeof prompt === "string") return this.tokenizer.encode(prompt);
+    checkPrompt(prompt);
     if (isIds(prompt)) return prompt;
     const template = new ChatTemplate(this.#tokenizerConfig, this.#name);
     return this.tokenizer.encode(template.render(prompt), { addSpecialTokens: false });
@@ -140,6 +147,14 @@ export class LanguageModel implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
+}
+
+/** Prompts come from programs without types too. */
+function checkPrompt(prompt: unknown): void {
+  if ((Array.isArray(prompt) || ArrayBuffer.isView(prompt)) && (prompt as ArrayLike<unknown>).length > 0) return;
+  const keys = typeof prompt === "object" && prompt !== null ? ` with ${Object.keys(prompt).join(", ") || "nothing in it"}` : "";
+  const found = Array.isArray(prompt) ? "an empty array" : keys === "" ? shown(prompt) : `an object${keys}`;
+  throw new OptionError(`prompt: got ${found}, need a text, token ids or an array of messages`);
 }
 
 function isIds(prompt: readonly number[] | readonly ChatMessage[]): prompt is readonly number[] {

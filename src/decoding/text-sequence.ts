@@ -57,10 +57,14 @@ export class TextSequence implements Disposable {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     this.#sequence.checkUsable();
-    const { tokenizer } = this.#model;
-    const continues = this.tokens.length > 0 && typeof prompt === "string";
-    const added = continues ? tokenizer.encode(prompt, { addSpecialTokens: false }) : this.#model.promptIds(prompt);
+    const added = this.tokens.length > 0 ? this.#continuation(prompt) : this.#model.promptIds(prompt);
     return this.#generate([...this.tokens, ...added], options, () => (this.#sequence.rank = undefined));
+  }
+
+  #continuation(prompt: Prompt): readonly number[] {
+    if (typeof prompt === "string") return this.#model.tokenizer.encode(prompt, { addSpecialTokens: false });
+    // Nothing added: the sequence goes on by itself.
+    return Array.isArray(prompt) && prompt.length === 0 ? [] : this.#model.promptIds(prompt);
   }
 
   /** @internal A generation that has the sequence for itself, which is disposed at its end. */

@@ -9,6 +9,7 @@
 import type { LanguageModel } from "../decoding/language-model.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
 import { need } from "../need.ts";
+import { checkOptions, optionKeys } from "../option-keys.ts";
 import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
 import type { OnProgress } from "../progress.ts";
 
@@ -41,6 +42,8 @@ export interface EvaluationOptions {
   readonly onProgress?: OnProgress | undefined;
 }
 
+const EVALUATION_OPTIONS = optionKeys<EvaluationOptions>({ limit: 0, signal: 0, onProgress: 0 });
+
 /**
  * Scores every continuation of every item. Context and continuations are tokenized apart; special tokens
  * written in them are plain text.
@@ -54,8 +57,10 @@ export async function scoreItems(
   { tokenizer, forwardPass }: ScoringModel,
   phase: string,
   items: readonly ContinuationItem[],
-  { limit, signal, onProgress }: EvaluationOptions,
+  options: EvaluationOptions,
 ): Promise<ContinuationScore[][]> {
+  checkOptions(options, EVALUATION_OPTIONS);
+  const { limit, signal, onProgress } = options;
   if (items.length === 0) throw new OptionError(`${phase}: got no items, need at least one`);
   const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
   const begin = tokenizer.addedBosTokenId;

@@ -7,6 +7,7 @@ import { kernelBuild } from "../kernels/kernel-build.ts";
 import { ADDRESSABLE_BYTES, largestMemory } from "../kernels/memory-plan.ts";
 import { passesSelfTest } from "../kernels/self-test.ts";
 import { type WasmFeature, wasmFeatures } from "../kernels/wasm-features.ts";
+import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import { resolveThreads } from "../model/load-options.ts";
 import type { Platform, Host } from "../host/host.ts";
 import { type KernelSpeed, measureKernels } from "./kernel-speed.ts";
@@ -16,6 +17,8 @@ export interface DiagnoseOptions {
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export const DIAGNOSE_OPTIONS: OptionKeys = optionKeys<DiagnoseOptions>({ threads: 0, signal: 0 });
 
 /**
  * "passed": it computes what the scalar twins compute. "wrong": it does not, or traps. "missing": the engine

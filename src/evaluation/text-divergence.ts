@@ -1,6 +1,7 @@
 /** KL divergence of two loaded models over a text. */
 import type { LanguageModel } from "../decoding/language-model.ts";
 import { OptionError } from "../errors.ts";
+import { checkOptions, optionKeys } from "../option-keys.ts";
 import { klDivergence, type KlDivergenceOptions, type KlDivergenceResult } from "./kl-divergence.ts";
 
 /**
@@ -15,6 +16,7 @@ export async function textKlDivergence(
   text: string,
   options: Omit<KlDivergenceOptions, "bosTokenId"> = {},
 ): Promise<KlDivergenceResult> {
+  checkOptions(options, optionKeys<typeof options>({ contextSize: 0, chunks: 0, signal: 0, onProgress: 0 }));
   checkSameVocabulary(base, model);
   const { tokenizer } = base;
   const ids = tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });

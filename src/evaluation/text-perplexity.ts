@@ -1,5 +1,6 @@
 /** Perplexity of a text under a loaded model. */
 import type { LanguageModel } from "../decoding/language-model.ts";
+import { checkOptions, optionKeys } from "../option-keys.ts";
 import { perplexity, type PerplexityOptions, type PerplexityResult } from "./perplexity.ts";
 
 /**
@@ -12,6 +13,7 @@ export async function textPerplexity(
   text: string,
   options: Omit<PerplexityOptions, "bosTokenId"> = {},
 ): Promise<PerplexityResult> {
+  checkOptions(options, optionKeys<typeof options>({ contextSize: 0, chunks: 0, signal: 0, onProgress: 0 }));
   const { tokenizer } = model;
   const ids = tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
   using sequence = model.forwardPass.createSequence();

@@ -5,6 +5,7 @@
 import type { KernelFile } from "../kernels/kernel-build.ts";
 import { type KernelSource, kernelModules } from "../kernels/kernel-modules.ts";
 import { CapabilityError } from "../errors.ts";
+import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { Host } from "./host.ts";
 
 export interface HostOptions {
@@ -22,6 +23,8 @@ export interface HostOptions {
    */
   readonly worker?: URL | string | (() => Worker) | undefined;
 }
+
+export const HOST_OPTIONS: OptionKeys = optionKeys<HostOptions>({ kernels: 0, worker: 0 });
 
 /** Modules compiled by the caller are for memory of one thread; what has threads otherwise, has one then. */
 export function withGivenKernels(host: Host, { kernels }: HostOptions): Host {

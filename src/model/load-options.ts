@@ -3,7 +3,10 @@
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { simulatedActivations, simulationNote } from "../checkpoint/quantization/simulated-activations.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
 import { OptionError } from "../errors.ts";
+import { isWhole, shown } from "../need.ts";
+import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { Host } from "../host/host.ts";
 import type { WorkOptions } from "../host/work.ts";
@@ -40,6 +43,11 @@ export interface LoadOptions extends WorkOptions {
   readonly build?: InstructionSet | "auto" | undefined;
 }
 
+export const LOAD_OPTIONS: OptionKeys = optionKeys<LoadOptions>({
+  kvCache: 0, head: 0, contextSize: 0, cacheTokens: 0, maxSequences: 0, chunkSize: 0, build: 0, threads: 0, signal: 0, onProgress: 0,
+  onWarning: 0,
+}); // prettier-ignore
+
 export interface ResolvedLoadOptions {
   readonly kv: KvPrecision;
   readonly head: Precision | undefined;
@@ -57,23 +65,54 @@ const MAX_SEQUENCES = 1024;
 /** Beyond what any 32-bit memory holds. */
 const MAX_CACHE_TOKENS = 2 ** 28;
 
+/**
+ * Checks what can be checked before a file is opened, so that nobody waits for a download to be told.
+ *
+ * @throws OptionError naming the option, what was got and what is possible
+ */
+export function checkLoadOptions(options: LoadOptions): void {
+  resolveBuild(options.build);
+  checkPrecision("head", options.head);
+  kvPrecisions(options);
+  for (const [option, most] of LIMITS) if (options[option] !== undefined) whole(option, options[option], most);
+}
+
+const LIMITS = [
+  ["threads", MOST_THREADS],
+  ["contextSize", Number.MAX_SAFE_INTEGER],
+  ["chunkSize", MAX_CHUNK_ROWS],
+  ["cacheTokens", MAX_CACHE_TOKENS],
+  ["maxSequences", MAX_SEQUENCES],
+] as const;
+
+/**
+ * Tokens of a sequence, at most.
+ * @throws OptionError for more than the model has positions for
+ */
+export function resolveContextSize({ contextSize }: LoadOptions, { contextLength }: ModelConfig): number {
+  const size = contextSize ?? Math.min(contextLength, DEFAULT_CONTEXT_SIZE);
+  if (isWhole(size, 1, contextLength)) return size;
+  throw new OptionError(`contextSize: got ${size}, need an integer from 1 to the model's ${contextLength}`);
+}
+
+function kvPrecisions({ kvCache }: LoadOptions): { k: Precision | undefined; v: Precision | undefined } {
+  const asked = typeof kvCache === "object" ? kvCache : { k: kvCache, v: kvCache };
+  return { k: checkPrecision("kvCache.k", asked.k), v: checkPrecision("kvCache.v", asked.v) };
+}
+
 /** @throws OptionError naming the option, what was got and what is possible */
 export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint): ResolvedLoadOptions {
   const hasScales = checkpoint.quantization?.kvCache ?? false;
-  const asked = typeof options.kvCache === "object" ? options.kvCache : { k: options.kvCache, v: options.kvCache };
+  const asked = kvPrecisions(options);
   const fallback: Precision = hasScales ? "q8" : "f32";
-  const kv = { k: checkPrecision("kvCache.k", asked.k) ?? fallback, v: checkPrecision("kvCache.v", asked.v) ?? fallback };
+  const kv = { k: asked.k ?? fallback, v: asked.v ?? fallback };
   if ((kv.k === "q8" || kv.v === "q8") && !hasScales) {
     throw new OptionError(
       `kvCache: got "q8", but ${checkpoint.name} has no k_scale and v_scale; quantize the model or use "f32"`,
     );
   }
   for (const name of simulatedActivations(checkpoint)) options.onWarning?.(simulationNote(name));
-  const { contextLength } = checkpoint.config;
-  const contextSize = options.contextSize ?? Math.min(contextLength, DEFAULT_CONTEXT_SIZE);
-  if (!Number.isInteger(contextSize) || contextSize < 1 || contextSize > contextLength) {
-    throw new OptionError(`contextSize: got ${contextSize}, need an integer from 1 to the model's ${contextLength}`);
-  }
+  const contextSize = resolveContextSize(options, checkpoint.config);
   const { chunkSize = MAX_CHUNK_ROWS } = options;
   return {
     kv,
@@ -87,8 +126,10 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint)
 }
 
 function whole(option: string, value: number, most: number): number {
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
-  throw new OptionError(`${option}: got ${value}, need an integer from 1 to ${most}`);
+  if (isWhole(value, 1, most)) return value;
+  throw new OptionError(
+    `${option}: got ${shown(value)}, need an integer ${most === Number.MAX_SAFE_INTEGER ? "of at least 1" : `from 1 to ${most}`}`,
+  );
 }
 
 /**

@@ -6,8 +6,10 @@ import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
 import type { CreateSha256 } from "../checkpoint/sha256.ts";
 import { CapabilityError, OptionError } from "../errors.ts";
+import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { OnProgress } from "../progress.ts";
 import { BlockCache, type BlockStore } from "./block-cache.ts";
+import { shown } from "../need.ts";
 import type { Clock } from "./clock.ts";
 import { type FileLike, fileListLocation } from "./file-list.ts";
 import { type Fetch, HttpClient } from "./http-client.ts";
@@ -37,6 +39,10 @@ export interface SourceOptions {
   readonly onProgress?: OnProgress | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
 }
+
+export const SOURCE_OPTIONS: OptionKeys = optionKeys<SourceOptions>({
+  fetch: 0, cache: 0, offline: 0, authorization: 0, hub: 0, signal: 0, onProgress: 0, onWarning: 0,
+}); // prettier-ignore
 
 /** The capabilities a runtime brings; whatever is absent is refused by name when it is needed. */
 export interface SourceCapabilities {
@@ -78,6 +84,7 @@ export async function locateModel(
   capabilities: SourceCapabilities,
   options: SourceOptions = {},
 ): Promise<ModelLocation> {
+  checkSource(source);
   if (typeof source === "string" && isHubName(source)) return locateOnHub(parseHubName(source), capabilities, options);
   if (source instanceof URL || (typeof source === "string" && /^https?:\/\//i.test(source))) {
     return locateByUrl(parseUrl(source), capabilities, options);
@@ -91,6 +98,12 @@ export async function locateModel(
   if ("kind" in source) return source;
   if ("slice" in source && "size" in source) return fileListLocation([source]);
   return fileListLocation(Array.from(source as ArrayLike<FileLike>));
+}
+
+/** Sources come from programs without types too. */
+function checkSource(source: unknown): void {
+  if ((typeof source === "string" && source !== "") || (typeof source === "object" && source !== null)) return;
+  throw new OptionError(`model: got ${shown(source)}, need a path, a URL, hf:ORG/MODEL or files`);
 }
 
 function parseUrl(source: string | URL): URL {

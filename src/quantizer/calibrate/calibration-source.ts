@@ -4,6 +4,8 @@
  */
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { OptionError, UnsupportedModelError } from "../../errors.ts";
+import { need } from "../../need.ts";
+import { type OptionKeys, optionKeys } from "../../option-keys.ts";
 import { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { samplesFromRandomTokens, samplesFromText, textFromJsonLines } from "./calibration-data.ts";
 
@@ -23,6 +25,8 @@ export interface CalibrationOptions {
   readonly contextSize?: number | undefined;
 }
 
+export const CALIBRATION_OPTIONS: OptionKeys = optionKeys<CalibrationOptions>({ calibration: 0, samples: 0, contextSize: 0 });
+
 export interface CalibrationSamples {
   readonly samples: readonly Int32Array[];
   /** Sequences behind those in the same text, as many as were asked for or as there are. */
@@ -41,6 +45,7 @@ export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationO
   const samples = positive("samples", options.samples ?? 32, 65_536);
   const ctxSize = positive("contextSize", options.contextSize ?? Math.min(512, contextLength), contextLength);
   const calibration = options.calibration ?? { kind: "random", seed: 0 };
+  need.oneOf("calibration.kind", calibration.kind, ["text", "random"]);
   const tokenizer = checkpoint.tokenizer && new Tokenizer(checkpoint.tokenizer, checkpoint.name);
   if (calibration.kind === "random") {
     const { seed } = calibration;

@@ -3,6 +3,7 @@ import { isFloat8 } from "../../checkpoint/formats/float8.ts";
 import { MAX_RANK } from "../../checkpoint/quantization/low-rank.ts";
 import type { WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
 import { RecipeError } from "../../errors.ts";
+import { checkOptions, type OptionKeys, optionKeys } from "../../option-keys.ts";
 import { checkEqualization, EQUALIZATIONS, type EqualizationMethod } from "../transform/equalize.ts";
 import { type Fold, FOLDS } from "../transform/fold.ts";
 import { GROUP_SIZES, type GroupSize } from "./group-size.ts";
@@ -54,11 +55,18 @@ export interface RecipeOptions {
   readonly kvCache?: "q8" | "f32" | undefined;
 }
 
+export const RECIPE_OPTIONS: OptionKeys = optionKeys<RecipeOptions>({
+  weights: 0, activations: 0, equalize: 0, alpha: 0, folds: 0, policy: 0, v0: 0, v1: 0, tolerance: 0, overrides: 0, round: 0, search: 0,
+  damping: 0, actOrder: 0, refine: 0, propagate: 0, groupSize: 0, lorcRank: 0, distillSteps: 0, scales: 0, scaleConstraint: 0,
+  embedding: 0, kvCache: 0,
+}); // prettier-ignore
+
 /**
- * @throws RecipeError for an unknown preset, a value outside its domain, an option whose stage the recipe
- *   does not have, or stages that contradict each other
+ * @throws OptionError for an unknown option; RecipeError for an unknown preset, a value outside its domain,
+ *   an option whose stage the recipe does not have, or stages that contradict each other
  */
 export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}): Recipe {
+  checkOptions(options, RECIPE_OPTIONS);
   const preset = PRESETS[checkChoice("recipe", RECIPE_NAMES, name)];
   const weights = checkChoice("weights", WEIGHT_TYPES, options.weights ?? preset.weights);
   const activations = checkChoice("activations", ACTIVATION_TYPES, options.activations ?? preset.activations);
