@@ -35,7 +35,7 @@ export type {
   StopReason,
 } from "./decoding/generation-options.ts";
 export { LanguageModel, type ModelMemory } from "./decoding/language-model.ts";
-export type { Prompt } from "./decoding/prompt.ts";
+export type { Prompt, PromptOptions } from "./decoding/prompt.ts";
 export { TextSequence } from "./decoding/text-sequence.ts";
 export * from "./errors.ts";
 export { type ChoiceItem, type ChoiceResult, multipleChoice, parseChoiceItems } from "./evaluation/choice.ts";

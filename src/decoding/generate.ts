@@ -7,9 +7,10 @@ import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts"
 import { AbortError, OptionError } from "../errors.ts";
 import { decode } from "./decode.ts";
 import { Generation, GenerationAbortError } from "./generation.ts";
-import type { GenerateOptions, GenerationResult, StopReason } from "./generation-options.ts";
+import { GENERATE_OPTIONS, type GenerateOptions, type GenerationResult, type StopReason } from "./generation-options.ts";
 import { need } from "../need.ts";
-import { checkOptions, optionKeys } from "../option-keys.ts";
+import { checkOptions } from "../option-keys.ts";
+import { PROMPT_OPTIONS } from "./prompt.ts";
 import { prefill } from "./prefill.ts";
 import { Sampler } from "./sampler.ts";
 import { resolveSampling } from "./sampling.ts";
@@ -55,11 +56,6 @@ export interface TextModel {
   readonly recommendedSampling?: RecommendedSampling;
 }
 
-const GENERATE_OPTIONS = optionKeys<GenerateOptions>({
-  temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, seed: 0, maxTokens: 0, stop: 0, ignoreEos: 0, whenFull: 0,
-  signal: 0,
-}); // prettier-ignore
-
 /**
  * A generation that starts when it is first asked for text or for its result.
  *
@@ -72,7 +68,7 @@ const GENERATE_OPTIONS = optionKeys<GenerateOptions>({
  *   the vocabulary
  */
 export function generate(model: TextModel, promptIds: ArrayLike<number>, options: GenerateOptions = {}): Generation {
-  checkOptions(options, GENERATE_OPTIONS);
+  checkOptions(options, GENERATE_OPTIONS, PROMPT_OPTIONS);
   const { cache, tokenizer } = model;
   const { config, contextSize } = cache.forwardPass;
   const { signal } = options;

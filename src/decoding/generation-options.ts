@@ -1,4 +1,6 @@
 /** What a caller may ask of a generation, with llama.cpp's defaults where it has them. */
+import { type OptionKeys, optionKeys } from "../option-keys.ts";
+import type { PromptOptions } from "./prompt.ts";
 
 /**
  * How the next token is drawn. An option that is not given is what the model's authors recommend, if they do
@@ -21,7 +23,7 @@ export interface SamplingOptions {
   readonly seed?: number | undefined;
 }
 
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplingOptions, PromptOptions {
   /** At most this many tokens; by default until the context is full. */
   readonly maxTokens?: number | undefined;
   /** Texts that end the generation; they are not part of the output. */
@@ -36,6 +38,11 @@ export interface GenerateOptions extends SamplingOptions {
   readonly whenFull?: "wait" | "refuse" | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export const GENERATE_OPTIONS: OptionKeys = optionKeys<Omit<GenerateOptions, keyof PromptOptions>>({
+  temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, seed: 0, maxTokens: 0, stop: 0, ignoreEos: 0, whenFull: 0,
+  signal: 0,
+}); // prettier-ignore
 
 /** One of the two stages; what counts as its tokens is said in `prefill.ts` and `decode.ts`. */
 export interface StageTiming {

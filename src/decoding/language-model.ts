@@ -4,17 +4,18 @@ import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
-import { CheckpointError, DownloadError, OptionError, UnsupportedModelError } from "../errors.ts";
-import { shown } from "../need.ts";
+import { CheckpointError, DownloadError, UnsupportedModelError } from "../errors.ts";
+import { checkOptions } from "../option-keys.ts";
 import { type LoadOptions, resolveContextSize } from "../model/load-options.ts";
 import { Transformer } from "../model/transformer.ts";
 import type { Host } from "../host/host.ts";
-import { type ChatMessage, ChatTemplate } from "../tokenizer/chat-template.ts";
+import { chatPromptIds } from "../tokenizer/chat-prompt.ts";
+import { ChatTemplate } from "../tokenizer/chat-template.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { Prompt } from "./prompt.ts";
+import { checkPrompt, isIds, PROMPT_OPTIONS, type Prompt, type PromptOptions } from "./prompt.ts";
 import { TextSequence } from "./text-sequence.ts";
 import type { Generation } from "./generation.ts";
-import type { GenerateOptions } from "./generation-options.ts";
+import { GENERATE_OPTIONS, type GenerateOptions } from "./generation-options.ts";
 
 /** Bytes a model holds: three regions of WebAssembly memory, and what JavaScript keeps beside it. */
 export interface ModelMemory {
@@ -42,11 +43,15 @@ export class LanguageModel implements AsyncDisposable {
   /** For messages. */
   readonly #name: string;
   readonly #tokenizerConfig: Record<string, unknown>;
+  #template: ChatTemplate | undefined;
+  /** Undefined when nobody listens, and when it has been said. */
+  #warn: LoadOptions["onWarning"];
 
-  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, forwardPass: Transformer) {
+  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, forwardPass: Transformer, { onWarning }: LoadOptions) {
     this.config = checkpoint.config;
     this.tokenizer = tokenizer;
     this.forwardPass = forwardPass;
+    this.#warn = onWarning;
     this.#name = checkpoint.name;
     this.#tokenizerConfig = checkpoint.tokenizer!.tokenizerConfig;
     const { eosTokenId } = tokenizer;
@@ -81,7 +86,7 @@ export class LanguageModel implements AsyncDisposable {
       const forwardPass = await Transformer.load(checkpoint, host, options);
       try {
         await checkpoint.verify(options.signal);
-        return new LanguageModel(checkpoint, tokenizer, forwardPass);
+        return new LanguageModel(checkpoint, tokenizer, forwardPass, options);
       } catch (error) {
         await forwardPass.dispose();
         throw error;
@@ -101,7 +106,8 @@ export class LanguageModel implements AsyncDisposable {
    * @throws OptionError at once for options outside their domain or a prompt longer than the context
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
-    const ids = this.promptIds(prompt);
+    checkOptions(options, PROMPT_OPTIONS, GENERATE_OPTIONS);
+    const ids = this.promptIds(prompt, options);
     const sequence = new TextSequence(this);
     return sequence.generateOnce(ids, options);
   }
@@ -116,12 +122,31 @@ export class LanguageModel implements AsyncDisposable {
    * @throws OptionError for what is no prompt, or messages that the template refuses; UnsupportedModelError
    *   for messages without a template
    */
-  promptIds(prompt: Prompt): readonly number[] {
-    if (typeof prompt === "string") return this.tokenizer.encode(prompt);
+  promptIds(prompt: Prompt, { parseSpecial, tools, templateVariables: variables }: PromptOptions = {}): readonly number[] {
     checkPrompt(prompt);
+    if (typeof prompt === "string") {
+      const ids = this.tokenizer.encode(prompt, { parseSpecial });
+      this.#warnOfSecondBos(ids);
+      return ids;
+    }
     if (isIds(prompt)) return prompt;
-    const template = new ChatTemplate(this.#tokenizerConfig, this.#name);
-    return this.tokenizer.encode(template.render(prompt), { addSpecialTokens: false });
+    this.#template ??= new ChatTemplate(this.#tokenizerConfig, this.#name);
+    return chatPromptIds(this.tokenizer, this.#template, prompt, {
+      parseSpecial,
+      ...(tools && { tools }),
+      ...(variables && { variables }),
+    });
+  }
+
+  /**
+   * Models answer worse to a second one, which most often is a slip; what was asked for is done all the same.
+   */
+  #warnOfSecondBos(ids: readonly number[]): void {
+    const { addedBosTokenId: bos } = this.tokenizer;
+    if (bos === undefined || ids[0] !== bos || ids[1] !== bos || !this.#warn) return;
+    const text = this.tokenizer.idToToken(bos);
+    this.#warn(`prompt: got ${text} at its beginning, and the tokenizer adds one: the model sees two; leave it out of the text`);
+    this.#warn = undefined;
   }
 
   /**
@@ -147,16 +172,4 @@ export class LanguageModel implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
-}
-
-/** Prompts come from programs without types too. */
-function checkPrompt(prompt: unknown): void {
-  if ((Array.isArray(prompt) || ArrayBuffer.isView(prompt)) && (prompt as ArrayLike<unknown>).length > 0) return;
-  const keys = typeof prompt === "object" && prompt !== null ? ` with ${Object.keys(prompt).join(", ") || "nothing in it"}` : "";
-  const found = Array.isArray(prompt) ? "an empty array" : keys === "" ? shown(prompt) : `an object${keys}`;
-  throw new OptionError(`prompt: got ${found}, need a text, token ids or an array of messages`);
-}
-
-function isIds(prompt: readonly number[] | readonly ChatMessage[]): prompt is readonly number[] {
-  return prompt.every((entry) => typeof entry === "number");
 }

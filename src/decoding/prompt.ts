@@ -1,5 +1,45 @@
 /** What a generation begins with. */
+import { shown } from "../need.ts";
+import { OptionError } from "../errors.ts";
+import type { JsonObject } from "../json-object.ts";
+import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { ChatMessage } from "../tokenizer/chat-template.ts";
 
 /** What to continue: text, its token ids, or a conversation for the model's chat template. */
 export type Prompt = string | readonly number[] | readonly ChatMessage[];
+
+/** How a prompt becomes token ids. */
+export interface PromptOptions {
+  /**
+   * Whether the text of a special token, such as `<|im_end|>`, becomes that token. By default true in a text,
+   * which is the caller's own, and false in what messages say, so that no message can end its turn.
+   */
+  readonly parseSpecial?: boolean | undefined;
+  /** JSON schemas of functions the model may call, for the chat template. */
+  readonly tools?: readonly JsonObject[] | undefined;
+  /** Further variables of the chat template, for instance `{ enable_thinking: false }`. */
+  readonly templateVariables?: JsonObject | undefined;
+}
+
+export const PROMPT_OPTIONS: OptionKeys = optionKeys<PromptOptions>({ parseSpecial: 0, tools: 0, templateVariables: 0 });
+
+/**
+ * Checks a prompt, which may come from a program without types.
+ * @throws OptionError for what is neither a text nor anything to go on with
+ */
+export function checkPrompt(prompt: unknown): void {
+  if (typeof prompt === "string") return;
+  if ((Array.isArray(prompt) || ArrayBuffer.isView(prompt)) && (prompt as ArrayLike<unknown>).length > 0) return;
+  throw new OptionError(`prompt: got ${foundIn(prompt)}, need a text, token ids or an array of messages`);
+}
+
+function foundIn(prompt: unknown): string {
+  if (Array.isArray(prompt)) return "an empty array";
+  if (typeof prompt !== "object" || prompt === null) return shown(prompt);
+  return `an object with ${Object.keys(prompt).join(", ") || "nothing in it"}`;
+}
+
+/** Tells token ids from messages. */
+export function isIds(prompt: readonly number[] | readonly ChatMessage[]): prompt is readonly number[] {
+  return prompt.every((entry) => typeof entry === "number");
+}

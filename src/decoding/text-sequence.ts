@@ -11,7 +11,7 @@ import { generate } from "./generate.ts";
 import type { Generation } from "./generation.ts";
 import type { GenerateOptions } from "./generation-options.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { Prompt } from "./prompt.ts";
+import type { Prompt, PromptOptions } from "./prompt.ts";
 import { TokenCache } from "./token-cache.ts";
 
 /** The model a sequence of text belongs to. */
@@ -20,7 +20,7 @@ interface TextSequenceModel {
   readonly endTokenIds: readonly number[];
   readonly recommendedSampling: RecommendedSampling;
   readonly forwardPass: Transformer;
-  promptIds(prompt: Prompt): readonly number[];
+  promptIds(prompt: Prompt, options: PromptOptions): readonly number[];
 }
 
 /**
@@ -57,14 +57,15 @@ export class TextSequence implements Disposable {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     this.#sequence.checkUsable();
-    const added = this.tokens.length > 0 ? this.#continuation(prompt) : this.#model.promptIds(prompt);
+    const added = this.tokens.length > 0 ? this.#continuation(prompt, options) : this.#model.promptIds(prompt, options);
     return this.#generate([...this.tokens, ...added], options, () => (this.#sequence.rank = undefined));
   }
 
-  #continuation(prompt: Prompt): readonly number[] {
-    if (typeof prompt === "string") return this.#model.tokenizer.encode(prompt, { addSpecialTokens: false });
+  #continuation(prompt: Prompt, options: PromptOptions): readonly number[] {
+    const { parseSpecial } = options;
+    if (typeof prompt === "string") return this.#model.tokenizer.encode(prompt, { addSpecialTokens: false, parseSpecial });
     // Nothing added: the sequence goes on by itself.
-    return Array.isArray(prompt) && prompt.length === 0 ? [] : this.#model.promptIds(prompt);
+    return Array.isArray(prompt) && prompt.length === 0 ? [] : this.#model.promptIds(prompt, options);
   }
 
   /** @internal A generation that has the sequence for itself, which is disposed at its end. */

@@ -10,6 +10,7 @@ import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
 import { CheckpointError, OptionError } from "../errors.ts";
 import { isWhole } from "../need.ts";
+import { SPECIAL_MARK } from "./chat-prompt.ts";
 import { StreamDecoder, type StreamDecoderOptions, type TokenSource } from "./stream-decoder.ts";
 import { type TokenDecoding, tokenDecoding } from "./token-bytes.ts";
 import { type AddedToken, checkTokenizerJson } from "./tokenizer-json.ts";
@@ -19,12 +20,12 @@ export interface EncodeOptions {
    * Puts around the text what the tokenizer puts around texts, such as a beginning-of-sequence token. Default
    * true.
    */
-  addSpecialTokens?: boolean;
+  addSpecialTokens?: boolean | undefined;
   /**
    * Whether the text of a special token, such as `<|im_end|>`, becomes that token. Default true, as in
    * transformers; false for text that is not trusted to end a turn.
    */
-  parseSpecial?: boolean;
+  parseSpecial?: boolean | undefined;
 }
 
 export interface DecodeOptions {
@@ -50,6 +51,8 @@ export class Tokenizer implements TokenSource {
   readonly vocabSize: number;
   /** Ids of special tokens: those that are no text. */
   readonly specialIds: ReadonlySet<number>;
+  /** The texts that stand for them. */
+  readonly specialTexts: readonly string[];
   readonly bosTokenId: number | undefined;
   readonly eosTokenId: number | undefined;
   readonly padTokenId: number | undefined;
@@ -64,6 +67,8 @@ export class Tokenizer implements TokenSource {
   readonly #addedToVocab: readonly string[];
   /** The same without special tokens in texts; made when a text has one that must not be parsed. */
   #plainEncoder: Encoder | undefined;
+  /** The same with special tokens behind a mark only; made when one is needed. */
+  #markedEncoder: Encoder | undefined;
   readonly #specialText: RegExp | undefined;
   readonly #around: { readonly before: readonly number[]; readonly after: readonly number[] };
   readonly #addedIds: ReadonlySet<number>;
@@ -100,6 +105,7 @@ export class Tokenizer implements TokenSource {
     this.#addedIds = new Set(addedTokens.map(({ id }) => id));
     const special = addedTokens.filter((token) => token.special);
     this.specialIds = new Set(special.map(({ id }) => id));
+    this.specialTexts = special.map(({ content }) => content);
     if (special.length > 0) this.#specialText = new RegExp(special.map(({ content }) => escapeRegExp(content)).join("|"), "u");
 
     this.bosTokenId = this.#idOf("bos_token");
@@ -136,6 +142,15 @@ export class Tokenizer implements TokenSource {
     const isPlain = !parseSpecial && this.#specialText?.test(text) === true;
     const ids = this.#encodeWith(isPlain ? this.#plain() : this.#encoder, text);
     return addSpecialTokens ? [...this.#around.before, ...ids, ...this.#around.after] : ids;
+  }
+
+  /**
+   * Ids of a text in which the text of a special token is that token behind SPECIAL_MARK, and text elsewhere
+   * (`chat-prompt.ts`). Nothing is put around it.
+   */
+  encodeMarked(text: string): number[] {
+    this.#markedEncoder ??= this.#withSpecialTexts((content) => SPECIAL_MARK + content);
+    return this.#encodeWith(this.#markedEncoder, text);
   }
 
   /**
@@ -188,12 +203,26 @@ export class Tokenizer implements TokenSource {
   }
 
   #plain(): Encoder {
-    if (this.#plainEncoder) return this.#plainEncoder;
+    return (this.#plainEncoder ??= this.#withSpecialTexts(() => undefined));
+  }
+
+  /** An encoder that finds special tokens by other texts, or not at all. */
+  #withSpecialTexts(textOf: (content: string) => string | undefined): Encoder {
     const model = this.#json["model"] as JsonObject;
     const vocab = Object.assign(Object.create(null) as JsonObject, model["vocab"]);
     for (const content of this.#addedToVocab) delete vocab[content];
-    const added = (this.#json["added_tokens"] as readonly JsonObject[]).filter((token) => token["special"] !== true);
-    return (this.#plainEncoder = this.#make({ ...this.#json, model: { ...model, vocab }, added_tokens: added }));
+    // Nor must merges make one, from the letters of its text.
+    const special = new Set(this.specialTexts);
+    for (const content of special) delete vocab[content];
+    const merges = (model["merges"] as readonly (readonly [string, string])[]).filter(([a, b]) => !special.has(a + b));
+    const added = (this.#json["added_tokens"] as readonly JsonObject[]).flatMap((token) => {
+      if (token["special"] !== true) return [token];
+      const content = textOf(token["content"] as string);
+      if (content === undefined) return [];
+      vocab[content] = token["id"];
+      return [{ ...token, content }];
+    });
+    return this.#make({ ...this.#json, model: { ...model, vocab, merges }, added_tokens: added });
   }
 
   #encodeWith(encoder: Encoder, text: string): number[] {

@@ -5,6 +5,7 @@ import { loadModel } from "../../src/core.ts";
 import { OptionError } from "../../src/errors.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { tinyModel } from "../tiny-model.ts";
+import { TINY_BOS } from "../tiny-tokenizer.ts";
 
 const test = suite("prompt");
 const model = await loadModel({ kind: "folder", folder: tinyModel(7) }, nodeHost, { threads: 1, contextSize: 64 });
@@ -38,6 +39,33 @@ test("a sequence that has tokens goes on with nothing added", async () => {
   ];
   const whole = await model.generate([5, 6], { maxTokens: 6, temperature: 0, ignoreEos: true }).result;
   assert.equal([...first.tokens, ...second.tokens], whole.tokens);
+});
+
+/** A tiny model whose tokenizer puts its beginning-of-sequence token before texts. */
+async function addingBos(onWarning: (message: string) => void) {
+  const folder = tinyModel(7);
+  const bos = "<|im_start|>";
+  const change = (fileName: string, changed: object) => {
+    const json = JSON.parse(new TextDecoder().decode(folder.files.get(fileName)!.bytes)) as object;
+    folder.set(fileName, JSON.stringify({ ...json, ...changed }));
+  };
+  const single = [{ SpecialToken: { id: bos, type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }];
+  const special_tokens = { [bos]: { id: bos, ids: [TINY_BOS], tokens: [bos] } };
+  change("tokenizer.json", { post_processor: { type: "TemplateProcessing", single, pair: [], special_tokens } });
+  change("tokenizer_config.json", { bos_token: bos, chat_template: "{{ bos_token }}{{ messages[0].content }}" });
+  return loadModel({ kind: "folder", folder }, nodeHost, { threads: 1, contextSize: 64, onWarning });
+}
+
+test("a second beginning-of-sequence token is told once; a template's own is no second one", async () => {
+  const warnings: string[] = [];
+  const model = await addingBos((message) => warnings.push(message));
+  assert.equal(model.promptIds([{ role: "user", content: "the" }]).filter((id) => id === TINY_BOS).length, 1);
+  assert.equal(model.promptIds("the")[0], TINY_BOS);
+  assert.equal(warnings, []);
+  for (let i = 0; i < 2; i++) assert.equal(model.promptIds("<|im_start|>the").slice(0, 2), [TINY_BOS, TINY_BOS]);
+  assert.is(warnings.length, 1);
+  assert.match(warnings[0]!, /^prompt: got <\|im_start\|> at its beginning, and the tokenizer adds one/);
+  await model.dispose();
 });
 
 test.run();
