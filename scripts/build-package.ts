@@ -1,6 +1,6 @@
 /**
- * Builds what the package holds besides the kernels: the entry points as JavaScript, minified because the
- * package has a size to keep, and their declarations as they are.
+ * Builds what the package holds besides the kernels: the entry points as JavaScript that can be read, so that
+ * an uncaught error shows a line and not a file, and their declarations.
  *
  *   src/*.ts -> dist/*.js, dist/chunks/*.js (what they share)          declarations -> dist/types/
  */
@@ -54,7 +54,6 @@ const inlineKernels: Plugin = {
 const SHARED: BuildOptions = {
   absWorkingDir: root,
   bundle: true,
-  minify: true,
   format: "esm",
   platform: "neutral",
   target: "es2023",
@@ -88,7 +87,7 @@ for (const file of Object.keys(metafile!.outputs)) {
   // Nothing here does anything when it is imported, so an import of no name is only there to keep an order;
   // bundlers warn about it.
   const path = `${root}${file}`;
-  writeFileSync(path, readFileSync(path, "utf8").replaceAll(/import"\.{1,2}\/[\w./-]+";/g, ""));
+  writeFileSync(path, readFileSync(path, "utf8").replaceAll(/^import "\.{1,2}\/[\w./-]+";\n/gm, ""));
 }
 await build({ ...SHARED, entryPoints: inputs([WORKER]) });
 

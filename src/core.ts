@@ -10,13 +10,14 @@ import { LanguageModel } from "./decoding/language-model.ts";
 import { batchedSpeed, type BatchedSpeedResult, type BatchedSpeedTest } from "./evaluation/batched-speed.ts";
 import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 import { checkLoadOptions, LOAD_OPTIONS, type LoadOptions } from "./model/load-options.ts";
-import { checkOptions, type OptionKeys, optionKeys, withOptionKeys } from "./option-keys.ts";
+import { checkOptions, optionKeys, withOptionKeys } from "./option-keys.ts";
 import { withTimeLeft } from "./progress.ts";
 import { analyzeInputs, type InputAnalysis } from "./quantizer/decide/analyze-inputs.ts";
 import { calibrate } from "./quantizer/calibrate/calibrate.ts";
-import { CALIBRATION_OPTIONS, type CalibrationOptions, calibrationSamples } from "./quantizer/calibrate/calibration-source.ts";
+import { calibrationSamples } from "./quantizer/calibrate/calibration-source.ts";
+import { type AnalyzeOptions, QUANTIZE_OPTIONS, type QuantizeOptions } from "./quantizer/quantize-options.ts";
 import { quantizeModel } from "./quantizer/quantize-model.ts";
-import { RECIPE_OPTIONS, type RecipeOptions, resolveRecipe } from "./quantizer/recipe/resolve-recipe.ts";
+import { RECIPE_OPTIONS, resolveRecipe } from "./quantizer/recipe/resolve-recipe.ts";
 import type { QuantizationReport } from "./quantizer/write/quantization-report.ts";
 import { collectWeightStats } from "./quantizer/calibrate/weight-stats.ts";
 import type { Host } from "./host/host.ts";
@@ -59,6 +60,7 @@ export type { OnProgress, Progress } from "./progress.ts";
 export type { InputAnalysis } from "./quantizer/decide/analyze-inputs.ts";
 export type { CalibrationSource } from "./quantizer/calibrate/calibration-source.ts";
 export type { Recipe } from "./quantizer/recipe/recipe.ts";
+export type { AnalyzeOptions, QuantizeOptions } from "./quantizer/quantize-options.ts";
 export { type RecipeOptions, resolveRecipe } from "./quantizer/recipe/resolve-recipe.ts";
 export { RECIPE_NAMES } from "./quantizer/recipe/recipe-presets.ts";
 export type { LayerInputReport, QuantizationReport } from "./quantizer/write/quantization-report.ts";
@@ -67,27 +69,6 @@ export { locateModel, type ModelSource, type SourceCapabilities, type SourceOpti
 export type { Host, Host as Runtime, Platform, WorkerHandle } from "./host/host.ts";
 export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export { Tokenizer } from "./tokenizer/tokenizer.ts";
-
-/** Which preset, what to change in it, and what to calibrate on. */
-export interface QuantizeOptions extends CalibrationOptions, RecipeOptions, WorkOptions {
-  /** "fptq" by default. */
-  readonly recipe?: string | undefined;
-}
-
-const WORK_OPTIONS = optionKeys<WorkOptions & { recipe?: unknown }>({
-  recipe: 0,
-  threads: 0,
-  signal: 0,
-  onProgress: 0,
-  onWarning: 0,
-});
-
-/** Those of `analyze` too. */
-export const QUANTIZE_OPTIONS: OptionKeys = new Set([...WORK_OPTIONS, ...CALIBRATION_OPTIONS, ...RECIPE_OPTIONS]);
-
-export interface AnalyzeOptions extends CalibrationOptions, RecipeOptions, WorkOptions {
-  readonly recipe?: string | undefined;
-}
 
 /**
  * Loads a model: a quantized folder, or a float folder or GGUF, which then runs in float32.

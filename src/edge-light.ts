@@ -1,15 +1,20 @@
-/** fptq for Vercel's edge and what is like it: `?module` makes an import of `.wasm` a compiled module. */
+/**
+ * fptq for Vercel's edge and what is like it: `?module` makes an import of `.wasm` a compiled module.
+ *
+ * The relaxed build is not imported: a server that runs edge routes in an engine without relaxed SIMD
+ * (Next.js under Node 20) compiles every import and fails at the first it cannot. Who knows better gives
+ * both: `{ kernels: { simd128, relaxed } }`.
+ */
 import type * as entry from "./index.ts";
 import * as library from "./library.ts";
 import { edgeHost } from "./host/edge.ts";
 import { webSources } from "./host/browser/web-sources.ts";
-import relaxed from "./wasm/fptq-relaxed.wasm?module";
 import simd128 from "./wasm/fptq-simd128.wasm?module";
 
 export * from "./core.ts";
 
 const place: library.EntryPoint = {
-  host: edgeHost("edge-light", { simd128, relaxed }, "?module"),
+  host: edgeHost("edge-light", { simd128 }, "?module"),
   sources: webSources,
 };
 

@@ -9,6 +9,7 @@ import { DIAGNOSE_OPTIONS } from "./evaluation/diagnose.ts";
 import { HOST_OPTIONS, type HostOptions } from "./host/host-options.ts";
 import { checkLoadOptions, LOAD_OPTIONS } from "./model/load-options.ts";
 import { checkOptions, optionKeys, withOptionKeys } from "./option-keys.ts";
+import { QUANTIZE_OPTIONS } from "./quantizer/quantize-options.ts";
 import { RECIPE_OPTIONS } from "./quantizer/recipe/resolve-recipe.ts";
 import { SOURCE_OPTIONS } from "./sources/locate-model.ts";
 
@@ -53,7 +54,7 @@ export async function quantize(
   source: core.ModelSource,
   options: QuantizeOptions,
 ): Promise<core.QuantizationReport> {
-  checkOptions(options, OUTPUT_OPTIONS, core.QUANTIZE_OPTIONS, SOURCE_OPTIONS, HOST_OPTIONS);
+  checkOptions(options, OUTPUT_OPTIONS, QUANTIZE_OPTIONS, SOURCE_OPTIONS, HOST_OPTIONS);
   core.resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
   const output = await openOutput(place, options);
   let location: core.ModelLocation;
@@ -63,12 +64,7 @@ export async function quantize(
     await output.discard();
     throw error;
   }
-  return core.quantize(
-    location,
-    output,
-    place.host(options),
-    withOptionKeys<core.QuantizeOptions>(options, core.QUANTIZE_OPTIONS),
-  );
+  return core.quantize(location, output, place.host(options), withOptionKeys<core.QuantizeOptions>(options, QUANTIZE_OPTIONS));
 }
 
 async function openOutput(place: EntryPoint, { output, force = false }: QuantizeOptions): Promise<core.OutputFolder> {
@@ -82,9 +78,9 @@ export async function analyze(
   source: core.ModelSource,
   options: AnalyzeOptions = {},
 ): Promise<core.InputAnalysis[]> {
-  checkOptions(options, core.QUANTIZE_OPTIONS, SOURCE_OPTIONS, HOST_OPTIONS);
+  checkOptions(options, QUANTIZE_OPTIONS, SOURCE_OPTIONS, HOST_OPTIONS);
   const location = await locate(place, source, options);
-  return core.analyze(location, place.host(options), withOptionKeys(options, core.QUANTIZE_OPTIONS));
+  return core.analyze(location, place.host(options), withOptionKeys(options, QUANTIZE_OPTIONS));
 }
 
 export async function openCheckpoint(

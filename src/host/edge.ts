@@ -42,10 +42,7 @@ export function edgeHost(
   });
 }
 
-/**
- * Given kernels take the place of all imported ones, so those that run the model are given with the
- * quantizer's.
- */
+/** Given kernels take the place of all imported ones, so those that run the model are given with others. */
 function needed(file: KernelFile): string {
-  return file === "quantizer" ? "simd128, quantizer" : file;
+  return file === "simd128" ? file : `simd128, ${file}`;
 }

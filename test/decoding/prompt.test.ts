@@ -58,14 +58,13 @@ async function addingBos(onWarning: (message: string) => void) {
 
 test("a second beginning-of-sequence token is told once; a template's own is no second one", async () => {
   const warnings: string[] = [];
-  const model = await addingBos((message) => warnings.push(message));
-  assert.equal(model.promptIds([{ role: "user", content: "the" }]).filter((id) => id === TINY_BOS).length, 1);
-  assert.equal(model.promptIds("the")[0], TINY_BOS);
+  await using adding = await addingBos((message) => warnings.push(message));
+  assert.equal(adding.promptIds([{ role: "user", content: "the" }]).filter((id) => id === TINY_BOS).length, 1);
+  assert.equal(adding.promptIds("the")[0], TINY_BOS);
   assert.equal(warnings, []);
-  for (let i = 0; i < 2; i++) assert.equal(model.promptIds("<|im_start|>the").slice(0, 2), [TINY_BOS, TINY_BOS]);
+  for (let i = 0; i < 2; i++) assert.equal(adding.promptIds("<|im_start|>the").slice(0, 2), [TINY_BOS, TINY_BOS]);
   assert.is(warnings.length, 1);
   assert.match(warnings[0]!, /^prompt: got <\|im_start\|> at its beginning, and the tokenizer adds one/);
-  await model.dispose();
 });
 
 test.run();

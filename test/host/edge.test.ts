@@ -53,6 +53,7 @@ test("the quantizer's module is not imported: a program that quantizes is told t
 test("given kernels take the place of all imported ones", async () => {
   const error = await failure("relaxed", { relaxed: simd128 }, { simd128 });
   assert.match(error.message, 'got nothing for "relaxed", need a WebAssembly.Module');
+  assert.match(error.message, "pass { kernels: { simd128, relaxed } }");
 });
 
 test.run();
