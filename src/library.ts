@@ -18,8 +18,8 @@ export interface LoadOptions extends core.LoadOptions, core.SourceOptions, HostO
 export interface AnalyzeOptions extends core.AnalyzeOptions, core.SourceOptions, HostOptions {}
 
 export interface QuantizeOptions extends core.QuantizeOptions, core.SourceOptions, HostOptions {
-  /** Path of the folder to write or, where there is no file system, what takes the files. */
-  readonly output: string | core.OutputFolder;
+  /** Path or `file:` URL of the folder to write or, where there is no file system, what takes the files. */
+  readonly output: string | URL | core.OutputFolder;
   /** Replace the folder of this path if it exists; it stays whole until the new one is. Default false. */
   readonly force?: boolean | undefined;
 }
@@ -35,7 +35,7 @@ export interface EntryPoint {
   /** In pages, what a URL without a scheme is relative to. */
   baseUrl?(): string;
   /** Absent where there is no file system. */
-  createOutputFolder?(path: string, options: { force: boolean }): Promise<core.OutputFolder>;
+  createOutputFolder?(path: string | URL, options: { force: boolean }): Promise<core.OutputFolder>;
 }
 
 export async function loadModel(
@@ -68,9 +68,11 @@ export async function quantize(
 }
 
 async function openOutput(place: EntryPoint, { output, force = false }: QuantizeOptions): Promise<core.OutputFolder> {
-  if (typeof output !== "string") return output;
-  if (place.createOutputFolder) return place.createOutputFolder(output, { force });
-  throw new CapabilityError(`output: got the path "${output}", and there is no file system here; pass an OutputFolder`);
+  // A caller without types may leave it out.
+  const found: string | URL | core.OutputFolder | undefined = output;
+  if (typeof found === "object" && "create" in found) return found;
+  if (place.createOutputFolder) return place.createOutputFolder(found, { force });
+  throw new CapabilityError(`output: got "${String(found)}", need an OutputFolder: there is no file system here`);
 }
 
 export async function analyze(
@@ -93,8 +95,10 @@ export async function openCheckpoint(
 }
 
 /** @throws CapabilityError: there is no file system */
-export function noFolderBlockStore(path: string): core.BlockStore {
-  throw new CapabilityError(`cache: got the folder "${path}", and there is no file system here; pass a BlockStore of your own`);
+export function noFolderBlockStore(path: string | URL): core.BlockStore {
+  throw new CapabilityError(
+    `cache: got the folder "${String(path)}", need a BlockStore of your own: there is no file system here`,
+  );
 }
 
 export async function diagnose(place: EntryPoint, options: DiagnoseOptions = {}): Promise<core.Diagnosis> {

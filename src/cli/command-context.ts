@@ -4,6 +4,7 @@
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { CheckpointError } from "../errors.ts";
+import { pathOf } from "../host/node/node-paths.ts";
 import type { Library } from "./library-contract.ts";
 import type { Output } from "./output.ts";
 
@@ -20,13 +21,15 @@ export interface CommandContext {
  * The text of a file named on the command line.
  *
  * @param option for the message: "--calibration"
- * @param path "-" for stdin
- * @throws CheckpointError if there is no such file, it cannot be read or is not UTF-8
+ * @param path "-" for stdin; a `file:` URL will do
+ * @throws CheckpointError if there is no such file, it cannot be read or is not UTF-8; OptionError for
+ *   another URL
  */
 export async function readTextFile(context: CommandContext, option: string, path: string): Promise<string> {
+  const file = path === "-" ? undefined : pathOf(path, option);
   let bytes: Uint8Array;
   try {
-    bytes = path === "-" ? await readAll(context.input) : await readFile(path);
+    bytes = file === undefined ? await readAll(context.input) : await readFile(file);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const reason = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a folder" : (error as Error).message;

@@ -3,7 +3,7 @@
  *
  *     hf:ORG/MODEL                  the repository's folder, or its only GGUF
  *     hf:ORG/MODEL@REVISION         a branch, a tag or a commit; "main" by default
- *     hf:ORG/MODEL/PATH             a folder or a GGUF file in it
+ *     hf:ORG/MODEL/PATH             a folder or a GGUF file in it; the folder also by its config.json
  *     hf:ORG/MODEL:Q4_1             the GGUF whose name has this in it, as in llama.cpp's -hf
  *
  * The Hub's API is `@huggingface/hub`'s business. Its functions are handed in, because the package does not
@@ -11,6 +11,7 @@
  * server needs none of it.
  */
 import { CheckpointError, DownloadError, OptionError } from "../errors.ts";
+import { standsForFolder } from "./file-url.ts";
 import type { Fetch } from "./http-client.ts";
 
 /** The part of `@huggingface/hub` that is used: `import * as hub from "@huggingface/hub"` fits. */
@@ -77,7 +78,9 @@ export function parseHubName(text: string): HubName {
       `model: got ${JSON.stringify(text)}, need hf:ORG/MODEL, hf:ORG/MODEL@REVISION, hf:ORG/MODEL/PATH or hf:ORG/MODEL:TAG`,
     );
   }
-  return { repository, revision, path, tag };
+  const fileName = path.slice(path.lastIndexOf("/") + 1);
+  const folder = standsForFolder(fileName) ? path.slice(0, -fileName.length).replace(/\/$/, "") : path;
+  return { repository, revision, path: folder, tag };
 }
 
 export interface HubAccess {

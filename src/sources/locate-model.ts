@@ -12,13 +12,14 @@ import { BlockCache, type BlockStore } from "./block-cache.ts";
 import { shown } from "../need.ts";
 import type { Clock } from "./clock.ts";
 import { type FileLike, fileListLocation } from "./file-list.ts";
+import { isFileUrl, isUrl, standsForFolder } from "./file-url.ts";
 import { type Fetch, HttpClient } from "./http-client.ts";
 import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileUrl, hubFolderOf, type HubLibrary, type HubListing, type HubName, isHubName, listHubFolder, parseHubName } from "./hub.ts"; // prettier-ignore
 import { listedFolder, urlFolder } from "./remote-folder.ts";
 import { Remote } from "./remote.ts";
 import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
 
-/** A path, an http(s) URL, `hf:ORG/MODEL`, files chosen in a page, or a location of another kind. */
+/** A path, a `file:` or http(s) URL, `hf:ORG/MODEL`, files chosen in a page, or another kind of location. */
 export type ModelSource = string | URL | FileLike | Iterable<FileLike> | ArrayLike<FileLike> | ModelLocation;
 
 export interface SourceOptions {
@@ -51,8 +52,8 @@ export interface SourceCapabilities {
   readonly createSha256?: CreateSha256 | undefined;
   /** The place where downloads are kept by default. Asked for when the first one begins. */
   readonly defaultCache?: (() => Promise<BlockStore | undefined>) | undefined;
-  /** @throws CheckpointError if there is nothing */
-  readonly openPath?: ((path: string) => Promise<ModelLocation>) | undefined;
+  /** Opens a path or a `file:` URL. @throws CheckpointError if there is nothing */
+  readonly openPath?: ((path: string | URL) => Promise<ModelLocation>) | undefined;
   readonly hub?: HubCapability | undefined;
 }
 
@@ -86,14 +87,12 @@ export async function locateModel(
 ): Promise<ModelLocation> {
   checkSource(source);
   if (typeof source === "string" && isHubName(source)) return locateOnHub(parseHubName(source), capabilities, options);
-  if (source instanceof URL || (typeof source === "string" && /^https?:\/\//i.test(source))) {
+  if (!isFileUrl(source) && (isUrl(source) || (typeof source === "string" && /^https?:\/\//i.test(source)))) {
     return locateByUrl(parseUrl(source), capabilities, options);
   }
-  if (typeof source === "string") {
+  if (typeof source === "string" || isUrl(source)) {
     if (capabilities.openPath) return capabilities.openPath(source);
-    throw new CapabilityError(
-      `model: got the path ${source}, need an http(s) URL, hf:ORG/MODEL or files: there are no paths here`,
-    );
+    throw new CapabilityError(`model: got the ${pathForm(source)}, need an http(s) URL, hf:ORG/MODEL or files: ${NO_PATHS}`);
   }
   if ("kind" in source) return source;
   if ("slice" in source && "size" in source) return fileListLocation([source]);
@@ -106,11 +105,15 @@ function checkSource(source: unknown): void {
   throw new OptionError(`model: got ${shown(source)}, need a path, a URL, hf:ORG/MODEL or files`);
 }
 
+const NO_PATHS = "there is no file system here, for a page or Worker cannot read files by their path";
+const pathForm = (source: string | URL) => (isFileUrl(source) ? `file: URL ${String(source)}` : `path ${String(source)}`);
+
 function parseUrl(source: string | URL): URL {
-  if (!URL.canParse(source)) throw new OptionError("model: got an http URL that cannot be parsed, need one that can");
-  const url = new URL(source);
+  const text = typeof source === "string" ? source : source.href;
+  if (!URL.canParse(text)) throw new OptionError("model: got an http URL that cannot be parsed, need one that can");
+  const url = new URL(text);
   if (url.protocol === "http:" || url.protocol === "https:") return url;
-  throw new OptionError(`model: got a ${url.protocol} URL, need http: or https:`);
+  throw new OptionError(`model: got a URL of ${url.protocol}, need http:, https: or, where there are files, file:`);
 }
 
 async function locateByUrl(url: URL, capabilities: SourceCapabilities, options: SourceOptions): Promise<ModelLocation> {
@@ -123,7 +126,9 @@ async function locateByUrl(url: URL, capabilities: SourceCapabilities, options: 
   const remote = await openRemote(capabilities, options, url.origin, options.authorization ?? basic);
   if (/\.gguf$/i.test(url.pathname)) return fileLocation(remote, { url }, options.signal);
   // The folder of a file that every model folder has, or the URL as a folder.
-  url.pathname = url.pathname.replace(/\/(config\.json|model\.safetensors(\.index\.json)?)$/, "/").replace(/\/*$/, "/");
+  const fileName = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
+  const folder = standsForFolder(fileName) ? url.pathname.slice(0, -fileName.length) : url.pathname;
+  url.pathname = folder.replace(/\/*$/, "/");
   return urlFolder(remote, url, options.signal);
 }
 

@@ -81,6 +81,8 @@ for (const [text, expected] of [
   ["hf:org/model@v1/file.Q4_1.gguf", ["org/model", "v1", "file.Q4_1.gguf", undefined]],
   ["hf:org/model:Q4_1", ["org/model", "main", "", "Q4_1"]],
   ["hf:org/model/", ["org/model", "main", "", undefined]],
+  ["hf:org/model/config.json", ["org/model", "main", "", undefined]],
+  ["hf:org/model@v1/sub/model.safetensors.index.json", ["org/model", "v1", "sub", undefined]],
 ] as const) {
   test(`${text} is a name`, () => {
     const { repository, revision, path, tag } = parseHubName(text);

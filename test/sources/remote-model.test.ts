@@ -338,7 +338,7 @@ test("a GGUF by its URL: the same rows as from a file, in a few requests, and ag
 test("the URL of a file in the folder is the folder's", async () => {
   await using server = await FaultServer.start();
   server.addFolder("/model", MODEL.files);
-  for (const file of ["config.json", "model.safetensors.index.json", ""]) {
+  for (const file of ["config.json", "model.safetensors.index.json", SHARDS[0], ""]) {
     const checkpoint = await openCheckpoint(await locateModel(new URL(`${server.origin}/model/${file}`), { fetch }));
     assert.is(checkpoint.name, `${server.origin}/model/`);
     await checkpoint.close();

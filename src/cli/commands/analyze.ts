@@ -6,6 +6,7 @@ import { type InputAnalysis, summarizeRanges } from "../../quantizer/decide/anal
 import { PAPER_THRESHOLDS, policyName, selectPolicies } from "../../quantizer/decide/policy.ts";
 import { addCalibrationOptions, type CalibrationFlags, calibrationSource } from "../options/calibration.ts";
 import type { CommandContext } from "../command-context.ts";
+import { pathOf } from "../../host/node/node-paths.ts";
 import { addOutputOptions } from "../options/model-options.ts";
 import { layerList, nonEmpty, number } from "../options/option-values.ts";
 import { displayProgress } from "../progress-display.ts";
@@ -138,8 +139,9 @@ function chooseLayers(analysis: readonly InputAnalysis[], wanted: readonly numbe
 }
 
 async function writeFigure({ output }: CommandContext, option: string, path: string, svg: string): Promise<void> {
+  const file = pathOf(path, option);
   try {
-    await writeFile(path, svg);
+    await writeFile(file, svg);
   } catch (error) {
     throw new CheckpointError(`${option} ${path}: cannot be written: ${(error as Error).message}`, { cause: error });
   }

@@ -7,7 +7,7 @@ import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
 import { MAX_CHUNK_ROWS } from "../../model/load-options.ts";
 import type { Precision } from "../../model/precision.ts";
 import { kernelFile, nodeHost } from "../../host/node.ts";
-import { openLocation } from "../../host/node/node-files.ts";
+import { nodeSources } from "../../host/node/node-sources.ts";
 import { addRequiredOption } from "../arguments.ts";
 import {
   type BenchFlags as Tests,
@@ -21,9 +21,11 @@ import { type BenchFormat, benchPrinter, type BenchSubject, benchRecord, FORMATS
 import { batchedBenchPrinter } from "../bench/batched-bench-report.ts";
 import type { CommandContext } from "../command-context.ts";
 import type { LoadedModel } from "../library-contract.ts";
+import { locateModel } from "../../sources/locate-model.ts";
 import { describeModel, type ModelDescription } from "../model-description.ts";
 import { addOutputOptions, buildChoice, loadModelFromFlags } from "../options/model-options.ts";
 import { integer, nonEmpty, oneOf } from "../options/option-values.ts";
+import { SOURCE_FORMS } from "../options/source-options.ts";
 import { formatCount } from "../quantities.ts";
 
 interface BenchFlags extends Partial<Tests> {
@@ -47,7 +49,8 @@ Examples:
 
 export function benchCommand(context: CommandContext, version: string): Command {
   const command = new Command("bench").description("measure tokens per second").optionsGroup("Tests:");
-  addRequiredOption(command, "-m, --model <path>", "quantized or unquantized folder, or a GGUF file", wordList(nonEmpty));
+  const forms = `quantized or unquantized folder, or a GGUF: ${SOURCE_FORMS}`;
+  addRequiredOption(command, "-m, --model <source>", forms, wordList(nonEmpty));
   const precision = wordList(oneOf<Precision>("f32", "q8"));
   command
     .option("-p, --n-prompt <n>", "prompt tokens; 0 for no such test (default: 512)", integerRanges(0))
@@ -122,8 +125,10 @@ function contextOf({ tests }: BenchSetup): number {
   return Math.max(...tests.map(({ promptTokens, generatedTokens, depth }) => depth + promptTokens + generatedTokens));
 }
 
-async function describe(context: CommandContext, path: string): Promise<ModelDescription> {
-  const checkpoint = await openCheckpoint(await openLocation(path), context.signal);
+async function describe({ output, signal }: CommandContext, source: string): Promise<ModelDescription> {
+  const onWarning = (message: string) => output.warn(message);
+  const location = await locateModel(source, nodeSources(), { signal, onWarning });
+  const checkpoint = await openCheckpoint(location, signal);
   try {
     return await describeModel(checkpoint, new Set());
   } finally {

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import type { Command } from "commander";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import type { CalibrationSource } from "../../quantizer/calibrate/calibration-source.ts";
+import { pathOf } from "../../host/node/node-paths.ts";
 import { integer, nonEmpty } from "./option-values.ts";
 
 export interface CalibrationFlags {
@@ -35,6 +36,6 @@ export async function calibrationSource(context: CommandContext, flags: Calibrat
     return { kind: "random", seed: flags.seed };
   }
   const text = await readTextFile(context, "--calibration", flags.calibration);
-  const name = flags.calibration === "-" ? "stdin" : basename(flags.calibration);
+  const name = flags.calibration === "-" ? "stdin" : basename(pathOf(flags.calibration, "--calibration"));
   return { kind: "text", text, name };
 }

@@ -8,6 +8,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { CreateSha256 } from "../../checkpoint/sha256.ts";
 import type { BlockStore } from "../../sources/block-cache.ts";
+import { pathOf } from "./node-paths.ts";
 
 /** SHA-256 by OpenSSL, which uses the processor's instructions for it. */
 export const nodeSha256: CreateSha256 = () => {
@@ -24,8 +25,12 @@ export function defaultCacheFolder(environment: NodeJS.ProcessEnv = process.env)
   return own || join(xdg || (process.platform === "win32" && local) || join(homedir(), ".cache"), "fptq");
 }
 
-/** @param path made when the first value is put */
-export function folderBlockStore(path: string): BlockStore {
+/**
+ * @param folder path or `file:` URL; made when the first value is put
+ * @throws OptionError for another URL
+ */
+export function folderBlockStore(folder: string | URL): BlockStore {
+  const path = pathOf(folder, "cache");
   const fileOf = (key: string) => join(path, ...key.split("/"));
   return {
     name: path,

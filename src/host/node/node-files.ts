@@ -4,21 +4,28 @@ import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } fro
 import { basename, dirname, join, resolve } from "node:path";
 import type { ByteSource, Folder, ModelLocation, OutputFolder } from "../../checkpoint/byte-source.ts";
 import { CapabilityError, CheckpointError, OptionError, throwIfAborted } from "../../errors.ts";
+import { standsForFolder } from "../../sources/file-url.ts";
+import { pathOf } from "./node-paths.ts";
 
 /** Bytes read at a time where a whole file is read. */
 const VERIFIED_BYTES = 2 ** 20;
 
 /**
- * A file or folder by its path. Whether it holds a model is found out by whoever opens it.
+ * A file or folder by its path or `file:` URL; the folder, by a file that every model folder has. Whether it
+ * holds a model is found out by whoever opens it.
  *
- * @throws CheckpointError if there is nothing at the path, or it cannot be read
+ * @throws CheckpointError if there is nothing at the path, or it cannot be read; OptionError for a URL that
+ *   is no path
  */
-export async function openLocation(path: string): Promise<ModelLocation> {
+export async function openLocation(place: string | URL): Promise<ModelLocation> {
+  const path = pathOf(place, "model");
   const found = await stat(path).catch(async (error: unknown) => {
     if (codeOf(error) !== "ENOENT") throw unreadable(path, error);
     throw new CheckpointError(`${path}: got nothing, need a file or folder${await replacedHint(path)}`, { cause: error });
   });
-  return found.isDirectory() ? { kind: "folder", folder: openFolder(path) } : { kind: "file", file: await openFile(path) };
+  if (found.isDirectory()) return { kind: "folder", folder: openFolder(path) };
+  if (standsForFolder(basename(path))) return { kind: "folder", folder: openFolder(dirname(path)) };
+  return { kind: "file", file: await openFile(path) };
 }
 
 /** A folder read through `node:fs`. The path is not looked at before the first call. */
@@ -113,7 +120,11 @@ class OpenedFile implements ByteSource {
  *
  * @throws OptionError if something is in the way (an empty folder is not), or the parent cannot be written to
  */
-export async function createOutputFolder(path: string, { force = false }: { force?: boolean } = {}): Promise<OutputFolder> {
+export async function createOutputFolder(
+  place: string | URL,
+  { force = false }: { force?: boolean } = {},
+): Promise<OutputFolder> {
+  const path = pathOf(place, "output");
   // Through links, so that replacing a folder does not replace the link to it.
   const target = await realpath(path).catch(() => resolve(path));
   await checkReplaceable(path, target, force);
