@@ -1,6 +1,6 @@
 /** The end of a command: the exit code and the line on stderr for each kind of error. */
 import { type Command, CommanderError } from "commander";
-import { AbortError, OptionError, RecipeError } from "../errors.ts";
+import { AbortError, DownloadError, OptionError, RecipeError } from "../errors.ts";
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
@@ -47,12 +47,13 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
  * @param command the one that was called; an option it has no flag for keeps its name
  */
 export function messageWithFlags(error: Error, command: Command | undefined): string {
-  if (!(error instanceof OptionError || error instanceof RecipeError)) return error.message;
+  const aboutOptions = error instanceof OptionError || error instanceof RecipeError;
+  // What to do without a network may be an option too.
+  if (!aboutOptions && !(error instanceof DownloadError)) return error.message;
   const flagOf = (name: string) =>
     command?.options.find((option) => option.attributeName() === (OTHER_NAMES[name] ?? name))?.long ?? undefined;
-  return error.message
-    .replace(/^\w+(?=: )/, (name) => flagOf(name) ?? name)
-    .replaceAll(/\boption (\w+)/g, (phrase, name: string) => flagOf(name) ?? phrase);
+  const message = aboutOptions ? error.message.replace(/^\w+(?=: )/, (name) => flagOf(name) ?? name) : error.message;
+  return message.replaceAll(/\boption (\w+)/g, (phrase, name: string) => flagOf(name) ?? phrase);
 }
 
 /**

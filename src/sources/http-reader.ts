@@ -8,10 +8,7 @@
  */
 import { AbortError, DownloadError, throwIfAborted } from "../errors.ts";
 import { within } from "./clock.ts";
-import { displayUrl, type HttpClient, pauseAfter, SILENCE_MS } from "./http-client.ts";
-
-/** Failures in a row, without a byte between them, before giving up. */
-const MOST_FAILURES = 5;
+import { displayUrl, type HttpClient, SILENCE_MS } from "./http-client.ts";
 
 export class HttpReader {
   readonly url: URL;
@@ -122,15 +119,9 @@ export class HttpReader {
     this.#rest = new Uint8Array(0);
   }
 
-  /** Throws what cannot be helped; else waits, so that the caller may try again. */
-  async #afterFailure(error: unknown, failures: number, signal: AbortSignal | undefined): Promise<void> {
+  #afterFailure(error: unknown, failures: number, signal: AbortSignal | undefined): Promise<void> {
     this.disconnect();
-    if (!(error instanceof DownloadError) || !error.transient) throw error;
-    if (failures > MOST_FAILURES) {
-      const status = error.status === undefined ? {} : { status: error.status };
-      throw new DownloadError(`${error.message}; tried ${failures} times`, { ...status, transient: true, cause: error });
-    }
-    await this.#client.clock.sleep(pauseAfter(failures, error), signal);
+    return this.#client.afterFailure(error, failures, signal);
   }
 
   /** Opens a connection whose next byte is byte `at` of the file. @returns false if `known` still holds */

@@ -10,9 +10,11 @@
  * resolve in every bundler (esbuild takes its Node build for a page), and a page that loads from its own
  * server needs none of it.
  */
-import { CheckpointError, DownloadError, OptionError } from "../errors.ts";
+import { AbortError, CheckpointError, DownloadError, OptionError } from "../errors.ts";
+import { isWhole } from "../need.ts";
 import { standsForFolder } from "./file-url.ts";
-import type { Fetch } from "./http-client.ts";
+import type { HttpClient } from "./http-client.ts";
+import { hubFetch } from "./hub-fetch.ts";
 
 /** The part of `@huggingface/hub` that is used: `import * as hub from "@huggingface/hub"` fits. */
 export interface HubLibrary {
@@ -83,40 +85,87 @@ export function parseHubName(text: string): HubName {
   return { repository, revision, path: folder, tag };
 }
 
+/** `; did you mean hf:ORG/MODEL?` for a path that may have been meant as a name on the Hub; else nothing. */
+export function hubNameHint(path: string): string {
+  const [organization = "", model = "", ...below] = path.split("/");
+  const isFile = /\.(gguf|json|safetensors|txt|md|bin)$/i.test(model);
+  const looksLikeName = below.join("") === "" && organization !== "" && !isFile && NAME.test(`hf:${path}`);
+  return looksLikeName ? `; did you mean hf:${path.replace(/\/$/, "")}?` : "";
+}
+
+const PAGE = new RegExp(`^/(${SEGMENT}/${SEGMENT})(?:/(?:tree|blob)/((?:[\\w.-]|%2F)+)(/[^%]*)?)?/?$`, "i");
+
+/** The name of a model by the URL of its page, or of the page of a folder or file in it; else undefined. */
+export function hubNameOfPage({ hostname, pathname }: URL): HubName | undefined {
+  if (!/^(www\.)?(huggingface\.co|hf\.co)$/.test(hostname)) return undefined;
+  const [, repository, encoded = "main", path = ""] = PAGE.exec(pathname) ?? [];
+  const revision = encoded.replaceAll(/%2F/gi, "/");
+  if (repository === undefined || revision.split("/").includes("..")) return undefined;
+  return { ...parseHubName(`hf:${repository}${path}`), revision };
+}
+
 export interface HubAccess {
   readonly library: HubLibrary;
   readonly endpoint: string;
   readonly token?: string | undefined;
-  readonly fetch: Fetch;
+  readonly client: HttpClient;
+}
+
+export interface ListingOptions {
+  /** Whether to ask again after what may pass; false where something else can take the listing's place. */
+  readonly retries: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * The commit of a revision and the files of one folder in it.
  *
- * @throws DownloadError if the Hub does not answer, does not have it, or does not show it to the token
+ * @throws DownloadError if the Hub does not answer, does not have it, or does not show it to the token;
+ *   CheckpointError for a listing that leads elsewhere; AbortError
  */
-export async function listHubFolder(access: HubAccess, name: HubName, folder: string): Promise<HubListing> {
-  const { library, endpoint, token, fetch } = access;
-  const params = {
-    hubUrl: endpoint,
-    // A page of the listing may name any URL as the next one; the token stays with the endpoint.
-    fetch: keepingToken(fetch, new URL(endpoint).origin) as typeof globalThis.fetch,
-    ...(token !== undefined && { accessToken: token }),
-  };
+export async function listHubFolder(
+  access: HubAccess,
+  name: HubName,
+  folder: string,
+  { retries, signal }: ListingOptions,
+): Promise<HubListing> {
+  for (let failures = 0; ;) {
+    try {
+      return await listOnce(access, name, folder, signal);
+    } catch (error) {
+      if (!retries) throw error;
+      await access.client.afterFailure(error, ++failures, signal);
+    }
+  }
+}
+
+async function listOnce(
+  { library, endpoint, token, client }: HubAccess,
+  name: HubName,
+  folder: string,
+  signal: AbortSignal | undefined,
+): Promise<HubListing> {
   const { repository, revision } = name;
   try {
+    const params = {
+      hubUrl: endpoint,
+      fetch: hubFetch(client, new URL(endpoint).origin, signal),
+      ...(token !== undefined && { accessToken: token }),
+    };
     const { sha } = await library.modelInfo({ ...params, name: repository, revision, additionalFields: ["sha"] });
     if (!/^[0-9a-f]{40}$/.test(sha))
       throw new CheckpointError(`hf:${repository}: commit: got ${JSON.stringify(sha)}, need 40 hexadecimal digits`);
     const files: HubFile[] = [];
     const repo = { type: "model", name: repository } as const;
     for await (const { type, path, size, oid, lfs } of library.listFiles({ ...params, repo, revision: sha, path: folder })) {
-      if (type === "file")
-        files.push({ path: checkPath(path, folder, repository), size, sha256: lfs?.oid, gitOid: lfs ? undefined : oid });
+      if (type !== "file") continue;
+      if (!isWhole(size, 0))
+        throw new CheckpointError(`hf:${repository}/${path}: listing: got ${String(size)} bytes, need a size`);
+      files.push({ path: checkPath(path, folder, repository), size, sha256: lfs?.oid, gitOid: lfs ? undefined : oid });
     }
     return { commit: sha, files };
   } catch (error) {
-    throw hubError(name, error);
+    throw hubError(name, endpoint, error);
   }
 }
 
@@ -159,25 +208,23 @@ function checkPath(path: string, folder: string, repository: string): string {
   );
 }
 
-function keepingToken(fetch: Fetch, origin: string): Fetch {
-  return (url, init) => {
-    if (new URL(url).origin === origin) return fetch(url, init);
-    const headers = new Headers(init.headers);
-    headers.delete("authorization");
-    return fetch(url, { ...init, headers });
-  };
-}
-
-function hubError({ repository, revision }: HubName, error: unknown): Error {
-  if (error instanceof CheckpointError) return error;
-  const { statusCode: status } = error as { statusCode?: unknown };
+function hubError({ repository, revision }: HubName, endpoint: string, error: unknown): Error {
+  if (error instanceof AbortError || (error instanceof CheckpointError && !(error instanceof DownloadError))) return error;
   const what = `hf:${repository}@${revision}`;
-  if (typeof status !== "number")
-    return new DownloadError(`${what}: got no answer from the Hub, need one`, { transient: true, cause: error });
+  if (error instanceof DownloadError) {
+    const { message, status, transient, cause } = error;
+    return new DownloadError(`${what}: cannot be listed: ${message}`, {
+      ...(status !== undefined && { status }),
+      transient,
+      cause,
+    });
+  }
+  const { statusCode: status } = error as { statusCode?: unknown };
+  if (typeof status !== "number") {
+    // The library's own refusals, of a token's form for one, and answers that are no listing.
+    const reason = error instanceof Error ? error.message : String(error);
+    return new DownloadError(`${what}: cannot be listed by ${endpoint}: ${reason}`, { cause: error });
+  }
   const meaning = [401, 403, 404].includes(status) ? " (no such model or revision, or a token is needed: HF_TOKEN)" : "";
-  return new DownloadError(`${what}: got HTTP status ${status}${meaning}, need 200`, {
-    status,
-    transient: status >= 500,
-    cause: error,
-  });
+  return new DownloadError(`${what}: got HTTP status ${status}${meaning}, need 200`, { status, cause: error });
 }

@@ -5,7 +5,7 @@
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
 import type { CreateSha256 } from "../checkpoint/sha256.ts";
-import { CapabilityError, OptionError } from "../errors.ts";
+import { CapabilityError, DownloadError, OptionError } from "../errors.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { OnProgress } from "../progress.ts";
 import { BlockCache, type BlockStore } from "./block-cache.ts";
@@ -14,7 +14,7 @@ import type { Clock } from "./clock.ts";
 import { type FileLike, fileListLocation } from "./file-list.ts";
 import { isFileUrl, isUrl, standsForFolder } from "./file-url.ts";
 import { type Fetch, HttpClient } from "./http-client.ts";
-import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileUrl, hubFolderOf, type HubLibrary, type HubListing, type HubName, isHubName, listHubFolder, parseHubName } from "./hub.ts"; // prettier-ignore
+import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileUrl, hubFolderOf, type HubLibrary, type HubListing, type HubName, hubNameHint, hubNameOfPage, isHubName, listHubFolder, parseHubName } from "./hub.ts"; // prettier-ignore
 import { listedFolder, urlFolder } from "./remote-folder.ts";
 import { Remote } from "./remote.ts";
 import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
@@ -55,6 +55,8 @@ export interface SourceCapabilities {
   /** Opens a path or a `file:` URL. @throws CheckpointError if there is nothing */
   readonly openPath?: ((path: string | URL) => Promise<ModelLocation>) | undefined;
   readonly hub?: HubCapability | undefined;
+  /** What to say of a connection that could not be made: a proxy that is not heeded. */
+  readonly connectionAdvice?: (() => string | undefined) | undefined;
 }
 
 export interface HubCapability {
@@ -62,6 +64,8 @@ export interface HubCapability {
   readonly endpoint?: string | undefined;
   readonly token?: (() => Promise<string | undefined>) | undefined;
   readonly offline?: boolean | undefined;
+  /** What to do where the Hub cannot be reached. */
+  readonly advice?: string | undefined;
   /** The Hub's own cache folder, which other programs share. Without it, files go where those of URLs go. */
   readonly cachedFolder?: ((name: HubName, request: HubCacheRequest) => Promise<ModelLocation>) | undefined;
 }
@@ -88,11 +92,16 @@ export async function locateModel(
   checkSource(source);
   if (typeof source === "string" && isHubName(source)) return locateOnHub(parseHubName(source), capabilities, options);
   if (!isFileUrl(source) && (isUrl(source) || (typeof source === "string" && /^https?:\/\//i.test(source)))) {
-    return locateByUrl(parseUrl(source), capabilities, options);
+    const url = parseUrl(source);
+    const page = hubNameOfPage(url);
+    return page ? locateOnHub(page, capabilities, options) : locateByUrl(url, capabilities, options);
   }
   if (typeof source === "string" || isUrl(source)) {
     if (capabilities.openPath) return capabilities.openPath(source);
-    throw new CapabilityError(`model: got the ${pathForm(source)}, need an http(s) URL, hf:ORG/MODEL or files: ${NO_PATHS}`);
+    const hint = typeof source === "string" ? hubNameHint(source) : "";
+    throw new CapabilityError(
+      `model: got the ${pathForm(source)}, need an http(s) URL, hf:ORG/MODEL or files: ${NO_PATHS}${hint}`,
+    );
   }
   if ("kind" in source) return source;
   if ("slice" in source && "size" in source) return fileListLocation([source]);
@@ -123,7 +132,11 @@ async function locateByUrl(url: URL, capabilities: SourceCapabilities, options: 
   url.hash = "";
   const basic =
     username === "" ? undefined : `Basic ${base64(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)}`;
-  const remote = await openRemote(capabilities, options, url.origin, options.authorization ?? basic);
+  const remote = await openRemote(
+    capabilities,
+    options,
+    httpClient(capabilities, options, url.origin, options.authorization ?? basic),
+  );
   if (/\.gguf$/i.test(url.pathname)) return fileLocation(remote, { url }, options.signal);
   // The folder of a file that every model folder has, or the URL as a folder.
   const fileName = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
@@ -143,17 +156,35 @@ async function locateOnHub(name: HubName, capabilities: SourceCapabilities, opti
   const endpoint = hub?.endpoint ?? HUB_ENDPOINT;
   const token = await hub?.token?.();
   const offline = options.offline ?? hub?.offline ?? false;
-  const fetch = fetchOf(capabilities, options);
+  if (!URL.canParse(endpoint)) throw new OptionError(`HF_ENDPOINT: got ${JSON.stringify(endpoint)}, need an http(s) URL`);
   const authorization = options.authorization ?? (token === undefined ? undefined : `Bearer ${token}`);
-  const access: HubAccess = { library, endpoint, token: authorization?.replace(/^Bearer /, ""), fetch };
-
-  if (hub?.cachedFolder && options.cache === undefined) {
-    const client = httpClient(capabilities, options, new URL(endpoint).origin, authorization);
-    const { signal, onProgress, onWarning } = options;
-    return hub.cachedFolder(name, { access: offline ? undefined : access, client, signal, onProgress, onWarning });
+  const client = httpClient(capabilities, options, new URL(endpoint).origin, authorization);
+  const access: HubAccess = { library, endpoint, token: authorization?.replace(/^Bearer /, ""), client };
+  try {
+    return await openOnHub(name, access, capabilities, { ...options, offline });
+  } catch (error) {
+    if (!(error instanceof DownloadError) || error.status !== undefined) throw error;
+    const why = options.offline === undefined && offline ? " (HF_HUB_OFFLINE is set)" : " (option offline is set)";
+    const advice = offline ? `${why}; a path needs no network` : hub?.advice && `; ${hub.advice}`;
+    if (!advice || !(offline || error.transient)) throw error;
+    throw new DownloadError(`${error.message}${advice}`, { transient: error.transient, cause: error });
   }
-  const remote = await openRemote(capabilities, { ...options, offline }, new URL(endpoint).origin, authorization);
-  const { commit, files } = await hubListing(remote, access, name);
+}
+
+async function openOnHub(
+  name: HubName,
+  access: HubAccess,
+  capabilities: SourceCapabilities,
+  options: SourceOptions,
+): Promise<ModelLocation> {
+  const { signal, onProgress, onWarning, offline } = options;
+  const { client, endpoint } = access;
+  if (capabilities.hub?.cachedFolder && options.cache === undefined) {
+    const request = { access: offline ? undefined : access, client, signal, onProgress, onWarning };
+    return capabilities.hub.cachedFolder(name, request);
+  }
+  const remote = await openRemote(capabilities, options, client);
+  const { commit, files } = await hubListing(remote, access, name, signal);
   const specOf = ({ path, size, sha256 }: HubFile): RemoteFileSpec => ({
     url: hubFileUrl(endpoint, name.repository, commit, path),
     name: `hf:${name.repository}/${path}`,
@@ -161,21 +192,22 @@ async function locateOnHub(name: HubName, capabilities: SourceCapabilities, opti
     sha256,
   });
   const chosen = chooseHubFiles(name, files);
-  if ("path" in chosen) return fileLocation(remote, specOf(chosen), options.signal);
+  if ("path" in chosen) return fileLocation(remote, specOf(chosen), signal);
   const byName = new Map(chosen.map((file) => [file.path.slice(file.path.lastIndexOf("/") + 1), specOf(file)]));
-  return listedFolder(remote, `hf:${name.repository}`, byName, options.signal);
+  return listedFolder(remote, `hf:${name.repository}`, byName, signal);
 }
 
 /** The listing of a folder; without a network, that of the last time. */
-async function hubListing(remote: Remote, access: HubAccess, name: HubName) {
+async function hubListing(remote: Remote, access: HubAccess, name: HubName, signal: AbortSignal | undefined) {
   const { cache, offline } = remote.options;
   const folder = hubFolderOf(name);
   const key = `${access.endpoint}/${name.repository}@${name.revision}/${folder}`;
   const known = parseListing(await cache.named(key));
   if (offline && known) return known;
-  if (offline) throw new CapabilityError(`hf:${name.repository}: got nothing in the cache, need it there or a network: offline`);
+  if (offline) throw new DownloadError(`hf:${name.repository}: got nothing in the cache, need it there or a network: offline`);
   try {
-    const listing = await listHubFolder(access, name, folder);
+    // What is known need not wait for a Hub that does not answer.
+    const listing = await listHubFolder(access, name, folder, { retries: !known, signal });
     await cache.putNamed(key, { ...listing });
     return listing;
   } catch (error) {
@@ -198,16 +230,11 @@ async function fileLocation(remote: Remote, spec: RemoteFileSpec, signal: AbortS
   return { kind: "file", file: await openRemoteFile(remote, spec, signal), forgetUnverified: () => remote.forgetUnverified() };
 }
 
-async function openRemote(
-  capabilities: SourceCapabilities,
-  options: SourceOptions,
-  origin: string,
-  authorization: string | undefined,
-): Promise<Remote> {
+async function openRemote(capabilities: SourceCapabilities, options: SourceOptions, client: HttpClient): Promise<Remote> {
   const { offline, onWarning, cache } = options;
   const store = cache === false ? undefined : (cache ?? (await capabilities.defaultCache?.()));
   return new Remote({
-    client: httpClient(capabilities, options, origin, authorization),
+    client,
     cache: new BlockCache(store, onWarning),
     offline,
     createSha256: capabilities.createSha256,
@@ -226,6 +253,8 @@ function httpClient(
     fetch: fetchOf(capabilities, options),
     clock: capabilities.clock,
     authorization: value === undefined ? undefined : { origin, value },
+    onWarning: options.onWarning,
+    advice: capabilities.connectionAdvice,
   });
 }
 

@@ -135,11 +135,19 @@ test("what is there is not fetched again; offline and without a Hub it is enough
     const warnings: string[] = [];
     await load("hf:org/model", { onWarning: (message) => warnings.push(message) }, { HF_ENDPOINT: "http://127.0.0.1:1" });
     assert.is(warnings.length, 1);
-    assert.match(warnings[0]!, /got no answer from the Hub, need one; using what .*models--org--model has/);
+    assert.match(
+      warnings[0]!,
+      /cannot be listed: .*: got no connection to 127\.0\.0\.1:1, need one: .*; using what .*models--org--model has$/,
+    );
     await fails(
       load("hf:org/other", { offline: true }),
       DownloadError,
-      /hf:org\/other@main: got nothing in .*, need it there or a network: offline/,
+      /hf:org\/other@main: got nothing in .*, need it there or a network: offline \(option offline is set\); a path needs no network$/,
+    );
+    await fails(
+      load("hf:org/other", {}, { HF_HUB_OFFLINE: "1" }),
+      DownloadError,
+      /need it there or a network: offline \(HF_HUB_OFFLINE is set\); a path needs no network$/,
     );
   }));
 

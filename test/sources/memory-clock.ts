@@ -1,9 +1,9 @@
 /**
- * A clock on which every pause is over at once, and written down. Long ones, which guard against silence,
- * never end.
+ * A clock on which every pause is over at once, and written down. Those that guard against silence never end.
  */
 import { AbortError } from "../../src/errors.ts";
 import type { Clock } from "../../src/sources/clock.ts";
+import { SILENCE_MS } from "../../src/sources/http-client.ts";
 
 export class MemoryClock implements Clock {
   readonly pauses: number[] = [];
@@ -17,12 +17,12 @@ export class MemoryClock implements Clock {
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return Promise.reject(new AbortError("waiting: aborted"));
-    if (ms >= 30_000 && !this.impatient) {
+    if (ms === SILENCE_MS && !this.impatient) {
       return new Promise((_, reject) => {
         signal?.addEventListener("abort", () => reject(new AbortError("waiting: aborted")), { once: true });
       });
     }
-    if (ms >= 30_000) return new Promise((resolve) => setTimeout(resolve, 50));
+    if (ms === SILENCE_MS) return new Promise((resolve) => setTimeout(resolve, 50));
     this.pauses.push(ms);
     this.ms += ms;
     return Promise.resolve();

@@ -174,7 +174,10 @@ test("a server that is gone: the cache serves, with one warning", async () => {
     };
     await load({ cache, onWarning: (message) => warnings.push(message) });
     assert.is(warnings.length, 1);
-    assert.match(warnings[0]!, /config\.json: got no connection, need one: .*using what the cache has of 127\.0\.0\.1/);
+    assert.match(
+      warnings[0]!,
+      /config\.json: got no connection to 127\.0\.0\.1:\d+, need one: .*using what the cache has of 127\.0\.0\.1/,
+    );
   });
 });
 

@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { ByteSource, Folder, ModelLocation, OutputFolder } from "../../checkpoint/byte-source.ts";
 import { CapabilityError, CheckpointError, OptionError, throwIfAborted } from "../../errors.ts";
 import { standsForFolder } from "../../sources/file-url.ts";
+import { hubNameHint } from "../../sources/hub.ts";
 import { pathOf } from "./node-paths.ts";
 
 /** Bytes read at a time where a whole file is read. */
@@ -21,7 +22,10 @@ export async function openLocation(place: string | URL): Promise<ModelLocation> 
   const path = pathOf(place, "model");
   const found = await stat(path).catch(async (error: unknown) => {
     if (codeOf(error) !== "ENOENT") throw unreadable(path, error);
-    throw new CheckpointError(`${path}: got nothing, need a file or folder${await replacedHint(path)}`, { cause: error });
+    throw new CheckpointError(
+      `${path}: got nothing, need a file or folder${(await replacedHint(path)) || (await hubHint(path))}`,
+      { cause: error },
+    );
   });
   if (found.isDirectory()) return { kind: "folder", folder: openFolder(path) };
   if (standsForFolder(basename(path))) return { kind: "folder", folder: openFolder(dirname(path)) };
@@ -246,6 +250,13 @@ async function replacedHint(path: string): Promise<string> {
   const siblings = await readdir(dirname(resolve(path))).catch(() => []);
   const left = siblings.find((name) => name.startsWith(prefix));
   return left === undefined ? "" : `; an interrupted replacement left the previous folder as ${join(dirname(path), left)}`;
+}
+
+/** A path that may be a name on the Hub: not one whose folder is there, where a file is missing. */
+async function hubHint(path: string): Promise<string> {
+  const hint = hubNameHint(path);
+  const isThere = hint !== "" && (await stat(dirname(path)).catch(() => undefined)) !== undefined;
+  return isThere ? "" : hint;
 }
 
 /** Makes names durable. Some platforms cannot open a folder; there the rename alone has to do. */

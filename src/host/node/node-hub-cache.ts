@@ -83,10 +83,12 @@ class HubSnapshot {
   }
 
   async #listing(): Promise<HubListing | undefined> {
-    const { access, onWarning } = this.#request;
+    const { access, onWarning, signal } = this.#request;
     if (!access) return undefined;
     try {
-      const listing = await listHubFolder(access, this.#name, hubFolderOf(this.#name));
+      // What is known need not wait for a Hub that does not answer.
+      const retries = (await this.#knownCommit()) === undefined;
+      const listing = await listHubFolder(access, this.#name, hubFolderOf(this.#name), { retries, signal });
       // Only who is offline needs it; a folder that cannot be written to is reported when a file is fetched.
       await this.#writeRef(listing.commit).catch(() => undefined);
       return listing;

@@ -8,6 +8,7 @@ import { defaultCacheFolder, folderBlockStore, nodeSha256 } from "./node-block-s
 import { openLocation } from "./node-files.ts";
 import { hubCache } from "./node-hub-cache.ts";
 import { hubCacheFolder, hubToken } from "./node-hub-environment.ts";
+import { hubAdvice, proxyAdvice } from "./node-proxies.ts";
 
 /** @param environment read when a model is located, not before */
 export function nodeSources(environment: NodeJS.ProcessEnv = process.env): SourceCapabilities {
@@ -16,7 +17,11 @@ export function nodeSources(environment: NodeJS.ProcessEnv = process.env): Sourc
     createSha256: nodeSha256,
     defaultCache: () => Promise.resolve(folderBlockStore(defaultCacheFolder(environment))),
     openPath: openLocation,
+    connectionAdvice: () => proxyAdvice(environment),
     hub: {
+      get advice() {
+        return hubAdvice(environment);
+      },
       // Half a megabyte that only `hf:` names need.
       library: () => import("@huggingface/hub"),
       get endpoint() {
