@@ -11,7 +11,7 @@ import { batchedSpeed, type BatchedSpeedResult, type BatchedSpeedTest } from "./
 import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 import { checkLoadOptions, LOAD_OPTIONS, type LoadOptions } from "./model/load-options.ts";
 import { checkOptions, optionKeys, withOptionKeys } from "./option-keys.ts";
-import { withTimeLeft } from "./progress.ts";
+import { withPacedProgress } from "./progress.ts";
 import { analyzeInputs, type InputAnalysis } from "./quantizer/decide/analyze-inputs.ts";
 import { calibrate } from "./quantizer/calibrate/calibrate.ts";
 import { calibrationSamples } from "./quantizer/calibrate/calibration-source.ts";
@@ -79,8 +79,7 @@ export { Tokenizer } from "./tokenizer/tokenizer.ts";
 export async function loadModel(location: ModelLocation, host: Host, options: LoadOptions = {}): Promise<LanguageModel> {
   checkOptions(options, LOAD_OPTIONS);
   checkLoadOptions(options);
-  const { onProgress } = options;
-  return LanguageModel.load(location, host, { ...options, onProgress: onProgress && withTimeLeft(onProgress) });
+  return withPacedProgress(options.onProgress, (onProgress) => LanguageModel.load(location, host, { ...options, onProgress }));
 }
 
 /**
@@ -128,12 +127,11 @@ export async function quantize(
 ): Promise<QuantizationReport> {
   try {
     checkOptions(options, QUANTIZE_OPTIONS);
-    const work = workOf(host, options);
     const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
-    const checkpoint = await openCheckpoint(location, work.signal);
+    const checkpoint = await openCheckpoint(location, options.signal);
     try {
       const data = calibrationSamples(checkpoint, options, recipe.distillSteps);
-      return await quantizeModel(checkpoint, data, recipe, output, work);
+      return await withWork(host, options, (work) => quantizeModel(checkpoint, data, recipe, output, work));
     } finally {
       await checkpoint.close();
     }
@@ -151,20 +149,20 @@ export async function quantize(
  */
 export async function analyze(location: ModelLocation, host: Host, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
   checkOptions(options, QUANTIZE_OPTIONS);
-  const work = workOf(host, options);
   const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
-  const checkpoint = await openCheckpoint(location, work.signal);
+  const checkpoint = await openCheckpoint(location, options.signal);
   try {
     const { samples } = calibrationSamples(checkpoint, options);
-    const stats = await calibrate(checkpoint, samples, work);
+    const stats = await withWork(host, options, (work) => calibrate(checkpoint, samples, work));
     const smooth = recipe.equalize.kind === "smoothquant";
-    const weightStats = smooth ? await collectWeightStats(checkpoint, work.signal) : undefined;
+    const weightStats = smooth ? await collectWeightStats(checkpoint, options.signal) : undefined;
     return analyzeInputs(describeModel(checkpoint.config), stats, recipe.equalize, weightStats);
   } finally {
     await checkpoint.close();
   }
 }
 
-function workOf(host: Host, { threads, signal, onProgress, onWarning }: WorkOptions): Work {
-  return { host, threads, signal, onProgress: onProgress && withTimeLeft(onProgress), onWarning };
+function withWork<T>(host: Host, options: WorkOptions, run: (work: Work) => Promise<T>): Promise<T> {
+  const { threads, signal, onWarning } = options;
+  return withPacedProgress(options.onProgress, (onProgress) => run({ host, threads, signal, onProgress, onWarning }));
 }

@@ -41,3 +41,60 @@ export function withTimeLeft(onProgress: OnProgress, now = () => performance.now
     onProgress({ ...progress, secondsLeft: ((total - done) * elapsed) / covered / 1000 });
   };
 }
+
+/** The least time between two steps that are told: a display needs no more, and each may cost a paint. */
+const PAUSE_MS = 50;
+
+export interface PacedProgress {
+  readonly report: OnProgress;
+  /** Tells the last step, if it has not been told. */
+  end(): void;
+}
+
+/**
+ * Tells at most 20 steps a second, with the time left. The first and the last step of each phase are told
+ * whenever they come; a phase that begins again has another first one.
+ *
+ * @param now milliseconds of a steady clock
+ */
+export function paced(onProgress: OnProgress, now = () => performance.now()): PacedProgress {
+  const tell = withTimeLeft(onProgress, now);
+  let told: Progress | undefined;
+  let toldMs = -Infinity;
+  let waiting: Progress | undefined;
+  const deliver = (progress: Progress) => {
+    told = progress;
+    toldMs = now();
+    waiting = undefined;
+    tell(progress);
+  };
+  const end = () => {
+    if (waiting) deliver(waiting);
+  };
+  return {
+    end,
+    report(progress) {
+      const { phase, done, total } = progress;
+      const latest = waiting ?? told;
+      const begins = latest === undefined || phase !== latest.phase || done < latest.done;
+      if (begins) end();
+      // Bytes read twice count no further than the total.
+      else if (latest === told && done === told!.done && total === told!.total) return;
+      if (begins || done >= total || now() - toldMs >= PAUSE_MS) deliver(progress);
+      else waiting = progress;
+    },
+  };
+}
+
+/** Runs work that tells its progress, `paced`, and tells the last step before it ends. */
+export async function withPacedProgress<T>(
+  onProgress: OnProgress | undefined,
+  work: (report: OnProgress | undefined) => Promise<T>,
+): Promise<T> {
+  const progress = onProgress && paced(onProgress);
+  try {
+    return await work(progress?.report);
+  } finally {
+    progress?.end();
+  }
+}

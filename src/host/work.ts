@@ -9,6 +9,7 @@ export interface WorkOptions {
   /** Threads for the kernels; by default one per physical core where memory can be shared, else 1. */
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told of at most 20 steps a second; of the first and the last of each phase always. */
   readonly onProgress?: OnProgress | undefined;
   /** Told what may surprise: fewer threads than asked for, and why. */
   readonly onWarning?: ((message: string) => void) | undefined;

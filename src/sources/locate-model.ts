@@ -7,7 +7,7 @@ import { isJsonObject, type JsonObject } from "../json-object.ts";
 import type { CreateSha256 } from "../checkpoint/sha256.ts";
 import { CapabilityError, DownloadError, OptionError } from "../errors.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
-import type { OnProgress } from "../progress.ts";
+import { type OnProgress, paced } from "../progress.ts";
 import { BlockCache, type BlockStore } from "./block-cache.ts";
 import { shown } from "../need.ts";
 import type { Clock } from "./clock.ts";
@@ -177,8 +177,9 @@ async function openOnHub(
   capabilities: SourceCapabilities,
   options: SourceOptions,
 ): Promise<ModelLocation> {
-  const { signal, onProgress, onWarning, offline } = options;
+  const { signal, onWarning, offline } = options;
   const { client, endpoint } = access;
+  const onProgress = options.onProgress && paced(options.onProgress).report;
   if (capabilities.hub?.cachedFolder && options.cache === undefined) {
     const request = { access: offline ? undefined : access, client, signal, onProgress, onWarning };
     return capabilities.hub.cachedFolder(name, request);

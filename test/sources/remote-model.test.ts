@@ -1,7 +1,7 @@
 /** Whole models from a server that fails on purpose, with and without a cache. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { loadModel, type LoadOptions, type ModelLocation, openCheckpoint } from "../../src/core.ts";
+import { LanguageModel, loadModel, type LoadOptions, type ModelLocation, openCheckpoint } from "../../src/core.ts";
 import { AbortError, CheckpointError, DownloadError } from "../../src/errors.ts";
 import type { Progress } from "../../src/progress.ts";
 import { nodeHost } from "../../src/host/node.ts";
@@ -23,8 +23,9 @@ const SHARDS = shardsOf(MODEL);
 const BYTES = SHARDS.reduce((sum, name) => sum + MODEL.bytes(name).length, 0);
 const IDS = Array.from({ length: 8 }, (_, i) => (i * 61) % 320);
 
+/** Loads without the pacing of `loadModel`, so that a test may stop at any step. */
 async function logits(location: ModelLocation, options: LoadOptions = {}): Promise<Float32Array> {
-  const model = await loadModel(location, nodeHost, { threads: 1, contextSize: 32, ...options });
+  const model = await LanguageModel.load(location, nodeHost, { threads: 1, contextSize: 32, ...options });
   const values = await model.logits(IDS);
   await model.dispose();
   return values;
@@ -298,6 +299,19 @@ test("a size in the index that the server does not agree with is an error before
     server.files.set("/model/model.safetensors.index.json", new TextEncoder().encode(JSON.stringify(index)));
     await fails(load(), DownloadError, /bytes, need 4503599627370496/);
   }));
+
+test("loadModel tells at most 20 steps a second, the first and the last among them", async () => {
+  const steps: Progress[] = [];
+  await logits({ kind: "folder", folder: MODEL }, { onProgress: (step) => steps.push(step) });
+  const told: Progress[] = [];
+  const began = performance.now();
+  const options = { threads: 1, contextSize: 32, onProgress: (step: Progress) => void told.push(step) };
+  await (await loadModel({ kind: "folder", folder: MODEL }, nodeHost, options)).dispose();
+  assert.ok(told.length <= 2 + (performance.now() - began) / 50, `${told.length} of ${steps.length}`);
+  assert.equal(told[0], steps[0]);
+  const { secondsLeft: _, ...last } = told.at(-1)!;
+  assert.equal(last, steps.at(-1));
+});
 
 test("progress counts bytes and says how long it will take", () =>
   withServer(async (_, load) => {
