@@ -2,7 +2,7 @@
  * The safetensors container, reading: a header that says where each tensor is, and rows of tensors.
  *
  *   u64 N, little-endian | N bytes of JSON | data
- *   JSON: { "__metadata__": {string: string},
+ *   JSON: { "__metadata__": {string: string} or null,
  *           "NAME": { "dtype", "shape", "data_offsets": [begin, end) from the data's start }, ... }
  *
  * Format and limits: https://github.com/huggingface/safetensors, README and `safetensors/src/tensor.rs`: the
@@ -101,7 +101,9 @@ function decodeHeader(bytes: Uint8Array, file: string): string {
   }
 }
 
+/** A null is none, as for the reference reader. */
 function checkMetadata(value: unknown, file: string): Map<string, string> {
+  if (value === null) return new Map();
   if (!isJsonObject(value)) throw new CheckpointError(`${file}: __metadata__: got ${describe(value)}, need an object of strings`);
   for (const [key, text] of Object.entries(value)) {
     if (typeof text !== "string") throw new CheckpointError(`${file}: __metadata__.${key}: got ${describe(text)}, need a string`);

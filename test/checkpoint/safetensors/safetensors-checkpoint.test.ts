@@ -196,6 +196,25 @@ test("tensors that are missing, foreign, or of the wrong shape or type are named
   );
 });
 
+test("__metadata__ of strings, empty, null or absent is one file; anything else in it is named", async () => {
+  const withMetadata = (metadata: unknown) => {
+    const folder = tinyModel(1);
+    const file = folder.bytes("model.safetensors");
+    const dataBegin = 8 + Number(new DataView(file.buffer).getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(file.subarray(8, dataBegin))) as Record<string, unknown>;
+    const text = new TextEncoder().encode(JSON.stringify({ ...header, __metadata__: metadata }));
+    const changed = new Uint8Array(8 + text.length + file.length - dataBegin);
+    new DataView(changed.buffer).setBigUint64(0, BigInt(text.length), true);
+    changed.set(text, 8);
+    changed.set(file.subarray(dataBegin), 8 + text.length);
+    folder.set("model.safetensors", changed);
+    return folder;
+  };
+  for (const metadata of [undefined, null, {}, { format: "pt" }]) await opens(withMetadata(metadata));
+  for (const metadata of [1, "pt", [], true]) await refuses(withMetadata(metadata), CheckpointError, /__metadata__: got/);
+  await refuses(withMetadata({ step: 1000 }), CheckpointError, /__metadata__\.step: got 1000, need a string/);
+});
+
 test("a W4A8 folder whose embedding is split over shards reads as if it were whole", async () => {
   const { folder, config, modules, data } = await quantizedFolder(1, {}, 32, 20_000);
   const checkpoint = await openSafetensorsCheckpoint(folder);
