@@ -5,7 +5,7 @@
  */
 import type { ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
 import { describeModel } from "./architecture/description.ts";
-import { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
+import { openModel } from "./checkpoint/open-checkpoint.ts";
 import { LanguageModel } from "./decoding/language-model.ts";
 import { batchedSpeed, type BatchedSpeedResult, type BatchedSpeedTest } from "./evaluation/batched-speed.ts";
 import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
@@ -128,7 +128,7 @@ export async function quantize(
   try {
     checkOptions(options, QUANTIZE_OPTIONS);
     const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
-    const checkpoint = await openCheckpoint(location, options.signal);
+    const checkpoint = await openModel(location, options);
     try {
       const data = calibrationSamples(checkpoint, options, recipe.distillSteps);
       return await withWork(host, options, (work) => quantizeModel(checkpoint, data, recipe, output, work));
@@ -150,7 +150,7 @@ export async function quantize(
 export async function analyze(location: ModelLocation, host: Host, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
   checkOptions(options, QUANTIZE_OPTIONS);
   const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
-  const checkpoint = await openCheckpoint(location, options.signal);
+  const checkpoint = await openModel(location, options);
   try {
     const { samples } = calibrationSamples(checkpoint, options);
     const stats = await withWork(host, options, (work) => calibrate(checkpoint, samples, work));

@@ -55,6 +55,11 @@ export interface Checkpoint {
   readonly generation: GenerationConfig;
   /** The tensors by Hugging Face name, in file order. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /**
+   * What a reader of the files may not expect: something left out, read under another name, or contradicting
+   * something else. Each is one line that names file and key or tensor; whoever loads the model is told.
+   */
+  readonly notes: readonly string[];
 
   /**
    * Rows `[rowBegin, rowEnd)` of a tensor as float32, dequantized if the type is a block format, in Hugging

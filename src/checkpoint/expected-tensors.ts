@@ -7,10 +7,12 @@ import { familyOf } from "../architecture/families.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import { type ModelTensor, tensorsOf } from "../architecture/tensors.ts";
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
+import { describe } from "../json-object.ts";
 import type { TensorInfo, TensorType } from "./checkpoint.ts";
 import { lowRank } from "./quantization/low-rank.ts";
 import { WEIGHT_BITS } from "./quantization/pack-quantized.ts";
 import type { QuantizationScheme } from "./quantization/quantization-config.ts";
+import { nameLike } from "./safetensors/wrapped-names.ts";
 
 /** Element types by role, where not any float will do. */
 const TYPES: Partial<Record<ModelTensor["role"], TensorType>> = { packed: "I32", shape: "I64" };
@@ -38,10 +40,10 @@ export function expectedTensors(
 }
 
 /**
- * Tensors that some writers leave in a file and that mean nothing: rotary frequencies, and the masks of GPT-2
+ * Tensors that some writers leave in a file and that mean nothing: rotary tables, and the masks of GPT-2
  * and GPT-NeoX. The bias of a module inside (`attention.dense.bias`) is none.
  */
-const MEANINGLESS = /(^|\.)rotary_emb\.inv_freq$|\.(attn|attention)\.(masked_)?bias$/;
+const MEANINGLESS = /(^|\.)rotary_emb\.(inv_freq|cos_cached|sin_cached)$|\.(attn|attention)\.(masked_)?bias$/;
 
 /**
  * Checks that every expected tensor is there with its shape and type, and that nothing is left that would
@@ -61,7 +63,7 @@ export function checkTensors(
   const expected = expectedTensors(config, quantization, where, rank);
   for (const { name, shape, role } of expected) {
     const found = tensors.get(name);
-    if (!found) throw new CheckpointError(`${where}: tensor ${name} [${shape.join(", ")}] is missing`);
+    if (!found) throw new CheckpointError(`${where}: tensor ${name} [${shape.join(", ")}] is missing${likeIt(name, tensors)}`);
     if (!sameShape(found.shape, shape)) {
       throw new CheckpointError(
         `${found.file}: tensor ${name}: got shape [${found.shape.join(", ")}], need [${shape.join(", ")}]`,
@@ -80,6 +82,12 @@ export function checkTensors(
       );
     }
   }
+}
+
+/** Names the tensor that may be the missing one, for a file whose names begin otherwise. */
+function likeIt(missing: string, tensors: ReadonlyMap<string, TensorInfo>): string {
+  const name = nameLike(missing, tensors.keys());
+  return name === undefined ? "" : `: got ${describe(name)} instead, need all names as the model has them`;
 }
 
 /** The types `readF32` does not take: integers, and float64, which it could only round. */

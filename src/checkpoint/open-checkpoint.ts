@@ -4,6 +4,7 @@
  */
 import { CheckpointError } from "../errors.ts";
 import type { ModelLocation } from "./byte-source.ts";
+import type { WorkOptions } from "../host/work.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { GGUF_MAGIC, isGguf } from "./gguf/gguf.ts";
 import { openGgufCheckpoint } from "./gguf/gguf-checkpoint.ts";
@@ -41,6 +42,20 @@ export async function openCheckpoint(location: ModelLocation, signal?: AbortSign
   }
   const found = ggufNames.length > 1 ? `${ggufNames.length} GGUF files (${listed(ggufNames)})` : listed(names);
   throw new CheckpointError(`${folder.name}: got ${found || "nothing"}, need config.json with safetensors, or one GGUF file`);
+}
+
+/**
+ * Opens a checkpoint to compute with it, and tells of its notes.
+ *
+ * @throws as `openCheckpoint`; AbortError
+ */
+export async function openModel(
+  location: ModelLocation,
+  { signal, onWarning }: Pick<WorkOptions, "signal" | "onWarning">,
+): Promise<Checkpoint> {
+  const checkpoint = await openCheckpoint(location, signal);
+  for (const note of checkpoint.notes) onWarning?.(note);
+  return checkpoint;
 }
 
 function listed(names: readonly string[]): string {

@@ -36,6 +36,8 @@ export interface ModelDescription {
     /** The parts computed by imitation, in words; null if there are none. */
     simulated: string | null;
   } | null;
+  /** What the reader noticed (`Checkpoint.notes`). */
+  readonly notes: readonly string[];
   readonly policy: readonly ({ readonly layer: number } & ByInput<InputPolicy>)[];
   readonly tensors: readonly { name: string; dtype: string; shape: readonly number[]; bytes: number; file: string }[];
 }
@@ -70,6 +72,7 @@ export async function describeModel(checkpoint: Checkpoint, equalized: ReadonlyS
     bits_per_weight: (8 * bytes) / parameters,
     context_length: checkpoint.config.contextLength,
     quantized: describeQuantization(checkpoint),
+    notes: checkpoint.notes,
     policy: await describePolicy(checkpoint, equalized),
     tensors: tensors.map(({ name, type, shape, bytes: size, file }) => ({ name, dtype: type, shape, bytes: size, file })),
   };

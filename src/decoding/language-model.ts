@@ -1,5 +1,5 @@
 /** A model ready for use: text in, text out, and everything a caller may want to look at. */
-import { openCheckpoint } from "../checkpoint/open-checkpoint.ts";
+import { openModel } from "../checkpoint/open-checkpoint.ts";
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
@@ -78,7 +78,7 @@ export class LanguageModel implements AsyncDisposable {
   }
 
   static async #loadOnce(location: ModelLocation, host: Host, options: LoadOptions): Promise<LanguageModel> {
-    const checkpoint = await openCheckpoint(location, options.signal);
+    const checkpoint = await openModel(location, options);
     try {
       resolveContextSize(options, checkpoint.config);
       if (!checkpoint.tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer`);

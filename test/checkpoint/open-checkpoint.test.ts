@@ -1,10 +1,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { ByteSource, Folder } from "../../src/checkpoint/byte-source.ts";
-import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
+import { openCheckpoint, openModel } from "../../src/checkpoint/open-checkpoint.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { buildGguf, memoryFile } from "./gguf/gguf-fixture.ts";
 import { tinyGguf } from "./gguf/tiny-gguf.ts";
+import { tinyModel } from "../tiny-model.ts";
+import { renameTensors } from "./safetensors/rename-tensors.ts";
 
 const test = suite("open-checkpoint");
 const gguf = () => memoryFile(buildGguf(tinyGguf({ architecture: "llama" }).fixture).bytes);
@@ -54,6 +56,15 @@ test("a damaged file is closed again", async () => {
   const damaged = memoryFile(buildGguf(tinyGguf({ architecture: "llama" }).fixture).bytes.slice(0, 200));
   await refuses(openCheckpoint({ kind: "file", file: damaged }), "tiny.gguf");
   assert.ok(damaged.isClosed);
+});
+
+test("whoever opens a model to compute with it is told of the notes", async () => {
+  const wrapped = renameTensors(tinyModel(1), (name) => `module.${name}`);
+  const heard: string[] = [];
+  const checkpoint = await openModel({ kind: "folder", folder: wrapped }, { onWarning: (message) => heard.push(message) });
+  assert.match(heard.join("\n"), /^tiny-llama-1: names: "module\.model\.[^ ]*" is read as "model\.[^ ]*", and others like it$/);
+  assert.equal(heard, checkpoint.notes);
+  await checkpoint.close();
 });
 
 test.run();

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { renameTensors } from "../checkpoint/safetensors/rename-tensors.ts";
 import { sharedData, SMOLLM2 } from "../shared-data.ts";
 import { tinyModel } from "../tiny-model.ts";
 import { runCli } from "./command-harness.ts";
@@ -30,6 +31,7 @@ test("an unquantized folder: shape, size and every tensor", async () => {
   assert.is(document.parameters, parameters);
   assert.is(document.bytes, 2 * parameters);
   assert.is(document.quantized, null);
+  assert.equal(document.notes, []);
   assert.equal(document.policy, []);
   assert.is(document.tensors.length, 1 + 3 * 9 + 1);
 });
@@ -57,6 +59,18 @@ test("a W4A8 folder: the policy and scale of each layer input; packed words coun
     simulated: null,
   });
   assert.equal(document.policy[2].down, { policy: "dynamic", input_scale: null });
+});
+
+test("what the reader noticed is listed", async () => {
+  const wrapped = join(parent, "wrapped");
+  mkdirSync(wrapped);
+  const { files } = renameTensors(tinyModel(SEED), (name) => `_orig_mod.${name}`);
+  for (const [fileName, { bytes }] of files) writeFileSync(join(wrapped, fileName), bytes);
+  const note = /names: "_orig_mod\.model\.[^ ]*" is read as "model\.[^ ]*", and others like it$/m;
+  assert.match((await runCli(["inspect", wrapped])).stdout, new RegExp(`^note +.*${note.source}`, "m"));
+  const { notes } = JSON.parse((await runCli(["inspect", wrapped, "--json"])).stdout);
+  assert.is(notes.length, 1);
+  assert.match(notes[0], note);
 });
 
 test("a GGUF file: Hugging Face names and block types", async () => {

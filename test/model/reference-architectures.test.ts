@@ -50,6 +50,7 @@ async function open(folder: string, roundFrequency?: (frequency: number) => numb
     tokenizer: checkpoint.tokenizer,
     generation: checkpoint.generation,
     tensors: checkpoint.tensors,
+    notes: checkpoint.notes,
     readF32: (name, options) => checkpoint.readF32(name, options),
     readRaw: (name, options) => checkpoint.readRaw(name, options),
     verify: (signal) => checkpoint.verify(signal),

@@ -41,7 +41,7 @@ async function quantizeTiny(architecture: Architecture, options: RecipeOptions):
 async function stranger(architecture: Architecture): Promise<Checkpoint> {
   const own = await openSafetensorsCheckpoint(tinyModel(SEED, { architecture, outlier: 2 }));
   const other = await openSafetensorsCheckpoint(tinyModel(SEED + 2, { architecture, outlier: 2 }));
-  const { name, format, config, configJson, quantization, tokenizer, generation, tensors } = other;
+  const { name, format, config, configJson, quantization, tokenizer, generation, tensors, notes } = other;
   return {
     name,
     format,
@@ -51,6 +51,7 @@ async function stranger(architecture: Architecture): Promise<Checkpoint> {
     tokenizer,
     generation,
     tensors,
+    notes,
     readF32: (tensor, range) => (tensor.startsWith("model.layers") ? other : own).readF32(tensor, range),
     readRaw: (tensor, range) => other.readRaw(tensor, range),
     verify: () => other.verify(),

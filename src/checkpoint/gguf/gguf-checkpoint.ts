@@ -55,7 +55,7 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   const bosTokenId = metadata.integer("tokenizer.ggml.bos_token_id");
   const tokenizer = ggufTokenizer(metadata, file.name);
   const configJson = writeModelConfig(config, { bosTokenId, eosTokenIds: generation.eosTokenIds });
-  return new GgufCheckpoint(file, { config, configJson, generation, tokenizer, tensors: infos }, stored);
+  return new GgufCheckpoint(file, { config, configJson, generation, tokenizer, tensors: infos, notes: metadata.notes }, stored);
 }
 
 /** The place of a tensor's rows. */
@@ -129,12 +129,13 @@ class GgufCheckpoint implements Checkpoint {
   readonly tokenizer: TokenizerFiles | undefined;
   readonly generation: GenerationConfig;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly notes: readonly string[];
   readonly #file: ByteSource;
   readonly #stored: ReadonlyMap<string, StoredRows>;
 
   constructor(
     file: ByteSource,
-    contents: Pick<Checkpoint, "config" | "configJson" | "tokenizer" | "generation" | "tensors">,
+    contents: Pick<Checkpoint, "config" | "configJson" | "tokenizer" | "generation" | "tensors" | "notes">,
     stored: ReadonlyMap<string, StoredRows>,
   ) {
     this.name = file.name;
@@ -143,6 +144,7 @@ class GgufCheckpoint implements Checkpoint {
     this.tokenizer = contents.tokenizer;
     this.generation = contents.generation;
     this.tensors = contents.tensors;
+    this.notes = contents.notes;
     this.#file = file;
     this.#stored = stored;
   }

@@ -122,6 +122,8 @@ async function readArray(cursor: GgufCursor, what: string, file: string, depth: 
  * name.
  */
 export class GgufMetadata {
+  /** What was found and not used as it stands, in words (`Checkpoint.notes`). */
+  readonly notes: string[] = [];
   readonly #values: ReadonlyMap<string, GgufValue>;
   readonly #file: string;
 

@@ -8,7 +8,7 @@
 import { CheckpointError, throwIfAborted, UnsupportedModelError } from "../../errors.ts";
 import { type ByteSource, type Folder, readText } from "../byte-source.ts";
 import type { Checkpoint, GenerationConfig, ReadOptions, TensorInfo, TokenizerFiles } from "../checkpoint.ts";
-import { checkTensors } from "../expected-tensors.ts";
+import { checkTensors, expectedTensors } from "../expected-tensors.ts";
 import { decodeBF16, decodeF16, decodeF32 } from "../formats/float-formats.ts";
 import { parseGenerationConfig } from "../generation-config.ts";
 import { describe, type JsonObject, parseJsonObject } from "../../json-object.ts";
@@ -20,7 +20,7 @@ import { INDEX_FILE, readSafetensorsHeader, readSafetensorsRows, type Safetensor
 import { parseSafetensorsIndex, type SafetensorsIndex } from "./safetensors-index.ts";
 import { joinTensors, type StoredPart } from "./split-tensors.ts";
 import { StoredOrders, transposedModules } from "./stored-order.ts";
-import { withPrefix } from "./optional-prefix.ts";
+import { unwrapNames } from "./wrapped-names.ts";
 
 const SINGLE_FILE = "model.safetensors";
 
@@ -59,20 +59,31 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   const indexJson = files.has(SINGLE_FILE) ? undefined : await readJsonIfThere(INDEX_FILE, MAX_BYTES.index);
   const index = indexJson && parseSafetensorsIndex(indexJson, `${folder.name}: ${INDEX_FILE}`);
 
-  const parts = withPrefix(await openShards(folder, files, index, signal), config.architecture);
+  const stored = await openShards(folder, files, index, signal);
   try {
+    const needed = expectedTensors(config, quantization, folder.name).map(({ name }) => name);
+    const { tensors: parts, note } = unwrapNames(stored, config.architecture, needed, folder.name);
     const orders = new StoredOrders(describeModel(config));
-    const tensors = new Map([...parts].map(([name, stored]) => [name, orders.canonical(tensorInfo(name, stored))]));
+    const tensors = new Map([...parts].map(([name, entries]) => [name, orders.canonical(tensorInfo(name, entries))]));
     checkTensors(tensors, config, quantization, folder.name);
     const tokenizer = tokenizerJson && { tokenizerJson, tokenizerConfig };
     return new SafetensorsCheckpoint(
-      { name: folder.name, config, configJson, quantization, tokenizer, generation, tensors },
+      {
+        name: folder.name,
+        config,
+        configJson,
+        quantization,
+        tokenizer,
+        generation,
+        tensors,
+        notes: note === undefined ? [] : [note],
+      },
       parts,
       orders,
       digestsOf(parts, index),
     );
   } catch (error) {
-    await closeAll(sourcesOf(parts));
+    await closeAll(sourcesOf(stored));
     throw error;
   }
 }
@@ -219,6 +230,7 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly tokenizer: TokenizerFiles | undefined;
   readonly generation: GenerationConfig;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly notes: readonly string[];
   readonly #parts: Parts;
   readonly #orders: StoredOrders;
   readonly #digests: ReadonlyMap<ByteSource, string | undefined>;
@@ -236,6 +248,7 @@ class SafetensorsCheckpoint implements Checkpoint {
     this.tokenizer = fields.tokenizer;
     this.generation = fields.generation;
     this.tensors = fields.tensors;
+    this.notes = fields.notes;
     this.#parts = parts;
     this.#orders = orders;
     this.#digests = digests;

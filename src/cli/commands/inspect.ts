@@ -48,7 +48,7 @@ async function inspectModel(context: CommandContext, source: string, flags: Insp
 }
 
 function screen(model: ModelDescription, config: ModelConfig): string {
-  const sections = [formatFields(summary(model, config))];
+  const sections = [formatFields([...summary(model, config), ...model.notes.map((note): [string, string] => ["note", note])])];
   if (model.policy.length > 0) sections.push(policyTable(model));
   sections.push(tensorTable(model));
   return sections.join("\n\n");

@@ -49,7 +49,7 @@ function product(a: Float32Array | undefined, b: Float32Array | undefined): Floa
  */
 export function transformCheckpoint(checkpoint: Checkpoint, transform: Transform): Checkpoint {
   if (transform.modules.size === 0 && transform.norms.size === 0) return checkpoint;
-  const { name, format, config, configJson, quantization, tokenizer, generation, tensors } = checkpoint;
+  const { name, format, config, configJson, quantization, tokenizer, generation, tensors, notes } = checkpoint;
   return {
     name,
     format,
@@ -59,6 +59,7 @@ export function transformCheckpoint(checkpoint: Checkpoint, transform: Transform
     tokenizer,
     generation,
     tensors,
+    notes,
     async readF32(tensor, options = {}) {
       const values = await checkpoint.readF32(tensor, options);
       const firstRow = options.rows?.[0] ?? 0;
