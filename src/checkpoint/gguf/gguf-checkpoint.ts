@@ -52,7 +52,7 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   checkTensors(infos, config, undefined, file.name);
 
   const generation = ggufGenerationConfig(metadata, config.vocabSize, file.name);
-  const bosTokenId = metadata.integer("tokenizer.ggml.bos_token_id");
+  const bosTokenId = metadata.tokenId("tokenizer.ggml.bos_token_id", config.vocabSize);
   const tokenizer = ggufTokenizer(metadata, file.name);
   const configJson = writeModelConfig(config, { bosTokenId, eosTokenIds: generation.eosTokenIds });
   return new GgufCheckpoint(file, { config, configJson, generation, tokenizer, tensors: infos, notes: metadata.notes }, stored);

@@ -1,5 +1,4 @@
 /** Metadata of a GGUF to what decoding reads. */
-import { CheckpointError } from "../../errors.ts";
 import type { GenerationConfig } from "../checkpoint.ts";
 import { readRecommendedSampling } from "../recommended-sampling.ts";
 import { type GgufMetadata, shortestDecimal } from "./gguf-metadata.ts";
@@ -17,13 +16,8 @@ const CONTROL_TOKEN = 3;
 export function ggufGenerationConfig(metadata: GgufMetadata, vocabSize: number, file: string): GenerationConfig {
   const eosTokenIds = new Set<number>();
   for (const name of ["eos", "eot", "eom"]) {
-    const id = metadata.integer(`tokenizer.ggml.${name}_token_id`);
-    if (id === undefined) continue;
-    if (id >= vocabSize)
-      throw new CheckpointError(
-        `${file}: tokenizer.ggml.${name}_token_id: got ${id}, need an id below ${vocabSize}, the size of the vocabulary`,
-      );
-    eosTokenIds.add(id);
+    const id = metadata.tokenId(`tokenizer.ggml.${name}_token_id`, vocabSize);
+    if (id !== undefined) eosTokenIds.add(id);
   }
   if (!metadata.has("tokenizer.ggml.eot_token_id")) {
     const types = metadata.numbers("tokenizer.ggml.token_type");

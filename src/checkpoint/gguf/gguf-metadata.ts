@@ -8,7 +8,7 @@ import type { GgufCursor } from "./gguf-cursor.ts";
 
 /**
  * Arrays of numbers are typed arrays, whatever their width; 64-bit integers are bigint only where a number
- * would lose them.
+ * would lose them, and then their array is a plain one.
  */
 export type GgufValue = number | bigint | boolean | string | GgufNumbers | readonly GgufValue[];
 export type GgufNumbers = Int32Array | Uint32Array | Float32Array | Float64Array;
@@ -114,7 +114,8 @@ async function readArray(cursor: GgufCursor, what: string, file: string, depth: 
   } else {
     for (let i = 0; i < length; i++) values.push(await readGgufValue(cursor, type, what, file, depth + 1));
   }
-  return values;
+  const is64Bit = type === UINT64 || type === INT64;
+  return is64Bit && values.every((value) => typeof value === "number") ? Float64Array.from(values) : values;
 }
 
 /**
@@ -122,14 +123,26 @@ async function readArray(cursor: GgufCursor, what: string, file: string, depth: 
  * name.
  */
 export class GgufMetadata {
-  /** What was found and not used as it stands, in words (`Checkpoint.notes`). */
-  readonly notes: string[] = [];
+  readonly #notes = new Set<string>();
   readonly #values: ReadonlyMap<string, GgufValue>;
   readonly #file: string;
 
   constructor(values: ReadonlyMap<string, GgufValue>, file: string) {
     this.#values = values;
     this.#file = file;
+  }
+
+  /** What was found and not used as it stands (`Checkpoint.notes`). */
+  get notes(): readonly string[] {
+    return [...this.#notes];
+  }
+
+  note(text: string): void {
+    this.#notes.add(`${this.#file}: ${text}`);
+  }
+
+  keys(): readonly string[] {
+    return [...this.#values.keys()];
   }
 
   has(key: string): boolean {
@@ -145,8 +158,10 @@ export class GgufMetadata {
     return value === undefined || typeof value === "string" ? value : this.#wrong(key, "a string");
   }
 
+  /** A bool, or 0 or 1 of any width. */
   boolean(key: string): boolean | undefined {
     const value = this.#values.get(key);
+    if (value === 0 || value === 1) return value === 1;
     return value === undefined || typeof value === "boolean" ? value : this.#wrong(key, "a bool");
   }
 
@@ -162,6 +177,18 @@ export class GgufMetadata {
   integer(key: string): number | undefined {
     const value = this.#values.get(key);
     return value === undefined || isWhole(value, 0) ? value : this.#wrong(key, "an integer of at least 0");
+  }
+
+  /**
+   * The id of a token with a role. One that is no token's, be it -1 or 2^32 - 1 for "none" or too large for
+   * the vocabulary, counts as not given, with a note: as llama.cpp has it, with a warning.
+   */
+  tokenId(key: string, vocabSize: number): number | undefined {
+    const value = this.#values.get(key);
+    if (value === undefined || isWhole(value, 0, vocabSize - 1)) return value;
+    if (typeof value !== "bigint" && !Number.isInteger(value)) return this.#wrong(key, "a token id");
+    this.note(`${key}: got ${String(value)}, which is none of the ${vocabSize} tokens, and is not used`);
+    return undefined;
   }
 
   strings(key: string): readonly string[] | undefined {

@@ -4,6 +4,7 @@
  */
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import { describe } from "../../json-object.ts";
+import { isWhole } from "../../need.ts";
 import { FAMILIES, familyOf, parseModelConfig, writeModelConfig } from "../../architecture/families.ts";
 import type { GgufForm } from "../../architecture/family.ts";
 import { type Architecture, checkModelConfig, type ModelConfig } from "../../architecture/model-config.ts";
@@ -178,6 +179,7 @@ function positiveInteger(metadata: GgufMetadata, key: string, file: string): num
     if (first === undefined || others.some((other) => other !== first)) {
       throw new UnsupportedModelError(`${file}: ${key}: got values that differ by layer, need the same in all`);
     }
+    if (!isWhole(first, 1)) throw new CheckpointError(`${file}: ${key}: got ${first}, need an integer of at least 1`);
     return first;
   }
   const value = metadata.required(key, metadata.integer(key));

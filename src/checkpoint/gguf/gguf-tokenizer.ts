@@ -86,10 +86,7 @@ function specialTokens(metadata: GgufMetadata, { tokens }: Vocabulary, model: "g
   // The ids SentencePiece models have unless they say otherwise (llama.cpp `src/llama-vocab.cpp`).
   const fallback: Readonly<Record<string, number>> = model === "llama" ? { bos: 1, eos: 2, unknown: 0 } : {};
   const token = (role: string): string | undefined => {
-    const key = `tokenizer.ggml.${role}_token_id`;
-    const id = metadata.integer(key);
-    if (id !== undefined && id >= tokens.length)
-      throw new CheckpointError(`${file}: ${key}: got ${id}, need an id below ${tokens.length}, the number of tokens`);
+    const id = metadata.tokenId(`tokenizer.ggml.${role}_token_id`, tokens.length);
     return tokens[id ?? fallback[role] ?? -1];
   };
   const isLlama3 = model === "gpt2" && preTokenizer(metadata, file).addsBos;

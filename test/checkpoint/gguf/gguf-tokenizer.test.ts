@@ -6,7 +6,7 @@ import { readGguf } from "../../../src/checkpoint/gguf/gguf.ts";
 import { CheckpointError, UnsupportedModelError } from "../../../src/errors.ts";
 import { Tokenizer } from "../../../src/tokenizer/tokenizer.ts";
 import { mulberry32 } from "../../random.ts";
-import { type FixtureValue, bool, buildGguf, f32s, i32s, memoryFile, string, strings, u32 } from "./gguf-fixture.ts";
+import { type FixtureValue, bool, buildGguf, f32, f32s, i32s, memoryFile, string, strings, u32 } from "./gguf-fixture.ts";
 
 const SEED = 77;
 const test = suite(`gguf-tokenizer (seed ${SEED})`);
@@ -159,7 +159,9 @@ test("what contradicts itself or is not known is refused by name", async () => {
   await refuses({ ...base, "ggml.tokens": strings([...TOKENS.slice(1), "!"]) }, CheckpointError, `"!"`);
   await refuses({ ...base, "ggml.merges": strings(["he"]) }, CheckpointError, "merge 0");
   await refuses({ ...base, "ggml.merges": strings([...MERGES, "q q"]) }, CheckpointError, "q q");
-  await refuses({ ...base, "ggml.eos_token_id": u32(TOKENS.length) }, CheckpointError, "eos_token_id");
+  await refuses({ ...base, "ggml.eos_token_id": f32(1.5) }, CheckpointError, "eos_token_id", "a token id");
+  await refuses({ ...base, "ggml.eos_token_id": string("2") }, CheckpointError, "eos_token_id", "a token id");
+  await refuses({ ...base, "ggml.add_bos_token": u32(2) }, CheckpointError, "add_bos_token", "a bool");
   await refuses({ "ggml.model": string("llama"), "ggml.tokens": strings(["<unk>"]) }, CheckpointError, "scores");
 });
 

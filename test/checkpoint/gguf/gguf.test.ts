@@ -79,6 +79,7 @@ test("every kind of metadata value", async () => {
         ["i16s", array([i16])],
         ["bools", array([bool(false), bool(true)])],
         ["i64s", array([i64])],
+        ["large64s", array([u64(2n ** 63n)])],
         ["nested", array([strings(["x"]), i32s([3])])],
         ["none", strings([])],
       ],
@@ -88,7 +89,7 @@ test("every kind of metadata value", async () => {
   assert.equal(Object.fromEntries(metadata), {
     u8: 255, i8: -1, u16: 65534, i16: -2, u32: 0xffffffff, i32: -7, f32: 0.5, f64: 0.1, bool: true, string: "schön \u{1f600} \ufeff",
     empty: "", u64: 2 ** 53 - 1, large: 2n ** 63n, i64: -5, strings: ["a", "", "\ufeffb"], i32s: Int32Array.of(1, -2),
-    f32s: Float32Array.of(1.5), i16s: Int32Array.of(-2), bools: [false, true], i64s: [-5], nested: [["x"], Int32Array.of(3)], none: [],
+    f32s: Float32Array.of(1.5), i16s: Int32Array.of(-2), bools: [false, true], i64s: Float64Array.of(-5), large64s: [2n ** 63n], nested: [["x"], Int32Array.of(3)], none: [],
   }); // prettier-ignore
 });
 

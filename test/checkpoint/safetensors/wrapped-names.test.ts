@@ -1,4 +1,4 @@
-/** Names of tensors in files saved from wrapped models: read as those of the model, with a note; or refused. */
+/** Tensors named as in wrapped models: read as those of the model, with a note, or refused. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
