@@ -95,11 +95,13 @@ export function describe(value: unknown): string {
 
 /**
  * Typed fields of one object. Every getter takes a default for keys that may be missing; null counts as
- * missing.
+ * missing. What was asked for is remembered (`unread`).
  */
 export class JsonFields {
   readonly #json: JsonObject;
   readonly #where: string;
+  readonly #read = new Set<string>();
+  readonly #objects = new Map<string, JsonFields>();
 
   /** @param where for messages: the file, and the path inside it */
   constructor(json: JsonObject, where: string) {
@@ -112,11 +114,13 @@ export class JsonFields {
   }
 
   raw(key: string): unknown {
+    this.#read.add(key);
     return Object.hasOwn(this.#json, key) ? (this.#json[key] ?? undefined) : undefined;
   }
 
   /** Tells whether the key is there, be its value null. */
   has(key: string): boolean {
+    this.#read.add(key);
     return Object.hasOwn(this.#json, key);
   }
 
@@ -177,11 +181,23 @@ export class JsonFields {
     const value = this.raw(key);
     if (value === undefined) return undefined;
     if (!isJsonObject(value)) throw this.#wrong(key, value, "an object");
-    return new JsonFields(value, `${this.#where}: ${key}`);
+    const opened = this.#objects.get(key) ?? new JsonFields(value, `${this.#where}: ${key}`);
+    this.#objects.set(key, opened);
+    return opened;
+  }
+
+  /** Tells whether a key has been asked for as an object, and is one. */
+  isOpened(key: string): boolean {
+    return this.#objects.has(key);
   }
 
   keys(): string[] {
     return Object.keys(this.#json);
+  }
+
+  /** The keys nobody has asked for yet. */
+  unread(): string[] {
+    return this.keys().filter((key) => !this.#read.has(key));
   }
 
   #wrong(key: string, value: unknown, need: string): CheckpointError {

@@ -2,6 +2,7 @@
 import { UnsupportedModelError } from "../errors.ts";
 import { describe, JsonFields, type JsonObject } from "../json-object.ts";
 import { bloom } from "./bloom.ts";
+import { checkUnreadKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { gptNeox } from "./gpt-neox.ts";
 import { gpt2 } from "./gpt2.ts";
@@ -30,13 +31,16 @@ export function isEmbedding(moduleName: string): boolean {
  *
  * @param json the parsed file
  * @param fileName for messages
+ * @param onNote told of keys that are not used and may matter
  * @throws UnsupportedModelError for an architecture, activation function or kind of RoPE that is not
- *   supported; CheckpointError for a value of the wrong type, out of range, or inconsistent with another
+ *   supported, or a key that would change what is computed; CheckpointError for a value of the wrong type,
+ *   out of range, or inconsistent with another
  */
-export function parseModelConfig(json: JsonObject, fileName: string): ModelConfig {
+export function parseModelConfig(json: JsonObject, fileName: string, onNote?: (note: string) => void): ModelConfig {
   const fields = new JsonFields(json, fileName);
   const config = findFamily(fields).parseConfig(fields);
   checkModelConfig(config, fileName);
+  for (const note of checkUnreadKeys(fields, config)) onNote?.(note);
   return config;
 }
 

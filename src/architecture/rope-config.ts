@@ -21,9 +21,11 @@ export function parseRope(
 
 /** @throws UnsupportedModelError if only a part of each head is to turn, in a family where all of it does */
 export function refusePartialRotary(fields: JsonFields): void {
-  const part = fields.raw("partial_rotary_factor");
-  if (part === undefined || part === 1) return;
-  throw new UnsupportedModelError(`${fields.where}: partial_rotary_factor: got ${describe(part)}, supported: 1`);
+  for (const where of [fields, fields.object("rope_parameters") ?? fields.object("rope_scaling")]) {
+    const part = where?.raw("partial_rotary_factor");
+    if (part === undefined || part === 1) continue;
+    throw new UnsupportedModelError(`${where!.where}: partial_rotary_factor: got ${describe(part)}, supported: 1`);
+  }
 }
 
 /**

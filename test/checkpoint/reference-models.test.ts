@@ -42,6 +42,7 @@ for (const [name, config] of root === undefined ? [] : Object.entries(EXPECTED))
   test(`${name}: configuration and every tensor`, () =>
     withCheckpoint(name, async (checkpoint) => {
       assert.equal(checkpoint.config, config);
+      assert.equal(checkpoint.notes, []);
       for (const { name: tensor, shape, type, bytes } of checkpoint.tensors.values()) {
         assert.is((await checkpoint.readRaw(tensor)).length, bytes);
         if (type.startsWith("I")) continue;

@@ -11,6 +11,7 @@ import { GgufMetadata } from "./gguf-metadata.ts";
 import { ggufGenerationConfig } from "./gguf-generation-config.ts";
 import { ggufForm, ggufModelConfig } from "./gguf-model-config.ts";
 import { ROPE_FACTORS_TENSOR } from "./gguf-rope-config.ts";
+import { noteUnreadKeys } from "./gguf-variants.ts";
 import type { ModuleNames } from "../../architecture/family.ts";
 import { interleavedRow } from "../../architecture/gguf-permute.ts";
 import { huggingFaceName } from "../../architecture/gguf-tensor-names.ts";
@@ -42,11 +43,11 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
       `${file.name}: got one of ${splits} parts of a split GGUF, need the parts merged into one file`,
     );
 
-  const { interleavedHeads } = ggufForm(metadata, file.name);
+  const form = ggufForm(metadata, file.name);
   const ropeFactors = await readRopeFactors(file, tensors.get(ROPE_FACTORS_TENSOR), signal);
   const config = ggufModelConfig(metadata, tensors, ropeFactors, file.name);
 
-  const interleavedBy = (name: string) => (interleavedHeads && INTERLEAVED.test(name) ? config.headDim : undefined);
+  const interleavedBy = (name: string) => (form.interleavedHeads && INTERLEAVED.test(name) ? config.headDim : undefined);
   const stored = nameTensors(tensors, familyOf(config.architecture).names, interleavedBy, file.name);
   const infos = new Map(Array.from(stored, ([name, rows]) => [name, tensorInfo(name, rows, file.name)]));
   checkTensors(infos, config, undefined, file.name);
@@ -54,6 +55,7 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   const generation = ggufGenerationConfig(metadata, config.vocabSize, file.name);
   const bosTokenId = metadata.tokenId("tokenizer.ggml.bos_token_id", config.vocabSize);
   const tokenizer = ggufTokenizer(metadata, file.name);
+  noteUnreadKeys(metadata, form);
   const configJson = writeModelConfig(config, { bosTokenId, eosTokenIds: generation.eosTokenIds });
   return new GgufCheckpoint(file, { config, configJson, generation, tokenizer, tensors: infos, notes: metadata.notes }, stored);
 }

@@ -124,6 +124,7 @@ async function readArray(cursor: GgufCursor, what: string, file: string, depth: 
  */
 export class GgufMetadata {
   readonly #notes = new Set<string>();
+  readonly #read = new Set<string>();
   readonly #values: ReadonlyMap<string, GgufValue>;
   readonly #file: string;
 
@@ -141,33 +142,34 @@ export class GgufMetadata {
     this.#notes.add(`${this.#file}: ${text}`);
   }
 
-  keys(): readonly string[] {
-    return [...this.#values.keys()];
+  /** The keys nobody has asked for yet. */
+  unread(): readonly string[] {
+    return [...this.#values.keys()].filter((key) => !this.#read.has(key));
   }
 
   has(key: string): boolean {
-    return this.#values.has(key);
+    return this.#get(key) !== undefined;
   }
 
   isArray(key: string): boolean {
-    return typeof this.#values.get(key) === "object";
+    return typeof this.#get(key) === "object";
   }
 
   string(key: string): string | undefined {
-    const value = this.#values.get(key);
+    const value = this.#get(key);
     return value === undefined || typeof value === "string" ? value : this.#wrong(key, "a string");
   }
 
   /** A bool, or 0 or 1 of any width. */
   boolean(key: string): boolean | undefined {
-    const value = this.#values.get(key);
+    const value = this.#get(key);
     if (value === 0 || value === 1) return value === 1;
     return value === undefined || typeof value === "boolean" ? value : this.#wrong(key, "a bool");
   }
 
   /** A finite number. */
   number(key: string): number | undefined {
-    const value = this.#values.get(key);
+    const value = this.#get(key);
     return value === undefined || (typeof value === "number" && Number.isFinite(value))
       ? value
       : this.#wrong(key, "a finite number");
@@ -175,7 +177,7 @@ export class GgufMetadata {
 
   /** An integer of at least 0. */
   integer(key: string): number | undefined {
-    const value = this.#values.get(key);
+    const value = this.#get(key);
     return value === undefined || isWhole(value, 0) ? value : this.#wrong(key, "an integer of at least 0");
   }
 
@@ -184,7 +186,7 @@ export class GgufMetadata {
    * the vocabulary, counts as not given, with a note: as llama.cpp has it, with a warning.
    */
   tokenId(key: string, vocabSize: number): number | undefined {
-    const value = this.#values.get(key);
+    const value = this.#get(key);
     if (value === undefined || isWhole(value, 0, vocabSize - 1)) return value;
     if (typeof value !== "bigint" && !Number.isInteger(value)) return this.#wrong(key, "a token id");
     this.note(`${key}: got ${String(value)}, which is none of the ${vocabSize} tokens, and is not used`);
@@ -192,13 +194,13 @@ export class GgufMetadata {
   }
 
   strings(key: string): readonly string[] | undefined {
-    const value = this.#values.get(key);
+    const value = this.#get(key);
     const isStrings = Array.isArray(value) && value.every((element) => typeof element === "string");
     return value === undefined || isStrings ? (value as readonly string[] | undefined) : this.#wrong(key, "an array of strings");
   }
 
   numbers(key: string): GgufNumbers | undefined {
-    const value = this.#values.get(key);
+    const value = this.#get(key);
     return value === undefined || ArrayBuffer.isView(value) ? value : this.#wrong(key, "an array of numbers");
   }
 
@@ -208,8 +210,13 @@ export class GgufMetadata {
     return value;
   }
 
+  #get(key: string): GgufValue | undefined {
+    this.#read.add(key);
+    return this.#values.get(key);
+  }
+
   #wrong(key: string, needed: string): never {
-    const value = this.#values.get(key);
+    const value = this.#get(key);
     const found = typeof value === "object" ? `an array of ${value.length}` : `${typeof value} ${String(value).slice(0, 40)}`;
     throw new CheckpointError(`${this.#file}: metadata key "${key}": got ${found}, need ${needed}`);
   }

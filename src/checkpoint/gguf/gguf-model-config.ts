@@ -11,24 +11,7 @@ import { type Architecture, checkModelConfig, type ModelConfig } from "../../arc
 import type { Gguf, GgufTensor } from "./gguf.ts";
 import { type GgufMetadata, shortestDecimal } from "./gguf-metadata.ts";
 import { ggufRope } from "./gguf-rope-config.ts";
-
-/**
- * Keys of variants whose forward pass differs; a value other than the one given would be silently ignored.
- */
-const NEUTRAL_VALUES: Readonly<Record<string, number>> = {
-  expert_count: 0,
-  "attention.scale": 0,
-  "attention.clamp_kqv": 0,
-  "attention.max_alibi_bias": 0,
-  "rope.scaling.attn_factor": 1,
-  attn_logit_softcapping: 0,
-  final_logit_softcapping: 0,
-  logit_scale: 1,
-  residual_scale: 1,
-  embedding_scale: 1,
-};
-/** ALiBi as it is run: slopes from 2^-1 to 2^-8 for eight heads. */
-const ALIBI_BIAS = 8;
+import { refuseVariants } from "./gguf-variants.ts";
 
 /**
  * @param ropeFactors values of `rope_freqs.weight`, if the file has that tensor
@@ -45,7 +28,6 @@ export function ggufModelConfig(
   const { architecture, traits } = form;
   const key = (name: string) => `${architecture}.${name}`;
   const positive = (name: string): number => positiveInteger(metadata, key(name), file);
-  refuseVariants(metadata, form, file);
 
   const layers = positive("block_count");
   // Bounds what is allocated per layer; the exact tensors are checked afterwards.
@@ -64,6 +46,7 @@ export function ggufModelConfig(
       `${file}: head dimension: got ${headDim} (${hiddenSize} over ${heads} heads), need an even integer`,
     );
   }
+  refuseVariants(metadata, form, headDim, file);
   const rope = ggufRope(metadata, form, { headDim, ropeFactors, file });
 
   const epsKey = key(traits.norm === "rms" ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
@@ -100,20 +83,6 @@ export function ggufModelConfig(
   checkModelConfig(config, file);
   checkExpressible(config, file);
   return config;
-}
-
-function refuseVariants(metadata: GgufMetadata, { architecture, traits }: GgufForm, file: string): void {
-  const alibi = traits.positions === "alibi" ? { "attention.max_alibi_bias": ALIBI_BIAS } : {};
-  for (const [name, neutral] of Object.entries({ ...NEUTRAL_VALUES, ...alibi })) {
-    const value = metadata.number(`${architecture}.${name}`);
-    if (value !== undefined && value !== neutral && value !== 0) {
-      throw new UnsupportedModelError(`${file}: ${architecture}.${name}: got ${value}, need ${neutral}`);
-    }
-  }
-  const pattern = `${architecture}.attention.sliding_window_pattern`;
-  if (metadata.has(pattern)) {
-    throw new UnsupportedModelError(`${file}: ${pattern}: got windows that differ by layer, need the same in all`);
-  }
 }
 
 /** q, k and v in one tensor or in three. */
@@ -163,8 +132,10 @@ function checkExpressible(config: ModelConfig, file: string): void {
   }
 }
 
-/** @throws UnsupportedModelError if it is none of the architectures this package runs */
+/** @throws UnsupportedModelError if it is no model, or none of the architectures this package runs */
 export function ggufForm(metadata: GgufMetadata, file: string): GgufForm {
+  const type = metadata.string("general.type") ?? "model";
+  if (type !== "model") throw new UnsupportedModelError(`${file}: general.type: got "${type}", need "model"`);
   const architecture = metadata.required("general.architecture", metadata.string("general.architecture"));
   const family = FAMILIES.find(({ gguf }) => gguf.architecture === architecture);
   if (family) return family.gguf;

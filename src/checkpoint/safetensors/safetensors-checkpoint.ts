@@ -20,6 +20,7 @@ import { INDEX_FILE, readSafetensorsHeader, readSafetensorsRows, type Safetensor
 import { parseSafetensorsIndex, type SafetensorsIndex } from "./safetensors-index.ts";
 import { joinTensors, type StoredPart } from "./split-tensors.ts";
 import { StoredOrders, transposedModules } from "./stored-order.ts";
+import { unreadFiles } from "./unread-files.ts";
 import { unwrapNames } from "./wrapped-names.ts";
 
 const SINGLE_FILE = "model.safetensors";
@@ -45,7 +46,8 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
     files.has(fileName) ? readJson(fileName, limit) : undefined;
 
   const configJson = await readJson("config.json", MAX_BYTES.config);
-  const config = parseModelConfig(configJson, `${folder.name}: config.json`);
+  const notes: string[] = [];
+  const config = parseModelConfig(configJson, `${folder.name}: config.json`, (note) => notes.push(note));
   const conv1D = transposedModules(describeModel(config));
   const quantization = parseQuantizationConfig(configJson["quantization_config"], `${folder.name}: config.json`, (name) =>
     conv1D.has(name),
@@ -59,6 +61,7 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   const indexJson = files.has(SINGLE_FILE) ? undefined : await readJsonIfThere(INDEX_FILE, MAX_BYTES.index);
   const index = indexJson && parseSafetensorsIndex(indexJson, `${folder.name}: ${INDEX_FILE}`);
 
+  notes.push(...unreadFiles(files, index && new Set(index.weightMap.values())).map((note) => `${folder.name}: ${note}`));
   const stored = await openShards(folder, files, index, signal);
   try {
     const needed = expectedTensors(config, quantization, folder.name).map(({ name }) => name);
@@ -76,7 +79,7 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
         tokenizer,
         generation,
         tensors,
-        notes: note === undefined ? [] : [note],
+        notes: note === undefined ? notes : [...notes, note],
       },
       parts,
       orders,

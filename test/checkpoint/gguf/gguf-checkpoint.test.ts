@@ -5,7 +5,7 @@ import { parseModelConfig } from "../../../src/architecture/families.ts";
 import { CheckpointError, UnsupportedModelError } from "../../../src/errors.ts";
 import { assertSameBits } from "../../oracle/compare.ts";
 import { BLOCK_TYPES } from "./ggml-oracle.ts";
-import { type FixtureValue, buildGguf, f32, f32s, i32s, memoryFile, string, strings, u32 } from "./gguf-fixture.ts";
+import { type FixtureValue, bool, buildGguf, f32, f32s, i32s, memoryFile, string, strings, u32 } from "./gguf-fixture.ts";
 import { TINY, type TinyModel, tinyGguf } from "./tiny-gguf.ts";
 
 const test = suite("gguf-checkpoint (seed 1)");
@@ -188,6 +188,59 @@ test("end-of-generation tokens and recommended sampling", async () => {
   ] as const) {
     await rejects(open({ architecture: "llama" }, { ...metadata, [`general.sampling.${key}`]: value }), CheckpointError, key);
   }
+});
+
+test("keys of variants pass with the value that means nothing, and are refused with another", async () => {
+  const open1 = (key: string, value: FixtureValue) => open({ architecture: "llama" }, { [key]: value });
+  for (const [name, neutral, other] of [
+    ["expert_count", u32(0), u32(8)],
+    ["expert_shared_count", u32(0), u32(1)],
+    ["attention.scale", f32(0), f32(0.5)],
+    ["attention.scale", f32(1 / Math.sqrt(D)), f32(1)],
+    ["attention.output_scale", f32(0), f32(2)],
+    ["attention.temperature_scale", f32(0), f32(0.1)],
+    ["attention.clamp_kqv", f32(0), f32(8)],
+    ["attention.max_alibi_bias", f32(0), f32(8)],
+    ["attention.q_lora_rank", u32(0), u32(64)],
+    ["attention.kv_lora_rank", u32(0), u32(64)],
+    ["attention.causal", bool(true), bool(false)],
+    ["swin_norm", bool(false), bool(true)],
+    ["rope.scaling.attn_factor", f32(1), f32(1.5)],
+    ["attn_logit_softcapping", f32(0), f32(50)],
+    ["final_logit_softcapping", f32(0), f32(30)],
+    ["router_logit_softcapping", f32(0), f32(30)],
+    ["logit_scale", f32(1), f32(0.0625)],
+    ["residual_scale", f32(1), f32(0.22)],
+    ["embedding_scale", f32(1), f32(12)],
+  ] as const) {
+    assert.equal((await open1(`llama.${name}`, neutral)).notes, [], name);
+    await rejects(open1(`llama.${name}`, other), UnsupportedModelError, `llama.${name}: got `, "need ");
+  }
+  await rejects(open1("llama.attention.sliding_window_pattern", u32(2)), UnsupportedModelError, "sliding_window_pattern");
+  await rejects(open1("general.type", string("adapter")), UnsupportedModelError, 'general.type: got "adapter"');
+  await rejects(open1("general.architecture", string("controlvector")), UnsupportedModelError, '"controlvector"');
+});
+
+test("keys nobody knows are listed once; what says how a file was made is not", async () => {
+  const made = {
+    "general.name": string("tiny"),
+    "general.type": string("model"),
+    "general.file_type": u32(1),
+    "general.quantization_version": u32(2),
+    "quantize.imatrix.file": string("imatrix.dat"),
+    "llama.tensor_data_layout": string("Meta AI original pth"),
+    "llama.vocab_size": u32(V),
+    "llama.rope.dimension_count": u32(D),
+    "llama.expert_used_count": u32(0),
+    "split.count": u32(0),
+  };
+  assert.equal((await open({ architecture: "llama" }, made)).notes, []);
+  const { notes } = await open({ architecture: "llama" }, { "llama.mup": bool(true), ...made, "llama.depth.scale": f32(2) });
+  assert.equal(notes, ["tiny.gguf: metadata keys not known and not used: llama.mup, llama.depth.scale"]);
+  const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`llama.${"x".repeat(500)}${i}`, u32(1)]));
+  const [note] = (await open({ architecture: "llama" }, many)).notes;
+  assert.match(note!, / and 12 more$/);
+  assert.ok(note!.length < 700, note);
 });
 
 test("what is missing, contradictory or not run is refused by name", async () => {

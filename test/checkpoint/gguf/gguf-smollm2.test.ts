@@ -15,7 +15,7 @@ const golden = JSON.parse(readFileSync(new URL("golden/smollm2-tensors.json", im
 
 if (file !== undefined) {
   test("configuration", async () => {
-    const { config, generation, tensors } = await openGgufCheckpoint(memoryFile(file));
+    const { config, generation, tensors, notes } = await openGgufCheckpoint(memoryFile(file));
     assert.equal(
       { ...config, attentionWindows: new Set(config.attentionWindows) },
       {
@@ -26,6 +26,7 @@ if (file !== undefined) {
     ); // prettier-ignore
     assert.equal(generation, { eosTokenIds: [2], sampling: {} });
     assert.is(tensors.size, 272);
+    assert.equal(notes, []);
   });
 
   test(`tensors have the bits of ${golden.source}`, async () => {

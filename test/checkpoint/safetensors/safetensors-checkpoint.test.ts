@@ -240,6 +240,27 @@ test("a W4A8 folder whose embedding is split over shards reads as if it were who
   assert.is(folder.openCount, 0, "files left open");
 });
 
+test("files of weights that are not read, and keys of config.json, are noted", async () => {
+  assert.equal((await opens(tinyModel(1))).notes, []);
+  assert.equal((await opens(tinyModel(1, { shards: 3 }))).notes, []);
+  const folder = tinyModel(1);
+  for (const name of ["model.fp16.safetensors", "consolidated.safetensors", "README.md"]) folder.set(name, "x");
+  assert.equal((await opens(folder)).notes, []);
+  folder.set("config.json", JSON.stringify({ ...folder.json("config.json"), mup: true }));
+  for (const name of ["adapter_config.json", "adapter_model.safetensors", "model.safetensors.index.json"]) folder.set(name, "x");
+  assert.equal((await opens(folder)).notes, [
+    "tiny-llama-1: config.json: keys not known and not used: mup",
+    "tiny-llama-1: adapter_config.json: an adapter beside a model is not applied",
+    "tiny-llama-1: model.safetensors.index.json: is not read beside a file of all weights",
+  ]);
+  const shards = tinyModel(1, { shards: 3 });
+  for (const i of [4, 5, 6, 7, 8]) shards.set(`model-${i}-of-3.safetensors`, "x");
+  assert.equal(
+    (await opens(shards)).notes,
+    [4, 5, 6, 7].map((i) => `tiny-llama-1: model-${i}-of-3.safetensors: is not read`),
+  );
+});
+
 function withWeightMap(edit: (weightMap: Record<string, unknown>) => void): MemoryFolder {
   const folder = tinyModel(1, { shards: 3 });
   const index = folder.json("model.safetensors.index.json");
