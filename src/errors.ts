@@ -127,3 +127,26 @@ export class AbortError extends FptqError {
 export function throwIfAborted(signal: AbortSignal | undefined, work: string): void {
   if (signal?.aborted) throw new AbortError(`${work}: aborted`, { cause: signal.reason });
 }
+
+/**
+ * Waits for a result, but no longer than until the signal is aborted: what makes it goes on, and what becomes
+ * of it is not heard.
+ * @throws AbortError, and what `result` rejects with
+ */
+export async function unlessAborted<T>(result: Promise<T>, signal: AbortSignal | undefined, work: string): Promise<T> {
+  if (!signal) return result;
+  let stop!: () => void;
+  const aborted = new Promise<void>((resolve) => (stop = resolve));
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([
+      result,
+      aborted.then(() => {
+        throw new AbortError(`${work}: aborted`, { cause: signal.reason });
+      }),
+    ]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

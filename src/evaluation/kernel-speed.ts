@@ -58,10 +58,9 @@ const PHASE_MS = 200;
 export async function measureKernels(host: Host, threads: number, signal: AbortSignal | undefined): Promise<KernelMeasurement> {
   const { instructionSet, kernels, problem } = await openProblem(host, threads);
   try {
-    const failure = await kernels.threadsStarted().then(
-      () => undefined,
-      (error: Error) => (error.cause instanceof Error ? error.cause.message : error.message),
-    );
+    const failure = await kernels
+      .threadsStarted({ signal })
+      .catch((error: Error) => (error.cause instanceof Error ? error.cause.message : error.message));
     await fill(kernels, problem, host, signal);
     const speeds: KernelSpeed[] = [];
     for (const count of kernels.threads > 1 ? [1, kernels.threads] : [1]) {

@@ -22,9 +22,10 @@ export interface PageFiles {
 export function browserHost(files: PageFiles): (options: HostOptions) => Host {
   const kernelModule = kernelModules((file) => fetchKernels(files.kernelUrl(file)));
   return (options) => {
-    const createWorker = workerFactory(options.worker) ?? (() => files.createWorker());
+    const chosen = workerFactory(options.worker);
+    const spawnWorker = browserThreads(chosen ?? (() => files.createWorker()), chosen !== undefined);
     const host = { name: "browser", version: navigator.userAgent, kernelModule, yieldToEvents: yieldByMessage };
-    return withGivenKernels({ ...host, crossOriginIsolated: isolated(), ...threads(createWorker) }, options);
+    return withGivenKernels({ ...host, crossOriginIsolated: isolated(), ...threads(spawnWorker) }, options);
   };
 }
 
@@ -37,7 +38,7 @@ function workerFactory(worker: HostOptions["worker"]): (() => Worker) | undefine
 /** Tells whether the page is isolated; browsers older than the headers do not say. */
 const isolated = () => globalThis.crossOriginIsolated === true;
 
-function threads(createWorker: () => Worker): Partial<Host> {
+function threads(spawnWorker: NonNullable<Host["spawnWorker"]>): Partial<Host> {
   const obstacles = [
     ...(isolated() ? [] : [`this page is not cross-origin isolated; serve it with the headers ${HEADERS}`]),
     ...(typeof document === "undefined"
@@ -52,6 +53,6 @@ function threads(createWorker: () => Worker): Partial<Host> {
     // A page is told of hardware threads only; two usually share a core, or half of the cores are slow ones.
     extraThreads: Math.ceil(logical / 2) - 1,
     hardwareThreads: logical,
-    spawnWorker: browserThreads(createWorker),
+    spawnWorker,
   };
 }

@@ -19,7 +19,8 @@ export interface HostOptions {
   /**
    * The way a page starts a thread for kernels, instead of `new Worker` with the package's own file. The
    * URL of `fptq/worker`, or a function for a policy or bundler that wants the `new Worker` in the page's own
-   * code.
+   * code. If that script cannot be loaded, or the function throws, loading fails with a CapabilityError; the
+   * package's own file would be a warning and fewer threads.
    */
   readonly worker?: URL | string | (() => Worker) | undefined;
 }

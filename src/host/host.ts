@@ -36,7 +36,7 @@ export interface Host {
    * Starts `runKernelWorker(start)` (`src/kernels/kernel-worker.ts`) on a thread of its own. Present where
    * memory can be shared and the calling thread may sleep in `Atomics.wait`, which a page's main thread may
    * not. If the thread dies without being told to, `markDead(start)` has to be called even while the calling
-   * thread sleeps.
+   * thread sleeps. What it throws counts as a worker that does not start.
    */
   spawnWorker?(start: WorkerStart): WorkerHandle;
 }
@@ -50,10 +50,18 @@ export interface Platform {
 }
 
 export interface WorkerHandle {
-  /** Resolves when the worker waits for its first job; rejects if it could not start or died. */
+  /**
+   * Resolves when the worker waits for its first job; rejects if it could not start or died. There are fewer
+   * threads then, unless the reason is a CapabilityError: loading fails with that.
+   */
   readonly ready: Promise<void>;
   /** Called once if the worker dies before it was told to end. */
   onDeath(handler: (error: Error) => void): void;
+  /**
+   * Asks whoever watches over the worker to call `answer(start)`, from a thread that does not compute: the
+   * calling one is about to sleep. Absent where nobody does.
+   */
+  ask?(): void;
   /** Resolves when the thread is gone. */
   end(): Promise<void>;
 }

@@ -1,10 +1,11 @@
 /** Kernel builds instantiated over a memory, alone or with a pool of threads. */
-import { CapabilityError } from "../errors.ts";
+import { CapabilityError, DisposedError, unlessAborted } from "../errors.ts";
+import type { WorkOptions } from "../host/work.ts";
 import { instantiateModules } from "./instantiate.ts";
 import { type KernelExports, type KernelName, KERNELS, type KernelWork, moduleOf, type SplitKernel } from "./kernel-table.ts";
 import { MemoryPlan } from "./memory-plan.ts";
 import type { Pointer } from "./pointer.ts";
-import type { ThreadPool } from "./thread-pool.ts";
+import type { StartingPool, ThreadPool } from "./thread-pool.ts";
 
 /** In place of kernels that no module has: where only a part is needed, only that is loaded. */
 const ABSENT = Object.fromEntries(
@@ -36,31 +37,71 @@ export function kernelSizes(module: WebAssembly.Module, shared: boolean): Kernel
   return instantiateKernels([module], new MemoryPlan().createMemory(shared));
 }
 
+/** In place of the kernels of a model that was disposed. */
+const DISPOSED = Object.fromEntries(
+  (Object.keys(KERNELS) as KernelName[]).map((name) => [name, disposed]),
+) as unknown as KernelExports;
+
+function disposed(): never {
+  throw new DisposedError("kernels: got a call after dispose, need to load the model again");
+}
+
+/** Ends the threads of kernels that nobody can reach any more and that were not disposed. */
+const abandoned =
+  typeof FinalizationRegistry === "function"
+    ? new FinalizationRegistry<ThreadPool>((pool) => void pool.end().catch(() => {}))
+    : undefined;
+
 export class Kernels {
-  /** Kernels on the calling thread, not split. */
-  readonly run: KernelExports;
-  readonly memory: WebAssembly.Memory;
+  /** Whether the memory is shared, threads or not. */
+  readonly shared: boolean;
   readonly #scratch: Pointer;
-  readonly #starting: Promise<void> | undefined;
+  readonly #starting: StartingPool | undefined;
+  readonly #started: Promise<string | undefined>;
+  #run: KernelExports;
+  #memory: WebAssembly.Memory | undefined;
   #pool: ThreadPool | undefined;
+  #disposal: Promise<void> | undefined;
 
   /** @param starting a pool over the same memory; the kernels can be used before it is there */
-  constructor(run: KernelExports, memory: WebAssembly.Memory, scratch: Pointer, starting?: Promise<ThreadPool>) {
-    this.run = run;
-    this.memory = memory;
+  constructor(run: KernelExports, memory: WebAssembly.Memory, scratch: Pointer, starting?: StartingPool) {
+    this.#run = run;
+    this.#memory = memory;
     this.#scratch = scratch;
-    this.#starting = starting?.then((pool) => {
-      this.#pool = pool;
-    });
-    this.#starting?.catch(() => {}); // told by `threadsStarted`
+    this.shared = Object.prototype.toString.call(memory.buffer) === "[object SharedArrayBuffer]";
+    this.#starting = starting;
+    this.#started = this.#join(starting);
+    this.#started.catch(() => {}); // told by `threadsStarted`
+  }
+
+  /** Kernels on the calling thread, not split. */
+  get run(): KernelExports {
+    return this.#run;
+  }
+
+  get memory(): WebAssembly.Memory {
+    return this.#memory ?? disposed();
   }
 
   /**
    * Resolves when the threads take part; until then all work runs on the calling one.
-   * @throws CapabilityError if one did not start
+   *
+   * @returns the reason if there are fewer than asked for, which `onWarning` is told as well
+   * @throws CapabilityError if one cannot be started in the way the caller chose; AbortError
    */
-  async threadsStarted(): Promise<void> {
-    await this.#starting;
+  async threadsStarted({ signal, onWarning }: Pick<WorkOptions, "signal" | "onWarning"> = {}): Promise<string | undefined> {
+    const shortfall = await unlessAborted(this.#started, signal, "starting threads");
+    if (shortfall !== undefined) onWarning?.(`threads: ${this.threads} used, others did not start: ${shortfall}`);
+    return shortfall;
+  }
+
+  async #join(starting: StartingPool | undefined): Promise<string | undefined> {
+    if (!starting) return undefined;
+    const { pool, shortfall } = await starting.started;
+    this.#pool = pool;
+    // The pool knows nothing of this object, so that it does not keep it alive.
+    if (pool) abandoned?.register(this, pool, this);
+    return shortfall;
   }
 
   /** Threads that take part in a split, the calling one included. */
@@ -74,7 +115,7 @@ export class Kernels {
    */
   split<Name extends SplitKernel>(name: Name, units: number, ...work: KernelWork<Name>): void {
     if (this.#pool && units > 1) this.#pool.run(name, units, work);
-    else (this.run[name] as (...args: number[]) => void)(...work, 0, units, this.#scratch);
+    else (this.#run[name] as (...args: number[]) => void)(...work, 0, units, this.#scratch);
   }
 
   /** Views of linear memory; never kept across a change of model, cheap to make. */
@@ -91,8 +132,19 @@ export class Kernels {
     return new Uint8Array(this.memory.buffer as ArrayBuffer, pointer, length);
   }
 
-  async dispose(): Promise<void> {
-    await this.#starting?.catch(() => {});
-    await this.#pool?.end();
+  /** Ends the threads and lets go of the memory. What is called afterwards throws a DisposedError. */
+  dispose(): Promise<void> {
+    return (this.#disposal ??= this.#end());
+  }
+
+  async #end(): Promise<void> {
+    this.#starting?.stop();
+    await this.#started.catch(() => {});
+    const pool = this.#pool;
+    abandoned?.unregister(this);
+    this.#pool = undefined;
+    this.#run = DISPOSED;
+    this.#memory = undefined;
+    await pool?.end();
   }
 }

@@ -7,6 +7,7 @@ import type { ModelConfig } from "../architecture/model-config.ts";
 import { OptionError } from "../errors.ts";
 import { isWhole, shown } from "../need.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
+import { MOST_THREADS } from "../kernels/job-board.ts";
 import type { InstructionSet } from "../kernels/kernel-build.ts";
 import type { Host } from "../host/host.ts";
 import type { WorkOptions } from "../host/work.ts";
@@ -59,7 +60,6 @@ export interface ResolvedLoadOptions {
 }
 
 const DEFAULT_CONTEXT_SIZE = 4096;
-const MOST_THREADS = 64;
 const DEFAULT_SEQUENCES = 32;
 const MAX_SEQUENCES = 1024;
 /** Beyond what any 32-bit memory holds. */

@@ -35,6 +35,6 @@ export async function openKernelMemory<Placed>(
   );
   const placed = place(plan);
   const kernels = openKernels(work.host, { plan, modules, shared, board, scratch });
-  await kernels.threadsStarted();
+  await kernels.threadsStarted(work);
   return { kernels, placed };
 }

@@ -101,14 +101,14 @@ export async function loadWorkspace(
   space: Workspace,
   checkpoint: Checkpoint,
   ask: (loader: WeightLoader) => void,
-  { signal }: Pick<Work, "signal">,
+  { signal, onWarning }: Pick<Work, "signal" | "onWarning">,
   onBytes: (bytes: number) => void = () => {},
 ): Promise<void> {
   try {
     const loader = new WeightLoader(space.kernels, checkpoint, space.staging, signal, onBytes);
     ask(loader);
     await loader.run();
-    await space.kernels.threadsStarted();
+    await space.kernels.threadsStarted({ signal, onWarning });
   } catch (error) {
     await space.kernels.dispose();
     throw error;

@@ -82,7 +82,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
 
   /** The kernels' build: an instruction set, with or without shared memory. */
   get kernelBuild(): KernelBuild {
-    return kernelBuild(this.build, this.threads > 1);
+    return kernelBuild(this.build, this.kernels.shared);
   }
 
   /** Threads the kernels use, the calling one included. */

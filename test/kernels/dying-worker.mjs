@@ -1,6 +1,6 @@
 /** A kernel worker of which the first one dies, when `workerData.death` says. */
 import { parentPort, workerData } from "node:worker_threads";
-import { BOARD, BOARD_ARGUMENTS_OFFSET } from "../../src/kernels/job-board.ts";
+import { BOARD, boardWords } from "../../src/kernels/job-board.ts";
 import { runKernelWorker } from "../../src/kernels/kernel-worker.ts";
 
 const ready = () => parentPort.postMessage("ready");
@@ -13,9 +13,10 @@ if (workerData.thread > 1) {
   setTimeout(() => process.exit(4), 1);
 } else {
   ready();
-  const board = new Int32Array(workerData.memory.buffer, workerData.board, BOARD_ARGUMENTS_OFFSET / 4);
+  const board = boardWords(workerData);
   Atomics.add(board, BOARD.sleepers, 1); // only sleepers are woken
   Atomics.wait(board, BOARD.generation, workerData.generation);
   // The job is taken, and `pending` will never come down.
+  if (workerData.death === "with its watcher") Atomics.wait(board, BOARD.kernel, board[BOARD.kernel]);
   process.exit(5);
 }

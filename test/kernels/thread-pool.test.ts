@@ -5,16 +5,16 @@ import { buildSync } from "esbuild";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
-import { CapabilityError, DisposedError, OptionError } from "../../src/errors.ts";
-import { BOARD_BYTES } from "../../src/kernels/job-board.ts";
+import { AbortError, CapabilityError, DisposedError, OptionError } from "../../src/errors.ts";
+import { BOARD_BYTES, markDead } from "../../src/kernels/job-board.ts";
 import { instantiateKernels, Kernels } from "../../src/kernels/kernels.ts";
 import { MemoryPlan, STATIC_DATA_BYTES } from "../../src/kernels/memory-plan.ts";
-import type { Pointer } from "../../src/kernels/pointer.ts";
+import { offsetBy, type Pointer } from "../../src/kernels/pointer.ts";
 import { ThreadPool } from "../../src/kernels/thread-pool.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { kernelThreads } from "../../src/host/node/node-threads.ts";
-import type { Host } from "../../src/host/host.ts";
+import type { Host, WorkerHandle } from "../../src/host/host.ts";
 import { assertSameBits } from "../oracle/compare.ts";
 import { tinyModel } from "../tiny-model.ts";
 
@@ -47,24 +47,39 @@ async function failure(work: Promise<unknown>): Promise<Error> {
 /** Threads of this process. */
 const count = () => readdirSync("/proc/self/task").length;
 
-type Death = "during a job" | "between jobs" | "at start";
+type Death = "during a job" | "between jobs" | "at start" | "with its watcher";
 
-const startDying = kernelThreads(
-  new URL("../../dist/host/node/node-thread-watcher.js", import.meta.url),
-  bundled("dying-worker.mjs"),
-);
+const WATCHER = new URL("../../dist/host/node/node-thread-watcher.js", import.meta.url);
+const WORKER = new URL("../../dist/host/node/node-worker.js", import.meta.url);
+const DYING = bundled("dying-worker.mjs");
+const startDying = kernelThreads(WATCHER, DYING);
+const startUnwatched = kernelThreads(bundled("dying-watcher.mjs"), DYING);
 
 /** A worker started by a built file sees no TypeScript: what it needs of the sources is made part of it. */
 function bundled(name: string): URL {
   const outfile = fileURLToPath(new URL(`../../build/${name}`, import.meta.url));
   const entry = fileURLToPath(new URL(name, import.meta.url));
-  buildSync({ entryPoints: [entry], bundle: true, platform: "node", format: "esm", outfile });
+  buildSync({ entryPoints: [entry], bundle: true, platform: "node", format: "esm", ignoreAnnotations: true, outfile });
   return pathToFileURL(outfile);
 }
 
 /** A runtime whose first worker dies. */
 function dying(death: Death): Host {
-  return { ...nodeHost, spawnWorker: (start) => startDying(Object.assign(start, { death })) };
+  const spawn = death === "with its watcher" ? startUnwatched : startDying;
+  return { ...nodeHost, spawnWorker: (start) => spawn(Object.assign(start, { death })) };
+}
+
+/** A pool over a memory of its own. */
+async function openPool(threads: number, spawnWorker: NonNullable<Host["spawnWorker"]>, limitMs?: number) {
+  const plan = new MemoryPlan();
+  const board = plan.reserve("scratch", BOARD_BYTES, "board");
+  const scratch = Array.from({ length: threads }, () => plan.reserve("scratch", 0, "scratch"));
+  const data = plan.reserve("scratch", 65_536, "data");
+  const memory = plan.createMemory(true);
+  const modules = [await nodeHost.kernelModule("simd128-threads")];
+  const run = instantiateKernels(modules, memory);
+  const pool = ThreadPool.start({ modules, memory, board, scratch }, run, spawnWorker, limitMs);
+  return { kernels: new Kernels(run, memory, scratch[0]!, pool), data };
 }
 
 test("any number of threads gives the bits of one, more of them than units of work included", async () => {
@@ -116,11 +131,121 @@ test("a worker that dies between jobs is an error of the next job, with its reas
   await model.dispose();
 });
 
-test("a worker that does not start is an error, and the others end", async () => {
-  const error = await failure(load(3, dying("at start")));
+test("the thread that watches dies, and its workers with it: an error, and a model loaded anew works", async () => {
+  const model = await load(3, dying("with its watcher"));
+  const before = performance.now();
+  const error = await failure(model.forward(IDS, { logits: "last" }));
   assert.instance(error, CapabilityError);
-  assert.match(error.message, /^threads: of 2 workers asked for, one did not start: .*no thread today/);
-  assert.match((error.cause as Error).message, /no thread today/);
+  assert.match(error.message, /^threads: the thread that watches over the workers died during \w+; load the model again/);
+  assert.ok(performance.now() - before < 30_000, "not within a bound");
+  await model.dispose();
+  await failure(logits(model));
+  const alone = await load(1);
+  const again = await load(3);
+  assertSameBits(await logits(again), await logits(alone), "loaded again");
+  await again.dispose();
+  await alone.dispose();
+});
+
+test("a watching thread that somebody ends between jobs is an error of the next job", async () => {
+  let lost: (() => void) | undefined;
+  const spawnWorker: Host["spawnWorker"] = (start) => {
+    const handle = nodeHost.spawnWorker!(start);
+    lost = () => markDead(start);
+    return handle;
+  };
+  const model = await load(2, { ...nodeHost, spawnWorker });
+  lost!();
+  assert.match((await failure(logits(model))).message, /^threads: a worker died before \w+/);
+  await model.dispose();
+});
+
+const missing = new URL("none.js", import.meta.url);
+for (const [what, host, reason] of [
+  ["its script throws", dying("at start"), /worker 1: no thread today/],
+  ["its script is missing", { ...nodeHost, spawnWorker: kernelThreads(WATCHER, missing) }, /worker 1: .*none\.js/],
+  [
+    "the watching thread's script is missing",
+    { ...nodeHost, spawnWorker: kernelThreads(missing, WORKER) },
+    /worker 1: .*none\.js/,
+  ],
+  [
+    "its address is no file's",
+    { ...nodeHost, spawnWorker: kernelThreads(WATCHER, new URL("https://a.invalid/w.js")) },
+    /worker 1: .*file/,
+  ],
+  [
+    "the runtime refuses",
+    {
+      ...nodeHost,
+      spawnWorker: () => {
+        throw new Error("no more than one");
+      },
+    },
+    /no more than one/,
+  ],
+] as const satisfies [string, Host, RegExp][]) {
+  // prettier-ignore
+  test(`a worker that does not start is a thread less and one warning: ${what}`, async () => {
+    const warnings: string[] = [];
+    const onWarning = (message: string) => warnings.push(message);
+    const alone = await load(1);
+    const model = await Transformer.load(checkpoint, host, { threads: 3, onWarning });
+    const started = what === "its script throws" ? 2 : 1;
+    assert.is(model.threads, started);
+    const about = warnings.filter((message) => message.includes("others did not start"));
+    assert.is(about.length, 1, warnings.join("\n"));
+    assert.match(about[0]!, new RegExp(`^threads: ${started} used, others did not start: `));
+    assert.match(about[0]!, reason);
+    assertSameBits(await logits(model), await logits(alone), `${started} threads`);
+    await model.dispose();
+    await alone.dispose();
+  });
+}
+
+test("a worker that was to be started as the caller said, and was not, is an error", async () => {
+  const ready = () => Promise.reject(new CapabilityError("worker 1: no such script"));
+  const spawnWorker = () => ({ ready: ready(), onDeath: () => {}, end: async () => {} });
+  const error = await failure(load(3, { ...nodeHost, spawnWorker }));
+  assert.instance(error, CapabilityError);
+  assert.match(error.message, /^threads: of 2 workers asked for, one did not start: worker 1: no such script/);
+});
+
+test("a worker that never says that it is ready is not waited for, and takes no part when it comes late", async () => {
+  const handles: WorkerHandle[] = [];
+  const spawnWorker: NonNullable<Host["spawnWorker"]> = (start) => {
+    const handle = nodeHost.spawnWorker!(start);
+    handles.push(handle);
+    return start.thread === 2 ? handle : { ...handle, ready: new Promise<void>(() => {}), end: async () => {} };
+  };
+  const { kernels, data } = await openPool(4, spawnWorker, 1000);
+  assert.match((await kernels.threadsStarted())!, /worker 1: no answer within 1 s of its start/);
+  await Promise.all(handles.map(({ ready }) => ready)); // those that are late are there now
+  assert.is(kernels.threads, 2);
+  const [M, K] = [64, 32];
+  const x = kernels.f32(data, M * K).map((_, i) => Math.sin(i));
+  kernels.f32(data, M * K).set(x);
+  const [weight, y, expected] = [1, 2, 3].map((i) => offsetBy(data, 4 * i * M * K)) as [Pointer, Pointer, Pointer];
+  kernels.f32(weight, K).fill(1);
+  kernels.run.rmsnorm_f32(data, weight, expected, M, K, 1e-5, 0, M);
+  for (let i = 0; i < 200; i++) {
+    kernels.f32(y, M * K).fill(0);
+    kernels.split("rmsnorm_f32", M, data, weight, y, M, K, 1e-5);
+    assertSameBits(kernels.f32(y, M * K), kernels.f32(expected, M * K), `job ${i}`);
+  }
+  await kernels.dispose();
+  for (const handle of handles) await handle.end();
+});
+
+test("waiting for workers ends with the signal, or when the kernels are disposed", async () => {
+  const silent = () => ({ ready: new Promise<void>(() => {}), onDeath: () => {}, end: async () => {} });
+  const controller = new AbortController();
+  const loading = Transformer.load(checkpoint, { ...nodeHost, spawnWorker: silent }, { threads: 2, signal: controller.signal });
+  setTimeout(() => controller.abort(), 50);
+  assert.instance(await failure(loading), AbortError);
+  const { kernels } = await openPool(2, silent);
+  await kernels.dispose();
+  assert.throws(() => kernels.memory, (error: unknown) => error instanceof DisposedError); // prettier-ignore
 });
 
 test("a disposed model refuses work instead of waiting for nobody", async () => {
@@ -132,18 +257,11 @@ test("a disposed model refuses work instead of waiting for nobody", async () => 
 });
 
 test("a trap in a worker is an error of the job", async () => {
-  const plan = new MemoryPlan();
-  const board = plan.reserve("scratch", BOARD_BYTES, "board");
-  const scratch = [plan.reserve("scratch", 0, "scratch"), plan.reserve("scratch", 0, "scratch")];
-  const memory = plan.createMemory(true);
-  const modules = [await nodeHost.kernelModule("simd128-threads")];
-  const run = instantiateKernels(modules, memory);
-  const pool = ThreadPool.start({ modules, memory, board, scratch }, run, nodeHost.spawnWorker!);
-  const kernels = new Kernels(run, memory, scratch[0]!, pool);
+  const { kernels } = await openPool(2, nodeHost.spawnWorker!);
   await kernels.threadsStarted();
   // The first of two rows is the last that fits into memory.
   const K = 64;
-  const [x, weight] = [(memory.buffer.byteLength - 4 * K) as Pointer, STATIC_DATA_BYTES as Pointer];
+  const [x, weight] = [(kernels.memory.buffer.byteLength - 4 * K) as Pointer, STATIC_DATA_BYTES as Pointer];
   assert.throws(
     () => kernels.split("rmsnorm_f32", 2, x, weight, x, 2, K, 1e-5),
     (error: Error) => error instanceof CapabilityError && error.message.includes("a worker trapped in rmsnorm_f32"),

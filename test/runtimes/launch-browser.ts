@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { formatJob, type Job } from "./job.ts";
 import { HERE, type Launched, type Launcher, LIMIT_MS, NotInstalledError } from "./launch.ts";
+import { NO_WORKER } from "./page-server.ts";
 import { serve } from "./serve.ts";
 
 /** As much of puppeteer-core as is used: the type check runs where it is not installed. */
@@ -74,7 +75,10 @@ async function openPageAgain(...page: Parameters<typeof openPage>): ReturnType<t
   const [{ browser }] = page;
   for (let left = TRIES[browser] - 1; ; left--) {
     try {
-      return await openPage(...page);
+      const opened = await openPage(...page);
+      const { error } = opened.outcome as { error?: string };
+      if (error?.includes(NO_WORKER)) throw new NoResultError(`${browser}: ${error}`);
+      return opened;
     } catch (error) {
       if (left === 0 || !(error instanceof NoResultError)) throw error;
       console.log(`${error.message}; opened again`);

@@ -10,3 +10,6 @@ export const OUTCOME = "/outcome";
 export async function countWorkers(): Promise<number> {
   return Number(await (await fetch("/workers")).text());
 }
+
+/** How the error of a page begins whose browser starts no worker. */
+export const NO_WORKER = "no worker started";

@@ -1,4 +1,5 @@
 /** Kernel workers in a page: Web Workers over shared memory. */
+import { CapabilityError } from "../../errors.ts";
 import type { WorkerStart } from "../../kernels/job-board.ts";
 import type { ThreadOrder } from "./browser-worker.ts";
 import type { WorkerHandle } from "../host.ts";
@@ -6,14 +7,17 @@ import type { WorkerHandle } from "../host.ts";
 /**
  * A page hears of a worker's death through its event loop, which does not run while a computing thread
  * sleeps. Nothing outside a worker ends it but `end`, and the worker itself notes an uncaught error on the
- * job board (`browser-worker.ts`), so nothing has to be heard meanwhile.
+ * job board (`browser-worker.ts`), so nothing has to be heard meanwhile. One that the page's own code ends is
+ * noticed by its silence (`ThreadPool`).
  *
  * @param createWorker starts `fptq/worker` on a thread of its own
+ * @param chosen whether the caller said how; what cannot be started then is the caller's to know
  * @returns what a runtime has as `spawnWorker`
  */
-export function browserThreads(createWorker: () => Worker): (start: WorkerStart) => WorkerHandle {
+export function browserThreads(createWorker: () => Worker, chosen: boolean): (start: WorkerStart) => WorkerHandle {
+  const Failure = chosen ? CapabilityError : Error;
   return (start) => {
-    const failed = (reason: string, cause?: unknown) => new Error(`worker ${start.thread}: ${reason}`, { cause });
+    const failed = (reason: string, cause?: unknown) => new Failure(`worker ${start.thread}: ${reason}`, { cause });
     const lock = `fptq-${crypto.randomUUID()}`;
     let worker: Worker | undefined;
     let resolveDied!: (error: Error) => void;

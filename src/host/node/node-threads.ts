@@ -2,13 +2,16 @@
  * Kernel workers on Node, Deno and Bun: `worker_threads`, below one watching thread that all models share.
  */
 import { Worker } from "node:worker_threads";
-import type { WorkerStart } from "../../kernels/job-board.ts";
+import { markDead, type WorkerStart } from "../../kernels/job-board.ts";
 import type { WorkerHandle } from "../host.ts";
+
+/** Longest time to wait until a worker has ended; it takes milliseconds. */
+const END_LIMIT_MS = 10_000;
 
 /** A message to the watching thread. */
 export type WatcherOrder =
   | { readonly kind: "start"; readonly id: number; readonly file: string; readonly start: WorkerStart }
-  | { readonly kind: "end"; readonly id: number };
+  | { readonly kind: "ask" | "end"; readonly id: number };
 
 /** A message from the watching thread. */
 export type WatcherReport =
@@ -40,8 +43,8 @@ class Watcher {
   #gone: Promise<unknown> | undefined;
 
   /**
-   * @param onUnused called when the last worker has ended; this watcher then ends too and must not be used
-   *   again
+   * @param onUnused called when the last worker has ended, or the watching thread itself; this watcher must
+   *   not be used again then
    */
   constructor(file: URL, onUnused: () => void) {
     this.#onUnused = onUnused;
@@ -63,7 +66,10 @@ class Watcher {
         if (report.kind === "ready") return resolve();
         const error = new Error(`worker ${start.thread}: ${report.kind === "died" ? report.reason : "it was ended"}`);
         reject(error);
-        if (report.kind === "died") resolveDied(error);
+        if (report.kind === "died") {
+          markDead(start); // the watching thread may have died before it could
+          resolveDied(error);
+        }
         resolveEnded();
         this.#forget(id);
       });
@@ -73,11 +79,15 @@ class Watcher {
     return {
       ready,
       onDeath: (handler) => void died.then(handler),
+      ask: () => this.#order({ kind: "ask", id }),
       end: async () => {
         if (this.#reports.has(id)) {
           this.#holdProcessUntil(ended);
           this.#order({ kind: "end", id });
+          // A watching thread that does not listen ends with its workers.
+          const timer = setTimeout(() => void this.#thread.terminate(), END_LIMIT_MS);
           await ended;
+          clearTimeout(timer);
         }
         await this.#gone;
       },
@@ -106,6 +116,7 @@ class Watcher {
   }
 
   #lost(reason: string): void {
+    this.#onUnused();
     // Each one told leaves the map, which a map's own iterator allows.
     for (const [id, tell] of this.#reports) tell({ id, kind: "died", reason });
   }

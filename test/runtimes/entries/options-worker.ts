@@ -31,6 +31,23 @@ async function work(url: string): Promise<{ logits: LogitsHash[]; checks: Check[
     const left = [before, await locks()];
     if (left.join() !== "2,0") throw new Error(`workers before and after: ${left.join()}`);
   });
+  await check("a worker that never answers is one warning and a thread less, and not waited for without end", async () => {
+    const silent = URL.createObjectURL(new Blob(["// says nothing"], { type: "text/javascript" }));
+    const warnings: string[] = [];
+    const options = {
+      ...uncached,
+      threads: 2,
+      worker: () => new Worker(silent),
+      onWarning: (text: string) => warnings.push(text),
+    };
+    const model = await loadModel(url, options);
+    const told = warnings.filter((text) =>
+      text.startsWith("threads: 1 used, others did not start: worker 1: no answer within 10 s"),
+    );
+    if (told.length !== 1) throw new Error(`warnings: ${warnings.join("; ")}`);
+    const { build } = model.forwardPass;
+    logits.push({ model: "w4a8", build, threads: 1, hash: await hashOf(() => Promise.resolve(model), { threads: 1 }) });
+  });
   // Firefox 153 often starts no worker at all after one whose script could not be loaded: not there.
   const unreachable = navigator.userAgent.includes("Firefox") ? [] : ["/none.js", "https://fptq.invalid/worker.js"];
   for (const worker of unreachable) {
