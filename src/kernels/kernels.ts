@@ -56,7 +56,7 @@ export class Kernels {
   /** Whether the memory is shared, threads or not. */
   readonly shared: boolean;
   readonly #scratch: Pointer;
-  readonly #starting: StartingPool | undefined;
+  #starting: StartingPool | undefined;
   readonly #started: Promise<string | undefined>;
   #run: KernelExports;
   #memory: WebAssembly.Memory | undefined;
@@ -142,7 +142,7 @@ export class Kernels {
     await this.#started.catch(() => {});
     const pool = this.#pool;
     abandoned?.unregister(this);
-    this.#pool = undefined;
+    this.#pool = this.#starting = undefined;
     this.#run = DISPOSED;
     this.#memory = undefined;
     await pool?.end();

@@ -156,7 +156,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
 
   /** Makes a sequence, empty. It takes room in the cache only with its first token. */
   createSequence(): Sequence {
-    this.#checkNotDisposed();
+    this.checkNotDisposed();
     return new Sequence(this);
   }
 
@@ -203,12 +203,13 @@ export class Transformer implements ForwardPass, SequenceOwner {
   }
 
   /**
-   * Ends the threads, and what sequences are computing, with an error. The model cannot be used afterwards.
+   * Ends the threads, and what sequences are computing, with an error, and lets go of the memory. The model
+   * cannot be used afterwards.
    */
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#scheduler.end(undefined, new DisposedError("model: was disposed while a sequence was running"));
-    await this.#pass;
+    await this.#passEnded();
     await this.#parts.space.kernels.dispose();
   }
 
@@ -244,7 +245,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
    * CapacityError if they never fit the cache
    */
   checkIds(ids: ArrayLike<number>, length: number): void {
-    this.#checkNotDisposed();
+    this.checkNotDisposed();
     const { vocabSize: V } = this.config;
     const needed = length + ids.length;
     if (needed > this.contextSize) {
@@ -275,12 +276,19 @@ export class Transformer implements ForwardPass, SequenceOwner {
   async restore(sequence: Sequence, bytes: Uint8Array): Promise<void> {
     const state = await this.#saved.read(bytes);
     this.checkIds(state.ids, 0);
-    while (this.#pass) await this.#pass;
+    while (this.#pass) await this.#passEnded();
+    this.checkNotDisposed();
     this.#saved.place(sequence, state);
   }
 
-  #checkNotDisposed(): void {
+  /** @internal @throws DisposedError */
+  checkNotDisposed(): void {
     if (this.#disposed) throw new DisposedError("model: got one that was disposed, need to load it again");
+  }
+
+  /** Whoever it was for has been told what came of it. */
+  async #passEnded(): Promise<void> {
+    await this.#pass?.catch(() => {});
   }
 
   async #run(parts: readonly Part[]): Promise<void> {

@@ -218,8 +218,8 @@ test("a worker that never says that it is ready is not waited for, and takes no 
     handles.push(handle);
     return start.thread === 2 ? handle : { ...handle, ready: new Promise<void>(() => {}), end: async () => {} };
   };
-  const { kernels, data } = await openPool(4, spawnWorker, 1000);
-  assert.match((await kernels.threadsStarted())!, /worker 1: no answer within 1 s of its start/);
+  const { kernels, data } = await openPool(4, spawnWorker, 5000);
+  assert.match((await kernels.threadsStarted())!, /worker 1: no answer within 5 s of its start/);
   await Promise.all(handles.map(({ ready }) => ready)); // those that are late are there now
   assert.is(kernels.threads, 2);
   const [M, K] = [64, 32];

@@ -15,6 +15,8 @@ export interface SequenceOwner extends Pick<
   "config" | "contextSize" | "softmax" | "argmax" | "crossEntropy" | "klDivergence"
 > {
   createSequence(): Sequence;
+  /** @throws DisposedError */
+  checkNotDisposed(): void;
   /** Gives a place in the line for room in the cache. */
   arrive(): number;
   checkIds(ids: ArrayLike<number>, length: number): void;
@@ -182,8 +184,9 @@ export class Sequence implements ForwardPass, Disposable {
     this.dispose();
   }
 
-  /** @throws DisposedError; OptionError while something else uses it */
+  /** @throws DisposedError if it or its model was disposed; OptionError while something else uses it */
   checkUsable(): void {
+    this.#model.checkNotDisposed();
     if (this.#disposed) throw new DisposedError("sequence: got one that was disposed, need a new one");
     if (this.#running) throw new OptionError("sequence: got a call while another one is running, need to await that first");
   }

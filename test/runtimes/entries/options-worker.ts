@@ -32,12 +32,16 @@ async function work(url: string): Promise<{ logits: LogitsHash[]; checks: Check[
     if (left.join() !== "2,0") throw new Error(`workers before and after: ${left.join()}`);
   });
   await check("a worker that never answers is one warning and a thread less, and not waited for without end", async () => {
-    const silent = URL.createObjectURL(new Blob(["// says nothing"], { type: "text/javascript" }));
+    const worker = () => {
+      const ended = new Worker("/worker.js", { type: "module" });
+      ended.terminate();
+      return ended;
+    };
     const warnings: string[] = [];
     const options = {
       ...uncached,
       threads: 2,
-      worker: () => new Worker(silent),
+      worker,
       onWarning: (text: string) => warnings.push(text),
     };
     const model = await loadModel(url, options);
