@@ -4,7 +4,7 @@
  *     prompt ids -> prefill -> token -> text -> stop? -> decode -> token -> text -> stop? -> ...
  */
 import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
-import { AbortError, OptionError } from "../errors.ts";
+import { AbortError, OptionError, throwIfAborted } from "../errors.ts";
 import { decode } from "./decode.ts";
 import { Generation, GenerationAbortError } from "./generation.ts";
 import { GENERATE_OPTIONS, type GenerateOptions, type GenerationResult, type StopReason } from "./generation-options.ts";
@@ -72,7 +72,8 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
   const { cache, tokenizer } = model;
   const { config, contextSize } = cache.forwardPass;
   const { signal } = options;
-  const prompt = checkPrompt(promptIds, tokenizer.bosTokenId, config.vocabSize, contextSize);
+  // Nobody waits for a prompt of which nothing will be made.
+  const prompt = signal?.aborted ? [] : checkPrompt(promptIds, tokenizer.bosTokenId, config.vocabSize, contextSize);
   const sampling = resolveSampling(options, model.recommendedSampling);
   const endTokenIds = new Set(options.ignoreEos === true ? [] : model.endTokenIds);
   const limits = {
@@ -82,6 +83,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
   const stops = new StopStrings(options.stop ?? []);
   checkWhenFull(options.whenFull);
 
+  const leaving = new AbortController();
   const sequence = [...prompt];
   const meters = { prefill: new StageMeter(), decode: new StageMeter() };
   let text = "";
@@ -99,10 +101,13 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
   async function* run(stream: TextStream): AsyncGenerator<string, GenerationResult, void> {
     const sampler = new Sampler(sampling, config.vocabSize, cache.forwardPass);
     const choose = (logits: Float32Array) => sampler.next(logits, sequence);
-    model.begin?.(Math.min(limits.contextSize, prompt.length + limits.maxTokens));
+    const unfollow = follow(signal, leaving);
     try {
+      throwIfAborted(leaving.signal, "generation");
+      model.begin?.(Math.min(limits.contextSize, prompt.length + limits.maxTokens));
       return yield* steps(stream, choose);
     } finally {
+      unfollow();
       model.end?.();
     }
   }
@@ -112,7 +117,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
     choose: (logits: Float32Array) => number,
   ): AsyncGenerator<string, GenerationResult, void> {
     let stop = limitReached(limits, 0, prompt.length); // maxTokens = 0 only fills the cache
-    let next = await prefill(cache, prompt, choose, meters.prefill, signal);
+    let next = await prefill(cache, prompt, choose, meters.prefill, leaving.signal);
     while (stop === undefined) {
       if (endTokenIds.has(next)) {
         stop = "eos";
@@ -125,7 +130,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
       text += piece;
       if (piece !== "") yield piece;
       stop = stops.found === undefined ? limitReached(limits, sequence.length - prompt.length, sequence.length) : "stop";
-      if (stop === undefined) next = await decode(cache, sequence, choose, meters.decode, signal);
+      if (stop === undefined) next = await decode(cache, sequence, choose, meters.decode, leaving.signal);
     }
     const rest = flush(stream);
     if (rest !== "") yield rest;
@@ -144,7 +149,19 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
     flush(stream);
     return resultWith("cancelled");
   };
-  return new Generation(explainAbort(run(stream), partial), partial);
+  return new Generation(explainAbort(run(stream), partial), partial, () => leaving.abort());
+}
+
+/**
+ * Aborts a controller when a signal is; what is returned ends that. A function of its own, so that a signal
+ * that lives long holds the controller and nothing else.
+ */
+function follow(signal: AbortSignal | undefined, controller: AbortController): () => void {
+  if (!signal) return () => {};
+  const onAbort = () => controller.abort(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) onAbort();
+  return () => signal.removeEventListener("abort", onAbort);
 }
 
 /** Gives an AbortError the partial result to carry. */

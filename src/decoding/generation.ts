@@ -18,13 +18,15 @@ export class GenerationAbortError extends AbortError {
  *     for await (const text of generation) write(text);
  *     const { stop, decode } = await generation.result;
  *
- * Leaving the loop early stops the work; `result` then holds what there is, with the reason "cancelled".
+ * Leaving the loop early stops the work, also in the middle of a prompt; `result` then holds what there is,
+ * with the reason "cancelled".
  * Every loop over the same generation sees all its pieces. Errors reach both the loop and whoever awaits
  * `result`.
  */
 export class Generation implements AsyncIterable<string> {
   readonly #run: AsyncGenerator<string, GenerationResult, void>;
   readonly #partial: () => GenerationResult;
+  readonly #stop: () => void;
   readonly #pieces: string[] = [];
   #end: { kind: "result"; result: GenerationResult } | { kind: "error"; error: unknown } | undefined;
   #step: Promise<void> | undefined;
@@ -34,10 +36,12 @@ export class Generation implements AsyncIterable<string> {
   /**
    * @param run yields pieces of text, returns the result
    * @param partial the result as far as it is known when `run` is left early
+   * @param stop makes the step of `run` that is in progress, if any, end with a GenerationAbortError
    */
-  constructor(run: AsyncGenerator<string, GenerationResult, void>, partial: () => GenerationResult) {
+  constructor(run: AsyncGenerator<string, GenerationResult, void>, partial: () => GenerationResult, stop: () => void) {
     this.#run = run;
     this.#partial = partial;
+    this.#stop = stop;
   }
 
   /**
@@ -54,7 +58,21 @@ export class Generation implements AsyncIterable<string> {
     return this.#result;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<string, void, void> {
+  [Symbol.asyncIterator](): AsyncGenerator<string, void, void> {
+    const pieces = this.#iterate();
+    // A generator's own `return` and `throw` wait for the piece that is being made; the work must not go on
+    // until then.
+    for (const leave of ["return", "throw"] as const) {
+      const own = pieces[leave].bind(pieces);
+      pieces[leave] = (value) => {
+        void this.#cancel();
+        return own(value);
+      };
+    }
+    return pieces;
+  }
+
+  async *#iterate(): AsyncGenerator<string, void, void> {
     try {
       for (let i = 0; ; i++) {
         while (i >= this.#pieces.length && this.#end === undefined) await this.#advance();
@@ -63,7 +81,7 @@ export class Generation implements AsyncIterable<string> {
       }
       if (this.#end?.kind === "error") throw this.#end.error;
     } finally {
-      if (this.#end === undefined) await (this.#cancellation ??= this.#cancel());
+      await this.#cancel();
     }
   }
 
@@ -84,7 +102,8 @@ export class Generation implements AsyncIterable<string> {
           else this.#pieces.push(next.value);
         },
         (error: unknown) => {
-          this.#end = { kind: "error", error };
+          const stopped = this.#cancellation && error instanceof GenerationAbortError;
+          this.#end = stopped ? { kind: "result", result: error.partial } : { kind: "error", error };
         },
       )
       .finally(() => {
@@ -92,7 +111,13 @@ export class Generation implements AsyncIterable<string> {
       }));
   }
 
+  /** Ends it early, unless it has ended. */
   async #cancel(): Promise<void> {
+    if (this.#end === undefined) await (this.#cancellation ??= this.#leave());
+  }
+
+  async #leave(): Promise<void> {
+    this.#stop();
     await this.#step;
     if (this.#end !== undefined) return;
     const result = this.#partial();

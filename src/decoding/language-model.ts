@@ -107,7 +107,7 @@ export class LanguageModel implements AsyncDisposable {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     checkOptions(options, PROMPT_OPTIONS, GENERATE_OPTIONS);
-    const ids = this.promptIds(prompt, options);
+    const ids = options.signal?.aborted ? [] : this.promptIds(prompt, options);
     const sequence = new TextSequence(this);
     return sequence.generateOnce(ids, options);
   }
@@ -164,7 +164,11 @@ export class LanguageModel implements AsyncDisposable {
     return { weights, kvCache, scratch, js, total: weights + kvCache + scratch + js };
   }
 
-  /** Ends the threads, and what is running with a DisposedError. The model cannot be used afterwards. */
+  /**
+   * Ends the threads, and what is running with a DisposedError, and lets go of the memory. The model cannot
+   * be used afterwards. One that is never disposed, and that nobody can reach any more, goes with its threads
+   * when the engine collects it.
+   */
   async dispose(): Promise<void> {
     await this.forwardPass.dispose();
   }

@@ -57,11 +57,12 @@ export class TextSequence implements Disposable {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     this.#sequence.checkUsable();
-    const added = this.tokens.length > 0 ? this.#continuation(prompt, options) : this.#model.promptIds(prompt, options);
+    const added = options.signal?.aborted ? [] : this.#encode(prompt, options);
     return this.#generate([...this.tokens, ...added], options, () => (this.#sequence.rank = undefined));
   }
 
-  #continuation(prompt: Prompt, options: PromptOptions): readonly number[] {
+  #encode(prompt: Prompt, options: PromptOptions): readonly number[] {
+    if (this.tokens.length === 0) return this.#model.promptIds(prompt, options);
     const { parseSpecial } = options;
     if (typeof prompt === "string") return this.#model.tokenizer.encode(prompt, { addSpecialTokens: false, parseSpecial });
     // Nothing added: the sequence goes on by itself.
