@@ -5,7 +5,8 @@
  *   cos[c, i]      = cos((position + c) * frequencies[i])
  *   sin[c, i]      = sin((position + c) * frequencies[i])
  *
- *   frequencies  f32[D/2]          the caller may rescale them (Llama 3, linear) before it makes the table
+ *   frequencies  f32[D/2]          the caller may rescale them (Llama 3, linear, YaRN) before it makes the
+ *                                  table, with logarithms and powers of here: every engine's are the same
  *   cos, sin     f32[count, D/2]
  *
  * Preconditions: D even; theta positive; |angle| <= 2^24. The angle is the exact product of an integer and an
@@ -22,6 +23,16 @@ export function rope_frequencies_f32(frequencies: usize, theta: f64, D: i32): vo
     store<f32>(frequencies, <f32>exp((<f64>-i / <f64>D) * logTheta));
     frequencies += 4;
   }
+}
+
+/** Natural logarithm of a positive normal number, error below 2 units in the last place. Whole. */
+export function log_f64(base: f64): f64 {
+  return log(base);
+}
+
+/** base^exponent for a positive normal base and |exponent log base| < 700. Whole. */
+export function power_f64(base: f64, exponent: f64): f64 {
+  return exp(exponent * log(base));
 }
 
 /** cos and sin f32[count, D/2]. Whole. */

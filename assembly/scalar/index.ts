@@ -9,7 +9,7 @@ export { embed_f32w } from "../elementwise/embed-f32w";
 export { embed_qc8w } from "./embed-qc8w";
 export { rmsnorm_f32, rmsnorm_heads_f32 } from "./rmsnorm";
 export { layernorm_f32 } from "./layernorm";
-export { rope_frequencies_f32, rope_table_f32 } from "../attention/rope-table";
+export { log_f64, power_f64, rope_frequencies_f32, rope_table_f32 } from "../attention/rope-table";
 export { rope_f32, rope_pairs_f32 } from "./rope";
 export { swiglu_f32 } from "./swiglu";
 export { gelu_f32, gelu_tanh_f32, relu_f32 } from "./plain-activation";

@@ -14,11 +14,36 @@ export type Architecture = "llama" | "mistral" | "qwen2" | "qwen3" | "gpt2" | "p
  */
 export type Activation = "silu" | "gelu" | "gelu_tanh" | "relu";
 
-/** How rotary frequencies are changed for long contexts. */
+/**
+ * How rotary frequencies are changed for long contexts. YaRN and LongRoPE multiply cosines and sines besides:
+ * by a factor that is given, or that follows from the other numbers.
+ *
+ * What "dynamic" and "longrope" do depends on a length: here that of the context a model is loaded with.
+ */
 export type RopeScaling =
   | { kind: "none" }
   | { kind: "linear"; factor: number }
+  /** The base grows with a context beyond the model's `contextLength` (NTK-aware, by length). */
+  | { kind: "dynamic"; factor: number }
   | { kind: "llama3"; factor: number; lowFreqFactor: number; highFreqFactor: number; originalContextLength: number }
+  /** Peng et al. 2023. `truncate`: whether the ramp between the betas begins and ends at whole channels. */
+  | {
+      kind: "yarn";
+      factor: number;
+      originalContextLength: number;
+      betaFast: number;
+      betaSlow: number;
+      truncate: boolean;
+      attention: { factor: number } | { mscale: number; mscaleAllDim: number };
+    }
+  /** Ding et al. 2024: divisors of the D/2 frequencies, one list up to the original context, one beyond. */
+  | {
+      kind: "longrope";
+      shortFactors: readonly number[];
+      longFactors: readonly number[];
+      originalContextLength: number;
+      attention: { factor: number } | { extension: number };
+    }
   /** Divisors of the D/2 frequencies, as a GGUF stores them in `rope_freqs.weight`. */
   | { kind: "factors"; factors: readonly number[] };
 
@@ -44,7 +69,7 @@ export interface ModelConfig {
   readonly rotaryDim: number;
   readonly ropeTheta: number;
   readonly ropeScaling: RopeScaling;
-  /** Largest number of tokens the model was made for. */
+  /** Number of tokens the model was made for; `longestContext` says how many its RoPE allows. */
   readonly contextLength: number;
   /** Per layer: how many of the latest tokens a token sees, itself included; 0 means all. L entries. */
   readonly attentionWindows: readonly number[];
@@ -82,7 +107,7 @@ export const MAX = {
  * @throws CheckpointError naming the numbers that do not fit
  */
 export function checkModelConfig(config: ModelConfig, where: string): void {
-  const { heads, kvHeads, headDim, rotaryDim, layers, attentionWindows, ropeScaling } = config;
+  const { heads, kvHeads, headDim, rotaryDim, layers, attentionWindows } = config;
   if (heads % kvHeads !== 0)
     throw new CheckpointError(`${where}: ${heads} attention heads, not a multiple of ${kvHeads} kv heads`);
   if (!Number.isInteger(headDim)) throw new CheckpointError(`${where}: head dimension: got ${headDim}, need an integer`);
@@ -95,9 +120,32 @@ export function checkModelConfig(config: ModelConfig, where: string): void {
   if (attentionWindows.length !== layers) {
     throw new CheckpointError(`${where}: ${attentionWindows.length} attention windows for ${layers} layers`);
   }
-  if (ropeScaling.kind === "factors" && ropeScaling.factors.length !== rotaryDim / 2) {
-    throw new CheckpointError(
-      `${where}: ${ropeScaling.factors.length} RoPE factors, need ${rotaryDim / 2} for rotary dimension ${rotaryDim}`,
-    );
+  checkRopeScaling(config, where);
+}
+
+function checkRopeScaling({ ropeScaling, ropeTheta, rotaryDim }: ModelConfig, where: string): void {
+  switch (ropeScaling.kind) {
+    case "none":
+    case "linear":
+    case "llama3":
+      return;
+    case "factors":
+      return checkFactors(ropeScaling.factors, rotaryDim, where);
+    case "longrope":
+      checkFactors(ropeScaling.shortFactors, rotaryDim, where);
+      return checkFactors(ropeScaling.longFactors, rotaryDim, where);
+    case "dynamic":
+      if (rotaryDim > 2) return;
+      throw new CheckpointError(`${where}: rotary dimension: got ${rotaryDim} with dynamic RoPE, need at least 4`);
+    case "yarn":
+      if (ropeTheta > 1) return;
+      throw new CheckpointError(`${where}: RoPE base: got ${ropeTheta} with YaRN, need more than 1`);
   }
+}
+
+function checkFactors(factors: readonly number[], rotaryDim: number, where: string): void {
+  if (factors.length === rotaryDim / 2 && factors.every((factor) => factor > 0 && factor < Infinity)) return;
+  throw new CheckpointError(
+    `${where}: RoPE factors: got ${factors.length}, need ${rotaryDim / 2} for rotary dimension ${rotaryDim}, each finite and above 0`,
+  );
 }

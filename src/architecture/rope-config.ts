@@ -4,7 +4,8 @@
  */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { describe, type JsonFields, type JsonObject } from "../json-object.ts";
-import { MAX, type ModelConfig, type RopeScaling } from "./model-config.ts";
+import type { ModelConfig } from "./model-config.ts";
+import { parseRopeScaling, ropeScalingJson } from "./rope-scaling.ts";
 
 /** @param thetaKey what earlier versions call the base */
 export function parseRope(
@@ -16,7 +17,8 @@ export function parseRope(
   const scaling = fields.object("rope_parameters") ?? fields.object("rope_scaling");
   const ropeTheta =
     scaling?.raw("rope_theta") === undefined ? fields.positiveNumber(thetaKey, 10_000) : scaling.positiveNumber("rope_theta");
-  return { ropeTheta, ropeScaling: scaling ? parseRopeScaling(scaling, rotaryDim, contextLength) : { kind: "none" } };
+  const context = { fields, rotaryDim, contextLength };
+  return { ropeTheta, ropeScaling: scaling ? parseRopeScaling(scaling, context) : { kind: "none" } };
 }
 
 /** @throws UnsupportedModelError if only a part of each head is to turn, in a family where all of it does */
@@ -53,53 +55,6 @@ function partialRotaryKey(fields: JsonFields): readonly [JsonFields, string] {
   return [fields, fields.raw("rotary_pct") === undefined ? "partial_rotary_factor" : "rotary_pct"];
 }
 
-function parseRopeScaling(scaling: JsonFields, rotaryDim: number, contextLength: number): RopeScaling {
-  const type = scaling.string("rope_type", scaling.string("type", "default"));
-  switch (type) {
-    case "default":
-      return { kind: "none" };
-    case "linear":
-      return { kind: "linear", factor: scaling.positiveNumber("factor") };
-    case "llama3":
-      return parseLlama3(scaling, contextLength);
-    case "longrope":
-      return parseFactors(scaling, rotaryDim);
-    default:
-      throw new UnsupportedModelError(`${scaling.where}: rope_type: got "${type}", supported: default, linear, llama3`);
-  }
-}
-
-function parseLlama3(scaling: JsonFields, contextLength: number): RopeScaling {
-  const lowFreqFactor = scaling.positiveNumber("low_freq_factor");
-  const highFreqFactor = scaling.positiveNumber("high_freq_factor");
-  if (lowFreqFactor >= highFreqFactor) {
-    throw new CheckpointError(
-      `${scaling.where}: low_freq_factor ${lowFreqFactor}, need less than high_freq_factor ${highFreqFactor}`,
-    );
-  }
-  return {
-    kind: "llama3",
-    factor: scaling.positiveNumber("factor"),
-    lowFreqFactor,
-    highFreqFactor,
-    originalContextLength: scaling.positiveInteger("original_max_position_embeddings", MAX.context, contextLength),
-  };
-}
-
-/**
- * LongRoPE with one list for all lengths and no change of the attention scale is a list of divisors and
- * nothing more.
- */
-function parseFactors(scaling: JsonFields, rotaryDim: number): RopeScaling {
-  const short = scaling.numbers("short_factor", rotaryDim / 2);
-  const long = scaling.numbers("long_factor", rotaryDim / 2);
-  const plain = scaling.raw("attention_factor") === 1 && short.every((factor, i) => factor === long[i] && factor > 0);
-  if (plain) return { kind: "factors", factors: short };
-  throw new UnsupportedModelError(
-    `${scaling.where}: rope_type: longrope is supported only with equal positive factors and attention_factor 1`,
-  );
-}
-
 /** The factor that `parsePartialRotary` reads as `rotaryDim`. */
 export function rotaryFactor({ rotaryDim, headDim }: ModelConfig): number {
   const factor = rotaryDim / headDim;
@@ -109,33 +64,7 @@ export function rotaryFactor({ rotaryDim, headDim }: ModelConfig): number {
 
 /** The spelling that versions 4 and 5 of transformers both read. */
 export function writeRope({ ropeTheta, ropeScaling, contextLength }: ModelConfig, thetaKey = "rope_theta"): JsonObject {
-  return { [thetaKey]: ropeTheta, rope_scaling: ropeScalingJson(ropeScaling, contextLength) };
-}
-
-function ropeScalingJson(scaling: RopeScaling, contextLength: number): JsonObject | null {
-  switch (scaling.kind) {
-    case "none":
-      return null;
-    case "linear":
-      return { rope_type: "linear", factor: scaling.factor };
-    case "llama3":
-      return {
-        rope_type: "llama3",
-        factor: scaling.factor,
-        low_freq_factor: scaling.lowFreqFactor,
-        high_freq_factor: scaling.highFreqFactor,
-        original_max_position_embeddings: scaling.originalContextLength,
-      };
-    case "factors":
-      // The one type of transformers that takes a list: with equal lists and no attention factor it divides
-      // and does nothing else.
-      return {
-        rope_type: "longrope",
-        short_factor: scaling.factors,
-        long_factor: scaling.factors,
-        attention_factor: 1,
-        factor: 1,
-        original_max_position_embeddings: contextLength,
-      };
-  }
+  // Version 4 knows LongRoPE's original context by this key alone; in both it wins over that of the scaling.
+  const original = ropeScaling.kind === "longrope" && { original_max_position_embeddings: ropeScaling.originalContextLength };
+  return { [thetaKey]: ropeTheta, rope_scaling: ropeScalingJson(ropeScaling, contextLength), ...original };
 }

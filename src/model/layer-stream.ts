@@ -7,6 +7,7 @@
  *   for each layer l:  await stream.loadLayer(l);  for each sample:  stream.run(hidden[sample], observe)
  */
 import { describeModel, type Description, type InputName } from "../architecture/description.ts";
+import { longestContext } from "../architecture/rope-scaling.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { NumericError, OptionError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
@@ -65,9 +66,9 @@ export class LayerStream {
     { rows, threadScratch = 0 }: LayerStreamOptions,
     place: (planner: Planner) => Own,
   ): Promise<{ stream: LayerStream; own: Own }> {
-    const { contextLength } = checkpoint.config;
-    if (!Number.isInteger(rows) || rows < 1 || rows > contextLength) {
-      throw new OptionError(`sample length: got ${rows}, need an integer from 1 to the model's context of ${contextLength}`);
+    const most = longestContext(checkpoint.config);
+    if (!Number.isInteger(rows) || rows < 1 || rows > most) {
+      throw new OptionError(`sample length: got ${rows}, need an integer from 1 to the model's context of ${most}`);
     }
     const description = describeModel(checkpoint.config);
     const specs: BlockSpec[] = [];

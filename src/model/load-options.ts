@@ -1,6 +1,7 @@
 /**
  * What a caller may choose when loading a model, checked against what the checkpoint and the runtime offer.
  */
+import { longestContext } from "../architecture/rope-scaling.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { simulatedActivations, simulationNote } from "../checkpoint/quantization/simulated-activations.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
@@ -23,7 +24,10 @@ export interface LoadOptions extends WorkOptions {
   readonly kvCache?: Precision | Partial<KvPrecision> | undefined;
   /** Precision of `lm_head`; by default as stored. */
   readonly head?: Precision | undefined;
-  /** Tokens of a sequence, at most; by default the model's context, at most 4096. */
+  /**
+   * Tokens of a sequence, at most; by default the model's context, at most 4096. RoPE of types dynamic and
+   * longrope is that of this length, also for sequences that are shorter.
+   */
   readonly contextSize?: number | undefined;
   /** Tokens of all sequences together that the KV cache holds; by default those of one, `contextSize`. */
   readonly cacheTokens?: number | undefined;
@@ -89,10 +93,11 @@ const LIMITS = [
  * Tokens of a sequence, at most.
  * @throws OptionError for more than the model has positions for
  */
-export function resolveContextSize({ contextSize }: LoadOptions, { contextLength }: ModelConfig): number {
-  const size = contextSize ?? Math.min(contextLength, DEFAULT_CONTEXT_SIZE);
-  if (isWhole(size, 1, contextLength)) return size;
-  throw new OptionError(`contextSize: got ${size}, need an integer from 1 to the model's ${contextLength}`);
+export function resolveContextSize({ contextSize }: LoadOptions, config: ModelConfig): number {
+  const most = longestContext(config);
+  const size = contextSize ?? Math.min(config.contextLength, DEFAULT_CONTEXT_SIZE);
+  if (isWhole(size, 1, most)) return size;
+  throw new OptionError(`contextSize: got ${size}, need an integer from 1 to the model's ${most}`);
 }
 
 function kvPrecisions({ kvCache }: LoadOptions): { k: Precision | undefined; v: Precision | undefined } {

@@ -39,7 +39,7 @@ test("options: sequential residual, no biases in attention, tied head", () => {
 test("variants that are not run are refused by name", () => {
   assertUnsupported(json, { hidden_act: "gelu_python" }, /hidden_act: got "gelu_python"/);
   assertUnsupported(json, { rotary_pct: 0.4 }, /rotary_pct: got 0\.4, which turns 3 channels/);
-  assertUnsupported(json, { rope_scaling: { type: "yarn", factor: 2 } }, /rope_type: got "yarn"/);
+  assertUnsupported(json, { rope_scaling: { type: "axial", factor: 2 } }, /rope_type: got "axial"/);
   assertRefused(json, { intermediate_size: null }, /intermediate_size: got nothing/);
   assertRefused(json, { use_parallel_residual: "yes" }, /use_parallel_residual: got "yes"/);
   assertRefused(json, { num_attention_heads: 5 }, /head dimension: got 6\.4/);

@@ -93,12 +93,7 @@ for (const [changes, pattern] of [
   [{ architectures: ["OPTForCausalLM"] }, /"OPTForCausalLM" is not supported; supported: LlamaForCausalLM, Mistral/],
   [{ architectures: [], model_type: "mamba" }, /"mamba" is not supported/],
   [{ hidden_act: "gelu" }, /hidden_act: got "gelu", supported: silu/],
-  [{ rope_scaling: { rope_type: "yarn", factor: 4 } }, /rope_type: got "yarn"/],
-  [{ rope_scaling: { type: "dynamic", factor: 4 } }, /rope_type: got "dynamic"/],
-  [
-    { rope_scaling: { type: "longrope", short_factor: [1, 1, 1, 1, 1, 1, 1, 1], long_factor: [2, 2, 2, 2, 2, 2, 2, 2] } },
-    /longrope/,
-  ],
+  [{ rope_scaling: { rope_type: "proportional" } }, /rope_type: got "proportional"/],
   [{ partial_rotary_factor: 0.5 }, /partial_rotary_factor/],
 ] as const) {
   test(`not supported: ${JSON.stringify(changes)}`, () =>

@@ -45,7 +45,7 @@ test("variants that are not run are refused by name", () => {
     { rope_parameters: { partial_rotary_factor: 0.4 } },
     /rope_parameters: partial_rotary_factor: got 0\.4/,
   );
-  assertUnsupported(json, { rope_scaling: { type: "dynamic", factor: 2 } }, /rope_type: got "dynamic"/);
+  assertUnsupported(json, { rope_scaling: { type: "axial", factor: 2 } }, /rope_type: got "axial"/);
   assertRefused(json, { partial_rotary_factor: 1.5 }, /partial_rotary_factor: got 1\.5, need at most 1/);
   assertRefused(json, { partial_rotary_factor: -1 }, /partial_rotary_factor: got -1/);
   assertRefused(json, { num_key_value_heads: 3 }, /4 attention heads, not a multiple of 3/);
@@ -56,6 +56,11 @@ test("what is written is read back the same", () => {
   const config = parse(json);
   assertWritten(config, { ...config, kvHeads: 2, headDim: 32, rotaryDim: 10, ropeTheta: 5e5, activation: "relu" });
   assertWritten({ ...config, ropeScaling: { kind: "factors", factors: [1, 1.5] } });
+  const lists = { shortFactors: [1, 1.5], longFactors: [2, 3] };
+  assertWritten({
+    ...config,
+    ropeScaling: { kind: "longrope", ...lists, originalContextLength: 9, attention: { extension: 2 } },
+  });
   // Every part of every head size: int(D * factor) of the factor written.
   for (let headDim = 2; headDim <= 256; headDim += 2) {
     for (let rotaryDim = 2; rotaryDim <= headDim; rotaryDim += 2) assertWritten({ ...config, headDim, rotaryDim });

@@ -11,6 +11,8 @@ const TWIN = "shares its loops with a kernel that has one";
 const UNROWED: Partial<Record<KernelName, string>> = {
   rope_pairs_f32: TWIN,
   rope_frequencies_f32: "runs once a model, over half a head",
+  log_f64: "runs a few times a model",
+  power_f64: "runs once a model",
   embed_f32w: "copies one row a token",
   embed_qc8w: "copies one row a token",
   append_k_f32: "copies one row a token",

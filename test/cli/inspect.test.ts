@@ -73,6 +73,24 @@ test("what the reader noticed is listed", async () => {
   assert.match(notes[0], note);
 });
 
+test("RoPE for long contexts: by how much, from where, and what the context it is loaded for decides", async () => {
+  const factors = Array.from({ length: 8 }, (_, i) => 1 + i);
+  const yarn = { betaFast: 32, betaSlow: 1, truncate: true, attention: { factor: 1 } };
+  const longrope = { shortFactors: factors, longFactors: factors, attention: { factor: 2 } };
+  for (const [name, ropeScaling, context, rope] of [
+    ["yarn", { kind: "yarn", factor: 4, originalContextLength: 128, ...yarn }, "256 tokens, up to 512 on request", "yarn by 4 from 128 tokens"],
+    ["dynamic", { kind: "dynamic", factor: 2 }, "256 tokens, more on request", "dynamic by 2: a larger base if loaded for more than 256 tokens"],
+    ["longrope", { kind: "longrope", originalContextLength: 32, ...longrope }, "256 tokens", "longrope: short factors, or long ones if loaded for more than 32 tokens"],
+  ] as const) {
+    const model = join(parent, name);
+    mkdirSync(model);
+    for (const [fileName, { bytes }] of tinyModel(SEED, { config: { ropeScaling } }).files) writeFileSync(join(model, fileName), bytes);
+    const { stdout } = await runCli(["inspect", model]);
+    assert.match(stdout, new RegExp(`^context +${context}$`, "m"));
+    assert.match(stdout, new RegExp(`^rope +theta 10000, ${rope}$`, "m"));
+  }
+}); // prettier-ignore
+
 test("a GGUF file: Hugging Face names and block types", async () => {
   const source = sharedData(SMOLLM2);
   if (source === undefined) return;

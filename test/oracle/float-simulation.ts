@@ -21,6 +21,8 @@ export interface SimulationOptions {
   /** k and v in the cache: float, or int8 with the checkpoint's `k_scale` and `v_scale`. Default "f32". */
   readonly kCache?: "f32" | "q8";
   readonly vCache?: "f32" | "q8";
+  /** Tokens a sequence may have, which some kinds of RoPE follow; by default the model's context. */
+  readonly contextSize?: number;
   /** Imitates references that stored rotary frequencies rounded. */
   readonly roundFrequency?: (exact: number) => number;
   /** Observes the input of each linear layer and k and v, one row at a time. */
@@ -90,20 +92,45 @@ function rmsNorm(x: Float64Array, weight: Float32Array, eps: number): Float64Arr
   return x.map((value, i) => (value / Math.sqrt(meanSquare + eps)) * weight[i]!);
 }
 
-/** Angular frequency of each of the D/2 pairs. */
-function ropeFrequencies({ headDim, ropeTheta, ropeScaling }: ModelConfig): number[] {
-  return Array.from({ length: headDim / 2 }, (_, i) => {
-    const frequency = ropeTheta ** ((-2 * i) / headDim);
-    switch (ropeScaling.kind) {
+/**
+ * Angular frequency of each of the R/2 pairs, written from the papers: linear interpolation, NTK by length,
+ * Llama 3, YaRN, LongRoPE.
+ *
+ * @param tokens a sequence may have at most
+ */
+function ropeFrequencies(
+  { rotaryDim: R, ropeTheta, ropeScaling: scaling, contextLength }: ModelConfig,
+  tokens: number,
+): number[] {
+  return Array.from({ length: R / 2 }, (_, i) => {
+    const frequency = ropeTheta ** ((-2 * i) / R);
+    switch (scaling.kind) {
       case "none":
         return frequency;
       case "linear":
-        return frequency / ropeScaling.factor;
+        return frequency / scaling.factor;
       case "factors":
-        return frequency / ropeScaling.factors[i]!;
+        return frequency / scaling.factors[i]!;
+      case "longrope":
+        return frequency / (tokens > scaling.originalContextLength ? scaling.longFactors : scaling.shortFactors)[i]!;
+      case "dynamic": {
+        const growth = Math.max(1, scaling.factor * (tokens / contextLength) - (scaling.factor - 1));
+        return (ropeTheta * growth ** (R / (R - 2))) ** ((-2 * i) / R);
+      }
+      case "yarn": {
+        // The channel that turns so often in the original context; between two of them a ramp.
+        const { factor, originalContextLength, betaFast, betaSlow, truncate } = scaling;
+        const channel = (turns: number) =>
+          (R / 2) * (Math.log(originalContextLength / (2 * Math.PI * turns)) / Math.log(ropeTheta));
+        const begin = Math.max(0, truncate ? Math.floor(channel(betaFast)) : channel(betaFast));
+        const end = Math.min(R - 1, truncate ? Math.ceil(channel(betaSlow)) : channel(betaSlow));
+        const along = (i - begin) / (end - begin || 0.001);
+        const slowed = Math.min(1, Math.max(0, along));
+        return frequency * (1 - slowed + slowed / factor);
+      }
       case "llama3": {
         // Short waves stay, long waves are stretched, those between are blended.
-        const { factor, lowFreqFactor, highFreqFactor, originalContextLength } = ropeScaling;
+        const { factor, lowFreqFactor, highFreqFactor, originalContextLength } = scaling;
         const turns = (originalContextLength * frequency) / (2 * Math.PI);
         if (turns > highFreqFactor) return frequency;
         if (turns < lowFreqFactor) return frequency / factor;
@@ -114,16 +141,32 @@ function ropeFrequencies({ headDim, ropeTheta, ropeScaling }: ModelConfig): numb
   });
 }
 
-/** One head, f64[D]: element i and i + D/2 are a pair (Hugging Face order). */
-function rotate(head: Float64Array, position: number, frequencies: readonly number[]): Float64Array {
+/** What turned queries and keys are multiplied by. */
+function ropeMagnitude({ ropeScaling: scaling }: ModelConfig): number {
+  if (scaling.kind !== "yarn" && scaling.kind !== "longrope") return 1;
+  if ("factor" in scaling.attention) return scaling.attention.factor;
+  if (scaling.kind === "longrope") {
+    return Math.sqrt(1 + Math.max(0, Math.log(scaling.attention.extension)) / Math.log(scaling.originalContextLength));
+  }
+  const logFactor = Math.max(0, Math.log(scaling.factor));
+  return (1 + 0.1 * scaling.attention.mscale * logFactor) / (1 + 0.1 * scaling.attention.mscaleAllDim * logFactor);
+}
+
+/** One head, f64[D]: element i and i + R/2 are a pair (Hugging Face order); what is behind R stays. */
+function rotate(head: Float64Array, position: number, { frequencies, magnitude }: Rotation): Float64Array {
   const half = frequencies.length;
-  const rotated = new Float64Array(2 * half);
+  const rotated = Float64Array.from(head);
   frequencies.forEach((frequency, i) => {
     const [cos, sin] = [Math.cos(position * frequency), Math.sin(position * frequency)];
-    rotated[i] = head[i]! * cos - head[i + half]! * sin;
-    rotated[i + half] = head[i + half]! * cos + head[i]! * sin;
+    rotated[i] = magnitude * (head[i]! * cos - head[i + half]! * sin);
+    rotated[i + half] = magnitude * (head[i + half]! * cos + head[i]! * sin);
   });
   return rotated;
+}
+
+interface Rotation {
+  readonly frequencies: readonly number[];
+  readonly magnitude: number;
 }
 
 function softmax(scores: readonly number[]): number[] {
@@ -152,13 +195,17 @@ interface Cache {
 /** Logits f64[S, V] of every position of `ids`. */
 export function simulateLogits(model: Simulation, ids: ArrayLike<number>, options: SimulationOptions = {}): Float64Array {
   const { config } = model;
-  const frequencies = ropeFrequencies(config).map(options.roundFrequency ?? ((exact) => exact));
+  const exact = ropeFrequencies(config, options.contextSize ?? config.contextLength);
+  const rotation = {
+    frequencies: exact.map(options.roundFrequency ?? ((frequency) => frequency)),
+    magnitude: ropeMagnitude(config),
+  };
   const caches = model.layers.map((): Cache => ({ k: [], v: [] }));
   const logits = new Float64Array(ids.length * config.vocabSize);
   for (let position = 0; position < ids.length; position++) {
     let hidden = embed(model.embedding, ids[position]!);
     model.layers.forEach((layer, index) => {
-      const attended = attention(config, layer, index, rmsNorm(hidden, layer.attentionNorm, config.rmsNormEps), caches[index]!, position, frequencies, options); // prettier-ignore
+      const attended = attention(config, layer, index, rmsNorm(hidden, layer.attentionNorm, config.rmsNormEps), caches[index]!, position, rotation, options); // prettier-ignore
       hidden = hidden.map((value, i) => value + attended[i]!);
       const fed = feedForward(layer, index, rmsNorm(hidden, layer.mlpNorm, config.rmsNormEps), options);
       hidden = hidden.map((value, i) => value + fed[i]!);
@@ -175,14 +222,14 @@ function attention(
   x: Float64Array,
   cache: Cache,
   position: number,
-  frequencies: readonly number[],
+  rotation: Rotation,
   { observe, kCache, vCache }: SimulationOptions,
 ): Float64Array {
   const { headDim: D, heads, kvHeads, rmsNormEps } = config;
   const normed = (head: Float64Array, norm: Float32Array | undefined) => (norm ? rmsNorm(head, norm, rmsNormEps) : head);
   observe?.("qkv", index, x);
-  const q = splitHeads(multiply(layer.q, x), D).map((head) => rotate(normed(head, layer.qNorm), position, frequencies));
-  const k = splitHeads(multiply(layer.k, x), D).map((head) => rotate(normed(head, layer.kNorm), position, frequencies));
+  const q = splitHeads(multiply(layer.q, x), D).map((head) => rotate(normed(head, layer.qNorm), position, rotation));
+  const k = splitHeads(multiply(layer.k, x), D).map((head) => rotate(normed(head, layer.kNorm), position, rotation));
   const v = splitHeads(multiply(layer.v, x), D);
   observe?.("k", index, joinHeads(k));
   observe?.("v", index, joinHeads(v));

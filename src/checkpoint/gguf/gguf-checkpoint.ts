@@ -10,7 +10,7 @@ import { type GgufTensor, readGguf } from "./gguf.ts";
 import { GgufMetadata } from "./gguf-metadata.ts";
 import { ggufGenerationConfig } from "./gguf-generation-config.ts";
 import { ggufForm, ggufModelConfig } from "./gguf-model-config.ts";
-import { ROPE_FACTORS_TENSOR } from "./gguf-rope-config.ts";
+import { ROPE_FACTOR_TENSORS, type RopeFactors } from "./gguf-rope-config.ts";
 import { noteUnreadKeys } from "./gguf-variants.ts";
 import type { ModuleNames } from "../../architecture/family.ts";
 import { interleavedRow } from "../../architecture/gguf-permute.ts";
@@ -44,7 +44,7 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
     );
 
   const form = ggufForm(metadata, file.name);
-  const ropeFactors = await readRopeFactors(file, tensors.get(ROPE_FACTORS_TENSOR), signal);
+  const ropeFactors = await readRopeFactors(file, tensors, signal);
   const config = ggufModelConfig(metadata, tensors, ropeFactors, file.name);
 
   const interleavedBy = (name: string) => (form.interleavedHeads && INTERLEAVED.test(name) ? config.headDim : undefined);
@@ -80,16 +80,21 @@ function storedRows(tensor: GgufTensor, interleavedBy: number | undefined): Stor
 
 async function readRopeFactors(
   file: ByteSource,
-  tensor: GgufTensor | undefined,
+  tensors: ReadonlyMap<string, GgufTensor>,
   signal: AbortSignal | undefined,
-): Promise<Float32Array | undefined> {
-  if (tensor === undefined) return undefined;
-  if (tensor.type.name !== "F32" || tensor.dims.length !== 1) {
-    throw new CheckpointError(
-      `${file.name}: tensor "${tensor.name}": got ${tensor.type.name} [${tensor.dims.join(", ")}], need an F32 vector`,
-    );
+): Promise<RopeFactors> {
+  const found = new Map<string, Float32Array>();
+  for (const name of ROPE_FACTOR_TENSORS) {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) continue;
+    if (tensor.type.name !== "F32" || tensor.dims.length !== 1) {
+      throw new CheckpointError(
+        `${file.name}: tensor "${name}": got ${tensor.type.name} [${tensor.dims.join(", ")}], need an F32 vector`,
+      );
+    }
+    found.set(name, await readRows(file, storedRows(tensor, undefined), 0, tensor.dims[0]!, signal));
   }
-  return readRows(file, storedRows(tensor, undefined), 0, tensor.dims[0]!, signal);
+  return found;
 }
 
 /**
@@ -103,7 +108,7 @@ function nameTensors(
 ): Map<string, StoredRows> {
   const stored = new Map<string, StoredRows>();
   for (const tensor of tensors.values()) {
-    if (tensor.name === ROPE_FACTORS_TENSOR || UNUSED.test(tensor.name)) continue;
+    if (ROPE_FACTOR_TENSORS.includes(tensor.name) || UNUSED.test(tensor.name)) continue;
     const name = huggingFaceName(tensor.name, names);
     if (name === undefined) {
       throw new UnsupportedModelError(`${file}: tensor: got "${tensor.name}", need one that this model has`);

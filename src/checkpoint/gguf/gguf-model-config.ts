@@ -10,18 +10,18 @@ import type { GgufForm } from "../../architecture/family.ts";
 import { type Architecture, checkModelConfig, type ModelConfig } from "../../architecture/model-config.ts";
 import type { Gguf, GgufTensor } from "./gguf.ts";
 import { type GgufMetadata, shortestDecimal } from "./gguf-metadata.ts";
-import { ggufRope } from "./gguf-rope-config.ts";
+import { ggufRope, type RopeFactors } from "./gguf-rope-config.ts";
 import { refuseVariants } from "./gguf-variants.ts";
 
 /**
- * @param ropeFactors values of `rope_freqs.weight`, if the file has that tensor
+ * @param ropeFactors values of the tensors of `ROPE_FACTOR_TENSORS` that the file has
  * @throws CheckpointError if a key is missing, of the wrong type or inconsistent with others
  * @throws UnsupportedModelError for an architecture or variant this package does not run
  */
 export function ggufModelConfig(
   metadata: GgufMetadata,
   tensors: Gguf["tensors"],
-  ropeFactors: Float32Array | undefined,
+  ropeFactors: RopeFactors,
   file: string,
 ): ModelConfig {
   const form = ggufForm(metadata, file);
@@ -47,7 +47,8 @@ export function ggufModelConfig(
     );
   }
   refuseVariants(metadata, form, headDim, file);
-  const rope = ggufRope(metadata, form, { headDim, ropeFactors, file });
+  const contextLength = positive("context_length");
+  const rope = ggufRope(metadata, form, { headDim, contextLength, ropeFactors, file });
 
   const epsKey = key(traits.norm === "rms" ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
   const rmsNormEps = metadata.required(epsKey, metadata.number(epsKey));
@@ -71,7 +72,7 @@ export function ggufModelConfig(
     ffnSize,
     rmsNormEps: shortestDecimal(rmsNormEps),
     ...rope,
-    contextLength: positive("context_length"),
+    contextLength,
     attentionWindows: Array<number>(layers).fill(window),
     tiedEmbedding: !tensors.has("output.weight"),
     attentionBias,

@@ -5,6 +5,7 @@ import { INPUT_NAMES } from "../../architecture/description.ts";
 import { nodeSources } from "../../host/node/node-sources.ts";
 import { locateModel } from "../../sources/locate-model.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
+import { longestContext } from "../../architecture/rope-scaling.ts";
 import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../options/model-options.ts";
@@ -55,7 +56,6 @@ function screen(model: ModelDescription, config: ModelConfig): string {
 }
 
 function summary(model: ModelDescription, config: ModelConfig): [string, string][] {
-  const { ropeScaling: scaling } = config;
   const windows = [...new Set(config.attentionWindows)].filter((tokens) => tokens > 0);
   return [
     ["model", model.name],
@@ -64,14 +64,39 @@ function summary(model: ModelDescription, config: ModelConfig): [string, string]
     ["parameters", `${formatCount(model.parameters)}${config.tiedEmbedding ? ", the head shares the embedding" : ""}`],
     ["size", formatBytes(model.bytes)],
     ["bits per weight", `${model.bits_per_weight.toFixed(2)}, everything stored over all parameters`],
-    ["context", `${model.context_length} tokens`],
+    ["context", `${model.context_length} tokens${contextNote(config)}`],
     ["layers", `${config.layers}, hidden ${config.hiddenSize}, ffn ${config.ffnSize}`],
     ["attention", `${config.heads} heads, ${config.kvHeads} kv heads, head size ${config.headDim}${windows.length > 0 ? `, window ${windows.join(", ")}` : ""}`],
     ["vocabulary", `${config.vocabSize}`],
-    ["rope", `theta ${config.ropeTheta}${scaling.kind === "none" ? "" : `, scaling ${scaling.kind}`}`],
+    ["rope", `theta ${config.ropeTheta}${scalingNote(config)}`],
     ...(model.quantized?.simulated ? [["simulated", model.quantized.simulated] satisfies [string, string]] : []),
     ["quantized", model.quantized ? `W${model.quantized.weight_bits}A8, ${model.quantized.weight_types.join(" and ")} weights, groups of ${model.quantized.group_sizes.join(", ")}, cache ${model.quantized.kv_cache}` : "no (linear layers run in f32)"],
   ]; // prettier-ignore
+}
+
+/** What is asked for with a larger context than the stated one. */
+function contextNote(config: ModelConfig): string {
+  const longest = longestContext(config);
+  if (longest <= config.contextLength) return "";
+  return config.ropeScaling.kind === "dynamic" ? ", more on request" : `, up to ${longest} on request`;
+}
+
+function scalingNote({ ropeScaling: scaling, contextLength }: ModelConfig): string {
+  switch (scaling.kind) {
+    case "none":
+      return "";
+    case "linear":
+      return `, linear by ${scaling.factor}`;
+    case "factors":
+      return ", divided by a list of factors";
+    case "llama3":
+    case "yarn":
+      return `, ${scaling.kind} by ${scaling.factor} from ${scaling.originalContextLength} tokens`;
+    case "dynamic":
+      return `, dynamic by ${scaling.factor}: a larger base if loaded for more than ${contextLength} tokens`;
+    case "longrope":
+      return `, longrope: short factors, or long ones if loaded for more than ${scaling.originalContextLength} tokens`;
+  }
 }
 
 function policyTable({ policy }: ModelDescription): string {

@@ -81,6 +81,9 @@ export const INFERENCE_KERNELS = {
   layernorm_f32: { args: "x weight bias y M K eps", ...ROWS },
   /** f32[D/2] frequencies theta^(-2i/D); D is the number of channels that turn. */
   rope_frequencies_f32: { args: "frequencies theta D" },
+  /** Natural logarithm, and base^exponent: for the numbers that change those frequencies. */
+  log_f64: { args: "base", returns: "value" },
+  power_f64: { args: "base exponent", returns: "value" },
   /** cos and sin f32[count, half] of (position * frequency). */
   rope_table_f32: { args: "frequencies cos sin position count D" },
   /**

@@ -27,7 +27,7 @@ export interface KernelRow {
    */
   readonly taken?: number;
   /** What comes back; without it nothing does. */
-  readonly returns?: "bytes" | "index" | "nats";
+  readonly returns?: "bytes" | "index" | "nats" | "value";
 }
 
 /**
@@ -106,6 +106,8 @@ export interface Arguments {
   // Values.
   eps: [eps: number];
   theta: [theta: number];
+  base: [base: number];
+  exponent: [exponent: number];
   scale: [scale: number];
   kScale: [kScale: number];
   vScale: [vScale: number];

@@ -1,16 +1,17 @@
 /**
- * How a token's place enters a block: queries and keys turned by rotary tables (Su et al. 2021; with the
- * frequency scalings of Llama 3 and of linear interpolation), or slopes on the scores of each head (ALiBi,
- * Press et al. 2022). Rows added to embeddings are in `embedding.ts`.
+ * How a token's place enters a block: queries and keys turned by rotary tables (Su et al. 2021; their
+ * frequencies are in `rope-frequencies.ts`), or slopes on the scores of each head (ALiBi, Press et al. 2022).
+ * Rows added to embeddings are in `embedding.ts`.
  *
  * Powers, sines and cosines are taken in wasm; what is done here uses only operations that IEEE 754 fixes.
  */
-import type { ModelConfig, RopeScaling } from "../../architecture/model-config.ts";
+import type { ModelConfig } from "../../architecture/model-config.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { PositionTables } from "../buffers.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { Planner, Workspace } from "../workspace.ts";
+import { fillFrequencies } from "./rope-frequencies.ts";
 
 /** @param positions tokens of a sequence, at most */
 export function planPositions({ plan, config }: Planner, positions: number): PositionTables {
@@ -30,13 +31,19 @@ export function planPositions({ plan, config }: Planner, positions: number): Pos
 }
 
 export function fillPositions(kernels: Kernels, config: ModelConfig, { rope, slopes }: PositionTables, positions: number): void {
-  const { rotaryDim, ropeTheta, ropeScaling } = config;
+  const { rotaryDim } = config;
   if (rope) {
-    kernels.run.rope_frequencies_f32(rope.frequencies, ropeTheta, rotaryDim);
-    scaleFrequencies(kernels.f32(rope.frequencies, rotaryDim / 2), ropeScaling);
+    const half = rotaryDim / 2;
+    const scale = fillFrequencies(kernels.run, config, rope.frequencies, kernels.f32(rope.frequencies, half), positions);
     kernels.run.rope_table_f32(rope.frequencies, rope.cos, rope.sin, 0, positions, rotaryDim);
+    if (scale !== 1) for (const table of [rope.cos, rope.sin]) multiply(kernels.f32(table, positions * half), Math.fround(scale));
   }
   if (slopes) fillSlopes(kernels, slopes, config.heads);
+}
+
+/** Products of float32 numbers, rounded once. */
+function multiply(table: Float32Array, factor: number): void {
+  for (let i = 0; i < table.length; i++) table[i]! *= factor;
 }
 
 /**
@@ -85,35 +92,4 @@ export function normalizeHeads({ kernels, config, buffers }: Workspace, { queryN
   const { qkv, qkvStride } = buffers;
   if (queryNorm) kernels.split("rmsnorm_heads_f32", M, qkv, queryNorm, H, D, qkvStride, eps);
   if (keyNorm) kernels.split("rmsnorm_heads_f32", M, offsetBy(qkv, 4 * H * D), keyNorm, Hkv, D, qkvStride, eps);
-}
-
-/**
- * Frequencies (radians per token), changed in place. Llama 3's rule: transformers' `modeling_rope_utils.py`,
- * llama3.
- */
-export function scaleFrequencies(frequencies: Float32Array, scaling: RopeScaling): void {
-  switch (scaling.kind) {
-    case "none":
-      return;
-    case "linear":
-      for (let i = 0; i < frequencies.length; i++) frequencies[i]! /= scaling.factor;
-      return;
-    case "factors":
-      for (let i = 0; i < frequencies.length; i++) frequencies[i]! /= scaling.factors[i]!;
-      return;
-    case "llama3": {
-      const { factor, lowFreqFactor, highFreqFactor, originalContextLength } = scaling;
-      for (let i = 0; i < frequencies.length; i++) {
-        const frequency = frequencies[i]!;
-        const wavelength = (2 * Math.PI) / frequency;
-        if (wavelength < originalContextLength / highFreqFactor) continue;
-        if (wavelength > originalContextLength / lowFreqFactor) {
-          frequencies[i] = frequency / factor;
-          continue;
-        }
-        const smooth = (originalContextLength / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
-        frequencies[i] = ((1 - smooth) * frequency) / factor + smooth * frequency;
-      }
-    }
-  }
 }

@@ -2,6 +2,7 @@
 import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import { createSha256 } from "../../checkpoint/sha256.ts";
 import { BLOCK_TOKENS } from "../layers/attention.ts";
+import { dependsOnContext } from "../layers/rope-frequencies.ts";
 import type { Workspace } from "../workspace.ts";
 import type { KvCache } from "./kv-cache.ts";
 import { packState, type SequenceState, type StateFormat, unpackState } from "./sequence-state.ts";
@@ -75,9 +76,11 @@ export class SavedSequences {
 
   /** SHA-256 of all that keys and values depend on; made once, when it is first needed. */
   #hash(): string {
-    const { kernels, config } = this.#space;
+    const { kernels, config, tables } = this.#space;
     const hash = createSha256();
     hash.update(new TextEncoder().encode(JSON.stringify([config, this.#cache.memory.caches.map(({ scales }) => scales)])));
+    // The same model loaded with another context turns keys otherwise.
+    if (tables.rope && dependsOnContext(config)) hash.update(kernels.u8(tables.rope.frequencies, 2 * config.rotaryDim));
     const [begin, end] = this.#weights;
     for (let at = begin; at < end; at = offsetBy(at, PIECE_BYTES)) hash.update(kernels.u8(at, Math.min(PIECE_BYTES, end - at)));
     return hash.hex();

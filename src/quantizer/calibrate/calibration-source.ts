@@ -2,6 +2,7 @@
  * Which tokens a model is calibrated on: a text, or random tokens where there is none (FPTQ's data-free mode,
  * Table 6).
  */
+import { longestContext } from "../../architecture/rope-scaling.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { OptionError, UnsupportedModelError } from "../../errors.ts";
 import { need } from "../../need.ts";
@@ -43,7 +44,7 @@ export interface CalibrationSamples {
 export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationOptions, distillSteps = 0): CalibrationSamples {
   const { vocabSize, contextLength } = checkpoint.config;
   const samples = positive("samples", options.samples ?? 32, 65_536);
-  const ctxSize = positive("contextSize", options.contextSize ?? Math.min(512, contextLength), contextLength);
+  const ctxSize = positive("contextSize", options.contextSize ?? Math.min(512, contextLength), longestContext(checkpoint.config));
   const calibration = options.calibration ?? { kind: "random", seed: 0 };
   need.oneOf("calibration.kind", calibration.kind, ["text", "random"]);
   const tokenizer = checkpoint.tokenizer && new Tokenizer(checkpoint.tokenizer, checkpoint.name);

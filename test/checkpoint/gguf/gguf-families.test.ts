@@ -148,7 +148,7 @@ test("what is missing, contradictory or not run is refused by name", async () =>
   await refuses(open(phi, { "phi2.rope.dimension_count": u32(10) }), CheckpointError, "rotary dimension: got 10");
   await refuses(open(gpt_neox, { "gptneox.use_parallel_residual": undefined }), CheckpointError, "gptneox.use_parallel_residual");
   await refuses(open(gpt_neox, { "gptneox.use_parallel_residual": u32(2) }), CheckpointError, "use_parallel_residual", "a bool");
-  await refuses(open(gpt_neox, { "gptneox.rope.scaling.type": string("yarn") }), UnsupportedModelError, "yarn");
+  await refuses(open(gpt_neox, { "gptneox.rope.scaling.type": string("su") }), UnsupportedModelError, "su");
   await refuses(
     open(bloom, { "bloom.attention.max_alibi_bias": f32(16) }),
     UnsupportedModelError,
