@@ -9,12 +9,11 @@
  */
 import { OptionError } from "../errors.ts";
 import { isJsonObject } from "../json-object.ts";
+import { SPECIAL_MARK } from "./added-tokens.ts";
 import type { ChatMessage, ChatTemplate, ChatTemplateOptions } from "./chat-template.ts";
 
 /** Stands in the middle of a special text that a message wrote. */
 const WRITTEN = "\uFDD0";
-/** Stands before a special text that the template wrote. */
-export const SPECIAL_MARK = "\uFDD1";
 
 /** The part of a tokenizer that is used here. */
 export interface ChatTokenizer {

@@ -5,6 +5,7 @@
  * Byte-level: the characters of a token each spell one byte (GPT-2's printable alphabet); added tokens are
  * plain text. SentencePiece: U+2581 is a space, `<0x0A>` is one byte, everything else is plain text.
  */
+import { BYTE_OF_CHARACTER } from "./byte-alphabet.ts";
 import { UnsupportedModelError } from "../errors.ts";
 import { isJsonObject } from "../json-object.ts";
 
@@ -75,20 +76,6 @@ function refuse(types: readonly string[], name: string): never {
     `${name}: tokenizer.json: decoder: got ${found}, need ByteLevel or those of SentencePiece (Replace, Metaspace, ByteFallback, Fuse, Strip)`,
   );
 }
-
-/**
- * Byte of each character of GPT-2's alphabet: printable Latin-1 stands for itself, the other bytes for U+0100
- * and on, in order.
- */
-const BYTE_OF_CHARACTER: ReadonlyMap<string, number> = (() => {
-  const bytes = new Map<string, number>();
-  let next = 0x100;
-  for (let byte = 0; byte < 256; byte++) {
-    const isPrintable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
-    bytes.set(String.fromCodePoint(isPrintable ? byte : next++), byte);
-  }
-  return bytes;
-})();
 
 function byteLevelBytes(token: string, isAdded: boolean): Uint8Array {
   if (isAdded) return utf8.encode(token);

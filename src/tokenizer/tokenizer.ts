@@ -1,19 +1,20 @@
 /**
  * Text to token ids and back, by `tokenizer.json` and `tokenizer_config.json`.
  *
- * Encoding is `@huggingface/tokenizers`. Decoding goes through the bytes of each token (`token-bytes.ts`), so
- * that a text decoded at once and one decoded token by token are the same; spaces are never "cleaned up",
- * whatever the files ask for.
+ * Encoding carries out each step as Rust's `tokenizers` does (`encoder.ts`), or refuses it by name. Decoding
+ * goes through the bytes of each token (`token-bytes.ts`), so that a text decoded at once and one decoded
+ * token by token are the same; spaces are never "cleaned up", whatever the files ask for.
  */
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
-import { CheckpointError, OptionError } from "../errors.ts";
+import { OptionError, UnsupportedModelError } from "../errors.ts";
 import { isWhole } from "../need.ts";
-import { SPECIAL_MARK } from "./chat-prompt.ts";
+import { SPECIAL_MARK } from "./added-tokens.ts";
+import { Encoder } from "./encoder.ts";
+import { type AroundText, aroundText } from "./post-processor.ts";
 import { StreamDecoder, type StreamDecoderOptions, type TokenSource } from "./stream-decoder.ts";
 import { type TokenDecoding, tokenDecoding } from "./token-bytes.ts";
-import { type AddedToken, checkTokenizerJson } from "./tokenizer-json.ts";
+import { checkTokenizerJson } from "./tokenizer-json.ts";
 
 export interface EncodeOptions {
   /**
@@ -33,18 +34,10 @@ export interface DecodeOptions {
   skipSpecialTokens?: boolean;
 }
 
-/** The part of the library used here; its own declarations do not resolve under NodeNext. */
-interface Encoder {
-  encode(text: string, options: { add_special_tokens: boolean }): { readonly ids: number[]; readonly tokens: readonly string[] };
-  token_to_id(token: string): number | undefined;
-  id_to_token(id: number): string | undefined;
-}
+/** An entry of a vocabulary or a list of merges (measured: V8 of Node 20, SmolLM2, 98,052 entries: 41). */
+const HEAP_BYTES_PER_ENTRY = 41;
 
-/**
- * An entry of a vocabulary or a list of merges, in `tokenizer.json` and in the encoder (measured: V8 of Node
- * 20, SmolLM2, 98,052 entries: 161).
- */
-const HEAP_BYTES_PER_ENTRY = 160;
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 export class Tokenizer implements TokenSource {
   /** One more than the largest id. */
@@ -60,17 +53,14 @@ export class Tokenizer implements TokenSource {
   readonly stripsLeadingSpace: boolean;
 
   readonly #name: string;
-  readonly #json: JsonObject;
   readonly #config: JsonObject;
   readonly #encoder: Encoder;
-  /** Texts of added tokens that the file's vocabulary does not have. */
-  readonly #addedToVocab: readonly string[];
-  /** The same without special tokens in texts; made when a text has one that must not be parsed. */
-  #plainEncoder: Encoder | undefined;
-  /** The same with special tokens behind a mark only; made when one is needed. */
-  #markedEncoder: Encoder | undefined;
-  readonly #specialText: RegExp | undefined;
-  readonly #around: { readonly before: readonly number[]; readonly after: readonly number[] };
+  /** By id; undefined where no token has it. */
+  readonly #tokens: readonly (string | undefined)[];
+  readonly #vocab: ReadonlyMap<string, number>;
+  /** Ids of added tokens, most of which the model's vocabulary does not have. */
+  readonly #added: ReadonlyMap<string, number>;
+  readonly #around: AroundText;
   readonly #addedIds: ReadonlySet<number>;
   readonly #decoding: TokenDecoding;
   readonly #bytes: (Uint8Array | undefined)[] = [];
@@ -82,47 +72,35 @@ export class Tokenizer implements TokenSource {
    *   be carried out wrongly
    */
   constructor({ tokenizerJson, tokenizerConfig }: TokenizerFiles, name: string) {
-    const { json, addedTokens } = checkTokenizerJson(tokenizerJson, name);
+    const checked = checkTokenizerJson(tokenizerJson, name);
+    const { addedTokens, tokens } = checked;
     this.#name = name;
-    // Ids of added tokens have to be found in texts that may not contain them, so they belong to the
-    // encoder's vocabulary as well.
-    const model = json["model"] as JsonObject;
-    const vocab = Object.assign(Object.create(null) as JsonObject, model["vocab"]);
-    this.#addedToVocab = addedTokens.filter(({ content }) => vocab[content] === undefined).map(({ content }) => content);
-    for (const { id, content } of addedTokens) vocab[content] ??= id;
-    // The encoder splits merges that are not; both keep these, so that the large tables of the file are let
-    // go.
-    this.#json = {
-      ...json,
-      model: { ...model, vocab, ...(Array.isArray(model["merges"]) && { merges: splitMerges(model["merges"]) }) },
-    };
     this.#config = tokenizerConfig;
-    this.#encoder = this.#make(this.#json);
-    this.#decoding = tokenDecoding(json["decoder"], name);
+    this.#tokens = tokens;
+    this.#vocab = checked.model.vocab;
+    this.#added = new Map(addedTokens.map(({ content, id }) => [content, id]));
+    this.#encoder = new Encoder(checked, name);
+    this.#decoding = tokenDecoding(tokenizerJson["decoder"], name);
     this.stripsLeadingSpace = this.#decoding.stripsLeadingSpace;
 
-    this.vocabSize = this.#largestId(addedTokens) + 1;
+    this.vocabSize = tokens.length;
     this.#addedIds = new Set(addedTokens.map(({ id }) => id));
     const special = addedTokens.filter((token) => token.special);
     this.specialIds = new Set(special.map(({ id }) => id));
     this.specialTexts = special.map(({ content }) => content);
-    if (special.length > 0) this.#specialText = new RegExp(special.map(({ content }) => escapeRegExp(content)).join("|"), "u");
 
     this.bosTokenId = this.#idOf("bos_token");
     this.eosTokenId = this.#idOf("eos_token");
     this.padTokenId = this.#idOf("pad_token");
     this.unkTokenId = this.#idOf("unk_token");
-    this.#around = this.#specialTokensAround();
+    this.#around = aroundText(tokenizerJson["post_processor"], `${name}: tokenizer.json: post_processor`, this.vocabSize);
   }
 
   /**
    * Bytes of JavaScript's heap that this takes, estimated from the number of its entries; engines do not say.
    */
   get heapBytes(): number {
-    const { vocab, merges } = isJsonObject(this.#json["model"]) ? this.#json["model"] : {};
-    const entries = (table: unknown) =>
-      Array.isArray(table) ? table.length : isJsonObject(table) ? Object.keys(table).length : 0;
-    return HEAP_BYTES_PER_ENTRY * (entries(vocab) + entries(merges));
+    return HEAP_BYTES_PER_ENTRY * this.#encoder.entries;
   }
 
   /**
@@ -135,22 +113,35 @@ export class Tokenizer implements TokenSource {
 
   /**
    * @returns ids, in order
-   * @throws OptionError if the text is no string
+   * @throws OptionError if the text is no string, or has half of a surrogate pair
+   * @throws UnsupportedModelError if a pattern of the file takes too many steps for this text
    */
   encode(text: string, { addSpecialTokens = true, parseSpecial = true }: EncodeOptions = {}): number[] {
     if (typeof text !== "string") throw new OptionError(`text to encode: got ${typeof text}, need a string`);
-    const isPlain = !parseSpecial && this.#specialText?.test(text) === true;
-    const ids = this.#encodeWith(isPlain ? this.#plain() : this.#encoder, text);
-    return addSpecialTokens ? [...this.#around.before, ...ids, ...this.#around.after] : ids;
+    const lone = LONE_SURROGATE.exec(text);
+    if (lone !== null) {
+      throw new OptionError(
+        `text to encode: got half of a surrogate pair at ${lone.index}, need whole characters (String.toWellFormed makes them)`,
+      );
+    }
+    const ids = this.#encoder.encode(text, parseSpecial ? "all" : "none");
+    const { before, after } = this.#around;
+    return addSpecialTokens && before.length + after.length > 0 ? [...before, ...ids, ...after] : ids;
   }
 
   /**
    * Ids of a text in which the text of a special token is that token behind SPECIAL_MARK, and text elsewhere
    * (`chat-prompt.ts`). Nothing is put around it.
+   *
+   * @throws UnsupportedModelError if a mark is left over, which the model would be shown as text
    */
   encodeMarked(text: string): number[] {
-    this.#markedEncoder ??= this.#withSpecialTexts((content) => SPECIAL_MARK + content);
-    return this.#encodeWith(this.#markedEncoder, text);
+    const ids = this.#encoder.encode(text, "marked");
+    const [marks, found] = [text.split(SPECIAL_MARK).length - 1, ids.filter((id) => this.specialIds.has(id)).length];
+    if (found >= marks) return ids;
+    throw new UnsupportedModelError(
+      `${this.#name}: tokenizer.json: got ${found} of ${marks} special tokens in a chat prompt that contains the text of one, need all`,
+    );
   }
 
   /**
@@ -168,12 +159,12 @@ export class Tokenizer implements TokenSource {
   }
 
   tokenToId(token: string): number | undefined {
-    return this.#encoder.token_to_id(token);
+    return this.#added.get(token) ?? this.#vocab.get(token);
   }
 
   /** The file's spelling of a token, for instance `Ġthe`; undefined if no token has this id. */
   idToToken(id: number): string | undefined {
-    return this.#encoder.id_to_token(id);
+    return this.#tokens[id];
   }
 
   isSpecial(id: number): boolean {
@@ -190,68 +181,9 @@ export class Tokenizer implements TokenSource {
     const token = isWhole(id, 0, this.vocabSize - 1) ? this.idToToken(id) : undefined;
     if (token === undefined)
       throw new OptionError(`${this.#name}: token id: got ${id}, need one of a token below ${this.vocabSize}`);
-    return (this.#bytes[id] = this.#decoding.bytes(token, this.#addedIds.has(id)));
-  }
-
-  #make(json: JsonObject): Encoder {
-    try {
-      return new HuggingFaceTokenizer(json, this.#config);
-    } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause);
-      throw new CheckpointError(`${this.#name}: tokenizer.json: ${message}`, { cause });
-    }
-  }
-
-  #plain(): Encoder {
-    return (this.#plainEncoder ??= this.#withSpecialTexts(() => undefined));
-  }
-
-  /** An encoder that finds special tokens by other texts, or not at all. */
-  #withSpecialTexts(textOf: (content: string) => string | undefined): Encoder {
-    const model = this.#json["model"] as JsonObject;
-    const vocab = Object.assign(Object.create(null) as JsonObject, model["vocab"]);
-    for (const content of this.#addedToVocab) delete vocab[content];
-    // Nor must merges make one, from the letters of its text.
-    const special = new Set(this.specialTexts);
-    for (const content of special) delete vocab[content];
-    const merges = (model["merges"] as readonly (readonly [string, string])[]).filter(([a, b]) => !special.has(a + b));
-    const added = (this.#json["added_tokens"] as readonly JsonObject[]).flatMap((token) => {
-      if (token["special"] !== true) return [token];
-      const content = textOf(token["content"] as string);
-      if (content === undefined) return [];
-      vocab[content] = token["id"];
-      return [{ ...token, content }];
-    });
-    return this.#make({ ...this.#json, model: { ...model, vocab, merges }, added_tokens: added });
-  }
-
-  #encodeWith(encoder: Encoder, text: string): number[] {
-    const { ids, tokens } = encoder.encode(text, { add_special_tokens: false });
-    const missing = ids.findIndex((id) => !Number.isInteger(id));
-    if (missing >= 0)
-      throw new CheckpointError(`${this.#name}: tokenizer.json: vocab: got no id for the piece "${tokens[missing]}", need one`);
-    return ids;
-  }
-
-  /** The tokens the post-processor puts before and after a text, found by looking at one. */
-  #specialTokensAround(): { before: number[]; after: number[] } {
-    const probe = this.#encodeWith(this.#encoder, "a");
-    const whole = this.#encoder.encode("a", { add_special_tokens: true }).ids;
-    for (let at = 0; at + probe.length <= whole.length; at++) {
-      if (probe.every((id, i) => whole[at + i] === id))
-        return { before: whole.slice(0, at), after: whole.slice(at + probe.length) };
-    }
-    throw new CheckpointError(
-      `${this.#name}: tokenizer.json: post_processor: got tokens without those of the text, need them among the rest`,
-    );
-  }
-
-  #largestId(added: readonly AddedToken[]): number {
-    const vocab = (this.#json["model"] as JsonObject)["vocab"] as Record<string, number>;
-    let largest = -1;
-    for (const id of Object.values(vocab)) largest = Math.max(largest, id);
-    for (const { id } of added) largest = Math.max(largest, id);
-    return largest;
+    // As in Rust, an added token comes back as the text it was found as.
+    const spelling = this.#encoder.spellings.get(id);
+    return (this.#bytes[id] = this.#decoding.bytes(spelling ?? token, spelling === undefined && this.#addedIds.has(id)));
   }
 
   /** Id of a token that `tokenizer_config.json` names, as text or as an added token. */
@@ -260,13 +192,4 @@ export class Tokenizer implements TokenSource {
     const token = isJsonObject(value) ? value["content"] : value;
     return typeof token === "string" ? this.tokenToId(token) : undefined;
   }
-}
-
-/** "a b", as older files write a merge, is ["a", "b"]. */
-function splitMerges(merges: readonly unknown[]): unknown[] {
-  return merges.map((merge) => (typeof merge === "string" ? merge.split(" ", 2) : merge));
-}
-
-function escapeRegExp(text: string): string {
-  return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, (character) => `\\${character}`);
 }

@@ -117,8 +117,7 @@ test("Digits are all numeric characters, as in the Rust implementation", () => {
       { ...BYTE_LEVEL, use_regex: false },
     ],
   };
-  const cut = (text: string) =>
-    new Tokenizer(tiny({ pre_tokenizer: digits }, { merges: ["a b", "½ ½"] }), "tiny").encode(text).length;
+  const cut = (text: string) => new Tokenizer(tiny({ pre_tokenizer: digits }), "tiny").encode(text).length;
   assert.is(cut("ab"), 1);
   assert.is(cut("1212"), 4);
   // U+0661, an Arabic digit, is the bytes D9 A1; U+00BD the bytes C2 BD.
@@ -145,6 +144,61 @@ function refuses(files: TokenizerFiles, kind: new (message: string) => Error, ..
   assert.throws(() => new Tokenizer(files, "tiny"), isError(kind, "tiny", ...parts));
 }
 
+test("a damaged vocabulary is refused, naming its tokens", () => {
+  const added = (...tokens: object[]) => tiny({ added_tokens: tokens });
+  refuses(tiny({}, { vocab: { a: 0, b: 1, ab: 1 } }), CheckpointError, '"ab"', '"b"', "id 1");
+  refuses(added({ id: 0, content: "<s>" }), CheckpointError, '"<s>"', '"a"', "id 0");
+  refuses(added({ id: 40, content: "a" }), CheckpointError, '"a"', "0", "40");
+  refuses(added({ id: 40, content: "<s>" }, { id: 41, content: "<s>" }), CheckpointError, '"<s>"', "40", "41");
+  refuses(added({ id: 2 ** 22, content: "<s>" }), CheckpointError, String(2 ** 22));
+  refuses(added({ id: 40, content: "x".repeat(70_000), special: true }), CheckpointError, "70000", "1024");
+  refuses(tiny({}, { merges: ["a c"] }), CheckpointError, '["a","c"]');
+  refuses(tiny({}, { merges: ["b a"] }), CheckpointError, '["b","a"]');
+  refuses(tiny({}, { merges: ["a b c"] }), CheckpointError, "merges");
+  const lower = tiny({
+    normalizer: { type: "Lowercase" },
+    added_tokens: [
+      { id: 40, content: "<S>", normalized: true },
+      { id: 41, content: "<s>", normalized: true },
+    ],
+  });
+  refuses(lower, CheckpointError, "41", "40");
+});
+
+test("a token may be called __proto__", () => {
+  const { tokenizerJson } = tiny();
+  const model = tokenizerJson["model"] as { vocab: Record<string, number> };
+  const vocab = JSON.parse(JSON.stringify(model.vocab).replace("{", '{"__proto__":13,')) as Record<string, number>;
+  const added = [{ id: 14, content: "constructor" }];
+  const tokenizer = new Tokenizer(
+    { tokenizerJson: { ...tokenizerJson, added_tokens: added, model: { ...model, vocab } }, tokenizerConfig: {} },
+    "tiny",
+  );
+  assert.is(tokenizer.tokenToId("__proto__"), 13);
+  assert.is(tokenizer.tokenToId("toString"), undefined);
+  assert.equal(tokenizer.encode("aconstructorb"), [0, 14, 1]);
+});
+
+test("a damaged post-processor is refused", () => {
+  const template = (parts: object) => tiny({ post_processor: { type: "TemplateProcessing", special_tokens: {}, ...parts } });
+  const text = { Sequence: { id: "A", type_id: 0 } };
+  const token = { SpecialToken: { id: "<s>", type_id: 0 } };
+  refuses(template({ pair: [] }), CheckpointError, "post_processor: single: got nothing");
+  refuses(template({ single: [text, token] }), CheckpointError, "special_tokens", '"<s>"');
+  refuses(template({ single: [text, token], special_tokens: { "<s>": { ids: [99] } } }), CheckpointError, "99", "13");
+  refuses(template({ single: [text, { Sequence: { id: "B" } }] }), CheckpointError, "single", "Sequence");
+  refuses(template({ single: [] }), UnsupportedModelError, "0 times");
+  refuses(tiny({ post_processor: { type: "BertProcessing", cls: ["a", 0] } }), CheckpointError, "sep");
+  refuses(tiny({ post_processor: { type: "Other" } }), UnsupportedModelError, "Other");
+});
+
+test("half of a surrogate pair is refused", () => {
+  const tokenizer = new Tokenizer(tiny(), "tiny");
+  for (const text of ["\ud83d", "a\ude00", "\ude00\ud83d"])
+    assert.throws(() => tokenizer.encode(text), isError(OptionError, "surrogate"));
+  tokenizer.encode("\ud83d\ude00");
+});
+
 test("damaged files and steps that would be carried out wrongly are refused", () => {
   refuses({ tokenizerJson: {}, tokenizerConfig: {} }, CheckpointError, "model");
   refuses(tiny({}, { type: "Unigram" }), UnsupportedModelError, "Unigram");
@@ -156,9 +210,10 @@ test("damaged files and steps that would be carried out wrongly are refused", ()
   refuses(tiny({ added_tokens: {} }), CheckpointError, "added_tokens");
   refuses(tiny({ decoder: null }), UnsupportedModelError, "decoder: got none, need ByteLevel");
   refuses(tiny({ decoder: { type: "WordPiece" } }), UnsupportedModelError, "WordPiece");
-  refuses(tiny({ pre_tokenizer: { type: "Unknown" } }), CheckpointError, "Unknown");
-  const merged = { type: "Split", pattern: { String: " " }, behavior: "MergedWithNext" };
-  refuses(tiny({ pre_tokenizer: { type: "Sequence", pretokenizers: [merged] } }), UnsupportedModelError, "MergedWithNext");
+  refuses(tiny({ pre_tokenizer: { type: "Unknown" } }), UnsupportedModelError, "Unknown");
+  refuses(tiny({ normalizer: { type: "Precompiled" } }), UnsupportedModelError, "Precompiled");
+  const merged = { type: "Split", pattern: { String: " " }, behavior: "Mixed" };
+  refuses(tiny({ pre_tokenizer: { type: "Sequence", pretokenizers: [merged] } }), UnsupportedModelError, "Mixed");
 });
 
 test.run();

@@ -8,6 +8,7 @@
  */
 import { UnsupportedModelError } from "../../errors.ts";
 import type { GgufMetadata } from "./gguf-metadata.ts";
+import { EACH_NUMBER, GPT2_PATTERN, LLAMA3_PATTERN, QWEN2_PATTERN } from "./split-patterns.ts";
 
 export interface PreTokenizer {
   /** `normalizer` of tokenizer.json. */
@@ -20,15 +21,9 @@ export interface PreTokenizer {
   readonly addsBos: boolean;
 }
 
-/** Each digit, and each other number character, on its own. */
-const EACH_NUMBER = String.raw`\p{N}`;
-export const GPT2_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
-const cl100kPattern = (numbers: string) =>
-  String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|${numbers}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
-
 const LLAMA3: PreTokenizer = {
   normalizer: null,
-  pattern: [cl100kPattern(String.raw`\p{N}{1,3}`)],
+  pattern: [LLAMA3_PATTERN],
   ignoreMerges: true,
   addsBos: true,
 };
@@ -39,7 +34,7 @@ const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map<string, PreTok
   ["llama-bpe", LLAMA3],
   ["llama3", LLAMA3],
   ["llama-v3", LLAMA3],
-  ["qwen2", { normalizer: { type: "NFC" }, pattern: [cl100kPattern(EACH_NUMBER)], ignoreMerges: false, addsBos: false }],
+  ["qwen2", { normalizer: { type: "NFC" }, pattern: [QWEN2_PATTERN], ignoreMerges: false, addsBos: false }],
 ]);
 
 /** @throws UnsupportedModelError if the file names another pre-tokenizer, or none */

@@ -1,0 +1,121 @@
+/**
+ * Text to ids, without what is put around a text: added tokens found as they are, the rest normalized, added
+ * tokens found in that, the rest cut into pieces and encoded one by one. The order is that of Rust's
+ * `tokenizers` (`tokenizer/added_vocabulary.rs`, `extract_and_normalize`).
+ */
+import { CheckpointError, UnsupportedModelError } from "../errors.ts";
+import { isJsonObject } from "../json-object.ts";
+import { AddedTokenFinder, type SpecialTexts } from "./added-tokens.ts";
+import { BytePairEncoding } from "./byte-pair-encoding.ts";
+import { normalizer, type Normalize } from "./normalizer.ts";
+import { preTokenizer, type PreTokenize } from "./pre-tokenizer.ts";
+import type { AddedToken, BpeModel, CheckedTokenizer } from "./tokenizer-json.ts";
+
+export class Encoder {
+  readonly #asTheyAre: AddedTokenFinder;
+  readonly #normalized: AddedTokenFinder;
+  readonly #normalize: Normalize | undefined;
+  readonly #cut: PreTokenize | undefined;
+  readonly #model: BytePairEncoding;
+  /** For texts that must not become special tokens. */
+  readonly #textModel: BytePairEncoding;
+  /** Added tokens as they are found in normalized texts, by id, where that is another text than theirs. */
+  readonly spellings: ReadonlyMap<number, string>;
+
+  /**
+   * @param name for messages
+   * @throws CheckpointError if a part is damaged; UnsupportedModelError if a step is not known
+   */
+  constructor({ json, model, addedTokens }: CheckedTokenizer, name: string) {
+    const where = `${name}: tokenizer.json`;
+    this.#normalize = normalizer(json["normalizer"], `${where}: normalizer`);
+    this.#cut = preTokenizer(json["pre_tokenizer"], `${where}: pre_tokenizer`);
+    checkStartIsKept(json, where);
+    this.#model = new BytePairEncoding(model, name);
+    const textModel = withoutSpecials(model, addedTokens);
+    this.#textModel = textModel === model ? this.#model : new BytePairEncoding(textModel, name);
+    const asTheyAre = new Map<string, AddedToken>();
+    const normalized = new Map<string, AddedToken>();
+    const spellings = new Map<number, string>();
+    for (const token of addedTokens) {
+      const found = token.flags.normalized ? normalized : asTheyAre;
+      const text = token.flags.normalized ? (this.#normalize?.(token.content) ?? token.content) : token.content;
+      const other = found.get(text);
+      if (text === "" || (other !== undefined && other.id !== token.id)) {
+        throw new CheckpointError(
+          `${where}: added token ${token.id}: got ${text === "" ? "nothing" : `the text of ${other!.id}`} when normalized, need a text of its own`,
+        );
+      }
+      found.set(text, token);
+      if (text !== token.content) spellings.set(token.id, text);
+    }
+    this.spellings = spellings;
+    this.#asTheyAre = new AddedTokenFinder(asTheyAre);
+    this.#normalized = new AddedTokenFinder(normalized);
+  }
+
+  /** Entries of the tables, for an estimate of memory. */
+  get entries(): number {
+    return this.#model.entries;
+  }
+
+  /** @param special which texts of special tokens become those tokens */
+  encode(text: string, special: SpecialTexts): number[] {
+    const ids: number[] = [];
+    const model = special === "all" ? this.#model : this.#textModel;
+    for (const section of this.#asTheyAre.split(text, special)) {
+      if ("id" in section) {
+        ids.push(section.id);
+        continue;
+      }
+      const normalized = this.#normalize?.(section.text) ?? section.text;
+      for (const inner of this.#normalized.split(normalized, special)) {
+        if ("id" in inner) {
+          ids.push(inner.id);
+          continue;
+        }
+        const pieces = { texts: [inner.text], isStart: section.start === 0 && inner.start === 0 };
+        for (const piece of (this.#cut?.(pieces) ?? pieces).texts) model.encode(piece, ids);
+      }
+    }
+    return ids;
+  }
+}
+
+/** The same model without special tokens that it could give for letters of a text, if there are any. */
+function withoutSpecials(model: BpeModel, addedTokens: readonly AddedToken[]): BpeModel {
+  const merged = new Set(model.merges.map(([left, right]) => left + right.slice(model.continuingPrefix.length)));
+  const reachable = (text: string) => model.ignoreMerges || merged.has(text) || [...text].length === 1;
+  const special = addedTokens.filter((token) => token.special && token.content !== model.unknown).map(({ content }) => content);
+  const barred = new Set(special.filter((text) => model.vocab.has(text) && reachable(text)));
+  if (barred.size === 0) return model;
+  const merges = model.merges.filter((pair) => [...pair, pair[0] + pair[1]].every((text) => !barred.has(text)));
+  return { ...model, vocab: new Map([...model.vocab].filter(([text]) => !barred.has(text))), merges };
+}
+
+/**
+ * Metaspace with the scheme "first" asks whether a piece begins where the text began before it was
+ * normalized, which is not known behind a step that may take the beginning away.
+ */
+function checkStartIsKept(json: Readonly<Record<string, unknown>>, where: string): void {
+  const asks = steps(json["pre_tokenizer"]).some((step) => step["type"] === "Metaspace" && step["prepend_scheme"] === "first");
+  if (!asks) return;
+  for (const step of steps(json["normalizer"])) {
+    const pattern = isJsonObject(step["pattern"]) ? step["pattern"]["String"] : undefined;
+    const keepsStart =
+      step["type"] === "Replace"
+        ? typeof pattern === "string" && [...pattern].length === 1 && step["content"] !== ""
+        : !["Strip", "StripAccents", "Nmt"].includes(String(step["type"]));
+    if (!keepsStart)
+      throw new UnsupportedModelError(
+        `${where}: Metaspace: got prepend_scheme "first" behind ${String(step["type"])}, need "always" or "never"`,
+      );
+  }
+}
+
+/** The steps of a Sequence, or the one step there is. */
+function steps(step: unknown): Record<string, unknown>[] {
+  if (!isJsonObject(step)) return [];
+  const inner = step["normalizers"] ?? step["pretokenizers"];
+  return Array.isArray(inner) ? inner.flatMap(steps) : [step];
+}

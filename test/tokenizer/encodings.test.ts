@@ -1,0 +1,84 @@
+/**
+ * Ids and decoded texts against Hugging Face's Rust `tokenizers`, for every step of tokenizer.json in its
+ * modes.
+ */
+import { readFileSync } from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { CheckpointError, UnsupportedModelError } from "../../src/errors.ts";
+import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
+
+interface Case {
+  readonly name: string;
+  readonly base: string;
+  readonly json: { readonly model: object } & Record<string, unknown>;
+  /** Why Rust does not load it. */
+  readonly error?: string;
+  /** Ids, and the text they decode to where it is not the text itself; null where Rust panics. */
+  readonly results?: readonly ([ids: number[], decoded: string | null] | null)[];
+}
+
+const golden = JSON.parse(readFileSync(new URL("golden/encodings.json", import.meta.url), "utf8")) as {
+  readonly texts: readonly string[];
+  readonly bases: Readonly<Record<string, object>>;
+  readonly cases: readonly Case[];
+};
+
+/** What is refused though Rust carries it out, with a part of the reason. */
+const REFUSED: Readonly<Record<string, string>> = {
+  // Its tables of control characters are those of an old Unicode.
+  "normalizer BertNormalizer": "BertNormalizer",
+  "normalizer Replace empty": "empty text",
+  "cut UnicodeScripts": "UnicodeScripts",
+  "BPE dropout": "dropout",
+  "post Template twice": "2 times",
+  "post Template without text": "0 times",
+  "decoder null": "got none",
+  "decoder Fuse": "Fuse",
+  "decoder BPEDecoder": "BPEDecoder",
+  // Not to be matched in time proportional to the text, or not in JavaScript.
+  [String.raw`regex \d{1,3}(?=(?:\d{3})*\b)`]: "more than one character",
+  [String.raw`regex \G\w|\Z`]: "more than one character",
+  [String.raw`regex (a)\1`]: String.raw`\1`,
+  [String.raw`regex \p{L}++`]: "possessive",
+  "regex (?>a+)b": "atomic",
+  "regex (?m:.+)": "Invalid group",
+  [String.raw`regex \R`]: "Invalid escape",
+  [String.raw`regex \X`]: "Invalid escape",
+};
+
+const test = suite("tokenizer.json, step by step");
+
+function tokenizer({ json, base }: Case): Tokenizer {
+  const tokenizerJson = { ...json, model: { ...json.model, ...golden.bases[base] } };
+  return new Tokenizer({ tokenizerJson, tokenizerConfig: {} }, "golden");
+}
+
+let compared = 0;
+for (const one of golden.cases) {
+  test(one.name, () => {
+    const reason = REFUSED[one.name];
+    if (one.error !== undefined || reason !== undefined) {
+      const isTyped = (error: unknown) => error instanceof CheckpointError || error instanceof UnsupportedModelError;
+      assert.throws(
+        () => tokenizer(one),
+        (error: unknown) => isTyped(error) && (error as Error).message.includes(reason ?? ""),
+      );
+      return;
+    }
+    const made = tokenizer(one);
+    for (const [i, text] of golden.texts.entries()) {
+      const result = one.results![i];
+      if (!result) continue;
+      const [ids, decoded] = result;
+      assert.equal(made.encode(text), ids, JSON.stringify(text));
+      assert.is(made.decode(ids), decoded ?? text, JSON.stringify(text));
+      compared++;
+    }
+  });
+}
+
+test("all but a few of the texts were compared", () =>
+  assert.ok(compared > 0.8 * golden.cases.length * golden.texts.length, String(compared)));
+
+test.run();
