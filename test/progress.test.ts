@@ -11,16 +11,16 @@ function timesLeft(
   total = 1000,
 ): (number | undefined)[] {
   let now = 0;
-  const told: Progress[] = [];
+  const reported: Progress[] = [];
   const report = withTimeLeft(
-    (progress) => told.push(progress),
+    (progress) => reported.push(progress),
     () => now,
   );
   for (const [seconds, done, phase = "load"] of steps) {
     now = 1000 * seconds;
     report({ phase, done, total, unit: "bytes" });
   }
-  return told.map(({ secondsLeft }) => secondsLeft && Math.round(secondsLeft * 100) / 100);
+  return reported.map(({ secondsLeft }) => secondsLeft && Math.round(secondsLeft * 100) / 100);
 }
 
 test("a steady rate", () => assert.equal(timesLeft([[0, 0], [1, 100], [2, 200], [10, 1000]]), [undefined, 9, 8, 0])); // prettier-ignore

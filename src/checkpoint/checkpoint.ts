@@ -30,6 +30,8 @@ export interface TensorInfo {
 export interface TokenizerFiles {
   readonly tokenizerJson: Record<string, unknown>;
   readonly tokenizerConfig: Record<string, unknown>;
+  /** What was guessed in making them, for whoever loads the model. */
+  readonly notes?: readonly string[];
 }
 
 /** `generation_config.json`, the part that decoding uses. */

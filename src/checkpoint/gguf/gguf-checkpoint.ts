@@ -57,7 +57,11 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   const tokenizer = ggufTokenizer(metadata, file.name);
   noteUnreadKeys(metadata, form);
   const configJson = writeModelConfig(config, { bosTokenId, eosTokenIds: generation.eosTokenIds });
-  return new GgufCheckpoint(file, { config, configJson, generation, tokenizer, tensors: infos, notes: metadata.notes }, stored);
+  return new GgufCheckpoint(
+    file,
+    { config, configJson, generation, tokenizer, tensors: infos, notes: [...metadata.notes, ...(tokenizer?.notes ?? [])] },
+    stored,
+  );
 }
 
 /** The place of a tensor's rows. */

@@ -10,7 +10,7 @@
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { TokenizerFiles } from "../checkpoint.ts";
 import type { GgufMetadata } from "./gguf-metadata.ts";
-import { preTokenizer } from "./gguf-pre-tokenizer.ts";
+import { preTokenizer, preTokenizerNote } from "./gguf-pre-tokenizer.ts";
 import { parseJsonObject } from "../../json-object.ts";
 import { sentencePieceMerges } from "./sentencepiece-merges.ts";
 
@@ -51,7 +51,8 @@ export function ggufTokenizer(metadata: GgufMetadata, file: string): TokenizerFi
             ? byteLevel(metadata, vocabulary, special, file)
             : sentencePiece(metadata, vocabulary, special, file)),
         };
-  return { tokenizerJson, tokenizerConfig: tokenizerConfig(metadata, special) };
+  const note = model === "gpt2" && whole === undefined ? preTokenizerNote(metadata, file) : undefined;
+  return { tokenizerJson, tokenizerConfig: tokenizerConfig(metadata, special), notes: note === undefined ? [] : [note] };
 }
 
 function readVocabulary(metadata: GgufMetadata, file: string): Vocabulary {
@@ -89,14 +90,16 @@ function specialTokens(metadata: GgufMetadata, { tokens }: Vocabulary, model: "g
     const id = metadata.tokenId(`tokenizer.ggml.${role}_token_id`, tokens.length);
     return tokens[id ?? fallback[role] ?? -1];
   };
-  const isLlama3 = model === "gpt2" && preTokenizer(metadata, file).addsBos;
+  // The rule is not needed where the file says it all.
+  const addsBos = () =>
+    model === "llama" || (!metadata.has("tokenizer.huggingface.json") && preTokenizer(metadata, file).addsBos);
   const [bos, eos] = [token("bos"), token("eos")];
   return {
     bos,
     eos,
     unknown: token("unknown"),
     padding: token("padding"),
-    addBos: bos !== undefined && (metadata.boolean("tokenizer.ggml.add_bos_token") ?? (model === "llama" || isLlama3)),
+    addBos: bos !== undefined && (metadata.boolean("tokenizer.ggml.add_bos_token") ?? addsBos()),
     addEos: eos !== undefined && (metadata.boolean("tokenizer.ggml.add_eos_token") ?? false),
   };
 }

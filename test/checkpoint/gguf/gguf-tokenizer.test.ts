@@ -85,6 +85,28 @@ test("pre-tokenizers cut where their models do", async () => {
   assert.equal(await pieces("llama-bpe", "hello\n\n"), ["hello", "ĊĊ"]);
 });
 
+test("a file that names no pre-tokenizer gets a rule, and a note", async () => {
+  const { "ggml.pre": _, ...none } = byteLevel("");
+  for (const [entries, got] of [
+    [none, "got nothing"],
+    [byteLevel("default"), `got "default"`],
+  ] as const) {
+    const files = (await tokenizerFiles(entries))!;
+    assert.is(files.notes!.length, 1);
+    for (const part of ["tiny.gguf", "tokenizer.ggml.pre", got]) assert.ok(files.notes![0]!.includes(part), files.notes![0]);
+    const ids = new Tokenizer(files, "tiny.gguf").encode("hello 1234!");
+    assert.equal(
+      ids.map((id) => TOKENS[id]),
+      ["hello", "Ġ", "123", "4", "!"],
+    );
+  }
+  assert.equal((await tokenizerFiles(byteLevel("gpt-2")))!.notes, []);
+  // A whole tokenizer.json needs no rule, so none is guessed and an unknown name does not matter.
+  const json = string(JSON.stringify({ model: { type: "BPE", vocab: { a: 0 }, merges: [] } }));
+  for (const entries of [none, byteLevel("kimi-k2")])
+    assert.equal((await tokenizerFiles({ ...entries, "huggingface.json": json }))!.notes, []);
+});
+
 test("a piece that is a token is taken whole by Llama 3 only", async () => {
   const word = {
     ...byteLevel("llama-bpe"),
@@ -151,9 +173,7 @@ test("a whole tokenizer.json in the file is taken as it is", async () => {
 
 test("what contradicts itself or is not known is refused by name", async () => {
   const base = byteLevel("smollm");
-  await refuses({ ...base, "ggml.pre": string("tekken") }, UnsupportedModelError, "tekken", "smollm, gpt-2, llama-bpe", "qwen2");
-  const { "ggml.pre": _, ...withoutPre } = base;
-  await refuses(withoutPre, UnsupportedModelError, "tokenizer.ggml.pre: got nothing");
+  await refuses({ ...base, "ggml.pre": string("kimi-k2") }, UnsupportedModelError, `"kimi-k2"`, "smollm, starcoder", "qwen2");
   await refuses({ ...base, "ggml.model": string("bert") }, UnsupportedModelError, "bert");
   await refuses({ ...base, "ggml.tokens": strings(TOKENS.slice(1)) }, CheckpointError, "token_type: got");
   await refuses({ ...base, "ggml.tokens": strings([...TOKENS.slice(1), "!"]) }, CheckpointError, `"!"`);
