@@ -74,8 +74,8 @@ export interface Checkpoint {
   readF32(name: string, options?: ReadOptions): Promise<Float32Array>;
 
   /**
-   * Stored bytes of rows of an integer or float tensor, little-endian, row-major, not converted. Not for GGUF
-   * block formats.
+   * Stored bytes of rows, little-endian, row-major, not converted: elements, or the blocks of a GGUF format,
+   * of which a row has a whole number.
    * @throws CheckpointError if the tensor is missing or its bytes cannot be read
    */
   readRaw(name: string, options?: ReadOptions): Promise<Uint8Array>;

@@ -61,7 +61,8 @@ export function checkTensors(
   const inBlocks = new Set(blockModules(describeModel(config)).map(({ name }) => name));
   const rank = (module: LinearModule) => (inBlocks.has(module.name) ? lowRank(tensors, module) : 0);
   const expected = expectedTensors(config, quantization, where, rank);
-  for (const { name, shape, role } of expected) {
+  const head = tiedHead(config, tensors, quantization, where);
+  for (const { name, shape, role } of [...expected, ...head]) {
     const found = tensors.get(name);
     if (!found) throw new CheckpointError(`${where}: tensor ${name} [${shape.join(", ")}] is missing${likeIt(name, tensors)}`);
     if (!sameShape(found.shape, shape)) {
@@ -73,15 +74,36 @@ export function checkTensors(
     if (type === undefined) checkFloat(found);
     else if (found.type !== type) throw wrongType(found, type);
   }
-  const names = new Set(expected.map(({ name }) => name));
+  const names = new Set([...expected, ...head].map(({ name }) => name));
   for (const { name, file } of tensors.values()) {
-    const tiedHead = config.tiedEmbedding && name === `${familyOf(config.architecture).names.head}.weight`;
-    if (!names.has(name) && !tiedHead && !MEANINGLESS.test(name)) {
+    if (!names.has(name) && !MEANINGLESS.test(name)) {
       throw new CheckpointError(
         `${file}: tensor ${name}: got a tensor with no place in this model, need only those it has: ignoring one could change the result`,
       );
     }
   }
+}
+
+/**
+ * A head that is stored though it is the embedding: `settleHead` compares the two.
+ *
+ * @throws CheckpointError if it is stored otherwise than the quantization has it
+ */
+function tiedHead(
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  quantization: QuantizationScheme | undefined,
+  where: string,
+): ModelTensor[] {
+  const module = familyOf(config.architecture).names.head;
+  const name = `${module}.weight`;
+  if (!config.tiedEmbedding || !tensors.has(name)) return [];
+  const isPacked = !tensors.has(`${familyOf(config.architecture).names.embedding}.weight`);
+  if (isPacked && quantization?.linear(module))
+    throw new CheckpointError(
+      `${where}: tensor ${name}: got floats, need what quantization_config has for ${module}, or nothing`,
+    );
+  return [{ name, shape: [config.vocabSize, config.hiddenSize], role: "weight" }];
 }
 
 /** Names the tensor that may be the missing one, for a file whose names begin otherwise. */

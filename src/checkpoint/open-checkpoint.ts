@@ -8,6 +8,7 @@ import type { WorkOptions } from "../host/work.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { GGUF_MAGIC, isGguf } from "./gguf/gguf.ts";
 import { openGgufCheckpoint } from "./gguf/gguf-checkpoint.ts";
+import { settleHead } from "./settle-head.ts";
 import { openSafetensorsCheckpoint } from "./safetensors/safetensors-checkpoint.ts";
 
 /**
@@ -45,7 +46,7 @@ export async function openCheckpoint(location: ModelLocation, signal?: AbortSign
 }
 
 /**
- * Opens a checkpoint to compute with it, and tells of its notes.
+ * Opens a checkpoint to compute with it: decides whether its head is its embedding, and tells of its notes.
  *
  * @throws as `openCheckpoint`; AbortError
  */
@@ -53,9 +54,12 @@ export async function openModel(
   location: ModelLocation,
   { signal, onWarning }: Pick<WorkOptions, "signal" | "onWarning">,
 ): Promise<Checkpoint> {
-  const checkpoint = await openCheckpoint(location, signal);
-  for (const note of checkpoint.notes) onWarning?.(note);
-  return checkpoint;
+  const opened = await openCheckpoint(location, signal);
+  return closingOnError(opened, async () => {
+    const checkpoint = await settleHead(opened, signal);
+    for (const note of checkpoint.notes) onWarning?.(note);
+    return checkpoint;
+  });
 }
 
 function listed(names: readonly string[]): string {

@@ -12,6 +12,7 @@ import {
   type InputName,
   type LinearInput,
 } from "../architecture/description.ts";
+import { familyOf } from "../architecture/families.ts";
 import { CheckpointError } from "../errors.ts";
 import { REPORT_FILE } from "../quantizer/write/model-files.ts";
 
@@ -78,8 +79,9 @@ export async function describeModel(checkpoint: Checkpoint, equalized: ReadonlyS
   };
 }
 
-function parameterCount({ quantization }: Checkpoint, { name, shape }: TensorInfo): number {
-  if (SIDE_TENSOR.test(name)) return 0;
+function parameterCount({ config, quantization }: Checkpoint, { name, shape }: TensorInfo): number {
+  const isSecondCopy = config.tiedEmbedding && name === `${familyOf(config.architecture).names.head}.weight`;
+  if (isSecondCopy || SIDE_TENSOR.test(name)) return 0;
   const elements = shape.reduce((product, length) => product * length, 1);
   if (!name.endsWith(".weight_packed")) return elements;
   const scheme = quantization?.linear(name.slice(0, -".weight_packed".length));

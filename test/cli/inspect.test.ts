@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -59,6 +59,24 @@ test("a W4A8 folder: the policy and scale of each layer input; packed words coun
     simulated: null,
   });
   assert.equal(document.policy[2].down, { policy: "dynamic", input_scale: null });
+});
+
+test("an embedding stored a second time as the head is counted once", async () => {
+  const twice = join(parent, "twice");
+  mkdirSync(twice);
+  const { files } = renameTensors(tinyModel(SEED), (name) => name, { "model.embed_tokens.weight": "lm_head.weight" });
+  for (const [fileName, { bytes }] of files) writeFileSync(join(twice, fileName), bytes);
+  const config = JSON.parse(readFileSync(join(twice, "config.json"), "utf8"));
+  writeFileSync(join(twice, "config.json"), JSON.stringify({ ...config, tie_word_embeddings: false }));
+  const { stdout } = await runCli(["inspect", twice]);
+  assert.match(stdout, /^parameters +[0-9.]+ k, the head shares the embedding$/m);
+  assert.match(stdout, /^lm_head\.weight +F32 +320 x 64/m);
+  const [two, one] = [
+    JSON.parse((await runCli(["inspect", twice, "--json"])).stdout),
+    JSON.parse((await runCli(["inspect", folder, "--json"])).stdout),
+  ];
+  assert.is(two.parameters, one.parameters);
+  assert.is(two.bytes, 2 * one.bytes + 4 * 320 * 64);
 });
 
 test("what the reader noticed is listed", async () => {

@@ -168,11 +168,6 @@ class GgufCheckpoint implements Checkpoint {
 
   async readRaw(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
     const stored = this.#find(name);
-    if (stored.tensor.type.blockElements > 1) {
-      throw new UnsupportedModelError(
-        `${this.name}: tensor "${name}": got ${stored.tensor.type.name}, need plain elements: blocks are read as float32`,
-      );
-    }
     const [begin, end] = this.#range(stored, options.rows);
     return readStoredRows(this.#file, stored, begin, end, options.signal);
   }

@@ -21,7 +21,7 @@ import { parseSafetensorsIndex, type SafetensorsIndex } from "./safetensors-inde
 import { joinTensors, type StoredPart } from "./split-tensors.ts";
 import { StoredOrders, transposedModules } from "./stored-order.ts";
 import { unreadFiles } from "./unread-files.ts";
-import { unwrapNames } from "./wrapped-names.ts";
+import { unwrapNames, withEmbedding } from "./wrapped-names.ts";
 
 const SINGLE_FILE = "model.safetensors";
 
@@ -65,7 +65,7 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   const stored = await openShards(folder, files, index, signal);
   try {
     const needed = expectedTensors(config, quantization, folder.name).map(({ name }) => name);
-    const { tensors: parts, note } = unwrapNames(stored, config.architecture, needed, folder.name);
+    const { tensors: parts, note } = unwrapNames(withEmbedding(stored, config), config.architecture, needed, folder.name);
     const orders = new StoredOrders(describeModel(config));
     const tensors = new Map([...parts].map(([name, entries]) => [name, orders.canonical(tensorInfo(name, entries))]));
     checkTensors(tensors, config, quantization, folder.name);

@@ -9,7 +9,7 @@
  */
 import { familyOf } from "../../architecture/families.ts";
 import type { ModuleNames } from "../../architecture/family.ts";
-import type { Architecture } from "../../architecture/model-config.ts";
+import type { Architecture, ModelConfig } from "../../architecture/model-config.ts";
 import { CheckpointError } from "../../errors.ts";
 
 /** Modules that wrap a module at any depth: torch.compile, FSDP, activation checkpointing. */
@@ -59,6 +59,21 @@ export function unwrapNames<T>(
         ? undefined
         : `${where}: names: "${from}" is read as "${name}", and others like it`,
   };
+}
+
+/**
+ * The tensors of a tied model whose one matrix has the head's name, as the writer of safetensors keeps one of
+ * two names for one tensor: under the embedding's.
+ */
+export function withEmbedding<T>(
+  tensors: ReadonlyMap<string, T>,
+  { architecture, tiedEmbedding }: Pick<ModelConfig, "architecture" | "tiedEmbedding">,
+): ReadonlyMap<string, T> {
+  const { names } = familyOf(architecture);
+  const [embedding, head] = [`${names.embedding}.weight`, `${names.head}.weight`];
+  if (!tiedEmbedding || !tensors.has(head) || [...tensors.keys()].some((name) => name.startsWith(`${names.embedding}.`)))
+    return tensors;
+  return new Map([...tensors].map(([name, value]) => [name === head ? embedding : name, value]));
 }
 
 /** Finds what to do with names from where the embedding is; undefined if it is nowhere. */

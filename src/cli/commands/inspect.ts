@@ -6,7 +6,9 @@ import { nodeSources } from "../../host/node/node-sources.ts";
 import { locateModel } from "../../sources/locate-model.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import { longestContext } from "../../architecture/rope-scaling.ts";
+import { checkpointView } from "../../checkpoint/checkpoint-view.ts";
 import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
+import { settleHead } from "../../checkpoint/settle-head.ts";
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../options/model-options.ts";
 import { describeModel, type InputPolicy, type ModelDescription, readEqualizedInputs } from "../model-description.ts";
@@ -40,9 +42,13 @@ async function inspectModel(context: CommandContext, source: string, flags: Insp
   const location = await locateModel(source, nodeSources(), { ...sourceOptions(flags), signal, onWarning });
   const checkpoint = await openCheckpoint(location, context.signal);
   try {
-    const description = await describeModel(checkpoint, await readEqualizedInputs(location));
+    // Comparing head and embedding reads both, which is not worth a download.
+    const isRemote = location.forgetUnverified !== undefined;
+    const settled = isRemote ? checkpoint : await settleHead(checkpoint, signal);
+    const { config, notes } = settled;
+    const description = await describeModel(checkpointView(checkpoint, { config, notes }), await readEqualizedInputs(location));
     if (flags.json) context.output.json(description);
-    else context.output.print(screen(description, checkpoint.config));
+    else context.output.print(screen(description, config));
   } finally {
     await checkpoint.close();
   }

@@ -9,6 +9,7 @@
  * A view of the checkpoint applies it to what is read, so nothing behind it knows that there is one.
  */
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { checkpointView } from "../../checkpoint/checkpoint-view.ts";
 
 /** What a weight's rows, with its bias, and its columns are multiplied by. */
 export interface ModuleFactors {
@@ -49,30 +50,17 @@ function product(a: Float32Array | undefined, b: Float32Array | undefined): Floa
  */
 export function transformCheckpoint(checkpoint: Checkpoint, transform: Transform): Checkpoint {
   if (transform.modules.size === 0 && transform.norms.size === 0) return checkpoint;
-  const { name, format, config, configJson, quantization, tokenizer, generation, tensors, notes } = checkpoint;
-  return {
-    name,
-    format,
-    config,
-    configJson,
-    quantization,
-    tokenizer,
-    generation,
-    tensors,
-    notes,
+  return checkpointView(checkpoint, {
     async readF32(tensor, options = {}) {
       const values = await checkpoint.readF32(tensor, options);
       const firstRow = options.rows?.[0] ?? 0;
       const divisors = transform.norms.get(tensor);
       if (divisors) divide(values, divisors, firstRow);
       const factors = factorsOf(transform, tensor);
-      if (factors) multiply(values, factors, tensors.get(tensor)!.shape[1] ?? 1, firstRow);
+      if (factors) multiply(values, factors, checkpoint.tensors.get(tensor)!.shape[1] ?? 1, firstRow);
       return values;
     },
-    readRaw: (tensor, options) => checkpoint.readRaw(tensor, options),
-    verify: (signal) => checkpoint.verify(signal),
-    close: () => checkpoint.close(),
-  };
+  });
 }
 
 /** A bias has what a weight has rows of. */

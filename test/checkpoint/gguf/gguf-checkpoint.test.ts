@@ -86,7 +86,7 @@ test("any range of rows equals that part of the whole, interleaved or not", asyn
   }
 });
 
-test("raw bytes come in Hugging Face order; blocks and missing tensors are refused", async () => {
+test("raw bytes come in Hugging Face order, be they elements or blocks; missing tensors are refused", async () => {
   const { fixture, expected } = tinyGguf({ architecture: "llama", type: "F32" });
   const checkpoint = await openGgufCheckpoint(memoryFile(buildGguf(fixture).bytes));
   const name = "model.layers.0.self_attn.q_proj.weight";
@@ -94,7 +94,12 @@ test("raw bytes come in Hugging Face order; blocks and missing tensors are refus
   assertSameBits(new Float32Array(raw.slice().buffer), expected.get(name)!.values.subarray(3 * E, 9 * E), name);
   await rejects(checkpoint.readF32("lm_head.weight"), CheckpointError, "lm_head.weight");
   await rejects(checkpoint.readF32(name, { rows: [0, H * D + 1] }), CheckpointError, "attn_q.weight", "64");
-  await rejects((await open({ architecture: "llama", type: "Q4_1" })).readRaw(name), UnsupportedModelError, "Q4_1");
+  const blocks = tinyGguf({ architecture: "qwen2", type: "Q4_1" });
+  const q4 = await openGgufCheckpoint(memoryFile(buildGguf(blocks.fixture).bytes));
+  const stored = blocks.fixture.tensors.find((tensor) => tensor.name === "blk.0.attn_q.weight")!.data;
+  assert.equal(await q4.readRaw(name), stored);
+  const rowBytes = stored.length / (H * D);
+  assert.equal(await q4.readRaw(name, { rows: [3, 9] }), stored.slice(3 * rowBytes, 9 * rowBytes));
 });
 
 test("an aborted read stops with AbortError; closing closes the file", async () => {

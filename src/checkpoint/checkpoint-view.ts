@@ -1,0 +1,23 @@
+/** A checkpoint seen otherwise: some of its parts replaced, the rest as they are. */
+import type { Checkpoint } from "./checkpoint.ts";
+
+/** Gives a view of a checkpoint with `changes`; closing either closes both. */
+export function checkpointView(checkpoint: Checkpoint, changes: Partial<Checkpoint>): Checkpoint {
+  const { name, format, config, configJson, quantization, tokenizer, generation, tensors, notes } = checkpoint;
+  return {
+    name,
+    format,
+    config,
+    configJson,
+    quantization,
+    tokenizer,
+    generation,
+    tensors,
+    notes,
+    readF32: (tensor, options) => checkpoint.readF32(tensor, options),
+    readRaw: (tensor, options) => checkpoint.readRaw(tensor, options),
+    verify: (signal) => checkpoint.verify(signal),
+    close: () => checkpoint.close(),
+    ...changes,
+  };
+}
