@@ -11,7 +11,7 @@
 import type * as core from "./core.ts";
 import * as library from "./library.ts";
 import { nodeHost } from "./host/node.ts";
-import { createOutputFolder } from "./host/node/node-files.ts";
+import { createOutputFolder } from "./host/node/node-output-folder.ts";
 import { nodeSources } from "./host/node/node-sources.ts";
 import { withGivenKernels } from "./host/host-options.ts";
 

@@ -35,7 +35,10 @@ export interface EntryPoint {
   /** In pages, what a URL without a scheme is relative to. */
   baseUrl?(): string;
   /** Absent where there is no file system. */
-  createOutputFolder?(path: string | URL, options: { force: boolean }): Promise<core.OutputFolder>;
+  createOutputFolder?(
+    path: string | URL,
+    options: { force: boolean; onWarning: ((message: string) => void) | undefined },
+  ): Promise<core.OutputFolder>;
 }
 
 export async function loadModel(
@@ -67,11 +70,11 @@ export async function quantize(
   return core.quantize(location, output, place.host(options), withOptionKeys<core.QuantizeOptions>(options, QUANTIZE_OPTIONS));
 }
 
-async function openOutput(place: EntryPoint, { output, force = false }: QuantizeOptions): Promise<core.OutputFolder> {
+async function openOutput(place: EntryPoint, { output, force = false, onWarning }: QuantizeOptions): Promise<core.OutputFolder> {
   // A caller without types may leave it out.
   const found: string | URL | core.OutputFolder | undefined = output;
   if (typeof found === "object" && "create" in found) return found;
-  if (place.createOutputFolder) return place.createOutputFolder(found, { force });
+  if (place.createOutputFolder) return place.createOutputFolder(found, { force, onWarning });
   throw new CapabilityError(`output: got "${String(found)}", need an OutputFolder: there is no file system here`);
 }
 

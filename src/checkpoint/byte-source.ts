@@ -57,6 +57,8 @@ export interface OutputFolder {
   create(fileName: string): Promise<{ write(data: Uint8Array): Promise<void>; close(): Promise<void> }>;
   commit(): Promise<void>;
   discard(): Promise<void>;
+  /** Room that is left where the files go, where that can be found out. */
+  freeBytes?(): Promise<number | undefined>;
 }
 
 /** The whole of a small text file. @throws CheckpointError if it is larger than `limitBytes` */

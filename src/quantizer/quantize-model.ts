@@ -5,7 +5,7 @@
 import { allInputs, blockModules, describeModel, type Description } from "../architecture/description.ts";
 import type { OutputFolder } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { RecipeError } from "../errors.ts";
+import { CapabilityError, RecipeError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
 import { checkDifferentiable } from "../training/student.ts";
 import type { ActivationStats } from "./calibrate/activation-stats.ts";
@@ -59,6 +59,7 @@ export async function quantizeModel(
   const clock = new StageClock();
   return discardOnError(output, async () => {
     checkBefore(original, recipe); // what cannot work is refused before minutes of calibration
+    await checkRoom(original, output);
     const checkpoint = await clock.time("fold", () => foldModel(original, samples, recipe.folds, work));
     const distilled = distillationSamples.length > 0 ? distillationSamples : samples;
     const task = { checkpoint, output, source, distillationSamples: distilled, clock };
@@ -85,6 +86,7 @@ export async function quantizeWithStats(
 ): Promise<QuantizationReport> {
   return discardOnError(output, async () => {
     checkBefore(checkpoint, recipe);
+    await checkRoom(checkpoint, output);
     const refuse = (need: string) => new RecipeError(`recipe "${recipe.name}": got statistics of channels, need ${need}`);
     if (!channelStatsSuffice(recipe)) throw refuse("the samples");
     if (recipe.folds.length > 0) throw refuse("those of the folded model");
@@ -139,6 +141,19 @@ function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe)
     allInputs(description).map(({ path }) => path),
     recipe.overrides,
   );
+}
+
+/**
+ * Looks for room for the linear weights at 4 bits, the least that any recipe writes: a disk that is too full
+ * for them is too full.
+ *
+ * @throws CapabilityError
+ */
+async function checkRoom({ config }: Checkpoint, output: OutputFolder): Promise<void> {
+  const free = await output.freeBytes?.();
+  const least = blockModules(describeModel(config)).reduce((sum, { outFeatures: N, inFeatures: K }) => sum + (N * K) / 2, 0);
+  if (free === undefined || free >= least) return;
+  throw new CapabilityError(`${output.name}: got ${free} bytes free, need more than ${least}, which the weights alone take`);
 }
 
 /** @throws RecipeError if a module of the model has no such rank */
