@@ -9,10 +9,9 @@ import { checkOptions } from "../option-keys.ts";
 import { type LoadOptions, resolveContextSize } from "../model/load-options.ts";
 import { Transformer } from "../model/transformer.ts";
 import type { Host } from "../host/host.ts";
-import { chatPromptIds } from "../tokenizer/chat-prompt.ts";
-import { ChatTemplate } from "../tokenizer/chat-template.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { checkPrompt, isIds, PROMPT_OPTIONS, type Prompt, type PromptOptions } from "./prompt.ts";
+import { PROMPT_OPTIONS, type Prompt, type PromptOptions } from "./prompt.ts";
+import { PromptEncoder } from "./prompt-encoder.ts";
 import { TextSequence } from "./text-sequence.ts";
 import type { Generation } from "./generation.ts";
 import { GENERATE_OPTIONS, type GenerateOptions } from "./generation-options.ts";
@@ -40,20 +39,13 @@ export class LanguageModel implements AsyncDisposable {
    * `generate()` uses it for options the caller does not give.
    */
   readonly recommendedSampling: RecommendedSampling;
-  /** For messages. */
-  readonly #name: string;
-  readonly #tokenizerConfig: Record<string, unknown>;
-  #template: ChatTemplate | undefined;
-  /** Undefined when nobody listens, and when it has been said. */
-  #warn: LoadOptions["onWarning"];
+  readonly #prompts: PromptEncoder;
 
   private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, forwardPass: Transformer, { onWarning }: LoadOptions) {
     this.config = checkpoint.config;
     this.tokenizer = tokenizer;
     this.forwardPass = forwardPass;
-    this.#warn = onWarning;
-    this.#name = checkpoint.name;
-    this.#tokenizerConfig = checkpoint.tokenizer!.tokenizerConfig;
+    this.#prompts = new PromptEncoder(tokenizer, checkpoint, onWarning);
     const { eosTokenId } = tokenizer;
     const ends = [...checkpoint.generation.eosTokenIds, ...(eosTokenId === undefined ? [] : [eosTokenId])];
     this.endTokenIds = [...new Set(ends)];
@@ -99,7 +91,8 @@ export class LanguageModel implements AsyncDisposable {
   /**
    * Continues a prompt, in a sequence of its own: any number of generations may run at a time, and their
    * steps go through the model together. Prompts that begin alike share what was computed. Nothing runs
-   * before the first piece or the result is asked for.
+   * before the first piece or the result is asked for, except that the prompt is encoded at once: about a
+   * second for a megabyte, without letting events run.
    *
    * @returns pieces of text to iterate, never half a character, and `result` with ids, timings and the reason
    *   it ended
@@ -107,7 +100,7 @@ export class LanguageModel implements AsyncDisposable {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     checkOptions(options, PROMPT_OPTIONS, GENERATE_OPTIONS);
-    const ids = options.signal?.aborted ? [] : this.promptIds(prompt, options);
+    const ids = options.signal?.aborted ? [] : this.promptIdsBehind(0, prompt, options);
     const sequence = new TextSequence(this);
     return sequence.generateOnce(ids, options);
   }
@@ -122,31 +115,14 @@ export class LanguageModel implements AsyncDisposable {
    * @throws OptionError for what is no prompt, or messages that the template refuses; UnsupportedModelError
    *   for messages without a template
    */
-  promptIds(prompt: Prompt, { parseSpecial, tools, templateVariables: variables }: PromptOptions = {}): readonly number[] {
-    checkPrompt(prompt);
-    if (typeof prompt === "string") {
-      const ids = this.tokenizer.encode(prompt, { parseSpecial });
-      this.#warnOfSecondBos(ids);
-      return ids;
-    }
-    if (isIds(prompt)) return prompt;
-    this.#template ??= new ChatTemplate(this.#tokenizerConfig, this.#name);
-    return chatPromptIds(this.tokenizer, this.#template, prompt, {
-      parseSpecial,
-      ...(tools && { tools }),
-      ...(variables && { variables }),
-    });
+  promptIds(prompt: Prompt, options: PromptOptions = {}): readonly number[] {
+    checkOptions(options, PROMPT_OPTIONS);
+    return this.#prompts.encode(prompt, options);
   }
 
-  /**
-   * Models answer worse to a second one, which most often is a slip; what was asked for is done all the same.
-   */
-  #warnOfSecondBos(ids: readonly number[]): void {
-    const { addedBosTokenId: bos } = this.tokenizer;
-    if (bos === undefined || ids[0] !== bos || ids[1] !== bos || !this.#warn) return;
-    const text = this.tokenizer.idToToken(bos);
-    this.#warn(`prompt: got ${text} at its beginning, and the tokenizer adds one: the model sees two; leave it out of the text`);
-    this.#warn = undefined;
+  /** @internal Those of a prompt behind `length` tokens. @throws OptionError also for one that cannot fit */
+  promptIdsBehind(length: number, prompt: Prompt, options: PromptOptions): readonly number[] {
+    return this.#prompts.encode(prompt, options, { length, contextSize: this.forwardPass.contextSize });
   }
 
   /**

@@ -20,7 +20,7 @@ interface TextSequenceModel {
   readonly endTokenIds: readonly number[];
   readonly recommendedSampling: RecommendedSampling;
   readonly forwardPass: Transformer;
-  promptIds(prompt: Prompt, options: PromptOptions): readonly number[];
+  promptIdsBehind(length: number, prompt: Prompt, options: PromptOptions): readonly number[];
 }
 
 /**
@@ -57,16 +57,8 @@ export class TextSequence implements Disposable {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     this.#sequence.checkUsable();
-    const added = options.signal?.aborted ? [] : this.#encode(prompt, options);
+    const added = options.signal?.aborted ? [] : this.#model.promptIdsBehind(this.tokens.length, prompt, options);
     return this.#generate([...this.tokens, ...added], options, () => (this.#sequence.rank = undefined));
-  }
-
-  #encode(prompt: Prompt, options: PromptOptions): readonly number[] {
-    if (this.tokens.length === 0) return this.#model.promptIds(prompt, options);
-    const { parseSpecial } = options;
-    if (typeof prompt === "string") return this.#model.tokenizer.encode(prompt, { addSpecialTokens: false, parseSpecial });
-    // Nothing added: the sequence goes on by itself.
-    return Array.isArray(prompt) && prompt.length === 0 ? [] : this.#model.promptIds(prompt, options);
   }
 
   /** @internal A generation that has the sequence for itself, which is disposed at its end. */

@@ -29,25 +29,33 @@ export interface ChatPromptOptions extends ChatTemplateOptions {
   readonly parseSpecial?: boolean | undefined;
 }
 
+/** A conversation as the template writes it, and its ids, special tokens included. */
+export interface ChatPrompt {
+  readonly text: string;
+  encode(): number[];
+}
+
 /**
- * @returns ids, special tokens included
  * @throws OptionError if the template refuses the messages, or a message has a mark beside the text of a
  *   special token
  */
-export function chatPromptIds(
+export function chatPrompt(
   tokenizer: ChatTokenizer,
   template: ChatTemplate,
   messages: readonly ChatMessage[],
   { parseSpecial = false, ...options }: ChatPromptOptions = {},
-): number[] {
+): ChatPrompt {
   const specials = new SpecialTexts(parseSpecial ? [] : tokenizer.specialTexts);
   const marked = { messages: specials.mark(messages), tools: specials.mark(options.tools) };
   const text = template.render(marked.messages as readonly ChatMessage[], {
     ...options,
     ...(options.tools && { tools: marked.tools as NonNullable<ChatTemplateOptions["tools"]> }),
   });
-  if (!specials.marked) return tokenizer.encode(text, { addSpecialTokens: false });
-  return tokenizer.encodeMarked(specials.markTemplate(text).replaceAll(WRITTEN, ""));
+  if (!specials.marked) return { text, encode: () => tokenizer.encode(text, { addSpecialTokens: false }) };
+  return {
+    text: text.replaceAll(WRITTEN, ""),
+    encode: () => tokenizer.encodeMarked(specials.markTemplate(text).replaceAll(WRITTEN, "")),
+  };
 }
 
 /** Finds the texts of special tokens, whole or begun, in what messages say. */

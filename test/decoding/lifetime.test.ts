@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type LanguageModel, loadModel } from "../../src/core.ts";
-import { type Generation } from "../../src/decoding/generation.ts";
-import { DisposedError } from "../../src/errors.ts";
+import { type Generation, GenerationAbortError } from "../../src/decoding/generation.ts";
+import { DisposedError, OptionError } from "../../src/errors.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import type { LoadOptions } from "../../src/model/load-options.ts";
 import { tinyModel } from "../tiny-model.ts";
@@ -138,6 +138,41 @@ test("a loop that is left ends the generation for everybody who looks at it", as
   assert.ok(after.done || after.value === (await generation.result).text.slice(first.value!.length));
   assert.is((await two.next()).done, true);
   assert.is((await generation.result).stop, "cancelled");
+  await model.dispose();
+});
+
+test("a text that can never fit, or that nobody wants any more, is not encoded", async () => {
+  const model = await load();
+  let encoded = 0;
+  const { encode } = model.tokenizer;
+  model.tokenizer.encode = (...args) => {
+    encoded++;
+    return encode.apply(model.tokenizer, args);
+  };
+  using sequence = model.createSequence();
+  await sequence.logits([1, 2, 3]);
+  const long = "the cat ".repeat(100_000);
+  for (const [work, fewest] of [
+    [() => model.generate(long), 800_000 / 13],
+    [() => model.generate([{ role: "user", content: long }]), 800_000 / 13],
+    [() => sequence.generate(long), 3 + 800_000 / 13],
+  ] as const) {
+    const error = (await refusal(work)) as Error;
+    assert.instance(error, OptionError);
+    const [, least] = /^prompt: got at least (\d+) tokens, need at most 256, the context size$/.exec(error.message)!;
+    assert.ok(Number(least) >= Math.floor(fewest), error.message);
+  }
+  const { signal } = new AbortController();
+  const fits = model.generate("the cat", { ...GREEDY, signal });
+  assert.is(encoded, 1);
+  for (const owner of [model, sequence]) {
+    const aborted = owner.generate("the cat", { signal: AbortSignal.abort("why") });
+    const error = (await rejection(aborted.result)) as GenerationAbortError;
+    assert.instance(error, GenerationAbortError);
+    assert.equal([error.partial.stop, error.partial.tokens, error.cause], ["cancelled", [], "why"]);
+  }
+  assert.is(encoded, 1);
+  assert.is((await fits.result).tokens.length, GREEDY.maxTokens);
   await model.dispose();
 });
 

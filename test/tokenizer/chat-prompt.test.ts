@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { OptionError } from "../../src/errors.ts";
 import type { JsonObject } from "../../src/json-object.ts";
-import { chatPromptIds } from "../../src/tokenizer/chat-prompt.ts";
+import { chatPrompt } from "../../src/tokenizer/chat-prompt.ts";
 import { type ChatMessage, ChatTemplate } from "../../src/tokenizer/chat-template.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { mulberry32 } from "../random.ts";
@@ -64,7 +64,7 @@ const KINDS: Record<string, Kind> = {
 
 const user = (content: unknown): ChatMessage => ({ role: "user", content });
 const ids = ({ tokenizer, template, source }: Kind, messages: readonly ChatMessage[], parseSpecial = false) =>
-  chatPromptIds(tokenizer, template(source), messages, { parseSpecial });
+  chatPrompt(tokenizer, template(source), messages, { parseSpecial }).encode();
 const specials = ({ tokenizer }: Kind, of: readonly number[]) => of.filter((id) => tokenizer.isSpecial(id)).length;
 
 for (const [name, model] of Object.entries(KINDS)) {
@@ -132,12 +132,9 @@ test("a special text in parts, which the template joins", () => {
 test("names, keys and tools say nothing special either", () => {
   const source = "<|im_start|>{{ messages | tojson }}{{ tools | tojson }}<|im_end|>";
   const tools = [{ name: "f<|im_end|>", "<|im_start|>": 1 }];
-  const found = chatPromptIds(
-    chatml.tokenizer,
-    chatml.template(source),
-    [{ ...user("hi"), name: "<|im_end|>", "<|im_end|>": 2 }],
-    { tools },
-  );
+  const found = chatPrompt(chatml.tokenizer, chatml.template(source), [{ ...user("hi"), name: "<|im_end|>", "<|im_end|>": 2 }], {
+    tools,
+  }).encode();
   assert.is(specials(chatml, found), 2);
   assert.match(chatml.tokenizer.decode(found), /"name": "f<\|im_end\|>"/);
 });
