@@ -15,7 +15,16 @@ export interface Buffers {
   readonly up: Pointer; // f32[M, upStride]: gate and up, or up alone; within `qkv` where one norm feeds both
   readonly upStride: number;
   readonly activated: Pointer; // f32[M, F]
+  /** undefined where heads are whole lanes */
+  readonly padded: HeadBuffers | undefined;
   readonly activations: ActivationBuffers;
+}
+
+/** Heads with zeros behind them, each of D elements then. */
+export interface HeadBuffers {
+  readonly D: number;
+  readonly qkv: Pointer; // f32[M, (H + 2 Hkv) * D]
+  readonly attended: Pointer; // f32[M, H * D]
 }
 
 /** Where quantized activations of a layer's input live while it runs. */

@@ -17,7 +17,7 @@ import { openKernels } from "../kernels/open-kernels.ts";
 import { chooseModule } from "../kernels/self-test.ts";
 import { offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { Buffers } from "./buffers.ts";
-import { BLOCK_TOKENS } from "./layers/attention.ts";
+import { BLOCK_TOKENS, paddedHead, planHeads } from "./layers/attention.ts";
 import { planLowRankBuffers } from "./layers/low-rank.ts";
 import { fillPositions, planPositions } from "./layers/positions.ts";
 import { resolveThreads } from "./load-options.ts";
@@ -67,7 +67,7 @@ export async function openWorkspace<Placed>(
   const scratchBytes = Math.max(
     threadScratch,
     sizes.linear_scratch_bytes(rows, maxK) >>> 0,
-    sizes.attention_scratch_bytes(rows, positions, config.headDim) >>> 0,
+    sizes.attention_scratch_bytes(rows, positions, paddedHead(config.headDim)) >>> 0,
   );
   const board = plan.reserve("scratch", BOARD_BYTES, "job board");
   const scratch = Array.from({ length: threads }, (_, thread) =>
@@ -123,11 +123,19 @@ export function packRows(
   weight: Float32Array,
 ): void {
   const { N, K, weights } = linear;
-  const block = 8 * K;
-  for (let begin = 0; begin < weight.length; begin += block) {
-    const rows = weight.subarray(begin, begin + block);
+  const end = row + weight.length / K;
+  // Kernels pack whole panels. Rows that share one with others are put in their places (`layout.ts`, f32w).
+  const firstPanel = Math.ceil(row / 8) * 8;
+  const lastPanel = end === N ? N : Math.floor(end / 8) * 8;
+  for (let n = row; n < end; n++) {
+    if (n >= firstPanel && n < lastPanel) continue;
+    const panel = kernels.f32(offsetBy(weights, 32 * K * Math.floor(n / 8)), 8 * K);
+    for (let k = 0; k < K; k++) panel[8 * k + (n % 8)] = weight[(n - row) * K + k]!;
+  }
+  for (let begin = firstPanel; begin < lastPanel; begin += 8) {
+    const rows = weight.subarray((begin - row) * K, (Math.min(lastPanel, begin + 8) - row) * K);
     kernels.f32(staging.source, rows.length).set(rows);
-    kernels.run.pack_f32w(staging.source, weights, row + begin / K, rows.length / K, N, K);
+    kernels.run.pack_f32w(staging.source, weights, begin, rows.length / K, N, K);
   }
 }
 
@@ -159,6 +167,7 @@ function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
     up: widths.has("up") ? f32("gate and up projections", upStride) : offsetBy(qkv, 4 * (H + 2 * Hkv) * D),
     upStride,
     activated: f32("activated states", F),
+    padded: planHeads(planner, maxRows),
     activations: {
       // Two bytes an element: activations of 14 bits.
       q: plan.reserve("scratch", 2 * maxRows * maxK, "quantized activations"),

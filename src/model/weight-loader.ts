@@ -28,6 +28,43 @@ function stagedRows(K: number): number {
   return Math.max(PANEL_ROWS, Math.floor(STAGED_ELEMENTS / K / PANEL_ROWS) * PANEL_ROWS);
 }
 
+/** Whether every part begins a panel. */
+function beginPanels(parts: readonly ModulePart[]): boolean {
+  return parts.slice(0, -1).every(({ outFeatures }) => outFeatures % PANEL_ROWS === 0);
+}
+
+/** Consecutive rows of one matrix or several: floats, or packed words and scales, each array row by row. */
+interface StoredRows {
+  readonly rows: number;
+  readonly arrays: readonly (Float32Array | Int32Array)[];
+}
+
+function someRows({ rows, arrays }: StoredRows, begin: number, end: number): StoredRows {
+  if (begin === 0 && end === rows) return { rows, arrays };
+  const part = (array: Float32Array | Int32Array) => {
+    const length = array.length / rows;
+    return array.subarray(begin * length, end * length);
+  };
+  return { rows: end - begin, arrays: arrays.map(part) };
+}
+
+function joinRows(pieces: readonly StoredRows[]): StoredRows {
+  const [first, ...others] = pieces as [StoredRows, ...StoredRows[]];
+  return others.reduce(
+    (joined, piece) => ({
+      rows: joined.rows + piece.rows,
+      arrays: joined.arrays.map((array, i) => {
+        const other = piece.arrays[i]!;
+        const both = new (array.constructor as Float32ArrayConstructor | Int32ArrayConstructor)(array.length + other.length);
+        both.set(array);
+        both.set(other, array.length);
+        return both;
+      }),
+    }),
+    first,
+  );
+}
+
 /** @param maxK largest in_features of any matrix that will be loaded */
 export function planStaging(plan: MemoryPlan, maxK: number): Staging {
   const elements = Math.max(STAGED_ELEMENTS, PANEL_ROWS * maxK);
@@ -85,11 +122,18 @@ export class WeightLoader {
     if (linear.bias) this.#kernels.f32(linear.bias, linear.N).fill(0);
     let row = 0;
     for (const part of spec.parts) {
-      const firstRow = row;
       if (part.bias) this.vector(`${part.name}.bias`, offsetBy(linear.bias, 4 * row), part.outFeatures);
-      const tensor = `${part.name}.${spec.stored.kind === "float" ? "weight" : "weight_packed"}`;
-      this.#queue.push({ tensor, load: () => this.#part(spec, linear, part, firstRow) });
       row += part.outFeatures;
+    }
+    // Parts that each begin a panel are read where the file has them; others share panels, and are read one
+    // after another.
+    const runs = beginPanels(spec.parts) ? spec.parts.map((part) => [part]) : [spec.parts];
+    row = 0;
+    for (const parts of runs) {
+      const firstRow = row;
+      const tensor = `${parts[0]!.name}.${spec.stored.kind === "float" ? "weight" : "weight_packed"}`;
+      this.#queue.push({ tensor, load: () => this.#parts(spec, linear, parts, firstRow) });
+      row += parts.reduce((sum, { outFeatures }) => sum + outFeatures, 0);
     }
     if (linear.lowRank) this.#lowRank(spec, linear.N, linear.lowRank);
   }
@@ -97,19 +141,30 @@ export class WeightLoader {
   /** A part's B stands at its own rows and its own columns of the fused one. */
   #lowRank({ parts, ranks, K }: LinearSpec, N: number, { rank, a, b }: LowRank): void {
     let [row, column] = [0, 0];
-    for (const [i, { name, outFeatures }] of parts.entries()) {
-      const [firstRow, firstColumn, own] = [row, column, ranks[i]!];
-      const names = lowRankTensors(name);
+    const terms = parts.map(({ name, outFeatures }, i) => {
+      const term = { tensors: lowRankTensors(name), row, column, rows: outFeatures, own: ranks[i]! };
       row += outFeatures;
-      column += paddedRank(own);
-      const loadA = async () => this.#packF32w(await this.#readF32(names.a), a, firstColumn, rank, K);
-      const loadB = async () => {
-        const thin = await this.#readF32(names.b);
-        const wide = new Float32Array(outFeatures * rank);
-        for (let n = 0; n < outFeatures; n++) wide.set(thin.subarray(n * own, (n + 1) * own), n * rank + firstColumn);
+      column += paddedRank(term.own);
+      return term;
+    });
+    for (const { tensors, column: firstColumn } of terms.filter(({ own }) => own > 0)) {
+      const load = async () => this.#packF32w(await this.#readF32(tensors.a), a, firstColumn, rank, K);
+      this.#queue.push({ tensor: tensors.a, load });
+    }
+    for (const run of beginPanels(parts) ? terms.map((term) => [term]) : [terms]) {
+      const stored = run.filter(({ own }) => own > 0);
+      const firstRow = run[0]!.row;
+      const load = async () => {
+        const wide = new Float32Array(run.reduce((sum, { rows }) => sum + rows, 0) * rank);
+        for (const { tensors, own, rows, row: begin, column: firstColumn } of stored) {
+          const thin = await this.#readF32(tensors.b);
+          for (let n = 0; n < rows; n++) {
+            wide.set(thin.subarray(n * own, (n + 1) * own), (begin - firstRow + n) * rank + firstColumn);
+          }
+        }
         this.#packF32w(wide, b, firstRow, N, rank);
       };
-      if (own > 0) this.#queue.push({ tensor: names.a, load: loadA }, { tensor: names.b, load: loadB });
+      if (stored[0]) this.#queue.push({ tensor: stored[0].tensors.b, load });
     }
   }
 
@@ -131,22 +186,41 @@ export class WeightLoader {
     for (const { load } of this.#queue.splice(0).toSorted((a, b) => position(a) - position(b))) await load();
   }
 
-  async #part(spec: LinearSpec, linear: Linear, { name, outFeatures: N }: ModulePart, firstRow: number): Promise<void> {
-    const { K, stored } = spec;
+  /** Packs consecutive parts of a fused layer, the first of which begins a panel. */
+  async #parts(spec: LinearSpec, linear: Linear, parts: readonly ModulePart[], firstRow: number): Promise<void> {
+    const { K } = spec;
     const block = stagedRows(K);
-    for (let begin = 0; begin < N; begin += block) {
-      const end = Math.min(N, begin + block);
-      const at = firstRow + begin;
-      if (stored.kind === "float") this.#packFloat(linear, await this.#readF32(`${name}.weight`, [begin, end]), at, end - begin);
-      else {
-        const bytes = await this.#readRaw(`${name}.weight_packed`, [begin, end]);
-        const scales = await this.#readF32(`${name}.weight_scale`, [begin, end]);
-        if (linear.kind === "f32") {
-          const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-          this.#packFloat(linear, dequantizeWords(words, stored.weights, scales, stored.groupSize), at, end - begin);
-        } else this.#packQuantized(linear, bytes, scales, at, end - begin);
+    let at = firstRow;
+    // Rows that are read and do not fill a panel yet.
+    let rest: readonly StoredRows[] = [];
+    for (const part of parts) {
+      for (let begin = 0; begin < part.outFeatures; begin += block) {
+        const isEnd = part === parts.at(-1) && begin + block >= part.outFeatures;
+        const read = joinRows([...rest, await this.#read(spec, part, begin, Math.min(part.outFeatures, begin + block))]);
+        const whole = isEnd ? read.rows : read.rows - (read.rows % PANEL_ROWS);
+        for (let row = 0; row < whole; row += block) {
+          const piece = someRows(read, row, Math.min(whole, row + block));
+          this.#pack(spec, linear, piece, at);
+          at += piece.rows;
+        }
+        rest = whole < read.rows ? [someRows(read, whole, read.rows)] : [];
       }
     }
+  }
+
+  async #read(spec: LinearSpec, { name }: ModulePart, begin: number, end: number): Promise<StoredRows> {
+    const rows = end - begin;
+    if (spec.stored.kind === "float") return { rows, arrays: [await this.#readF32(`${name}.weight`, [begin, end])] };
+    const bytes = await this.#readRaw(`${name}.weight_packed`, [begin, end]);
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+    return { rows, arrays: [words, await this.#readF32(`${name}.weight_scale`, [begin, end])] };
+  }
+
+  #pack({ stored }: LinearSpec, linear: Linear, { rows, arrays }: StoredRows, at: number): void {
+    if (stored.kind === "float") return this.#packFloat(linear, arrays[0] as Float32Array, at, rows);
+    const [words, scales] = arrays as [Int32Array, Float32Array];
+    if (linear.kind !== "f32") return this.#packQuantized(linear, words, scales, at, rows);
+    this.#packFloat(linear, dequantizeWords(words, stored.weights, scales, stored.groupSize), at, rows);
   }
 
   #packFloat(linear: Linear, values: Float32Array, row: number, rows: number): void {
@@ -165,10 +239,10 @@ export class WeightLoader {
     kernels.run.pack_qc8w(staging.quantized, staging.scales, linear.weights, row, rows, N, K);
   }
 
-  #packQuantized(linear: Linear, bytes: Uint8Array, scales: Float32Array, row: number, rows: number): void {
+  #packQuantized(linear: Linear, words: Int32Array, scales: Float32Array, row: number, rows: number): void {
     const [kernels, staging] = [this.#kernels, this.#staging];
     const { N, K } = linear;
-    kernels.u8(staging.source, bytes.length).set(bytes);
+    kernels.i32(staging.source, words.length).set(words);
     const staged = kernels.f32(staging.scales, scales.length);
     staged.set(scales);
     // The kernels multiply integers: twice the floats (`assembly/linear/e2m1.ts`).

@@ -6,9 +6,11 @@
  * position, stand in the row table (`batch.ts`). Only this file and `positions.ts` see that rows belong to
  * sequences.
  */
+import { UnsupportedModelError } from "../../errors.ts";
 import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { Block } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import type { HeadBuffers } from "../buffers.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { KvPrecision } from "../precision.ts";
 import type { Planner, Workspace } from "../workspace.ts";
@@ -19,6 +21,10 @@ import { readScale } from "./linear-spec.ts";
  * (`assembly/layouts/layout-kv.ts`).
  */
 export const BLOCK_TOKENS = 64;
+/** Elements of a head that lie side by side in the cache. */
+const LANES = 8;
+/** Beyond it sums of integer products might not stay in 32 bits (`assembly/attention/attention-kqs8.ts`). */
+const MOST_HEAD_DIM = 2048;
 
 /** Real values of one step of int8; 1 and unused for float32. */
 export interface CacheScales {
@@ -49,7 +55,8 @@ export function blockBytes(
   { sizes, config }: Pick<Planner, "sizes" | "config">,
   { k, v }: KvPrecision,
 ): { k: number; v: number } {
-  const { kvHeads: Hkv, headDim: D } = config;
+  const { kvHeads: Hkv, headDim } = config;
+  const D = paddedHead(headDim);
   return {
     k: (k === "q8" ? sizes.k_cache_bytes_qs8 : sizes.k_cache_bytes_f32)(Hkv, BLOCK_TOKENS, D) >>> 0,
     v: (v === "q8" ? sizes.v_cache_bytes_qs8 : sizes.v_cache_bytes_f32)(Hkv, BLOCK_TOKENS, D) >>> 0,
@@ -67,12 +74,73 @@ export function planCache(planner: Planner, blocks: number, precision: KvPrecisi
   };
 }
 
+/** Elements of a head the kernels and the cache have: with zeros up to a multiple of 8. */
+export function paddedHead(headDim: number): number {
+  if (headDim > MOST_HEAD_DIM) {
+    throw new UnsupportedModelError(`head dimension: got ${headDim}, need at most ${MOST_HEAD_DIM}`);
+  }
+  return LANES * Math.ceil(headDim / LANES);
+}
+
+/** Reserves what heads need that are not whole lanes; undefined if they are. @param maxRows of a pass */
+export function planHeads({ plan, config }: Planner, maxRows: number): HeadBuffers | undefined {
+  const { heads: H, kvHeads: Hkv, headDim } = config;
+  const D = paddedHead(headDim);
+  if (D === headDim) return undefined;
+  const f32 = (heads: number, what: string) => plan.reserve("scratch", 4 * maxRows * heads * D, `${what} of ${maxRows} rows`);
+  return { D, qkv: f32(H + 2 * Hkv, "padded heads"), attended: f32(H, "attention output of padded heads") };
+}
+
+/** Queries, keys and values as the kernels take them, and where their output goes. */
+interface Heads {
+  readonly D: number;
+  readonly qkv: Pointer;
+  readonly stride: number;
+  readonly attended: Pointer;
+}
+
+function headsOf({ config, buffers }: Workspace): Heads {
+  const { qkv, qkvStride: stride, attended, padded } = buffers;
+  if (!padded) return { D: config.headDim, qkv, stride, attended };
+  return { ...padded, stride: (config.heads + 2 * config.kvHeads) * padded.D };
+}
+
+/**
+ * Copies the heads of M rows to their padded places, whose zeros are never written. Kernels divide scores by
+ * the root of D, which has grown: queries make up for it. A product rounded to float32, as everywhere.
+ */
+function spreadHeads({ kernels, config, buffers }: Workspace, { D, qkv }: HeadBuffers, M: number): void {
+  const { heads: H, kvHeads: Hkv, headDim } = config;
+  const heads = H + 2 * Hkv;
+  const from = kernels.f32(buffers.qkv, M * buffers.qkvStride);
+  const to = kernels.f32(qkv, M * heads * D);
+  const factor = Math.fround(Math.sqrt(D / headDim));
+  for (let m = 0; m < M; m++) {
+    for (let h = 0; h < heads; h++) {
+      const [source, target] = [m * buffers.qkvStride + h * headDim, (m * heads + h) * D];
+      const scale = h < H ? factor : 1;
+      for (let d = 0; d < headDim; d++) to[target + d] = from[source + d]! * scale;
+    }
+  }
+}
+
+/** Copies the output of M rows to where it is read. */
+function gatherHeads({ kernels, config, buffers }: Workspace, { D, attended }: HeadBuffers, M: number): void {
+  const { heads: H, headDim } = config;
+  const from = kernels.f32(attended, M * H * D);
+  const to = kernels.f32(buffers.attended, M * H * headDim);
+  for (let head = 0; head < M * H; head++) to.set(from.subarray(head * D, head * D + headDim), head * headDim);
+}
+
 /** Appends the keys and values of M rows in `buffers.qkv` to the cache, each at its row's position. */
-export function append({ kernels, config, buffers }: Workspace, cache: LayerCache, M: number): void {
-  const { heads: H, kvHeads: Hkv, headDim: D } = config;
-  const { rows, qkvStride: stride } = buffers;
+export function append(space: Workspace, cache: LayerCache, M: number): void {
+  const { kernels, config, buffers } = space;
+  if (buffers.padded) spreadHeads(space, buffers.padded, M);
+  const { heads: H, kvHeads: Hkv } = config;
+  const { rows } = buffers;
   const { precision, scales } = cache;
-  const k = offsetBy(buffers.qkv, 4 * H * D);
+  const { D, qkv, stride } = headsOf(space);
+  const k = offsetBy(qkv, 4 * H * D);
   const v = offsetBy(k, 4 * Hkv * D);
   if (precision.k === "q8") kernels.split("append_k_qs8", M, k, cache.k, rows, stride, Hkv, D, scales.k);
   else kernels.split("append_k_f32", M, k, cache.k, rows, stride, Hkv, D);
@@ -81,18 +149,16 @@ export function append({ kernels, config, buffers }: Workspace, cache: LayerCach
 }
 
 /**
- * `buffers.attended` = causal attention of M rows of queries in `buffers.qkv` over the cache.
+ * `buffers.attended` = causal attention of M rows of queries in `buffers.qkv` over the cache, to which their
+ * keys and values were appended just before.
  * @param window how many of the latest tokens a row sees; 0 for all
  */
-export function attend(
-  { kernels, config, buffers, tables, positions }: Workspace,
-  cache: LayerCache,
-  window: number,
-  M: number,
-): void {
-  const { heads: H, kvHeads: Hkv, headDim: D } = config;
+export function attend(space: Workspace, cache: LayerCache, window: number, M: number): void {
+  const { kernels, config, buffers, tables, positions } = space;
+  const { heads: H, kvHeads: Hkv } = config;
   const { precision, k, v, scales } = cache;
-  const { qkv, attended, rows, qkvStride: stride } = buffers;
+  const { D, qkv, stride, attended } = headsOf(space);
+  const { rows, padded } = buffers;
   const kernel = `attention_f32_${precision.k === "q8" ? "kqs8" : "kf32"}_${precision.v === "q8" ? "vqs8" : "vf32"}` as const;
   kernels.split(
     kernel,
@@ -113,6 +179,7 @@ export function attend(
     scales.k,
     scales.v,
   );
+  if (padded) gatherHeads(space, padded, M);
 }
 
 /**

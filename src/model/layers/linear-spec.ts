@@ -46,10 +46,6 @@ export async function readLinearSpec(
   const K = modules[0]!.inFeatures;
   const N = modules.reduce((sum, part) => sum + part.outFeatures, 0);
   const bias = modules.some((part) => part.bias);
-  for (const part of modules.slice(0, -1)) {
-    if (part.outFeatures % 8 !== 0)
-      throw new UnsupportedModelError(`${part.name}: ${part.outFeatures} out_features, need a multiple of 8 to fuse it`);
-  }
   const schemes = modules.map(({ name }) => checkpoint.quantization?.linear(name));
   const scheme = schemes[0];
   const fused = `${modules.map(({ name }) => name).join(", ")}`;
