@@ -2,7 +2,7 @@
  * Which options there are. An option that nobody reads is most often a slip of the pen, or another library's
  * word for it; taken without a word, it would leave its writer with an answer to another question.
  */
-import { closestMatch } from "leven";
+import leven, { closestMatch } from "leven";
 import { OptionError } from "./errors.ts";
 import { shown } from "./need.ts";
 
@@ -23,7 +23,7 @@ export function checkOptions(options: unknown, ...known: readonly OptionKeys[]):
   if (options === undefined) return;
   if (typeof options !== "object" || options === null || Array.isArray(options))
     throw new OptionError(`options: got ${Array.isArray(options) ? "an array" : shown(options)}, need an object`);
-  const names = known.flatMap((keys) => Array.from(keys));
+  const names = [...new Set(known.flatMap((keys) => Array.from(keys)))];
   const unknown = Object.keys(options).find((key) => !names.includes(key));
   if (unknown === undefined) return checkListeners(options as Record<string, unknown>);
   const nearest = nearestName(unknown, names);
@@ -46,14 +46,13 @@ export function withOptionKeys<T extends object>(options: T, keys: OptionKeys): 
   return Object.fromEntries(Object.entries(options).filter(([key]) => keys.has(key))) as T;
 }
 
-/** Edits that still count as near. */
-const NEAR = 3;
-
-/** The name that is meant by another spelling: `max_tokens`, `topk`, `nThreads`. */
+/** The name that is meant by another spelling: `max_tokens`, `topk`, `nThreads`; half of it has to be right. */
 function nearestName(written: string, names: readonly string[]): string | undefined {
   const bySpelling = new Map(names.map((name) => [plain(name), name]));
-  const nearest = closestMatch(plain(written), [...bySpelling.keys()], { maxDistance: NEAR });
-  return nearest === undefined ? undefined : bySpelling.get(nearest);
+  const spelling = plain(written);
+  const nearest = closestMatch(spelling, [...bySpelling.keys()]);
+  if (nearest === undefined || 2 * leven(spelling, nearest) > Math.max(spelling.length, nearest.length)) return undefined;
+  return bySpelling.get(nearest);
 }
 
 const plain = (name: string) => name.toLowerCase().replaceAll(/[_-]/g, "");

@@ -57,6 +57,11 @@ test("an unknown one is refused with all there are, and the nearest by spelling"
   );
 });
 
+test("sets with an option in common list it once", () => {
+  const both = message(() => checkOptions({ x: 1 }, KEYS, optionKeys<Pick<Options, "signal">>({ signal: 0 })));
+  assert.is(both.split("signal").length, 2, both);
+});
+
 test("what is no object of options is refused", () => {
   for (const options of [5, "threads", null, [1]])
     assert.match(

@@ -9,6 +9,7 @@ import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
 import { isJsonObject, type JsonObject } from "../json-object.ts";
 import { OptionError, UnsupportedModelError } from "../errors.ts";
 import { isWhole } from "../need.ts";
+import { checkOptions, optionKeys } from "../option-keys.ts";
 import { SPECIAL_MARK } from "./added-tokens.ts";
 import { Encoder } from "./encoder.ts";
 import { type AroundText, aroundText } from "./post-processor.ts";
@@ -38,6 +39,9 @@ export interface DecodeOptions {
 const HEAP_BYTES_PER_ENTRY = 41;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
+
+const ENCODE_OPTIONS = optionKeys<EncodeOptions>({ addSpecialTokens: 0, parseSpecial: 0 });
+const DECODE_OPTIONS = optionKeys<DecodeOptions>({ skipSpecialTokens: 0 });
 
 export class Tokenizer implements TokenSource {
   /** One more than the largest id. */
@@ -116,7 +120,9 @@ export class Tokenizer implements TokenSource {
    * @throws OptionError if the text is no string, or has half of a surrogate pair
    * @throws UnsupportedModelError if a pattern of the file takes too many steps for this text
    */
-  encode(text: string, { addSpecialTokens = true, parseSpecial = true }: EncodeOptions = {}): number[] {
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    checkOptions(options, ENCODE_OPTIONS);
+    const { addSpecialTokens = true, parseSpecial = true } = options;
     if (typeof text !== "string") throw new OptionError(`text to encode: got ${typeof text}, need a string`);
     const lone = LONE_SURROGATE.exec(text);
     if (lone !== null) {
@@ -147,7 +153,9 @@ export class Tokenizer implements TokenSource {
   /**
    * @throws OptionError if an id is no token's
    */
-  decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: DecodeOptions = {}): string {
+  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+    checkOptions(options, DECODE_OPTIONS);
+    const { skipSpecialTokens = false } = options;
     const stream = this.streamDecoder({ skipSpecialTokens });
     const pieces = Array.from(ids, (id) => stream.push(id));
     return pieces.join("") + stream.flush();
