@@ -37,7 +37,11 @@ export class FakeModel implements LoadedModel {
       }
       return RESULT;
     }
-    return new Generation(iterate(), () => RESULT, () => {});
+    return new Generation(
+      iterate(),
+      () => RESULT,
+      () => {},
+    );
   }
 
   memory = () => ({ weights: 1 << 20, kvCache: 1 << 19, scratch: 1 << 18, js: 1 << 17, total: 1_966_080 });

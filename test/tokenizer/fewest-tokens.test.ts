@@ -13,10 +13,10 @@ const { tokenizerJson, tokenizerConfig } = tinyTokenizer(320);
 type Json = Record<string, unknown>;
 const model = tokenizerJson["model"] as Json;
 
-/** Merged letters, digits, spaces, marks to be composed, compatibility forms, half a surrogate pair. */
+/** Merged letters, digits, spaces, marks to be composed, compatibility forms. */
 const PIECES = [
   " the", " cat", "and", "house", " ", "  ", "\n", "7", "<|im_end|>", "A\u030A", "e\u0301", "\u1100\u1161\u11A8", "\u212B",
-  "\uFB01", "\u{1D400}", "\u{1F600}", "\u0958", "\u03B1\u0313\u0300\u0345", "\uD83D", "\u00E9", "\u3000", "x",
+  "\uFB01", "\u{1D400}", "\u{1F600}", "\u0958", "\u03B1\u0313\u0300\u0345", "\u00E9", "\u3000", "x",
 ]; // prettier-ignore
 const text = () => Array.from({ length: Math.floor(random() * 40) }, () => PIECES[Math.floor(random() * PIECES.length)]).join("");
 
