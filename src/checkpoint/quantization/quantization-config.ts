@@ -45,6 +45,11 @@ const MAX_PATTERN_CHARACTERS = 65_536;
 /** The key in `input_activations` that says which 8-bit float; "e4m3" where it is absent. */
 export const FLOAT_FORMAT_KEY = "float_format";
 
+/** Keys beside the groups: those that are read, and those that say how a file was made or is to be run. */
+const KNOWN_KEYS: ReadonlySet<string> = new Set([
+  "quant_method", "quantization_status", "format", "config_groups", "ignore", "kv_cache_scheme", "sparsity_config",
+  "transform_config", "moe_sparsity_config", "version", "global_compression_ratio", "run_compressed", "dequantize",
+]); // prettier-ignore
 const GROUP_KEYS: ReadonlySet<string> = new Set(["targets", "weights", "input_activations", "output_activations", "format"]);
 const ARGS_KEYS: ReadonlySet<string> = new Set([
   "num_bits", "type", "symmetric", "group_size", "strategy", "block_structure", "dynamic", "actorder",
@@ -55,6 +60,7 @@ const ARGS_KEYS: ReadonlySet<string> = new Set([
  * @param json the value of `quantization_config`; undefined or null if the checkpoint is not quantized
  * @param fileName for messages
  * @param isConv1D whether a module's floats are stored transposed (`storedOrder`); none by default
+ * @param onNote told of keys that are not known and not used
  * @throws UnsupportedModelError for another method, format or kind of quantization, naming group and key;
  *   CheckpointError if a field has the wrong type
  */
@@ -62,6 +68,7 @@ export function parseQuantizationConfig(
   json: unknown,
   fileName: string,
   isConv1D: (moduleName: string) => boolean = () => false,
+  onNote?: (note: string) => void,
 ): QuantizationScheme | undefined {
   if (json === undefined || json === null) return undefined;
   const where = `${fileName}: quantization_config`;
@@ -69,12 +76,17 @@ export function parseQuantizationConfig(
   const fields = new JsonFields(json, where);
 
   requireValue(fields, "quant_method", fields.raw("quant_method"), QUANT_METHOD);
-  requireValue(fields, "quantization_status", fields.raw("quantization_status"), "compressed");
-  for (const key of ["sparsity_config", "transform_config"]) {
+  // Without it the tensors tell: those of a model that is not compressed have other names.
+  requireValue(fields, "quantization_status", fields.raw("quantization_status") ?? "compressed", "compressed");
+  for (const key of ["sparsity_config", "transform_config", "moe_sparsity_config"]) {
     const part = fields.object(key);
-    const empty = part?.keys().every((name) => isEmpty(part.raw(name))) ?? true;
+    // A dense format says that nothing is sparse: what else it has are statistics.
+    const isDense = key === "sparsity_config" && part?.raw("format") === "dense";
+    const empty = isDense || (part?.keys().every((name) => isEmpty(part.raw(name))) ?? true);
     if (!empty) throw new UnsupportedModelError(`${where}: ${key}: got ${describe(fields.raw(key))}, need an empty one`);
   }
+  const unknown = fields.keys().filter((key) => !KNOWN_KEYS.has(key) && !isEmpty(fields.raw(key)));
+  if (unknown.length > 0) onNote?.(`${where}: keys not known and not used: ${describe(unknown).slice(1, -1)}`);
   const groups = fields.object("config_groups");
   if (!groups) throw new CheckpointError(`${where}: config_groups is missing`);
 
@@ -110,7 +122,9 @@ function parseGroup(group: JsonFields, globalFormat: unknown): Entry {
 function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "weights" | "groupSize"> {
   checkSymmetric(args, float ? "float" : "int");
   requireValue(args, "dynamic", args.raw("dynamic") ?? false, false);
-  requireValue(args, "actorder", args.raw("actorder"), undefined);
+  // By weight, the order is one of rounding, not of storing.
+  const order = args.raw("actorder");
+  if (order !== false && order !== "weight" && order !== "static") requireValue(args, "actorder", order, undefined);
   requireValue(args, "block_structure", args.raw("block_structure"), undefined);
   const groupSize = args.raw("group_size") === -1 ? undefined : args.raw("group_size");
   const strategy = args.string("strategy", groupSize === undefined ? "channel" : "group");
@@ -174,7 +188,7 @@ function checkSymmetric(args: JsonFields, type: "int" | "float"): void {
 }
 
 function refuseUnknownKeys(fields: JsonFields, known: ReadonlySet<string>): void {
-  const unknown = fields.keys().find((key) => !known.has(key));
+  const unknown = fields.keys().find((key) => !known.has(key) && fields.raw(key) !== undefined);
   if (unknown !== undefined)
     throw new UnsupportedModelError(`${fields.where}: key: got ${describe(unknown)}, need one of ${[...known].join(", ")}`);
 }

@@ -49,8 +49,11 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   const notes: string[] = [];
   const config = parseModelConfig(configJson, `${folder.name}: config.json`, (note) => notes.push(note));
   const conv1D = transposedModules(describeModel(config));
-  const quantization = parseQuantizationConfig(configJson["quantization_config"], `${folder.name}: config.json`, (name) =>
-    conv1D.has(name),
+  const quantization = parseQuantizationConfig(
+    configJson["quantization_config"],
+    `${folder.name}: config.json`,
+    (name) => conv1D.has(name),
+    (note) => notes.push(note),
   );
   const generation = parseGenerationConfig(await readJsonIfThere("generation_config.json", MAX_BYTES.config), configJson);
   const tokenizerJson = await readJsonIfThere("tokenizer.json", MAX_BYTES.tokenizer);

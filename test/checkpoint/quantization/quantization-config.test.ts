@@ -189,7 +189,40 @@ test("an exact name goes before patterns, patterns by alphabet, classes last, ig
   assert.is(groupSize("model.layers.2.mlp.gate_proj"), undefined);
 });
 
+for (const [what, change] of [
+  ["a version, a ratio, a way to run", (_, config) => Object.assign(config, { version: "0.9", global_compression_ratio: 1.5, run_compressed: true, dequantize: false })],
+  ["no status", (_, config) => delete config["quantization_status"]],
+  ["nulls", (group, config) => { Object.assign(config, { kv_cache_scheme: null, ignore: null, sparsity_config: null, transform_config: null, moe_sparsity_config: null }); Object.assign(group, { output_activations: null, special: null }); }],
+  ["a dense format", (_, config) => (config["sparsity_config"] = { format: "dense", targets: [], ignore: ["lm_head"], global_sparsity: 0.13, sparsity_structure: "unstructured", registry_requires_subclass: false })],
+  ["transforms that are none", (_, config) => (config["transform_config"] = { config_groups: {} })],
+  ["observers and types", (group) => Object.assign(group["weights"]!, { observer: "mse", observer_kwargs: { maxshrink: 0.2 }, scale_dtype: "torch.bfloat16", zp_dtype: "torch.int8", block_structure: null })],
+  ["columns ordered while rounding", (group) => (group["weights"]!["actorder"] = "weight")],
+  ["columns ordered while rounding, by its other name", (group) => (group["weights"]!["actorder"] = "static")],
+  ["columns in their order", (group) => (group["weights"]!["actorder"] = false)],
+  ["an argument that is null", (group) => (group["weights"]!["zero_point"] = null)],
+  ["a name and a class to ignore", (_, config) => (config["ignore"] = ["lm_head", "re:.*\\.gate$", "Embedding"])],
+] satisfies [string, Parameters<typeof withGroup>[0]][]) {
+  test(`${what}: what says how a file was made changes nothing`, () => {
+    assert.equal(withGroup(change)()!.linear("model.layers.0.mlp.up_proj"), W4);
+  });
+} // prettier-ignore
+
+test("keys nobody knows are noted", () => {
+  const notes: string[] = [];
+  const config = {
+    ...buildQuantizationConfig(new Map([["lm_head", W4]]), { kvCache: false }),
+    off: null,
+    special: 1,
+    other: [0],
+  };
+  parseQuantizationConfig(config, "config.json", () => false, (note) => notes.push(note)); // prettier-ignore
+  assert.equal(notes, ['config.json: quantization_config: keys not known and not used: "special","other"']);
+});
+
 for (const [what, change, pattern] of [
+  ["sparse weights", (_, config) => (config["sparsity_config"] = { format: "sparse-24-bitmask" }), /sparsity_config: got \{"format":"sparse-24/],
+  ["sparse experts", (_, config) => (config["moe_sparsity_config"] = { method: "top" }), /moe_sparsity_config: got/],
+  ["columns stored in another order", (group) => (group["weights"]!["actorder"] = true), /weights: actorder: got true/],
   ["another method", (_, config) => (config["quant_method"] = "gptq"), /quant_method: got "gptq"/],
   ["not yet compressed", (_, config) => (config["quantization_status"] = "frozen"), /quantization_status: got "frozen"/],
   ["a transform", (_, config) => (config["transform_config"] = { config_groups: { u: {} , v: 1 } }), /transform_config/],
