@@ -45,10 +45,15 @@ export function expectedTensors(
  */
 const MEANINGLESS = /(^|\.)rotary_emb\.(inv_freq|cos_cached|sin_cached)$|\.(attn|attention)\.(masked_)?bias$/;
 
+const COUNTER_TYPES: ReadonlySet<TensorType> = new Set<TensorType>(["I8", "U8", "I16", "I32", "I64", "BOOL"]);
+/** Tensors that are noted by name, at most. */
+const MOST_NOTED = 4;
+
 /**
  * Checks that every expected tensor is there with its shape and type, and that nothing is left that would
- * change the result.
+ * change the result. An empty tensor and a whole number on its own (a counter of steps) hold no weights.
  *
+ * @returns a note of each that is left over
  * @throws CheckpointError naming the first tensor that is missing, has another shape, or does not belong to
  *   the model; UnsupportedModelError if its element type is not one for its role
  */
@@ -57,7 +62,7 @@ export function checkTensors(
   config: ModelConfig,
   quantization: QuantizationScheme | undefined,
   where: string,
-): void {
+): string[] {
   const inBlocks = new Set(blockModules(describeModel(config)).map(({ name }) => name));
   const rank = (module: LinearModule) => (inBlocks.has(module.name) ? lowRank(tensors, module) : 0);
   const expected = expectedTensors(config, quantization, where, rank);
@@ -75,13 +80,20 @@ export function checkTensors(
     else if (found.type !== type) throw wrongType(found, type);
   }
   const names = new Set([...expected, ...head].map(({ name }) => name));
-  for (const { name, file } of tensors.values()) {
-    if (!names.has(name) && !MEANINGLESS.test(name)) {
+  const left = [...tensors.values()].filter(({ name }) => !names.has(name) && !MEANINGLESS.test(name));
+  for (const { name, file, type, shape } of left) {
+    const isWeight = !shape.includes(0) && !(shape.length === 0 && COUNTER_TYPES.has(type));
+    if (isWeight) {
       throw new CheckpointError(
         `${file}: tensor ${name}: got a tensor with no place in this model, need only those it has: ignoring one could change the result`,
       );
     }
   }
+  const more = left.length > MOST_NOTED ? [`${where}: ${left.length - MOST_NOTED} more tensors without weights`] : [];
+  return [
+    ...left.slice(0, MOST_NOTED).map(({ name, file }) => `${file}: tensor ${name}: holds no weights and is not used`),
+    ...more,
+  ];
 }
 
 /**

@@ -69,9 +69,10 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   try {
     const needed = expectedTensors(config, quantization, folder.name).map(({ name }) => name);
     const { tensors: parts, note } = unwrapNames(withEmbedding(stored, config), config.architecture, needed, folder.name);
+    if (note !== undefined) notes.push(note);
     const orders = new StoredOrders(describeModel(config));
     const tensors = new Map([...parts].map(([name, entries]) => [name, orders.canonical(tensorInfo(name, entries))]));
-    checkTensors(tensors, config, quantization, folder.name);
+    notes.push(...checkTensors(tensors, config, quantization, folder.name));
     const tokenizer = tokenizerJson && { tokenizerJson, tokenizerConfig };
     return new SafetensorsCheckpoint(
       {
@@ -82,7 +83,7 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
         tokenizer,
         generation,
         tensors,
-        notes: note === undefined ? notes : [...notes, note],
+        notes,
       },
       parts,
       orders,

@@ -2,12 +2,12 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { f16ToF32, f32ToBf16, f32ToF16 } from "../../../src/checkpoint/formats/float-formats.ts";
 import { openSafetensorsCheckpoint } from "../../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
-import { encodeSafetensors } from "../../../src/checkpoint/safetensors/safetensors-layout.ts";
 import { CheckpointError, UnsupportedModelError } from "../../../src/errors.ts";
 import { MemoryFolder } from "../../memory-folder.ts";
 import { assertSameBits } from "../../oracle/compare.ts";
 import { mulberry32 } from "../../random.ts";
 import { type TinyModelOptions, tinyConfig, tinyModel } from "../../tiny-model.ts";
+import { withTensors } from "./change-tensors.ts";
 import { quantizedFolder } from "../quantization/quantized-folder.ts";
 
 const test = suite("safetensors checkpoint (seed 1)");
@@ -131,39 +131,6 @@ test("missing files are named", async () => {
   await refuses(noShard, CheckpointError, /model-2-of-3\.safetensors.*need a \.safetensors file of this folder/);
 });
 
-/** The tensors of a folder, changed and written again. */
-function withTensors(
-  change: (tensors: Map<string, { shape: number[]; type: "F32" | "F64" | "I32"; data: ArrayBufferView }>) => void,
-) {
-  const folder = tinyModel(1);
-  const file = folder.bytes("model.safetensors");
-  const dataBegin = 8 + Number(new DataView(file.buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, dataBegin))) as Record<
-    string,
-    { shape: number[]; data_offsets: number[] }
-  >;
-  const tensors = new Map(
-    Object.entries(header)
-      .filter(([name]) => name !== "__metadata__")
-      .map(
-        ([
-          name,
-          {
-            shape,
-            data_offsets: [begin, end],
-          },
-        ]) => [
-          name,
-          { shape, type: "F32" as const, data: file.subarray(dataBegin + begin!, dataBegin + end!) as ArrayBufferView },
-        ],
-      ),
-  );
-  change(tensors);
-  const plans = [...tensors].map(([name, { shape, type }]) => ({ name, shape, type }));
-  folder.set("model.safetensors", encodeSafetensors(plans, [...tensors.values()].map(({ data }) => data))); // prettier-ignore
-  return folder;
-}
-
 test("tensors that are missing, foreign, or of the wrong shape or type are named", async () => {
   await opens(withTensors(() => undefined));
   await refuses(
@@ -196,25 +163,6 @@ test("tensors that are missing, foreign, or of the wrong shape or type are named
   );
 });
 
-test("__metadata__ of strings, empty, null or absent is one file; anything else in it is named", async () => {
-  const withMetadata = (metadata: unknown) => {
-    const folder = tinyModel(1);
-    const file = folder.bytes("model.safetensors");
-    const dataBegin = 8 + Number(new DataView(file.buffer).getBigUint64(0, true));
-    const header = JSON.parse(new TextDecoder().decode(file.subarray(8, dataBegin))) as Record<string, unknown>;
-    const text = new TextEncoder().encode(JSON.stringify({ ...header, __metadata__: metadata }));
-    const changed = new Uint8Array(8 + text.length + file.length - dataBegin);
-    new DataView(changed.buffer).setBigUint64(0, BigInt(text.length), true);
-    changed.set(text, 8);
-    changed.set(file.subarray(dataBegin), 8 + text.length);
-    folder.set("model.safetensors", changed);
-    return folder;
-  };
-  for (const metadata of [undefined, null, {}, { format: "pt" }]) await opens(withMetadata(metadata));
-  for (const metadata of [1, "pt", [], true]) await refuses(withMetadata(metadata), CheckpointError, /__metadata__: got/);
-  await refuses(withMetadata({ step: 1000 }), CheckpointError, /__metadata__\.step: got 1000, need a string/);
-});
-
 test("a W4A8 folder whose embedding is split over shards reads as if it were whole", async () => {
   const { folder, config, modules, data } = await quantizedFolder(1, {}, 32, 20_000);
   const checkpoint = await openSafetensorsCheckpoint(folder);
@@ -238,27 +186,6 @@ test("a W4A8 folder whose embedding is split over shards reads as if it were who
   );
   await checkpoint.close();
   assert.is(folder.openCount, 0, "files left open");
-});
-
-test("files of weights that are not read, and keys of config.json, are noted", async () => {
-  assert.equal((await opens(tinyModel(1))).notes, []);
-  assert.equal((await opens(tinyModel(1, { shards: 3 }))).notes, []);
-  const folder = tinyModel(1);
-  for (const name of ["model.fp16.safetensors", "consolidated.safetensors", "README.md"]) folder.set(name, "x");
-  assert.equal((await opens(folder)).notes, []);
-  folder.set("config.json", JSON.stringify({ ...folder.json("config.json"), mup: true }));
-  for (const name of ["adapter_config.json", "adapter_model.safetensors", "model.safetensors.index.json"]) folder.set(name, "x");
-  assert.equal((await opens(folder)).notes, [
-    "tiny-llama-1: config.json: keys not known and not used: mup",
-    "tiny-llama-1: adapter_config.json: an adapter beside a model is not applied",
-    "tiny-llama-1: model.safetensors.index.json: is not read beside a file of all weights",
-  ]);
-  const shards = tinyModel(1, { shards: 3 });
-  for (const i of [4, 5, 6, 7, 8]) shards.set(`model-${i}-of-3.safetensors`, "x");
-  assert.equal(
-    (await opens(shards)).notes,
-    [4, 5, 6, 7].map((i) => `tiny-llama-1: model-${i}-of-3.safetensors: is not read`),
-  );
 });
 
 function withWeightMap(edit: (weightMap: Record<string, unknown>) => void): MemoryFolder {
