@@ -21,7 +21,6 @@ const NEUTRAL_VALUES: Readonly<Record<string, number>> = {
   "attention.max_alibi_bias": 0,
   "attention.q_lora_rank": 0,
   "attention.kv_lora_rank": 0,
-  "rope.scaling.attn_factor": 1,
   attn_logit_softcapping: 0,
   final_logit_softcapping: 0,
   router_logit_softcapping: 0,

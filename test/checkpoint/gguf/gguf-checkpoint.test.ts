@@ -210,7 +210,6 @@ test("keys of variants pass with the value that means nothing, and are refused w
     ["attention.kv_lora_rank", u32(0), u32(64)],
     ["attention.causal", bool(true), bool(false)],
     ["swin_norm", bool(false), bool(true)],
-    ["rope.scaling.attn_factor", f32(1), f32(1.5)],
     ["attn_logit_softcapping", f32(0), f32(50)],
     ["final_logit_softcapping", f32(0), f32(30)],
     ["router_logit_softcapping", f32(0), f32(30)],
