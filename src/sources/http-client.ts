@@ -154,6 +154,11 @@ function nextUrl(from: URL, response: Response, name: string): URL {
   // URL.parse would say it in one call, but Node 20 does not have it.
   const url = target !== null && URL.canParse(target, from.href) ? new URL(target, from.href) : undefined;
   if (url && /^https?:$/.test(url.protocol)) {
+    if (url.username !== "" || url.password !== "") {
+      throw new DownloadError(
+        `${name}: got a redirect to ${displayUrl(url)} with a user in it, need one without: fetch refuses it`,
+      );
+    }
     if (from.protocol === "https:" && url.protocol === "http:") {
       throw new DownloadError(
         `${name}: got a redirect from https to ${displayUrl(url)}, need https: anyone on the way could change the rest`,

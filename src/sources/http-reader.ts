@@ -132,10 +132,12 @@ export class HttpReader {
     // Also from 0: the answer shows whether there are ranges, and nobody compresses a range on the way.
     const headers = { range: `bytes=${at}-`, ...(known !== undefined && conditional(known)) };
     const response = await this.#client.get(this.url, headers, connection, signal);
-    if (response.status === 304) {
+    if (response.status === 304 && known !== undefined) {
       this.disconnect();
       return false;
     }
+    if (response.status === 304)
+      throw new DownloadError(`${this.name}: got HTTP status 304 for no condition, need 200`, { status: 304 });
     this.#check(response, at);
     this.#body = response.body?.getReader() as ReadableStreamDefaultReader<Uint8Array> | undefined;
     if (!this.#body) throw new DownloadError(`${this.name}: got an answer without a body, need one with it`);
@@ -149,16 +151,21 @@ export class HttpReader {
     const { headers, status } = response;
     const encoding = headers.get("content-encoding");
     const length = encoding === null || encoding === "identity" ? headers.get("content-length") : null;
-    let size = length === null ? undefined : Number(length);
+    let size = length === null ? undefined : this.#bytes("Content-Length", length);
     if (status === 206) {
-      const [, begin, , total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers.get("content-range") ?? "") ?? [];
+      const range = headers.get("content-range");
+      const [, begin, total] = /^bytes (\d+)-\d+\/(\d+)$/.exec(range ?? "") ?? [];
       // A page sees the header only if the server exposes it; the length of what remains tells as much.
-      if (total !== undefined) size = Number(total);
+      if (total !== undefined) size = this.#bytes("Content-Range", total);
       else if (size !== undefined) size += at;
       if (begin !== undefined && Number(begin) !== at) {
         throw new DownloadError(`${this.name}: got bytes from ${begin}, need them from ${at}`);
       }
+      if (/^multipart\//i.test(headers.get("content-type") ?? "")) {
+        throw new DownloadError(`${this.name}: got several ranges in one answer, need the one from ${at}`);
+      }
     }
+    if (size !== undefined && size < at) throw new DownloadError(`${this.name}: got ${size} bytes, need more than ${at}`);
     if (size !== undefined && this.#size !== undefined && size !== this.#size) {
       throw new DownloadError(`${this.name}: got ${size} bytes, need ${this.#size}: another file, or changed on the server`);
     }
@@ -170,6 +177,13 @@ export class HttpReader {
     }
     this.#size ??= size;
     this.#validator ??= validator;
+  }
+
+  /** A number of bytes in a header. @throws DownloadError if it is none, or more than a double holds */
+  #bytes(header: string, text: string): number {
+    const bytes = /^\d+$/.test(text) ? Number(text) : NaN;
+    if (Number.isSafeInteger(bytes)) return bytes;
+    throw new DownloadError(`${this.name}: ${header}: got ${JSON.stringify(text.slice(0, 40))}, need a number of bytes`);
   }
 
   /** One to `most` bytes. @throws DownloadError if the body ends or breaks before the file does */

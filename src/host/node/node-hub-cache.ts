@@ -195,6 +195,7 @@ class HubSnapshot {
       const digest = startDigest(file);
       let { size: done } = await handle.stat();
       if (done > file.size) await handle.truncate((done = 0));
+      await this.#checkRoom(file.size - done);
       await addFile(digest, partial, done, signal);
       const buffer = new Uint8Array(PIECE_BYTES);
       while (done < file.size) {
@@ -221,6 +222,13 @@ class HubSnapshot {
       await handle.close();
     }
     await rename(partial, blob);
+  }
+
+  /** A file that will not fit need not be begun. @throws CapabilityError */
+  async #checkRoom(bytes: number): Promise<void> {
+    const free = await freeBytes(this.#repository);
+    if (free >= bytes) return;
+    throw new CapabilityError(`${this.#repository}: got ${free} bytes free, need ${bytes}; HF_HUB_CACHE names another place`);
   }
 
   async #orExplain<T>(work: () => Promise<T>): Promise<T> {
