@@ -1,6 +1,6 @@
 /** What every block store promises, and how a folder keeps it. */
 import { fork } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -65,6 +65,16 @@ test("folder: a value that cannot be written leaves nothing", () =>
     assert.is(await store.get("files/ab/0"), undefined);
     assert.equal(readdirSync(folder), ["files"]);
     chmodSync(join(folder, "files"), 0o600);
+  }));
+
+test("folder: what a killed process left is removed a day later", () =>
+  withFolder(async (folder) => {
+    const names = ["0.0123abcd.partial", "1.0123abcd.partial", "2.partial"];
+    for (const name of names) writeFileSync(join(folder, name), "half");
+    const days = (n: number) => Date.now() / 1000 - n * 24 * 60 * 60;
+    for (const [name, age] of [[names[0]!, 2], [names[1]!, 0.5], [names[2]!, 2]] as const) utimesSync(join(folder, name), days(age), days(age)); // prettier-ignore
+    await folderBlockStore(folder).put("3", new Uint8Array(1));
+    assert.equal(readdirSync(folder).toSorted(), [names[1], names[2], "3"]);
   }));
 
 test("folder: processes that write one key at the same time leave one whole value", () =>

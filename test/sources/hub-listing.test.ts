@@ -1,11 +1,11 @@
 /** What a Hub may answer, and what is said where it cannot be asked. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { MemoryBlockStore } from "../../src/core.ts";
+import { MemoryBlockStore, openCheckpoint } from "../../src/core.ts";
 import { AbortError, CapabilityError, CheckpointError, DownloadError } from "../../src/errors.ts";
 import { webSources } from "../../src/host/browser/web-sources.ts";
 import { hubAdvice, proxyAdvice } from "../../src/host/node/node-proxies.ts";
@@ -165,6 +165,30 @@ for (const size of [-1, 0.5, 2 ** 60, "2", null, undefined]) {
       await fails(locate, CheckpointError, /^hf:org\/model\/config\.json: listing: got .* bytes, need a size$/);
     }));
 }
+
+test("a file that does not fit on the disk of the cache is not begun there", () =>
+  withHub(async ({ server, warnings, home }) => {
+    answer(server, TREE, (response) =>
+      json(response, [
+        { ...ENTRY, size: 2 ** 52 },
+        { ...ENTRY, path: "model.safetensors" },
+      ]),
+    );
+    const sources = nodeSources({ HF_HOME: home, HF_ENDPOINT: server.origin });
+    const onWarning = (message: string) => void warnings.push(message);
+    const location = await locateModel("hf:org/model", { ...sources, clock: new MemoryClock() }, { onWarning });
+    await fails(
+      () => openCheckpoint(location),
+      CheckpointError,
+      /config\.json: got 2 bytes, need 4503599627370496: another file/,
+    );
+    assert.match(
+      warnings.join(),
+      /got \d+ bytes free, need 4503599627370496; HF_HUB_CACHE names another place; going on without it$/,
+    );
+    const blobs = join(home, "hub", "models--org--model", "blobs");
+    assert.equal(readdirSync(blobs), []);
+  }));
 
 test("an answer that is no listing", () =>
   withHub(async ({ server, locate }) => {

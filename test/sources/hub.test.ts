@@ -296,6 +296,33 @@ test("where there is no such folder, the cache of blocks serves, online and offl
     assert.is(server.requests.length, 0);
   }));
 
+test("what others began and left goes when the file is whole", () =>
+  withHub(async ({ load, repository }) => {
+    await load();
+    const blob = join(repository, "blobs", sha256(MODEL.bytes(SHARDS[0]!)));
+    rmSync(blob);
+    const left = ["00000001", "00000002", "00000003"].map((part) => `${blob}.${part}.incomplete`);
+    for (const path of left) writeFileSync(path, MODEL.bytes(SHARDS[0]!).slice(0, 1000));
+    for (const path of [...left.slice(1), `${blob}.incomplete`]) {
+      writeFileSync(path, MODEL.bytes(SHARDS[0]!).slice(0, 1000));
+      utimesSync(path, 0, 0);
+    }
+    // Somebody is at the first, and the one of another program's form is that program's or was gone on with.
+    await load();
+    const names = leftIn(repository).filter((name) => name !== `${sha256(MODEL.bytes(SHARDS[0]!))}.incomplete`);
+    assert.equal(
+      names.map((name) => join(repository, "blobs", name)),
+      [left[0]],
+    );
+  }));
+
+test("a download that fails before its first byte leaves nothing", () =>
+  withHub(async ({ load, server, repository }) => {
+    server.always.set(`/org/model/resolve/${COMMIT}/${SHARDS[1]}`, { kind: "status", status: 404 });
+    await fails(load(), DownloadError, /got HTTP status 404/);
+    assert.equal(leftIn(repository), []);
+  }));
+
 test("without the library the error says what to add", () =>
   fails(locateModel("hf:org/model", { fetch }), CapabilityError, /@huggingface\/hub/));
 

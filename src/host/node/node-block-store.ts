@@ -3,12 +3,15 @@
  * all at once.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, rm, statfs } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { CreateSha256 } from "../../checkpoint/sha256.ts";
 import type { BlockStore } from "../../sources/block-cache.ts";
 import { pathOf } from "./node-paths.ts";
+
+/** An unfinished file this old is nobody's. */
+const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
 /** SHA-256 by OpenSSL, which uses the processor's instructions for it. */
 export const nodeSha256: CreateSha256 = () => {
@@ -32,6 +35,8 @@ export function defaultCacheFolder(environment: NodeJS.ProcessEnv = process.env)
 export function folderBlockStore(folder: string | URL): BlockStore {
   const path = pathOf(folder, "cache");
   const fileOf = (key: string) => join(path, ...key.split("/"));
+  /** Folders in which this store has looked for what others left. */
+  const tidied = new Set<string>();
   return {
     name: path,
     async get(key) {
@@ -47,6 +52,8 @@ export function folderBlockStore(folder: string | URL): BlockStore {
       // Several processes may do this at once: each has a file of its own, and the last rename stands.
       const partial = `${file}.${randomBytes(4).toString("hex")}.partial`;
       await mkdir(dirname(file), { recursive: true });
+      if (!tidied.has(dirname(file))) await removeAbandoned(dirname(file));
+      tidied.add(dirname(file));
       try {
         const handle = await open(partial, "wx");
         try {
@@ -68,6 +75,15 @@ export function folderBlockStore(folder: string | URL): BlockStore {
       return { free: bavail * bsize };
     },
   };
+}
+
+/** Removes unfinished files of processes that died: a value is written in moments, never in a day. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!/\.[0-9a-f]{8}\.partial$/.test(name)) continue;
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    if (found && Date.now() - found.mtimeMs >= ABANDONED_MS) await rm(join(folder, name), { force: true }).catch(() => undefined);
+  }
 }
 
 /** No such file, or a file where its folder should be. */

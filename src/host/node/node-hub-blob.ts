@@ -1,7 +1,7 @@
 /** One blob of the Hugging Face cache folder: its digest, its unfinished forms, the link to it. */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { copyFile, type FileHandle, mkdir, readdir, rename, stat, statfs, symlink } from "node:fs/promises";
+import { copyFile, type FileHandle, mkdir, readdir, rename, rm, stat, statfs, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { throwIfAborted } from "../../errors.ts";
 import type { HubFile } from "../../sources/hub.ts";
@@ -18,14 +18,28 @@ export async function freeBytes(path: string): Promise<number> {
   return dirname(path) === path ? 0 : freeBytes(dirname(path));
 }
 
-/** Files beside the blob that nobody writes to any more. The first that can be renamed is taken. */
-export async function takeOver(blob: string, partial: string): Promise<void> {
+/** Files beside the blob that nobody writes to any more. */
+async function* abandoned(blob: string): AsyncGenerator<string> {
   const prefix = `${basename(blob)}.`;
   for (const name of await readdir(dirname(blob))) {
     if (!name.startsWith(prefix) || !name.endsWith(".incomplete")) continue;
     const path = join(dirname(blob), name);
     const found = await stat(path).catch(() => undefined);
-    if (!found || Date.now() - found.mtimeMs < ABANDONED_MS) continue;
+    if (found && Date.now() - found.mtimeMs >= ABANDONED_MS) yield path;
+  }
+}
+
+/** Removes what others began of a blob that is whole now, and have left. */
+export async function removeAbandonedParts(blob: string): Promise<void> {
+  for await (const path of abandoned(blob)) {
+    // One of another program, which names it otherwise, is that program's.
+    if (/\.[0-9a-f]{8}\.incomplete$/.test(path)) await rm(path, { force: true }).catch(() => undefined);
+  }
+}
+
+/** Goes on with what others have left: the first file that can be renamed is taken. */
+export async function takeOver(blob: string, partial: string): Promise<void> {
+  for await (const path of abandoned(blob)) {
     const won = await rename(path, partial).then(
       () => true,
       () => false,

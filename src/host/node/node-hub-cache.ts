@@ -33,7 +33,17 @@ import { Remote } from "../../sources/remote.ts";
 import { openRemoteFile } from "../../sources/remote-file.ts";
 import { nodeSha256 } from "./node-block-store.ts";
 import { openFile, openFolder } from "./node-files.ts";
-import { addFile, freeBytes, isWhole, link, PIECE_BYTES, startDigest, takeOver, writeAt } from "./node-hub-blob.ts";
+import {
+  addFile,
+  freeBytes,
+  isWhole,
+  link,
+  PIECE_BYTES,
+  removeAbandonedParts,
+  startDigest,
+  takeOver,
+  writeAt,
+} from "./node-hub-blob.ts";
 
 /** `HubCapability.cachedFolder` over a folder of this machine. */
 export function hubCache(cacheFolder: () => string) {
@@ -191,9 +201,10 @@ class HubSnapshot {
     await takeOver(blob, partial);
     const reader = new HttpReader(client, hubFileUrl(access.endpoint, repository, commit, file.path), file.size);
     const handle = await this.#orExplain(() => open(partial, constants.O_RDWR | constants.O_CREAT));
+    let done = 0;
     try {
       const digest = startDigest(file);
-      let { size: done } = await handle.stat();
+      done = (await handle.stat()).size;
       if (done > file.size) await handle.truncate((done = 0));
       await this.#checkRoom(file.size - done);
       await addFile(digest, partial, done, signal);
@@ -214,14 +225,15 @@ class HubSnapshot {
       }
       await handle.sync();
     } catch (error) {
-      // For whoever comes next, at once.
-      await utimes(partial, 0, 0).catch(() => undefined);
+      // For whoever comes next, at once; a file without a byte is nothing to go on with.
+      await (done === 0 ? rm(partial, { force: true }) : utimes(partial, 0, 0)).catch(() => undefined);
       throw error;
     } finally {
       reader.disconnect();
       await handle.close();
     }
     await rename(partial, blob);
+    await removeAbandonedParts(blob);
   }
 
   /** A file that will not fit need not be begun. @throws CapabilityError */
