@@ -1,10 +1,19 @@
-/** A kernel worker of which the first one dies, when `workerData.death` says. */
+/** A kernel worker of which the first one dies, or every one with a number, when `workerData.death` says. */
 import { parentPort, workerData } from "node:worker_threads";
 import { BOARD, boardWords } from "../../src/kernels/job-board.ts";
 import { runKernelWorker } from "../../src/kernels/kernel-worker.ts";
 
 const ready = () => parentPort.postMessage("ready");
-if (workerData.thread > 1) {
+if (typeof workerData.death === "number") {
+  // Dies in the job of that number, before it says that its part is done.
+  const { sub } = Atomics;
+  let jobs = 0;
+  Atomics.sub = (words, index, count) => {
+    if (index === BOARD.pending && ++jobs === workerData.death) process.exit(5);
+    return sub(words, index, count);
+  };
+  runKernelWorker(workerData, ready);
+} else if (workerData.thread > 1) {
   runKernelWorker(workerData, ready);
 } else if (workerData.death === "at start") {
   throw new Error("no thread today");

@@ -1,7 +1,5 @@
 import { readdirSync } from "node:fs";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
-import { buildSync } from "esbuild";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
@@ -17,6 +15,7 @@ import { kernelThreads } from "../../src/host/node/node-threads.ts";
 import type { Host, WorkerHandle } from "../../src/host/host.ts";
 import { assertSameBits } from "../oracle/compare.ts";
 import { tinyModel } from "../tiny-model.ts";
+import { bundled } from "./bundled.ts";
 
 const SEED = 43;
 const test = suite(`thread pool (seed ${SEED})`);
@@ -54,14 +53,6 @@ const WORKER = new URL("../../dist/host/node/node-worker.js", import.meta.url);
 const DYING = bundled("dying-worker.mjs");
 const startDying = kernelThreads(WATCHER, DYING);
 const startUnwatched = kernelThreads(bundled("dying-watcher.mjs"), DYING);
-
-/** A worker started by a built file sees no TypeScript: what it needs of the sources is made part of it. */
-function bundled(name: string): URL {
-  const outfile = fileURLToPath(new URL(`../../build/${name}`, import.meta.url));
-  const entry = fileURLToPath(new URL(name, import.meta.url));
-  buildSync({ entryPoints: [entry], bundle: true, platform: "node", format: "esm", ignoreAnnotations: true, outfile });
-  return pathToFileURL(outfile);
-}
 
 /** A runtime whose first worker dies. */
 function dying(death: Death): Host {
