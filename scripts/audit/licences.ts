@@ -57,7 +57,7 @@ function expression(value: unknown): string {
   return typeof type === "string" ? type : "unreadable";
 }
 
-/** Whether an SPDX expression can be met with allowed licences; one with both AND and OR is not understood. */
+/** Whether allowed licences meet an SPDX expression; one with both AND and OR is not understood. */
 export function isAllowed(licence: string): boolean {
   const bare = licence.replaceAll(/[()]/g, " ").trim();
   const [any, all] = [bare.split(/\s+OR\s+/), bare.split(/\s+AND\s+/)];
