@@ -21,7 +21,6 @@ const MOST_BYTES = 1_080_000;
 /** What runs everywhere. Every other dependency is for Node alone, or for the command line. */
 const PORTABLE = [
   "@assemblyscript/loader",
-  "@huggingface/jinja",
   "@huggingface/tokenizers",
   "@noble/hashes",
   "leven",

@@ -37,7 +37,7 @@ test("variables of the template", () => {
   assert.is(render("{% if add_generation_prompt %}go{% endif %}", { addGenerationPrompt: false }), "");
   assert.is(render("{{ tools[0].name }}", { tools: [{ name: "add" }] }), "add");
   assert.is(render("{% if tools %}tools{% else %}none{% endif %}"), "none");
-  assert.is(render("{{ enable_thinking }}", { variables: { enable_thinking: false } }), "false");
+  assert.is(render("{{ enable_thinking }}", { variables: { enable_thinking: false } }), "False");
   assert.match(render("{{ strftime_now('%d %b %Y') }}"), /^\d\d [A-Z][a-z]{2} \d{4}$/);
   assert.is(render("{% for i in range(3) %}{{ i }}{% endfor %}{% for i in range(5, 1, -2) %}{{ i }}{% endfor %}"), "01253");
   assert.is(render("  {% if true %}\nx\n  {% endif %}\ny"), "x\ny"); // lines of a block alone leave nothing, as in transformers
