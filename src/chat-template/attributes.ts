@@ -9,7 +9,7 @@ import { NotCarriedOut, TemplateError } from "./limits.ts";
 import { equals } from "./operators.ts";
 import type { Run } from "./run.ts";
 import { OTHER_STRING_METHODS, STRING_METHODS } from "./string-methods.ts";
-import { codePoints, sliceBounds, sliceIndices, sliceText } from "./text-positions.ts";
+import { sliceBounds, sliceIndices, sliceText } from "./text-positions.ts";
 import { Callable, Dict, hashKey, integerOf, isList, Markup, type Named, PythonObject } from "./values.ts";
 import { Range, sequenceOf, stringOf, Tuple, typeName, Undefined, type Value, View } from "./values.ts";
 
@@ -71,7 +71,7 @@ export function getSlice(run: Run, object: Value, parts: readonly (Value | undef
 
 /** Calls what a template calls. */
 export function callValue(run: Run, callee: Value, args: readonly Value[], named: Named): Value {
-  run.limits.charge(2 + args.length);
+  run.limits.charge(10 + args.length);
   if (callee instanceof Undefined) callee.fail();
   if (!(callee instanceof Callable)) throw new TemplateError(`'${typeName(callee)}' object is not callable`);
   return callee.call(args, named);
@@ -102,6 +102,7 @@ function stringAttribute(run: Run, object: string, name: string): Value | undefi
   if (found !== undefined) {
     return new Callable((args, named) => {
       run.limits.text(object.length);
+      if (found.slow) run.limits.charge(object.length / 2);
       const result = found.run(object, bind(name, found.parameters, args, named, found.keywords), run);
       if (typeof result === "string") run.limits.text(result.length);
       return result;
@@ -182,8 +183,8 @@ function itemOf(run: Run, object: Value, key: Value): Value | undefined {
   const length = string !== undefined ? undefined : (items?.length ?? (object instanceof Range ? object.length : 0));
   if (string !== undefined) {
     run.limits.text(string.length);
-    const chars = codePoints(string);
-    const char = chars[place(integer, chars.length)];
+    const at = Number(integer);
+    const char = sliceText(string, at === -1 ? [-1] : [at, at + 1]) || undefined;
     return char !== undefined && object instanceof Markup ? new Markup(char) : char;
   }
   const at = place(integer, length!);

@@ -64,6 +64,7 @@ export function functions(run: Run, now: () => Date): ReadonlyMap<string, Value>
     ["strftime_now", new Callable((args, named) => {
       const format = stringOf(bind("strftime_now", ["format"], args, named)[0]);
       if (format === undefined) throw new TemplateError("strftime_now: got no string, need a format");
+      run.limits.charge(format.length * 8);
       return strftime(now(), format);
     })],
   ]); // prettier-ignore

@@ -30,6 +30,8 @@ export interface Shown {
 export function numberText(run: Run, value: Num, form: NumberForm): Shown {
   const { type, alternate, precision = 6 } = form;
   if (precision > MOST_PLACES) throw new TemplateError(`got ${precision} places, need at most ${MOST_PLACES}`);
+  // Digits of a float are counted out exactly.
+  run.limits.charge(40 + precision / 4);
   let text: string;
   const lower = type.toLowerCase();
   if ("dxob".includes(lower)) {

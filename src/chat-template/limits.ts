@@ -24,8 +24,8 @@ export const MOST_BRACKETS = 100;
 /** Operators on operators: the depth of an expression's tree. */
 export const MOST_OPERATORS = 400;
 
-/** Steps of one prompt: some 0.1 s. A conversation of a thousand messages takes some hundred thousand. */
-const MOST_STEPS = 3_000_000;
+/** Steps of one prompt: 0.1 to 0.2 s. A conversation of a thousand messages takes some hundred thousand. */
+const MOST_STEPS = 2_000_000;
 /** Characters of one string. A context of a million tokens has half of it. */
 const MOST_TEXT = 1 << 23;
 /** Elements of one list. */
@@ -37,7 +37,7 @@ const MOST_CALL_DEPTH = 2000;
 /** Bits of an integer. Python refuses to print more than 4300 digits. */
 const MOST_BITS = 14_283;
 
-/** Counts work. A step is about one node of the template, eight characters or a third of an element. */
+/** Counts work. A step is about one node of the template, sixteen characters or a third of an element. */
 export class Limits {
   #steps = 0;
   #values = 0;
@@ -51,7 +51,7 @@ export class Limits {
   /** To be asked before a string of so many characters is made. */
   text(length: number): void {
     if (!(length <= MOST_TEXT)) throw new TemplateError(`got a string of ${length} characters, need at most ${MOST_TEXT}`);
-    this.charge(1 + length / 8);
+    this.charge(1 + length / 16);
   }
 
   /** Two strings joined stay two in memory, so only the length counts. */
@@ -67,7 +67,12 @@ export class Limits {
   }
 
   integer(value: bigint): bigint {
-    if (value > SAFE || value < -SAFE) this.bits(value.toString(16).length * 4);
+    if (value > SAFE || value < -SAFE) {
+      const bits = value.toString(16).length * 4;
+      this.bits(bits);
+      // Division and decimal digits take the square of the length.
+      this.charge(bits / 8);
+    }
     return value;
   }
 

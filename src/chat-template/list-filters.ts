@@ -150,7 +150,10 @@ function join(run: Run, value: Value, [mark = "", attribute = null]: Bound): Val
 /** Elements in the order of their keys; those with equal keys stay as they were, in either direction. */
 function sorted<T>(run: Run, all: readonly T[], key: (item: T) => Value, descending: boolean): T[] {
   const keyed = all.map((item) => ({ item, key: key(item) }));
-  const order = (a: Value, b: Value) => (isLess(run, a, b) ? -1 : isLess(run, b, a) ? 1 : 0);
+  const order = (a: Value, b: Value) => {
+    run.limits.charge(3);
+    return isLess(run, a, b) ? -1 : isLess(run, b, a) ? 1 : 0;
+  };
   keyed.sort((a, b) => (descending ? order(b.key, a.key) : order(a.key, b.key)));
   return keyed.map(({ item }) => item);
 }

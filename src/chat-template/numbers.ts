@@ -168,12 +168,11 @@ export function parseInteger(text: string, base: number): bigint | undefined {
   const radix = base === 0 ? (prefixBase ?? 10) : base;
   if (/^[+-]?_/.test(text) || (base === 0 && prefix === undefined && /^0+[1-9]/.test(digits))) return undefined;
   if (prefix === undefined && text.replace(/^[+-]/, "").startsWith("_")) return undefined;
+  const figures = whole.replaceAll("_", "").toLowerCase();
+  for (const figure of figures) if (Number.parseInt(figure, 36) >= radix) return undefined;
   let value = 0n;
-  for (const char of whole.replaceAll("_", "").toLowerCase()) {
-    const digit = Number.parseInt(char, 36);
-    if (digit >= radix) return undefined;
-    value = value * BigInt(radix) + BigInt(digit);
-  }
+  if (radix === 10) value = BigInt(figures);
+  else for (const figure of figures) value = value * BigInt(radix) + BigInt(Number.parseInt(figure, 36));
   return sign === "-" ? -value : value;
 }
 

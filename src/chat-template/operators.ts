@@ -139,6 +139,7 @@ export function equals(run: Run, left: Value, right: Value): boolean {
     return s === t;
   }
   if (left instanceof Undefined) return right instanceof Undefined;
+  run.limits.charge(3);
   return run.limits.inside(() => {
     const [v, w] = [sequenceOf(left), sequenceOf(right)];
     if (v !== undefined && w !== undefined)

@@ -14,6 +14,8 @@ interface Method {
   readonly parameters: readonly string[];
   /** False if the parameters have no names in Python. */
   readonly keywords?: boolean;
+  /** Whether it looks at each character by itself. */
+  readonly slow?: boolean;
   readonly run: (text: string, args: Bound, run: Run) => Value;
 }
 
@@ -22,8 +24,9 @@ const plain = (parameters: string, run: Method["run"]): Method => ({
   keywords: false,
   run,
 });
+const slow = (parameters: string, run: Method["run"]): Method => ({ ...plain(parameters, run), slow: true });
 const strip = (ends: "both" | "start" | "end") =>
-  plain("chars?", (text, [chars]) =>
+  slow("chars?", (text, [chars]) =>
     trim(text, chars === undefined || chars === null ? undefined : needText(chars, "strip"), ends),
   );
 const is = (test: (text: string) => boolean) => plain("", (text) => test(text));
@@ -32,16 +35,16 @@ const all = (pattern: RegExp) => is((text) => pattern.test(text));
 export const STRING_METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["upper", plain("", (text) => text.toUpperCase())],
   ["lower", plain("", (text) => text.toLowerCase())],
-  ["title", plain("", title)],
+  ["title", slow("", title)],
   ["capitalize", plain("", titleFirst)],
-  ["swapcase", plain("", swapCase)],
+  ["swapcase", slow("", swapCase)],
   ["casefold", plain("", (text) => (kindOf(text) === "ascii" ? text.toLowerCase() : refuse("casefold", text)))],
   ["strip", strip("both")],
   ["lstrip", strip("start")],
   ["rstrip", strip("end")],
   ["split", { parameters: ["sep?", "maxsplit?"], run: split }],
-  ["rsplit", { parameters: ["sep?", "maxsplit?"], run: splitFromEnd }],
-  ["splitlines", { parameters: ["keepends?"], run: (text, [keep], run) => counted(run, splitLines(text, isTrue(keep ?? false))) }],
+  ["rsplit", { parameters: ["sep?", "maxsplit?"], slow: true, run: splitFromEnd }],
+  ["splitlines", { parameters: ["keepends?"], slow: true, run: (text, [keep], run) => counted(run, splitLines(text, isTrue(keep ?? false))) }],
   ["partition", plain("sep", (text, [sep]) => partition(text, separator(sep), text.indexOf(separator(sep)), false))],
   ["rpartition", plain("sep", (text, [sep]) => partition(text, separator(sep), text.lastIndexOf(separator(sep)), true))],
   ["replace", plain("old new count?", (text, [old, by, most], run) => replace(run, text, needText(old, "replace"), needText(by, "replace"), most))],
@@ -59,7 +62,7 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map<string, Metho
   ["ljust", plain("width fillchar?", (text, args, run) => wide(run, text, args, "<"))],
   ["rjust", plain("width fillchar?", (text, args, run) => wide(run, text, args, ">"))],
   ["zfill", plain("width", zeroFill)],
-  ["expandtabs", { parameters: ["tabsize?"], run: expandTabs }],
+  ["expandtabs", { parameters: ["tabsize?"], slow: true, run: expandTabs }],
   ["isspace", is((text) => text !== "" && trim(text) === "")],
   ["isalpha", all(/^\p{L}+$/u)],
   ["isdecimal", all(/^\p{Nd}+$/u)],
@@ -69,7 +72,7 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map<string, Metho
   ["isascii", is((text) => kindOf(text) === "ascii")],
   ["islower", is(isLower)],
   ["isupper", is(isUpper)],
-  ["istitle", is(isTitle)],
+  ["istitle", slow("", isTitle)],
   ["isidentifier", all(/^[\p{ID_Start}_]\p{ID_Continue}*$/u)],
   ["isprintable", is((text) => !/[^\x20\P{Z}]|\p{C}/u.test(text))],
 ]); // prettier-ignore
@@ -97,9 +100,16 @@ function split(text: string, [sep, maxsplit]: Bound, run: Run): Value {
   const limit = most < 0 ? Infinity : most;
   if (sep === undefined || sep === null) return counted(run, splitWhite(text, limit));
   const mark = separator(sep);
+  run.limits.elements(Math.min(limit, occurrences(text, mark)) + 1);
   const parts = text.split(mark);
-  if (parts.length <= limit + 1) return counted(run, parts);
-  return counted(run, [...parts.slice(0, limit), parts.slice(limit).join(mark)]);
+  return parts.length <= limit + 1 ? parts : [...parts.slice(0, limit), parts.slice(limit).join(mark)];
+}
+
+/** How often a string that is not empty stands in a text, without overlaps. */
+function occurrences(text: string, mark: string): number {
+  let times = 0;
+  for (let at = text.indexOf(mark); at >= 0; at = text.indexOf(mark, at + mark.length)) times++;
+  return times;
 }
 
 function splitFromEnd(text: string, [sep, maxsplit]: Bound, run: Run): Value {
@@ -114,7 +124,8 @@ function splitFromEnd(text: string, [sep, maxsplit]: Bound, run: Run): Value {
     );
   }
   const mark = separator(sep);
-  if (most < 0) return counted(run, text.split(mark));
+  run.limits.elements(occurrences(text, mark) + 1);
+  if (most < 0) return text.split(mark);
   const parts: string[] = [];
   let end = text.length;
   while (parts.length < most) {
@@ -134,9 +145,11 @@ function partition(text: string, mark: string, at: number, last: boolean): Value
 /** `text.replace(old, by, count)`; the length of the result is known before it is made. */
 export function replace(run: Run, text: string, old: string, by: string, most: Value | undefined): string {
   const limit = most === undefined ? -1 : needWhole(most, "replace");
-  const parts = old === "" ? ["", ...codePoints(text), ""] : text.split(old);
-  const times = Math.min(parts.length - 1, limit < 0 ? Infinity : limit);
+  const all = old === "" ? lengthOf(text) + 1 : occurrences(text, old);
+  const times = Math.min(all, limit < 0 ? Infinity : limit);
   run.limits.text(text.length + times * Math.max(0, by.length - old.length));
+  run.limits.elements(all + 1);
+  const parts = old === "" ? ["", ...codePoints(text), ""] : text.split(old);
   return parts.slice(0, times + 1).join(by) + (times + 1 < parts.length ? old + parts.slice(times + 1).join(old) : "");
 }
 
@@ -176,7 +189,7 @@ function count(text: string, [sub, start, end]: Bound): Value {
   const sought = needText(sub, "count");
   const inside = part(text, start, end);
   if (inside === undefined) return 0n;
-  return BigInt(sought === "" ? lengthOf(inside.text) + 1 : inside.text.split(sought).length - 1);
+  return BigInt(sought === "" ? lengthOf(inside.text) + 1 : occurrences(inside.text, sought));
 }
 
 /** `mark.join(items)`, for items that are strings. */

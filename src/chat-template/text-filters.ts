@@ -91,7 +91,7 @@ function indent(run: Run, value: Value, [width = 4n, first = false, blank = fals
 }
 
 /** `int(value)` as the filter has it: what is no number gives the default. */
-function asInteger(_run: Run, value: Value, [otherwise = 0n, base = 10n]: Bound): Value {
+function asInteger(run: Run, value: Value, [otherwise = 0n, base = 10n]: Bound): Value {
   if (value instanceof Undefined) value.fail();
   const integer = integerOf(value);
   if (integer !== undefined) return integer;
@@ -100,6 +100,7 @@ function asInteger(_run: Run, value: Value, [otherwise = 0n, base = 10n]: Bound)
   if (radix !== 0 && (radix < 2 || radix > 36)) throw new TemplateError(`int: got the base ${radix}, need one from 2 to 36`);
   if (string !== undefined && string.length > 4300)
     throw new TemplateError("int: got more than 4300 characters, need at most that");
+  run.limits.charge(1 + (string?.length ?? 0));
   const parsed = string === undefined ? undefined : parseInteger(trim(string), radix);
   if (parsed !== undefined) return parsed;
   const float = typeof value === "number" ? value : string === undefined ? undefined : parseFloat(trim(string));
@@ -122,6 +123,7 @@ function rounded(run: Run, value: Value, [precision = 0n, method = "common"]: Bo
   const number = numberOf(value);
   if (!["common", "ceil", "floor"].includes(String(method))) throw new TemplateError("method must be common, ceil or floor");
   if (number === undefined) throw new TemplateError(`type ${typeName(value)} doesn't define __round__ method`);
+  run.limits.charge(40);
   if (method === "common") return round(number, optionalWhole(precision, "round"));
   const unit = binary(run, "**", 10n, needWhole(precision, "round") < 0 ? refuse("round to places before the point") : precision);
   const scaledUp = binary(run, "*", number, unit);
@@ -140,6 +142,7 @@ const WORD_BREAKS = new RegExp(`([-(\\{\\[<${WHITE}]+)`);
 /** Words with a capital, where a word begins after a space, a hyphen or a bracket. */
 function titles(run: Run, string: string): string {
   run.limits.text(string.length);
+  run.limits.charge(string.length / 2);
   const words = string.split(WORD_BREAKS);
   return words
     .filter((word) => word !== "")
