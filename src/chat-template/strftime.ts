@@ -40,15 +40,12 @@ function shaped(field: Field, flags: string, width: number | undefined, letter: 
     else if (flags.includes("^")) text = text.toUpperCase();
     // %P is %p in lower case whatever is asked for, as the C library has it.
     if (letter === "P") text = field;
-    return padding === "-" ? text : text.padStart(width ?? 0, padding === "0" ? "0" : " ");
+    return text.padStart(width ?? 0, padding === "0" ? "0" : " ");
   }
   const [value, digits, fill = "0"] = field;
-  const text = String(Math.abs(value));
-  const sign = value < 0 ? "-" : "";
-  if (padding === "-")
-    return sign + text.padStart(width ?? 0, fill === " " ? " " : "0").slice(width === undefined ? 0 : undefined);
-  const filling = padding === "_" ? " " : padding === "0" ? "0" : fill;
-  return sign + text.padStart(Math.max(0, (width ?? digits) - sign.length), filling);
+  // With - a number has no digits to fill up, and a width beyond them is filled with spaces.
+  if (padding === "-") return String(value).padStart(width ?? 0);
+  return String(value).padStart(Math.max(digits, width ?? 0), padding === "_" ? " " : padding === "0" ? "0" : fill);
 }
 
 /** The flag #: names of days and months go to upper case. */
@@ -92,7 +89,7 @@ const DIRECTIVES: Readonly<Record<string, (date: Date) => Field>> = Object.assig
     P: (date: Date) => noon(date).toLowerCase(),
     r: (date: Date) => `${two(hour12(date))}:${two(date.getMinutes())}:${two(date.getSeconds())} ${noon(date)}`,
     R: (date: Date) => `${two(date.getHours())}:${two(date.getMinutes())}`,
-    s: (date: Date): Field => [Math.floor(date.getTime() / 1000), 1],
+    s: (date: Date): Field => [Math.floor(date.getTime() / 1000), 1, " "],
     S: (date: Date): Field => [date.getSeconds(), 2],
     t: () => "\t",
     T: clock,

@@ -30,7 +30,7 @@ const strip = (ends: "both" | "start" | "end") =>
     trim(text, chars === undefined || chars === null ? undefined : needText(chars, "strip"), ends),
   );
 const is = (test: (text: string) => boolean) => plain("", (text) => test(text));
-const all = (pattern: RegExp) => is((text) => pattern.test(text));
+const each = (pattern: RegExp) => is((text) => pattern.test(text));
 
 export const STRING_METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["upper", plain("", (text) => text.toUpperCase())],
@@ -64,16 +64,16 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map<string, Metho
   ["zfill", plain("width", zeroFill)],
   ["expandtabs", { parameters: ["tabsize?"], slow: true, run: expandTabs }],
   ["isspace", is((text) => text !== "" && trim(text) === "")],
-  ["isalpha", all(/^\p{L}+$/u)],
-  ["isdecimal", all(/^\p{Nd}+$/u)],
+  ["isalpha", each(/^\p{L}+$/u)],
+  ["isdecimal", each(/^\p{Nd}+$/u)],
   ["isdigit", is((text) => (/\p{No}/u.test(text) ? refuse("isdigit", text) : /^\p{Nd}+$/u.test(text)))],
   ["isnumeric", is((text) => (/^\p{N}+$/u.test(text) ? true : /\p{Script=Han}/u.test(text) ? refuse("isnumeric", text) : false))],
-  ["isalnum", all(/^[\p{L}\p{N}]+$/u)],
+  ["isalnum", each(/^[\p{L}\p{N}]+$/u)],
   ["isascii", is((text) => kindOf(text) === "ascii")],
   ["islower", is(isLower)],
   ["isupper", is(isUpper)],
   ["istitle", slow("", isTitle)],
-  ["isidentifier", all(/^[\p{ID_Start}_]\p{ID_Continue}*$/u)],
+  ["isidentifier", each(/^[\p{ID_Start}_]\p{ID_Continue}*$/u)],
   ["isprintable", is((text) => !/[^\x20\P{Z}]|\p{C}/u.test(text))],
 ]); // prettier-ignore
 
