@@ -46,7 +46,9 @@ export function withOptionKeys<T extends object>(options: T, keys: OptionKeys): 
   return Object.fromEntries(Object.entries(options).filter(([key]) => keys.has(key))) as T;
 }
 
-/** The name that is meant by another spelling: `max_tokens`, `topk`, `nThreads`; half of it has to be right. */
+/**
+ * The name that is meant by another spelling: `max_tokens`, `topk`, `nThreads`; half of it has to be right.
+ */
 function nearestName(written: string, names: readonly string[]): string | undefined {
   const bySpelling = new Map(names.map((name) => [plain(name), name]));
   const spelling = plain(written);
