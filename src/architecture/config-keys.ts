@@ -180,7 +180,9 @@ const MEANINGLESS: ReadonlySet<string> = new Set(
 
 const ROPE_OBJECTS = ["rope_parameters", "rope_scaling"] as const;
 /** Keys of these objects that every type may have. */
-const MEANINGLESS_IN_ROPE: ReadonlySet<string> = new Set(["rope_type", "type", "rope_theta", "original_max_position_embeddings"]);
+const MEANINGLESS_IN_ROPE: ReadonlySet<string> = new Set([
+  "rope_type", "type", "rope_theta", "original_max_position_embeddings", "finetuned",
+]); // prettier-ignore
 /** Names in a note, at most. */
 const MOST_LISTED = 8;
 

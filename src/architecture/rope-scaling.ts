@@ -48,7 +48,8 @@ export function parseRopeScaling(scaling: JsonFields, context: ScalingContext): 
     throw new UnsupportedModelError(`${scaling.where}: rope_type: got "${stated}", supported: ${supported}`);
   }
   for (const key of scaling.keys()) {
-    if (scaling.raw(key) === undefined || COMMON.has(key) || keys.includes(key)) continue;
+    // Keys that may be there and are not read stay unread, and are noted (`config-keys.ts`).
+    if (COMMON.has(key) || keys.includes(key) || scaling.raw(key) === undefined) continue;
     throw new UnsupportedModelError(
       `${scaling.where}: ${key}: got ${describe(scaling.raw(key))}, need no such key for rope_type "${stated}"`,
     );
