@@ -45,6 +45,7 @@ export const layerOperations = {
       codes: "int4",
       N,
       K,
+      inFeatures: K,
       groupSize: G,
       weights,
       bias: NULL,

@@ -141,7 +141,7 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
     multiply(space, up.linear, normed, buffers.up, M);
   }
   activate(space, down.linear, { x: buffers.up, stride: buffers.upStride, M, floats });
-  if (stops("down", activated, down.linear.K)) return;
+  if (stops("down", activated, down.linear.inFeatures)) return;
   multiply(space, down.linear, activated, projected, M);
   kernels.split("add_f32", M, hidden, projected, E);
 }

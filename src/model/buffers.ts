@@ -17,6 +17,8 @@ export interface Buffers {
   readonly activated: Pointer; // f32[M, F]
   /** undefined where heads are whole lanes */
   readonly padded: HeadBuffers | undefined;
+  /** f32[M, K] of layers that need zeros behind their input; NULL where none can. */
+  readonly paddedInput: Pointer;
   readonly activations: ActivationBuffers;
 }
 

@@ -15,9 +15,10 @@ import { kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { openKernels } from "../kernels/open-kernels.ts";
 import { chooseModule } from "../kernels/self-test.ts";
-import { offsetBy, type Pointer } from "../kernels/pointer.ts";
+import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { Buffers } from "./buffers.ts";
 import { BLOCK_TOKENS, paddedHead, planHeads } from "./layers/attention.ts";
+import { paddedInputs } from "./layers/linear.ts";
 import { planLowRankBuffers } from "./layers/low-rank.ts";
 import { fillPositions, planPositions } from "./layers/positions.ts";
 import { resolveThreads } from "./load-options.ts";
@@ -63,7 +64,7 @@ export async function openWorkspace<Placed>(
   const { config } = description;
   const planner: Planner = { plan: new MemoryPlan(), sizes: kernelSizes(module, shared), description, config };
   const { plan, sizes } = planner;
-  const maxK = widestInput(description);
+  const maxK = paddedInputs(widestInput(description));
   const scratchBytes = Math.max(
     threadScratch,
     sizes.linear_scratch_bytes(rows, maxK) >>> 0,
@@ -143,7 +144,8 @@ export function packRows(
 function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
   const { plan, description } = planner;
   const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = description.config;
-  const maxK = widestInput(description);
+  const maxK = paddedInputs(widestInput(description));
+  const isRagged = [E, ...description.blocks[0]!.inputs.map(({ width }) => width)].some((width) => width % 16 !== 0);
   const widths = new Map(
     description.blocks[0]!.inputs.map(({ name, modules }) => [
       name,
@@ -168,6 +170,7 @@ function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
     upStride,
     activated: f32("activated states", F),
     padded: planHeads(planner, maxRows),
+    paddedInput: isRagged ? f32("padded inputs", maxK) : NULL,
     activations: {
       // Two bytes an element: activations of 14 bits.
       q: plan.reserve("scratch", 2 * maxRows * maxK, "quantized activations"),

@@ -48,6 +48,12 @@ function someRows({ rows, arrays }: StoredRows, begin: number, end: number): Sto
   return { rows: end - begin, arrays: arrays.map(part) };
 }
 
+/** Rows to places that are longer. */
+function setRows<T extends Float32Array | Int32Array>(target: T, source: T, rows: number): void {
+  const [from, to] = [source.length / rows, target.length / rows];
+  for (let row = 0; row < rows; row++) target.set(source.subarray(row * from, (row + 1) * from), row * to);
+}
+
 function joinRows(pieces: readonly StoredRows[]): StoredRows {
   const [first, ...others] = pieces as [StoredRows, ...StoredRows[]];
   return others.reduce(
@@ -188,8 +194,7 @@ export class WeightLoader {
 
   /** Packs consecutive parts of a fused layer, the first of which begins a panel. */
   async #parts(spec: LinearSpec, linear: Linear, parts: readonly ModulePart[], firstRow: number): Promise<void> {
-    const { K } = spec;
-    const block = stagedRows(K);
+    const block = stagedRows(linear.K);
     let at = firstRow;
     // Rows that are read and do not fill a panel yet.
     let rest: readonly StoredRows[] = [];
@@ -220,7 +225,8 @@ export class WeightLoader {
     if (stored.kind === "float") return this.#packFloat(linear, arrays[0] as Float32Array, at, rows);
     const [words, scales] = arrays as [Int32Array, Float32Array];
     if (linear.kind !== "f32") return this.#packQuantized(linear, words, scales, at, rows);
-    this.#packFloat(linear, dequantizeWords(words, stored.weights, scales, stored.groupSize), at, rows);
+    const { weights: type, groupSize } = stored;
+    this.#packFloat(linear, dequantizeWords(words, scales, { K: linear.inFeatures, type, groupSize }), at, rows);
   }
 
   #packFloat(linear: Linear, values: Float32Array, row: number, rows: number): void {
@@ -230,7 +236,9 @@ export class WeightLoader {
       this.#packF32w(values, linear.weights, row, N, K);
       return;
     }
-    kernels.f32(staging.source, values.length).set(values);
+    const staged = kernels.f32(staging.source, rows * K);
+    if (K === linear.inFeatures) staged.set(values);
+    else setRows(staged.fill(0), values, rows);
     // A row of weights is quantized as a row of activations is: scale = absmax / 127. Then int8 becomes
     // offset binary.
     kernels.run.quantize_f32_qd8(staging.source, staging.quantized, staging.scales, staging.sums, K, K, 0, rows);
@@ -242,7 +250,10 @@ export class WeightLoader {
   #packQuantized(linear: Linear, words: Int32Array, scales: Float32Array, row: number, rows: number): void {
     const [kernels, staging] = [this.#kernels, this.#staging];
     const { N, K } = linear;
-    kernels.i32(staging.source, words.length).set(words);
+    const stagedWords = kernels.i32(staging.source, (rows * K) / (linear.kind === "w4a8" ? 8 : 4));
+    // What stands for nothing meets activations that are zero.
+    if (stagedWords.length === words.length) stagedWords.set(words);
+    else setRows(stagedWords.fill(0), words, rows);
     const staged = kernels.f32(staging.scales, scales.length);
     staged.set(scales);
     // The kernels multiply integers: twice the floats (`assembly/linear/e2m1.ts`).

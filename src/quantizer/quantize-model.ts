@@ -5,6 +5,7 @@
 import { allInputs, blockModules, describeModel, type Description } from "../architecture/description.ts";
 import type { OutputFolder } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { isFloat8 } from "../checkpoint/formats/float8.ts";
 import { CapabilityError, RecipeError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
 import { checkDifferentiable } from "../training/student.ts";
@@ -135,6 +136,7 @@ function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe)
   if (quantization) throw new RecipeError(`${name}: already quantized; start from the original floating-point model`);
   const description = describeModel(config);
   chooseGroupSizes(description, recipe.groupSize);
+  checkWidths(description, recipe);
   checkRank(description, recipe);
   if (recipe.distillSteps > 0) checkDifferentiable(name, config);
   checkOverrides(
@@ -154,6 +156,29 @@ async function checkRoom({ config }: Checkpoint, output: OutputFolder): Promise<
   const least = blockModules(describeModel(config)).reduce((sum, { outFeatures: N, inFeatures: K }) => sum + (N * K) / 2, 0);
   if (free === undefined || free >= least) return;
   throw new CapabilityError(`${output.name}: got ${free} bytes free, need more than ${least}, which the weights alone take`);
+}
+
+/**
+ * Rows are filled up for the kernels that run a model, not for those that round its weights.
+ *
+ * @throws RecipeError for a stage that takes whole vectors only, naming the input that has none
+ */
+function checkWidths(description: Description, recipe: Recipe): void {
+  const { round, equalize, policy, activations } = recipe;
+  const stages: readonly (readonly [option: string, got: string, need: string, multiple: number])[] = [
+    ["round", round.kind, "nearest", round.kind === "nearest" ? 1 : 8],
+    ["equalize", equalize.kind, "none, lae or smoothquant", equalize.kind === "awq" ? 8 : 1],
+    ["policy", policy.kind, "uniform or range", policy.kind === "auto" ? 8 : 1],
+    ["activations", activations, "int8 or none", isFloat8(activations) ? 16 : 1],
+  ];
+  for (const [option, got, need, multiple] of stages) {
+    const input = allInputs(description).find(({ width }) => width % multiple !== 0);
+    if (!input) continue;
+    const { path, width } = input;
+    throw new RecipeError(
+      `${option}: got "${got}" for ${path} of ${width} in_features, need ${need}, or a multiple of ${multiple}`,
+    );
+  }
 }
 
 /** @throws RecipeError if a module of the model has no such rank */

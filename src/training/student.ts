@@ -190,8 +190,8 @@ export function checkDifferentiable(name: string, config: ModelConfig): void {
 /** @throws UnsupportedModelError for a layer without 4-bit weights in groups, or with low-rank terms */
 function grouped(loaded: LoadedBlock): GroupedBlock {
   for (const { linear } of Object.values(loaded.inputs)) {
-    if (linear.kind !== "w4a8" || linear.lowRank) {
-      const found = linear.lowRank ? "low-rank terms" : linear.kind;
+    if (linear.kind !== "w4a8" || linear.lowRank || linear.K !== linear.inFeatures) {
+      const found = linear.lowRank ? "low-rank terms" : linear.kind !== "w4a8" ? linear.kind : `${linear.inFeatures} in_features`;
       throw new UnsupportedModelError(`${loaded.block.name}: ${found}, distillation needs 4-bit weights and int8 activations`);
     }
   }

@@ -65,7 +65,7 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
       return { N, K, values: await checkpoint.readF32(`${module}.weight`), scale: undefined, bias, input: { kind: "none" } };
     }
     const [N, K] = readShape(await checkpoint.readRaw(`${module}.weight_shape`));
-    const values = decodePacked(await checkpoint.readRaw(`${module}.weight_packed`), scheme!.weights);
+    const values = rowsOf(decodePacked(await checkpoint.readRaw(`${module}.weight_packed`), scheme!.weights), N, K);
     const scale = await checkpoint.readF32(`${module}.weight_scale`);
     const input = await inputOf(module, scheme!.activations.kind);
     const [a, b] = [await optional(`${module}.lora_A.weight`), await optional(`${module}.lora_B.weight`)];
@@ -109,6 +109,12 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
 function readShape(bytes: Uint8Array): [number, number] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return [Number(view.getBigInt64(0, true)), Number(view.getBigInt64(8, true))];
+}
+
+/** Each row without what its last word has too many. */
+function rowsOf<T extends Int8Array | Float32Array>(values: T, N: number, K: number): T {
+  const padded = values.length / N;
+  return padded === K ? values : (values.filter((_, i) => i % padded < K) as T);
 }
 
 /**

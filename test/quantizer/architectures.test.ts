@@ -92,7 +92,7 @@ for (const name of ARCHITECTURES) {
       const weight = await source.readF32(`${module}.weight`);
       const packed = (await written.readRaw(`${module}.weight_packed`)).slice();
       const scale = await written.readF32(`${module}.weight_scale`);
-      const rounded = dequantizeWords(new Int32Array(packed.buffer), "int4", scale, GROUP_SIZE);
+      const rounded = dequantizeWords(new Int32Array(packed.buffer), scale, { K, type: "int4", groupSize: GROUP_SIZE });
       for (let n = 0; n < N; n++) {
         const row = (values: Float32Array) => values.subarray(n * K, (n + 1) * K);
         assert.ok(distance(row(weight), row(rounded)) < 0.05, `${module}, row ${n}`);

@@ -13,8 +13,7 @@
  *   fp4          u the code of E2M1, w = scale * E2M1(u) = (scale / 2) * q, where q is twice the value and an
  *                integer (`e2m1.ts`)
  *
- * Rows whose length is not a multiple of n would end in padding; no layer this package quantizes has such a
- * row.
+ * A row whose length is no multiple of n ends in codes u = 0, which stand for nothing.
  */
 import { E2M1_DOUBLED, encodeDoubled } from "../formats/e2m1.ts";
 
@@ -49,7 +48,23 @@ export const CONV1D_FORMATS: Readonly<Record<WeightType, string>> = {
 /** `weight_scale` as a multiple of the scale of q. */
 export const STORED_SCALES: Readonly<Record<WeightType, 1 | 2>> = { int4: 1, fp4: 2, int8: 1 };
 
-/** int8[rows, K] -> i32[rows, K * bits / 32]. K is a multiple of 32 / bits. */
+/** Words of a row of K codes. */
+export function wordsOfRow(K: number, type: WeightType): number {
+  return Math.ceil((K * WEIGHT_BITS[type]) / 32);
+}
+
+/** int8[rows, K] -> i32[rows, ceil(K * bits / 32)]. */
+export function packRows(q: Int8Array, type: WeightType, K: number): Int32Array {
+  const padded = (wordsOfRow(K, type) * 32) / WEIGHT_BITS[type];
+  if (padded === K) return packInt32(q, type);
+  const rows = q.length / K;
+  // The code u = 0.
+  const wide = new Int8Array(rows * padded).fill(type === "fp4" ? 0 : -(2 ** (WEIGHT_BITS[type] - 1)));
+  for (let row = 0; row < rows; row++) wide.set(q.subarray(row * K, (row + 1) * K), row * padded);
+  return packInt32(wide, type);
+}
+
+/** The same for whole words: int8[n * 32 / bits] -> i32[n]. */
 export function packInt32(q: Int8Array, type: WeightType): Int32Array {
   const words = new Int32Array((q.length * WEIGHT_BITS[type]) / 32);
   if (type === "fp4") {
@@ -77,7 +92,7 @@ export function packInt32(q: Int8Array, type: WeightType): Int32Array {
   return words;
 }
 
-/** i32[rows, K * bits / 32] -> int8[rows, K]. */
+/** i32[n] -> int8[n * 32 / bits]. */
 export function unpackInt32(words: Int32Array, type: WeightType): Int8Array {
   const bits = WEIGHT_BITS[type];
   const perWord = 32 / bits;
@@ -93,17 +108,29 @@ export function unpackInt32(words: Int32Array, type: WeightType): Int8Array {
   return q;
 }
 
+/** Rows of K codes as they are stored. */
+export interface PackedRows {
+  readonly K: number;
+  readonly type: WeightType;
+  /** Weights of a row that share a scale; divides K. */
+  readonly groupSize: number;
+}
+
 /**
- * @param words i32[rows, K * bits / 32]
+ * @param words i32[rows, ceil(K * bits / 32)]
  * @param scales f32[rows, K / groupSize] as stored
  * @returns f32[rows, K] = scale * q, or scale * E2M1, rounded once
  */
-export function dequantizeWords(words: Int32Array, type: WeightType, scales: Float32Array, groupSize: number): Float32Array {
+export function dequantizeWords(words: Int32Array, scales: Float32Array, { K, type, groupSize }: PackedRows): Float32Array {
   const q = unpackInt32(words, type);
-  const values = new Float32Array(q.length);
+  const groups = K / groupSize;
+  const rows = scales.length / groups;
+  const padded = q.length / rows;
+  const values = new Float32Array(rows * K);
   for (let group = 0; group < scales.length; group++) {
     const scale = scales[group]! / STORED_SCALES[type];
-    for (let i = group * groupSize; i < (group + 1) * groupSize; i++) values[i] = scale * q[i]!;
+    const begin = Math.floor(group / groups) * (padded - K);
+    for (let i = group * groupSize; i < (group + 1) * groupSize; i++) values[i] = scale * q[begin + i]!;
   }
   return values;
 }

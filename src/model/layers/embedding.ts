@@ -6,7 +6,7 @@ import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { Batch } from "../batch.ts";
 import type { WeightLoader } from "../weight-loader.ts";
 import type { Planner, Workspace } from "../workspace.ts";
-import type { Linear } from "./linear.ts";
+import { copyRows, type Linear } from "./linear.ts";
 import { applyNorm, type LoadedNorm, loadNorm, planNorm } from "./norm.ts";
 
 /**
@@ -45,7 +45,10 @@ export function embed(space: Workspace, { table, positions, norm }: LoadedEmbedd
   const { vocabSize: V, hiddenSize: E } = config;
   kernels.i32(buffers.ids, batch.rows).set(batch.ids);
   const kernel = table.kind === "f32" ? "embed_f32w" : "embed_qc8w";
-  kernels.run[kernel](buffers.ids, table.weights, buffers.hidden, batch.rows, V, E);
+  const { K } = table;
+  const target = K === E ? buffers.hidden : buffers.paddedInput;
+  kernels.run[kernel](buffers.ids, table.weights, target, batch.rows, V, K);
+  if (target !== buffers.hidden) copyRows(space, target, buffers.hidden, batch.rows, [K, E]);
   if (positions) {
     for (const { begin, rows, position } of batch.spans) {
       kernels.split("add_f32", rows, offsetBy(buffers.hidden, 4 * begin * E), offsetBy(positions, 4 * position * E), E);

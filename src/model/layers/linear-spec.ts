@@ -3,12 +3,12 @@ import { NULL } from "../../kernels/pointer.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { type Float8Name, isFloat8 } from "../../checkpoint/formats/float8.ts";
 import { lowRank } from "../../checkpoint/quantization/low-rank.ts";
-import { WEIGHT_BITS, type WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
+import { type WeightType, wordsOfRow } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { LinearScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import type { LinearModule } from "../../architecture/description.ts";
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { Planner } from "../workspace.ts";
-import type { ActivationScale, Linear } from "./linear.ts";
+import { type ActivationScale, type Linear, paddedInputs } from "./linear.ts";
 import { paddedRank, planLowRank } from "./low-rank.ts";
 import type { Precision } from "../precision.ts";
 
@@ -61,7 +61,11 @@ export async function readLinearSpec(
     return { ...common, run: { kind: precision === "q8" ? "w8a14" : "f32" } };
   }
   const { kind } = scheme!.activations;
-  if (isFloat8(kind)) return { ...common, run: precision === "f32" ? { kind: "f32" } : { kind: "f32", inputFormat: kind } };
+  if (isFloat8(kind) && precision !== "f32") {
+    if (K % 16 === 0) return { ...common, run: { kind: "f32", inputFormat: kind } };
+    throw new UnsupportedModelError(`${fused}: got ${K} in_features with ${kind} inputs, need a multiple of 16`);
+  }
+  if (isFloat8(kind)) return { ...common, run: { kind: "f32" } };
   // Weight-only schemes run on dequantized weights, except where int8 is asked for or, for the head, stored.
   const weightOnly = kind === "none";
   if (precision === "f32" || (weightOnly && precision !== "q8")) return { ...common, run: { kind: "f32" } };
@@ -81,7 +85,10 @@ function storedForm(scheme: LinearScheme | undefined, K: number, what: string): 
   if (!scheme) return { kind: "float" };
   const groupSize = scheme.groupSize === "channel" ? K : scheme.groupSize;
   if (K % groupSize !== 0) throw new CheckpointError(`${what}: group size ${groupSize} does not divide in_features ${K}`);
-  if (groupSize % 16 !== 0) throw new UnsupportedModelError(`${what}: group size ${groupSize}, need a multiple of 16`);
+  // One group of the whole row is filled up in memory (`paddedInputs`); groups within a row are as they are.
+  if (groupSize !== K && groupSize % 16 !== 0) {
+    throw new UnsupportedModelError(`${what}: group size ${groupSize}, need a multiple of 16 or one scale per channel`);
+  }
   if (scheme.weights === "int8" && groupSize !== K) {
     throw new UnsupportedModelError(`${what}: 8-bit weights in groups of ${groupSize}, need one scale per channel`);
   }
@@ -95,7 +102,7 @@ function checkShapes(
 ): void {
   if (bias) checkShape(checkpoint, `${name}.bias`, [N]);
   if (stored.kind === "float") return checkShape(checkpoint, `${name}.weight`, [N, K]);
-  checkShape(checkpoint, `${name}.weight_packed`, [N, (K * WEIGHT_BITS[stored.weights]) / 32]);
+  checkShape(checkpoint, `${name}.weight_packed`, [N, wordsOfRow(K, stored.weights)]);
   checkShape(checkpoint, `${name}.weight_scale`, [N, K / stored.groupSize]);
 }
 
@@ -150,23 +157,42 @@ export function planLinear(planner: Planner, spec: LinearSpec): Linear {
 }
 
 function planWeights({ plan, sizes }: Planner, spec: LinearSpec): Linear {
-  const { N, K, run } = spec;
+  const { N, K: inFeatures, run } = spec;
+  const K = run.kind === "f32" ? inFeatures : paddedInputs(inFeatures);
   const what = spec.parts.map(({ name }) => name).join(", ");
   const bias = spec.bias ? plan.reserve("weights", 4 * N, `bias of ${what}`) : NULL;
   const reserve = (bytes: number) => plan.reserve("weights", bytes >>> 0, what);
   switch (run.kind) {
     case "f32":
-      return { kind: "f32", N, K, bias, weights: reserve(sizes.packed_bytes_f32w(N, K)), inputFormat: run.inputFormat };
+      return {
+        kind: "f32",
+        N,
+        K,
+        inFeatures,
+        bias,
+        weights: reserve(sizes.packed_bytes_f32w(N, K)),
+        inputFormat: run.inputFormat,
+      };
     case "w8a14":
-      return { kind: "w8a14", N, K, bias, weights: reserve(sizes.packed_bytes_qc8w(N, K)) };
+      return { kind: "w8a14", N, K, inFeatures, bias, weights: reserve(sizes.packed_bytes_qc8w(N, K)) };
     case "w8a8":
-      return { kind: "w8a8", N, K, bias, weights: reserve(sizes.packed_bytes_qc8w(N, K)), activation: run.activation };
+      return {
+        kind: "w8a8",
+        N,
+        K,
+        inFeatures,
+        bias,
+        weights: reserve(sizes.packed_bytes_qc8w(N, K)),
+        activation: run.activation,
+      };
     case "w4a8": {
-      const { groupSize, weights: type } = spec.stored as Extract<StoredForm, { kind: "packed" }>;
+      const { groupSize: stored, weights: type } = spec.stored as Extract<StoredForm, { kind: "packed" }>;
+      const groupSize = stored === inFeatures ? K : stored;
       return {
         kind: "w4a8",
         N,
         K,
+        inFeatures,
         bias,
         codes: type === "fp4" ? "fp4" : "int4",
         groupSize,

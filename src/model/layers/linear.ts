@@ -18,7 +18,10 @@ const GEMV_ROWS = 3;
 
 interface Matrix {
   readonly N: number; // out_features
-  readonly K: number; // in_features
+  /** in_features, with zeros up to whole vectors where integers are multiplied (`paddedInputs`). */
+  readonly K: number;
+  /** Elements of its input. */
+  readonly inFeatures: number;
   /** Packed panels of 8 channels (`assembly/layouts/layout.ts`). */
   readonly weights: Pointer;
   /** f32[N], or 0 for none. */
@@ -42,14 +45,45 @@ export type Linear =
   /** INT8 weights with a scale per channel, 14-bit activations with a scale per token: the head. */
   | (Matrix & { readonly kind: "w8a14" });
 
-/** Whether a layer reads its input as floats: it multiplies floats, or has a low-rank term that does. */
-export function readsFloats(linear: Linear): boolean {
-  return linear.kind === "f32" || linear.lowRank !== undefined;
+/** Integer kernels take rows in vectors of 16. */
+export function paddedInputs(inFeatures: number): number {
+  return 16 * Math.ceil(inFeatures / 16);
 }
 
-/** Quantizes the input of a layer, f32[M, K] at `x`; nothing to do for a layer in f32. */
-export function quantizeInput({ kernels, buffers }: Workspace, linear: Linear, x: Pointer, M: number): void {
+/**
+ * Whether a layer reads its input as floats: it multiplies floats, or has a low-rank term that does, or needs
+ * zeros behind them.
+ */
+export function readsFloats(linear: Linear): boolean {
+  return linear.kind === "f32" || linear.lowRank !== undefined || isPadded(linear);
+}
+
+function isPadded({ K, inFeatures }: Linear): boolean {
+  return K !== inFeatures;
+}
+
+/** Copies rows of `from` elements to rows of `to`, cut off or with zeros behind them; not in place. */
+export function copyRows(
+  { kernels }: Workspace,
+  source: Pointer,
+  target: Pointer,
+  M: number,
+  [from, to]: [number, number],
+): void {
+  const [x, y] = [kernels.f32(source, M * from), kernels.f32(target, M * to)];
+  if (to > from) y.fill(0);
+  for (let m = 0; m < M; m++) y.set(x.subarray(m * from, m * from + Math.min(from, to)), m * to);
+}
+
+/** Quantizes the input of a layer, f32[M, inFeatures] at `input`; nothing to do for a layer in f32. */
+export function quantizeInput(space: Workspace, linear: Linear, input: Pointer, M: number): void {
   if (linear.kind === "f32") return;
+  const { kernels, buffers } = space;
+  let x = input;
+  if (isPadded(linear)) {
+    x = buffers.paddedInput;
+    copyRows(space, input, x, M, [linear.inFeatures, linear.K]);
+  }
   const { q, scales, sums } = buffers.activations;
   if (linear.kind === "w8a14") return kernels.split("quantize_f32_qd14", M, x, q, scales, linear.K);
   const { K, activation } = linear;
@@ -61,13 +95,13 @@ export function quantizeInput({ kernels, buffers }: Workspace, linear: Linear, x
 /**
  * y = x * W^T + bias over M rows, whose input was made before: by `quantizeInput`, a norm or an activation.
  *
- * @param x f32[M, K], read by a layer in f32 or with a low-rank term only, and rounded in place where its
- *   input is an 8-bit float
+ * @param x f32[M, inFeatures], read by a layer in f32 or with a low-rank term only, and rounded in place
+ *   where its input is an 8-bit float
  * @param y f32[M, N]
  */
 export function multiply(space: Workspace, linear: Linear, x: Pointer, y: Pointer, M: number): void {
   multiplyWeights(space, linear, x, y, M);
-  const { N, K, lowRank } = linear;
+  const { N, inFeatures: K, lowRank } = linear;
   if (lowRank) addLowRank(space, { N, K, lowRank }, x, y, M);
 }
 

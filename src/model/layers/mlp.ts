@@ -21,7 +21,7 @@ export interface MlpRows {
  */
 export function activate(space: Workspace, down: Linear, { x, stride, M, floats }: MlpRows): void {
   const { kernels, buffers, config } = space;
-  const F = down.K;
+  const F = down.inFeatures;
   const { activation, gatedMlp } = config;
   if (down.kind === "f32" || down.kind === "w8a14" || readsFloats(down) || floats) {
     if (gatedMlp) kernels.split("swiglu_f32", M, x, buffers.activated, F);

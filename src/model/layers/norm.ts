@@ -57,7 +57,7 @@ export function normInput(space: Workspace, loaded: LoadedNorm, linear: Linear, 
   const { norm, weight, bias } = loaded;
   const { K } = linear;
   if (linear.kind === "f32" || readsFloats(linear) || floats) {
-    if (residual) kernels.split("add_f32", M, hidden, residual, K);
+    if (residual) kernels.split("add_f32", M, hidden, residual, linear.inFeatures);
     applyNorm(space, loaded, hidden, buffers.normed, M);
     quantizeInput(space, linear, buffers.normed, M);
     return;

@@ -26,6 +26,7 @@ function chooseGroupSize({ width: K, modules }: LinearInput, requested: GroupSiz
   if (size !== undefined) return size;
   const linears = modules.map(({ name }) => name.replace(/\.0\./, ".*.")).join(", ");
   const found = requested === "auto" ? "no group size" : `group size ${requested} does not divide`;
-  const remedy = dividing.length > 0 ? `these divide: ${dividing.join(", ")}` : `none of ${GROUP_SIZES.join(", ")} divides it`;
+  const remedy =
+    dividing.length > 0 ? `these divide: ${dividing.join(", ")}` : `none of ${GROUP_SIZES.join(", ")} divides it, need "channel"`;
   throw new RecipeError(`${found}: ${linears} has ${K} in_features; ${remedy}`);
 }

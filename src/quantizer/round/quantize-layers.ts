@@ -5,7 +5,7 @@
  */
 import { type ByInput, describeModel, type InputName, type LinearInput, widestInput } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { packInt32 } from "../../checkpoint/quantization/pack-quantized.ts";
+import { packRows } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { Work } from "../../host/work.ts";
 import type { LayerStream } from "../../model/layer-stream.ts";
 import type { Planner } from "../../model/workspace.ts";
@@ -159,7 +159,7 @@ class RoundingVisitor implements LayerVisitor {
     result.inputs.push(plan);
     result.outputs.set(plan.name, output);
     for (const { name, rows, errors } of modules) {
-      result.modules.set(name, { packed: packInt32(rows.q, rows.type), scale: storedScales(rows) });
+      result.modules.set(name, { packed: packRows(rows.q, rows.type, rows.K), scale: storedScales(rows) });
       result.errors.set(name, errors);
     }
   }

@@ -3,7 +3,7 @@
  * that memory stays small whatever the size of the model, or from memory, where they were rounded while their
  * layer was there.
  */
-import { packInt32 } from "../../checkpoint/quantization/pack-quantized.ts";
+import { packRows } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { LinearScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import type { ActivationStats } from "../calibrate/activation-stats.ts";
 import type { InputPlan, ModulePlan } from "../decide/quantization-plan.ts";
@@ -84,7 +84,7 @@ export class RoundWhileReading implements RoundedRowsSource {
     const nearest = measureErrors(weight, plain);
     const searched = moment && this.#rounder?.round(weight, format, origin, moment);
     const { q, type } = searched ?? plain;
-    const stored = { packed: packInt32(q, type), scale: storedScales(searched ?? plain) };
+    const stored = { packed: packRows(q, type, format.K), scale: storedScales(searched ?? plain) };
     return { stored, chosen: searched ? measureErrors(weight, searched) : nearest, nearest };
   }
 }

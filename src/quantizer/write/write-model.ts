@@ -4,7 +4,7 @@
  */
 import { lowRankTensors } from "../../architecture/tensors.ts";
 import { decodeF16, encodeF16 } from "../../checkpoint/formats/float-formats.ts";
-import { dequantizeWords, WEIGHT_BITS } from "../../checkpoint/quantization/pack-quantized.ts";
+import { dequantizeWords, wordsOfRow } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { SafetensorsWriter } from "../../checkpoint/safetensors/safetensors-writer.ts";
 import { RecipeError } from "../../errors.ts";
 import type { ModulePlan, PlannedTensor, QuantizationPlan } from "../decide/quantization-plan.ts";
@@ -113,12 +113,12 @@ class ModelWriter {
       if (order) later.push(rows);
       else await this.#writeRows(name, rows);
       if (!weight) continue;
-      const rounded = dequantizeWords(rows.packed, type, rows.scale, G);
+      const rounded = dequantizeWords(rows.packed, rows.scale, { K, type, groupSize: G });
       const left = weight.map((value, i) => value - rounded[i]!);
       this.#residue!.set(left, firstRow * K);
     }
     if (!order) return;
-    const packed = joined(new Int32Array((N * K * WEIGHT_BITS[type]) / 32), later.map((rows) => rows.packed)); // prettier-ignore
+    const packed = joined(new Int32Array(N * wordsOfRow(K, type)), later.map((rows) => rows.packed)); // prettier-ignore
     const scale = joined(new Float32Array((N * K) / G), later.map((rows) => rows.scale)); // prettier-ignore
     await this.#writeRows(name, { packed: reorderRows(packed, order), scale: reorderRows(scale, order) });
   }

@@ -1,6 +1,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { dequantizeWords, packInt32, unpackInt32 } from "../../../src/checkpoint/quantization/pack-quantized.ts";
+import {
+  dequantizeWords,
+  packInt32,
+  packRows,
+  unpackInt32,
+  wordsOfRow,
+} from "../../../src/checkpoint/quantization/pack-quantized.ts";
 
 const test = suite("pack-quantized words");
 
@@ -38,15 +44,37 @@ test("fp4 codes are those of E2M1, the first element lowest; both zeros are read
 });
 
 test("fp4 weights are stored scales times E2M1, rounded once", () => {
-  const values = dequantizeWords(Int32Array.of(0x76543210, 0xfedcba98 | 0), "fp4", Float32Array.of(0.1, 3), 8);
+  const values = dequantizeWords(Int32Array.of(0x76543210, 0xfedcba98 | 0), Float32Array.of(0.1, 3), {
+    K: 16,
+    type: "fp4",
+    groupSize: 8,
+  });
   const floats = [0, 0.5, 1, 1.5, 2, 3, 4, 6];
   const expected = [...floats.map((value) => Math.fround(0.1) * value), ...floats.map((value) => 0 - 3 * value)];
   assert.equal(values.map((value) => value + 0), Float32Array.from(expected)); // prettier-ignore
 });
 
+test("rows whose words are not full end in codes u = 0, which no weight is made of", () => {
+  for (const type of ["int4", "fp4", "int8"] as const) {
+    for (const K of [1, 3, 8, 12, 13, 172]) {
+      const rows = 3;
+      const q = Int8Array.from({ length: rows * K }, (_, i) => [-6, 1, 2, -3, 4, 0, 6][i % 7]!);
+      const words = packRows(q, type, K);
+      assert.is(words.length, rows * wordsOfRow(K, type));
+      const scales = Float32Array.of(2, 4, 8);
+      const expected = Float32Array.from(q, (code, i) => (code * scales[Math.floor(i / K)]!) / (type === "fp4" ? 2 : 1));
+      assert.equal(dequantizeWords(words, scales, { K, type, groupSize: K }).map((x) => x + 0), expected, `${type}, ${K}`); // prettier-ignore
+      const bits = type === "int8" ? 8 : 4;
+      const used = (K * bits) % 32;
+      const lastWords = words.filter((_, i) => (i + 1) % wordsOfRow(K, type) === 0);
+      if (used > 0) assert.ok(lastWords.every((word) => word >>> used === 0));
+    }
+  }
+});
+
 test("each group has its own scale", () => {
   const q = Int8Array.from({ length: 64 }, (_, i) => (i % 16) - 8);
-  const values = dequantizeWords(packInt32(q, "int4"), "int4", Float32Array.of(0.1, 3), 32);
+  const values = dequantizeWords(packInt32(q, "int4"), Float32Array.of(0.1, 3), { K: 64, type: "int4", groupSize: 32 });
   assert.equal(
     values,
     Float32Array.from(q, (code, i) => code * Math.fround(i < 32 ? 0.1 : 3)),

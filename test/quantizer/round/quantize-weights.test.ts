@@ -179,7 +179,7 @@ test("a group size that does not divide is refused with linear, in_features and 
   for (const size of ["auto", ...GROUP_SIZES] as const) {
     throwsRecipe(
       () => chooseGroupSizes(describeModel({ ...smol, ffnSize: 1540 }), size),
-      /down_proj has 1540 in_features; none of 128, 64, 32 divides it|q_proj/,
+      /down_proj has 1540 in_features; none of 128, 64, 32 divides it, need "channel"|q_proj/,
     );
   }
 });
