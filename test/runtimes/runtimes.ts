@@ -27,7 +27,7 @@ export const RUNTIMES: readonly TestedRuntime[] = [
   { name: "deno", launch: deno("package"), build: "relaxed", threads: 2, whole: true },
   { name: "bun", launch: bun("package"), build: "relaxed", threads: 2, whole: true },
   { name: "workerd", launch: workerd, build: "relaxed", threads: 1, whole: true },
-  { name: "edge-light", launch: edgeLight, build: thisNode, threads: 1, whole: false },
+  { name: "edge-light", launch: edgeLight, build: "simd128", threads: 1, whole: false },
   { name: "chromium", launch: chromium, build: "relaxed", threads: 2, whole: true },
   { name: "firefox", launch: firefox, build: "relaxed", threads: 2, whole: true },
   { name: "chromium, not isolated", launch: chromiumNotIsolated, build: undefined, threads: 1, whole: false },
