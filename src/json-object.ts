@@ -86,6 +86,12 @@ function colonFollows(text: string, from: number): boolean {
   return text[from] === ":";
 }
 
+/** Tells whether a value switches off what its key is for: null, false, an empty text, array or object. */
+export function isOff(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
+  return value === null || value === undefined || value === false || value === "";
+}
+
 /** A value for an error message: its kind and, if short, itself. */
 export function describe(value: unknown): string {
   if (value === undefined) return "nothing";

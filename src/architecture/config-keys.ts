@@ -9,7 +9,7 @@
  * Names and meanings: `configuration_*.py` of transformers 5 (docs/decisions/unread-parts-of-a-model.md).
  */
 import { UnsupportedModelError } from "../errors.ts";
-import { describe, type JsonFields, type JsonObject } from "../json-object.ts";
+import { describe, isOff, type JsonFields, type JsonObject } from "../json-object.ts";
 import type { Activation, ModelConfig } from "./model-config.ts";
 
 /** Tells whether a value changes nothing; the text says which one would not. */
@@ -240,11 +240,6 @@ function sameRope(fields: JsonFields, key: string, other: string): boolean {
     return JSON.stringify(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)));
   });
   return one === two;
-}
-
-function isOff(value: unknown): boolean {
-  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
-  return value === null || value === undefined || value === false || value === "";
 }
 
 function listed(keys: readonly string[]): string {

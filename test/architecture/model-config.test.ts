@@ -174,7 +174,7 @@ test("end tokens: one, several, or those of config.json", () => {
   assert.equal(ids({ eos_token_id: [2, 5] }, {}), [2, 5]);
   assert.equal(ids({}, { eos_token_id: [7] }), [7]);
   assert.equal(ids(undefined, { eos_token_id: null }), []);
-  for (const bad of ["</s>", -1, 1.5, [2, "x"], {}]) {
+  for (const bad of ["</s>", -2, 1.5, [2, "x"], {}]) {
     assert.throws(() => ids({ eos_token_id: bad }, {}), (error: unknown) => error instanceof CheckpointError); // prettier-ignore
   }
 });

@@ -55,7 +55,8 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
     (name) => conv1D.has(name),
     (note) => notes.push(note),
   );
-  const generation = parseGenerationConfig(await readJsonIfThere("generation_config.json", MAX_BYTES.config), configJson);
+  const generationJson = await readJsonIfThere("generation_config.json", MAX_BYTES.config);
+  const generation = parseGenerationConfig(generationJson, configJson, (note) => notes.push(`${folder.name}: ${note}`));
   const tokenizerJson = await readJsonIfThere("tokenizer.json", MAX_BYTES.tokenizer);
   const tokenizerConfig = (await readJsonIfThere("tokenizer_config.json", MAX_BYTES.tokenizer)) ?? {};
   if (files.has("chat_template.jinja")) {
