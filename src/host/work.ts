@@ -11,7 +11,7 @@ export interface WorkOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of at most 20 steps a second; of the first and the last of each phase always. */
   readonly onProgress?: OnProgress | undefined;
-  /** Told what may surprise: fewer threads than asked for, and why. */
+  /** Told what may surprise: fewer threads than asked for, and why; parts of a model that are not used. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
