@@ -44,7 +44,7 @@ test("a new phase, or one that begins again, has no rate yet", () => {
 test("a standstill says nothing", () => assert.equal(timesLeft([[0, 100], [9, 100]]), [undefined, undefined])); // prettier-ignore
 
 /** Steps at given milliseconds -> those that are told, as "phase done". */
-function told(steps: readonly (readonly [ms: number, done: number, phase?: string])[], total = 1000, end = true): string[] {
+function toldOf(steps: readonly (readonly [ms: number, done: number, phase?: string])[], total = 1000, end = true): string[] {
   let now = 0;
   const seen: string[] = [];
   const progress = paced(
@@ -61,30 +61,30 @@ function told(steps: readonly (readonly [ms: number, done: number, phase?: strin
 
 test("2301 steps in a second are at most 20 and the last", () => {
   const steps = Array.from({ length: 2301 }, (_, i) => [(1000 * i) / 2301, i] as const);
-  const seen = told(steps, 2300);
+  const seen = toldOf(steps, 2300);
   assert.is(seen.length, 21);
   assert.is(seen[0], "load 0");
   assert.is(seen.at(-1), "load 2300");
   assert.is(new Set(seen).size, 21);
 });
 
-test("slow steps are all told", () => assert.equal(told([[0, 1], [50, 2], [100, 3]]), ["load 1", "load 2", "load 3"])); // prettier-ignore
+test("slow steps are all told", () => assert.equal(toldOf([[0, 1], [50, 2], [100, 3]]), ["load 1", "load 2", "load 3"])); // prettier-ignore
 
 test("the last step is told though it is not the whole", () => {
-  assert.equal(told([[0, 1], [1, 2], [2, 3]]), ["load 1", "load 3"]); // prettier-ignore
-  assert.equal(told([[0, 1], [1, 2], [2, 3]], 1000, false), ["load 1"]); // prettier-ignore
+  assert.equal(toldOf([[0, 1], [1, 2], [2, 3]]), ["load 1", "load 3"]); // prettier-ignore
+  assert.equal(toldOf([[0, 1], [1, 2], [2, 3]], 1000, false), ["load 1"]); // prettier-ignore
 });
 
 test("the last step of a phase is told before the next phase", () => {
-  assert.equal(told([[0, 1, "a"], [1, 2, "a"], [2, 3, "a"], [3, 1, "b"], [4, 2, "b"]]), ["a 1", "a 3", "b 1", "b 2"]); // prettier-ignore
+  assert.equal(toldOf([[0, 1, "a"], [1, 2, "a"], [2, 3, "a"], [3, 1, "b"], [4, 2, "b"]]), ["a 1", "a 3", "b 1", "b 2"]); // prettier-ignore
 });
 
 test("a phase that begins again ends first", () => {
-  assert.equal(told([[0, 1], [1, 2], [2, 0], [3, 1]]), ["load 1", "load 2", "load 0", "load 1"]); // prettier-ignore
+  assert.equal(toldOf([[0, 1], [1, 2], [2, 0], [3, 1]]), ["load 1", "load 2", "load 0", "load 1"]); // prettier-ignore
 });
 
 test("what is complete is told at once, and once", () => {
-  assert.equal(told([[0, 1], [1, 1000], [2, 1000], [60, 1000]], 1000, false), ["load 1", "load 1000"]); // prettier-ignore
+  assert.equal(toldOf([[0, 1], [1, 1000], [2, 1000], [60, 1000]], 1000, false), ["load 1", "load 1000"]); // prettier-ignore
 });
 
 test("the last step comes before the work is over, whether it succeeds or fails", async () => {
