@@ -13,6 +13,16 @@ if (typeof workerData.death === "number") {
     return sub(words, index, count);
   };
   runKernelWorker(workerData, ready);
+} else if (workerData.death === "slow") {
+  // Is not dead: its first job takes as long as several questions whether somebody is there.
+  const { sub } = Atomics;
+  let slow = true;
+  Atomics.sub = (words, index, count) => {
+    if (index === BOARD.pending && slow) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
+    if (index === BOARD.pending) slow = false;
+    return sub(words, index, count);
+  };
+  runKernelWorker(workerData, ready);
 } else if (workerData.thread > 1) {
   runKernelWorker(workerData, ready);
 } else if (workerData.death === "at start") {

@@ -46,7 +46,7 @@ async function failure(work: Promise<unknown>): Promise<Error> {
 /** Threads of this process. */
 const count = () => readdirSync("/proc/self/task").length;
 
-type Death = "during a job" | "between jobs" | "at start" | "with its watcher";
+type Death = "during a job" | "between jobs" | "at start" | "with its watcher" | "slow";
 
 const WATCHER = new URL("../../dist/host/node/node-thread-watcher.js", import.meta.url);
 const WORKER = new URL("../../dist/host/node/node-worker.js", import.meta.url);
@@ -135,6 +135,16 @@ test("the thread that watches dies, and its workers with it: an error, and a mod
   const again = await load(3);
   assertSameBits(await logits(again), await logits(alone), "loaded again");
   await again.dispose();
+  await alone.dispose();
+});
+
+test("a job that takes long is waited for: the thread that watches answers", async () => {
+  const alone = await load(1);
+  const model = await load(2, dying("slow"));
+  const before = performance.now();
+  assertSameBits(await logits(model), await logits(alone), "2 threads");
+  assert.ok(performance.now() - before > 2000, "the worker was not slow");
+  await model.dispose();
   await alone.dispose();
 });
 
