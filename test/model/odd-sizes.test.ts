@@ -4,6 +4,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { describeModel } from "../../src/architecture/description.ts";
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
@@ -66,6 +67,50 @@ for (const [what, config, architecture = "llama"] of SIZES) {
     assertWithin(logits, expected, () => limit, what);
     for (const chunk of [1, 7]) assert.equal(await logitsOf(checkpoint, {}, chunk), logits, `chunks of ${chunk}`);
     if (/that share|172/.test(what)) assert.equal(await logitsOf(checkpoint, { threads: 2 }), logits, "two threads");
+  });
+}
+
+/** A checkpoint with the first `rows` of each MLP's channels: the others cut off, or zero. */
+function withChannels(source: Checkpoint, F: number, how: "cut" | "zero"): Checkpoint {
+  const [ups, downs] = [new Set<string>(), new Set<string>()];
+  for (const { inputs } of describeModel(source.config).blocks) {
+    // Where one norm feeds the MLP too, its first linear is the last of q, k, v and that.
+    const up = inputs.find(({ name }) => name === "up")?.modules ?? inputs[0]!.modules.slice(-1);
+    for (const { name } of up) ups.add(name);
+    downs.add(inputs.at(-1)!.modules[0]!.name);
+  }
+  const module = (tensor: string) => tensor.replace(/\.(weight|bias)$/, "");
+  const tensors = new Map(
+    Array.from(source.tensors, ([name, info]) => {
+      const isDown = name.endsWith(".weight") && downs.has(module(name));
+      if (how === "zero" || !(isDown || ups.has(module(name)))) return [name, info];
+      return [name, { ...info, shape: isDown ? [info.shape[0]!, F] : [F, ...info.shape.slice(1)] }];
+    }),
+  );
+  const readF32: Checkpoint["readF32"] = async (name, options = {}) => {
+    const [N, K = 1] = source.tensors.get(name)!.shape as [number, number?];
+    const [begin, end] = options.rows ?? [0, tensors.get(name)!.shape[0]!];
+    const values = await source.readF32(name, { ...options, rows: [begin, end] });
+    if (ups.has(module(name))) values.fill(0, Math.max(0, Math.min(N, F) - begin) * K);
+    if (!(name.endsWith(".weight") && downs.has(module(name)))) return values;
+    return how === "zero" ? values.map((value, i) => (i % K < F ? value : 0)) : values.filter((_, i) => i % K < F);
+  };
+  const config = how === "cut" ? { ...source.config, ffnSize: F } : source.config;
+  const { name, quantization, format, configJson, tokenizer, generation } = source;
+  const readRaw: Checkpoint["readRaw"] = (tensor, options) => source.readRaw(tensor, options);
+  const rest = { verify: async () => {}, close: async () => {} };
+  return { name, quantization, format, configJson, tokenizer, generation, config, tensors, readF32, readRaw, ...rest };
+}
+
+for (const name of ["llama-tied", "qwen3-yarn", "gpt2", "phi", "gpt-neox", "bloom-odd-heads"]) {
+  test(`${name} with 99 channels in its MLP: the bits of one whose other channels are zero`, async () => {
+    const path = sharedData(`reference/tiny/${name}`);
+    if (path === undefined) return;
+    const source = await openCheckpoint(await openLocation(path));
+    const zero = await logitsOf(withChannels(source, 99, "zero"));
+    assert.equal(await logitsOf(withChannels(source, 99, "cut")), zero);
+    assert.not.equal(await logitsOf(withChannels(source, 98, "zero")), zero);
+    await source.close();
   });
 }
 

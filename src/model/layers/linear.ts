@@ -15,6 +15,8 @@ export type ActivationScale = { kind: "static"; scale: number } | { kind: "dynam
 
 /** Rows that go through a GEMV one after another sooner than through a GEMM, which unpacks panels first. */
 const GEMV_ROWS = 3;
+/** Longer groups might not stay in the 32 bits of a GEMV of 4-bit weights (`gemv-qd8-f32-qb4w.ts`). */
+const GEMV_GROUP = 4096;
 
 interface Matrix {
   readonly N: number; // out_features
@@ -119,7 +121,7 @@ function multiplyWeights({ kernels, buffers }: Workspace, linear: Linear, x: Poi
     case "w4a8": {
       const G = linear.groupSize;
       const format = linear.codes === "fp4" ? "qb4fw" : "qb4w";
-      if (M > GEMV_ROWS) {
+      if (M > GEMV_ROWS || G > GEMV_GROUP) {
         return kernels.split(`gemm_qd8_f32_${format}_x8c4`, panels, q, scales, sums, weights, bias, y, M, N, K, G);
       }
       for (let m = 0; m < M; m++) {
