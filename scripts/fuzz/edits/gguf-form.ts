@@ -39,7 +39,8 @@ function parse(bytes: Uint8Array): GgufForm | undefined {
   const skip = (length: number) => {
     fields.push(at);
     at += length;
-    if (at > bytes.length) throw new RangeError("beyond the end");
+    // So written that what is no number is refused: the width of a type that does not exist.
+    if (!(at <= bytes.length)) throw new RangeError("beyond the end");
     return at - length;
   };
   const u32 = () => view.getUint32(skip(4), true);
@@ -82,7 +83,7 @@ function parse(bytes: Uint8Array): GgufForm | undefined {
     const dims = Array.from({ length: dimensions }, u64);
     return { name, dims, typeId: u32(), offset: u64() };
   });
-  if (alignment > MOST_ALIGNMENT) throw new RangeError("nothing that can be put together again");
+  if (!(alignment >= 1 && alignment <= MOST_ALIGNMENT)) throw new RangeError("nothing that can be put together again");
   const data = Math.ceil(at / alignment) * alignment;
   const ends: number[] = [];
   const tensors = infos.map(({ name, dims, typeId, offset }) => {
