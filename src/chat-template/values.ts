@@ -250,6 +250,7 @@ export function isTrue(value: Value): boolean {
 
 /** Values of JSON; a number is an int if its JSON has neither point nor exponent. */
 export function fromJson(value: unknown, limits: Limits): Value {
+  limits.allow(typeof value === "string" ? value.length : 0);
   return limits.inside(() => {
     if (value === null || value === undefined) return null;
     if (typeof value === "number") {
