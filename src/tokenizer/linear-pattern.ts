@@ -5,10 +5,9 @@
  * a pattern are followed at once, in the order in which backtracking would try them (Pike's machine), so what
  * is found is the same.
  */
-import { parseRegExp, type Accepts, type Node } from "./reg-exp-syntax.ts";
+import { compileNode, type Ahead, type Instruction } from "./pattern-program.ts";
+import { parseRegExp } from "./reg-exp-syntax.ts";
 
-/** Bounds what nested `{m,n}` may expand to, and the work per character. */
-const MOST_INSTRUCTIONS = 20_000;
 /**
  * Steps per character of a text. A match may be followed to the end of the text and be short all the same,
  * each time anew; patterns in use take less than 50.
@@ -17,13 +16,6 @@ const MOST_STEPS = 500;
 /** Added to the steps of a text, so that short ones are never refused. */
 const FREE_STEPS = 1_000_000;
 
-type Instruction =
-  | { readonly kind: "char"; readonly accepts: Accepts }
-  | { readonly kind: "look"; readonly accepts: Accepts; readonly behind: boolean; readonly negative: boolean }
-  /** Goes on at each target, the first preferred. */
-  | { kind: "split"; targets: readonly number[] }
-  | { readonly kind: "match" };
-
 /** Instructions followed at one place, in order of preference, and where the match through each began. */
 interface Threads {
   readonly at: number[];
@@ -31,11 +23,11 @@ interface Threads {
 }
 
 export class LinearPattern {
-  readonly #program: Instruction[] = [];
+  readonly #program: readonly Instruction[];
+  readonly #aheads: readonly Ahead[];
   /** For each instruction, the last round it was followed in. */
   readonly #rounds: Int32Array;
   #round = 0;
-  #visits = 0;
   #stepsLeft = 0;
 
   /**
@@ -44,8 +36,9 @@ export class LinearPattern {
    *   one character, or repeats without end what may be empty
    */
   constructor(source: string) {
-    this.#emit(parseRegExp(source));
-    this.#program.push({ kind: "match" });
+    const { program, aheads } = compileNode(parseRegExp(source));
+    this.#program = program;
+    this.#aheads = aheads;
     this.#rounds = new Int32Array(this.#program.length);
   }
 
@@ -60,6 +53,10 @@ export class LinearPattern {
     this.#stepsLeft = most;
     this.#rounds.fill(0);
     this.#round = 0;
+    for (const ahead of this.#aheads) {
+      ahead.found = new Uint8Array(text.length + 1);
+      this.#lookAhead(ahead, text);
+    }
     let lastEnd = -1;
     for (let from = 0; from <= text.length;) {
       const match = this.#search(text, from);
@@ -114,9 +111,8 @@ export class LinearPattern {
       const instruction = this.#program[at]!;
       if (instruction.kind === "split") {
         for (let i = instruction.targets.length - 1; i >= 0; i--) pending.push(instruction.targets[i]!);
-      } else if (instruction.kind === "look") {
-        const char = instruction.behind ? codePointBefore(text, place) : text.codePointAt(place);
-        if ((char !== undefined && instruction.accepts(char)) !== instruction.negative) pending.push(at + 1);
+      } else if (instruction.kind === "look" || instruction.kind === "ahead") {
+        if (holds(instruction, text, place)) pending.push(at + 1);
       } else {
         threads.at.push(at);
         threads.starts.push(start);
@@ -124,63 +120,65 @@ export class LinearPattern {
     }
   }
 
-  #emit(node: Node): void {
-    // Counts visits rather than instructions: copies of an empty group cost time too.
-    if (++this.#visits > MOST_INSTRUCTIONS) throw new SyntaxError(`more than ${MOST_INSTRUCTIONS} steps`);
-    switch (node.kind) {
-      case "sequence":
-        for (const child of node.nodes) this.#emit(child);
-        return;
-      case "either":
-        this.#emitEither(node.branches);
-        return;
-      case "repeat":
-        this.#emitRepeat(node);
-        return;
+  /**
+   * Finds for each place whether what is looked for ahead begins there, from the end of the text to its
+   * start: an instruction leads to a match if it takes the character there and the next one leads to a match
+   * behind it.
+   */
+  #lookAhead({ program, found }: Ahead, text: string): void {
+    let here = new Uint8Array(program.length);
+    let later = new Uint8Array(program.length);
+    for (let place = text.length; place >= 0 && this.#stepsLeft >= 0; place--) {
+      const char = text.codePointAt(place);
+      // Inside of a surrogate pair nothing begins.
+      if (place > 0 && codePointBefore(text, place + 1)! > 0xffff) continue;
+      here.fill(0);
+      // Loops lead backwards, so what they lead to is known after another round.
+      for (let isDone = false; !isDone;) {
+        isDone = true;
+        for (let at = program.length - 1; at >= 0; at--) {
+          if (here[at] === 1 || !this.#leads(program[at]!, { at, here, later, char, text, place })) continue;
+          here[at] = 1;
+          isDone = false;
+        }
+        this.#stepsLeft -= program.length;
+      }
+      found[place] = here[0]!;
+      [here, later] = [later, here];
+    }
+  }
+
+  #leads(instruction: Instruction, { at, here, later, char, text, place }: Backwards): boolean {
+    switch (instruction.kind) {
+      case "match":
+        return true;
+      case "char":
+        return char !== undefined && later[at + 1] === 1 && instruction.accepts(char);
+      case "split":
+        return instruction.targets.some((target) => here[target] === 1);
       default:
-        this.#program.push(node);
+        return here[at + 1] === 1 && holds(instruction, text, place);
     }
   }
+}
 
-  #emitEither(branches: readonly Node[]): void {
-    const split = this.#reserve();
-    const starts: number[] = [];
-    const jumps: number[] = [];
-    for (const branch of branches) {
-      starts.push(this.#program.length);
-      this.#emit(branch);
-      jumps.push(this.#reserve());
-    }
-    this.#program[split] = { kind: "split", targets: starts };
-    for (const jump of jumps) this.#program[jump] = { kind: "split", targets: [this.#program.length] };
-  }
+/** What is known at a place when a text is read from its end. */
+interface Backwards {
+  readonly at: number;
+  /** For each instruction whether it leads to a match from here. */
+  readonly here: Uint8Array;
+  /** The same behind the character that is here. */
+  readonly later: Uint8Array;
+  readonly char: number | undefined;
+  readonly text: string;
+  readonly place: number;
+}
 
-  /** The copies that must be, then a loop or the copies that may be. */
-  #emitRepeat({ node, min, max, isLazy }: Node & { kind: "repeat" }): void {
-    const choice = (stay: number, leave: number): Instruction => ({
-      kind: "split",
-      targets: isLazy ? [leave, stay] : [stay, leave],
-    });
-    for (let i = 0; i < min; i++) this.#emit(node);
-    if (max === Infinity) {
-      const split = this.#reserve();
-      this.#emit(node);
-      this.#program[this.#reserve()] = { kind: "split", targets: [split] };
-      this.#program[split] = choice(split + 1, this.#program.length);
-      return;
-    }
-    const leaves: number[] = [];
-    for (let i = min; i < max; i++) {
-      leaves.push(this.#reserve());
-      this.#emit(node);
-    }
-    for (const leave of leaves) this.#program[leave] = choice(leave + 1, this.#program.length);
-  }
-
-  /** The address of a split whose targets are not known yet. */
-  #reserve(): number {
-    return this.#program.push({ kind: "split", targets: [] }) - 1;
-  }
+/** Whether what is looked at is as it should be. */
+function holds(instruction: Instruction & { kind: "look" | "ahead" }, text: string, place: number): boolean {
+  if (instruction.kind === "ahead") return (instruction.ahead.found[place] === 1) !== instruction.negative;
+  const char = instruction.behind ? codePointBefore(text, place) : text.codePointAt(place);
+  return (char !== undefined && instruction.accepts(char)) !== instruction.negative;
 }
 
 function codePointBefore(text: string, place: number): number | undefined {

@@ -6,39 +6,73 @@ import { compileFilledPattern } from "./pattern.ts";
 
 export type Normalize = (text: string) => string;
 
+/** A step of it; refuses to make more than a number of characters. */
+type Step = (text: string, most: number) => string;
+
+/**
+ * Steps may make a text longer, and one after the other would without end; models in use add a few spaces.
+ */
+const MOST_GROWTH = 64;
+const FREE_GROWTH = 2 ** 16;
+/** A bound for the steps of a Sequence with those inside of it. */
+export const MOST_STEPS = 64;
+
 /**
  * @param where for messages
  * @returns undefined if there is nothing to do
  * @throws CheckpointError if a part is missing; UnsupportedModelError for a step that is not known
  */
 export function normalizer(step: unknown, where: string): Normalize | undefined {
+  const made = makeStep(step, where, { left: MOST_STEPS });
+  return made && ((text) => made(text, MOST_GROWTH * text.length + FREE_GROWTH));
+}
+
+function makeStep(step: unknown, where: string, steps: { left: number }): Step | undefined {
   if (step === null || step === undefined) return undefined;
   if (!isJsonObject(step)) throw new CheckpointError(`${where}: got ${describe(step)}, need an object or null`);
+  if (steps.left-- === 0) throw new UnsupportedModelError(`${where}: got more than ${MOST_STEPS} steps, need at most that`);
+  const grown = (length: number, most: number): void => {
+    if (length > most)
+      throw new UnsupportedModelError(
+        `${where}: got a text that grows beyond ${most} characters, need steps that keep it shorter`,
+      );
+  };
   switch (step["type"]) {
     case "Sequence": {
-      const steps: unknown = step["normalizers"];
-      if (!Array.isArray(steps)) throw new CheckpointError(`${where}: normalizers: got ${describe(steps)}, need an array`);
-      const all = steps.map((inner) => normalizer(inner, where)).filter((inner) => inner !== undefined);
-      return (text) => all.reduce((done, inner) => inner(done), text);
+      const inner: unknown = step["normalizers"];
+      if (!Array.isArray(inner)) throw new CheckpointError(`${where}: normalizers: got ${describe(inner)}, need an array`);
+      const all = inner.map((one) => makeStep(one, where, steps)).filter((one) => one !== undefined);
+      return (text, most) => all.reduce((done, one) => one(done, most), text);
     }
     case "NFC":
     case "NFD":
     case "NFKC":
     case "NFKD": {
       const form = step["type"];
-      return (text) => text.normalize(form);
+      return (text, most) => {
+        const normalized = text.normalize(form);
+        grown(normalized.length, most);
+        return normalized;
+      };
     }
     case "Lowercase":
       return lowercase;
     case "Prepend": {
       const prefix = needText(step, "prepend", where);
-      return (text) => (text === "" ? "" : prefix + text);
+      return (text, most) => {
+        grown(prefix.length + text.length, most);
+        return text === "" ? "" : prefix + text;
+      };
     }
     case "Replace": {
       const content = needText(step, "content", where);
       // What Rust makes of an insertion depends on its table of offsets.
       const find = compileFilledPattern(step["pattern"], `${where}: Replace`);
-      return (text) => replaceMatches(text, find(text), content);
+      return (text, most) => {
+        const matches = find(text);
+        grown(text.length + (matches.length / 2) * content.length, most);
+        return replaceMatches(text, matches, content);
+      };
     }
     case "Strip":
       return strip(step);
@@ -47,7 +81,10 @@ export function normalizer(step: unknown, where: string): Normalize | undefined 
     case "Nmt":
       return nmt;
     case "ByteLevel":
-      return toByteAlphabet;
+      return (text, most) => {
+        grown(3 * text.length, most);
+        return toByteAlphabet(text);
+      };
     default:
       throw new UnsupportedModelError(
         `${where}: got ${describe(step["type"])}, need NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip, StripAccents, Nmt, ByteLevel or Sequence`,

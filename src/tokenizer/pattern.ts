@@ -1,17 +1,15 @@
 /**
- * The patterns of `tokenizer.json`: a text, or a regular expression of Oniguruma. `@huggingface/tokenizers`
- * writes the latter as JavaScript's.
+ * The patterns of `tokenizer.json`: a text, or a regular expression of Oniguruma.
  *
  * A model file is not trusted, so only patterns known to be harmless, and single classes of characters, run
  * on the engine's own `RegExp`; all others on `LinearPattern`, which is slower but cannot hang.
  */
-// @ts-expect-error: its declarations do not resolve under NodeNext
-import { SplitPreTokenizer } from "@huggingface/tokenizers";
 import { KNOWN_PATTERNS } from "../checkpoint/gguf/split-patterns.ts";
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { describe, isJsonObject } from "../json-object.ts";
 import { LinearPattern } from "./linear-pattern.ts";
-import { mayBeEmpty, parseRegExp, singleCharacter } from "./reg-exp-syntax.ts";
+import { toJavaScript } from "./oniguruma.ts";
+import { mayBeEmpty, parseRegExp, singleCharacter, type Node } from "./reg-exp-syntax.ts";
 
 /** Finds a pattern in a text: start and end of each match, one after the other. */
 export type FindMatches = (text: string) => readonly number[];
@@ -31,62 +29,39 @@ export function compilePattern(pattern: unknown, where: string): FindMatches {
 /** @throws UnsupportedModelError as well if the pattern matches the empty text */
 export function compileFilledPattern(pattern: unknown, where: string): FindMatches {
   const regex = isJsonObject(pattern) ? pattern["Regex"] : undefined;
-  const find = compilePattern(pattern, where);
-  if (typeof regex === "string" && mayBeEmpty(parseRegExp(toJavaScript(regex, refusing(regex, where)))))
-    throw refusing(regex, where)("one that matches the empty text");
-  return find;
+  if (typeof regex === "string" && refusing(regex, where, () => mayBeEmpty(parseRegExp(toJavaScript(regex)))))
+    refusing(regex, where, () => {
+      throw new SyntaxError("one that matches the empty text");
+    });
+  return compilePattern(pattern, where);
 }
 
 /** @param regex Oniguruma's syntax */
 export function compileRegExp(regex: string, where: string): FindMatches {
-  const refuse = refusing(regex, where);
-  const source = toJavaScript(regex, refuse);
-  if (KNOWN_PATTERNS.has(regex)) return native(source);
-  try {
-    const node = parseRegExp(source);
-    const isSet = singleCharacter(node) !== undefined;
-    if (isSet || (node.kind === "repeat" && node.min > 0 && singleCharacter(node.node) !== undefined)) return native(source);
+  return refusing(regex, where, () => {
+    const source = toJavaScript(regex);
+    if (KNOWN_PATTERNS.has(regex) || isRunOfOneClass(parseRegExp(source))) return native(source);
     const pattern = new LinearPattern(source);
-    return (text) => {
-      try {
-        return pattern.matches(text);
-      } catch (error) {
-        throw error instanceof RangeError ? refuse(error.message, error) : error;
-      }
-    };
-  } catch (error) {
-    throw error instanceof SyntaxError ? refuse(error.message, error) : error;
-  }
+    return (text) => refusing(regex, where, () => pattern.matches(text));
+  });
 }
 
-type Refuse = (reason: string, cause?: unknown) => UnsupportedModelError;
-
-function refusing(regex: string, where: string): Refuse {
-  return (reason, cause) =>
-    new UnsupportedModelError(`${where}: pattern ${describe(regex)}: got ${reason}, need one that can be carried out`, { cause });
+function isRunOfOneClass(node: Node): boolean {
+  if (singleCharacter(node) !== undefined) return true;
+  return node.kind === "repeat" && node.min > 0 && singleCharacter(node.node) !== undefined;
 }
 
-/** Deeper nesting could overflow the stack of the translation. */
-const MOST_CHARACTERS = 2 ** 13;
-
-function toJavaScript(regex: string, refuse: Refuse): string {
-  if (regex.length > MOST_CHARACTERS) throw refuse(`${regex.length} characters`);
-  // The translation drops what makes a repetition possessive or a group atomic.
-  if (!KNOWN_PATTERNS.has(regex) && /[*+?]\+|\(\?>/.test(withoutEscapes(regex)))
-    throw refuse("a possessive repetition or an atomic group");
-  // Options in front are those of a group around everything.
-  const whole = regex.startsWith("(?i)") ? `(?i:${regex.slice(4)})` : regex;
+/** Runs what may throw a SyntaxError or RangeError that is a pattern's fault. */
+function refusing<T>(regex: string, where: string, work: () => T): T {
   try {
-    const { pattern } = new SplitPreTokenizer({ type: "Split", pattern: { Regex: whole }, invert: false }) as { pattern: RegExp };
-    return pattern.source;
-  } catch (error) {
-    throw refuse(error instanceof Error ? error.message : String(error), error);
+    return work();
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError || cause instanceof RangeError)) throw cause;
+    throw new UnsupportedModelError(
+      `${where}: pattern ${describe(regex)}: got ${cause.message}, need one that can be carried out`,
+      { cause },
+    );
   }
-}
-
-/** A pattern without classes and escapes, whose characters are no operators. */
-function withoutEscapes(regex: string): string {
-  return regex.replaceAll(/\\.|\[(?:\\.|[^\]\\])*\]/gsu, "x");
 }
 
 function native(source: string): FindMatches {

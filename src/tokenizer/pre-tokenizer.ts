@@ -7,6 +7,7 @@ import { describe, isJsonObject, type JsonObject } from "../json-object.ts";
 import { isWhole } from "../need.ts";
 import { GPT2_PATTERN } from "../checkpoint/gguf/split-patterns.ts";
 import { toByteAlphabet } from "./byte-alphabet.ts";
+import { MOST_STEPS } from "./normalizer.ts";
 import { compilePattern, compileRegExp, type FindMatches } from "./pattern.ts";
 import { cut, needBehavior, splitter, type Pieces } from "./pieces.ts";
 
@@ -25,14 +26,26 @@ const WORDS = new RegExp(String.raw`[${WORD}]+|[^${WORD}\p{White_Space}]+`, "gu"
  * @throws CheckpointError if a part is missing; UnsupportedModelError for a step that is not known
  */
 export function preTokenizer(step: unknown, where: string): PreTokenize | undefined {
+  return makeStep(step, where, { left: MOST_STEPS, byteLevels: MOST_BYTE_LEVELS });
+}
+
+/** Each doubles what is not in ASCII. Models in use have one. */
+const MOST_BYTE_LEVELS = 4;
+
+function makeStep(step: unknown, where: string, steps: { left: number; byteLevels: number }): PreTokenize | undefined {
   if (step === null || step === undefined) return undefined;
   if (!isJsonObject(step)) throw new CheckpointError(`${where}: got ${describe(step)}, need an object or null`);
+  const isTooMany = steps.left-- === 0 || (step["type"] === "ByteLevel" && steps.byteLevels-- === 0);
+  if (isTooMany)
+    throw new UnsupportedModelError(
+      `${where}: got more than ${MOST_STEPS} steps or ${MOST_BYTE_LEVELS} of ByteLevel, need at most that`,
+    );
   switch (step["type"]) {
     case "Sequence": {
-      const steps: unknown = step["pretokenizers"];
-      if (!Array.isArray(steps)) throw new CheckpointError(`${where}: pretokenizers: got ${describe(steps)}, need an array`);
-      const all = steps.map((inner) => preTokenizer(inner, where)).filter((inner) => inner !== undefined);
-      return (pieces) => all.reduce((done, inner) => inner(done), pieces);
+      const inner: unknown = step["pretokenizers"];
+      if (!Array.isArray(inner)) throw new CheckpointError(`${where}: pretokenizers: got ${describe(inner)}, need an array`);
+      const all = inner.map((one) => makeStep(one, where, steps)).filter((one) => one !== undefined);
+      return (pieces) => all.reduce((done, one) => one(done), pieces);
     }
     case "ByteLevel":
       return byteLevel(step, where);

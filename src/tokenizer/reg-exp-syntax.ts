@@ -11,6 +11,8 @@ export type Accepts = (codePoint: number) => boolean;
 export type Node =
   | { readonly kind: "char"; readonly accepts: Accepts }
   | { readonly kind: "look"; readonly accepts: Accepts; readonly behind: boolean; readonly negative: boolean }
+  /** Looks ahead at more than one character. */
+  | { readonly kind: "ahead"; readonly node: Node; readonly negative: boolean }
   | { readonly kind: "sequence"; readonly nodes: readonly Node[] }
   | { readonly kind: "either"; readonly branches: readonly Node[] }
   | { readonly kind: "repeat"; readonly node: Node; readonly min: number; readonly max: number; readonly isLazy: boolean };
@@ -53,6 +55,7 @@ export function mayBeEmpty(node: Node): boolean {
     case "char":
       return false;
     case "look":
+    case "ahead":
       return true;
     case "sequence":
       return node.nodes.every(mayBeEmpty);
@@ -113,8 +116,10 @@ class Parser {
     this.#depth--;
     if (opening === "(" || opening === "(?:") return node;
     const accepts = singleCharacter(node);
-    if (accepts === undefined) throw new SyntaxError("looking at more than one character");
-    return { kind: "look", accepts, behind: opening.includes("<"), negative: opening.endsWith("!") };
+    const negative = opening.endsWith("!");
+    if (accepts === undefined && !opening.includes("<")) return { kind: "ahead", node, negative };
+    if (accepts === undefined) throw new SyntaxError("looking back at more than one character");
+    return { kind: "look", accepts, behind: opening.includes("<"), negative };
   }
 
   #quantified(node: Node): Node {
@@ -127,7 +132,8 @@ class Parser {
     if (min > MOST_COPIES || (max > MOST_COPIES && max !== Infinity) || min > max)
       throw new SyntaxError(`the repetition ${text}`);
     // Engines disagree on whether a repetition may end with an empty one.
-    if (node.kind === "look" || (max > min && mayBeEmpty(node))) throw new SyntaxError("a repetition of what may be empty");
+    if (node.kind === "look" || node.kind === "ahead" || (max > min && mayBeEmpty(node)))
+      throw new SyntaxError("a repetition of what may be empty");
     return { kind: "repeat", node, min, max, isLazy: lazy === "?" };
   }
 

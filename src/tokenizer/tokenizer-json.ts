@@ -13,6 +13,8 @@ const MOST_TOKENS = 2 ** 22;
  * runs of about 80 spaces.
  */
 const LONGEST_ADDED = 1024;
+/** All of them together, each character with a node of a tree; the most in use are about 100,000. */
+const MOST_ADDED = 2 ** 20;
 
 export interface AddedToken {
   readonly id: number;
@@ -139,6 +141,7 @@ function checkId(token: string, id: unknown, where: string): void {
 
 function readAddedTokens(value: unknown, where: string): AddedToken[] {
   if (!Array.isArray(value)) throw new CheckpointError(`${where}: added_tokens: got ${describe(value)}, need an array`);
+  let characters = 0;
   return value.map((token: unknown) => {
     if (!isJsonObject(token) || typeof token["content"] !== "string" || token["content"] === "")
       throw new CheckpointError(`${where}: added_tokens: got a token without content, need one with it`);
@@ -147,6 +150,9 @@ function readAddedTokens(value: unknown, where: string): AddedToken[] {
       throw new CheckpointError(
         `${where}: added token ${describe(id)}: got ${content.length} characters, need at most ${LONGEST_ADDED}`,
       );
+    characters += content.length;
+    if (characters > MOST_ADDED)
+      throw new CheckpointError(`${where}: added_tokens: got more than ${MOST_ADDED} characters, need at most that`);
     checkId(content, id, where);
     const special = token["special"] === true;
     const flags = {

@@ -36,15 +36,29 @@ const REFUSED: Readonly<Record<string, string>> = {
   "decoder null": "got none",
   "decoder Fuse": "Fuse",
   "decoder BPEDecoder": "BPEDecoder",
-  // Not to be matched in time proportional to the text, or not in JavaScript.
-  [String.raw`regex \d{1,3}(?=(?:\d{3})*\b)`]: "more than one character",
-  [String.raw`regex \G\w|\Z`]: "more than one character",
+  // Not to be followed one character at a time.
   [String.raw`regex (a)\1`]: String.raw`\1`,
-  [String.raw`regex \p{L}++`]: "possessive",
+  "regex (?<=ab)c": "looking back",
+  "regex (?:ab)++": "possessive",
   "regex (?>a+)b": "atomic",
+  [String.raw`regex \G\w|\Z`]: String.raw`\G`,
+  // Not translated.
   "regex (?m:.+)": "Invalid group",
-  [String.raw`regex \R`]: "Invalid escape",
-  [String.raw`regex \X`]: "Invalid escape",
+  "regex (?x: a b )": "Invalid group",
+  "regex a(?#comment)b": "Invalid group",
+  "regex (?<name>a)b": "a group of another kind",
+  ...Object.fromEntries(
+    [String.raw`\R`, String.raw`\X`, String.raw`\K`, String.raw`\101`].map((name) => [`regex ${name}`, "Invalid escape"]),
+  ),
+  ...Object.fromEntries(
+    ["Punct", "Space", "Alnum", "^L"].map((name) => [String.raw`regex \p{${name}}+`, "Invalid property name"]),
+  ),
+  ...Object.fromEntries(["graph", "print"].map((name) => [`regex [[:${name}:]]+`, name])),
+  // Letters whose cases are not in ASCII.
+  "regex (?i:\u00c9|\u03c3+)": "either case",
+  "regex (?i:stra\u00dfe|ss)": "either case",
+  "regex (?i:[\u03b1-\u03c9]+)": "either case",
+  [String.raw`regex (?i:\x{3c3})`]: "either case",
 };
 
 const test = suite("tokenizer.json, step by step");

@@ -32,6 +32,9 @@ function pattern(depth: number): string {
           "(?<=b)",
           "(?=[^b])",
           "(?<!a)",
+          "(?=ab)",
+          "(?!a?b)",
+          "(?=(?:ab|b)+[^a])",
         ]);
   const quantifier = () => pick(["", "", "", "?", "+", "*", "??", "+?", "*?", "{2}", "{1,2}", "{0,2}?", "{1,}"]);
   const sequence = () =>
@@ -55,7 +58,7 @@ function byRegExp(source: string, text: string): number[] {
 
 test("random patterns find in random texts what RegExp finds", () => {
   let compared = 0;
-  for (let i = 0; i < 4000; i++) {
+  for (let i = 0; i < 3000; i++) {
     const source = pattern(2);
     let machine: LinearPattern;
     try {
@@ -76,7 +79,7 @@ test("random patterns find in random texts what RegExp finds", () => {
       compared++;
     }
   }
-  assert.ok(compared > 7000, String(compared));
+  assert.ok(compared > 5000, String(compared));
 });
 
 test("the patterns that RegExp may run give the same on the machine", () => {
@@ -134,6 +137,13 @@ test("patterns on which backtracking takes years take no time", () => {
   assert.equal(compileRegExp("(a+)+!", "test")(text), [0, text.length]);
 });
 
+test("looking ahead to the end from every place takes no time", () => {
+  const digits = "1234567890".repeat(10_000);
+  const thousands = compileRegExp(String.raw`\d{1,3}(?=(?:\d{3})*\b)`, "test")(digits);
+  assert.is(thousands.length, 2 * Math.ceil(digits.length / 3));
+  assert.equal(thousands.slice(0, 4), [0, 1, 1, 4]);
+});
+
 test("a pattern that reads to the end for each match is refused by name at a long text", () => {
   const find = compileRegExp("a*b|a", "tokenizer.json");
   assert.equal(find("aaab"), [0, 4]);
@@ -147,15 +157,17 @@ test("a pattern that reads to the end for each match is refused by name at a lon
 test("what cannot be followed is refused by name", () => {
   const cases: Record<string, string> = {
     [String.raw`(a)\1`]: String.raw`\1`,
-    "a(?=bc)": "more than one character",
-    "(?<=ab)c": "more than one character",
+    "(?<=ab)c": "looking back at more than one character",
     "(a*)*": "may be empty",
     "(((((a{100}){100}){100})": "group",
     "((a{100}){100}){100}": "steps",
     [`${"(".repeat(60)}a${")".repeat(60)}`]: "nested",
     ["a".repeat(10_000)]: "characters",
-    "a++b": "possessive",
+    "(?:ab)++c": "possessive",
     "(?>a)": "atomic",
+    "(?i:\u00df)": "either case",
+    "(?i:ss)": "either case",
+    "(?i:[\u00e9])": "either case",
     "a{2000}": "{2000}",
     "[a": "class",
   };

@@ -192,6 +192,26 @@ test("a damaged post-processor is refused", () => {
   refuses(tiny({ post_processor: { type: "Other" } }), UnsupportedModelError, "Other");
 });
 
+test("steps that grow a text without end are refused", () => {
+  const double = { type: "Replace", pattern: { String: "a" }, content: "aa" };
+  const sequence = (step: object, count: number) => ({
+    type: "Sequence",
+    normalizers: Array.from({ length: count }, () => step),
+  });
+  const few = new Tokenizer(tiny({ normalizer: sequence(double, 4) }), "tiny");
+  assert.is(few.encode("aaa").length, 48);
+  for (const step of [double, { type: "Prepend", prepend: "a".repeat(10_000) }, { type: "ByteLevel" }]) {
+    const many = new Tokenizer(tiny({ normalizer: sequence(step, 60) }), "tiny");
+    assert.throws(() => many.encode("a\u0100"), isError(UnsupportedModelError, "normalizer", "grows"));
+  }
+  refuses(tiny({ normalizer: sequence(double, 64) }), UnsupportedModelError, "more than 64 steps");
+  const cuts = (step: object, count: number) => ({ type: "Sequence", pretokenizers: Array.from({ length: count }, () => step) });
+  refuses(tiny({ pre_tokenizer: cuts({ type: "Whitespace" }, 64) }), UnsupportedModelError, "more than 64 steps");
+  refuses(tiny({ pre_tokenizer: cuts(BYTE_LEVEL, 5) }), UnsupportedModelError, "4 of ByteLevel");
+  const tokens = Array.from({ length: 1025 }, (_, i) => ({ id: 100 + i, content: String(i).padEnd(1024) }));
+  refuses(tiny({ added_tokens: tokens }), CheckpointError, "added_tokens", String(2 ** 20));
+});
+
 test("half of a surrogate pair is refused", () => {
   const tokenizer = new Tokenizer(tiny(), "tiny");
   for (const text of ["\ud83d", "a\ude00", "\ude00\ud83d"])

@@ -26,6 +26,7 @@ TEXTS = [
     "camelCase HTTPServer XMLHttp", "\u0e20\u0e32\u0e29\u0e32\u0e44\u0e17\u0e22", "\ud55c\uad6d\uc5b4 \ud14d\uc2a4\ud2b8", "a\u200bb\u200cc\u200dd",
     "\u017f\u212a 's '\u017f 'S", "x\u0000y\u0001z\u007f", "\n\n\n", "\r\n", "a  \n  b", "def f(x):\n    return x  # c\n", "\U00020000\U0001d54f \ufb01",
     "\u0645\u0631\u062d\u0628\u0627 \u0628\u0643", "Day day DAY dayday <DAY>", "\ufffd\ufffc", "\u00b5\u03bc\u2126\u03a9",
+    "'\u017fa '\u212ab \u212a\u017f a\u0345b \u0345 \u00dfs SS \ufb06", "1234567 12 1,234,567 abc cab abcab",
 ]
 
 FLAGS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
@@ -135,7 +136,13 @@ REGEXES = [
     r"[^[:space:]]+", r"\h+", r"[\w&&[^a-m]]+", r"(?i)word|day", r"(?i:WORD)|x", r"\d{1,3}(?=(?:\d{3})*\b)", r"(a)\1", r"\s+(?!\S)|\s|\S+",
     r"[\r\n]|\s?\p{Lu}\p{Ll}*|\s?\p{L}+", r"\p{Han}+|\p{Hiragana}+", r"\S{1,4}", r"a{2}|a{3,}|b{,2}", r"\x{61}|\u4e16|\n", r"[^\S\r\n]+",
     r"\p{L}++", r"(?>a+)b", r"(?m:.+)", r" ?\p{L}[\p{L}\p{M}]*|\p{M}", r"(?:|a)b", r"\R", r"\X", r"[a-z--b]", r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?",
-    r"\p{Lu}?\p{Ll}+|\p{Lu}+(?!\p{Ll})|\p{N}|[^\p{L}\p{N}]", r"\G\w|\Z",
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+    r"a*+a|b?+b", r"(?:ab)++", r"[[:punct:]]+", r"[^[:punct:]]+", r"[[:alnum:]]+", r"[[:upper:]]|[[:lower:]]+", r"[[:cntrl:]]", r"[[:blank:]]+",
+    r"[[:graph:]]+", r"[[:print:]]+", r"[[:xdigit:]]+", r"[[:word:]]+", r"[[:digit:]]", r"\p{Punct}+", r"\p{Space}+", r"\p{Alpha}+", r"\p{Alnum}+",
+    "(?i:\u00c9|\u03c3+)", "(?i:[a-z]+)", "(?i:stra\u00dfe|ss)", "(?i:k|s)", "(?i:[\u03b1-\u03c9]+)", r"(?i:\p{Lu})", r"(?i:\x{3c3})",
+    r"(?i:'s|'k)", r"(?i:'[ks]|[^a-z]?k+)", r"(?i)'s|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+", r"(?i:[\p{L}]b)", r"(?i:ab|(S)|c)K",
+    r"\p{Latin}+|\p{Greek}", r"\p{Any}", r"[\p{L}&&\p{Latin}]+", r"\t|\v|\f", r"\101", r"\p{^L}+", r"\P{L}+", r"(?=ab|c)", r"a(?!bc)|\w(?= )",
+    r"(?<name>a)b", r"a(?#comment)b", r"(?x: a b )", r"\K", r"\w+\Z", r"(?<=ab)c", r"[a-\d]", r"\p{Emoji}", r"\p{Lu}?\p{Ll}+|\p{Lu}+(?!\p{Ll})|\p{N}|[^\p{L}\p{N}]", r"\G\w|\Z",
 ]
 
 
