@@ -19,6 +19,8 @@ export interface TokenSource {
   tokenBytes(id: number): Uint8Array;
   isSpecial(id: number): boolean;
   readonly stripsLeadingSpace: boolean;
+  /** Whether it is every space of the first token that a text loses. Default false. */
+  readonly stripsFirstToken?: boolean;
 }
 
 const SPACE = 0x20;
@@ -44,7 +46,10 @@ export class StreamDecoder {
     if (this.#skipsSpecial && this.#tokens.isSpecial(id)) return "";
     let bytes = this.#tokens.tokenBytes(id);
     if (bytes.length === 0) return "";
-    if (this.#stripsSpace && bytes[0] === SPACE) bytes = bytes.subarray(1);
+    if (this.#stripsSpace) {
+      if (this.#tokens.stripsFirstToken === true) bytes = bytes.filter((byte) => byte !== SPACE);
+      else if (bytes[0] === SPACE) bytes = bytes.subarray(1);
+    }
     this.#stripsSpace = false;
     return this.#utf8.decode(bytes, { stream: true });
   }

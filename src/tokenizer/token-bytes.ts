@@ -14,6 +14,8 @@ export interface TokenDecoding {
   bytes(token: string, isAdded: boolean): Uint8Array;
   /** Whether a text loses the space it begins with: the one that was put in front of it for encoding. */
   readonly stripsLeadingSpace: boolean;
+  /** Whether the first token of a text loses every space it has. */
+  readonly stripsFirstToken: boolean;
 }
 
 const utf8 = new TextEncoder();
@@ -26,28 +28,37 @@ const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2})>$/;
 export function tokenDecoding(decoder: unknown, name: string): TokenDecoding {
   const steps = flatten(decoder);
   const types = steps.map((step) => String(step["type"]));
-  if (types.length === 1 && types[0] === "ByteLevel") return { bytes: byteLevelBytes, stripsLeadingSpace: false };
+  if (types.length === 1 && types[0] === "ByteLevel")
+    return { bytes: byteLevelBytes, stripsLeadingSpace: false, stripsFirstToken: false };
 
   let mark = "";
   let stripsLeadingSpace = false;
+  let stripsFirstToken = false;
+  let isFused = false;
   for (const step of steps) {
     switch (step["type"]) {
       case "Replace": {
         const pattern = isJsonObject(step["pattern"]) ? step["pattern"]["String"] : undefined;
-        if (typeof pattern !== "string" || step["content"] !== " ") return refuse(types, name);
+        if (typeof pattern !== "string" || step["content"] !== " " || mark !== "") return refuse(types, name);
         mark = pattern;
         break;
       }
       case "Metaspace":
+        if (mark !== "" || isFused) return refuse(types, name);
         mark = typeof step["replacement"] === "string" ? step["replacement"] : "\u2581";
-        stripsLeadingSpace = step["prepend_scheme"] !== "never" && step["add_prefix_space"] !== false;
+        stripsFirstToken = step["prepend_scheme"] !== "never" && step["add_prefix_space"] !== false;
         break;
       case "Strip":
+        // Before the tokens are one text, each of them would be stripped.
+        if (!isFused || stripsFirstToken || stripsLeadingSpace) return refuse(types, name);
         if (step["content"] !== " " || step["start"] !== 1 || (step["stop"] ?? 0) !== 0) return refuse(types, name);
         stripsLeadingSpace = true;
         break;
       case "ByteFallback":
+        if (isFused) return refuse(types, name);
+        break;
       case "Fuse":
+        isFused = true;
         break;
       default:
         return refuse(types, name);
@@ -56,7 +67,8 @@ export function tokenDecoding(decoder: unknown, name: string): TokenDecoding {
   if (mark === "") return refuse(types, name);
   const hasBytes = types.includes("ByteFallback");
   return {
-    stripsLeadingSpace,
+    stripsLeadingSpace: stripsLeadingSpace || stripsFirstToken,
+    stripsFirstToken,
     bytes(token) {
       const byte = hasBytes ? BYTE_TOKEN.exec(token)?.[1] : undefined;
       return byte === undefined ? utf8.encode(token.replaceAll(mark, " ")) : Uint8Array.of(Number.parseInt(byte, 16));
@@ -73,7 +85,7 @@ function flatten(decoder: unknown): Record<string, unknown>[] {
 function refuse(types: readonly string[], name: string): never {
   const found = types.length === 0 ? "none" : types.join(", ");
   throw new UnsupportedModelError(
-    `${name}: tokenizer.json: decoder: got ${found}, need ByteLevel or those of SentencePiece (Replace, Metaspace, ByteFallback, Fuse, Strip)`,
+    `${name}: tokenizer.json: decoder: got ${found}, need ByteLevel or those of SentencePiece in their order (Replace or Metaspace, ByteFallback, Fuse, Strip of one space)`,
   );
 }
 

@@ -55,6 +55,7 @@ export class Tokenizer implements TokenSource {
   readonly padTokenId: number | undefined;
   readonly unkTokenId: number | undefined;
   readonly stripsLeadingSpace: boolean;
+  readonly stripsFirstToken: boolean;
 
   readonly #name: string;
   readonly #config: JsonObject;
@@ -86,6 +87,7 @@ export class Tokenizer implements TokenSource {
     this.#encoder = new Encoder(checked, name);
     this.#decoding = tokenDecoding(tokenizerJson["decoder"], name);
     this.stripsLeadingSpace = this.#decoding.stripsLeadingSpace;
+    this.stripsFirstToken = this.#decoding.stripsFirstToken;
 
     this.vocabSize = tokens.length;
     this.#addedIds = new Set(addedTokens.map(({ id }) => id));

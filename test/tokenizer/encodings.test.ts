@@ -14,6 +14,8 @@ interface Case {
   readonly json: { readonly model: object } & Record<string, unknown>;
   /** Why Rust does not load it. */
   readonly error?: string;
+  /** Ids where special tokens stay text, by the number of the text; missing where they are the same. */
+  readonly plain?: Readonly<Record<number, number[]>>;
   /** Ids, and the text they decode to where it is not the text itself; null where Rust panics. */
   readonly results?: readonly ([ids: number[], decoded: string | null] | null)[];
 }
@@ -33,6 +35,8 @@ const REFUSED: Readonly<Record<string, string>> = {
   "BPE dropout": "dropout",
   "post Template twice": "2 times",
   "post Template without text": "0 times",
+  // Strip before the tokens are one text, bytes behind that, two marks, more than one space.
+  ...Object.fromEntries([6, 7, 14, 15, 16, 17, 19, 20, 21, 22].map((number) => [`decoders ${number}`, "in their order"])),
   "decoder null": "got none",
   "decoder Fuse": "Fuse",
   "decoder BPEDecoder": "BPEDecoder",
@@ -86,6 +90,7 @@ for (const one of golden.cases) {
       if (!result) continue;
       const [ids, decoded] = result;
       assert.equal(made.encode(text), ids, JSON.stringify(text));
+      assert.equal(made.encode(text, { parseSpecial: false }), one.plain![i] ?? ids, `plain ${JSON.stringify(text)}`);
       assert.is(made.decode(ids), decoded ?? text, JSON.stringify(text));
       compared++;
     }

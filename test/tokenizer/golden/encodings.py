@@ -4,8 +4,9 @@
     venv/bin/python test/tokenizer/golden/encodings.py
 
 writes encodings.json beside itself. Each case is a tokenizer.json without its vocabulary, which `bases` has,
-and for each of the texts the ids and the text they decode to; null where that is the text itself. A case that
-Rust does not load has an `error` instead; a text at which Rust panics has null.
+and for each of the texts the ids and the text they decode to; null where that is the text itself. A text at
+which Rust panics has null. `plain` has the ids of texts whose special tokens stay text, where those are others.
+A case that Rust does not load has an `error` instead.
 """
 
 import json
@@ -53,7 +54,7 @@ def bases():
     found = {"bytes": trained(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False), 600)}
     for byte, char in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet())):
         found["bytes"]["vocab"].setdefault(char, len(found["bytes"]["vocab"]))
-    found["marks"] = trained(pre_tokenizers.Metaspace(), 400)
+    found["marks"] = trained(pre_tokenizers.Metaspace(split=False), 400)
     vocab = found["marks"]["vocab"]
     # Some letters are in no vocabulary, so that bytes and the unknown token are seen.
     for token in [t for t in vocab if t in ("z", "\u00e9", "\U00020000", "\u4f60")]:
@@ -168,11 +169,31 @@ def cases():
     found += bpe_cases() + added_cases() + post_cases()
     for name, decoder in {"null": None, "Fuse": {"type": "Fuse"}, "BPEDecoder": {"type": "BPEDecoder", "suffix": "</w>"}}.items():
         found.append(case(f"decoder {name}", "marks", decoder=decoder))
+    for number, decoder in enumerate(DECODERS):
+        step = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": False}
+        tokens = added({"content": "<s>"}, {"content": "</s>", "special": False})
+        found.append(case(f"decoders {number}", "marks", pre_tokenizer=step, decoder=decoder, added_tokens=tokens, model={"byte_fallback": True}))
     strip = {"type": "Sequence", "decoders": [*SPM_DECODER["decoders"], {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
     found.append(case("decoder Strip", "marks", normalizer=LLAMA_NORMALIZER, decoder=strip, model={"byte_fallback": True, "unk_token": "<unk>"}))
     return found + random_cases()
 
 
+def decoders(*steps):
+    return {"type": "Sequence", "decoders": list(steps)}
+
+
+MARK = {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}
+BYTE, FUSE = {"type": "ByteFallback"}, {"type": "Fuse"}
+LEFT = {"type": "Strip", "content": " ", "start": 1, "stop": 0}
+METASPACE = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": False}
+DECODERS = [
+    METASPACE, {**METASPACE, "prepend_scheme": "first"}, {**METASPACE, "prepend_scheme": "never"}, decoders(METASPACE, FUSE),
+    decoders(BYTE, METASPACE), decoders(METASPACE, BYTE, FUSE), decoders(MARK, LEFT), decoders(MARK, LEFT, FUSE), decoders(MARK, FUSE, LEFT),
+    decoders(MARK, BYTE, FUSE, LEFT), decoders(FUSE, MARK, LEFT), decoders(BYTE, FUSE, MARK), decoders(MARK), MARK,
+    decoders(FUSE, BYTE, MARK), decoders(MARK, BYTE, LEFT), decoders(METASPACE, LEFT, FUSE), decoders(MARK, {"type": "Replace", "pattern": {"String": "a"}, "content": " "}),
+    decoders(decoders(MARK, BYTE), FUSE), decoders(MARK, BYTE, FUSE, {**LEFT, "start": 2}), decoders(MARK, BYTES), decoders(METASPACE, FUSE, LEFT),
+    decoders(MARK, FUSE, {"type": "Strip", "content": " ", "start": 0, "stop": 1}),
+]
 LLAMA_NORMALIZER = {"type": "Sequence", "normalizers": [NORMALIZERS["Prepend"], NORMALIZERS["Replace text"]]}
 
 
@@ -287,6 +308,10 @@ def main():
         try:
             tokenizer = Tokenizer.from_str(json.dumps({**whole, "model": {**whole["model"], **base}}))
             one["results"] = [expected(tokenizer, text) for text in TEXTS]
+            tokenizer.encode_special_tokens = True
+            plain = [expected(tokenizer, text) for text in TEXTS]
+            pairs = enumerate(zip(plain, one["results"]))
+            one["plain"] = {i: p[0] for i, (p, r) in pairs if p and r and p[0] != r[0]}
         except Exception as error:  # whatever Rust says
             one["error"] = str(error)
         found.append(one)
