@@ -96,10 +96,10 @@ function withChannels(source: Checkpoint, F: number, how: "cut" | "zero"): Check
     return how === "zero" ? values.map((value, i) => (i % K < F ? value : 0)) : values.filter((_, i) => i % K < F);
   };
   const config = how === "cut" ? { ...source.config, ffnSize: F } : source.config;
-  const { name, quantization, format, configJson, tokenizer, generation } = source;
+  const { name, quantization, format, configJson, tokenizer, generation, notes } = source;
   const readRaw: Checkpoint["readRaw"] = (tensor, options) => source.readRaw(tensor, options);
   const rest = { verify: async () => {}, close: async () => {} };
-  return { name, quantization, format, configJson, tokenizer, generation, config, tensors, readF32, readRaw, ...rest };
+  return { name, quantization, format, configJson, tokenizer, generation, notes, config, tensors, readF32, readRaw, ...rest };
 }
 
 for (const name of ["llama-tied", "qwen3-yarn", "gpt2", "phi", "gpt-neox", "bloom-odd-heads"]) {
