@@ -11,6 +11,7 @@ import { GENERATE_OPTIONS, type GenerateOptions, type GenerationResult, type Sto
 import { need } from "../need.ts";
 import { checkOptions } from "../option-keys.ts";
 import { PROMPT_OPTIONS } from "./prompt.ts";
+import type { PendingIds } from "./prompt-encoder.ts";
 import { prefill } from "./prefill.ts";
 import { Sampler } from "./sampler.ts";
 import { resolveSampling } from "./sampling.ts";
@@ -46,6 +47,8 @@ export interface TextModel {
    */
   begin?(needed: number): void;
   end?(): void;
+  /** Lets other events run, while a long prompt is encoded. */
+  letEventsRun?(): Promise<void>;
   readonly tokenizer: TextTokenizer;
   /**
    * Every id that ends a generation (`generation_config.json`, the tokenizer's end of sequence and end of
@@ -63,17 +66,24 @@ export interface TextModel {
  * `promptTokens` counts it all) and ends with the first token, `decode` is one forward pass for each later
  * token. Choosing tokens is included, the consumer's own time is not.
  *
- * @param promptIds special tokens included; if empty, the beginning-of-sequence token
+ * @param promptIds special tokens included; if empty, the beginning-of-sequence token. Ids of a long text are
+ *   made when the generation runs
  * @throws OptionError at once: an option outside its domain, a prompt longer than the context, an id outside
  *   the vocabulary
  */
-export function generate(model: TextModel, promptIds: ArrayLike<number>, options: GenerateOptions = {}): Generation {
+export function generate(model: TextModel, promptIds: ArrayLike<number> | PendingIds, options: GenerateOptions = {}): Generation {
   checkOptions(options, GENERATE_OPTIONS, PROMPT_OPTIONS);
   const { cache, tokenizer } = model;
   const { config, contextSize } = cache.forwardPass;
   const { signal } = options;
+  let prompt: readonly number[] = [];
+  let sequence: number[] = [];
+  const begin = (ids: ArrayLike<number>) => {
+    prompt = checkPrompt(ids, tokenizer.bosTokenId, config.vocabSize, contextSize);
+    sequence = [...prompt];
+  };
   // Nobody waits for a prompt of which nothing will be made.
-  const prompt = signal?.aborted ? [] : checkPrompt(promptIds, tokenizer.bosTokenId, config.vocabSize, contextSize);
+  if (!signal?.aborted && typeof promptIds !== "function") begin(promptIds);
   const sampling = resolveSampling(options, model.recommendedSampling);
   const endTokenIds = new Set(options.ignoreEos === true ? [] : model.endTokenIds);
   const limits = {
@@ -84,7 +94,6 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
   checkWhenFull(options.whenFull);
 
   const leaving = new AbortController();
-  const sequence = [...prompt];
   const meters = { prefill: new StageMeter(), decode: new StageMeter() };
   let text = "";
 
@@ -104,12 +113,18 @@ export function generate(model: TextModel, promptIds: ArrayLike<number>, options
     const unfollow = follow(signal, leaving);
     try {
       throwIfAborted(leaving.signal, "generation");
+      if (typeof promptIds === "function") begin(await promptIds(pause));
       model.begin?.(Math.min(limits.contextSize, prompt.length + limits.maxTokens));
       return yield* steps(stream, choose);
     } finally {
       unfollow();
       model.end?.();
     }
+  }
+
+  async function pause(): Promise<void> {
+    await model.letEventsRun?.();
+    throwIfAborted(leaving.signal, "generation");
   }
 
   async function* steps(

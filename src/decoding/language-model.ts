@@ -11,7 +11,7 @@ import { Transformer } from "../model/transformer.ts";
 import type { Host } from "../host/host.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { PROMPT_OPTIONS, type Prompt, type PromptOptions } from "./prompt.ts";
-import { PromptEncoder } from "./prompt-encoder.ts";
+import { type PendingIds, PromptEncoder } from "./prompt-encoder.ts";
 import { TextSequence } from "./text-sequence.ts";
 import type { Generation } from "./generation.ts";
 import { GENERATE_OPTIONS, type GenerateOptions } from "./generation-options.ts";
@@ -121,8 +121,8 @@ export class LanguageModel implements AsyncDisposable {
   }
 
   /** @internal Those of a prompt behind `length` tokens. @throws OptionError also for one that cannot fit */
-  promptIdsBehind(length: number, prompt: Prompt, options: PromptOptions): readonly number[] {
-    return this.#prompts.encode(prompt, options, { length, contextSize: this.forwardPass.contextSize });
+  promptIdsBehind(length: number, prompt: Prompt, options: PromptOptions): readonly number[] | PendingIds {
+    return this.#prompts.encodeFor(prompt, options, { length, contextSize: this.forwardPass.contextSize });
   }
 
   /**

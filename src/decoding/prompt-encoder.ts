@@ -1,10 +1,10 @@
 /** Prompts to token ids, by the tokenizer and chat template of a model. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { OptionError } from "../errors.ts";
-import { type ChatMessage, ChatTemplate } from "../tokenizer/chat-template.ts";
-import { chatPrompt } from "../tokenizer/chat-prompt.ts";
+import { ChatTemplate } from "../tokenizer/chat-template.ts";
+import { type ChatPrompt, chatPrompt } from "../tokenizer/chat-prompt.ts";
 import { fewestTokens } from "../tokenizer/fewest-tokens.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { EncodeOptions, Tokenizer } from "../tokenizer/tokenizer.ts";
 import { checkPrompt, isIds, type Prompt, type PromptOptions } from "./prompt.ts";
 
 /** Where a prompt goes: behind so many tokens, in a context of so many. */
@@ -14,6 +14,16 @@ interface PromptPlace {
 }
 
 const ANYWHERE: PromptPlace = { length: 0, contextSize: Infinity };
+
+/** Token ids that are still to be made. @param pause lets other events run; what it throws ends the work */
+export type PendingIds = (pause: () => Promise<void>) => Promise<readonly number[]>;
+
+/** In UTF-16 units; encoding this much takes some 20 ms. */
+const LONG_TEXT = 1 << 16;
+
+interface PromptText extends ChatPrompt {
+  readonly options: EncodeOptions;
+}
 
 export class PromptEncoder {
   readonly #tokenizer: Tokenizer;
@@ -36,50 +46,69 @@ export class PromptEncoder {
   }
 
   /**
-   * Token ids, special tokens included. Encoding runs no events, so a text that cannot fit is not encoded.
+   * Token ids, special tokens included.
    *
-   * @throws OptionError for what is no prompt, does not fit, or messages that the template refuses;
-   *   UnsupportedModelError for messages without a template
+   * @throws OptionError for what is no prompt, or messages that the template refuses; UnsupportedModelError
+   *   for messages without a template
    */
-  encode(prompt: Prompt, options: PromptOptions, { length, contextSize }: PromptPlace = ANYWHERE): readonly number[] {
-    // Nothing added: a sequence goes on by itself.
-    if (length > 0 && Array.isArray(prompt) && prompt.length === 0) return [];
-    checkPrompt(prompt);
-    if (typeof prompt !== "string") {
-      if (isIds(prompt)) return prompt;
-      const { text, encode } = this.#chat(prompt, options);
-      this.#checkFits(text, length, contextSize);
-      return encode();
-    }
-    this.#checkFits(prompt, length, contextSize);
-    const ids = this.#tokenizer.encode(prompt, { addSpecialTokens: length === 0, parseSpecial: options.parseSpecial });
-    this.#warnOfSecondBos(ids);
-    return ids;
+  encode(prompt: Prompt, options: PromptOptions): readonly number[] {
+    const found = this.#read(prompt, options, ANYWHERE);
+    return "ids" in found ? found.ids : this.#encodeText(found);
   }
 
-  #chat(messages: readonly ChatMessage[], { parseSpecial, tools, templateVariables: variables }: PromptOptions) {
+  /**
+   * The same for a place in a sequence. Encoding runs no events, so a text that cannot fit is not encoded,
+   * and a long one when the generation runs.
+   *
+   * @throws OptionError also for a text that cannot fit
+   */
+  encodeFor(prompt: Prompt, options: PromptOptions, place: PromptPlace): readonly number[] | PendingIds {
+    const found = this.#read(prompt, options, place);
+    if ("ids" in found) return found.ids;
+    const needed = place.length + this.#fewestTokens(found.text);
+    if (needed > place.contextSize)
+      throw new OptionError(`prompt: got at least ${needed} tokens, need at most ${place.contextSize}, the context size`);
+    return found.text.length <= LONG_TEXT ? this.#encodeText(found) : (pause) => this.#encodeInSteps(found, pause);
+  }
+
+  #read(prompt: Prompt, options: PromptOptions, { length }: PromptPlace): { ids: readonly number[] } | PromptText {
+    // Nothing added: a sequence goes on by itself.
+    if (length > 0 && Array.isArray(prompt) && prompt.length === 0) return { ids: [] };
+    checkPrompt(prompt);
+    const { parseSpecial, tools, templateVariables: variables } = options;
+    if (typeof prompt === "string") return { text: prompt, options: { addSpecialTokens: length === 0, parseSpecial } };
+    if (isIds(prompt)) return { ids: prompt };
     this.#template ??= new ChatTemplate(this.#tokenizerConfig, this.#name);
-    return chatPrompt(this.#tokenizer, this.#template, messages, {
+    const chat = chatPrompt(this.#tokenizer.specialTexts, this.#template, prompt, {
       parseSpecial,
       ...(tools && { tools }),
       ...(variables && { variables }),
     });
+    return { ...chat, options: { addSpecialTokens: false } };
   }
 
-  #checkFits(text: string, length: number, contextSize: number): void {
-    const needed = length + this.#fewestTokens(text);
-    if (needed > contextSize)
-      throw new OptionError(`prompt: got at least ${needed} tokens, need at most ${contextSize}, the context size`);
+  #encodeText({ text, marked, options }: PromptText): readonly number[] {
+    const tokenizer = this.#tokenizer;
+    return this.#noticing(marked === undefined ? tokenizer.encode(text, options) : tokenizer.encodeMarked(marked), options);
+  }
+
+  async #encodeInSteps({ text, marked, options }: PromptText, pause: () => Promise<void>): Promise<readonly number[]> {
+    const tokenizer = this.#tokenizer;
+    const ids =
+      marked === undefined ? tokenizer.encodeInSteps(text, options, pause) : tokenizer.encodeMarkedInSteps(marked, pause);
+    return this.#noticing(await ids, options);
   }
 
   /**
-   * Models answer worse to a second one, which most often is a slip; what was asked for is done all the same.
+   * The ids, after a look at their beginning. Models answer worse to a second beginning-of-sequence token,
+   * which most often is a slip; what was asked for is done all the same.
    */
-  #warnOfSecondBos(ids: readonly number[]): void {
+  #noticing(ids: readonly number[], { addSpecialTokens }: EncodeOptions): readonly number[] {
     const { addedBosTokenId: bos } = this.#tokenizer;
-    if (bos === undefined || ids[0] !== bos || ids[1] !== bos || !this.#warn) return;
+    if (!addSpecialTokens || bos === undefined || ids[0] !== bos || ids[1] !== bos || !this.#warn) return ids;
     const text = this.#tokenizer.idToToken(bos);
     this.#warn(`prompt: got ${text} at its beginning, and the tokenizer adds one: the model sees two; leave it out of the text`);
     this.#warn = undefined;
+    return ids;
   }
 }

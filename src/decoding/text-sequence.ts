@@ -11,6 +11,7 @@ import { generate } from "./generate.ts";
 import type { Generation } from "./generation.ts";
 import type { GenerateOptions } from "./generation-options.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { PendingIds } from "./prompt-encoder.ts";
 import type { Prompt, PromptOptions } from "./prompt.ts";
 import { TokenCache } from "./token-cache.ts";
 
@@ -20,7 +21,7 @@ interface TextSequenceModel {
   readonly endTokenIds: readonly number[];
   readonly recommendedSampling: RecommendedSampling;
   readonly forwardPass: Transformer;
-  promptIdsBehind(length: number, prompt: Prompt, options: PromptOptions): readonly number[];
+  promptIdsBehind(length: number, prompt: Prompt, options: PromptOptions): readonly number[] | PendingIds;
 }
 
 /**
@@ -58,15 +59,19 @@ export class TextSequence implements Disposable {
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     this.#sequence.checkUsable();
     const added = options.signal?.aborted ? [] : this.#model.promptIdsBehind(this.tokens.length, prompt, options);
-    return this.#generate([...this.tokens, ...added], options, () => (this.#sequence.rank = undefined));
+    const ids =
+      typeof added === "function"
+        ? async (pause: () => Promise<void>) => [...this.tokens, ...(await added(pause))]
+        : [...this.tokens, ...added];
+    return this.#generate(ids, options, () => (this.#sequence.rank = undefined));
   }
 
   /** @internal A generation that has the sequence for itself, which is disposed at its end. */
-  generateOnce(promptIds: readonly number[], options: GenerateOptions): Generation {
+  generateOnce(promptIds: readonly number[] | PendingIds, options: GenerateOptions): Generation {
     return this.#generate(promptIds, options, () => this.dispose());
   }
 
-  #generate(ids: readonly number[], options: GenerateOptions, end: () => void): Generation {
+  #generate(ids: readonly number[] | PendingIds, options: GenerateOptions, end: () => void): Generation {
     const { tokenizer, endTokenIds, recommendedSampling, forwardPass } = this.#model;
     const begin = (needed: number) => {
       const { available: free } = forwardPass.cacheTokens;
@@ -78,7 +83,8 @@ export class TextSequence implements Disposable {
       }
       this.#sequence.rank = forwardPass.arrive();
     };
-    return generate({ cache: this.#cache, tokenizer, endTokenIds, recommendedSampling, begin, end }, ids, options);
+    const letEventsRun = () => forwardPass.letEventsRun();
+    return generate({ cache: this.#cache, tokenizer, endTokenIds, recommendedSampling, begin, end, letEventsRun }, ids, options);
   }
 
   /**

@@ -100,6 +100,11 @@ export class Transformer implements ForwardPass, SequenceOwner {
     return this.#parts.space.instructionSet;
   }
 
+  /** Lets other events of the program run. */
+  letEventsRun(): Promise<void> {
+    return this.#pacer.letEventsRun();
+  }
+
   /**
    * Plans the memory, creates it, and streams the checkpoint into it.
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError

@@ -15,47 +15,40 @@ import type { ChatMessage, ChatTemplate, ChatTemplateOptions } from "./chat-temp
 /** Stands in the middle of a special text that a message wrote. */
 const WRITTEN = "\uFDD0";
 
-/** The part of a tokenizer that is used here. */
-export interface ChatTokenizer {
-  /** Texts of special tokens. */
-  readonly specialTexts: readonly string[];
-  encode(text: string, options: { addSpecialTokens: boolean }): number[];
-  /** Ids of a text in which a special token is one behind SPECIAL_MARK, and text elsewhere. */
-  encodeMarked(text: string): number[];
-}
-
 export interface ChatPromptOptions extends ChatTemplateOptions {
   /** Whether special tokens' texts in messages become those tokens. Default false. */
   readonly parseSpecial?: boolean | undefined;
 }
 
-/** A conversation as the template writes it, and its ids, special tokens included. */
+/** A conversation as the template writes it, with every special token it needs. */
 export interface ChatPrompt {
   readonly text: string;
-  encode(): number[];
+  /**
+   * The text for `Tokenizer.encodeMarked`, where a message has the text of a special token; without it `text`
+   * is encoded as it is.
+   */
+  readonly marked?: string;
 }
 
 /**
+ * @param specialTexts of the tokenizer
  * @throws OptionError if the template refuses the messages, or a message has a mark beside the text of a
  *   special token
  */
 export function chatPrompt(
-  tokenizer: ChatTokenizer,
+  specialTexts: readonly string[],
   template: ChatTemplate,
   messages: readonly ChatMessage[],
   { parseSpecial = false, ...options }: ChatPromptOptions = {},
 ): ChatPrompt {
-  const specials = new SpecialTexts(parseSpecial ? [] : tokenizer.specialTexts);
+  const specials = new SpecialTexts(parseSpecial ? [] : specialTexts);
   const marked = { messages: specials.mark(messages), tools: specials.mark(options.tools) };
   const text = template.render(marked.messages as readonly ChatMessage[], {
     ...options,
     ...(options.tools && { tools: marked.tools as NonNullable<ChatTemplateOptions["tools"]> }),
   });
-  if (!specials.marked) return { text, encode: () => tokenizer.encode(text, { addSpecialTokens: false }) };
-  return {
-    text: text.replaceAll(WRITTEN, ""),
-    encode: () => tokenizer.encodeMarked(specials.markTemplate(text).replaceAll(WRITTEN, "")),
-  };
+  if (!specials.marked) return { text };
+  return { text: text.replaceAll(WRITTEN, ""), marked: specials.markTemplate(text).replaceAll(WRITTEN, "") };
 }
 
 /** Finds the texts of special tokens, whole or begun, in what messages say. */

@@ -11,6 +11,9 @@ import { normalizer, type Normalize } from "./normalizer.ts";
 import { preTokenizer, type PreTokenize } from "./pre-tokenizer.ts";
 import type { AddedToken, BpeModel, CheckedTokenizer } from "./tokenizer-json.ts";
 
+/** Characters encoded between two pauses: a few milliseconds of them. */
+const STEP_CHARACTERS = 1 << 14;
+
 export class Encoder {
   readonly #asTheyAre: AddedTokenFinder;
   readonly #normalized: AddedTokenFinder;
@@ -62,23 +65,55 @@ export class Encoder {
   /** @param special which texts of special tokens become those tokens */
   encode(text: string, special: SpecialTexts): number[] {
     const ids: number[] = [];
-    const model = special === "all" ? this.#model : this.#textModel;
+    const model = this.#modelFor(special);
+    for (const section of this.#sections(text, special)) {
+      if (typeof section === "number") ids.push(section);
+      else for (const piece of section) model.encode(piece, ids);
+    }
+    return ids;
+  }
+
+  /** The same ids; other events run now and then. @param pause lets them, and may throw to end it */
+  async encodeInSteps(text: string, special: SpecialTexts, pause: () => Promise<void>): Promise<number[]> {
+    const ids: number[] = [];
+    const model = this.#modelFor(special);
+    let left = STEP_CHARACTERS;
+    for (const section of this.#sections(text, special)) {
+      if (typeof section === "number") {
+        ids.push(section);
+        continue;
+      }
+      for (const piece of section) {
+        model.encode(piece, ids);
+        if ((left -= piece.length) > 0) continue;
+        left = STEP_CHARACTERS;
+        await pause();
+      }
+    }
+    return ids;
+  }
+
+  #modelFor(special: SpecialTexts): BytePairEncoding {
+    return special === "all" ? this.#model : this.#textModel;
+  }
+
+  /** Everything but the model: ids of added tokens, and pieces of the texts between them. */
+  *#sections(text: string, special: SpecialTexts): Generator<number | readonly string[], void, void> {
     for (const section of this.#asTheyAre.split(text, special)) {
       if ("id" in section) {
-        ids.push(section.id);
+        yield section.id;
         continue;
       }
       const normalized = this.#normalize?.(section.text) ?? section.text;
       for (const inner of this.#normalized.split(normalized, special)) {
         if ("id" in inner) {
-          ids.push(inner.id);
+          yield inner.id;
           continue;
         }
         const pieces = { texts: [inner.text], isStart: section.start === 0 && inner.start === 0 };
-        for (const piece of (this.#cut?.(pieces) ?? pieces).texts) model.encode(piece, ids);
+        yield (this.#cut?.(pieces) ?? pieces).texts;
       }
     }
-    return ids;
   }
 }
 

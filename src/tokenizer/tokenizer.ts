@@ -10,7 +10,7 @@ import { isJsonObject, type JsonObject } from "../json-object.ts";
 import { OptionError, UnsupportedModelError } from "../errors.ts";
 import { isWhole } from "../need.ts";
 import { checkOptions, optionKeys } from "../option-keys.ts";
-import { SPECIAL_MARK } from "./added-tokens.ts";
+import { SPECIAL_MARK, type SpecialTexts } from "./added-tokens.ts";
 import { Encoder } from "./encoder.ts";
 import { type AroundText, aroundText } from "./post-processor.ts";
 import { StreamDecoder, type StreamDecoderOptions, type TokenSource } from "./stream-decoder.ts";
@@ -124,15 +124,22 @@ export class Tokenizer implements TokenSource {
    */
   encode(text: string, options: EncodeOptions = {}): number[] {
     checkOptions(options, ENCODE_OPTIONS);
-    const { addSpecialTokens = true, parseSpecial = true } = options;
-    if (typeof text !== "string") throw new OptionError(`text to encode: got ${typeof text}, need a string`);
-    const lone = LONE_SURROGATE.exec(text);
-    if (lone !== null) {
-      throw new OptionError(
-        `text to encode: got half of a surrogate pair at ${lone.index}, need whole characters (String.toWellFormed makes them)`,
-      );
-    }
-    const ids = this.#encoder.encode(text, parseSpecial ? "all" : "none");
+    checkText(text);
+    return this.#surrounded(this.#encoder.encode(text, specialTexts(options)), options);
+  }
+
+  /**
+   * Gives the same ids as `encode`, for long texts: other events run now and then.
+   *
+   * @param pause lets them; what it throws ends the encoding
+   */
+  async encodeInSteps(text: string, options: EncodeOptions, pause: () => Promise<void>): Promise<number[]> {
+    checkOptions(options, ENCODE_OPTIONS);
+    checkText(text);
+    return this.#surrounded(await this.#encoder.encodeInSteps(text, specialTexts(options), pause), options);
+  }
+
+  #surrounded(ids: number[], { addSpecialTokens = true }: EncodeOptions): number[] {
     const { before, after } = this.#around;
     return addSpecialTokens && before.length + after.length > 0 ? [...before, ...ids, ...after] : ids;
   }
@@ -144,7 +151,15 @@ export class Tokenizer implements TokenSource {
    * @throws UnsupportedModelError if a mark is left over, which the model would be shown as text
    */
   encodeMarked(text: string): number[] {
-    const ids = this.#encoder.encode(text, "marked");
+    return this.#checkMarks(text, this.#encoder.encode(text, "marked"));
+  }
+
+  /** The same as `encodeMarked`, in steps as `encodeInSteps`. */
+  async encodeMarkedInSteps(text: string, pause: () => Promise<void>): Promise<number[]> {
+    return this.#checkMarks(text, await this.#encoder.encodeInSteps(text, "marked", pause));
+  }
+
+  #checkMarks(text: string, ids: number[]): number[] {
     const [marks, found] = [text.split(SPECIAL_MARK).length - 1, ids.filter((id) => this.specialIds.has(id)).length];
     if (found >= marks) return ids;
     throw new UnsupportedModelError(
@@ -202,4 +217,17 @@ export class Tokenizer implements TokenSource {
     const token = isJsonObject(value) ? value["content"] : value;
     return typeof token === "string" ? this.tokenToId(token) : undefined;
   }
+}
+
+function specialTexts({ parseSpecial = true }: EncodeOptions): SpecialTexts {
+  return parseSpecial ? "all" : "none";
+}
+
+function checkText(text: unknown): void {
+  if (typeof text !== "string") throw new OptionError(`text to encode: got ${typeof text}, need a string`);
+  const lone = LONE_SURROGATE.exec(text);
+  if (lone === null) return;
+  throw new OptionError(
+    `text to encode: got half of a surrogate pair at ${lone.index}, need whole characters (String.toWellFormed makes them)`,
+  );
 }

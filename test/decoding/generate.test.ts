@@ -385,6 +385,23 @@ test("an empty prompt begins with the beginning-of-sequence token, or is refused
   );
 });
 
+test("ids that are made when it runs give the same; none of that happens if it never does", async () => {
+  const pass = parrot(PROMPT, bytes("hello"));
+  let made = 0;
+  const pending = async (pause: () => Promise<void>) => {
+    made++;
+    await pause();
+    return PROMPT;
+  };
+  const model = { ...byteModel(pass), letEventsRun: () => new Promise<void>((resolve) => setImmediate(resolve)) };
+  const generation = generate(model, pending, GREEDY);
+  assert.is(made, 0);
+  const result = await generation.result;
+  assert.equal([result.text, result.promptTokens, made], ["hello", PROMPT.length, 1]);
+  const long = generate(model, async () => Array.from({ length: 513 }, () => 1), GREEDY);
+  assert.match(((await rejection(long.result)) as Error).message, "prompt: got 513 tokens, need at most 512");
+});
+
 for (const [what, promptIds, options, message] of [
   ["a prompt longer than the context", Array.from({ length: 513 }, () => 1), {}, /prompt: got 513 tokens, need at most 512/],
   ["an id outside the vocabulary", [1, 260], {}, /prompt: got token id 260, need whole numbers from 0 to 259/],

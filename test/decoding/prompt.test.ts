@@ -2,6 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadModel } from "../../src/core.ts";
+import { GenerationAbortError } from "../../src/decoding/generation.ts";
 import { OptionError } from "../../src/errors.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { tinyModel } from "../tiny-model.ts";
@@ -39,6 +40,17 @@ test("a sequence that has tokens goes on with nothing added", async () => {
   ];
   const whole = await model.generate([5, 6], { maxTokens: 6, temperature: 0, ignoreEos: true }).result;
   assert.equal([...first.tokens, ...second.tokens], whole.tokens);
+});
+
+test("a long text is encoded when the generation runs, and other events run meanwhile", async () => {
+  const folder = tinyModel(7, { config: { contextLength: 1 << 17 } });
+  await using wide = await loadModel({ kind: "folder", folder }, nodeHost, { threads: 1, contextSize: 1 << 17 });
+  const leaving = new AbortController();
+  const generation = wide.generate("the cat sat on the house ".repeat(4000), { signal: leaving.signal });
+  setImmediate(() => leaving.abort());
+  const error = (await generation.result.catch((reason: unknown) => reason)) as GenerationAbortError;
+  assert.instance(error, GenerationAbortError);
+  assert.is(error.partial.promptTokens, 0, "stopped before there were ids");
 });
 
 /** A tiny model whose tokenizer puts its beginning-of-sequence token before texts. */

@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { OptionError } from "../../src/errors.ts";
 import type { JsonObject } from "../../src/json-object.ts";
-import { chatPrompt } from "../../src/tokenizer/chat-prompt.ts";
+import { type ChatPrompt, chatPrompt } from "../../src/tokenizer/chat-prompt.ts";
 import { type ChatMessage, ChatTemplate } from "../../src/tokenizer/chat-template.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { mulberry32 } from "../random.ts";
@@ -62,9 +62,11 @@ const KINDS: Record<string, Kind> = {
   "SentencePiece, tokens that take spaces": kind(sentencePiece({ lstrip: true, rstrip: true }), { bos_token: "<s>" }, INST),
 };
 
+const idsOf = (tokenizer: Tokenizer, { text, marked }: ChatPrompt) =>
+  marked === undefined ? tokenizer.encode(text, { addSpecialTokens: false }) : tokenizer.encodeMarked(marked);
 const user = (content: unknown): ChatMessage => ({ role: "user", content });
 const ids = ({ tokenizer, template, source }: Kind, messages: readonly ChatMessage[], parseSpecial = false) =>
-  chatPrompt(tokenizer, template(source), messages, { parseSpecial }).encode();
+  idsOf(tokenizer, chatPrompt(tokenizer.specialTexts, template(source), messages, { parseSpecial }));
 const specials = ({ tokenizer }: Kind, of: readonly number[]) => of.filter((id) => tokenizer.isSpecial(id)).length;
 
 for (const [name, model] of Object.entries(KINDS)) {
@@ -132,11 +134,27 @@ test("a special text in parts, which the template joins", () => {
 test("names, keys and tools say nothing special either", () => {
   const source = "<|im_start|>{{ messages | tojson }}{{ tools | tojson }}<|im_end|>";
   const tools = [{ name: "f<|im_end|>", "<|im_start|>": 1 }];
-  const found = chatPrompt(chatml.tokenizer, chatml.template(source), [{ ...user("hi"), name: "<|im_end|>", "<|im_end|>": 2 }], {
-    tools,
-  }).encode();
+  const found = idsOf(
+    chatml.tokenizer,
+    chatPrompt(chatml.tokenizer.specialTexts, chatml.template(source), [{ ...user("hi"), name: "<|im_end|>", "<|im_end|>": 2 }], {
+      tools,
+    }),
+  );
   assert.is(specials(chatml, found), 2);
   assert.match(chatml.tokenizer.decode(found), /"name": "f<\|im_end\|>"/);
+});
+
+test("in steps, the same ids", async () => {
+  const long = `${"the cat <| sat ".repeat(4000)}<`;
+  const { text, marked } = chatPrompt(chatml.tokenizer.specialTexts, chatml.template(CHATML), [user(long)]);
+  let pauses = 0;
+  const pause = async () => void pauses++;
+  assert.equal(await chatml.tokenizer.encodeMarkedInSteps(marked!, pause), chatml.tokenizer.encodeMarked(marked!));
+  assert.equal(await chatml.tokenizer.encodeInSteps(text, {}, pause), chatml.tokenizer.encode(text));
+  assert.ok(pauses >= 6, `${pauses} pauses`);
+  const stop = () => Promise.reject(new Error("stopped"));
+  const stopped = await chatml.tokenizer.encodeInSteps(text, {}, stop).catch((error: Error) => error.message);
+  assert.is(stopped, "stopped");
 });
 
 test("marks beside the text of a special token are refused; alone they are text", () => {
