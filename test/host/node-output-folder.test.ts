@@ -151,6 +151,22 @@ test("whose folder it is decides with its age", async ({ root }) => {
   for (const name of gone) assert.ok(warnings.some((warning) => warning.includes(join(root, name))));
 });
 
+test("a process that was killed and never asked after is dead", async ({ root }) => {
+  if (process.platform !== "linux") return console.log("\nskip: only Linux tells");
+  // sleep takes the shell's place and does not know that it has a child.
+  const parent = spawn("sh", ["-c", "sleep 0.01 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    const pid = Number(await new Promise((resolve) => parent.stdout.once("data", resolve)));
+    const fields = () => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+    while (fields()[0] !== "Z") await new Promise((resolve) => setTimeout(resolve, 5));
+    leave(root, `.model.partial-00000001-${pid}-${fields()[19]}-${HOST}`, 2);
+    await (await createOutputFolder(join(root, "model"))).discard();
+    assert.equal(readdirSync(root), []);
+  } finally {
+    parent.kill();
+  }
+});
+
 test("a link to nothing is refused before any work, and stays", async ({ root }) => {
   symlinkSync("unplugged/disk", join(root, "link"));
   for (const path of [join(root, "link"), `${join(root, "link")}/`]) {

@@ -23,7 +23,7 @@ export function newSibling(target: string, what: string): string {
 
 /** A new folder's path for this process: `.NAME.partial-RANDOM-PID-START-HOST`. */
 export async function ownedSibling(target: string, what: string): Promise<string> {
-  return `${newSibling(target, what)}-${process.pid}-${(await startOf("self")) ?? 0}-${hostMark()}`;
+  return `${newSibling(target, what)}-${process.pid}-${(await stateOf("self"))[1] ?? 0}-${hostMark()}`;
 }
 
 /**
@@ -74,15 +74,18 @@ async function isAlive(pid: number, start: string): Promise<boolean> {
     // Anything else, of a runtime that does not allow the question for one, is no proof of death.
     if (codeOf(error) === "ESRCH") return false;
   }
-  const found = await startOf(String(pid));
+  const [state, found] = await stateOf(String(pid));
+  // Killed, and its parent has not asked how it ended: in a container nobody may ever do.
+  if (state === "Z" || state === "X") return false;
   return found === undefined || start === "0" || found === start;
 }
 
-/** When a process began, in clock ticks since the machine did (proc(5)); undefined outside Linux. */
-async function startOf(process: string): Promise<string | undefined> {
-  const text = await readFile(`/proc/${process}/stat`, "utf8").catch(() => "");
+/** State of a process, and its beginning in ticks since that of the machine (proc(5)); Linux only. */
+async function stateOf(process: string): Promise<readonly [state: string | undefined, start: string | undefined]> {
+  const text = await readFile(`/proc/${process}/stat`, "utf8").catch(() => undefined);
   // The second field, the program's name in parentheses, may have spaces and parentheses.
-  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+  const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ");
+  return [fields?.[0], fields?.[19]];
 }
 
 /** This machine's name, shortened. Deno may not tell it; then all folders count as another machine's. */
