@@ -1,6 +1,7 @@
 /** Parts of a folder that are not read: left out, noted or refused. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeSafetensors } from "../../../src/checkpoint/safetensors/safetensors-layout.ts";
 import { openSafetensorsCheckpoint } from "../../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { CheckpointError } from "../../../src/errors.ts";
 import type { MemoryFolder } from "../../memory-folder.ts";
@@ -45,6 +46,33 @@ test("tensors without weights are left out and noted; others without a place are
     const change: Change = (tensors) => tensors.set("scale", { ...tensor, shape: [...tensor.shape] });
     await refuses(withTensors(change), CheckpointError, /tensor scale: got a tensor with no place/);
   }
+});
+
+test("weights without a place are refused, whatever the configuration has room for", async () => {
+  const vector = (length: number) => ({ shape: [length], type: "F32" as const, data: new Float32Array(length).fill(1) });
+  for (const [name, length] of [
+    ["model.layers.0.self_attn.q_norm.weight", 16], // of Qwen3
+    ["model.layers.0.self_attn.k_norm.weight", 16],
+    ["model.layers.0.self_attn.o_proj.bias", 64], // of another attention_bias
+    ["model.layers.0.mlp.down_proj.bias", 64],
+    ["model.layers.0.pre_feedforward_layernorm.weight", 64], // of Gemma 2
+    ["model.layers.3.input_layernorm.weight", 64], // of a fourth layer
+    ["model.layers.0.self_attn.sinks", 4], // of gpt-oss
+    ["lm_head.bias", 320],
+    ["v_head.summary.bias", 1], // of reinforcement learning
+  ] as const) {
+    const folder = withTensors((tensors) => tensors.set(name, vector(length)));
+    await refuses(folder, CheckpointError, new RegExp(`tensor ${name.replaceAll(".", "\\.")}: got a tensor with no place`));
+  }
+});
+
+test("a tensor in two shards is refused, be the copies equal or not", async () => {
+  const folder = tinyModel(1, { shards: 2 });
+  const [one, two] = ["model-1-of-2.safetensors", "model-2-of-2.safetensors"] as const;
+  const map = folder.json("model.safetensors.index.json")["weight_map"] as Record<string, string>;
+  const [inOne] = Object.entries(map).find(([, file]) => file === one)!;
+  folder.set(two, encodeSafetensors([{ name: inOne, type: "F32", shape: [2] }], [new Float32Array(2)]));
+  await refuses(folder, CheckpointError, new RegExp(`${two}: tensor "${inOne}": got it in this file, need it in "${one}"`));
 });
 
 test("__metadata__ of strings, empty, null or absent is one file; anything else in it is named", async () => {
