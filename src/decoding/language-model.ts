@@ -100,8 +100,8 @@ export class LanguageModel implements AsyncDisposable {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     checkOptions(options, PROMPT_OPTIONS, GENERATE_OPTIONS);
-    const ids = options.signal?.aborted ? [] : this.promptIdsBehind(0, prompt, options);
     const sequence = new TextSequence(this);
+    const ids = options.signal?.aborted ? [] : this.promptIdsBehind(0, prompt, options);
     return sequence.generateOnce(ids, options);
   }
 

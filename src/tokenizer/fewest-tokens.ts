@@ -6,7 +6,7 @@
 import { isJsonObject, type JsonObject } from "../json-object.ts";
 
 /** Steps that take nothing away from a text. */
-const KEEPING_PRE_TOKENIZERS = new Set(["ByteLevel", "Digits", "Metaspace", "Punctuation"]);
+const KEEPING_PRE_TOKENIZERS = new Set(["ByteLevel", "Digits", "Metaspace", "Punctuation", "Split"]);
 const UNICODE_FORMS = new Set(["NFC", "NFD", "NFKC", "NFKD"]);
 const NOT_ASCII = String.raw`\x80-\uffff`;
 
@@ -41,7 +41,7 @@ function uncounted(json: JsonObject): string | undefined {
   // Composing makes one character of several, of which at most one is ASCII.
   const composed = normalizers.every(lengthens) ? "" : NOT_ASCII;
   // Unknown characters may become nothing, or many of them one token.
-  const apart = isGiven(model["unk_token"]) && model["fuse_unk"] !== true;
+  const apart = isGiven(model["unk_token"]) && model["unk_token"] !== "" && model["fuse_unk"] !== true;
   if (apart || hasByteTokens(model)) return composed;
   if (!before.some(({ type }) => type === "ByteLevel")) return undefined;
   const missing = withoutBytes(model["vocab"]);
@@ -76,8 +76,7 @@ function steps(step: unknown, inner: string): readonly JsonObject[] {
 }
 
 function keepsAll(step: JsonObject): boolean {
-  if (step["type"] === "Split") return step["behavior"] !== "Removed" && step["invert"] !== true;
-  return KEEPING_PRE_TOKENIZERS.has(String(step["type"]));
+  return step["behavior"] !== "Removed" && KEEPING_PRE_TOKENIZERS.has(String(step["type"]));
 }
 
 /** Whether a normalizer never makes a text shorter. */

@@ -77,6 +77,8 @@ for (const [what, change] of [
     "a Split that drops its matches",
     { pre_tokenizer: { type: "Split", pattern: { String: " " }, behavior: "Removed", invert: false } },
   ],
+  ["punctuation that is dropped", { pre_tokenizer: { type: "Punctuation", behavior: "Removed" } }],
+  ["a step that is not known", { pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "Other" }] } }],
   ["a normalizer that shortens", { normalizer: { type: "Replace", pattern: { String: "  " }, content: " " } }],
   [
     "a normalizer by pattern",
