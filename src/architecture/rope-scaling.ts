@@ -212,13 +212,16 @@ function yarnAttentionJson(attention: Extract<RopeScaling, { kind: "yarn" }>["at
   return attention.mscaleAllDim === 0 ? {} : { mscale: attention.mscale, mscale_all_dim: attention.mscaleAllDim };
 }
 
+/** Tables of positions are exact up to angles of 2^24 (`assembly/attention/rope-table.ts`). */
+const MOST_POSITIONS = 2 ** 24;
+
 /**
  * Tokens of a sequence at most: what the model was made for, or what its RoPE extends that to.
  * Configurations that switch YaRN on often leave `max_position_embeddings` as it was; vLLM, too, counts
  * factor times original. NTK by length has no end of its own.
  */
 export function longestContext({ contextLength, ropeScaling: scaling }: ModelConfig): number {
-  if (scaling.kind === "dynamic") return MAX.context;
-  if (scaling.kind !== "yarn") return contextLength;
-  return Math.min(MAX.context, Math.max(contextLength, Math.floor(scaling.originalContextLength * scaling.factor)));
+  if (scaling.kind === "dynamic") return MOST_POSITIONS;
+  const extended = scaling.kind === "yarn" ? Math.floor(scaling.originalContextLength * scaling.factor) : 0;
+  return Math.min(MOST_POSITIONS, Math.max(contextLength, extended));
 }
