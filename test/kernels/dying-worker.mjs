@@ -29,7 +29,7 @@ if (typeof workerData.death === "number") {
   throw new Error("no thread today");
 } else if (workerData.death === "between jobs") {
   ready();
-  setTimeout(() => process.exit(4), 1);
+  setTimeout(() => process.exit(4), 500); // once the model is loaded
 } else {
   ready();
   const board = boardWords(workerData);

@@ -100,6 +100,28 @@ test("dispose ends every thread; two models share the watching one", async () =>
   assert.is(count(), before);
 });
 
+test("workers started after a watching thread failed share one, also when its end is told of late", async () => {
+  if (process.platform !== "linux") return console.log("skip: threads are counted through /proc");
+  await (await load(2)).dispose();
+  const before = count();
+  const plan = new MemoryPlan();
+  const board = plan.reserve("scratch", BOARD_BYTES, "board");
+  const memory = plan.createMemory(true);
+  const modules = [await nodeHost.kernelModule("simd128-threads")];
+  const start = (thread: number) =>
+    startUnwatched({ modules, kernels: [], memory, board, thread, scratch: board, generation: 0 });
+  process.env["FPTQ_TEST_WATCHER"] = "throws"; // a thread has the environment of its start
+  const lost = start(2);
+  delete process.env["FPTQ_TEST_WATCHER"];
+  const second = await failure(lost.ready).then(() => start(3));
+  await second.ready;
+  const third = start(4);
+  await third.ready;
+  assert.is(count(), before + 3);
+  await Promise.all([second.end(), third.end()]);
+  assert.is(count(), before);
+});
+
 test("a worker that dies in the middle of a job is an error, and the others end", async () => {
   for (const threads of [2, 3]) {
     const model = await load(threads, dying("during a job"));
@@ -113,8 +135,17 @@ test("a worker that dies in the middle of a job is an error, and the others end"
 });
 
 test("a worker that dies between jobs is an error of the next job, with its reason as the cause", async () => {
-  const model = await load(2, dying("between jobs"));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  const host = dying("between jobs");
+  let died!: Promise<Error>;
+  const spawnWorker: Host["spawnWorker"] = (start) => {
+    const handle = host.spawnWorker!(start);
+    died = new Promise((resolve) => handle.onDeath(resolve));
+    return handle;
+  };
+  const model = await load(2, { ...host, spawnWorker });
+  const hold = setInterval(() => {}, 1000); // threads do not keep a process
+  await died;
+  clearInterval(hold);
   const error = await failure(model.forward(IDS, { logits: "last" }));
   assert.instance(error, CapabilityError);
   assert.match(error.message, /^threads: a worker died before \w+/);

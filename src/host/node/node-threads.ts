@@ -28,14 +28,17 @@ export type WatcherReport =
 export function kernelThreads(watcherFile: URL, workerFile: URL): (start: WorkerStart) => WorkerHandle {
   let watcher: Watcher | undefined;
   return (start) => {
-    watcher ??= new Watcher(watcherFile, () => (watcher = undefined));
+    watcher ??= new Watcher(watcherFile, (gone) => {
+      // One that ends may be told of after another one has taken its place.
+      if (watcher === gone) watcher = undefined;
+    });
     return watcher.spawn(workerFile, start);
   };
 }
 
 class Watcher {
   readonly #thread: Worker;
-  readonly #onUnused: () => void;
+  readonly #onUnused: (watcher: Watcher) => void;
   readonly #reports = new Map<number, (report: WatcherReport) => void>();
   #ids = 0;
   #holds = 0;
@@ -46,7 +49,7 @@ class Watcher {
    * @param onUnused called when the last worker has ended, or the watching thread itself; this watcher must
    *   not be used again then
    */
-  constructor(file: URL, onUnused: () => void) {
+  constructor(file: URL, onUnused: (watcher: Watcher) => void) {
     this.#onUnused = onUnused;
     this.#thread = new Worker(file);
     this.#thread.on("message", (report: WatcherReport) => this.#reports.get(report.id)?.(report));
@@ -110,13 +113,13 @@ class Watcher {
   #forget(id: number): void {
     this.#reports.delete(id);
     if (this.#reports.size > 0 || this.#gone) return;
-    this.#onUnused();
+    this.#onUnused(this);
     this.#gone = this.#thread.terminate();
     this.#holdProcessUntil(this.#gone);
   }
 
   #lost(reason: string): void {
-    this.#onUnused();
+    this.#onUnused(this);
     // Each one told leaves the map, which a map's own iterator allows.
     for (const [id, tell] of this.#reports) tell({ id, kind: "died", reason });
   }
