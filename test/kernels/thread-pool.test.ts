@@ -25,7 +25,7 @@ const checkpoint = await openSafetensorsCheckpoint(tinyModel(SEED));
 
 // A pool that waits for a dead worker cannot be interrupted by this thread, so another one guards the whole
 // file.
-const GUARD = `setTimeout(() => { console.error("hung for a minute"); process.kill(process.pid, "SIGKILL"); }, 60_000)`;
+const GUARD = `setTimeout(() => { console.error("hung for three minutes"); process.kill(process.pid, "SIGKILL"); }, 180_000)`;
 const guard = new Worker(GUARD, { eval: true });
 guard.unref();
 test.after(async () => {
