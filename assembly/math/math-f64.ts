@@ -7,6 +7,7 @@
  * exp(x) for |x| < 700, error below 2 units in the last place. |r| <= ln 2 / 2; the first term left out,
  * r^14/14!, is below 2^-57.
  */
+@inline
 export function exp(x: f64): f64 {
   const n = nearest<f64>(x * 1.4426950408889634);
   const r = x - n * LN2_HIGH - n * LN2_LOW;
