@@ -8,7 +8,7 @@ import type { Expression, Filter, For, Macro, Statement } from "./nodes.ts";
 import { text } from "./print.ts";
 import { Activation } from "./run.ts";
 import { assigns, FunctionVariables, readExpression, readStatements, ScopeNames, undeclared } from "./scopes.ts";
-import { type Callable, isTrue, Iterating, Namespace, Tuple, type Value } from "./values.ts";
+import { type Callable, isTrue, Iterating, Namespace, stringOf, Tuple, typeName, type Value } from "./values.ts";
 
 /** Where a statement stands. */
 export interface Frame extends Place {
@@ -83,7 +83,7 @@ function compileStatement(frame: Frame, node: Statement): Execute {
       if (node.call === undefined)
         return (at) => at.run.write(text(at.run, (caller(at) as Callable).call([], new Map()))) as undefined;
       const call = compileCall(frame, node.call, caller);
-      return (at) => at.run.write(text(at.run, call(at))) as undefined;
+      return (at) => writeString(at, call(at));
     }
     case "filterblock":
       return compileFilterBlock(frame, node);
@@ -94,6 +94,13 @@ function compileStatement(frame: Frame, node: Statement): Execute {
       return () => kind;
     }
   }
+}
+
+/** What a block's call or filter gives is joined with the text around it, so Python wants a string. */
+function writeString(at: Activation, value: Value): undefined {
+  const string = stringOf(value);
+  if (string === undefined) throw new TemplateError(`got ${typeName(value)} from a block, need a string`);
+  at.run.write(string);
 }
 
 function compileOutput(frame: Frame, parts: readonly (string | Expression)[]): Execute {
@@ -216,7 +223,7 @@ function compileFilterBlock(frame: Frame, node: Statement & { kind: "filterblock
     });
     if (leave !== undefined) return leave;
     captured = whole;
-    at.run.write(text(at.run, filter(at)));
+    writeString(at, filter(at));
     exit(at);
     return undefined;
   };

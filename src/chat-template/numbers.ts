@@ -143,12 +143,15 @@ export function power(limits: Limits, a: Num, b: Num): Num {
   if (x === 0 && y < 0) throw new TemplateError("0.0 cannot be raised to a negative power");
   if (x === 1 || y === 0) return 1;
   // The last bit of another power is the host's, so it may not be Python's.
-  if (!Number.isInteger(x) || !Number.isInteger(y) || Math.abs(y) > 64 || Math.abs(x) > 2 ** 53)
-    throw new NotCarriedOut(`the power ${floatText(x)} ** ${floatText(y)}`);
-  const exact = BigInt(x) ** BigInt(Math.abs(y));
-  if (y > 0) return toFloat(exact);
-  if (abs(exact) > SAFE) throw new NotCarriedOut(`the power ${floatText(x)} ** ${floatText(y)}`);
-  return 1 / Number(exact);
+  let halvings = 0;
+  while (halvings < 60 && !Number.isInteger(x * 2 ** halvings)) halvings++;
+  const whole = x * 2 ** halvings;
+  const times = Math.abs(y);
+  const exact = Number.isInteger(whole) && Number.isInteger(y) && times <= 64 && Math.abs(whole) <= 2 ** 53;
+  const result = exact ? BigInt(whole) ** BigInt(times) : SAFE + 1n;
+  if (abs(result) > SAFE) throw new NotCarriedOut(`the power ${floatText(x)} ** ${floatText(y)}`);
+  const positive = Number(result) / 2 ** (halvings * times);
+  return y > 0 ? positive : 1 / positive;
 }
 
 /** @throws TemplateError if the int is beyond a float's range */

@@ -205,13 +205,26 @@ export function hashKey(key: Value, room = { left: 1000 }): string {
   if (key === null) return "z";
   if (key instanceof Markup) return `s${key.string}`;
   if (key instanceof Undefined) return "u";
-  if (!(key instanceof Tuple)) throw new TemplateError(`unhashable type: '${typeName(key)}'`);
+  if (key instanceof Range) return `r${key.length === 0 ? "" : key.text()}`;
+  if (!(key instanceof Tuple)) return identity(key);
   room.left -= key.items.length;
   if (room.left < 0) throw new TemplateError("got a key of more than 1000 elements, need fewer");
   return `t${key.items
     .map((item) => hashKey(item, room))
     .map((hash) => `${hash.length}:${hash}`)
     .join("")}`;
+}
+
+const identities = new WeakMap<object, number>();
+let identitiesGiven = 0;
+
+/** Functions, generators and the like are keys by what they are; what is compared by content is none. */
+function identity(key: readonly Value[] | PythonObject): string {
+  const compared = isList(key) || key instanceof Dict || (key instanceof View && key.part !== "values");
+  if (compared) throw new TemplateError(`unhashable type: '${typeName(key)}'`);
+  const known = identities.get(key) ?? identitiesGiven++;
+  identities.set(key, known);
+  return `i${known}`;
 }
 
 export function typeName(value: Value): string {
