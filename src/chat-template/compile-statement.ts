@@ -1,28 +1,15 @@
 /** Statements of a template as functions that write; each scope's variables begin as `scopes.ts` says. */
-import { compileCall, compileExpression, compileFilter, type Evaluate, type Place, reach } from "./compile-expression.ts";
-import { iterate, listOf } from "./iterate.ts";
+import { compileCall, compileExpression, compileFilter, type Evaluate } from "./compile-expression.ts";
+import { compileFor } from "./compile-loop.ts";
+import { type Blocks, compileEntry, compileExit, compileTarget, depthOf, type Execute } from "./frame.ts";
+import { type Frame, innerFrame, type Leave } from "./frame.ts";
 import { NotCarriedOut, TemplateError, TemplateSyntaxError } from "./limits.ts";
-import { Loop } from "./loop.ts";
 import { macroFunction } from "./macro.ts";
-import type { Expression, Filter, For, Macro, Statement } from "./nodes.ts";
+import type { Expression, Filter, Macro, Statement } from "./nodes.ts";
 import { text } from "./print.ts";
-import { Activation } from "./run.ts";
-import { assigns, FunctionVariables, readExpression, readStatements, ScopeNames, undeclared } from "./scopes.ts";
-import { type Callable, isTrue, Iterating, Namespace, stringOf, Tuple, typeName, type Value } from "./values.ts";
-
-/** Where a statement stands. */
-export interface Frame extends Place {
-  /** Whether outside of loops and macros: what is assigned there is seen by blocks. */
-  readonly top: boolean;
-  readonly blocks: Blocks;
-}
-
-/** Blocks by name, each a template of its own over what the top has assigned. */
-export type Blocks = Map<string, ((run: Activation["run"]) => void) | undefined>;
-type Leave = "break" | "continue" | undefined;
-/** Writes, and says if a loop is to be left. */
-export type Execute = (at: Activation) => Leave;
-type Assign = (at: Activation, value: Value) => void;
+import { Activation, type Run } from "./run.ts";
+import { FunctionVariables, readExpression, readStatements, ScopeNames, undeclared } from "./scopes.ts";
+import { type Callable, isTrue, stringOf, typeName, type Value } from "./values.ts";
 
 export function compileBody(frame: Frame, statements: readonly Statement[]): Execute {
   const steps = statements.map((statement) => compileStatement(frame, statement));
@@ -37,11 +24,7 @@ export function compileBody(frame: Frame, statements: readonly Statement[]): Exe
 }
 
 /** The whole template or one block: a function with no variables outside. */
-export function compileTemplate(
-  statements: readonly Statement[],
-  blocks: Blocks,
-  isBlock: boolean,
-): (run: Activation["run"]) => void {
+export function compileTemplate(statements: readonly Statement[], blocks: Blocks, isBlock: boolean): (run: Run) => void {
   const names = new ScopeNames(undefined, new FunctionVariables(undefined));
   for (const name of isBlock ? ["self", "super"] : ["self"]) {
     if (undeclared(statements, [name]).has(name)) throw new NotCarriedOut(`the name ${name}, which stands for the template`);
@@ -68,7 +51,7 @@ function compileStatement(frame: Frame, node: Statement): Execute {
     case "setblock":
       return compileSetBlock(frame, node);
     case "for":
-      return compileFor(frame, node);
+      return compileFor(frame, node, compileBody);
     case "if":
       return compileIf(frame, node);
     case "with":
@@ -109,78 +92,6 @@ function compileOutput(frame: Frame, parts: readonly (string | Expression)[]): E
     for (const step of steps) at.run.write(typeof step === "string" ? step : text(at.run, step(at)));
     return undefined;
   };
-}
-
-/** Variables of a scope as they are when it is entered. */
-function compileEntry(names: ScopeNames): (at: Activation) => void {
-  const steps = names.loads().flatMap(([variable, load]): ((at: Activation) => void)[] => {
-    const { slot } = variable;
-    if (load.kind === "empty") return [(at) => void (at.slots[slot] = undefined)];
-    if (load.kind === "lookup") return [(at) => void (at.slots[slot] = at.run.lookup(load.name))];
-    if (load.kind !== "copy") return [];
-    const [levels, from] = reach(names, load.from);
-    return [(at) => void (at.slots[slot] = at.up(levels).slots[from])];
-  });
-  return (at) => {
-    for (const step of steps) step(at);
-  };
-}
-
-/** Empties a scope's variables, for what was made in it and lives on. */
-function compileExit(names: ScopeNames): (at: Activation) => void {
-  const slots = names.loads().map(([{ slot }]) => slot);
-  return (at) => {
-    for (const slot of slots) at.slots[slot] = undefined;
-  };
-}
-
-function compileTarget(frame: Frame, target: Expression): Assign {
-  if (target.kind === "tuple") {
-    const parts = target.items.map((item) => compileTarget(frame, item));
-    const checks = namespacesOf(target).map((name) => compileExpression(frame, { kind: "name", name }));
-    return (at, value) => {
-      for (const check of checks) needNamespace(check(at));
-      const values = unpack(at.run, value, parts.length);
-      for (const [i, part] of parts.entries()) part(at, values[i]!);
-    };
-  }
-  if (target.kind === "namespace") {
-    const object = compileExpression(frame, { kind: "name", name: target.name });
-    const { attribute } = target;
-    return (at, value) => needNamespace(object(at)).set(attribute, value);
-  }
-  const { name } = target as Expression & { kind: "name" };
-  const { slot } = frame.names.variable(name);
-  if (!frame.top) return (at, value) => void (at.slots[slot] = value);
-  return (at, value) => {
-    at.slots[slot] = value;
-    at.run.assigned.set(name, value);
-  };
-}
-
-function namespacesOf(target: Expression): string[] {
-  if (target.kind === "namespace") return [target.name];
-  return target.kind === "tuple" ? target.items.flatMap(namespacesOf) : [];
-}
-
-function needNamespace(value: Value): Namespace {
-  if (value instanceof Namespace) return value;
-  throw new TemplateError("cannot assign attribute on non-namespace object");
-}
-
-function unpack(run: Activation["run"], value: Value, count: number): readonly Value[] {
-  const iterator = iterate(run, value);
-  const values: Value[] = [];
-  for (let step = iterator.next(); !step.done; step = iterator.next()) {
-    if (values.length === count) throw new TemplateError(`too many values to unpack (expected ${count})`);
-    values.push(step.value);
-  }
-  if (values.length < count) throw new TemplateError(`not enough values to unpack (expected ${count}, got ${values.length})`);
-  return values;
-}
-
-function innerFrame(frame: Frame, names: ScopeNames): Frame {
-  return { names, conditional: false, top: false, blocks: frame.blocks };
 }
 
 function compileSetBlock(frame: Frame, node: Statement & { kind: "setblock" }): Execute {
@@ -295,101 +206,4 @@ function compileMacro(frame: Frame, node: Macro): Evaluate {
     body: compileBody(inner, node.body),
     depth: depthOf(node.body),
   });
-}
-
-/** Levels of a body, for counting how deep calls in calls go. */
-function depthOf(statements: readonly Statement[]): number {
-  return statements.reduce((most, node) => {
-    const bodies =
-      node.kind === "if" ? [...node.branches.map(({ body }) => body), node.otherwise] : "body" in node ? [node.body] : [];
-    const expressions =
-      node.kind === "output" ? node.parts.map((part) => (typeof part === "string" ? 0 : (part.depth ?? 1))) : [3];
-    return Math.max(most, 2 + Math.max(0, ...bodies.map(depthOf), ...expressions));
-  }, 2);
-}
-
-function compileFor(frame: Frame, node: For): Execute {
-  if (assigns([node], "loop"))
-    throw new TemplateSyntaxError(`line ${node.line}: Can't assign to special loop variable in for-loop target`);
-  const of = node.recursive ? new FunctionVariables(frame.names.of) : frame.names.of;
-  const extended = node.recursive || undeclared(node.body, ["loop"]).has("loop");
-  const names = new ScopeNames(frame.names, of);
-  if (extended) names.parameter("loop");
-  readExpression(names, node.target, "parameter");
-  readStatements(names, node.body);
-  const otherwiseNames = new ScopeNames(frame.names, of);
-  readStatements(otherwiseNames, node.otherwise);
-  const inner = innerFrame(frame, names);
-  const assign = compileTarget(inner, node.target);
-  const loopSlot = extended ? names.variable("loop").slot : undefined;
-  const [enter, exit, body] = [compileEntry(names), compileExit(names), compileBody(inner, node.body)];
-  const enterOtherwise = compileEntry(otherwiseNames);
-  const otherwise = compileBody(innerFrame(frame, otherwiseNames), node.otherwise);
-  const test = node.test === undefined ? undefined : compileLoopTest(frame, node);
-  const iterable = compileExpression(frame, node.iterable);
-  const depth = depthOf(node.body);
-
-  const each = (
-    at: Activation,
-    values: Value,
-    recursion: ((values: Value, depth: number) => Value) | undefined,
-    level: number,
-  ): Leave => {
-    // What the test reads outside is the function around the loop.
-    const tested = test === undefined ? values : test(recursion === undefined ? at : at.outer!, values);
-    const loop = extended ? new Loop(at.run, tested, recursion, level) : undefined;
-    const iterator = loop === undefined ? iterate(at.run, tested) : undefined;
-    const next = () => {
-      if (loop !== undefined) return loop.next();
-      const step = iterator!.next();
-      return step.done ? undefined : step.value;
-    };
-    let empty = true;
-    for (let value = next(); value !== undefined; value = next()) {
-      if (loopSlot !== undefined) at.slots[loopSlot] = loop;
-      assign(at, value);
-      enter(at);
-      const leave = body(at);
-      // Jinja notes that the loop was not empty at the end of a pass that went through.
-      if (leave === undefined) empty = false;
-      if (leave === "break") break;
-    }
-    exit(at);
-    if (!empty || node.otherwise.length === 0) return undefined;
-    enterOtherwise(at);
-    return otherwise(at);
-  };
-  if (!node.recursive) return (at) => each(at, iterable(at), undefined, 0);
-  return (at) => {
-    const recursion = (values: Value, level: number): Value =>
-      at.run.limits.call(depth, () => at.run.capture(() => void each(new Activation(at.run, at), values, recursion, level)));
-    at.run.write(text(at.run, recursion(iterable(at), 0)));
-    return undefined;
-  };
-}
-
-/** `for ... if test`: a generator of the values that pass, in a function of its own. */
-function compileLoopTest(frame: Frame, node: For): (at: Activation, values: Value) => Value {
-  const names = new ScopeNames(frame.names, new FunctionVariables(frame.names.of));
-  readExpression(names, node.target, "parameter");
-  readExpression(names, node.test!);
-  const inner = innerFrame(frame, names);
-  const assign = compileTarget(inner, node.target);
-  const test = compileExpression(inner, node.test!);
-  const enter = compileEntry(names);
-  const shape = (target: Expression, value: Value, run: Activation["run"]): Value =>
-    target.kind === "tuple" ? new Tuple(listOf(run, value).map((part, i) => shape(target.items[i]!, part, run))) : value;
-  return (outer, values) => {
-    const { run } = outer;
-    const at = new Activation(run, outer);
-    const iterator = iterate(run, values);
-    const passing = function* (): Generator<Value> {
-      enter(at);
-      for (let step = iterator.next(); !step.done; step = iterator.next()) {
-        assign(at, step.value);
-        if (isTrue(test(at))) yield shape(node.target, step.value, run);
-      }
-    };
-    return new Iterating(passing());
-  };
 }

@@ -5,8 +5,9 @@
  * A template is a program from a model file. It can reach no object of the host, since its values are
  * classes of this folder; what it can do is run on and grow, and `limits.ts` bounds that.
  */
-import { type Blocks, compileTemplate } from "./compile-statement.ts";
+import { compileTemplate } from "./compile-statement.ts";
 import { functions } from "./environment.ts";
+import type { Blocks } from "./frame.ts";
 import { parseTemplate } from "./parse-template.ts";
 import { Run } from "./run.ts";
 import { fromJson } from "./values.ts";
