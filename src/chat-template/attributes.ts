@@ -26,7 +26,6 @@ const OTHERS: Readonly<Record<string, RegExp>> = {
   dict_keys: /^(mapping|isdisjoint)$/,
   dict_values: /^mapping$/,
   dict_items: /^(mapping|isdisjoint)$/,
-  Markup: /^[a-z]/,
 };
 
 export function getAttribute(run: Run, object: Value, name: string): Value {
@@ -91,6 +90,9 @@ export function attributeOf(run: Run, object: Value, name: string): Value | unde
   if (typeof object === "string") return stringAttribute(run, object, name);
   if (isList(object) || object instanceof Tuple) return sequenceAttribute(run, object, name);
   if (object instanceof Dict) return dictAttribute(run, object, name);
+  const ofString = STRING_METHODS.has(name) || OTHER_STRING_METHODS.has(name) || ["format", "format_map"].includes(name);
+  if (object instanceof Markup && (ofString || ["unescape", "striptags", "escape"].includes(name)))
+    throw new NotCarriedOut(`the method ${name} of a safe string`);
   if (object instanceof Range && (name === "count" || name === "index")) throw new NotCarriedOut(`the method ${name} of a range`);
   if (OTHERS[typeName(object) === "bool" ? "int" : typeName(object)]?.test(name) === true)
     throw new NotCarriedOut(`the attribute ${name} of a ${typeName(object)}`);
