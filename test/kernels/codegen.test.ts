@@ -25,7 +25,6 @@ const CALLS_FROM_LOOPS: Record<string, string> = {
   gelu_f32_qd8: "two calls for each row",
   gelu_tanh_f32_qd8: "two calls for each row",
   relu_f32_qd8: "two calls for each row",
-  rope_frequencies_f32: "one call for each frequency, once when a model is loaded",
   quantize_f32_qd8: "one call for each row",
   quantize_f32_qs8: "one call for each row",
   cross_entropy_f32: "three calls for each row of logits",
