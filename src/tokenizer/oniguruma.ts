@@ -37,8 +37,8 @@ function rewritten(regex: string): string {
     if (regex.startsWith("(?>", at)) throw new SyntaxError("an atomic group");
     if (atom === "(") folds.push(folds.at(-1) === true || regex.startsWith("(?i:", at));
     else if (atom === ")") folds.pop();
-    // What stands behind "(?" are no letters of a text.
-    const isLetter = folds.at(-1) === true && !/\(\?[^)]?$/s.test(regex.slice(Math.max(0, at - 3), at));
+    // What stands behind "(?" is no letter of a text.
+    const isLetter = folds.at(-1) === true && !regex.startsWith("(?", at - 2);
     const found = isLetter ? folded(atom, previous) : atom;
     previous = atom;
     at += atom.length;

@@ -141,7 +141,7 @@ REGEXES = [
     r"a*+a|b?+b", r"(?:ab)++", r"[[:punct:]]+", r"[^[:punct:]]+", r"[[:alnum:]]+", r"[[:upper:]]|[[:lower:]]+", r"[[:cntrl:]]", r"[[:blank:]]+",
     r"[[:graph:]]+", r"[[:print:]]+", r"[[:xdigit:]]+", r"[[:word:]]+", r"[[:digit:]]", r"\p{Punct}+", r"\p{Space}+", r"\p{Alpha}+", r"\p{Alnum}+",
     "(?i:\u00c9|\u03c3+)", "(?i:[a-z]+)", "(?i:stra\u00dfe|ss)", "(?i:k|s)", "(?i:[\u03b1-\u03c9]+)", r"(?i:\p{Lu})", r"(?i:\x{3c3})",
-    r"(?i:'s|'k)", r"(?i:'[ks]|[^a-z]?k+)", r"(?i)'s|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+", r"(?i:[\p{L}]b)", r"(?i:ab|(S)|c)K",
+    r"(?i:'s|'k)", r"(?i:'(?:s|k)|(?=k)k|(?:s)a)", r"(?i:'[ks]|[^a-z]?k+)", r"(?i)'s|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+", r"(?i:[\p{L}]b)", r"(?i:ab|(S)|c)K",
     r"\p{Latin}+|\p{Greek}", r"\p{Any}", r"[\p{L}&&\p{Latin}]+", r"\t|\v|\f", r"\101", r"\p{^L}+", r"\P{L}+", r"(?=ab|c)", r"a(?!bc)|\w(?= )",
     r"(?<name>a)b", r"a(?#comment)b", r"(?x: a b )", r"\K", r"\w+\Z", r"(?<=ab)c", r"[a-\d]", r"\p{Emoji}", r"\p{Lu}?\p{Ll}+|\p{Lu}+(?!\p{Ll})|\p{N}|[^\p{L}\p{N}]", r"\G\w|\Z",
 ]
