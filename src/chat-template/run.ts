@@ -1,6 +1,6 @@
 /** One rendering: what it was given, what it has written, what it may still take. */
 import { Limits, TemplateError } from "./limits.ts";
-import type { Value } from "./values.ts";
+import type { Value } from "./values/values.ts";
 
 export class Run {
   readonly limits = new Limits();

@@ -5,12 +5,12 @@
  * A template is a program from a model file. It can reach no object of the host, since its values are
  * classes of this folder; what it can do is run on and grow, and `limits.ts` bounds that.
  */
-import { compileTemplate } from "./compile-statement.ts";
-import { functions } from "./environment.ts";
-import type { Blocks } from "./frame.ts";
-import { parseTemplate } from "./parse-template.ts";
+import { compileTemplate } from "./compile/compile-statement.ts";
+import { functions } from "./environment/environment.ts";
+import type { Blocks } from "./compile/frame.ts";
+import { parseTemplate } from "./syntax/parse-template.ts";
 import { Run } from "./run.ts";
-import { fromJson } from "./values.ts";
+import { fromJson } from "./values/values.ts";
 
 export class Template {
   readonly #write: (run: Run) => void;

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { NotCarriedOut, TemplateError } from "../../src/chat-template/limits.ts";
-import { strftime } from "../../src/chat-template/strftime.ts";
+import { strftime } from "../../src/chat-template/formats/strftime.ts";
 import { Template } from "../../src/chat-template/template.ts";
 
 const test = suite("strftime");
