@@ -6,7 +6,7 @@
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { isJsonObject } from "../json-object.ts";
 import { AddedTokenFinder, type SpecialTexts } from "./added-tokens.ts";
-import { BytePairEncoding } from "./byte-pair-encoding.ts";
+import { BytePairEncoding } from "./bpe/byte-pair-encoding.ts";
 import { normalizer, type Normalize } from "./normalizer.ts";
 import { preTokenizer, type PreTokenize } from "./pre-tokenizer.ts";
 import type { AddedToken, BpeModel, CheckedTokenizer } from "./tokenizer-json.ts";

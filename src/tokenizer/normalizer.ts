@@ -2,7 +2,7 @@
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { describe, isJsonObject, type JsonObject } from "../json-object.ts";
 import { toByteAlphabet } from "./byte-alphabet.ts";
-import { compileFilledPattern } from "./pattern.ts";
+import { compileFilledPattern } from "./patterns/pattern.ts";
 
 export type Normalize = (text: string) => string;
 

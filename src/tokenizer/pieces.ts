@@ -3,7 +3,7 @@
  */
 import { UnsupportedModelError } from "../errors.ts";
 import { describe } from "../json-object.ts";
-import type { FindMatches } from "./pattern.ts";
+import type { FindMatches } from "./patterns/pattern.ts";
 
 export interface Pieces {
   /** None is empty. */

@@ -8,7 +8,7 @@ import { isWhole } from "../need.ts";
 import { GPT2_PATTERN } from "../checkpoint/gguf/split-patterns.ts";
 import { toByteAlphabet } from "./byte-alphabet.ts";
 import { MOST_STEPS } from "./normalizer.ts";
-import { compilePattern, compileRegExp, type FindMatches } from "./pattern.ts";
+import { compilePattern, compileRegExp, type FindMatches } from "./patterns/pattern.ts";
 import { cut, needBehavior, splitter, type Pieces } from "./pieces.ts";
 
 export type PreTokenize = (pieces: Pieces) => Pieces;

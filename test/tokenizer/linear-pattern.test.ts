@@ -3,8 +3,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { KNOWN_PATTERNS } from "../../src/checkpoint/gguf/split-patterns.ts";
 import { UnsupportedModelError } from "../../src/errors.ts";
-import { LinearPattern } from "../../src/tokenizer/linear-pattern.ts";
-import { compilePattern, compileRegExp } from "../../src/tokenizer/pattern.ts";
+import { LinearPattern } from "../../src/tokenizer/patterns/linear-pattern.ts";
+import { compilePattern, compileRegExp } from "../../src/tokenizer/patterns/pattern.ts";
 import { mulberry32 } from "../random.ts";
 
 const SEED = 21;

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { PRE_TOKENIZERS } from "../../../src/checkpoint/gguf/gguf-pre-tokenizer.ts";
 import { KNOWN_PATTERNS } from "../../../src/checkpoint/gguf/split-patterns.ts";
-import { compileRegExp } from "../../../src/tokenizer/pattern.ts";
+import { compileRegExp } from "../../../src/tokenizer/patterns/pattern.ts";
 import { preTokenizer } from "../../../src/tokenizer/pre-tokenizer.ts";
 
 const golden = JSON.parse(readFileSync(new URL("golden/pre-tokenizers.json", import.meta.url), "utf8")) as {

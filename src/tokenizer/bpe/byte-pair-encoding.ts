@@ -5,8 +5,8 @@
  * A merge is looked up by the ids of its two tokens, and a heap gives the next one: n log n in the length of
  * a piece, whatever the merges.
  */
-import { CheckpointError } from "../errors.ts";
-import type { BpeModel } from "./tokenizer-json.ts";
+import { CheckpointError } from "../../errors.ts";
+import type { BpeModel } from "../tokenizer-json.ts";
 import { MergeQueue } from "./merge-queue.ts";
 import { MergeTable } from "./merge-table.ts";
 

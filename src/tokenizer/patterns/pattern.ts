@@ -4,9 +4,9 @@
  * A model file is not trusted, so only patterns known to be harmless, and single classes of characters, run
  * on the engine's own `RegExp`; all others on `LinearPattern`, which is slower but cannot hang.
  */
-import { KNOWN_PATTERNS } from "../checkpoint/gguf/split-patterns.ts";
-import { CheckpointError, UnsupportedModelError } from "../errors.ts";
-import { describe, isJsonObject } from "../json-object.ts";
+import { KNOWN_PATTERNS } from "../../checkpoint/gguf/split-patterns.ts";
+import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
+import { describe, isJsonObject } from "../../json-object.ts";
 import { LinearPattern } from "./linear-pattern.ts";
 import { toJavaScript } from "./oniguruma.ts";
 import { mayBeEmpty, parseRegExp, singleCharacter, type Node } from "./reg-exp-syntax.ts";
