@@ -20,8 +20,11 @@ export class Encoder {
   readonly #normalize: Normalize | undefined;
   readonly #cut: PreTokenize | undefined;
   readonly #model: BytePairEncoding;
-  /** For texts that must not become special tokens. */
-  readonly #textModel: BytePairEncoding;
+  /** Special tokens that merges, or a piece taken whole, could give for letters of a text. */
+  readonly #barred: ReadonlySet<number>;
+  readonly #makeTextModel: (() => BytePairEncoding) | undefined;
+  /** For pieces that must not become special tokens and would; made when there is one. */
+  #textModel: BytePairEncoding | undefined;
   /** Added tokens as they are found in normalized texts, by id, where that is another text than theirs. */
   readonly spellings: ReadonlyMap<number, string>;
 
@@ -35,8 +38,11 @@ export class Encoder {
     this.#cut = preTokenizer(json["pre_tokenizer"], `${where}: pre_tokenizer`);
     checkStartIsKept(json, where);
     this.#model = new BytePairEncoding(model, name);
-    const textModel = withoutSpecials(model, addedTokens);
-    this.#textModel = textModel === model ? this.#model : new BytePairEncoding(textModel, name);
+    const barred = specialsOfModel(model, addedTokens);
+    this.#barred = new Set(barred.map(({ id }) => id));
+    const texts = new Set(barred.map(({ content }) => content));
+    // Without such tokens nothing keeps the list of merges, the largest part of the file.
+    if (barred.length > 0) this.#makeTextModel = () => new BytePairEncoding(without(model, texts), name);
     const asTheyAre = new Map<string, AddedToken>();
     const normalized = new Map<string, AddedToken>();
     const spellings = new Map<number, string>();
@@ -65,10 +71,9 @@ export class Encoder {
   /** @param special which texts of special tokens become those tokens */
   encode(text: string, special: SpecialTexts): number[] {
     const ids: number[] = [];
-    const model = this.#modelFor(special);
     for (const section of this.#sections(text, special)) {
       if (typeof section === "number") ids.push(section);
-      else for (const piece of section) model.encode(piece, ids);
+      else for (const piece of section) this.#encodePiece(piece, special, ids);
     }
     return ids;
   }
@@ -76,7 +81,6 @@ export class Encoder {
   /** The same ids; other events run now and then. @param pause lets them, and may throw to end it */
   async encodeInSteps(text: string, special: SpecialTexts, pause: () => Promise<void>): Promise<number[]> {
     const ids: number[] = [];
-    const model = this.#modelFor(special);
     let left = STEP_CHARACTERS;
     for (const section of this.#sections(text, special)) {
       if (typeof section === "number") {
@@ -84,7 +88,7 @@ export class Encoder {
         continue;
       }
       for (const piece of section) {
-        model.encode(piece, ids);
+        this.#encodePiece(piece, special, ids);
         if ((left -= piece.length) > 0) continue;
         left = STEP_CHARACTERS;
         await pause();
@@ -93,8 +97,16 @@ export class Encoder {
     return ids;
   }
 
-  #modelFor(special: SpecialTexts): BytePairEncoding {
-    return special === "all" ? this.#model : this.#textModel;
+  #encodePiece(piece: string, special: SpecialTexts, ids: number[]): void {
+    const begin = ids.length;
+    this.#model.encode(piece, ids);
+    if (special === "all" || this.#barred.size === 0) return;
+    for (let i = begin; i < ids.length; i++) {
+      if (!this.#barred.has(ids[i]!)) continue;
+      ids.length = begin;
+      this.#textModel ??= this.#makeTextModel!();
+      return this.#textModel.encode(piece, ids);
+    }
   }
 
   /** Everything but the model: ids of added tokens, and pieces of the texts between them. */
@@ -117,13 +129,19 @@ export class Encoder {
   }
 }
 
-/** The same model without special tokens that it could give for letters of a text, if there are any. */
-function withoutSpecials(model: BpeModel, addedTokens: readonly AddedToken[]): BpeModel {
-  const merged = new Set(model.merges.map(([left, right]) => left + right.slice(model.continuingPrefix.length)));
-  const reachable = (text: string) => model.ignoreMerges || merged.has(text) || [...text].length === 1;
-  const special = addedTokens.filter((token) => token.special && token.content !== model.unknown).map(({ content }) => content);
-  const barred = new Set(special.filter((text) => model.vocab.has(text) && reachable(text)));
-  if (barred.size === 0) return model;
+/** Special tokens that the model itself may give: for one character, a merge, or a piece taken whole. */
+function specialsOfModel({ vocab, merges, ...model }: BpeModel, addedTokens: readonly AddedToken[]): AddedToken[] {
+  const merged = new Set(merges.map(([left, right]) => left + right.slice(model.continuingPrefix.length)));
+  return addedTokens.filter(({ special, content }) => {
+    if (!special || content === model.unknown || !vocab.has(content)) return false;
+    // A character that has no other token is itself, or it would be lost.
+    const isSpellable = model.byteFallback || model.unknown !== undefined;
+    return model.ignoreMerges || merged.has(content) || ([...content].length === 1 && isSpellable);
+  });
+}
+
+/** The same model without some of its tokens, and what merges to them. */
+function without(model: BpeModel, barred: ReadonlySet<string>): BpeModel {
   const merges = model.merges.filter((pair) => [...pair, pair[0] + pair[1]].every((text) => !barred.has(text)));
   return { ...model, vocab: new Map([...model.vocab].filter(([text]) => !barred.has(text))), merges };
 }

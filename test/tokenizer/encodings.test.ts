@@ -73,6 +73,7 @@ function tokenizer({ json, base }: Case): Tokenizer {
 }
 
 let compared = 0;
+let forged = 0;
 for (const one of golden.cases) {
   test(one.name, () => {
     const reason = REFUSED[one.name];
@@ -90,12 +91,34 @@ for (const one of golden.cases) {
       if (!result) continue;
       const [ids, decoded] = result;
       assert.equal(made.encode(text), ids, JSON.stringify(text));
-      assert.equal(made.encode(text, { parseSpecial: false }), one.plain![i] ?? ids, `plain ${JSON.stringify(text)}`);
+      checkPlain(made, text, one.plain![i] ?? ids);
       assert.is(made.decode(ids), decoded ?? text, JSON.stringify(text));
       compared++;
     }
   });
 }
+
+/**
+ * Special tokens as text. Merges may make one of its letters, and Rust lets them; here a text that must not
+ * end a turn does not.
+ */
+function checkPlain(made: Tokenizer, text: string, expected: readonly number[]): void {
+  const found = made.encode(text, { parseSpecial: false });
+  const what = `plain ${JSON.stringify(text)}`;
+  // A token of one character is that character, where nothing else spells it.
+  const isForged = (id: number) => {
+    const token = made.idToToken(id)!;
+    return made.isSpecial(id) && token.length > 1 && text.includes(token);
+  };
+  if (!expected.some(isForged)) return assert.equal(found, expected, what);
+  assert.not.ok(made.encode(text, { parseSpecial: false, addSpecialTokens: false }).some(isForged), what);
+  // Rust gives a token that is found in normalized texts back with the space that was put before it.
+  const letters = (ids: readonly number[]) => made.decode(ids).replaceAll(" ", "");
+  assert.is(letters(found), letters(expected), what);
+  forged++;
+}
+
+test("texts whose letters merge to a special token were among them", () => assert.ok(forged > 50, String(forged)));
 
 test("all but a few of the texts were compared", () =>
   assert.ok(compared > 0.8 * golden.cases.length * golden.texts.length, String(compared)));
