@@ -83,7 +83,7 @@ export class TextSequence implements Disposable {
       }
       this.#sequence.rank = forwardPass.arrive();
     };
-    const letEventsRun = () => forwardPass.letEventsRun();
+    const letEventsRun = () => forwardPass.pacer.letEventsRun();
     return generate({ cache: this.#cache, tokenizer, endTokenIds, recommendedSampling, begin, end, letEventsRun }, ids, options);
   }
 

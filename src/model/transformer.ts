@@ -37,7 +37,8 @@ interface Parts extends LoadedModel, KvCacheMemory {
 
 export class Transformer implements ForwardPass, SequenceOwner {
   readonly #parts: Parts;
-  readonly #pacer: EventLoopPacer;
+  /** @internal Lets other events of the program run. */
+  readonly pacer: EventLoopPacer;
   readonly #cache: KvCache;
   readonly #saved: SavedSequences;
   readonly #scheduler: Scheduler;
@@ -48,7 +49,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
 
   private constructor(parts: Parts, host: Host) {
     this.#parts = parts;
-    this.#pacer = new EventLoopPacer(host);
+    this.pacer = new EventLoopPacer(host);
     this.#cache = new KvCache(parts.space.kernels, parts);
     this.#saved = new SavedSequences(parts.space, this.#cache, parts.weights);
     this.#functions = new LogitsFunctions(parts.space.kernels, parts.logits);
@@ -98,11 +99,6 @@ export class Transformer implements ForwardPass, SequenceOwner {
   /** Instruction set of the kernels that run. */
   get build(): InstructionSet {
     return this.#parts.space.instructionSet;
-  }
-
-  /** Lets other events of the program run. */
-  letEventsRun(): Promise<void> {
-    return this.#pacer.letEventsRun();
   }
 
   /**
@@ -297,7 +293,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
   }
 
   async #run(parts: readonly Part[]): Promise<void> {
-    await runPass(this.#parts, parts, this.#pacer, ({ job, rows }, ids) => {
+    await runPass(this.#parts, parts, this.pacer, ({ job, rows }, ids) => {
       const { sequence } = job;
       this.#cache.record(sequence, ids);
       sequence.evaluated += rows;

@@ -3,18 +3,12 @@
  * from the left, `~` binds between `*` and `+`, and a filter binds more tightly than a sign before it.
  */
 import { MOST_BRACKETS, TemplateSyntaxError } from "../limits.ts";
+import { parseLiteral } from "./literal.ts";
 import { type Arguments, type BinaryOperator, type Comparison, type Expression, type Filter, measured } from "./nodes.ts";
+import { parseArguments } from "./parse-arguments.ts";
 import type { TokenStream } from "./token-stream.ts";
 
 const COMPARISONS: ReadonlySet<string> = new Set(["==", "!=", "<", "<=", ">", ">="]);
-const CONSTANTS: ReadonlyMap<string, boolean | null> = new Map([
-  ["true", true],
-  ["True", true],
-  ["false", false],
-  ["False", false],
-  ["none", null],
-  ["None", null],
-]);
 const NO_ARGUMENTS: Arguments = { positional: [], named: [], list: undefined, dict: undefined };
 
 /** How a list of expressions without brackets ends, and what stands in it. */
@@ -64,38 +58,7 @@ export class ExpressionParser {
   }
 
   arguments(): Arguments {
-    const { stream } = this;
-    stream.expectOperator("(");
-    const positional: Expression[] = [];
-    const named: [string, Expression][] = [];
-    let list: Expression | undefined;
-    let dict: Expression | undefined;
-    let first = true;
-    const check = (right: boolean) => {
-      if (!right) stream.fail("arguments in their order");
-    };
-    while (!stream.isOperator(")")) {
-      if (!first) stream.expectOperator(",");
-      if (!first && stream.isOperator(")")) break;
-      first = false;
-      if (stream.skipOperator("*")) {
-        check(list === undefined && dict === undefined);
-        list = this.expression();
-      } else if (stream.skipOperator("**")) {
-        check(dict === undefined);
-        dict = this.expression();
-      } else if (stream.current.kind === "name" && stream.following.kind === "operator" && stream.following.text === "=") {
-        const name = stream.next().text;
-        stream.next();
-        check(dict === undefined && !named.some(([other]) => other === name));
-        named.push([name, this.expression()]);
-      } else {
-        check(list === undefined && dict === undefined && named.length === 0);
-        positional.push(this.expression());
-      }
-    }
-    stream.expectOperator(")");
-    return { positional, named, list, dict };
+    return parseArguments(this.stream, () => this.expression());
   }
 
   /** `| name(...)` as often as it stands there. */
@@ -205,26 +168,13 @@ export class ExpressionParser {
 
   #primary(namespace = false): Expression {
     const { stream } = this;
-    const { kind, text, line } = stream.current;
+    const { kind, text } = stream.current;
+    const literal = parseLiteral(stream);
+    if (literal !== undefined) return { kind: "constant", value: literal };
     if (kind === "name") {
       stream.next();
-      const constant = CONSTANTS.get(text);
-      if (constant !== undefined) return { kind: "constant", value: constant };
       if (namespace && stream.skipOperator(".")) return { kind: "namespace", name: text, attribute: stream.expectName() };
       return { kind: "name", name: text };
-    }
-    if (kind === "string") {
-      let value = "";
-      while (stream.current.kind === "string") value += stream.next().text;
-      return { kind: "constant", value };
-    }
-    if (kind === "integer" || kind === "float") {
-      stream.next();
-      const digits = text.replaceAll("_", "");
-      if (kind === "float") return { kind: "constant", value: Number(digits) };
-      if (digits.length > 4300)
-        throw new TemplateSyntaxError(`line ${line}: got an integer of ${digits.length} digits, need at most 4300`);
-      return { kind: "constant", value: BigInt(digits) };
     }
     if (stream.skipOperator("(")) {
       const node = this.tuple({ bracketed: true });
