@@ -20,6 +20,7 @@ import { quantizeModel } from "./quantizer/quantize-model.ts";
 import { RECIPE_OPTIONS, resolveRecipe } from "./quantizer/recipe/resolve-recipe.ts";
 import type { QuantizationReport } from "./quantizer/write/quantization-report.ts";
 import { collectWeightStats } from "./quantizer/calibrate/weight-stats.ts";
+import { SOURCE_OPTIONS } from "./sources/locate-model.ts";
 import type { Host } from "./host/host.ts";
 import type { Work, WorkOptions } from "./host/work.ts";
 
@@ -77,7 +78,8 @@ export { Tokenizer } from "./tokenizer/tokenizer.ts";
  *   this package does not run; OptionError; CapabilityError if memory is refused; AbortError
  */
 export async function loadModel(location: ModelLocation, host: Host, options: LoadOptions = {}): Promise<LanguageModel> {
-  checkOptions(options, LOAD_OPTIONS);
+  // One object of options may serve `locateModel` as well.
+  checkOptions(options, LOAD_OPTIONS, SOURCE_OPTIONS);
   checkLoadOptions(options);
   return withPacedProgress(options.onProgress, (onProgress) => LanguageModel.load(location, host, { ...options, onProgress }));
 }
@@ -126,7 +128,7 @@ export async function quantize(
   options: QuantizeOptions = {},
 ): Promise<QuantizationReport> {
   try {
-    checkOptions(options, QUANTIZE_OPTIONS);
+    checkOptions(options, QUANTIZE_OPTIONS, SOURCE_OPTIONS);
     const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
     const checkpoint = await openModel(location, options);
     try {
@@ -148,7 +150,7 @@ export async function quantize(
  * @throws as `quantize`
  */
 export async function analyze(location: ModelLocation, host: Host, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
-  checkOptions(options, QUANTIZE_OPTIONS);
+  checkOptions(options, QUANTIZE_OPTIONS, SOURCE_OPTIONS);
   const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
   const checkpoint = await openModel(location, options);
   try {

@@ -124,6 +124,12 @@ test("every function of the library refuses what it does not know, before it ope
   assert.match((await refusal(loadModel(none, unknown))).message, /did you mean threads\?$/);
 });
 
+test("one object of options serves the core's locateModel and loadModel", async () => {
+  const options = { cache: false, authorization: "x", threads: 1 } as const;
+  const error = await refusal(core.loadModel({ kind: "folder", folder: undefined } as never, {} as never, options));
+  assert.not.instance(error, OptionError, error.message);
+});
+
 test("options of the loader outside their domain are refused before a file is opened", async () => {
   for (const options of [
     { threads: 0 }, { threads: 65 }, { threads: "2" as never }, { contextSize: 0 }, { contextSize: 1.5 }, { chunkSize: 257 },

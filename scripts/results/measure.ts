@@ -164,18 +164,23 @@ export class Measurement implements AsyncDisposable {
     return calibrationSamples(await this.#openCheckpoint(), { calibration, samples, contextSize }, distillSteps);
   }
 
+  get #evaluationOptions(): Pick<MeasureOptions, "signal" | "onProgress"> {
+    const { signal, onProgress } = this.#options;
+    return { signal, onProgress };
+  }
+
   async #evaluate(evaluations: readonly Evaluation[], model: LanguageModel): Promise<Pick<RowResult, Evaluation>> {
     const { lambada: lambadaPath, hellaswag: hellaswagPath, lambadaItems, hellaswagItems } = this.#settings;
     const figures: { -readonly [E in Evaluation]?: RowResult[E] } = {};
     if (evaluations.includes("text")) figures.text = await this.#evaluateText(model);
     if (evaluations.includes("lambada")) {
       const items = parseLambadaItems(readFileSync(lambadaPath, "utf8"), basename(lambadaPath));
-      figures.lambada = await lambada(model, items, { ...this.#options, limit: lambadaItems });
+      figures.lambada = await lambada(model, items, { ...this.#evaluationOptions, limit: lambadaItems });
     }
     if (evaluations.includes("hellaswag")) {
       const questions = parseChoiceItems(readFileSync(hellaswagPath, "utf8"), basename(hellaswagPath));
       const { items, accuracy, normalizedAccuracy } = await multipleChoice(model, questions, {
-        ...this.#options,
+        ...this.#evaluationOptions,
         limit: hellaswagItems,
       });
       figures.hellaswag = { items, accuracy, normalizedAccuracy };
@@ -188,7 +193,7 @@ export class Measurement implements AsyncDisposable {
     const { model: float, recorded } = await this.#floatModel();
     const { tokenizer } = float;
     const ids = tokenizer.encode(readFileSync(path, "utf8"), { addSpecialTokens: false, parseSpecial: false });
-    const options = { ...this.#options, chunks, contextSize, bosTokenId: tokenizer.addedBosTokenId };
+    const options = { ...this.#evaluationOptions, chunks, contextSize, bosTokenId: tokenizer.addedBosTokenId };
     if (model === float) {
       const { secondHalf } = await perplexity(model.forwardPass, ids, options);
       return { scored: secondHalf.scored, ppl: { value: secondHalf.ppl, standardError: secondHalf.standardError } };
