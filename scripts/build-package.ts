@@ -89,7 +89,9 @@ for (const file of Object.keys(metafile!.outputs)) {
   const path = `${root}${file}`;
   writeFileSync(path, readFileSync(path, "utf8").replaceAll(/^import "\.{1,2}\/[\w./-]+";\n/gm, ""));
 }
-await build({ ...SHARED, entryPoints: inputs([WORKER]) });
+// No error of its own comes from there, and the loader's variable `exports` makes readers of files without
+// imports take them for CommonJS.
+await build({ ...SHARED, entryPoints: inputs([WORKER]), minify: true });
 
 // The declarations that can be reached from a public one.
 const declarations = `${root}build/declarations`;
