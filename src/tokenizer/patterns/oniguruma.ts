@@ -4,8 +4,12 @@
  * The translation is that of `@huggingface/tokenizers`. It drops what makes a repetition possessive and folds
  * the case of ASCII letters only, so both are rewritten before, or refused.
  */
-// @ts-expect-error: its declarations do not resolve under NodeNext
-import { SplitPreTokenizer } from "@huggingface/tokenizers";
+import * as tokenizers from "@huggingface/tokenizers";
+
+/** The part of the library used here; its own declarations do not resolve under NodeNext. */
+const { SplitPreTokenizer } = tokenizers as unknown as {
+  readonly SplitPreTokenizer: new (config: object) => { readonly pattern: RegExp };
+};
 
 /** Deeper nesting could overflow the stack of the translation. */
 const MOST_CHARACTERS = 2 ** 13;
@@ -19,7 +23,7 @@ export function toJavaScript(regex: string): string {
   // Options in front are those of a group around everything.
   const whole = regex.startsWith("(?i)") ? `(?i:${regex.slice(4)})` : regex;
   const config = { type: "Split", pattern: { Regex: rewritten(whole) }, invert: false };
-  return (new SplitPreTokenizer(config) as { pattern: RegExp }).pattern.source;
+  return new SplitPreTokenizer(config).pattern.source;
 }
 
 /** An escape, or a character; classes are found by counting brackets. */
