@@ -95,14 +95,28 @@ function compileOutput(frame: Frame, parts: readonly (string | Expression)[]): E
 }
 
 function compileSetBlock(frame: Frame, node: Statement & { kind: "setblock" }): Execute {
+  const assign = compileTarget(frame, node.target);
+  return compileCapture(frame, node, assign);
+}
+
+function compileFilterBlock(frame: Frame, node: Statement & { kind: "filterblock" }): Execute {
+  return compileCapture(frame, node, writeString);
+}
+
+/** A body whose text goes through the filter, if there is one, and then to where it is wanted. */
+function compileCapture(
+  frame: Frame,
+  node: Statement & { kind: "setblock" | "filterblock" },
+  give: (at: Activation, value: Value) => void,
+): Execute {
   const names = new ScopeNames(frame.names, frame.names.of);
   readStatements(names, node.body);
+  if (node.kind === "filterblock") readExpression(names, node.filter);
   const inner = innerFrame(frame, names);
   const body = compileBody(inner, node.body);
   const [enter, exit] = [compileEntry(names), compileExit(names)];
   let captured = "";
   const filter = node.filter === undefined ? undefined : compileFilter(inner, node.filter as Filter, () => captured);
-  const assign = compileTarget(frame, node.target);
   return (at) => {
     enter(at);
     let leave: Leave;
@@ -111,30 +125,7 @@ function compileSetBlock(frame: Frame, node: Statement & { kind: "setblock" }): 
     });
     if (leave !== undefined) return leave;
     captured = whole;
-    assign(at, filter === undefined ? whole : filter(at));
-    exit(at);
-    return undefined;
-  };
-}
-
-function compileFilterBlock(frame: Frame, node: Statement & { kind: "filterblock" }): Execute {
-  const names = new ScopeNames(frame.names, frame.names.of);
-  readStatements(names, node.body);
-  readExpression(names, node.filter);
-  const inner = innerFrame(frame, names);
-  const body = compileBody(inner, node.body);
-  const [enter, exit] = [compileEntry(names), compileExit(names)];
-  let captured = "";
-  const filter = compileFilter(inner, node.filter as Filter, () => captured);
-  return (at) => {
-    enter(at);
-    let leave: Leave;
-    const whole = at.run.capture(() => {
-      leave = body(at);
-    });
-    if (leave !== undefined) return leave;
-    captured = whole;
-    writeString(at, filter(at));
+    give(at, filter === undefined ? whole : filter(at));
     exit(at);
     return undefined;
   };
