@@ -121,16 +121,15 @@ for (const [place, message] of [
 
 test("without a file system a file: URL is refused, and why", async () => {
   const place: libraryOf.EntryPoint = { host: () => nodeHost, sources: webSources };
-  const page: libraryOf.EntryPoint = { ...place, baseUrl: () => "file:///home/me/page.html" };
-  const why =
-    /^model: got the file: URL file:\/\/\/home\/me\/model\/?, need an http\(s\) URL, .* cannot read files by their path$/;
-  for (const source of ["file:///home/me/model", new URL("file:///home/me/model/")]) {
+  const page: libraryOf.EntryPoint = { ...place, baseUrl: () => "file:///models/page.html" };
+  const why = /^model: got the file: URL file:\/\/\/models\/model\/?, need an http\(s\) URL, .* cannot read files by their path$/;
+  for (const source of ["file:///models/model", new URL("file:///models/model/")]) {
     await rejects(() => locateModel(source, webSources), CapabilityError, why);
     await rejects(() => libraryOf.loadModel(place, source), CapabilityError, why);
   }
   await rejects(() => libraryOf.loadModel(page, "model/"), CapabilityError, why);
-  const output = new URL("file:///home/me/out");
-  const refused = /^output: got "file:\/\/\/home\/me\/out", need an OutputFolder/;
+  const output = new URL("file:///models/out");
+  const refused = /^output: got "file:\/\/\/models\/out", need an OutputFolder/;
   await rejects(() => libraryOf.quantize(place, "https://host/m", { output }), CapabilityError, refused);
   await rejects(() => libraryOf.noFolderBlockStore(output), CapabilityError, /^cache: got the folder "file:/);
 });

@@ -2,6 +2,7 @@
  * Sizes that are no multiples of what kernels compute at once: rows of fused layers that share a panel, heads
  * and inputs with a rest. Logits against the oracle, which knows nothing of panels.
  */
+import { checkpointView } from "../../src/checkpoint/checkpoint-view.ts";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { describeModel } from "../../src/architecture/description.ts";
@@ -9,7 +10,6 @@ import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { nodeHost } from "../../src/host/node.ts";
-import type { LoadOptions } from "../../src/model/load-options.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
 import { UnsupportedModelError } from "../../src/errors.ts";
@@ -18,6 +18,7 @@ import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { sharedData } from "../shared-data.ts";
 import { assertWithin } from "../oracle/compare.ts";
 import { simulate } from "../oracle/float-simulation.ts";
+import { logitsOf } from "./logits-of.ts";
 import { tinyModel } from "../tiny-model.ts";
 
 const SEED = 37;
@@ -43,30 +44,18 @@ const SIZES: readonly (readonly [what: string, changes: Partial<ModelConfig>, ar
 
 const IDS = Array.from({ length: 41 }, (_, i) => 3 + ((i * 37) % 290));
 
-async function logitsOf(checkpoint: Checkpoint, options: LoadOptions = {}, chunk = IDS.length): Promise<Float32Array> {
-  const model = await Transformer.load(checkpoint, nodeHost, { threads: 1, ...options });
-  const V = model.config.vocabSize;
-  const logits = new Float32Array(IDS.length * V);
-  for (let begin = 0; begin < IDS.length; begin += chunk) {
-    const give = ({ values, firstRow }: { values: Float32Array; firstRow: number }) => logits.set(values, (begin + firstRow) * V);
-    await model.forward(IDS.slice(begin, begin + chunk), { logits: give });
-  }
-  await model.dispose();
-  return logits;
-}
-
 const largest = (values: ArrayLike<number>) => Array.from(values).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 for (const [what, config, architecture = "llama"] of SIZES) {
   test(`${what}: logits of the oracle, the same in chunks`, async () => {
     const checkpoint = await openSafetensorsCheckpoint(tinyModel(SEED, { architecture, config }));
     const expected = await simulate(checkpoint, IDS);
-    const logits = await logitsOf(checkpoint);
+    const logits = await logitsOf(checkpoint, IDS);
     // As in reference-architectures.test.ts: sums of three layers in another order.
     const limit = 1e-5 * largest(expected);
     assertWithin(logits, expected, () => limit, what);
-    for (const chunk of [1, 7]) assert.equal(await logitsOf(checkpoint, {}, chunk), logits, `chunks of ${chunk}`);
-    if (/that share|172/.test(what)) assert.equal(await logitsOf(checkpoint, { threads: 2 }), logits, "two threads");
+    for (const chunk of [1, 7]) assert.equal(await logitsOf(checkpoint, IDS, {}, chunk), logits, `chunks of ${chunk}`);
+    if (/that share|172/.test(what)) assert.equal(await logitsOf(checkpoint, IDS, { threads: 2 }), logits, "two threads");
   });
 }
 
@@ -96,10 +85,7 @@ function withChannels(source: Checkpoint, F: number, how: "cut" | "zero"): Check
     return how === "zero" ? values.map((value, i) => (i % K < F ? value : 0)) : values.filter((_, i) => i % K < F);
   };
   const config = how === "cut" ? { ...source.config, ffnSize: F } : source.config;
-  const { name, quantization, format, configJson, tokenizer, generation, notes } = source;
-  const readRaw: Checkpoint["readRaw"] = (tensor, options) => source.readRaw(tensor, options);
-  const rest = { verify: async () => {}, close: async () => {} };
-  return { name, quantization, format, configJson, tokenizer, generation, notes, config, tensors, readF32, readRaw, ...rest };
+  return checkpointView(source, { config, tensors, readF32, verify: async () => {}, close: async () => {} });
 }
 
 for (const name of ["llama-tied", "qwen3-yarn", "gpt2", "phi", "gpt-neox", "bloom-odd-heads"]) {
@@ -107,9 +93,9 @@ for (const name of ["llama-tied", "qwen3-yarn", "gpt2", "phi", "gpt-neox", "bloo
     const path = sharedData(`reference/tiny/${name}`);
     if (path === undefined) return;
     const source = await openCheckpoint(await openLocation(path));
-    const zero = await logitsOf(withChannels(source, 99, "zero"));
-    assert.equal(await logitsOf(withChannels(source, 99, "cut")), zero);
-    assert.not.equal(await logitsOf(withChannels(source, 98, "zero")), zero);
+    const zero = await logitsOf(withChannels(source, 99, "zero"), IDS);
+    assert.equal(await logitsOf(withChannels(source, 99, "cut"), IDS), zero);
+    assert.not.equal(await logitsOf(withChannels(source, 98, "zero"), IDS), zero);
     await source.close();
   });
 }
@@ -128,7 +114,7 @@ test("sequences side by side give what each gives alone", async () => {
 test("heads that are too long for the kernels are refused", async () => {
   const config = { headDim: 2050, heads: 1, kvHeads: 1, layers: 1 };
   try {
-    await logitsOf(await openSafetensorsCheckpoint(tinyModel(SEED, { config })));
+    await logitsOf(await openSafetensorsCheckpoint(tinyModel(SEED, { config })), IDS);
     assert.unreachable("loaded");
   } catch (error) {
     assert.instance(error, UnsupportedModelError);

@@ -1,10 +1,10 @@
 /** Every architecture against logits that transformers computed: small random models, one folder each. */
+import { checkpointView } from "../../src/checkpoint/checkpoint-view.ts";
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../../src/checkpoint/formats/float-formats.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
 import { readSafetensorsHeader, readSafetensorsRows } from "../../src/checkpoint/safetensors/safetensors.ts";
@@ -41,21 +41,8 @@ async function open(folder: string, roundFrequency?: (frequency: number) => numb
     const exact = config.ropeTheta ** ((-2 * i) / config.headDim);
     return exact / (roundFrequency?.(exact) ?? exact);
   });
-  const rounded: Checkpoint = {
-    name: checkpoint.name,
-    format: checkpoint.format,
-    config: { ...config, ropeScaling: roundFrequency ? { kind: "factors", factors } : config.ropeScaling },
-    configJson: checkpoint.configJson,
-    quantization: checkpoint.quantization,
-    tokenizer: checkpoint.tokenizer,
-    generation: checkpoint.generation,
-    tensors: checkpoint.tensors,
-    notes: checkpoint.notes,
-    readF32: (name, options) => checkpoint.readF32(name, options),
-    readRaw: (name, options) => checkpoint.readRaw(name, options),
-    verify: (signal) => checkpoint.verify(signal),
-    close: () => checkpoint.close(),
-  };
+  const ropeScaling = roundFrequency ? ({ kind: "factors", factors } as const) : config.ropeScaling;
+  const rounded = checkpointView(checkpoint, { config: { ...config, ropeScaling } });
   const model = await Transformer.load(rounded, nodeHost, { threads: 1, contextSize });
   await checkpoint.close();
   return model;

@@ -9,12 +9,11 @@ import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { RecipeError, UnsupportedModelError } from "../../src/errors.ts";
 import { nodeHost } from "../../src/host/node.ts";
-import type { LoadOptions } from "../../src/model/load-options.ts";
-import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
 import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { simulate, type SimulationOptions } from "../oracle/float-simulation.ts";
+import { logitsOf } from "../model/logits-of.ts";
 import { tinyModel } from "../tiny-model.ts";
 import { tinySamples } from "./tiny-samples.ts";
 
@@ -39,18 +38,6 @@ async function quantize(config: Partial<ModelConfig>, preset: string, options: R
   return { source, written: await openSafetensorsCheckpoint(output.result) };
 }
 
-async function logitsOf(checkpoint: Checkpoint, options: LoadOptions = {}, chunk = IDS.length): Promise<Float32Array> {
-  const model = await Transformer.load(checkpoint, nodeHost, { threads: 1, ...options });
-  const V = model.config.vocabSize;
-  const logits = new Float32Array(IDS.length * V);
-  for (let begin = 0; begin < IDS.length; begin += chunk) {
-    const give = ({ values, firstRow }: { values: Float32Array; firstRow: number }) => logits.set(values, (begin + firstRow) * V);
-    await model.forward(IDS.slice(begin, begin + chunk), { logits: give });
-  }
-  await model.dispose();
-  return logits;
-}
-
 const energy = (values: Float32Array) => values.reduce((sum, value) => sum + value * value, 0);
 const distance = (a: Float32Array, b: Float32Array) => energy(a.map((value, i) => value - b[i]!)) / energy(a);
 const simulated = async (checkpoint: Checkpoint, options: SimulationOptions) =>
@@ -67,13 +54,13 @@ for (const [what, config] of Object.entries(SIZES)) {
       const { written } = await quantize(config, preset, options);
       const head = options.embedding === "f16" ? "f32" : "q8";
       for (const cache of ["f32", "q8"] as const) {
-        const found = await logitsOf(written, { head, kvCache: cache });
+        const found = await logitsOf(written, IDS, { head, kvCache: cache });
         const off = distance(await simulated(written, { head, kCache: cache, vCache: cache }), found);
         // A code on the other side of a tie moves its layer's output by 1/127 of it, and that seldom; queries
         // and weights of an int8 cache are rounded to 14 bits.
         assert.ok(off < 1e-3, `cache ${cache}: ${off}`);
         for (const chunk of [1, 7])
-          assert.equal(await logitsOf(written, { head, kvCache: cache }, chunk), found, `chunks of ${chunk}`);
+          assert.equal(await logitsOf(written, IDS, { head, kvCache: cache }, chunk), found, `chunks of ${chunk}`);
       }
     });
   }
@@ -81,10 +68,12 @@ for (const [what, config] of Object.entries(SIZES)) {
 
 test("float weights run by an int8 head, packed ones as floats", async () => {
   const { source, written } = await quantize({ hiddenSize: 100, ffnSize: 172 }, "rtn", { embedding: "f16" });
-  assert.ok(distance(await simulated(source, { head: "q8" }), await logitsOf(source, { head: "q8" })) < 1e-6);
-  assert.ok(distance(await logitsOf(source), await logitsOf(source, { head: "q8" })) < 1e-3);
+  assert.ok(distance(await simulated(source, { head: "q8" }), await logitsOf(source, IDS, { head: "q8" })) < 1e-6);
+  assert.ok(distance(await logitsOf(source, IDS), await logitsOf(source, IDS, { head: "q8" })) < 1e-3);
   const weightOnly = await quantize({ hiddenSize: 100, ffnSize: 172 }, "rtn", { activations: "none", embedding: "f16" });
-  assert.ok(distance(await simulated(weightOnly.written, {}), await logitsOf(weightOnly.written, { kvCache: "f32" })) < 1e-9);
+  assert.ok(
+    distance(await simulated(weightOnly.written, {}), await logitsOf(weightOnly.written, IDS, { kvCache: "f32" })) < 1e-9,
+  );
   void written;
 });
 

@@ -3,6 +3,7 @@
  * student rounds activations to int8 where that model does not, so the two agree to a few percent, and a
  * factor or a sign that is wrong anywhere stands out.
  */
+import { checkpointView } from "../../src/checkpoint/checkpoint-view.ts";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
@@ -41,22 +42,9 @@ async function quantizeTiny(architecture: Architecture, options: RecipeOptions):
 async function stranger(architecture: Architecture): Promise<Checkpoint> {
   const own = await openSafetensorsCheckpoint(tinyModel(SEED, { architecture, outlier: 2 }));
   const other = await openSafetensorsCheckpoint(tinyModel(SEED + 2, { architecture, outlier: 2 }));
-  const { name, format, config, configJson, quantization, tokenizer, generation, tensors, notes } = other;
-  return {
-    name,
-    format,
-    config,
-    configJson,
-    quantization,
-    tokenizer,
-    generation,
-    tensors,
-    notes,
+  return checkpointView(other, {
     readF32: (tensor, range) => (tensor.startsWith("model.layers") ? other : own).readF32(tensor, range),
-    readRaw: (tensor, range) => other.readRaw(tensor, range),
-    verify: () => other.verify(),
-    close: () => other.close(),
-  };
+  });
 }
 
 const withoutRounding = (linear: Linear): Linear => ({ ...linear, input: { kind: "none" } });

@@ -8,27 +8,11 @@ import { assertSameBits } from "../../oracle/compare.ts";
 import { mulberry32 } from "../../random.ts";
 import { type TinyModelOptions, tinyConfig, tinyModel } from "../../tiny-model.ts";
 import { withTensors } from "./change-tensors.ts";
+import { opens, refuses } from "./opens-and-refuses.ts";
 import { quantizedFolder } from "../quantization/quantized-folder.ts";
 
 const test = suite("safetensors checkpoint (seed 1)");
 const random = mulberry32(1);
-
-async function opens(folder: MemoryFolder) {
-  const checkpoint = await openSafetensorsCheckpoint(folder);
-  await checkpoint.close();
-  assert.is(folder.openCount, 0, "files left open");
-  return checkpoint;
-}
-
-async function refuses(folder: MemoryFolder, type: new (message: string) => Error, pattern: RegExp): Promise<void> {
-  const error: unknown = await openSafetensorsCheckpoint(folder).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  assert.instance(error, type);
-  assert.match((error as Error).message, pattern);
-  assert.is(folder.openCount, 0, "files left open");
-}
 
 for (const options of [
   { architecture: "llama" },

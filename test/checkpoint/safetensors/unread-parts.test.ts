@@ -2,30 +2,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeSafetensors } from "../../../src/checkpoint/safetensors/safetensors-layout.ts";
-import { openSafetensorsCheckpoint } from "../../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { CheckpointError } from "../../../src/errors.ts";
-import type { MemoryFolder } from "../../memory-folder.ts";
 import { tinyModel } from "../../tiny-model.ts";
 import { withTensors } from "./change-tensors.ts";
+import { opens, refuses } from "./opens-and-refuses.ts";
 
 const test = suite("unread parts of a folder (seed 1)");
-
-async function opens(folder: MemoryFolder) {
-  const checkpoint = await openSafetensorsCheckpoint(folder);
-  await checkpoint.close();
-  assert.is(folder.openCount, 0, "files left open");
-  return checkpoint;
-}
-
-async function refuses(folder: MemoryFolder, type: new (message: string) => Error, pattern: RegExp): Promise<void> {
-  const error: unknown = await openSafetensorsCheckpoint(folder).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  assert.instance(error, type);
-  assert.match((error as Error).message, pattern);
-  assert.is(folder.openCount, 0, "files left open");
-}
 
 test("tensors without weights are left out and noted; others without a place are refused", async () => {
   type Change = Parameters<typeof withTensors>[0];
