@@ -91,8 +91,8 @@ export class LanguageModel implements AsyncDisposable {
   /**
    * Continues a prompt, in a sequence of its own: any number of generations may run at a time, and their
    * steps go through the model together. Prompts that begin alike share what was computed. Nothing runs
-   * before the first piece or the result is asked for, except that the prompt is encoded at once: about a
-   * second for a megabyte, without letting events run.
+   * before the first piece or the result is asked for, except that a text of up to
+   * 64 Ki characters is encoded at once.
    *
    * @returns pieces of text to iterate, never half a character, and `result` with ids, timings and the reason
    *   it ended
