@@ -1,9 +1,12 @@
 /**
- * Builds the kernels: asc, then wasm-opt; those that run a model once for each instruction set, those that
- * only quantizing needs once. `src/kernels/shared-memory.ts` makes the builds for shared memory of these.
+ * Builds the kernels: asc, then wasm-opt; those that run a model once for each instruction set, further forms
+ * of some of them for engines that compute these faster, those that only quantizing needs once.
+ * `src/kernels/shared-memory.ts` makes the builds for shared memory of these.
  *
- *   assembly/index.ts     -> build/fptq-<build>.wasm    -> dist/wasm/fptq-<build>.wasm
- *   assembly/quantizer.ts -> build/fptq-quantizer.wasm  -> dist/wasm/fptq-quantizer.wasm
+ *   assembly/index.ts          -> build/fptq-<build>.wasm    -> dist/wasm/fptq-<build>.wasm
+ *   assembly/relaxed-i16.ts    -> the same, fptq-relaxed-i16.wasm
+ *   assembly/relaxed-bytes.ts  -> the same, fptq-relaxed-u8.wasm and fptq-relaxed-s8.wasm
+ *   assembly/quantizer.ts      -> the same, fptq-quantizer.wasm
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, statSync } from "node:fs";
@@ -15,6 +18,12 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const BUILDS: Record<string, string[]> = {
   simd128: ["--enable-simd"],
   relaxed: ["--enable-simd", "--enable-relaxed-simd"],
+};
+/** Further forms: the entry of each. Their constants stand in `asconfig.json`. */
+const FORMS: Record<string, string> = {
+  "relaxed-i16": "assembly/relaxed-i16.ts",
+  "relaxed-u8": "assembly/relaxed-bytes.ts",
+  "relaxed-s8": "assembly/relaxed-bytes.ts",
 };
 /**
  * No kernel that quantizes has products of 8-bit integers, so the relaxed build of these would be the same
@@ -62,6 +71,7 @@ for (const build of LIMITS) {
   run("binaryen/bin/wasm-opt", [output, ...OPTIMIZE, ...BASELINE, ...BUILDS[build]!, "-o", output]);
 }
 for (const [build, features] of Object.entries(BUILDS)) compile(build, "assembly/index.ts", ["--target", build], features);
+for (const [form, source] of Object.entries(FORMS)) compile(form, source, ["--target", form], BUILDS["relaxed"]!);
 compile("quantizer", "assembly/quantizer.ts", QUANTIZER, BUILDS["simd128"]!);
 
 function compile(name: string, source: string, options: string[], features: string[]): void {

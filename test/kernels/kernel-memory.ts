@@ -10,21 +10,22 @@ const CANARY_BYTES = 64;
 
 /** Builds under test: the scalar twins and the SIMD kernels have the same exports. */
 export type TestedBuild = "scalar" | SimdBuild;
-export type SimdBuild = "simd128" | "relaxed";
-const QUANTIZER = new URL("../../dist/wasm/fptq-quantizer.wasm", import.meta.url);
-/** What each build consists of: the published kernels are two modules over one memory, the twins one. */
+export type SimdBuild = "simd128" | "relaxed" | "relaxed-i16";
+const published = (file: string) => new URL(`../../dist/wasm/fptq-${file}.wasm`, import.meta.url);
+/** What each build consists of: the published kernels are modules over one memory, the twins one. */
 const FILES: Record<TestedBuild, readonly URL[]> = {
   scalar: [new URL("../../build/fptq-scalar.wasm", import.meta.url)],
-  simd128: [new URL("../../dist/wasm/fptq-simd128.wasm", import.meta.url), QUANTIZER],
-  relaxed: [new URL("../../dist/wasm/fptq-relaxed.wasm", import.meta.url), QUANTIZER],
+  simd128: ["simd128", "quantizer"].map(published),
+  relaxed: ["relaxed", "quantizer"].map(published),
+  "relaxed-i16": ["simd128", "relaxed-i16", "quantizer"].map(published),
 };
 
 /**
  * The SIMD builds the running engine can compile. `npm run test:relaxed` runs these tests where it can
- * compile both.
+ * compile all.
  */
-export const SIMD_BUILDS: readonly SimdBuild[] = (["simd128", "relaxed"] as const).filter((build) =>
-  WebAssembly.validate(readFileSync(FILES[build][0]!)),
+export const SIMD_BUILDS: readonly SimdBuild[] = (["simd128", "relaxed", "relaxed-i16"] as const).filter((build) =>
+  FILES[build].every((file) => WebAssembly.validate(readFileSync(file))),
 );
 if (SIMD_BUILDS.length < 2) {
   const reason = `relaxed: Node ${process.versions.node} has no relaxed SIMD`;
