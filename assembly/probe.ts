@@ -2,9 +2,9 @@
  * What tells the dot products of an engine apart, at load (`src/kernels/dot-probe.ts`): what the relaxed
  * 32-bit dot makes of bytes above 127, which the proposal leaves to the engine, and what each dot costs.
  *
- * The loops do what a GEMM over 4-bit weights does with each dot, MACS_PER_STEP multiply-accumulates a step in
- * eight chains, which hide an instruction's latency. `seed` keeps compilers from knowing the operands, results
- * are returned so that none drops the work.
+ * The loops do what a GEMM over 4-bit weights does with each dot, MACS_PER_STEP multiply-accumulates a step
+ * in eight chains, which hide an instruction's latency. `seed` keeps compilers from knowing the operands,
+ * results are returned so that none drops the work.
  */
 
 /** Lane 0 of the relaxed dot of four `a` with four `b`, both i8, onto 0. */

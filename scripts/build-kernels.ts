@@ -6,6 +6,7 @@
  *   assembly/index.ts          -> build/fptq-<build>.wasm    -> dist/wasm/fptq-<build>.wasm
  *   assembly/relaxed-i16.ts    -> the same, fptq-relaxed-i16.wasm
  *   assembly/relaxed-bytes.ts  -> the same, fptq-relaxed-u8.wasm and fptq-relaxed-s8.wasm
+ *   assembly/probe.ts          -> the same, fptq-probe.wasm
  *   assembly/quantizer.ts      -> the same, fptq-quantizer.wasm
  */
 import { spawnSync } from "node:child_process";
@@ -24,6 +25,7 @@ const FORMS: Record<string, string> = {
   "relaxed-i16": "assembly/relaxed-i16.ts",
   "relaxed-u8": "assembly/relaxed-bytes.ts",
   "relaxed-s8": "assembly/relaxed-bytes.ts",
+  probe: "assembly/probe.ts",
 };
 /**
  * No kernel that quantizes has products of 8-bit integers, so the relaxed build of these would be the same

@@ -41,9 +41,8 @@ const inlineKernels: Plugin = {
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /\.wasm\?inline$/ }, ({ path }) => ({ path, namespace: "inline" }));
     onLoad({ filter: /./, namespace: "inline" }, () => {
-      const builds = ["simd128", "relaxed", "quantizer"].map(
-        (name) => [name, readFileSync(`${dist}/wasm/fptq-${name}.wasm`)] as const,
-      );
+      const names = ["simd128", "relaxed", "quantizer", "relaxed-i16", "relaxed-u8", "relaxed-s8", "probe"];
+      const builds = names.map((name) => [name, readFileSync(`${dist}/wasm/fptq-${name}.wasm`)] as const);
       const text = deflateRawSync(interleave(builds.map(([, bytes]) => bytes)), { level: 9 }).toString("base64");
       const lengths = Object.fromEntries(builds.map(([name, { length }]) => [name, length]));
       return { contents: `export default ${JSON.stringify({ text, lengths })}` };

@@ -12,6 +12,10 @@ export * from "./core.ts";
 const KERNEL_URLS = {
   simd128: new URL("./wasm/fptq-simd128.wasm", import.meta.url),
   relaxed: new URL("./wasm/fptq-relaxed.wasm", import.meta.url),
+  "relaxed-i16": new URL("./wasm/fptq-relaxed-i16.wasm", import.meta.url),
+  "relaxed-u8": new URL("./wasm/fptq-relaxed-u8.wasm", import.meta.url),
+  "relaxed-s8": new URL("./wasm/fptq-relaxed-s8.wasm", import.meta.url),
+  probe: new URL("./wasm/fptq-probe.wasm", import.meta.url),
   quantizer: new URL("./wasm/fptq-quantizer.wasm", import.meta.url),
 };
 const host = browserHost({

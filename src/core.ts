@@ -53,7 +53,7 @@ export type { KernelSpeed } from "./evaluation/kernel-speed.ts";
 export type { Uncertain } from "./evaluation/statistics.ts";
 export { textKlDivergence as klDivergence } from "./evaluation/text-divergence.ts";
 export { textPerplexity as perplexity } from "./evaluation/text-perplexity.ts";
-export type { InstructionSet } from "./kernels/kernel-build.ts";
+export type { BuildName, InstructionSet } from "./kernels/kernel-build.ts";
 export type { WasmFeature } from "./kernels/wasm-features.ts";
 export type { LoadOptions } from "./model/load-options.ts";
 export type { KvPrecision, Precision } from "./model/precision.ts";

@@ -12,6 +12,11 @@ declare module "*.wasm?module" {
 }
 /** All builds, interleaved, compressed (RFC 1951), in base64. */
 declare module "*.wasm?inline" {
-  const kernels: { readonly text: string; readonly lengths: Readonly<Record<"simd128" | "relaxed" | "quantizer", number>> };
+  const kernels: {
+    readonly text: string;
+    readonly lengths: Readonly<
+      Record<"simd128" | "relaxed" | "relaxed-i16" | "relaxed-u8" | "relaxed-s8" | "quantizer" | "probe", number>
+    >;
+  };
   export default kernels;
 }

@@ -6,13 +6,25 @@ import type * as entry from "./index.ts";
 import * as library from "./library.ts";
 import { edgeHost } from "./host/edge.ts";
 import { webSources } from "./host/browser/web-sources.ts";
+import probe from "./wasm/fptq-probe.wasm";
 import relaxed from "./wasm/fptq-relaxed.wasm";
+import relaxedI16 from "./wasm/fptq-relaxed-i16.wasm";
+import relaxedS8 from "./wasm/fptq-relaxed-s8.wasm";
+import relaxedU8 from "./wasm/fptq-relaxed-u8.wasm";
 import simd128 from "./wasm/fptq-simd128.wasm";
 
 export * from "./core.ts";
 
+const kernels = {
+  simd128,
+  relaxed,
+  "relaxed-i16": relaxedI16,
+  "relaxed-u8": relaxedU8,
+  "relaxed-s8": relaxedS8,
+  probe,
+};
 const place: library.EntryPoint = {
-  host: edgeHost("workerd", { simd128, relaxed }, ""),
+  host: edgeHost("workerd", kernels, ""),
   sources: webSources,
 };
 

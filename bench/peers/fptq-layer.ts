@@ -32,7 +32,7 @@ export const layerOperations = {
         weights: plan.reserve("weights", sizes.packed_bytes_qb4w(N, K, G) >>> 0, "layer"),
       };
     });
-    const { kernels, buffers, instructionSet } = space;
+    const { kernels, buffers, build } = space;
     const { source, scales, y, weights } = placed;
     await kernels.threadsStarted();
     const x = buffers.normed;
@@ -55,7 +55,7 @@ export const layerOperations = {
       quantizeInput(space, linear, x, M);
       multiply(space, linear, x, y, M);
     };
-    return { version: `Node ${process.versions.node}`, details: `${instructionSet} build` };
+    return { version: `Node ${process.versions.node}`, details: `${build} build` };
   },
   async runLayer({ rows, runs }: { readonly rows: number; readonly runs: number }) {
     const began = performance.now();

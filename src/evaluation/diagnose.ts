@@ -2,8 +2,9 @@
  * The abilities of a runtime that matter here, found out by trying: for `fptq doctor`, for pages that show
  * it, and for bug reports.
  */
-import type { InstructionSet } from "../kernels/kernel-build.ts";
-import { kernelBuild } from "../kernels/kernel-build.ts";
+import { modulesOf } from "../kernels/choose-kernels.ts";
+import { type DotOperand, rankBuilds } from "../kernels/dot-probe.ts";
+import { BUILD_NAMES, type BuildName } from "../kernels/kernel-build.ts";
 import { ADDRESSABLE_BYTES, largestMemory } from "../kernels/memory-plan.ts";
 import { passesSelfTest } from "../kernels/self-test.ts";
 import { type WasmFeature, wasmFeatures } from "../kernels/wasm-features.ts";
@@ -22,9 +23,10 @@ export const DIAGNOSE_OPTIONS: OptionKeys = optionKeys<DiagnoseOptions>({ thread
 
 /**
  * "passed": it computes what the scalar twins compute. "wrong": it does not, or traps. "missing": the engine
- * cannot compile it. "untested": it can, but the process can make no memory to run it in.
+ * cannot compile it. "untested": it can, but the process can make no memory to run it in. "unfit":
+ * it is for engines whose relaxed dot takes another operand.
  */
-export type BuildState = "passed" | "wrong" | "missing" | "untested";
+export type BuildState = "passed" | "wrong" | "missing" | "untested" | "unfit";
 
 export interface Diagnosis {
   readonly runtime: { readonly name: string; readonly version: string };
@@ -32,9 +34,13 @@ export interface Diagnosis {
   readonly platform: Platform | undefined;
   readonly features: Readonly<Record<WasmFeature, boolean>>;
   /** The self-test of each build. */
-  readonly builds: Readonly<Record<InstructionSet, BuildState>>;
+  readonly builds: Readonly<Record<BuildName, BuildState>>;
   /** The build a load takes; undefined if none is right. */
-  readonly build: InstructionSet | undefined;
+  readonly build: BuildName | undefined;
+  /** Why that one. */
+  readonly buildReason: string | undefined;
+  /** What the relaxed dot product takes as its second operand; undefined without relaxed SIMD. */
+  readonly dotOperand: DotOperand | undefined;
   /** Whether memory can be shared between threads. */
   readonly sharedMemory: boolean;
   readonly threads: {
@@ -76,8 +82,13 @@ export async function diagnose(host: Host, { threads, signal }: DiagnoseOptions 
   };
   const shared = planned > 1;
   const room = shared ? memoryLimit.sharedBytes : memoryLimit.bytes;
-  const stateOf = (instructionSet: InstructionSet) => buildState(host, instructionSet, shared, room > 0);
-  const builds = { simd128: await stateOf("simd128"), relaxed: await stateOf("relaxed") };
+  const dotOperand = room > 0 ? await relaxedDotOperand(host) : undefined;
+  const states = BUILD_NAMES.map(async (build) => {
+    const operand = OPERANDS[build];
+    const isFit = operand === undefined || dotOperand === undefined || operand === dotOperand;
+    return [build, isFit ? await buildState(host, build, shared, room > 0) : "unfit"] as const;
+  });
+  const builds = Object.fromEntries(await Promise.all(states)) as Record<BuildName, BuildState>;
   const runs = Object.values(builds).includes("passed");
   const measured = runs ? await measureKernels(host, planned, signal) : undefined;
   return {
@@ -86,6 +97,8 @@ export async function diagnose(host: Host, { threads, signal }: DiagnoseOptions 
     features,
     builds,
     build: measured?.build,
+    buildReason: measured?.reason,
+    dotOperand,
     sharedMemory: features.threads,
     threads: {
       planned,
@@ -99,10 +112,18 @@ export async function diagnose(host: Host, { threads, signal }: DiagnoseOptions 
   };
 }
 
-async function buildState(host: Host, instructionSet: InstructionSet, shared: boolean, room: boolean): Promise<BuildState> {
+/** What builds need that multiply whole bytes. */
+const OPERANDS: Partial<Record<BuildName, DotOperand>> = { "relaxed-u8": "unsigned", "relaxed-s8": "signed" };
+
+async function relaxedDotOperand(host: Host): Promise<DotOperand | undefined> {
+  const probe = await host.kernelModule("probe").catch(() => undefined);
+  return probe && rankBuilds(probe).operand;
+}
+
+async function buildState(host: Host, build: BuildName, shared: boolean, room: boolean): Promise<BuildState> {
   try {
-    const module = await host.kernelModule(kernelBuild(instructionSet, shared));
-    return room ? (passesSelfTest(module, shared) ? "passed" : "wrong") : "untested";
+    const modules = await modulesOf(host, shared, build);
+    return room ? (passesSelfTest(modules, shared) ? "passed" : "wrong") : "untested";
   } catch {
     return "missing";
   }

@@ -8,10 +8,10 @@
  */
 import { throwIfAborted } from "../errors.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
-import type { InstructionSet } from "../kernels/kernel-build.ts";
+import { chooseKernels } from "../kernels/choose-kernels.ts";
+import type { BuildName } from "../kernels/kernel-build.ts";
 import { type Kernels, kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
-import { chooseModule } from "../kernels/self-test.ts";
 import { openKernels } from "../kernels/open-kernels.ts";
 import { NULL, type Pointer } from "../kernels/pointer.ts";
 import type { Host } from "../host/host.ts";
@@ -30,7 +30,9 @@ export interface KernelSpeed {
 }
 
 export interface KernelMeasurement {
-  readonly build: InstructionSet;
+  readonly build: BuildName;
+  /** Why it was chosen. */
+  readonly reason: string;
   /**
    * The speeds of one thread and, if more were asked for and started, of all. Empty where the clock stands
    * still while a program computes.
@@ -56,7 +58,7 @@ const PHASE_MS = 200;
  * @throws CapabilityError if there is no build or no memory; AbortError
  */
 export async function measureKernels(host: Host, threads: number, signal: AbortSignal | undefined): Promise<KernelMeasurement> {
-  const { instructionSet, kernels, problem } = await openProblem(host, threads);
+  const { build, reason, kernels, problem } = await openProblem(host, threads);
   try {
     const failure = await kernels
       .threadsStarted({ signal })
@@ -70,7 +72,7 @@ export async function measureKernels(host: Host, threads: number, signal: AbortS
       const { streamBytes } = problem;
       speeds.push({ threads: count, gemmMacsPerSecond: (M * N * K) / gemm, gemvBytesPerSecond: streamBytes / gemv, streamBytes });
     }
-    return { build: instructionSet, speeds, started: kernels.threads, failure };
+    return { build, reason, speeds, started: kernels.threads, failure };
   } finally {
     await kernels.dispose();
   }
@@ -94,8 +96,8 @@ interface Problem {
 
 async function openProblem(host: Host, threads: number) {
   const shared = threads > 1;
-  const { module, instructionSet } = await chooseModule(host, shared);
-  const sizes = kernelSizes(module, shared);
+  const { modules, build, reason } = await chooseKernels(host, shared);
+  const sizes = kernelSizes(modules, shared);
   for (const [attempt, bytes] of STREAM_BYTES.entries()) {
     const channels = Math.floor(bytes / sizes.packed_bytes_qb4w(PACKED_ROWS, K, G)) * PACKED_ROWS;
     const streamBytes = sizes.packed_bytes_qb4w(channels, K, G) >>> 0;
@@ -118,9 +120,10 @@ async function openProblem(host: Host, threads: number) {
     };
     try {
       return {
-        instructionSet,
+        build,
+        reason,
         problem,
-        kernels: openKernels(host, { plan, modules: [module], shared, board, scratch }),
+        kernels: openKernels(host, { plan, modules, shared, board, scratch }),
       };
     } catch (error) {
       if (attempt === STREAM_BYTES.length - 1) throw error;

@@ -12,7 +12,8 @@ export interface HostOptions {
   /**
    * The kernels, instead of those the package brings: modules the platform compiled (`import simd128 from
    * "fptq/wasm/fptq-simd128.wasm"` in Cloudflare Workers; one thread), or where to fetch
-   * `fptq/wasm/fptq-simd128.wasm` and `fptq/wasm/fptq-relaxed.wasm`. One of the two, "simd128", is enough.
+   * `fptq/wasm/fptq-simd128.wasm` and the others. "simd128" is enough; the rest makes it faster: "relaxed"
+   * where a processor has dot products of bytes, "relaxed-i16" where it has not, "probe" to tell these apart.
    * What quantizes or calibrates needs "quantizer" too: `fptq/wasm/fptq-quantizer.wasm`.
    */
   readonly kernels?: Readonly<Partial<Record<KernelFile, WebAssembly.Module | URL | string>>> | undefined;

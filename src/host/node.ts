@@ -1,7 +1,7 @@
 /** Node, and Deno and Bun through their `node:` modules. */
 import { readFile } from "node:fs/promises";
 import { arch, availableParallelism, cpus, platform } from "node:os";
-import { type KernelBuild, splitBuild } from "../kernels/kernel-build.ts";
+import { type BuildName, filesOf, type KernelFile } from "../kernels/kernel-build.ts";
 import { kernelModules } from "../kernels/kernel-modules.ts";
 import { physicalCores } from "./node/node-cores.ts";
 import { kernelThreads } from "./node/node-threads.ts";
@@ -11,13 +11,27 @@ import type { Host } from "./host.ts";
 // out: bundlers follow no other form.
 const SIMD128 = new URL("../../dist/wasm/fptq-simd128.wasm", import.meta.url);
 const RELAXED = new URL("../../dist/wasm/fptq-relaxed.wasm", import.meta.url);
+const RELAXED_I16 = new URL("../../dist/wasm/fptq-relaxed-i16.wasm", import.meta.url);
+const RELAXED_U8 = new URL("../../dist/wasm/fptq-relaxed-u8.wasm", import.meta.url);
+const RELAXED_S8 = new URL("../../dist/wasm/fptq-relaxed-s8.wasm", import.meta.url);
+const PROBE = new URL("../../dist/wasm/fptq-probe.wasm", import.meta.url);
 const QUANTIZER = new URL("../../dist/wasm/fptq-quantizer.wasm", import.meta.url);
 const WATCHER = new URL("../../dist/host/node/node-thread-watcher.js", import.meta.url);
 const WORKER = new URL("../../dist/host/node/node-worker.js", import.meta.url);
 
-/** The file of a build of the kernels; the builds for shared memory are made of the others. */
-export function kernelFile(build: KernelBuild): URL {
-  return { simd128: SIMD128, relaxed: RELAXED, quantizer: QUANTIZER }[splitBuild(build).file];
+const FILES: Readonly<Record<KernelFile, URL>> = {
+  simd128: SIMD128,
+  relaxed: RELAXED,
+  "relaxed-i16": RELAXED_I16,
+  "relaxed-u8": RELAXED_U8,
+  "relaxed-s8": RELAXED_S8,
+  quantizer: QUANTIZER,
+  probe: PROBE,
+};
+
+/** The published modules of a build of the kernels; those for shared memory are made of them. */
+export function kernelFiles(build: BuildName): URL[] {
+  return filesOf(build).map((file) => FILES[file]);
 }
 
 const versions = process.versions as Record<string, string | undefined>;
@@ -27,7 +41,7 @@ export const nodeHost: Host = {
   name,
   version: versions[name] ?? process.version,
   platform: () => ({ os: platform(), arch: arch(), cpu: cpus()[0]?.model.trim() ?? "unknown" }),
-  kernelModule: kernelModules(async (file) => new Uint8Array(await readFile(kernelFile(file)))),
+  kernelModule: kernelModules(async (file) => new Uint8Array(await readFile(FILES[file]))),
   yieldToEvents: () => new Promise((resolve) => setImmediate(resolve)),
   ...threads(),
 };

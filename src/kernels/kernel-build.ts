@@ -1,11 +1,27 @@
 /**
- * The builds of `assembly/`: two of the kernels that run a model, one for each instruction set, with the same
- * exports and the same bits; and one of those that only quantizing needs, which no relaxed instruction would
- * make faster. Each with or without shared memory.
+ * The builds of `assembly/`. Two whole ones run a model, one for each instruction set, with the same exports
+ * and the same bits. Beside them are forms: modules of a few kernels, which make of one of the whole builds
+ * another that is faster on some machines. What only quantizing needs is a module that no relaxed instruction
+ * would make faster. Each comes with or without shared memory.
  */
 export type InstructionSet = "simd128" | "relaxed";
+
+/** Forms, and the whole build each is used with. */
+const FORMS = { "relaxed-i16": "simd128", "relaxed-u8": "relaxed", "relaxed-s8": "relaxed" } as const;
+
+/**
+ * What a model can be run with: an instruction set, or one with the kernels of 4-bit weights in another form.
+ *
+ * - "relaxed-i16": simd128, and the relaxed 16-bit dot for engines that make several instructions of the
+ *   32-bit one
+ * - "relaxed-u8", "relaxed-s8": relaxed, with bytes of two weights multiplied whole, for engines whose dot
+ *   takes them unsigned or signed
+ */
+export type BuildName = InstructionSet | keyof typeof FORMS;
+export const BUILD_NAMES = ["simd128", "relaxed", "relaxed-i16", "relaxed-u8", "relaxed-s8"] as const satisfies BuildName[];
+
 /** A published file is `fptq-<this>.wasm`. */
-export type KernelFile = InstructionSet | "quantizer";
+export type KernelFile = BuildName | "quantizer" | "probe";
 export type KernelBuild = KernelFile | `${KernelFile}-threads`;
 
 export function kernelBuild<File extends KernelFile>(file: File, shared: boolean): File | `${File}-threads` {
@@ -14,4 +30,9 @@ export function kernelBuild<File extends KernelFile>(file: File, shared: boolean
 
 export function splitBuild(build: KernelBuild): { file: KernelFile; shared: boolean } {
   return { file: build.replace("-threads", "") as KernelFile, shared: build.endsWith("-threads") };
+}
+
+/** The files of a build, in the order in which later ones take the place of earlier ones' kernels. */
+export function filesOf(build: BuildName): readonly KernelFile[] {
+  return build in FORMS ? [FORMS[build as keyof typeof FORMS], build] : [build];
 }

@@ -20,7 +20,7 @@ function refuse(name: KernelName): never {
 /**
  * Instantiates modules over one memory.
  *
- * @param modules the build that runs models and, where something is quantized, the quantizer's
+ * @param modules those of the build that runs models and, where something is quantized, the quantizer's
  * @returns their exports; a kernel that none of them has throws a CapabilityError when it is called
  */
 export function instantiateKernels(modules: readonly WebAssembly.Module[], memory: WebAssembly.Memory): KernelExports {
@@ -33,8 +33,8 @@ export function instantiateKernels(modules: readonly WebAssembly.Module[], memor
  * them may still hold a model.
  * @throws CapabilityError if the runtime has no room for it
  */
-export function kernelSizes(module: WebAssembly.Module, shared: boolean): KernelExports {
-  return instantiateKernels([module], new MemoryPlan().createMemory(shared));
+export function kernelSizes(modules: readonly WebAssembly.Module[], shared: boolean): KernelExports {
+  return instantiateKernels(modules, new MemoryPlan().createMemory(shared));
 }
 
 /** In place of the kernels of a model that was disposed. */

@@ -1,13 +1,10 @@
 /**
- * Which build of the kernels a process runs, decided by what the build computes.
+ * Whether a build of the kernels computes the right bits here.
  *
  * An engine may accept relaxed SIMD and still compute it wrongly, in one of its compilers only. So validity
  * is not asked; a small problem is run through every kernel whose instructions differ between builds, and its
  * bits are compared with those of the scalar twins.
  */
-import { CapabilityError } from "../errors.ts";
-import type { Host } from "../host/host.ts";
-import { type InstructionSet, kernelBuild } from "./kernel-build.ts";
 import type { KernelExports } from "./kernel-table.ts";
 import { instantiateKernels } from "./kernels.ts";
 import { STATIC_DATA_BYTES } from "./memory-plan.ts";
@@ -18,55 +15,31 @@ import { NULL, offsetBy, type Pointer } from "./pointer.ts";
  */
 export const SELF_TEST_DIGEST = 0xf0c882bd;
 
-export interface ChosenModule {
-  readonly module: WebAssembly.Module;
-  readonly instructionSet: InstructionSet;
-}
-
-/** Results of modules already tested: a module's code does not change. */
+/** Results of modules already tested, by the last of them: a module's code does not change. */
 const tested = new WeakMap<WebAssembly.Module, boolean>();
 
 /**
- * Whether a build computes what the scalar twins compute. A trap or a module that cannot be instantiated
- * counts as no.
+ * Whether the modules of a build compute what the scalar twins compute. A trap, a module that cannot be
+ * instantiated or one that has no kernel counts as no.
  */
-export function passesSelfTest(module: WebAssembly.Module, shared: boolean): boolean {
-  let passes = tested.get(module);
+export function passesSelfTest(modules: readonly WebAssembly.Module[], shared: boolean): boolean {
+  const form = modules.at(-1)!;
+  let passes = tested.get(form);
   if (passes === undefined) {
     try {
-      passes = selfTestDigest(module, shared) === SELF_TEST_DIGEST;
+      passes = WebAssembly.Module.exports(form).length > 0 && selfTestDigest(modules, shared) === SELF_TEST_DIGEST;
     } catch {
       passes = false;
     }
-    tested.set(module, passes);
+    tested.set(form, passes);
   }
   return passes;
 }
 
-/**
- * The module to run. "auto" takes relaxed where the runtime has it and it passes the self-test, else simd128.
- * @throws CapabilityError if "relaxed" is asked for and is missing or computes wrong values
- */
-export async function chooseModule(host: Host, shared: boolean, asked: InstructionSet | "auto" = "auto"): Promise<ChosenModule> {
-  if (asked !== "simd128") {
-    const module = await host.kernelModule(kernelBuild("relaxed", shared)).catch((cause: unknown) => {
-      if (asked === "auto") return undefined;
-      throw new CapabilityError(`build: relaxed SIMD is asked for, and ${host.name} ${host.version} cannot load it`, {
-        cause,
-      });
-    });
-    if (module && passesSelfTest(module, shared)) return { module, instructionSet: "relaxed" };
-    if (asked === "relaxed") {
-      throw new CapabilityError(`build: relaxed SIMD is asked for, and ${host.name} ${host.version} computes it wrongly`);
-    }
-  }
-  return { module: await host.kernelModule(kernelBuild("simd128", shared)), instructionSet: "simd128" };
-}
-
-/** Runs the problem on a fresh instance. */
-export function selfTestDigest(module: WebAssembly.Module, shared: boolean): number {
+/** Runs the problem on fresh instances. */
+export function selfTestDigest(modules: readonly WebAssembly.Module[], shared: boolean): number {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared } as WebAssembly.MemoryDescriptor);
-  const problem = new Problem(instantiateKernels([module], memory), memory);
+  const problem = new Problem(instantiateKernels(modules, memory), memory);
   problem.linear4("gemv", "qb4w", 1);
   problem.linear4("gemv", "qb4fw", 1);
   problem.linear8("gemv", 1, 8);

@@ -9,7 +9,7 @@ import { OptionError } from "../errors.ts";
 import { isWhole, shown } from "../need.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import { MOST_THREADS } from "../kernels/job-board.ts";
-import type { InstructionSet } from "../kernels/kernel-build.ts";
+import { BUILD_NAMES, type BuildName } from "../kernels/kernel-build.ts";
 import type { Host } from "../host/host.ts";
 import type { WorkOptions } from "../host/work.ts";
 import { checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
@@ -42,10 +42,10 @@ export interface LoadOptions extends WorkOptions {
    */
   readonly chunkSize?: number | undefined;
   /**
-   * Instruction set of the kernels; by default the fastest that the engine has and computes right. All give
-   * the same bits.
+   * The build of the kernels; by default the one whose dot product is the fastest here, of those that the
+   * engine computes right. All give the same bits.
    */
-  readonly build?: InstructionSet | "auto" | undefined;
+  readonly build?: BuildName | "auto" | undefined;
 }
 
 export const LOAD_OPTIONS: OptionKeys = optionKeys<LoadOptions>({
@@ -60,7 +60,7 @@ export interface ResolvedLoadOptions {
   readonly chunkSize: number;
   readonly cacheTokens: number;
   readonly maxSequences: number;
-  readonly build: InstructionSet | "auto";
+  readonly build: BuildName | "auto";
 }
 
 const DEFAULT_CONTEXT_SIZE = 4096;
@@ -158,8 +158,12 @@ export function resolveThreads({ threads, onWarning }: Pick<LoadOptions, "thread
   return threads ?? Math.min(cores, MOST_THREADS);
 }
 
-/** @throws OptionError for a name that is no instruction set */
-export function resolveBuild(asked: string | undefined): InstructionSet | "auto" {
-  if (asked === undefined || asked === "auto" || asked === "simd128" || asked === "relaxed") return asked ?? "auto";
-  throw new OptionError(`build: got "${asked}", need "auto", "simd128" or "relaxed"`);
+/** What `LoadOptions.build` may be. */
+export const BUILD_CHOICES = ["auto", ...BUILD_NAMES] as const;
+
+/** @throws OptionError for a name that is no build */
+export function resolveBuild(asked: string | undefined): BuildName | "auto" {
+  const build = BUILD_CHOICES.find((name) => name === (asked ?? "auto"));
+  if (build !== undefined) return build;
+  throw new OptionError(`build: got "${asked}", need ${BUILD_CHOICES.map((name) => `"${name}"`).join(", ")}`);
 }

@@ -3,12 +3,12 @@
  * regions.
  */
 import type { Work } from "../host/work.ts";
+import { chooseKernels } from "../kernels/choose-kernels.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
 import { kernelBuild } from "../kernels/kernel-build.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { openKernels } from "../kernels/open-kernels.ts";
-import { chooseModule } from "../kernels/self-test.ts";
 import { resolveThreads } from "./load-options.ts";
 
 /** Scratch of each thread: kernels that need more are for a workspace. */
@@ -26,8 +26,8 @@ export async function openKernelMemory<Placed>(
 ): Promise<{ kernels: Kernels; placed: Placed }> {
   const threads = resolveThreads(work, work.host);
   const shared = threads > 1;
-  const { module } = await chooseModule(work.host, shared);
-  const modules = [module, await work.host.kernelModule(kernelBuild("quantizer", shared))];
+  const chosen = await chooseKernels(work.host, shared);
+  const modules = [...chosen.modules, await work.host.kernelModule(kernelBuild("quantizer", shared))];
   const plan = new MemoryPlan();
   const board = plan.reserve("scratch", BOARD_BYTES, "job board");
   const scratch = Array.from({ length: threads }, (_, thread) =>

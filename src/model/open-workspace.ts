@@ -9,12 +9,12 @@
 import { type Description, widestInput } from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Work } from "../host/work.ts";
+import { chooseKernels } from "../kernels/choose-kernels.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
-import { type InstructionSet, kernelBuild } from "../kernels/kernel-build.ts";
+import { type BuildName, kernelBuild } from "../kernels/kernel-build.ts";
 import { kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { openKernels } from "../kernels/open-kernels.ts";
-import { chooseModule } from "../kernels/self-test.ts";
 import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { Buffers } from "./buffers.ts";
 import { BLOCK_TOKENS, paddedHead, planHeads } from "./layers/attention.ts";
@@ -36,8 +36,8 @@ export interface WorkspaceSize {
   readonly positions: number;
   /** The largest rank of any layer's low-rank terms; 0 for none. */
   readonly rank?: number;
-  /** Instruction set of the kernels, or "auto": the best that passes the self-test. */
-  readonly build?: InstructionSet | "auto";
+  /** The build of the kernels, or "auto": the fastest that passes the self-test. */
+  readonly build?: BuildName | "auto";
   /** Bytes of scratch each thread needs at least, for kernels beside the forward pass. */
   readonly threadScratch?: number;
   /** Whether kernels are used that only quantizing needs: the second module is loaded then. */
@@ -59,10 +59,12 @@ export async function openWorkspace<Placed>(
   const { rows, positions, rank = 0, build = "auto", threadScratch = 0, quantizes = false } = size;
   const threads = resolveThreads(work, work.host);
   const shared = threads > 1;
-  const { module, instructionSet } = await chooseModule(work.host, shared, build);
-  const modules = quantizes ? [module, await work.host.kernelModule(kernelBuild("quantizer", shared))] : [module];
+  const chosen = await chooseKernels(work.host, shared, build);
+  const modules = quantizes
+    ? [...chosen.modules, await work.host.kernelModule(kernelBuild("quantizer", shared))]
+    : chosen.modules;
   const { config } = description;
-  const planner: Planner = { plan: new MemoryPlan(), sizes: kernelSizes(module, shared), description, config };
+  const planner: Planner = { plan: new MemoryPlan(), sizes: kernelSizes(chosen.modules, shared), description, config };
   const { plan, sizes } = planner;
   const maxK = paddedInputs(widestInput(description));
   const scratchBytes = Math.max(
@@ -86,7 +88,7 @@ export async function openWorkspace<Placed>(
   kernels.i32(blockTable, blocks).set(Array.from({ length: blocks }, (_, block) => block));
   const regions = plan.bytes();
   return {
-    space: { description, config, kernels, buffers, tables, blockTable, staging, positions, instructionSet, regions },
+    space: { description, config, kernels, buffers, tables, blockTable, staging, positions, build: chosen.build, regions },
     placed,
   };
 }

@@ -7,7 +7,7 @@ import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { CapacityError, DisposedError, OptionError } from "../errors.ts";
 import type { Host } from "../host/host.ts";
-import { type InstructionSet, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
+import { type BuildName, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
@@ -81,7 +81,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
     return { ...this.#cache.tokens, available: this.#cache.availableTokens };
   }
 
-  /** The kernels' build: an instruction set, with or without shared memory. */
+  /** The kernels' build, with or without shared memory. */
   get kernelBuild(): KernelBuild {
     return kernelBuild(this.build, this.kernels.shared);
   }
@@ -96,9 +96,9 @@ export class Transformer implements ForwardPass, SequenceOwner {
     return this.#parts.space.kernels;
   }
 
-  /** Instruction set of the kernels that run. */
-  get build(): InstructionSet {
-    return this.#parts.space.instructionSet;
+  /** The build of the kernels that run. */
+  get build(): BuildName {
+    return this.#parts.space.build;
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import type { Description } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
-import type { InstructionSet } from "../kernels/kernel-build.ts";
+import type { BuildName } from "../kernels/kernel-build.ts";
 import type { KernelExports } from "../kernels/kernel-table.ts";
 import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
@@ -31,7 +31,8 @@ export interface Workspace {
   readonly staging: Staging;
   /** Tokens of a sequence, at most. */
   readonly positions: number;
-  readonly instructionSet: InstructionSet;
+  /** The build of the kernels. */
+  readonly build: BuildName;
   /** Bytes by purpose. */
   readonly regions: Readonly<Record<RegionKind, number>>;
 }

@@ -10,8 +10,10 @@ const PAGE: Diagnosis = {
   runtime: { name: "browser", version: "Firefox/140" },
   platform: undefined,
   features: { simd: true, relaxedSimd: false, threads: false, bulkMemory: true, saturatedFloatToInt: true, signExtensions: true, mutableGlobals: true, memory64: false }, // prettier-ignore
-  builds: { simd128: "passed", relaxed: "missing" },
+  builds: { simd128: "passed", relaxed: "missing", "relaxed-i16": "missing", "relaxed-u8": "unfit", "relaxed-s8": "missing" },
   build: "simd128",
+  buildReason: "not measured",
+  dotOperand: undefined,
   sharedMemory: false,
   threads: { planned: 1, hardware: undefined, started: 1, obstacle: "this page is not cross-origin isolated" },
   memoryLimit: { bytes: 2 ** 32, sharedBytes: 0 },
@@ -34,6 +36,10 @@ WebAssembly            simd, bulkMemory, saturatedFloatToInt, signExtensions, mu
 without                relaxedSimd, threads, memory64
 build simd128          passes the self-test; chosen
 build relaxed          cannot be compiled by this engine
+build relaxed-i16      cannot be compiled by this engine
+build relaxed-u8       for engines whose relaxed dot takes another operand
+build relaxed-s8       cannot be compiled by this engine
+chosen by              not measured
 shared memory          no
 threads                1 of 1 started: this page is not cross-origin isolated
 memory limit           4.00 GiB, shared 0 B
@@ -47,7 +53,16 @@ GEMV, threads: 1       12.3 GB/s of 128.0 MiB
 test("--json: the same as one document, null for what is not known", async () => {
   const { stdout } = await doctor(PAGE, "--json");
   const { threads, platform, cross_origin_isolated: isolated, speeds, ...rest } = JSON.parse(stdout);
-  assert.equal(Object.keys(rest), ["runtime", "wasm_features", "builds", "build", "shared_memory", "memory_limit"]);
+  assert.equal(Object.keys(rest), [
+    "runtime",
+    "wasm_features",
+    "builds",
+    "build",
+    "build_reason",
+    "dot_operand",
+    "shared_memory",
+    "memory_limit",
+  ]);
   assert.equal(threads, { planned: 1, hardware: null, started: 1, obstacle: "this page is not cross-origin isolated" });
   assert.equal([platform, isolated], [null, false]);
   assert.equal(speeds, [{ threads: 1, gemm_macs_per_second: 41.96e9, gemv_bytes_per_second: 12.3e9, stream_bytes: 2 ** 27 }]);
@@ -56,8 +71,9 @@ test("--json: the same as one document, null for what is not known", async () =>
 test("without a build that computes right: what was found, and exit 1", async () => {
   const { code, stdout, stderr } = await doctor({
     ...PAGE,
-    builds: { simd128: "missing", relaxed: "wrong" },
+    builds: { ...PAGE.builds, simd128: "missing", relaxed: "wrong" },
     build: undefined,
+    buildReason: undefined,
     speeds: [],
   });
   assert.is(code, 1);

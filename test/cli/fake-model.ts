@@ -20,7 +20,7 @@ export class FakeModel implements LoadedModel {
   readonly options: GenerateOptions[] = [];
   disposed = 0;
   recommendedSampling: LoadedModel["recommendedSampling"] = {};
-  readonly forwardPass = { threads: 3, kernelBuild: "simd128-threads" } as const;
+  readonly forwardPass = { threads: 3, build: "simd128", kernelBuild: "simd128-threads" } as const;
   pieces = ["Paris", ". It"];
   /** Called before each piece. */
   beforePiece: (index: number) => void = () => {};

@@ -11,7 +11,7 @@ import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
-import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
+import type { BuildName } from "../../src/kernels/kernel-build.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
 import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
@@ -29,7 +29,7 @@ const CHUNKS = [POSITIONS, 7, 1];
 const test = suite(`exactness (seed ${SEED})`);
 
 /** Logits f32[64, V] of one way to run a model. */
-async function hashOf(checkpoint: Checkpoint, build: InstructionSet, threads: number, chunk: number): Promise<string> {
+async function hashOf(checkpoint: Checkpoint, build: BuildName, threads: number, chunk: number): Promise<string> {
   const random = mulberry32(SEED);
   const { vocabSize: V } = checkpoint.config;
   const ids = Array.from({ length: POSITIONS }, () => Math.floor(random() * V));

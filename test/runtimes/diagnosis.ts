@@ -1,6 +1,6 @@
 /** What each runtime says of itself, against what the suite found out by computing. */
 import type { DiagnoseOptions, Diagnosis } from "../../src/core.ts";
-import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
+import type { BuildName } from "../../src/kernels/kernel-build.ts";
 import { assert, type Check, collector, equal } from "./suite.ts";
 
 export interface DiagnosisLibrary {
@@ -11,7 +11,7 @@ export interface DiagnosisLibrary {
  * @param build what a load chose
  * @param threads how many computed
  */
-export async function diagnosisChecks({ diagnose }: DiagnosisLibrary, build: InstructionSet, threads: number): Promise<Check[]> {
+export async function diagnosisChecks({ diagnose }: DiagnosisLibrary, build: BuildName, threads: number): Promise<Check[]> {
   const [check, checks] = collector();
   await check("a diagnosis says what a load does: its build, its threads, that memory is there", async () => {
     const found = await diagnose({ threads });

@@ -1,7 +1,7 @@
 /** What a runtime is told to do, as a short text that fits into a command line and a URL. */
 import type { LanguageModel } from "../../src/decoding/language-model.ts";
 import { forwardSpeed } from "../../src/evaluation/speed.ts";
-import type { InstructionSet } from "../../src/kernels/kernel-build.ts";
+import type { BuildName } from "../../src/kernels/kernel-build.ts";
 import type { BlockStore } from "../../src/core.ts";
 import { folderIn, type ReadFile } from "./folders.ts";
 import { diagnosisChecks, type DiagnosisLibrary } from "./diagnosis.ts";
@@ -18,7 +18,7 @@ export interface Job {
 
 /** Tokens per second of SmolLM2. */
 export interface SpeedFigures {
-  readonly build: InstructionSet;
+  readonly build: BuildName;
   readonly threads: number;
   readonly prefill: number;
   readonly decode: number;

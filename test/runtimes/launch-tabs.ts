@@ -28,8 +28,8 @@ export async function chromiumTabs(directory: string): Promise<Launched> {
   };
   const [check, checks] = collector();
   const logits: LogitsHash[] = [];
-  const found = ({ hash, warnings }: TabOutcome, expectedWarnings = 0) => {
-    logits.push({ model, build: "relaxed", threads: 1, hash });
+  const found = ({ hash, build, warnings }: TabOutcome, expectedWarnings = 0) => {
+    logits.push({ model, build, threads: 1, hash });
     equal(warnings.length, expectedWarnings);
   };
   try {

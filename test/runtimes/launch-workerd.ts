@@ -21,8 +21,7 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [
     (name = "workerd.js", esModule = embed "workerd.js"),
-    (name = "wasm/fptq-simd128.wasm", wasm = embed "wasm/fptq-simd128.wasm"),
-    (name = "wasm/fptq-relaxed.wasm", wasm = embed "wasm/fptq-relaxed.wasm"),
+    ${["simd128", "relaxed", "relaxed-i16", "relaxed-u8", "relaxed-s8", "probe"].map((file) => `(name = "wasm/fptq-${file}.wasm", wasm = embed "wasm/fptq-${file}.wasm"),`).join("\n    ")}
     (name = "fptq/wasm/fptq-simd128.wasm", wasm = embed "wasm/fptq-simd128.wasm"),
     (name = "fptq/wasm/fptq-quantizer.wasm", wasm = embed "wasm/fptq-quantizer.wasm"),
   ],

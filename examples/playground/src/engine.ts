@@ -1,5 +1,5 @@
 /** The model as the page knows it: what it asks of the engine's worker, and what it shows of the answers. */
-import type { GenerateOptions, InstructionSet } from "fptq";
+import type { GenerateOptions, BuildName } from "fptq";
 import { explain } from "./explain.ts";
 import { counted, rate } from "./format.ts";
 import type { EngineEvent, EngineRequest, Source } from "./messages.ts";
@@ -9,7 +9,7 @@ import type { State } from "./state.ts";
 export interface EngineSettings {
   /** Undefined for what the library chooses. */
   readonly threads: number | undefined;
-  readonly build: InstructionSet | "auto";
+  readonly build: BuildName | "auto";
 }
 
 export class Engine {

@@ -3,7 +3,7 @@ import type {
   ChatMessage,
   GenerateOptions,
   GenerationResult,
-  InstructionSet,
+  BuildName,
   Progress,
   QuantizationReport,
   QuantizeOptions,
@@ -25,7 +25,7 @@ export type EngineRequest =
       readonly kind: "load";
       readonly source: Source;
       readonly threads: number | undefined;
-      readonly build: InstructionSet | "auto";
+      readonly build: BuildName | "auto";
     }
   | { readonly kind: "generate"; readonly messages: readonly ChatMessage[]; readonly options: GenerateOptions }
   | { readonly kind: "stop" };
@@ -44,7 +44,7 @@ export interface ModelDescription {
   readonly layers: number;
   readonly contextSize: number;
   readonly threads: number;
-  readonly build: InstructionSet;
+  readonly build: BuildName;
   /** Whether it has a template for conversations; otherwise it continues text. */
   readonly chats: boolean;
   /** What its authors recommend, for options that are left empty. */

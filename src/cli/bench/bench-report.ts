@@ -33,7 +33,7 @@ export interface BenchRecord {
   readonly stddev_ts: number;
   readonly runtime: string;
   readonly runtime_version: string;
-  /** Instruction set of the kernels: "simd128" or "relaxed". */
+  /** Build of the kernels: "simd128", "relaxed" or one with other forms of the 4-bit ones. */
   readonly simd: string;
   readonly wasm_sha256: string;
   readonly samples_ns: readonly number[];

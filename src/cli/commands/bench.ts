@@ -6,7 +6,7 @@ import { Command } from "commander";
 import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
 import { MAX_CHUNK_ROWS } from "../../model/load-options.ts";
 import type { Precision } from "../../model/precision.ts";
-import { kernelFile, nodeHost } from "../../host/node.ts";
+import { kernelFiles, nodeHost } from "../../host/node.ts";
 import { nodeSources } from "../../host/node/node-sources.ts";
 import { addRequiredOption } from "../arguments.ts";
 import {
@@ -23,7 +23,7 @@ import type { CommandContext } from "../command-context.ts";
 import type { LoadedModel } from "../library-contract.ts";
 import { locateModel } from "../../sources/locate-model.ts";
 import { describeModel, type ModelDescription } from "../model-description.ts";
-import { addOutputOptions, buildChoice, loadModelFromFlags } from "../options/model-options.ts";
+import { addOutputOptions, BUILD_FORM, buildChoice, loadModelFromFlags } from "../options/model-options.ts";
 import { integer, nonEmpty, oneOf } from "../options/option-values.ts";
 import { SOURCE_FORMS } from "../options/source-options.ts";
 import { formatCount } from "../quantities.ts";
@@ -60,7 +60,7 @@ export function benchCommand(context: CommandContext, version: string): Command 
     .option("-t, --threads <n>", "threads (default: one per core)", integerRanges(1, 64))
     .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", precision)
     .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", precision)
-    .option("--build <auto|simd128|relaxed>", "kernels to run (default: auto, the fastest)", wordList(buildChoice))
+    .option(`--build <${BUILD_FORM}>`, "kernels to run (default: auto, the fastest)", wordList(buildChoice))
     .option("--np, --n-parallel <n>", "sequences at a time, each of -p and -n tokens: another table", integerRanges(1, 1024))
     .option("-r, --repetitions <n>", "runs of each test", integer(1), 5)
     .option("--no-warmup", "time the first run too, which pays for compiling");
@@ -140,7 +140,7 @@ async function describeSubject(
   version: string,
   setup: BenchSetup,
   description: ModelDescription,
-  { forwardPass: { threads, kernelBuild } }: LoadedModel,
+  { forwardPass: { threads, build } }: LoadedModel,
 ): Promise<BenchSubject> {
   const { architecture, parameters, bytes, quantized } = description;
   const stored = quantized?.kv_cache ?? "f32";
@@ -161,11 +161,16 @@ async function describeSubject(
     type_v: setup.cacheTypeV ?? stored,
     runtime: nodeHost.name,
     runtime_version: nodeHost.version,
-    simd: kernelBuild.replace("-threads", ""),
-    wasm_sha256: createHash("sha256")
-      .update(await readFile(kernelFile(kernelBuild)))
-      .digest("hex"),
+    simd: build,
+    wasm_sha256: await digestOf(build),
   };
+}
+
+/** SHA-256 of the modules of a build, one after the other. */
+async function digestOf(build: Parameters<typeof kernelFiles>[0]): Promise<string> {
+  const digest = createHash("sha256");
+  for (const file of kernelFiles(build)) digest.update(await readFile(file));
+  return digest.digest("hex");
 }
 
 /** The type most of a model's bytes have. */

@@ -46,11 +46,13 @@ const BUILD_STATES: Record<BuildState, string> = {
   wrong: "fails the self-test: this engine computes it wrongly",
   missing: "cannot be compiled by this engine",
   untested: "not tested: this process can make no memory",
+  unfit: "for engines whose relaxed dot takes another operand",
 };
 
 /** A label and a value for each line. */
 export function diagnosisFields(diagnosis: Diagnosis): [string, string][] {
-  const { runtime, platform, features, builds, build, threads, memoryLimit, crossOriginIsolated, speeds } = diagnosis;
+  const { runtime, platform, features, builds, build, buildReason, threads, memoryLimit, crossOriginIsolated, speeds } =
+    diagnosis;
   const names = Object.entries(features);
   const missing = names.flatMap(([name, has]) => (has ? [] : [name]));
   const state = (name: keyof typeof builds) => `${BUILD_STATES[builds[name]]}${name === build ? "; chosen" : ""}`;
@@ -63,8 +65,8 @@ export function diagnosisFields(diagnosis: Diagnosis): [string, string][] {
     ["machine", platform ? `${platform.os} ${platform.arch}, ${platform.cpu}` : "not told"],
     ["WebAssembly", names.flatMap(([name, has]) => (has ? [name] : [])).join(", ") || "none of the features asked for"],
     ...(missing.length > 0 ? [["without", missing.join(", ")] as [string, string]] : []),
-    ["build simd128", state("simd128")],
-    ["build relaxed", state("relaxed")],
+    ...(Object.keys(builds) as (keyof typeof builds)[]).map((name): [string, string] => [`build ${name}`, state(name)]),
+    ...(buildReason === undefined ? [] : [["chosen by", buildReason] as [string, string]]),
     ["shared memory", diagnosis.sharedMemory ? "yes" : "no"],
     ["threads", threadsLine(threads)],
     ["memory limit", `${formatBytes(memoryLimit.bytes)}, shared ${formatBytes(memoryLimit.sharedBytes)}`],
@@ -88,6 +90,8 @@ export function diagnosisDocument(diagnosis: Diagnosis) {
     wasm_features: features,
     builds,
     build: build ?? null,
+    build_reason: diagnosis.buildReason ?? null,
+    dot_operand: diagnosis.dotOperand ?? null,
     shared_memory: sharedMemory,
     threads: { ...threads, hardware: threads.hardware ?? null, obstacle: threads.obstacle ?? null },
     memory_limit: { bytes: memoryLimit.bytes, shared_bytes: memoryLimit.sharedBytes },

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { addRequiredOption } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
-import type { LoadOptions } from "../../model/load-options.ts";
+import { BUILD_CHOICES, type LoadOptions } from "../../model/load-options.ts";
 import type { Precision } from "../../model/precision.ts";
 import type { LoadedModel } from "../library-contract.ts";
 import { integer, nonEmpty, oneOf } from "./option-values.ts";
@@ -10,9 +10,10 @@ import { displayProgress } from "../progress-display.ts";
 import { formatBytes } from "../quantities.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "./source-options.ts";
 
-/** Instruction set of the kernels, in the words of `LoadOptions.build`. */
+/** A build of the kernels, in the words of `LoadOptions.build`. */
 export type BuildChoice = NonNullable<LoadOptions["build"]>;
-export const buildChoice = oneOf<BuildChoice>("auto", "simd128", "relaxed");
+export const buildChoice = oneOf<BuildChoice>(...BUILD_CHOICES);
+export const BUILD_FORM = BUILD_CHOICES.join("|");
 
 const PRECISION = oneOf<Precision>("f32", "q8");
 
@@ -44,7 +45,7 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
     .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", PRECISION)
     .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", PRECISION)
     .option("--head <f32|q8>", "precision of the output head (default: as stored)", PRECISION)
-    .option("--build <auto|simd128|relaxed>", "kernels to run; all give the same bits (default: auto, the fastest)", buildChoice);
+    .option(`--build <${BUILD_FORM}>`, "kernels to run; all give the same bits (default: auto, the fastest)", buildChoice);
 }
 
 /** @param json what `--json` prints instead; without it the command has no such option */

@@ -1,10 +1,13 @@
 /** One of several tabs of one origin. The test calls what is put on the page's global. */
 import { loadModel } from "fptq";
+import type { BuildName } from "../../../src/kernels/kernel-build.ts";
 import { modelUrl } from "../page-server.ts";
 import { hashOf, type ModelName } from "../suite.ts";
 
 export interface TabOutcome {
   readonly hash: string;
+  /** What a load chose. */
+  readonly build: BuildName;
   readonly warnings: readonly string[];
 }
 
@@ -19,8 +22,13 @@ const tab: Tab = {
   async load(model, offline) {
     const warnings: string[] = [];
     const options = { threads: 1, contextSize: 64, offline, onWarning: (message: string) => warnings.push(message) };
-    const load = () => loadModel(modelUrl(model), { ...options, onProgress: ({ done }) => (tab.done = done) });
-    return { hash: await hashOf(load, { threads: 1 }), warnings };
+    let build: BuildName = "simd128";
+    const load = async () => {
+      const loaded = await loadModel(modelUrl(model), { ...options, onProgress: ({ done }) => (tab.done = done) });
+      ({ build } = loaded.forwardPass);
+      return loaded;
+    };
+    return { hash: await hashOf(load, { threads: 1 }), build, warnings };
   },
 };
 Object.assign(globalThis, { tab });

@@ -104,14 +104,16 @@ export async function serveInWorkerd({ directory }: InstalledExamples): Promise<
   return start(installed("workerd"), args, { cwd, env: process.env, listening });
 }
 
+/** Those that `fptq` imports in a Worker. */
+const KERNEL_FILES = ["simd128", "relaxed", "relaxed-i16", "relaxed-u8", "relaxed-s8", "probe"];
+
 function capnp(config: WranglerConfig, assets: string): string {
   const list = (texts: readonly string[]) => `[${texts.map((text) => JSON.stringify(text)).join(", ")}]`;
   const worker = (name: string, vars: Readonly<Record<string, string>>) => `
 const ${name} :Workerd.Worker = (
   modules = [
     (name = "worker.js", esModule = embed "bundle.js"),
-    (name = "wasm/fptq-simd128.wasm", wasm = embed "node_modules/fptq/dist/wasm/fptq-simd128.wasm"),
-    (name = "wasm/fptq-relaxed.wasm", wasm = embed "node_modules/fptq/dist/wasm/fptq-relaxed.wasm"),
+    ${KERNEL_FILES.map((file) => `(name = "wasm/fptq-${file}.wasm", wasm = embed "node_modules/fptq/dist/wasm/fptq-${file}.wasm"),`).join("\n    ")}
   ],
   bindings = [
     (name = "${config.assets.binding}", service = "assets"),

@@ -1,5 +1,5 @@
 /** Which model, computed how; how the next token is drawn. */
-import type { GenerateOptions, InstructionSet, SamplingOptions } from "fptq";
+import type { GenerateOptions, BuildName, SamplingOptions } from "fptq";
 import { html, nothing, type TemplateResult } from "lit-html";
 import type { Engine } from "../engine.ts";
 import { counted, megabytes } from "../format.ts";
@@ -108,7 +108,7 @@ function modelForm(page: Page): TemplateResult {
   const settings = () => {
     const data = new FormData(document.getElementById("model-form") as HTMLFormElement);
     const threads = data.get("threads");
-    return { threads: threads ? Number(threads) : undefined, build: data.get("build") as InstructionSet | "auto" };
+    return { threads: threads ? Number(threads) : undefined, build: data.get("build") as BuildName | "auto" };
   };
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
@@ -137,6 +137,7 @@ function modelForm(page: Page): TemplateResult {
           <select name="build">
             <option value="auto">automatic</option>
             <option value="relaxed">relaxed</option>
+            <option value="relaxed-i16">relaxed, 16-bit dot</option>
             <option value="simd128">simd128</option>
           </select>
         </label>
