@@ -53,18 +53,20 @@ function parse(text: string): Module {
 }
 
 /**
- * Runs wasm-dis in a process of its own: loading binaryen as a library through tsx takes tenfold the time of
- * the whole test.
+ * A module as binaryen prints it. Runs wasm-dis in a process of its own: loading binaryen as a library
+ * through tsx takes tenfold the time of the whole test.
  */
-export function disassemble(file: URL): Module {
+export function textOf(file: URL): string {
   const tool = fileURLToPath(new URL("../../node_modules/binaryen/bin/wasm-dis", import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [tool, "--all-features", fileURLToPath(file)], {
     encoding: "utf8",
     maxBuffer: 1 << 28,
   });
   if (status !== 0) throw new Error(`wasm-dis ${fileURLToPath(file)}: exit ${status}: ${stderr}`);
-  return parse(stdout);
+  return stdout;
 }
+
+export const disassemble = (file: URL): Module => parse(textOf(file));
 
 /** All loops of these bodies, outer before inner. */
 export function* loopsOf(...bodies: Loop[]): Generator<Loop> {
