@@ -26,7 +26,7 @@
  * is copied once for a block.
  */
 import { arrangeBlock, QD8_QB4W } from "./arrange-activations";
-import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
+import { FROM_SUM, multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
 import { offsetSums } from "./e2m1";
 import {
   activationScratchBytes,
@@ -120,13 +120,13 @@ function multiply(
       for (let m = blockBegin; m < blockEnd;) {
         const R = tileRows(blockEnd - m);
         const sum = blockSums + <usize>(m - blockBegin) * sumStride;
-        if (R == 4) multiplyGroups(4, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
-        else if (R == 3) multiplyGroups(3, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
-        else if (R == 2) multiplyGroups(2, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
-        else if (R == 1) multiplyGroups(1, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        if (R == 4) multiplyGroups(4, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        else if (R == 3) multiplyGroups(3, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        else if (R == 2) multiplyGroups(2, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        else if (R == 1) multiplyGroups(1, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
         else if (ASC_FEATURE_RELAXED_SIMD) {
-          if (R == 6) multiplyGroups(6, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
-          else multiplyGroups(5, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+          if (R == 6) multiplyGroups(6, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+          else multiplyGroups(5, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
         }
         storeTile(R, tile, scales + ((<usize>m) << 2), bias, y + ((<usize>m * N) << 2), p * NR, N);
         a += (<usize>R * K * PANEL_BYTES_PER_K) >> 3;

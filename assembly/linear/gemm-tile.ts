@@ -23,20 +23,28 @@
  * R and the modes are literals at each call: what they exclude leaves no code behind.
  */
 import { CHANNEL_BLOCK, MR, NR, tileRows, tileScratchBytes } from "../layouts/layout";
+import { ZEROS_OFFSET } from "../layouts/layout-kept";
 import { storeChannels } from "./store-channels";
 
 /** Bytes of an unpacked panel for one k. */
 export const PANEL_BYTES_PER_K: usize = ASC_FEATURE_RELAXED_SIMD ? 8 : 16;
 
 /**
- * What the accumulators of a group start from: 0; one i32 for all channels of a row; one for each channel.
+ * What the accumulators of a group start from: 0; one i32 for all channels of a row; one for each channel; a
+ * row's -8 * sum(a) times each channel's zero point / 8 (zeroStart).
  */
-const FROM_ZERO: i32 = 0;
-const FROM_SUM: i32 = 1;
-const FROM_CHANNELS: i32 = 2;
-/** What becomes of them: i32 128 * dot; f32(dot) * scale is added to the tile. */
+export const FROM_ZERO: i32 = 0;
+export const FROM_SUM: i32 = 1;
+export const FROM_CHANNELS: i32 = 2;
+export const FROM_ZERO_POINTS: i32 = 3;
+/**
+ * What becomes of them: i32 128 * dot, or -128 * dot; f32(dot) * scale is added to the tile; dot * scale is,
+ * both integers, the scale a byte.
+ */
 const KEEP_HIGH_PLANE: i32 = 0;
-const ADD_SCALED: i32 = 1;
+export const KEEP_SIGN_PLANE: i32 = 1;
+export const ADD_SCALED: i32 = 2;
+export const ADD_INTEGERS: i32 = 3;
 
 /** acc + the products of one vector of weights and one operand of activations. */
 @inline
@@ -51,27 +59,56 @@ export function multiplyAdd(acc: v128, weights: v128, activations: v128, signedW
 
 /** f32(dot) * scale onto sum, both rounded. */
 @inline
-function addScaled(sum: v128, dot: v128, scale: v128): v128 {
+export function addScaled(sum: v128, dot: v128, scale: v128): v128 {
   return f32x4.add(sum, f32x4.mul(f32x4.convert_i32x4_s(dot), scale));
 }
 
-
+/**
+ * -z * sum(a) of four channels, from -8 * sum(a) (quantize-activations.ts), a multiple of 8, and their zero
+ * points, int16.
+ */
 @inline
-function startLow(from: i32, sum: usize): v128 {
+export function zeroStart(sum: usize, zeros: usize): v128 {
+  return i32x4.mul(i32x4.shr_s(v128.load32_splat(sum), 3), v128.load16x4_s(zeros));
+}
+
+/** Where the accumulators of channels 0..3 start. */
+@inline
+export function startLow(from: i32, sum: usize, scale: usize): v128 {
   if (from == FROM_CHANNELS) return v128.load(sum);
+  if (from == FROM_ZERO_POINTS) return zeroStart(sum, scale + ZEROS_OFFSET);
   return from == FROM_SUM ? v128.load32_splat(sum) : i32x4.splat(0);
 }
 
-
+/** The same of channels 4..7; `low` is what startLow gave. */
 @inline
-function startHigh(from: i32, sum: usize, low: v128): v128 {
+export function startHigh(from: i32, sum: usize, scale: usize, low: v128): v128 {
+  if (from == FROM_ZERO_POINTS) return zeroStart(sum, scale + ZEROS_OFFSET + 8);
   return from == FROM_CHANNELS ? v128.load(sum, 16) : low;
 }
 
-
+/** The scales of channels 0..3; a plane that is kept has none. */
 @inline
-function finish(to: i32, tile: usize, dot: v128, scale: v128): void {
-  v128.store(tile, to == KEEP_HIGH_PLANE ? i32x4.shl(dot, 7) : addScaled(v128.load(tile), dot, scale));
+export function loadScaleLow(to: i32, scale: usize): v128 {
+  if (to == ADD_INTEGERS) return i32x4.extend_low_i16x8_u(v128.load8x8_u(scale));
+  return to == ADD_SCALED ? v128.load(scale) : i32x4.splat(0);
+}
+
+/** Those of channels 4..7. */
+@inline
+export function loadScaleHigh(to: i32, scale: usize): v128 {
+  if (to == ADD_INTEGERS) return i32x4.extend_high_i16x8_u(v128.load8x8_u(scale));
+  return to == ADD_SCALED ? v128.load(scale, 16) : i32x4.splat(0);
+}
+
+/** What becomes of a group's dot products of four channels. */
+@inline
+export function finish(to: i32, tile: usize, dot: v128, scale: v128): void {
+  if (to == KEEP_HIGH_PLANE) dot = i32x4.shl(dot, 7);
+  else if (to == KEEP_SIGN_PLANE) dot = i32x4.neg(i32x4.shl(dot, 7));
+  else if (to == ADD_INTEGERS) dot = i32x4.add(v128.load(tile), i32x4.mul(dot, scale));
+  else dot = addScaled(v128.load(tile), dot, scale);
+  v128.store(tile, dot);
 }
 
 /**
@@ -79,11 +116,12 @@ function finish(to: i32, tile: usize, dot: v128, scale: v128): void {
  *
  * @param panelEnd  where the group ends in the panel
  * @param sum       where row 0's accumulator starts (quantize-activations.ts); row r is `sumStride` bytes on
- * @param scale     8 f32 scales of the group
+ * @param scale     8 f32 scales of the group; ADD_INTEGERS: 8 bytes; FROM_ZERO_POINTS: 8 zero points are
+ *   ZEROS_OFFSET bytes on
  * @param tile      where the results go
  */
 @inline
-function multiplyGroup(
+export function multiplyGroup(
   R: i32,
   from: i32,
   to: i32,
@@ -97,18 +135,18 @@ function multiplyGroup(
   tile: usize,
 ): void {
   const zero = i32x4.splat(0);
-  let low0 = startLow(from, sum);
-  let low1 = R > 1 ? startLow(from, sum + sumStride) : zero;
-  let low2 = R > 2 ? startLow(from, sum + sumStride * 2) : zero;
-  let low3 = R > 3 ? startLow(from, sum + sumStride * 3) : zero;
-  let low4 = R > 4 ? startLow(from, sum + sumStride * 4) : zero;
-  let low5 = R > 5 ? startLow(from, sum + sumStride * 5) : zero;
-  let high0 = startHigh(from, sum, low0);
-  let high1 = R > 1 ? startHigh(from, sum + sumStride, low1) : zero;
-  let high2 = R > 2 ? startHigh(from, sum + sumStride * 2, low2) : zero;
-  let high3 = R > 3 ? startHigh(from, sum + sumStride * 3, low3) : zero;
-  let high4 = R > 4 ? startHigh(from, sum + sumStride * 4, low4) : zero;
-  let high5 = R > 5 ? startHigh(from, sum + sumStride * 5, low5) : zero;
+  let low0 = startLow(from, sum, scale);
+  let low1 = R > 1 ? startLow(from, sum + sumStride, scale) : zero;
+  let low2 = R > 2 ? startLow(from, sum + sumStride * 2, scale) : zero;
+  let low3 = R > 3 ? startLow(from, sum + sumStride * 3, scale) : zero;
+  let low4 = R > 4 ? startLow(from, sum + sumStride * 4, scale) : zero;
+  let low5 = R > 5 ? startLow(from, sum + sumStride * 5, scale) : zero;
+  let high0 = startHigh(from, sum, scale, low0);
+  let high1 = R > 1 ? startHigh(from, sum + sumStride, scale, low1) : zero;
+  let high2 = R > 2 ? startHigh(from, sum + sumStride * 2, scale, low2) : zero;
+  let high3 = R > 3 ? startHigh(from, sum + sumStride * 3, scale, low3) : zero;
+  let high4 = R > 4 ? startHigh(from, sum + sumStride * 4, scale, low4) : zero;
+  let high5 = R > 5 ? startHigh(from, sum + sumStride * 5, scale, low5) : zero;
   for (; panel < panelEnd; panel += 32, a += (<usize>R) << 2) {
     const low = v128.load(panel);
     const high = v128.load(panel, 16);
@@ -141,8 +179,8 @@ function multiplyGroup(
       high5 = multiplyAdd(high5, high, operand, signedWeights);
     }
   }
-  const scaleLow = to == KEEP_HIGH_PLANE ? zero : v128.load(scale);
-  const scaleHigh = to == KEEP_HIGH_PLANE ? zero : v128.load(scale, 16);
+  const scaleLow = loadScaleLow(to, scale);
+  const scaleHigh = loadScaleHigh(to, scale);
   finish(to, tile, low0, scaleLow);
   finish(to, tile + 16, high0, scaleHigh);
   if (R > 1) finish(to, tile + 32, low1, scaleLow);
@@ -164,6 +202,7 @@ function multiplyGroup(
 @inline
 export function multiplyGroups(
   R: i32,
+  from: i32,
   a: usize,
   panel: usize,
   groupPanelBytes: usize,
@@ -178,7 +217,7 @@ export function multiplyGroups(
   const groupBytes = ((groupPanelBytes >> 5) * R) << 2;
   for (const sumEnd = sum + ((<usize>groups) << 2); sum < sumEnd; sum += 4, scale += scaleStride) {
     const panelEnd = panel + groupPanelBytes;
-    multiplyGroup(R, FROM_SUM, ADD_SCALED, false, a, panel, panelEnd, scale, sum, sumStride, tile);
+    multiplyGroup(R, from, ADD_SCALED, false, a, panel, panelEnd, scale, sum, sumStride, tile);
     panel = panelEnd;
     a += groupBytes;
   }

@@ -26,9 +26,9 @@ import { CHANNEL_BLOCK, NR, panelBytesQc8w, weightsOffsetQc8w } from "../layouts
 import { storeChannels } from "./store-channels";
 
 /** Streams at once. */
-const PANELS: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 2;
+export const PANELS: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 2;
 /** Bytes of a value for each channel of a panel: its offsets, scales or sums. */
-const CHANNELS_BYTES: i32 = NR << 2;
+export const CHANNELS_BYTES: i32 = NR << 2;
 
 /** Panels begin..end of y. */
 export function multiplyRowQc8w(
@@ -75,22 +75,32 @@ function multiplyPanels(
   let w = packed + weightsOffsetQc8w(K);
   for (let k = 0; k < K; k += CHANNEL_BLOCK, offsets += CHANNELS_BYTES) {
     const count = <usize>min(CHANNEL_BLOCK, K - k);
-    addBlock(P, a, K, w, packed, offsets, streamBytes, totals, count);
+    addBlock(P, false, a, K, w, packed, offsets, streamBytes, totals, count);
     a += ASC_FEATURE_RELAXED_SIMD ? count : count << 1;
     w += count << 3;
   }
+  storeTotals(P, totals, scales, bias, y, panel, stride, N);
+}
+
+/** The sums of P panels, `stride` apart, times the row's scale, plus bias, to y. */
+@inline
+export function storeTotals(P: i32, totals: usize, scales: usize, bias: usize, y: usize, panel: i32, stride: i32, N: i32): void {
   const rowScale = v128.load32_splat(scales);
-  for (let total = totals; total < totalsEnd; total += CHANNELS_BYTES, panel += stride) {
-    const low = f32x4.mul(v128.load(total), rowScale);
-    const high = f32x4.mul(v128.load(total, 16), rowScale);
+  for (const end = totals + P * CHANNELS_BYTES; totals < end; totals += CHANNELS_BYTES, panel += stride) {
+    const low = f32x4.mul(v128.load(totals), rowScale);
+    const high = f32x4.mul(v128.load(totals, 16), rowScale);
     storeChannels(low, high, bias, y, panel * NR, N);
   }
 }
 
-/** `count` k of P panels, `streamBytes` apart: adds the scaled dot products to the sums at `totals`. */
+/**
+ * `count` k of P panels, `streamBytes` apart: adds the scaled dot products to the sums at `totals`. `signs`
+ * (a literal): what the high plane of the relaxed build is (arrange-activations.ts); it has no offsets then.
+ */
 @inline
-function addBlock(
+export function addBlock(
   P: i32,
+  signs: bool,
   a: usize,
   K: i32,
   w0: usize,
@@ -146,18 +156,18 @@ function addBlock(
       w2 += 32;
     }
   }
-  addToTotal(totals, join(lowA0, lowB0, offsets), join(highA0, highB0, offsets + 16), scale);
+  addToTotal(totals, join(signs, lowA0, lowB0, offsets), join(signs, highA0, highB0, offsets + 16), scale);
   if (P > 1) {
     totals += CHANNELS_BYTES;
     offsets += streamBytes;
     scale += streamBytes;
-    addToTotal(totals, join(lowA1, lowB1, offsets), join(highA1, highB1, offsets + 16), scale);
+    addToTotal(totals, join(signs, lowA1, lowB1, offsets), join(signs, highA1, highB1, offsets + 16), scale);
   }
   if (P > 2) {
     totals += CHANNELS_BYTES;
     offsets += streamBytes;
     scale += streamBytes;
-    addToTotal(totals, join(lowA2, lowB2, offsets), join(highA2, highB2, offsets + 16), scale);
+    addToTotal(totals, join(signs, lowA2, lowB2, offsets), join(signs, highA2, highB2, offsets + 16), scale);
   }
 }
 
@@ -179,7 +189,8 @@ function bytes13(w: v128): v128 {
  * earlier load has asked for, a tenth of the time of 576 k.
  */
 @inline
-function join(first: v128, second: v128, offsets: usize): v128 {
+function join(signs: bool, first: v128, second: v128, offsets: usize): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD && signs) return i32x4.sub(first, i32x4.shl(second, 7));
   return i32x4.add(first, ASC_FEATURE_RELAXED_SIMD ? i32x4.shl(i32x4.add(second, v128.load(offsets)), 7) : second);
 }
 

@@ -38,16 +38,16 @@
  * were half as fast on one of the machines measured.
  */
 import { arrangeRow, QD8_QB4W } from "./arrange-activations";
-import { offsetSums, operands, operandTable } from "./e2m1";
-import { groupBytesQb4w, NR, panelBytesQb4w } from "../layouts/layout";
-import { multiplyAdd } from "./gemm-tile";
-import { nibbleMask, unknownZero } from "../math/simd";
+import { offsetSums } from "./e2m1";
+import { groupBytesQb4w, NR } from "../layouts/layout";
+import { groupBytesQb4zw } from "../layouts/layout-kept";
+import { ADD_SCALED, FROM_SUM, FROM_ZERO_POINTS } from "./gemm-tile";
+import { activationBytes, addGroupE2m1, addGroupI16, addGroupI8, SUMS_BYTES } from "./gemv-group-qb4w";
+import { unknownZero } from "../math/simd";
 import { storeChannels } from "./store-channels";
 
 /** Streams at once. */
-const PANELS: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 2;
-/** Bytes of a stream's sums: 8 channels, f32. */
-const SUMS_BYTES: i32 = NR << 2;
+export const PANELS: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 2;
 
 export function gemv_qd8_f32_qb4w_1x8c4(
   q: usize,
@@ -83,7 +83,29 @@ export function gemv_qd8_f32_qb4fw_1x8c4(
   multiply(q, scales, sums, w, bias, y, N, K, G, begin, end, scratch, true);
 }
 
+/** Not inlined: integers and E2M1 share it. */
 function multiply(
+  q: usize,
+  scales: usize,
+  sums: usize,
+  w: usize,
+  bias: usize,
+  y: usize,
+  N: i32,
+  K: i32,
+  G: i32,
+  begin: i32,
+  end: i32,
+  scratch: usize,
+  e2m1: bool,
+): void {
+  multiplyRow(FROM_SUM, q, scales, sums, w, bias, y, N, K, G, begin, end, scratch, e2m1);
+}
+
+/** Panels begin..end of y. `from` (a literal, gemm-tile.ts): qb4w and qb4fw sums, qb4zw zero points. */
+@inline
+export function multiplyRow(
+  from: i32,
   q: usize,
   scales: usize,
   sums: usize,
@@ -108,21 +130,27 @@ function multiply(
     sums = scratch;
     scratch += (((<usize>(K / G)) << 2) + 15) & ~15;
   }
-  const panelBytes = panelBytesQb4w(K, G);
+  const panelBytes = <usize>(K / G) * groupBytesOf(from, G);
   const stride = (end - begin) / PANELS;
   let panel = begin;
   for (const streamEnd = begin + stride; panel < streamEnd; panel++) {
-    multiplyPanels(PANELS, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, stride, N, K, G, scratch, e2m1);
+    multiplyPanels(PANELS, from, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, stride, N, K, G, scratch, e2m1);
   }
   for (panel = begin + stride * PANELS; panel < end; panel++) {
-    multiplyPanels(1, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, 0, N, K, G, scratch, e2m1);
+    multiplyPanels(1, from, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, 0, N, K, G, scratch, e2m1);
   }
 }
 
-/** sum + f32(dot) * scale, both rounded; `scale` is where four scales lie. */
+/** Bytes of a group before its blocks of 16 bytes. */
 @inline
-function addScaled(sum: v128, dot: v128, scale: usize): v128 {
-  return f32x4.add(sum, f32x4.mul(f32x4.convert_i32x4_s(dot), v128.load(scale)));
+function headerBytes(from: i32): usize {
+  return from == FROM_ZERO_POINTS ? 48 : 32;
+}
+
+
+@inline
+function groupBytesOf(from: i32, G: i32): usize {
+  return from == FROM_ZERO_POINTS ? groupBytesQb4zw(G) : groupBytesQb4w(G);
 }
 
 
@@ -132,17 +160,11 @@ function storePanel(low: v128, high: v128, scales: usize, bias: usize, y: usize,
   storeChannels(f32x4.mul(low, rowScale), f32x4.mul(high, rowScale), bias, y, panel * NR, N);
 }
 
-/** Adds the scaled dot products of one group of one panel to the 8 sums at `total`. */
-@inline
-function addToTotal(total: usize, low: v128, high: v128, scale: usize): void {
-  v128.store(total, addScaled(v128.load(total), low, scale));
-  v128.store(total, addScaled(v128.load(total, 16), high, scale + 16), 16);
-}
-
 /** P (a literal) panels: `panel`, which starts at `packed`, and those `stride` panels further each. */
 @inline
 function multiplyPanels(
   P: i32,
+  from: i32,
   a: usize,
   scales: usize,
   sum: usize,
@@ -157,22 +179,27 @@ function multiplyPanels(
   totals: usize,
   e2m1: bool,
 ): void {
-  const panelBytes = panelBytesQb4w(K, G);
+  const groupBytes = groupBytesOf(from, G);
+  const panelBytes = <usize>(K / G) * groupBytes;
   const streamBytes = <usize>stride * panelBytes;
   const totalsEnd = totals + P * SUMS_BYTES;
   for (let total = totals; total < totalsEnd; total += 16) v128.store(total, f32x4.splat(0));
   const nibble0 = i16x8.splat(<i16>(0x000f | unknownZero(G)));
   const nibble1 = i16x8.splat(<i16>(0x00f0 | unknownZero(G)));
   const nibble2 = i16x8.splat(<i16>(0x0f00 | unknownZero(G)));
-  for (const end = packed + panelBytes; packed < end; packed += groupBytesQb4w(G), sum += 4) {
+  for (const end = packed + panelBytes; packed < end; packed += groupBytes, sum += 4) {
     if (ASC_FEATURE_RELAXED_SIMD) {
-      if (e2m1) addGroupI8(P, true, a, sum, packed, streamBytes, totals, G);
-      else addGroupI8(P, false, a, sum, packed, streamBytes, totals, G);
+      const w = packed + headerBytes(from);
+      if (e2m1) addGroupI8(P, from, ADD_SCALED, true, a, sum, packed, w, streamBytes, totals, G);
+      else addGroupI8(P, from, ADD_SCALED, false, a, sum, packed, w, streamBytes, totals, G);
     } else {
       let stream = packed;
       for (let total = totals; total < totalsEnd; total += SUMS_BYTES, stream += streamBytes) {
         if (e2m1) addGroupE2m1(a, sum, stream, total, G);
-        else addGroupI16(a, sum, stream, total, G, nibble0, nibble1, nibble2);
+        else {
+          const w = stream + headerBytes(from);
+          addGroupI16(from, ADD_SCALED, a, sum, stream, w, total, G, nibble0, nibble1, nibble2);
+        }
       }
     }
     a += activationBytes(G);
@@ -180,116 +207,4 @@ function multiplyPanels(
   for (let total = totals; total < totalsEnd; total += SUMS_BYTES, panel += stride) {
     storePanel(v128.load(total), v128.load(total, 16), scales, bias, y, panel, N);
   }
-}
-
-/** Bytes of n activations as the dot product of the build takes them. */
-@inline
-function activationBytes(n: i32): usize {
-  return ASC_FEATURE_RELAXED_SIMD ? <usize>n : (<usize>n) << 1;
-}
-
-
-@inline
-function operandOf(e2m1: bool, table: v128, nibbles: v128): v128 {
-  return e2m1 ? operands(table, nibbles) : nibbles;
-}
-
-/** One group of P panels, `streamBytes` apart: adds the scaled dot products to the sums at `totals`. */
-@inline
-function addGroupI8(P: i32, e2m1: bool, a: usize, sum: usize, w0: usize, streamBytes: usize, totals: usize, G: i32): void {
-  const nibble = nibbleMask(G);
-  const table = operandTable(G);
-  const scale0 = w0;
-  const scale1 = scale0 + streamBytes;
-  const scale2 = scale1 + streamBytes;
-  let low0 = v128.load32_splat(sum);
-  let high0 = low0;
-  let low1 = low0;
-  let high1 = low0;
-  let low2 = low0;
-  let high2 = low0;
-  w0 += 32;
-  let w1 = scale1 + 32;
-  let w2 = scale2 + 32;
-  for (const end = w0 + ((<usize>G) << 2); w0 < end; a += 4) {
-    const operand = v128.load32_splat(a);
-    let w = v128.load(w0);
-    low0 = multiplyAdd(low0, operandOf(e2m1, table, v128.and(w, nibble)), operand, false);
-    high0 = multiplyAdd(high0, operandOf(e2m1, table, v128.and(i16x8.shr_u(w, 4), nibble)), operand, false);
-    w0 += 16;
-    if (P > 1) {
-      w = v128.load(w1);
-      low1 = multiplyAdd(low1, operandOf(e2m1, table, v128.and(w, nibble)), operand, false);
-      high1 = multiplyAdd(high1, operandOf(e2m1, table, v128.and(i16x8.shr_u(w, 4), nibble)), operand, false);
-      w1 += 16;
-    }
-    if (P > 2) {
-      w = v128.load(w2);
-      low2 = multiplyAdd(low2, operandOf(e2m1, table, v128.and(w, nibble)), operand, false);
-      high2 = multiplyAdd(high2, operandOf(e2m1, table, v128.and(i16x8.shr_u(w, 4), nibble)), operand, false);
-      w2 += 16;
-    }
-  }
-  addToTotal(totals, low0, high0, scale0);
-  if (P > 1) addToTotal(totals + SUMS_BYTES, low1, high1, scale1);
-  if (P > 2) addToTotal(totals + SUMS_BYTES * 2, low2, high2, scale2);
-}
-
-/** One group of one panel: adds the scaled dot products to the sums at `total`. */
-@inline
-function addGroupI16(
-  a: usize,
-  sum: usize,
-  packed: usize,
-  total: usize,
-  G: i32,
-  nibble0: v128,
-  nibble1: v128,
-  nibble2: v128,
-): void {
-  const scale = packed;
-  let low02 = v128.load32_splat(sum);
-  let high02 = i32x4.splat(0);
-  let low13 = i32x4.splat(0);
-  let high13 = low02;
-  packed += 32;
-  for (const end = packed + ((<usize>G) << 2); packed < end; packed += 16, a += 8) {
-    const w = v128.load(packed);
-    const a02 = v128.load32_splat(a);
-    const a13 = v128.load32_splat(a, 4);
-    low02 = multiplyAdd(low02, v128.and(w, nibble0), a02, false);
-    high02 = multiplyAdd(high02, v128.and(w, nibble1), a02, false);
-    low13 = multiplyAdd(low13, v128.and(w, nibble2), a13, false);
-    high13 = multiplyAdd(high13, i16x8.shr_u(w, 12), a13, false);
-  }
-  // Products of k 1 and 3 carry 256 in channels 0..3, products of k 0 and 2 carry 16 in channels 4..7.
-  const low = i32x4.add(low02, i32x4.shr_s(low13, 8));
-  const high = i32x4.add(high13, i32x4.shr_s(high02, 4));
-  addToTotal(total, low, high, scale);
-}
-
-/** The same for E2M1: all nibbles are looked up as bytes, which are then taken apart. */
-@inline
-function addGroupE2m1(a: usize, sum: usize, packed: usize, total: usize, G: i32): void {
-  const nibble = nibbleMask(G);
-  const table = operandTable(G);
-  const byte = i16x8.splat(<i16>(0x00ff | unknownZero(G)));
-  const scale = packed;
-  let low02 = v128.load32_splat(sum);
-  let high02 = low02;
-  let low13 = i32x4.splat(0);
-  let high13 = low13;
-  packed += 32;
-  for (const end = packed + ((<usize>G) << 2); packed < end; packed += 16, a += 8) {
-    const w = v128.load(packed);
-    const a02 = v128.load32_splat(a);
-    const a13 = v128.load32_splat(a, 4);
-    const low = operands(table, v128.and(w, nibble));
-    const high = operands(table, v128.and(i16x8.shr_u(w, 4), nibble));
-    low02 = multiplyAdd(low02, v128.and(low, byte), a02, false);
-    high02 = multiplyAdd(high02, v128.and(high, byte), a02, false);
-    low13 = multiplyAdd(low13, i16x8.shr_u(low, 8), a13, false);
-    high13 = multiplyAdd(high13, i16x8.shr_u(high, 8), a13, false);
-  }
-  addToTotal(total, i32x4.add(low02, low13), i32x4.add(high02, high13), scale);
 }

@@ -12,44 +12,25 @@
  * order.
  */
 import { NR, panelBytesQb4w } from "../layouts/layout";
+import { packGroupScales, packNibbles } from "./pack-groups";
 
 /** A word of padding: u = 8 in every nibble. */
 const ZEROS: u32 = 0x88888888;
 
-/** Eight nibbles to the low halves of eight bytes. */
-@inline
-function spreadNibbles(word: u32): u64 {
-  let spread = <u64>word;
-  spread = (spread | (spread << 16)) & 0x0000ffff0000ffff;
-  spread = (spread | (spread << 8)) & 0x00ff00ff00ff00ff;
-  return (spread | (spread << 4)) & 0x0f0f0f0f0f0f0f0f;
-}
-
 export function pack_qb4w(source: usize, scales: usize, packed: usize, rowBegin: i32, rows: i32, N: i32, K: i32, G: i32): void {
-  const wordStride = (<usize>K) >> 1;
-  const scaleStride = (<usize>(K / G)) << 2;
+  const groups = K / G;
+  const stride = (<usize>K) >> 1;
   const groupWords = (<usize>G) >> 1;
   let panel = packed + <usize>(rowBegin / NR) * panelBytesQb4w(K, G);
   for (let row = 0; row < rows; row += NR) {
     const present = min(NR, rows - row);
-    let words = source + <usize>row * wordStride;
-    let groupScales = scales + <usize>row * scaleStride;
-    for (const end = words + wordStride; words < end; groupScales += 4) {
-      for (let c = 0; c < NR; c++) {
-        store<f32>(panel + ((<usize>c) << 2), c < present ? load<f32>(groupScales + <usize>c * scaleStride) : 0);
-      }
+    let words = source + <usize>row * stride;
+    for (let g = 0; g < groups; g++) {
+      packGroupScales(scales, row, present, groups, g, panel);
       panel += (<usize>NR) << 2;
-      // One word of a channel is two blocks of 16 bytes; channel c + 4 takes the high nibbles of channel c's
-      // bytes.
-      for (const groupEnd = words + groupWords; words < groupEnd; words += 4, panel += 32) {
-        for (let c = 0; c < 4; c++) {
-          const low = c < present ? load<u32>(words + <usize>c * wordStride) : ZEROS;
-          const high = c + 4 < present ? load<u32>(words + <usize>(c + 4) * wordStride) : ZEROS;
-          const bytes = spreadNibbles(low) | (spreadNibbles(high) << 4);
-          store<u32>(panel + ((<usize>c) << 2), <u32>bytes);
-          store<u32>(panel + ((<usize>c) << 2), <u32>(bytes >> 32), 16);
-        }
-      }
+      packNibbles(words, words + groupWords, stride, present, ZEROS, panel);
+      words += groupWords;
+      panel += (<usize>G * NR) >> 1;
     }
   }
 }

@@ -11,6 +11,7 @@ import { linearOracle, type QuantizedRows } from "../oracle/linear.ts";
 import { mulberry32 } from "../random.ts";
 import { KernelMemory, SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
 import { extremes, putPanels, type QuantizedWeights, randomWeights, type WeightCodes } from "./packed-weights.ts";
+import { groupSums, randomRows, rangeOf } from "./quantized-rows.ts";
 
 /** The larger of the builds' tiles and row blocks. */
 const MR = 6;
@@ -33,28 +34,8 @@ const FORMS: Bits[] = [
 /** What kernels call 4-bit weights. */
 const BLOCKWISE = { 4: "qb4w", e2m1: "qb4fw" } as const;
 const nameOf = ({ a, w }: Bits) => `${a} by ${w === "e2m1" ? "4 bits, E2M1" : `${w} bits`}`;
-/** All values of an activation: -128, which a static scale reaches, to 127; 14 bits are symmetric. */
-const rangeOf = (a: 8 | 14) => (a === 8 ? ([-128, 127] as const) : ([-8191, 8191] as const));
 /** k of 8-bit weights whose products are added as integers. */
 const CHANNEL_BLOCK = 2048;
-
-/** Seeded rows with an all-zero row of scale 0 and rows at both ends of the range. */
-function randomRows(M: number, K: number, a: 8 | 14): QuantizedRows {
-  const [low, high] = rangeOf(a);
-  const value = () => low + Math.floor(random() * (high - low + 1));
-  const q = a === 8 ? Int8Array.from({ length: M * K }, value) : Int16Array.from({ length: M * K }, value);
-  const scales = Float32Array.from({ length: M }, () => 10 ** (3 * random() - 3));
-  if (M > 1) q.fill(high, K, 2 * K);
-  if (M > 2) q.fill(low, 2 * K, 3 * K);
-  if (M > 3) q.fill((scales[3] = 0), 3 * K, 4 * K);
-  return { M, q, scales };
-}
-
-function groupSums({ q }: QuantizedRows, G: number): Int32Array {
-  const sums = new Int32Array(q.length / G);
-  for (const [i, value] of q.entries()) sums[Math.floor(i / G)]! -= 8 * value;
-  return sums;
-}
 
 /** One matrix in one build's memory, ready for several sets of rows. */
 class PackedLinear {
@@ -130,7 +111,7 @@ function check(weights: QuantizedWeights, bits: Bits, rowCounts: number[], bias?
   const builds = SIMD_BUILDS.map((build) => ({ build, linear: new PackedLinear(build, weights, bits, bias) }));
   const block = bits.w !== 8 ? weights.G : CHANNEL_BLOCK;
   for (const M of rowCounts) {
-    const rows = randomRows(M, weights.K, bits.a);
+    const rows = randomRows(random, M, weights.K, bits.a);
     const what = `M=${M} N=${weights.N}${bias ? " with bias" : ""}`;
     const y = scalar.gemm(rows);
     const oracle = linearOracle(rows, weights, block, bias);
@@ -180,7 +161,7 @@ for (const bits of FORMS) {
 
   test(`${name}: panel ranges put together equal the whole, and write their own channels only`, () => {
     const weights = randomWeights(random, 29, 96, bits.w !== 8 ? 32 : 96, bits.w);
-    const rows = randomRows(6, 96, bits.a);
+    const rows = randomRows(random, 6, 96, bits.a);
     for (const build of BUILDS) {
       const linear = new PackedLinear(build, weights, bits);
       const whole = linear.gemm(rows);
