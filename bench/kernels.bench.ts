@@ -5,14 +5,14 @@
  *     [--module FILE.wasm ...] [--quantizer FILE.wasm]
  *
  * FILTER keeps rows whose name contains every word. Several --module are timed in turn, row by row, so that
- * noise meets all alike. Rows come from `bench/rows/*.ts`: a new file there is all that a new kernel needs.
- * Each row is warmed up until the optimizing compiler has replaced the first code; `benchmark` then takes
- * samples for the given time. Median, best, and the spread from the 10th to the 90th percentile are of these
- * samples. GEMMs are compared with the peak of their build's dot product, GEMVs with plain reads of as many
- * bytes (limits.ts): best against best, measured one after the other by the same number of threads. More than
- * one of them run only the rows that a model splits: GEMMs and GEMVs over 8-bit activations, through the
- * model's own thread pool. On a machine that does other work, compare the best and only within one
- * invocation.
+ * noise meets all alike; beside FOLDER/fptq-NAME.wasm lies FOLDER/fptq-kept-NAME.wasm. Rows come from
+ * `bench/rows/*.ts`: a new file there is all that a new kernel needs. Each row is warmed up until the
+ * optimizing compiler has replaced the first code; `benchmark` then takes samples for the given time.
+ * Median, best, and the spread from the 10th to the 90th percentile are of these samples. GEMMs are compared
+ * with the peak of their build's dot product, GEMVs with plain reads of as many bytes (limits.ts): best
+ * against best, measured one after the other by the same number of threads. More than one of them run only
+ * the rows that a model splits: GEMMs and GEMVs over 8-bit activations, through the model's own thread pool.
+ * On a machine that does other work, compare the best and only within one invocation.
  */
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -118,7 +118,8 @@ const limitsOf = builds.map((build) => ({
 }));
 const modules = values.module.map((file) => {
   const build = basename(file).includes("relaxed") ? "relaxed" : "simd128";
-  return { name: basename(file), bytes: readFileSync(file), limits: limitsOf.find((each) => each.build === build)!.of };
+  const kept = readFileSync(file.replace(/fptq-(?=[^/]*$)/, "fptq-kept-"));
+  return { name: basename(file), bytes: readFileSync(file), kept, limits: limitsOf.find((each) => each.build === build)!.of };
 });
 const quantizer = readFileSync(values.quantizer);
 const rows = (await allRows()).filter(({ name }) => positionals.every((word) => name.includes(word)));
@@ -138,11 +139,11 @@ if (!values.json) for (const [name, value] of Object.entries(limits)) console.lo
 
 const figures: Figure[] = [];
 for (const row of rows) {
-  for (const { name: module, bytes, limits: own } of modules) {
+  for (const { name: module, bytes, kept, limits: own } of modules) {
     for (const [threads, limit] of own) {
       if (threads > 1 && !row.split) continue;
       const compile = (file: Buffer<ArrayBuffer>) => new WebAssembly.Module(threads > 1 ? forSharedMemory(file) : file);
-      const bench = new BenchMemory([compile(bytes), compile(quantizer)], threads);
+      const bench = new BenchMemory([bytes, kept, quantizer].map(compile), threads);
       const work = row.prepare(bench);
       await bench.threadsStarted();
       const figure = await measure({ name: row.name, module, threads }, work, limit);

@@ -4,6 +4,7 @@
  * `src/kernels/shared-memory.ts` makes the builds for shared memory of these.
  *
  *   assembly/index.ts          -> build/fptq-<build>.wasm    -> dist/wasm/fptq-<build>.wasm
+ *   assembly/kept.ts           -> the same, fptq-kept-<build>.wasm
  *   assembly/relaxed-i16.ts    -> the same, fptq-relaxed-i16.wasm
  *   assembly/relaxed-bytes.ts  -> the same, fptq-relaxed-u8.wasm and fptq-relaxed-s8.wasm
  *   assembly/probe.ts          -> the same, fptq-probe.wasm
@@ -29,10 +30,11 @@ const FORMS: Record<string, string> = {
 };
 /**
  * No kernel that quantizes has products of 8-bit integers, so the relaxed build of these would be the same
- * file, byte for byte. Their static data lies behind that of the others, in the upper half of
- * `STATIC_DATA_BYTES` (`src/kernels/memory-plan.ts`): both are used over one memory.
+ * file, byte for byte. Modules used over one memory have their static data in parts of `STATIC_DATA_BYTES`
+ * (`src/kernels/memory-plan.ts`): the first one in the lower half, the others in a quarter each.
  */
 const QUANTIZER = ["--target", "simd128", "--memoryBase", "32768"];
+const KEPT = ["--memoryBase", "49152"];
 /** The scalar twins, for tests only: same exports, no SIMD, no wasm-opt. */
 const SCALAR = ["assembly/scalar/index.ts", "--target", "scalar"];
 /** What the machine can do at best, for `npm run bench` only. */
@@ -72,7 +74,10 @@ for (const build of LIMITS) {
   ]);
   run("binaryen/bin/wasm-opt", [output, ...OPTIMIZE, ...BASELINE, ...BUILDS[build]!, "-o", output]);
 }
-for (const [build, features] of Object.entries(BUILDS)) compile(build, "assembly/index.ts", ["--target", build], features);
+for (const [build, features] of Object.entries(BUILDS)) {
+  compile(build, "assembly/index.ts", ["--target", build], features);
+  compile(`kept-${build}`, "assembly/kept.ts", ["--target", build, ...KEPT], features);
+}
 for (const [form, source] of Object.entries(FORMS)) compile(form, source, ["--target", form], BUILDS["relaxed"]!);
 compile("quantizer", "assembly/quantizer.ts", QUANTIZER, BUILDS["simd128"]!);
 

@@ -1,6 +1,6 @@
-// The scalar twins: the same exports as `assembly/index.ts` and `assembly/quantizer.ts`, one plain loop each,
-// over the same packed bytes. What is scalar in the first place (sizes, float packing, gathers, f64 tables)
-// is the same function in both builds.
+// The scalar twins: the same exports as `assembly/index.ts`, `assembly/kept.ts` and `assembly/quantizer.ts`,
+// one plain loop each, over the same packed bytes. What is scalar in the first place (sizes, float packing,
+// gathers, f64 tables) is the same function in both builds.
 export { linear_scratch_bytes, packed_bytes_f32w, packed_bytes_qb4w, packed_bytes_qc8w } from "../layouts/layout";
 export { pack_f32w } from "../linear/pack-f32w";
 export { pack_qb4w } from "./pack-qb4w";
@@ -60,3 +60,7 @@ export { gram_f64_f32 } from "./gram";
 export { cholesky_f64 } from "./cholesky";
 export { round_gptq_f32 } from "./round-gptq";
 export { refine_codes_f32 } from "./refine-codes";
+export { packed_bytes_qb4mw, packed_bytes_qb4zw, packed_bytes_qb8w } from "../layouts/layout-kept";
+export { gemm_qd8_f32_qb8w_x8c4, gemv_qd8_f32_qb8w_1x8c4, pack_qb8w } from "./linear-qb8w";
+export { gemm_qd8_f32_qb4zw_x8c4, gemv_qd8_f32_qb4zw_1x8c4, pack_qb4zw } from "./linear-qb4zw";
+export { gemm_qd8_f32_qb4mw_x8c4, gemv_qd8_f32_qb4mw_1x8c4, pack_qb4mw } from "./linear-qb4mw";

@@ -7,7 +7,7 @@ import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { HEADS, LAYERS, type LinearShape } from "../shapes.ts";
 
 /** M quantized rows, and room for what comes of them. */
-function quantizedRows(bench: BenchMemory, { N, K, G }: LinearShape, M: number) {
+export function quantizedRows(bench: BenchMemory, { N, K, G }: LinearShape, M: number) {
   const [q, scales, sums] = [bench.reserve(M * K), bench.reserve(4 * M), bench.reserve((4 * M * K) / G)];
   bench.run.quantize_f32_qd8(bench.floats(M * K), q, scales, sums, K, G, 0, M);
   return { q, scales, sums, y: bench.reserve(4 * M * N), scratchBytes: bench.run.linear_scratch_bytes(M, K) };

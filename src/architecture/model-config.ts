@@ -1,8 +1,8 @@
 /**
  * Model hyper-parameters: `config.json` of a Hugging Face folder, or the metadata of a GGUF, validated.
  *
- * Letters used across the package: M rows (tokens), N out_features, K in_features, G group size, L layers, H
- * heads, Hkv kv heads, D head dim, E hidden size, F ffn size, S sequence, V vocabulary.
+ * Letters used across the package: M rows (tokens), N out_features, K in_features, G group size, B superblock
+ * size, L layers, H heads, Hkv kv heads, D head dim, E hidden size, F ffn size, S sequence, V vocabulary.
  */
 
 import { CheckpointError } from "../errors.ts";

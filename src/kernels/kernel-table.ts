@@ -7,16 +7,18 @@
  * thread's own scratch. The others are whole.
  */
 import { INFERENCE_KERNELS } from "./table/inference-kernels.ts";
+import { KEPT_KERNELS } from "./table/kept-kernels.ts";
 import { QUANTIZER_KERNELS } from "./table/quantizer-kernels.ts";
 import type { ExportsOf, KernelRow, WorkOf } from "./table/kernel-arguments.ts";
 
-export const KERNELS = { ...INFERENCE_KERNELS, ...QUANTIZER_KERNELS };
+export const KERNELS = { ...INFERENCE_KERNELS, ...QUANTIZER_KERNELS, ...KEPT_KERNELS };
 
-type Table = typeof INFERENCE_KERNELS & typeof QUANTIZER_KERNELS;
+type Table = typeof INFERENCE_KERNELS & typeof QUANTIZER_KERNELS & typeof KEPT_KERNELS;
 export type KernelName = keyof Table;
 
-/** The exports of both modules over one memory. */
-export interface KernelExports extends ExportsOf<typeof INFERENCE_KERNELS>, ExportsOf<typeof QUANTIZER_KERNELS> {}
+/** The exports of all modules over one memory. */
+export interface KernelExports
+  extends ExportsOf<typeof INFERENCE_KERNELS>, ExportsOf<typeof QUANTIZER_KERNELS>, ExportsOf<typeof KEPT_KERNELS> {}
 
 /** The kernels whose work can be shared among threads. */
 export type SplitKernel = { [Name in KernelName]: Table[Name] extends { units: string } ? Name : never }[KernelName];
@@ -40,6 +42,6 @@ export function takenUnits(name: SplitKernel): number {
 export const SHARED_PART = 7 / 8;
 
 /** The file with a kernel, for messages. */
-export function moduleOf(name: KernelName): "inference" | "quantizer" {
-  return name in QUANTIZER_KERNELS ? "quantizer" : "inference";
+export function moduleOf(name: KernelName): "inference" | "quantizer" | "kept" {
+  return name in QUANTIZER_KERNELS ? "quantizer" : name in KEPT_KERNELS ? "kept" : "inference";
 }

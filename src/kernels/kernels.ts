@@ -12,15 +12,22 @@ const ABSENT = Object.fromEntries(
   (Object.keys(KERNELS) as KernelName[]).map((name) => [name, () => refuse(name)]),
 ) as unknown as KernelExports;
 
+/** What has the kernels of a module, for messages. */
+const NEEDED = {
+  inference: "a build of this version, fptq/wasm/*",
+  quantizer: "fptq/wasm/fptq-quantizer.wasm",
+  kept: "fptq/wasm/fptq-kept-simd128.wasm or fptq-kept-relaxed.wasm",
+};
+
 function refuse(name: KernelName): never {
-  const needed = moduleOf(name) === "quantizer" ? "fptq/wasm/fptq-quantizer.wasm" : "a build of this version, fptq/wasm/*";
-  throw new CapabilityError(`kernels: the modules given do not export ${name}; need ${needed}`);
+  throw new CapabilityError(`kernels: the modules given do not export ${name}; need ${NEEDED[moduleOf(name)]}`);
 }
 
 /**
  * Instantiates modules over one memory.
  *
- * @param modules those of the build that runs models and, where something is quantized, the quantizer's
+ * @param modules those of the build that runs models and, where something is quantized, the quantizer's; where
+ *   weights are kept as a file has them, the build for these
  * @returns their exports; a kernel that none of them has throws a CapabilityError when it is called
  */
 export function instantiateKernels(modules: readonly WebAssembly.Module[], memory: WebAssembly.Memory): KernelExports {

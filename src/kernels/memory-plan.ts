@@ -9,8 +9,8 @@ import { CapabilityError } from "../errors.ts";
 import { offsetBy, type Pointer } from "./pointer.ts";
 
 /**
- * The kernels' own static data lies below this address in every build, that of the quantizer's module in the
- * upper half (`scripts/build-kernels.ts`).
+ * The kernels' own static data lies below this address in every build, that of the second and third module
+ * in a quarter each (`scripts/build-kernels.ts`).
  */
 export const STATIC_DATA_BYTES = 65_536;
 const PAGE_BYTES = 65_536;

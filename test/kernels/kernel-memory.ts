@@ -15,9 +15,9 @@ const published = (file: string) => new URL(`../../dist/wasm/fptq-${file}.wasm`,
 /** What each build consists of: the published kernels are modules over one memory, the twins one. */
 const FILES: Record<TestedBuild, readonly URL[]> = {
   scalar: [new URL("../../build/fptq-scalar.wasm", import.meta.url)],
-  simd128: ["simd128", "quantizer"].map(published),
-  relaxed: ["relaxed", "quantizer"].map(published),
-  "relaxed-i16": ["simd128", "relaxed-i16", "quantizer"].map(published),
+  simd128: ["simd128", "kept-simd128", "quantizer"].map(published),
+  relaxed: ["relaxed", "kept-relaxed", "quantizer"].map(published),
+  "relaxed-i16": ["simd128", "relaxed-i16", "kept-simd128", "quantizer"].map(published),
 };
 
 /**

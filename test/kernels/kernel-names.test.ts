@@ -17,6 +17,7 @@ import { STATIC_DATA_BYTES } from "../../src/kernels/memory-plan.ts";
 import type { Pointer } from "../../src/kernels/pointer.ts";
 import type { Arguments, KernelRow } from "../../src/kernels/table/kernel-arguments.ts";
 import { INFERENCE_KERNELS } from "../../src/kernels/table/inference-kernels.ts";
+import { KEPT_KERNELS } from "../../src/kernels/table/kept-kernels.ts";
 import { QUANTIZER_KERNELS } from "../../src/kernels/table/quantizer-kernels.ts";
 import { SIMD_BUILDS } from "./kernel-memory.ts";
 
@@ -27,6 +28,9 @@ const BUILDS: Record<string, { file: string; rows: Rows }> = {
   scalar: { file: "build/fptq-scalar.wasm", rows: KERNELS },
   simd128: { file: "dist/wasm/fptq-simd128.wasm", rows: INFERENCE_KERNELS },
   ...(SIMD_BUILDS.includes("relaxed") && { relaxed: { file: "dist/wasm/fptq-relaxed.wasm", rows: INFERENCE_KERNELS } }),
+  ...Object.fromEntries(
+    SIMD_BUILDS.map((build) => [`kept-${build}`, { file: `dist/wasm/fptq-kept-${build}.wasm`, rows: KEPT_KERNELS }]),
+  ),
   quantizer: { file: "dist/wasm/fptq-quantizer.wasm", rows: QUANTIZER_KERNELS },
 };
 const url = (file: string) => new URL(`../../${file}`, import.meta.url);
@@ -58,9 +62,10 @@ const nothing = <T extends never>(): T[] => [];
 
 test("the table is whole", () => {
   assert.equal([...nothing<Exclude<Used, keyof Arguments>>(), ...nothing<Exclude<keyof Arguments, Used>>()], []);
-  const both = Object.keys(INFERENCE_KERNELS).filter((name) => name in QUANTIZER_KERNELS);
-  assert.equal(both, [], "in both modules");
+  const names = [INFERENCE_KERNELS, QUANTIZER_KERNELS, KEPT_KERNELS].flatMap((rows) => Object.keys(rows));
+  assert.is(new Set(names).size, names.length, "in two modules");
   assert.is(moduleOf("gram_f64_f32"), "quantizer");
+  assert.is(moduleOf("pack_qb8w"), "kept");
   assert.is(moduleOf("add_f32"), "inference");
 });
 
@@ -79,7 +84,7 @@ test("kernels with units are shared, and only attention's last ones are taken", 
 test("tiles in names are the tiles in the code", () => {
   const { MR, NR, KR } = exportsOf("dist/wasm/fptq-simd128.wasm") as Record<string, WebAssembly.Global>;
   const tiled = Object.keys(KERNELS).flatMap((name) => {
-    const match = /^(gemm|gemv)_(f32|qd8|qd14)_f32_(f32w|qb4w|qb4fw|qc8w)_(\d*)x(\d+)c(\d+)$/.exec(name);
+    const match = /^(gemm|gemv)_(f32|qd8|qd14)_f32_(f32w|qb4w|qb4fw|qb4zw|qb4mw|qb8w|qc8w)_(\d*)x(\d+)c(\d+)$/.exec(name);
     assert.is(match !== null, /^gem[mv]_/.test(name), `${name}: the grammar of docs/kernels.md`);
     return match ? [{ name, op: match[1], activation: match[2], rows: match[4], tile: match.slice(5).map(Number) }] : [];
   });
@@ -94,7 +99,11 @@ test("tiles in names are the tiles in the code", () => {
 });
 
 test("the modules' own data lie apart, below what a plan gives out", () => {
-  const places = { simd128: [0, STATIC_DATA_BYTES / 2], quantizer: [STATIC_DATA_BYTES / 2, STATIC_DATA_BYTES] } as const;
+  const places = {
+    simd128: [0, STATIC_DATA_BYTES / 2],
+    quantizer: [STATIC_DATA_BYTES / 2, (STATIC_DATA_BYTES / 4) * 3],
+    "kept-simd128": [(STATIC_DATA_BYTES / 4) * 3, STATIC_DATA_BYTES],
+  } as const;
   for (const [build, [begin, end]] of Object.entries(places)) {
     const memory = new WebAssembly.Memory({ initial: 2 });
     const bytes = new Uint8Array(memory.buffer).fill(0xa5);
@@ -104,8 +113,11 @@ test("the modules' own data lie apart, below what a plan gives out", () => {
   }
 });
 
-/** What a page or a Worker loads is the first two; the third is loaded where something is quantized. */
-const MOST_KIB = { simd128: 54, relaxed: 60, quantizer: 16 };
+/**
+ * What a page or a Worker loads is one of the first two; one of the next two where weights are kept as a file
+ * has them; the last where something is quantized.
+ */
+const MOST_KIB = { simd128: 54, relaxed: 60, "kept-simd128": 24, "kept-relaxed": 32, quantizer: 16 };
 
 for (const [build, kibibytes] of Object.entries(MOST_KIB)) {
   test(`${build}: at most ${kibibytes} KiB`, () => {

@@ -62,3 +62,51 @@ export function linearOracle(rows: QuantizedRows, weights: Weights, block: numbe
   }
   return { y, bound };
 }
+
+/** Weights d[n, k / B] * scales[n, k / 32] * u[n, k] - dmin[n, k / B] * minima[n, k / 32]. */
+interface SuperblockWeights {
+  N: number;
+  K: number;
+  B: number;
+  u: Uint8Array;
+  scales: Uint8Array;
+  minima: Uint8Array;
+  /** [N, K/B, 2]: d, dmin */
+  multipliers: Float32Array;
+}
+
+/**
+ * The same for weights in two levels. What a superblock's scales add up and what its minima do are exact
+ * integers (below 2^53 here), and each passes one conversion, one multiplication by its multiplier and at
+ * most 2K/B additions; then come the activation scale and the bias: n = 2K/B + 4 roundings of relative size
+ * 2^-24, of the magnitudes of both parts, which may cancel.
+ */
+export function superblockOracle(rows: QuantizedRows, weights: SuperblockWeights, bias?: Float32Array): LinearOracle {
+  const { M } = rows;
+  const { N, K, B, u, scales, minima, multipliers } = weights;
+  const y = new Float64Array(M * N);
+  const bound = new Float64Array(M * N);
+  const roundings = ((2 * K) / B + 4) * F32_EPSILON;
+  for (let m = 0; m < M; m++) {
+    for (let n = 0; n < N; n++) {
+      let sum = 0;
+      let magnitude = 0;
+      for (let b = 0; b < K / B; b++) {
+        let [scaled, least] = [0, 0];
+        for (let k = b * B; k < (b + 1) * B; k++) {
+          const group = (n * K + k) >> 5;
+          const a = rows.q[m * K + k]!;
+          scaled += a * scales[group]! * u[n * K + k]!;
+          least += a * minima[group]!;
+        }
+        const [d, dmin] = multipliers.subarray(2 * (n * (K / B) + b)) as unknown as [number, number];
+        sum += (d * scaled - dmin * least) * rows.scales[m]!;
+        magnitude += (Math.abs(d * scaled) + Math.abs(dmin * least)) * rows.scales[m]!;
+      }
+      const shift = bias?.[n] ?? 0;
+      y[m * N + n] = sum + shift;
+      bound[m * N + n] = (roundings / (1 - roundings)) * (magnitude + Math.abs(shift));
+    }
+  }
+  return { y, bound };
+}

@@ -78,6 +78,9 @@ export interface Arguments {
   groups: [groups: Pointer];
   importance: [importance: Pointer];
   codes: [codes: Pointer];
+  zeros: [zeros: Pointer];
+  minima: [minima: Pointer];
+  multipliers: [multipliers: Pointer];
   errors: [errors: Pointer];
   scratch: [scratch: Pointer];
   // Dimensions (their letters: `src/architecture/model-config.ts`), and how many of something.
@@ -85,6 +88,7 @@ export interface Arguments {
   N: [N: number];
   K: [K: number];
   G: [G: number];
+  B: [B: number];
   V: [V: number];
   E: [E: number];
   F: [F: number];

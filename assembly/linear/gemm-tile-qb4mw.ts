@@ -1,0 +1,79 @@
+/**
+ * A panel of 4-bit weights in two levels, as the tile of a GEMM takes it (gemm-tile.ts).
+ *
+ * simd128: a weight is unpacked to int16 together with its group's integer scale, u * s, so products run
+ * through a whole superblock and end in one float product, as those of qb4w with a group as long do. relaxed:
+ * operands have 7 bits and u alone takes 4; each group's products times its scale are added to integers.
+ * The minima's part of a superblock is a sixteenth of its products (superblock.ts), row by row.
+ */
+import { ADD_INTEGERS, ADD_SCALED, FROM_ZERO, multiplyGroup, PANEL_BYTES_PER_K } from "./gemm-tile";
+import { tileScratchBytes } from "../layouts/layout";
+import {
+  blockBytesQb4mw,
+  GROUP_BYTES_QB4MW,
+  GROUP_QB4MW,
+  groupPairs,
+  groupsOffsetQb4mw,
+  panelBytesQb4mw,
+  scalesOffsetQb4mw,
+} from "../layouts/layout-kept";
+import { endBlock } from "./superblock";
+import { unpackQb4mw } from "./unpack-panel";
+
+/** Bytes of an unpacked group. */
+const GROUP_PANEL_BYTES: usize = 32 * PANEL_BYTES_PER_K;
+
+/** A packed panel to operands. */
+@inline
+export function unpackBlocks(packed: usize, panel: usize, K: i32, B: i32): void {
+  for (const end = packed + panelBytesQb4mw(K, B); packed < end; packed += blockBytesQb4mw(B)) {
+    let scales = packed + scalesOffsetQb4mw(B);
+    let group = packed + groupsOffsetQb4mw(B);
+    for (const groupsEnd = packed + blockBytesQb4mw(B); group < groupsEnd; group += GROUP_BYTES_QB4MW) {
+      unpackQb4mw(group, panel, scales);
+      panel += GROUP_PANEL_BYTES;
+      scales += 8;
+    }
+  }
+}
+
+/** R rows against a panel: `packed`, and its operands at `panel`. `sum`: the first row's narrowed sums. */
+@inline
+export function multiplyBlocks(
+  R: i32,
+  a: usize,
+  packed: usize,
+  panel: usize,
+  K: i32,
+  B: i32,
+  sum: usize,
+  sumStride: usize,
+  tile: usize,
+): void {
+  const integers = tile + tileScratchBytes();
+  const tileEnd = tile + ((<usize>R) << 5);
+  const pairs = groupPairs(B);
+  for (let total = tile; total < tileEnd; total += 16) v128.store(total, f32x4.splat(0));
+  for (const end = packed + panelBytesQb4mw(K, B); packed < end; packed += blockBytesQb4mw(B), sum += pairs << 2) {
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      for (let total = integers; total < integers + ((<usize>R) << 5); total += 16) v128.store(total, i32x4.splat(0));
+      let scales = packed + scalesOffsetQb4mw(B);
+      for (const scalesEnd = scales + <usize>(B >> 2); scales < scalesEnd; scales += 8) {
+        const panelEnd = panel + GROUP_PANEL_BYTES;
+        multiplyGroup(R, FROM_ZERO, ADD_INTEGERS, false, a, panel, panelEnd, scales, 0, 0, integers);
+        panel = panelEnd;
+        a += GROUP_QB4MW * R;
+      }
+    } else {
+      const panelEnd = panel + <usize>B * PANEL_BYTES_PER_K;
+      multiplyGroup(R, FROM_ZERO, ADD_SCALED, false, a, panel, panelEnd, packed, 0, 0, tile);
+      panel = panelEnd;
+      a += (<usize>B * R) << 1;
+    }
+    let rowSums = sum;
+    let rowIntegers = integers;
+    for (let total = tile; total < tileEnd; total += 32, rowIntegers += 32, rowSums += sumStride) {
+      endBlock(ASC_FEATURE_RELAXED_SIMD, packed, pairs, rowSums, rowIntegers, total);
+    }
+  }
+}

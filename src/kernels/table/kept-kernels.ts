@@ -1,0 +1,42 @@
+/**
+ * The kernels of the third module, `assembly/kept.ts`, which only models need whose weights are kept as a
+ * GGUF, GPTQ or AWQ file has them. Headers in `assembly/` say what each computes.
+ *
+ * Scratch is that of `linear_scratch_bytes`, in the first module.
+ */
+import type { KernelRow } from "./kernel-arguments.ts";
+
+const SIZE = { returns: "bytes" } as const;
+const PANELS = { units: "panels of 8 channels", scratch: true } as const;
+
+/** G: k of a group, B of a superblock; sums i32[M, K/G], of qb4mw i32[M, K/32]: -8 * group sums. */
+const GEMM_QB4ZW = { args: "q scales sums w bias y M N K G", ...PANELS } as const;
+const GEMV_QB4ZW = { args: "q scales sums w bias y N K G", ...PANELS } as const;
+const GEMM_QB4MW = { args: "q scales sums w bias y M N K B", ...PANELS } as const;
+const GEMV_QB4MW = { args: "q scales sums w bias y N K B", ...PANELS } as const;
+
+export const KEPT_KERNELS = {
+  packed_bytes_qb8w: { args: "N K G", ...SIZE },
+  packed_bytes_qb4zw: { args: "N K G", ...SIZE },
+  packed_bytes_qb4mw: { args: "N K B", ...SIZE },
+
+  // --- packing while loading, as `pack_qb4w` does
+  /** `source` i32[rowCount, K/4] as compressed-tensors packs 8 bits, `scales` f32[rowCount, K/G]. */
+  pack_qb8w: { args: "source scales packed rowBegin rowCount N K G" },
+
+  /** `source` i32[rowCount, K/8], nibbles u; `scales` f32 and `zeros` u8[rowCount, K/G], zeros 0..16. */
+  pack_qb4zw: { args: "source scales zeros packed rowBegin rowCount N K G" },
+  /**
+   * `source` i32[rowCount, K/8], nibbles u; `scales` and `minima` u8[rowCount, K/32]; `multipliers`
+   * f32[rowCount, K/B, 2], of scales and of minima.
+   */
+  pack_qb4mw: { args: "source scales minima multipliers packed rowBegin rowCount N K B" },
+
+  // --- linear layers: y[M, N] = x[M, K] * w[N, K]^T + bias (bias 0: none)
+  gemm_qd8_f32_qb8w_x8c4: { args: "q scales w bias y M N K G", ...PANELS },
+  gemv_qd8_f32_qb8w_1x8c4: { args: "q scales w bias y N K G", ...PANELS },
+  gemm_qd8_f32_qb4zw_x8c4: GEMM_QB4ZW,
+  gemv_qd8_f32_qb4zw_1x8c4: GEMV_QB4ZW,
+  gemm_qd8_f32_qb4mw_x8c4: GEMM_QB4MW,
+  gemv_qd8_f32_qb4mw_1x8c4: GEMV_QB4MW,
+} as const satisfies Record<string, KernelRow>;
