@@ -8,10 +8,11 @@ import * as assert from "uvu/assert";
 import { CapabilityError } from "../../src/errors.ts";
 import { chooseKernels } from "../../src/kernels/choose-kernels.ts";
 import { type DotSpeeds, operandOf, rankBuilds, rankingOf } from "../../src/kernels/dot-probe.ts";
-import { filesOf, type KernelBuild } from "../../src/kernels/kernel-build.ts";
+import { type BuildName, filesOf, type KernelBuild } from "../../src/kernels/kernel-build.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import type { Host } from "../../src/host/host.ts";
 import { SIMD_BUILDS } from "./kernel-memory.ts";
+import { emulated, type Engine, ENGINES } from "./relaxed-engines.ts";
 
 const test = suite("choose kernels");
 const hasRelaxed = SIMD_BUILDS.includes("relaxed");
@@ -93,5 +94,42 @@ test("signed operands: Arm with a dot product, without one, and a clock that sta
   assert.is(first(undefined), "relaxed-s8");
   assert.equal(rankingOf("other", () => undefined).builds, ["relaxed", "simd128"]);
 });
+
+/** A runtime whose engine computes relaxed dots in one of the ways there are. */
+const runtimeOf = (engine: Engine): Host => {
+  const modules = new Map<string, WebAssembly.Module>();
+  return {
+    ...nodeHost,
+    kernelModule: async (file) => {
+      const bytes = new Uint8Array(readFileSync(new URL(`../../dist/wasm/fptq-${file}.wasm`, import.meta.url)));
+      const module = modules.get(file) ?? new WebAssembly.Module(file === "simd128" ? bytes : emulated(bytes, engine));
+      modules.set(file, module);
+      return module;
+    },
+  };
+};
+/** What runs on each, bit for bit. */
+const FIT: Record<Engine, { auto: BuildName; also: BuildName[]; wrong: BuildName[] }> = {
+  unsigned: { auto: "relaxed-u8", also: ["relaxed", "relaxed-i16"], wrong: ["relaxed-s8"] },
+  signed: { auto: "relaxed-s8", also: ["relaxed", "relaxed-i16"], wrong: ["relaxed-u8"] },
+  saturating: { auto: "relaxed-i16", also: ["relaxed"], wrong: ["relaxed-u8", "relaxed-s8"] },
+};
+
+for (const engine of ENGINES) {
+  const { auto, also, wrong } = FIT[engine];
+  test(`an engine whose operand is ${engine} runs ${auto}, and not what is for others`, async () => {
+    const host = runtimeOf(engine);
+    const { build, reason } = await chooseKernels(host, false);
+    // Emulated dots cost what they cost: where timing decides, any form that is right may come first.
+    if (engine === "signed") assert.ok([auto, ...also, "simd128"].includes(build), reason);
+    else assert.is(build, auto, reason);
+    for (const asked of [auto, ...also]) assert.is((await chooseKernels(host, false, asked)).build, asked);
+    for (const asked of wrong) {
+      const error = await failure(chooseKernels(host, false, asked));
+      assert.instance(error, CapabilityError);
+      assert.match((error as Error).message, `${asked} is asked for, and node ${process.versions.node} computes it wrongly`);
+    }
+  });
+}
 
 test.run();
