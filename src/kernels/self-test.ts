@@ -5,10 +5,8 @@
  * is not asked; a small problem is run through every kernel whose instructions differ between builds, and its
  * bits are compared with those of the scalar twins.
  */
-import type { KernelExports } from "./kernel-table.ts";
-import { instantiateKernels } from "./kernels.ts";
-import { STATIC_DATA_BYTES } from "./memory-plan.ts";
 import { NULL, offsetBy, type Pointer } from "./pointer.ts";
+import { ROWS, TestMemory } from "./self-test-memory.ts";
 
 /**
  * FNV-1a of the problem's results. `test/kernels/self-test.test.ts` computes it anew with the scalar twins.
@@ -38,8 +36,7 @@ export function passesSelfTest(modules: readonly WebAssembly.Module[], shared: b
 
 /** Runs the problem on fresh instances. */
 export function selfTestDigest(modules: readonly WebAssembly.Module[], shared: boolean): number {
-  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared } as WebAssembly.MemoryDescriptor);
-  const problem = new Problem(instantiateKernels(modules, memory), memory);
+  const problem = new Problem(modules, shared);
   problem.linear4("gemv", "qb4w", 1);
   problem.linear4("gemv", "qb4fw", 1);
   problem.linear8("gemv", 1, 8);
@@ -55,9 +52,6 @@ export function selfTestDigest(modules: readonly WebAssembly.Module[], shared: b
   return problem.digest;
 }
 
-const PAGES = 8;
-/** Rows of GEMMs: every tile of either build runs, from one row to six. */
-const ROWS = [1, 2, 5, 13];
 /**
  * Tails everywhere: seven panels, which neither 2, 3 nor 4 streams share evenly, the last of seven channels,
  * three groups, two blocks of tokens.
@@ -66,93 +60,82 @@ const [N, K, G] = [55, 96, 32] as const;
 const [T, H, HKV, D] = [70, 4, 2, 16] as const;
 const QKV = (H + 2 * HKV) * D;
 
-class Problem {
-  digest = 0x811c9dc5;
-  readonly #run: KernelExports;
-  readonly #memory: WebAssembly.Memory;
-  #end = STATIC_DATA_BYTES as Pointer;
-  #state = 1;
-
-  constructor(run: KernelExports, memory: WebAssembly.Memory) {
-    this.#run = run;
-    this.#memory = memory;
-  }
-
+class Problem extends TestMemory {
   /** 4-bit weights, M rows of activations, all values of both. */
   linear4(op: "gemv" | "gemm", weights: "qb4w" | "qb4fw", M: number): void {
-    const run = this.#run;
-    const start = this.#end;
-    const [q, scales, sums] = this.#rows(M, G);
-    const source = this.#words((N * K) / 8);
-    const weightScales = this.#floats((N * K) / G);
-    const w = this.#reserve(run.packed_bytes_qb4w(N, K, G));
-    const y = this.#reserve(4 * M * N);
-    const scratch = this.#reserve(run.linear_scratch_bytes(M, K));
+    const run = this.run;
+    const start = this.end;
+    const [q, scales, sums] = this.rows(M, K, G);
+    const source = this.words((N * K) / 8);
+    const weightScales = this.floats((N * K) / G);
+    const w = this.reserve(run.packed_bytes_qb4w(N, K, G));
+    const y = this.reserve(4 * M * N);
+    const scratch = this.reserve(run.linear_scratch_bytes(M, K));
     run.pack_qb4w(source, weightScales, w, 0, N, N, K, G);
     const panels = Math.ceil(N / 8);
     if (op === "gemv") run[`gemv_qd8_f32_${weights}_1x8c4`](q, scales, sums, w, NULL, y, N, K, G, 0, panels, scratch);
     else run[`gemm_qd8_f32_${weights}_x8c4`](q, scales, sums, w, NULL, y, M, N, K, G, 0, panels, scratch);
-    this.#mix(y, M * N);
-    this.#end = start;
+    this.mix(y, M * N);
+    this.end = start;
   }
 
   /** 8-bit weights, activations of 8 or 14 bits. */
   linear8(op: "gemv" | "gemm", M: number, bits: 8 | 14): void {
-    const run = this.#run;
-    const start = this.#end;
-    const [q, scales] = bits === 8 ? this.#rows(M, K) : this.#rows14(M);
-    const source = this.#words((N * K) / 4);
-    const weightScales = this.#floats(N);
-    const w = this.#reserve(run.packed_bytes_qc8w(N, K));
-    const y = this.#reserve(4 * M * N);
-    const scratch = this.#reserve(run.linear_scratch_bytes(M, K));
+    const run = this.run;
+    const start = this.end;
+    const [q, scales] = bits === 8 ? this.rows(M, K, K) : this.#rows14(M);
+    const source = this.words((N * K) / 4);
+    const weightScales = this.floats(N);
+    const w = this.reserve(run.packed_bytes_qc8w(N, K));
+    const y = this.reserve(4 * M * N);
+    const scratch = this.reserve(run.linear_scratch_bytes(M, K));
     run.pack_qc8w(source, weightScales, w, 0, N, N, K);
     const panels = Math.ceil(N / 8);
     if (op === "gemv") run[`gemv_qd${bits}_f32_qc8w_1x8c4`](q, scales, w, NULL, y, N, K, 0, panels, scratch);
     else run[`gemm_qd${bits}_f32_qc8w_x8c4`](q, scales, w, NULL, y, M, N, K, 0, panels, scratch);
-    this.#mix(y, M * N);
-    this.#end = start;
+    this.mix(y, M * N);
+    this.end = start;
   }
 
   /** The steps between linear layers that quantize what they make: a sum and its norm, SwiGLU. */
   norms(): void {
-    const run = this.#run;
-    const start = this.#end;
+    const run = this.run;
+    const start = this.end;
     const M = 3;
-    const [x, residual, gateUp] = [this.#floats(M * K), this.#floats(M * K), this.#floats(2 * M * K)];
-    const weight = this.#floats(K);
-    const [q, scales, sums] = [this.#reserve(M * K), this.#reserve(4 * M), this.#reserve((4 * M * K) / G)];
+    const [x, residual, gateUp] = [this.floats(M * K), this.floats(M * K), this.floats(2 * M * K)];
+    const weight = this.floats(K);
+    const [q, scales, sums] = [this.reserve(M * K), this.reserve(4 * M), this.reserve((4 * M * K) / G)];
     const scale = 1 / 64;
     const mix = () => {
-      this.#mix(q, (M * K) / 4);
-      this.#mix(scales, M);
-      this.#mix(sums, (M * K) / G);
+      this.mix(q, (M * K) / 4);
+      this.mix(scales, M);
+      this.mix(sums, (M * K) / G);
     };
     run.rmsnorm_f32_qd8(x, residual, weight, q, scales, sums, K, G, 1e-5, 0, 0, M);
     mix();
     run.rmsnorm_f32_qd8(x, NULL, weight, q, scales, sums, K, G, 1e-5, scale, 0, M);
     mix();
-    const wide = this.#reserve(2 * M * K);
+    const wide = this.reserve(2 * M * K);
     run.rmsnorm_f32_qd14(x, residual, weight, wide, scales, K, 1e-5, 0, M);
-    this.#mix(wide, (M * K) / 2);
-    this.#mix(scales, M);
+    this.mix(wide, (M * K) / 2);
+    this.mix(scales, M);
     // The second call's gates are the first one's results.
     run.swiglu_f32_qd8(gateUp, q, scales, sums, K, G, 0, 0, M);
     mix();
     run.swiglu_f32_qd8(gateUp, q, scales, sums, K, G, scale, 0, M);
     mix();
-    this.#mix(x, M * K);
-    this.#end = start;
+    this.mix(x, M * K);
+    this.end = start;
   }
 
   /** T tokens over an int8 cache. */
   attention(): void {
-    const run = this.#run;
-    const qkv = this.#floats(T * QKV);
-    const k = this.#reserve(run.k_cache_bytes_qs8(HKV, T, D));
-    const v = this.#reserve(run.v_cache_bytes_qs8(HKV, T, D));
-    const y = this.#reserve(4 * T * H * D);
-    const scratch = this.#reserve(run.attention_scratch_bytes(T, T, D));
+    const run = this.run;
+    const qkv = this.floats(T * QKV);
+    const k = this.reserve(run.k_cache_bytes_qs8(HKV, T, D));
+    const v = this.reserve(run.v_cache_bytes_qs8(HKV, T, D));
+    const y = this.reserve(4 * T * H * D);
+    const scratch = this.reserve(run.attention_scratch_bytes(T, T, D));
     const rows = this.#rowTable();
     const scale = 1 / 64;
     run.append_k_qs8(offsetBy(qkv, 4 * H * D), k, rows, QKV, HKV, D, scale, 0, T);
@@ -162,7 +145,7 @@ class Problem {
       const query = offsetBy(qkv, 4 * position * QKV);
       const from = offsetBy(rows, 8 * position);
       run.attention_f32_kqs8_vqs8(query, k, v, y, from, NULL, M, QKV, H, HKV, D, T, 0, scale, scale, 0, units, scratch);
-      this.#mix(y, M * H * D);
+      this.mix(y, M * H * D);
     };
     attend(T, T * H);
     // The tiles of one, two and three rows; the rest of two rows of results stays what it was.
@@ -172,69 +155,19 @@ class Problem {
   /** T rows of one sequence, its blocks in descending order. */
   #rowTable(): Pointer {
     const last = Math.ceil(T / 64) - 1;
-    const blocks = this.#reserve(4 * (last + 1));
-    const rows = this.#reserve(8 * T);
-    new Int32Array(this.#memory.buffer, blocks, last + 1).forEach((_, b, table) => (table[b] = last - b));
-    new Int32Array(this.#memory.buffer, rows, 2 * T).forEach((_, i, table) => (table[i] = i % 2 === 0 ? i / 2 : blocks));
+    const blocks = this.reserve(4 * (last + 1));
+    const rows = this.reserve(8 * T);
+    new Int32Array(this.memory.buffer, blocks, last + 1).forEach((_, b, table) => (table[b] = last - b));
+    new Int32Array(this.memory.buffer, rows, 2 * T).forEach((_, i, table) => (table[i] = i % 2 === 0 ? i / 2 : blocks));
     return rows;
-  }
-
-  #rows(M: number, groupSize: number): [q: Pointer, scales: Pointer, sums: Pointer] {
-    const q = this.#words((M * K) / 4);
-    const scales = this.#floats(M);
-    const groups = (M * K) / groupSize;
-    const sums = this.#reserve(4 * groups);
-    const values = new Int8Array(this.#memory.buffer, q, M * K);
-    // The first row at both ends of the range, where a saturating sum of two products would show.
-    values.fill(-128, 0, K / 2).fill(127, K / 2, K);
-    const out = new Int32Array(this.#memory.buffer, sums, groups);
-    out.fill(0);
-    values.forEach((value, i) => (out[Math.floor(i / groupSize)]! -= 8 * value));
-    return [q, scales, sums];
   }
 
   /** 14-bit rows: of all values, the first at both ends of the range. */
   #rows14(M: number): [q: Pointer, scales: Pointer] {
-    const q = this.#words((M * K) / 2);
-    const values = new Int16Array(this.#memory.buffer, q, M * K);
+    const q = this.words((M * K) / 2);
+    const values = new Int16Array(this.memory.buffer, q, M * K);
     values.forEach((value, i) => (values[i] = Math.max(-8191, value >> 2)));
     values.fill(-8191, 0, K / 2).fill(8191, K / 2, K);
-    return [q, this.#floats(M)];
-  }
-
-  #reserve(bytes: number): Pointer {
-    const pointer = this.#end;
-    this.#end = offsetBy(pointer, (bytes + 63) & ~63);
-    return pointer;
-  }
-
-  /** Pseudorandom words (xorshift32). */
-  #words(count: number): Pointer {
-    const pointer = this.#reserve(4 * count);
-    const words = new Uint32Array(this.#memory.buffer, pointer, count);
-    for (let i = 0; i < count; i++) words[i] = this.#next();
-    return pointer;
-  }
-
-  /** Multiples of 1/64 in (-2, 2). */
-  #floats(count: number): Pointer {
-    const pointer = this.#reserve(4 * count);
-    const floats = new Float32Array(this.#memory.buffer, pointer, count);
-    for (let i = 0; i < count; i++) floats[i] = ((this.#next() & 255) - 127.5) / 64;
-    return pointer;
-  }
-
-  #next(): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (this.#state = x >>> 0);
-  }
-
-  #mix(pointer: Pointer, count: number): void {
-    for (const word of new Uint32Array(this.#memory.buffer, pointer, count)) {
-      this.digest = Math.imul(this.digest ^ word, 0x01000193) >>> 0;
-    }
+    return [q, this.floats(M)];
   }
 }

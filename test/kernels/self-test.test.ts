@@ -6,29 +6,15 @@ import { modulesOf } from "../../src/kernels/choose-kernels.ts";
 import { passesSelfTest, SELF_TEST_DIGEST, selfTestDigest } from "../../src/kernels/self-test.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { SIMD_BUILDS } from "./kernel-memory.ts";
+import { withOpcode } from "./wrong-modules.ts";
 
 const test = suite("self-test");
 const bytesOf = (path: string) => new Uint8Array(readFileSync(new URL(`../../${path}`, import.meta.url)));
 const scalar = new WebAssembly.Module(bytesOf("build/fptq-scalar.wasm"));
 const simd128 = bytesOf("dist/wasm/fptq-simd128.wasm");
 
-/**
- * Every place where simd128 holds `from`, an opcode of the 0xfd prefix, turned into `to`: valid code with the
- * same exports, other bits.
- */
-function withOpcode(from: number[], to: number[]): WebAssembly.Module[] {
-  const found: WebAssembly.Module[] = [];
-  for (let i = 0; i + from.length <= simd128.length; i++) {
-    if (!from.every((byte, j) => simd128[i + j] === byte)) continue;
-    const changed = simd128.slice();
-    changed.set(to, i);
-    if (WebAssembly.validate(changed)) found.push(new WebAssembly.Module(changed));
-  }
-  return found;
-}
-
 // i32x4.dot_i16x8_s (fd ba 01) to i32x4.mul (fd b5 01): the instruction all integer products rest on.
-const wrong = withOpcode([0xfd, 0xba, 0x01], [0xfd, 0xb5, 0x01]);
+const wrong = withOpcode(simd128, [0xfd, 0xba, 0x01], [0xfd, 0xb5, 0x01]);
 
 test("the digest is that of the scalar twins", () => {
   assert.is(selfTestDigest([scalar], false), SELF_TEST_DIGEST);

@@ -1,0 +1,94 @@
+/**
+ * The same question as in `self-test.ts` of the builds for weights that are kept as a file has them, where such
+ * a model is loaded: do they compute what the scalar twins do?
+ */
+import { NULL } from "./pointer.ts";
+import { ROWS, TestMemory } from "./self-test-memory.ts";
+
+/** FNV-1a of the problem's results. `test/kernels/self-test-kept.test.ts` computes it anew with the twins. */
+export const KEPT_SELF_TEST_DIGEST = 0x79eef776;
+
+/**
+ * Seven panels, which neither 2 nor 3 streams share evenly, the last of seven channels; groups in odd numbers.
+ */
+const [N, K, G, B] = [55, 480, 32, 96] as const;
+
+/** Modules already tested. */
+const tested = new WeakMap<WebAssembly.Module, boolean>();
+
+/**
+ * Whether a build computes what the scalar twins compute.
+ *
+ * @param module the build that runs models, which passes its own self-test
+ * @param kept the build for kept weights; a trap, or one that cannot be instantiated, counts as no
+ */
+export function keptPassesSelfTest(module: WebAssembly.Module, kept: WebAssembly.Module, shared: boolean): boolean {
+  let passes = tested.get(kept);
+  if (passes === undefined) {
+    try {
+      passes = keptSelfTestDigest([module, kept], shared) === KEPT_SELF_TEST_DIGEST;
+    } catch {
+      passes = false;
+    }
+    tested.set(kept, passes);
+  }
+  return passes;
+}
+
+/** Runs the problem on fresh instances. */
+export function keptSelfTestDigest(modules: readonly WebAssembly.Module[], shared: boolean): number {
+  const problem = new Problem(modules, shared);
+  for (const kind of ["qb8w", "qb4zw", "qb4mw"] as const) {
+    problem.linear(kind, 1, "gemv");
+    for (const M of ROWS) problem.linear(kind, M, "gemm");
+  }
+  return problem.digest;
+}
+
+class Problem extends TestMemory {
+  /** Weights of all values, M rows of activations. */
+  linear(kind: "qb8w" | "qb4zw" | "qb4mw", M: number, op: "gemv" | "gemm"): void {
+    const { run, end: start } = this;
+    const size = kind === "qb4mw" ? B : G;
+    const [q, scales, sums] = this.rows(M, K, G);
+    const w = this[kind]();
+    const y = this.reserve(4 * M * N);
+    const scratch = this.reserve(run.linear_scratch_bytes(M, K));
+    const panels = Math.ceil(N / 8);
+    if (kind === "qb8w") {
+      if (op === "gemv") run.gemv_qd8_f32_qb8w_1x8c4(q, scales, w, NULL, y, N, K, G, 0, panels, scratch);
+      else run.gemm_qd8_f32_qb8w_x8c4(q, scales, w, NULL, y, M, N, K, G, 0, panels, scratch);
+    } else {
+      if (op === "gemv") run[`gemv_qd8_f32_${kind}_1x8c4`](q, scales, sums, w, NULL, y, N, K, size, 0, panels, scratch);
+      else run[`gemm_qd8_f32_${kind}_x8c4`](q, scales, sums, w, NULL, y, M, N, K, size, 0, panels, scratch);
+    }
+    this.mix(y, M * N);
+    this.end = start;
+  }
+
+  qb8w() {
+    const [source, scales] = [this.words((N * K) / 4), this.floats((N * K) / G)];
+    const w = this.reserve(this.run.packed_bytes_qb8w(N, K, G));
+    this.run.pack_qb8w(source, scales, w, 0, N, N, K, G);
+    return w;
+  }
+
+  qb4zw() {
+    const [source, scales] = [this.words((N * K) / 8), this.floats((N * K) / G)];
+    const groups = (N * K) / G;
+    const zeros = this.reserve(groups);
+    new Uint8Array(this.memory.buffer, zeros, groups).forEach((_, i, values) => (values[i] = (5 * i) % 17));
+    const w = this.reserve(this.run.packed_bytes_qb4zw(N, K, G));
+    this.run.pack_qb4zw(source, scales, zeros, w, 0, N, N, K, G);
+    return w;
+  }
+
+  qb4mw() {
+    const source = this.words((N * K) / 8);
+    const words = Math.ceil((N * K) / 32 / 4);
+    const [scales, minima, multipliers] = [this.words(words), this.words(words), this.floats((2 * N * K) / B)];
+    const w = this.reserve(this.run.packed_bytes_qb4mw(N, K, B));
+    this.run.pack_qb4mw(source, scales, minima, multipliers, w, 0, N, N, K, B);
+    return w;
+  }
+}
