@@ -5,7 +5,10 @@
  */
 import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import { AbortError, OptionError, throwIfAborted } from "../errors.ts";
-import { decode } from "./decode.ts";
+import { decode, type Decoding } from "./decode.ts";
+import { Drafter } from "./drafts/drafter.ts";
+import { type DraftPolicy, PayingDrafts } from "./drafts/draft-policy.ts";
+import { PassCosts } from "./drafts/pass-costs.ts";
 import { Generation, GenerationAbortError } from "./generation.ts";
 import { GENERATE_OPTIONS, type GenerateOptions, type GenerationResult, type StopReason } from "./generation-options.ts";
 import { need } from "../need.ts";
@@ -18,6 +21,9 @@ import { resolveSampling } from "./sampling.ts";
 import { StageMeter } from "./stage-meter.ts";
 import { limitReached, StopStrings } from "./stopping.ts";
 import type { TokenCache } from "./token-cache.ts";
+
+/** llama.cpp's default. */
+const DEFAULT_DRAFT_MAX = 16;
 
 /** Text of one generation, piece by piece, never in the middle of a UTF-8 sequence. */
 export interface TextStream {
@@ -55,6 +61,8 @@ export interface TextModel {
    * turn).
    */
   readonly endTokenIds: readonly number[];
+  /** Makes what says, in one generation, how many tokens to guess ahead. */
+  readonly draftPolicy?: (() => DraftPolicy) | undefined;
   /** What the model's authors recommend; the caller's options stand above it. */
   readonly recommendedSampling?: RecommendedSampling;
 }
@@ -63,8 +71,8 @@ export interface TextModel {
  * A generation that starts when it is first asked for text or for its result.
  *
  * Timing follows llama.cpp's two lines: `prefill` is the prompt (only what had to be evaluated;
- * `promptTokens` counts it all) and ends with the first token, `decode` is one forward pass for each later
- * token. Choosing tokens is included, the consumer's own time is not.
+ * `promptTokens` counts it all) and ends with the first token, `decode` is each later token, one forward pass
+ * for each or, with drafts, for several. Choosing tokens is included, the consumer's own time is not.
  *
  * @param promptIds special tokens included; if empty, the beginning-of-sequence token. Ids of a long text are
  *   made when the generation runs
@@ -78,6 +86,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   const { signal } = options;
   let prompt: readonly number[] = [];
   let sequence: number[] = [];
+  const drafts = { drafted: 0, accepted: 0 };
   const begin = (ids: ArrayLike<number>) => {
     prompt = checkPrompt(ids, tokenizer.bosTokenId, config.vocabSize, contextSize);
     sequence = [...prompt];
@@ -90,6 +99,8 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
     maxTokens: options.maxTokens === undefined ? Infinity : need.whole("maxTokens", options.maxTokens, 0),
     contextSize,
   };
+  const draftMax = resolveDraftMax(options.draftMax, cache.forwardPass.mostTokens);
+  const policy = model.draftPolicy?.() ?? new PayingDrafts(new PassCosts());
   const stops = new StopStrings(options.stop ?? []);
   checkWhenFull(options.whenFull);
 
@@ -103,19 +114,20 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
     promptTokens: prompt.length,
     prefill: meters.prefill.timing,
     decode: meters.decode.timing,
+    drafts: { ...drafts },
     stop,
     seed: sampling.kind === "sample" ? sampling.seed : (options.seed ?? 0),
   });
 
   async function* run(stream: TextStream): AsyncGenerator<string, GenerationResult, void> {
     const sampler = new Sampler(sampling, config.vocabSize, cache.forwardPass);
-    const choose = (logits: Float32Array) => sampler.next(logits, sequence);
     const unfollow = follow(signal, leaving);
     try {
       throwIfAborted(leaving.signal, "generation");
       if (typeof promptIds === "function") begin(await promptIds(pause));
       model.begin?.(Math.min(limits.contextSize, prompt.length + limits.maxTokens));
-      return yield* steps(stream, choose);
+      const choose = (logits: Float32Array, ids: readonly number[]) => sampler.next(logits, ids);
+      return yield* steps(stream, { cache, choose, endTokenIds, meter: meters.decode, policy, signal: leaving.signal });
     } finally {
       unfollow();
       model.end?.();
@@ -127,29 +139,65 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
     throwIfAborted(leaving.signal, "generation");
   }
 
-  async function* steps(
-    stream: TextStream,
-    choose: (logits: Float32Array) => number,
-  ): AsyncGenerator<string, GenerationResult, void> {
+  async function* steps(stream: TextStream, decoding: Decoding): AsyncGenerator<string, GenerationResult, void> {
     let stop = limitReached(limits, 0, prompt.length); // maxTokens = 0 only fills the cache
-    let next = await prefill(cache, prompt, choose, meters.prefill, leaving.signal);
-    while (stop === undefined) {
-      if (endTokenIds.has(next)) {
-        stop = "eos";
-        break;
+    const next = await prefill(cache, prompt, (logits) => decoding.choose(logits, sequence), meters.prefill, leaving.signal);
+    const tokens = tokensAfter(next, decoding);
+    try {
+      while (stop === undefined) {
+        const token = (await tokens.next()).value!;
+        if (endTokenIds.has(token)) {
+          stop = "eos";
+          break;
+        }
+        sequence.push(token);
+        const piece = pieceOf(token, stream);
+        text += piece;
+        if (piece !== "") yield piece;
+        stop = stops.found === undefined ? limitReached(limits, sequence.length - prompt.length, sequence.length) : "stop";
       }
-      sequence.push(next);
-      const token = tokenizer.idToToken(next);
-      let piece = stops.push(token === undefined ? "" : stream.push(next));
-      if (token !== undefined && tokenizer.specialIds.has(next)) piece += stops.push(token, true);
-      text += piece;
-      if (piece !== "") yield piece;
-      stop = stops.found === undefined ? limitReached(limits, sequence.length - prompt.length, sequence.length) : "stop";
-      if (stop === undefined) next = await decode(cache, sequence, choose, meters.decode, leaving.signal);
+    } finally {
+      await tokens.return(undefined);
     }
     const rest = flush(stream);
     if (rest !== "") yield rest;
     return resultWith(stops.found === undefined ? stop : "stop");
+  }
+
+  /** The first token, then each that comes of decoding, for as long as they are asked for. */
+  async function* tokensAfter(first: number, decoding: Decoding): AsyncGenerator<number, undefined, void> {
+    yield first;
+    const drafter = draftMax > 0 ? new Drafter(prompt, contextSize, draftMax, policy) : undefined;
+    for (;;) {
+      drafter?.push(sequence.at(-1)!);
+      // A token is drawn after the last draft too.
+      const room = Math.min(prompt.length + limits.maxTokens - 1, cache.forwardPass.mostTokens) - sequence.length;
+      const before = sequence.length;
+      const step = await decode(decoding, sequence, drafter?.draft(room, endTokenIds) ?? []);
+      drafts.drafted += step.drafted;
+      let taken = 0;
+      try {
+        for (const token of step.tokens) {
+          if (taken > 0) {
+            throwIfAborted(leaving.signal, "decode");
+            drafter?.push(sequence.at(-1)!);
+            drafts.accepted++;
+          }
+          taken++;
+          meters.decode.count();
+          yield token;
+        }
+      } finally {
+        // Where it ends before all of them were taken, drafts behind those taken are no part of the text.
+        cache.trim(before + Math.max(taken - 1, 0));
+      }
+    }
+  }
+
+  function pieceOf(id: number, stream: TextStream): string {
+    const token = tokenizer.idToToken(id);
+    const piece = stops.push(token === undefined ? "" : stream.push(id));
+    return token !== undefined && tokenizer.specialIds.has(id) ? piece + stops.push(token, true) : piece;
   }
 
   /** What the stream and the stop strings still hold. */
@@ -196,6 +244,15 @@ async function* explainAbort(
 function checkWhenFull(whenFull: unknown): void {
   if (whenFull === undefined || whenFull === "wait" || whenFull === "refuse") return;
   throw new OptionError(`whenFull: got ${JSON.stringify(whenFull)}, need "wait" or "refuse"`);
+}
+
+/**
+ * Tokens of a draft, at most.
+ * @throws OptionError for more than fit behind a prompt of one token
+ */
+function resolveDraftMax(draftMax: number | undefined, mostTokens: number): number {
+  if (draftMax === undefined) return Math.min(DEFAULT_DRAFT_MAX, mostTokens - 1);
+  return need.whole("draftMax", draftMax, 0, mostTokens - 1);
 }
 
 function checkPrompt(

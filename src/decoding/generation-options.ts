@@ -31,6 +31,12 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
   /** Keep generating after an end token. Default false. */
   readonly ignoreEos?: boolean | undefined;
   /**
+   * Tokens guessed ahead, at most, where the text repeats what was in it before. They are checked in one
+   * pass: the text is the same and comes sooner. How many are guessed is decided while running, by what it
+   * gains; 0 is never. Default 16.
+   */
+  readonly draftMax?: number | undefined;
+  /**
    * Where others that are running hold so much of the KV cache that prompt and `maxTokens` do not fit: "wait"
    * for them, in order of arrival (the default), or "refuse" with a CapacityError that has the tokens needed
    * and free. Nobody's text changes either way.
@@ -40,8 +46,8 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
 }
 
 export const GENERATE_OPTIONS: OptionKeys = optionKeys<Omit<GenerateOptions, keyof PromptOptions>>({
-  temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, seed: 0, maxTokens: 0, stop: 0, ignoreEos: 0, whenFull: 0,
-  signal: 0,
+  temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, seed: 0, maxTokens: 0, stop: 0, ignoreEos: 0, draftMax: 0,
+  whenFull: 0, signal: 0,
 }); // prettier-ignore
 
 /** One of the two stages; what counts as its tokens is said in `prefill.ts` and `decode.ts`. */
@@ -56,6 +62,14 @@ export interface StageTiming {
 /** Why a generation ended; "cancelled" if its consumer left early or aborted it. */
 export type StopReason = "eos" | "stop" | "length" | "context" | "cancelled";
 
+/** Tokens that were guessed ahead. */
+export interface DraftCounts {
+  /** Those that went through the model. */
+  readonly drafted: number;
+  /** Those of them that came. */
+  readonly accepted: number;
+}
+
 export interface GenerationResult {
   /** The text of `tokens`, up to a stop string if one was found. */
   readonly text: string;
@@ -65,6 +79,7 @@ export interface GenerationResult {
   readonly promptTokens: number;
   readonly prefill: StageTiming;
   readonly decode: StageTiming;
+  readonly drafts: DraftCounts;
   readonly stop: StopReason;
   /** Gives the same tokens again with the same options; 0 if greedy and none was given. */
   readonly seed: number;

@@ -13,6 +13,8 @@ import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { PROMPT_OPTIONS, type Prompt, type PromptOptions } from "./prompt.ts";
 import { type PendingIds, PromptEncoder } from "./prompt-encoder.ts";
 import { TextSequence } from "./text-sequence.ts";
+import { type DraftPolicy, PayingDrafts } from "./drafts/draft-policy.ts";
+import { PassCosts } from "./drafts/pass-costs.ts";
 import type { Generation } from "./generation.ts";
 import { GENERATE_OPTIONS, type GenerateOptions } from "./generation-options.ts";
 
@@ -39,6 +41,9 @@ export class LanguageModel implements AsyncDisposable {
    * `generate()` uses it for options the caller does not give.
    */
   readonly recommendedSampling: RecommendedSampling;
+  readonly #passCosts = new PassCosts();
+  /** @internal Tests have others. */
+  draftPolicy: () => DraftPolicy = () => new PayingDrafts(this.#passCosts);
   readonly #prompts: PromptEncoder;
 
   private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, forwardPass: Transformer, { onWarning }: LoadOptions) {

@@ -8,6 +8,11 @@ export class StageMeter {
   #tokens = 0;
   #ms = 0;
 
+  /** Adds a token whose time has been added. */
+  count(): void {
+    this.#tokens++;
+  }
+
   /** Runs `work` and adds its time and what `tokens` then says, also if it throws. */
   async measure<T>(tokens: () => number, work: () => Promise<T>): Promise<T> {
     const started = performance.now();

@@ -7,7 +7,8 @@ import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts"
 import { CapacityError, OptionError } from "../errors.ts";
 import type { Sequence } from "../model/sequences/sequence.ts";
 import type { Transformer } from "../model/transformer.ts";
-import { generate } from "./generate.ts";
+import type { DraftPolicy } from "./drafts/draft-policy.ts";
+import { generate, type TextModel } from "./generate.ts";
 import type { Generation } from "./generation.ts";
 import type { GenerateOptions } from "./generation-options.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -21,6 +22,7 @@ interface TextSequenceModel {
   readonly endTokenIds: readonly number[];
   readonly recommendedSampling: RecommendedSampling;
   readonly forwardPass: Transformer;
+  readonly draftPolicy: () => DraftPolicy;
   promptIdsBehind(length: number, prompt: Prompt, options: PromptOptions): readonly number[] | PendingIds;
 }
 
@@ -72,7 +74,7 @@ export class TextSequence implements Disposable {
   }
 
   #generate(ids: readonly number[] | PendingIds, options: GenerateOptions, end: () => void): Generation {
-    const { tokenizer, endTokenIds, recommendedSampling, forwardPass } = this.#model;
+    const { tokenizer, endTokenIds, recommendedSampling, draftPolicy, forwardPass } = this.#model;
     const begin = (needed: number) => {
       const { available: free } = forwardPass.cacheTokens;
       if (options.whenFull === "refuse" && needed > free) {
@@ -84,7 +86,8 @@ export class TextSequence implements Disposable {
       this.#sequence.rank = forwardPass.arrive();
     };
     const letEventsRun = () => forwardPass.pacer.letEventsRun();
-    return generate({ cache: this.#cache, tokenizer, endTokenIds, recommendedSampling, begin, end, letEventsRun }, ids, options);
+    const own = { cache: this.#cache, begin, end, letEventsRun } satisfies Partial<TextModel>;
+    return generate({ ...own, tokenizer, endTokenIds, recommendedSampling, draftPolicy }, ids, options);
   }
 
   /**
