@@ -17,7 +17,7 @@ import {
   panelBytesQb4mw,
   scalesOffsetQb4mw,
 } from "../layouts/layout-kept";
-import { endBlock } from "./superblock";
+import { endBlock, unknownGroup } from "./superblock";
 import { unpackQb4mw } from "./unpack-panel";
 
 /** Bytes of an unpacked group. */
@@ -30,7 +30,7 @@ export function unpackBlocks(packed: usize, panel: usize, K: i32, B: i32): void 
     let scales = packed + scalesOffsetQb4mw(B);
     let group = packed + groupsOffsetQb4mw(B);
     for (const groupsEnd = packed + blockBytesQb4mw(B); group < groupsEnd; group += GROUP_BYTES_QB4MW) {
-      unpackQb4mw(group, panel, scales);
+      unpackQb4mw(group, panel, scales, unknownGroup(B));
       panel += GROUP_PANEL_BYTES;
       scales += 8;
     }

@@ -30,7 +30,7 @@ import {
   scalesOffsetQb4mw,
 } from "../layouts/layout-kept";
 import { unknownZero } from "../math/simd";
-import { endBlock, narrowSums, narrowSumsBytes } from "./superblock";
+import { endBlock, narrowSums, narrowSumsBytes, unknownGroup } from "./superblock";
 
 export function gemv_qd8_f32_qb4mw_1x8c4(
   q: usize,
@@ -86,8 +86,7 @@ function multiplyPanels(
   const panelBytes = panelBytesQb4mw(K, B);
   const streamBytes = <usize>stride * panelBytes;
   const pairs = groupPairs(B);
-  // 32, which V8 is not to know: what depends on it stays in registers (simd.ts).
-  const G = GROUP_QB4MW | unknownZero(B);
+  const G = unknownGroup(B);
   const integers = totals + P * SUMS_BYTES;
   const integersEnd = integers + P * SUMS_BYTES;
   const nibble0 = i16x8.splat(<i16>(0x000f | unknownZero(B)));

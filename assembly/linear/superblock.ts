@@ -10,6 +10,15 @@
 import { addScaled } from "./gemm-tile";
 import { groupPairs, GROUP_QB4MW, MINIMA_OFFSET } from "../layouts/layout-kept";
 
+/**
+ * 32, which neither wasm-opt nor V8 can know: a mask that depends on it stays in a register (unknownZero in
+ * simd.ts), for a third of the time of the relaxed GEMV.
+ */
+@inline
+export function unknownGroup(B: i32): i32 {
+  return B < 0 ? B : GROUP_QB4MW;
+}
+
 /** Bytes of a row's narrowed sums. */
 @inline
 export function narrowSumsBytes(K: i32, B: i32): usize {

@@ -23,7 +23,7 @@
  * A packed panel of qc8w is what the relaxed build needs as it is.
  */
 import { operands, operandTable } from "./e2m1";
-import { GROUP_BYTES_QB4MW, GROUP_QB4MW } from "../layouts/layout-kept";
+import { GROUP_BYTES_QB4MW } from "../layouts/layout-kept";
 import { nibbleMask, unknownZero } from "../math/simd";
 
 /** `count` k of a qb4w panel: values u in 0..15. */
@@ -74,18 +74,18 @@ export function unpackQb4fw(packed: usize, panel: usize, count: i32): void {
 
 /**
  * One group of a qb4mw panel; relaxed: values u in 0..15; simd128: s * u in 0..3825, so that products need
- * not end with the group. `scales` u8[8]: s.
+ * not end with the group. `scales` u8[8]: s; G: 32 (unknownGroup in superblock.ts).
  */
 @inline
-export function unpackQb4mw(packed: usize, panel: usize, scales: usize): void {
+export function unpackQb4mw(packed: usize, panel: usize, scales: usize, G: i32): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
-    unpackQb4w(packed, panel, GROUP_QB4MW);
+    unpackQb4w(packed, panel, G);
     return;
   }
   const s = v128.load8x8_u(scales);
   const low = i16x8.shuffle(s, s, 0, 0, 1, 1, 2, 2, 3, 3);
   const high = i16x8.shuffle(s, s, 4, 4, 5, 5, 6, 6, 7, 7);
-  const nibble = i16x8.splat(0x000f);
+  const nibble = i16x8.splat(<i16>(0x000f | unknownZero(G)));
   for (const end = packed + GROUP_BYTES_QB4MW; packed < end; packed += 16, panel += 64) {
     const w = v128.load(packed);
     v128.store(panel, i16x8.mul(v128.and(w, nibble), low));
