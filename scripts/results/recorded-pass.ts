@@ -13,6 +13,7 @@ interface RecordedBlock extends LogitsBlock {
 export class RecordedPass implements ForwardPass {
   readonly config: ModelConfig;
   readonly contextSize: number;
+  readonly mostTokens: number;
   readonly #pass: ForwardPass;
   /** By the ids up to and with those asked for, and how many of them were asked for. */
   readonly #blocks = new Map<string, RecordedBlock[]>();
@@ -27,6 +28,7 @@ export class RecordedPass implements ForwardPass {
     this.#pass = pass;
     this.config = pass.config;
     this.contextSize = pass.contextSize;
+    this.mostTokens = pass.mostTokens;
   }
 
   get ids(): readonly number[] {

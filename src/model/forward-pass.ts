@@ -28,13 +28,28 @@ export interface ForwardOptions {
    * returns undefined. It spares a copy.
    */
   readonly read?: ((logits: Float32Array) => void) | undefined;
+  /**
+   * How many of the last ids are drafts: where they would take room from others, or time in a pass others are
+   * in, they are left out, from the end. `length` says then how many went through.
+   */
+  readonly drafts?: number | undefined;
+  /** Told of each pass in which no other sequence had rows, before its result is known. */
+  readonly onPass?: ((pass: PassTime) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface PassTime {
+  readonly rows: number;
+  /** Until logits were given, what their reader did included. */
+  readonly ms: number;
 }
 
 export interface ForwardPass {
   readonly config: ModelConfig;
   /** Capacity of the KV cache in tokens. */
   readonly contextSize: number;
+  /** Tokens a sequence can have at most: `contextSize`, or fewer where the whole cache holds no more. */
+  readonly mostTokens: number;
   /** Tokens now in the KV cache, in order. */
   readonly ids: readonly number[];
   /** How many they are. */

@@ -33,6 +33,7 @@ export async function runPass(
   pacer: EventLoopPacer,
   done: (part: Part, ids: readonly number[]) => void,
 ): Promise<void> {
+  const started = performance.now();
   const { space, embedding, blocks } = model;
   const { kernels, buffers, config } = space;
   const batch = batchOf(parts);
@@ -54,6 +55,7 @@ export async function runPass(
     if (!part.job.settled) done(part, part.job.sequence.ids.slice(position, position + rows));
   }
   giveLogits(model, parts, batch, pacer);
+  if (parts.length === 1) parts[0]!.job.options.onPass?.({ rows: batch.rows, ms: performance.now() - started });
 }
 
 function batchOf(parts: readonly Part[]): Batch {

@@ -58,6 +58,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
       maxRows,
       reserve: ({ sequence, from, options }: Job, rows: number) =>
         this.#cache.reserve(sequence, rows, typeof options.logits === "function" ? from : sequence.length - 1),
+      reserveFree: ({ sequence }: Job, rows: number) => this.#cache.reserveFree(sequence, rows),
       run: (batch: readonly Part[]) => (this.#pass = this.#run(batch).finally(() => (this.#pass = undefined))),
     };
     this.#scheduler = new Scheduler(passes, host);
@@ -71,6 +72,10 @@ export class Transformer implements ForwardPass, SequenceOwner {
   /** Tokens a sequence can have at most. */
   get contextSize(): number {
     return this.#parts.contextSize;
+  }
+
+  get mostTokens(): number {
+    return Math.min(this.contextSize, this.#cache.tokens.total);
   }
 
   /**

@@ -39,6 +39,10 @@ export class ToyForwardPass implements ForwardPass {
     return this.cached;
   }
 
+  get mostTokens(): number {
+    return this.contextSize;
+  }
+
   get length(): number {
     return this.cached.length;
   }

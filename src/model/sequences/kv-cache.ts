@@ -65,10 +65,20 @@ export class KvCache {
     while (!this.#pool.extend(sequence.held, missing)) {
       if (!this.#takeFrom(sequence, ({ held }) => held.blocks.length > 0)) return false;
     }
-    const numbers = sequence.held.blocks.map(({ number }) => number);
-    this.#kernels.i32(sequence.table, numbers.length).set(numbers);
+    this.#enterBlocks(sequence);
     sequence.used = ++this.#clock;
     return true;
+  }
+
+  /**
+   * Makes room for the next rows of a sequence that has room for some, without taking it from others.
+   * @returns for how many there is room
+   */
+  reserveFree(sequence: Sequence, rows: number): number {
+    const { held } = sequence;
+    if (!this.#pool.extend(held, rows)) return held.blocks.length * BLOCK_TOKENS - held.length;
+    this.#enterBlocks(sequence);
+    return rows;
   }
 
   /** Says that the keys and values of `ids`, the next ones of a sequence, are there. */
@@ -97,6 +107,12 @@ export class KvCache {
     for (const cache of caches) {
       for (const half of ["k", "v"] as const) yield this.#kernels.u8(offsetBy(cache[half], number * bytes[half]), bytes[half]);
     }
+  }
+
+  /** Writes the block table. */
+  #enterBlocks({ table, held: { blocks } }: Sequence): void {
+    const numbers = blocks.map(({ number }) => number);
+    this.#kernels.i32(table, numbers.length).set(numbers);
   }
 
   /** Takes all it has from a sequence that nobody runs, or that came later; says whether there was one. */

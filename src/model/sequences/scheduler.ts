@@ -3,6 +3,9 @@
  * pass has room for. Steps of one token go before prompts, so that a long prompt does not stop the others; a
  * prompt goes in pieces.
  *
+ * Drafts are rows that may turn out to be for nothing. They go along only where a sequence is alone, so that
+ * nobody waits for them.
+ *
  * Room in the cache is given in order of arrival. Who needs more than is free takes it from sequences that
  * nobody is running, the one not used for longest first, then from those that came later; what they lose they
  * compute again. The first in line always fits, so nobody waits for ever.
@@ -22,6 +25,8 @@ export interface Job {
    * are computed anew.
    */
   next: number;
+  /** How many of the last ids are drafts of which is not decided whether they go along. */
+  drafts: number;
   readonly options: ForwardOptions;
   readonly resolve: (logits: Float32Array | undefined) => void;
   readonly reject: (error: unknown) => void;
@@ -40,6 +45,8 @@ export interface Passes {
   readonly maxRows: number;
   /** Makes room for the next rows of a sequence; says whether there was. */
   reserve(job: Job, rows: number): boolean;
+  /** Makes room for more rows, as far as it is free; says for how many in all. */
+  reserveFree(job: Job, rows: number): number;
   /** Runs parts and settles the jobs that are done or failed. */
   run(parts: readonly Part[]): Promise<void>;
 }
@@ -69,7 +76,8 @@ export class Scheduler {
   evaluate(sequence: Sequence, from: number, options: ForwardOptions): Promise<Float32Array | undefined> {
     if (this.#ended) return Promise.reject(new DisposedError("model: got one that was disposed, need to load it again"));
     return new Promise((resolve, reject) => {
-      this.#jobs.push({ sequence, from, next: from, options, resolve, reject, settled: false });
+      const { drafts = 0 } = options;
+      this.#jobs.push({ sequence, from, next: from, drafts, options, resolve, reject, settled: false });
       this.changed();
       if (!this.#looping) void this.#loop();
     });
@@ -126,7 +134,7 @@ export class Scheduler {
       "forward pass",
     );
     this.#dropSettled();
-    const missing = ({ sequence }: Job) => sequence.length - sequence.held.length;
+    const missing = ({ sequence, drafts }: Job) => sequence.length - drafts - sequence.held.length;
     const line = this.#jobs.toSorted((a, b) => a.sequence.rank! - b.sequence.rank!);
     const { maxRows } = this.#passes;
     let single = line.filter((job) => missing(job) === 1).length;
@@ -138,10 +146,22 @@ export class Scheduler {
       if (rows < 1 || !this.#passes.reserve(job, rows)) continue;
       // What was found in shared blocks need not be computed.
       const left = Math.min(rows, missing(job));
-      parts.push({ job, rows: left });
+      const drafts = left === missing(job) ? this.#settleDrafts(job, line.length === 1 ? room - left : 0) : 0;
+      parts.push({ job, rows: left + drafts });
       room -= left;
     }
     return parts;
+  }
+
+  /** Decides how many of a job's drafts go along with its other rows, and leaves the rest out. */
+  #settleDrafts(job: Job, most: number): number {
+    const { sequence } = job;
+    const others = sequence.length - job.drafts - sequence.held.length;
+    const wished = Math.min(job.drafts, most);
+    const drafts = wished > 0 ? this.#passes.reserveFree(job, others + wished) - others : 0;
+    sequence.leaveOut(job.drafts - drafts);
+    job.drafts = 0;
+    return drafts;
   }
 
   /** Resolves when room may have become free, or a waiting job is aborted. */

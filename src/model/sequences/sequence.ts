@@ -12,7 +12,7 @@ import type { ForwardOptions, ForwardPass, LogitsBlock } from "../forward-pass.t
 /** What a sequence asks of the model it belongs to. */
 export interface SequenceOwner extends Pick<
   ForwardPass,
-  "config" | "contextSize" | "softmax" | "argmax" | "crossEntropy" | "klDivergence"
+  "config" | "contextSize" | "mostTokens" | "softmax" | "argmax" | "crossEntropy" | "klDivergence"
 > {
   createSequence(): Sequence;
   /** @throws DisposedError */
@@ -62,6 +62,10 @@ export class Sequence implements ForwardPass, Disposable {
     return this.#model.contextSize;
   }
 
+  get mostTokens(): number {
+    return this.#model.mostTokens;
+  }
+
   get ids(): readonly number[] {
     return this.#ids;
   }
@@ -82,14 +86,21 @@ export class Sequence implements ForwardPass, Disposable {
     this.checkUsable();
     this.#model.checkIds(ids, this.length);
     const from = this.length;
+    const wanted = from + ids.length - (options.drafts ?? 0);
     for (let i = 0; i < ids.length; i++) this.#ids.push(ids[i]!);
     try {
       return await this.#evaluate(from, options);
     } catch (error) {
-      // Whole chunks that are done stay.
-      this.#ids.length = Math.max(from, Math.min(this.length, this.held.length));
+      // Whole chunks that are done stay, drafts do not.
+      this.#ids.length = Math.max(from, Math.min(this.length, this.held.length, wanted));
+      if (this.held.length > this.length) this.#model.release(this, this.length);
       throw error;
     }
+  }
+
+  /** @internal Forgets its last ids, which nothing was computed of, while it is running. */
+  leaveOut(count: number): void {
+    this.#ids.length -= count;
   }
 
   async #evaluate(from: number, options: ForwardOptions): Promise<Float32Array | undefined> {
