@@ -106,7 +106,11 @@ export class BenchMemory {
     return pointer;
   }
 
-  /** A view, valid until the memory grows. */
+  /** Views, valid until the memory grows. */
+  f32(pointer: Pointer, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, pointer, length);
+  }
+
   f64(pointer: Pointer, length: number): Float64Array {
     return new Float64Array(this.memory.buffer, pointer, length);
   }

@@ -40,7 +40,7 @@ export function gather_queries_qs8(R: i32, D: i32, kScale: f32, scratch: usize):
  * order and NaN is above infinity: one instruction, where the float maximum that keeps NaN takes seven.
  */
 @inline
-function absmax(x: usize, D: i32): f32 {
+export function absmax(x: usize, D: i32): f32 {
   const magnitude = i32x4.splat(i32.MAX_VALUE);
   let a = i32x4.splat(0),
     b = a;

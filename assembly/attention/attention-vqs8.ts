@@ -33,10 +33,10 @@ import { storeValues } from "./attention-tile";
 import { storeOperands, tileQs8 } from "./attention-tile-qs8";
 import { maxLanes, sumLanes } from "../math/simd";
 
-const WEIGHT_MAX: f32 = 16383;
+export const WEIGHT_MAX: f32 = 16383;
 /** Adding 2^23 rounds to a whole number, half to even, and leaves it in the low bits. */
-const ROUNDER: f32 = 8388608;
-const ROUNDER_BITS: i32 = 0x4b000000;
+export const ROUNDER: f32 = 8388608;
+export const ROUNDER_BITS: i32 = 0x4b000000;
 
 /**
  * Scores of one block, or the part of it below `end`: its weights as operands of the tile, its maximum and

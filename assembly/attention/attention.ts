@@ -6,7 +6,8 @@
  *   s from max(0, p - window + 1) (from 0 where window is 0) to p
  *
  *   q       rows of `stride` f32, head h at h * D
- *   k, v    pools of layout-kv.ts; int8 ones are worth kScale, vScale a unit
+ *   k, v    pools of layout-kv.ts; static int8 ones (qs8) are worth kScale, vScale a unit; dynamic ones (qd8)
+ *           have scales of their own
  *   y       f32[M, H * D]; the units begin .. end - 1 are written
  *   rows    Row[M] of layout-kv.ts; rows of one sequence follow one another in ascending positions
  *   slopes  f32[H] (alibi.ts), or 0: none
@@ -35,13 +36,16 @@
 import { LOG2E } from "../math/exp2";
 import { add_biases_f32_tile } from "./alibi";
 import { gather_queries_f32, scores_kf32 } from "./attention-kf32";
+import { scale_scores_kqd8 } from "./attention-kqd8";
 import { gather_queries_qs8, scores_kqs8 } from "./attention-kqs8";
 import { softmax_f32_tile, values_vf32 } from "./attention-vf32";
+import { combine_blocks_qd8, quantize_weights_qd8 } from "./attention-vqd8";
 import { combine_blocks_qs8, quantize_weights_qs8, values_vqs8 } from "./attention-vqs8";
 import {
   BLOCK,
   blockAt,
   headBytesF32,
+  headBytesQd8,
   headBytesQs8,
   LANES,
   rowAt,
@@ -51,10 +55,18 @@ import {
   TileRow,
 } from "../layouts/layout-kv";
 
-/** One function for all four kinds: they part only between its loops, once for each block of a tile. */
-function attention(
-  kQs8: bool,
-  vQs8: bool,
+/** How keys or values lie in their pool. */
+export const F32: i32 = 0;
+export const QS8: i32 = 1;
+export const QD8: i32 = 2;
+
+/**
+ * One function for all kinds (attention-kinds.ts): they part only between its loops, once for each block of a
+ * tile.
+ */
+export function attention(
+  kKind: i32,
+  vKind: i32,
   q: usize,
   k: usize,
   v: usize,
@@ -77,8 +89,9 @@ function attention(
   assert(D % LANES == 0 && D <= 2048 && H % Hkv == 0 && 0 <= begin && end <= H * M);
   const heads = H / Hkv;
   const groupUnits = heads * M;
-  const kHeadBytes = kQs8 ? headBytesQs8(D) : headBytesF32(D);
-  const vHeadBytes = vQs8 ? headBytesQs8(D) : headBytesF32(D);
+  const kHeadBytes = headBytes(kKind, D);
+  const vHeadBytes = headBytes(vKind, D);
+  if (kKind == QD8) kScale = 1;
   for (let unit = begin; unit < end;) {
     const group = unit / groupUnits;
     const first = (unit - group * groupUnits) / heads;
@@ -107,28 +120,40 @@ function attention(
     // Rows ascend, so the first begins and the last ends the tile's range.
     const tileBegin = changetype<TileRow>(scratch).begin & -BLOCK;
     const tileEnd = storedTokens(changetype<TileRow>(scratch + <usize>(R - 1) * offsetof<TileRow>()).end);
-    if (kQs8) gather_queries_qs8(R, D, kScale, scratch);
+    if (kKind != F32) gather_queries_qs8(R, D, kScale, scratch);
     else gather_queries_f32(R, D, scratch);
     const kHead = k + <usize>group * kHeadBytes;
     const vHead = v + <usize>group * vHeadBytes;
     for (let s = tileBegin; s < tileEnd; s += BLOCK) {
       const blockEnd = min(tileEnd, s + BLOCK);
       const kBlock = blockAt(kHead, blocks, s, <usize>Hkv * kHeadBytes);
-      if (kQs8) scores_kqs8(R, kBlock, apart ? kHeadBytes : 0, D, S, s, blockEnd, scratch);
+      if (kKind != F32) scores_kqs8(R, kBlock, apart ? kHeadBytes : 0, D, S, s, blockEnd, scratch);
       else scores_kf32(R, kBlock, apart ? kHeadBytes : 0, D, S, s, blockEnd, scratch);
+      if (kKind == QD8) scale_scores_kqd8(R, kBlock, apart ? kHeadBytes : 0, D, S, s, blockEnd, scratch);
       if (slopes != 0) add_biases_f32_tile(R, D, S, s, blockEnd, scratch);
       mask(R, D, S, s, blockEnd, scratch);
       // At once, while the block's scores are in the first-level cache.
-      if (vQs8) quantize_weights_qs8(R, D, S, s, tileEnd, scratch);
+      if (vKind == QS8) quantize_weights_qs8(R, D, S, s, tileEnd, scratch);
+      else if (vKind == QD8) {
+        const vBlock = blockAt(vHead, blocks, s, <usize>Hkv * vHeadBytes);
+        quantize_weights_qd8(R, vBlock, apart ? vHeadBytes : 0, D, S, s, tileEnd, scratch);
+      }
     }
-    if (vQs8) {
-      combine_blocks_qs8(D, S, vScale, tileBegin, tileEnd, scratch);
+    if (vKind != F32) {
+      if (vKind == QS8) combine_blocks_qs8(D, S, vScale, tileBegin, tileEnd, scratch);
+      else combine_blocks_qd8(D, S, tileBegin, tileEnd, scratch);
       values_vqs8(R, vHead, apart ? vHeadBytes : 0, blocks, <usize>Hkv * vHeadBytes, D, S, tileBegin, tileEnd, scratch);
     } else {
       softmax_f32_tile(R, D, S, tileBegin, tileEnd, scratch);
       values_vf32(R, vHead, apart ? vHeadBytes : 0, blocks, <usize>Hkv * vHeadBytes, D, S, scratch);
     }
   }
+}
+
+/** Bytes of one head of a block. */
+@inline
+function headBytes(kind: i32, D: i32): usize {
+  return kind == F32 ? headBytesF32(D) : kind == QS8 ? headBytesQs8(D) : headBytesQd8(D);
 }
 
 /** Whether row m is the only one of its sequence. */
@@ -147,96 +172,4 @@ function mask(R: i32, D: i32, S: i32, begin: i32, end: i32, scratch: usize): voi
     for (let s = begin; s < min(row.begin, end); s++) store<f32>(scores + ((<usize>s) << 2), -f32.POSITIVE_INFINITY);
     for (let s = max(row.end, begin); s < end; s++) store<f32>(scores + ((<usize>s) << 2), -f32.POSITIVE_INFINITY);
   }
-}
-
-export function attention_f32_kf32_vf32(
-  q: usize,
-  k: usize,
-  v: usize,
-  y: usize,
-  rows: usize,
-  slopes: usize,
-  M: i32,
-  stride: i32,
-  H: i32,
-  Hkv: i32,
-  D: i32,
-  S: i32,
-  window: i32,
-  kScale: f32,
-  vScale: f32,
-  begin: i32,
-  end: i32,
-  scratch: usize,
-): void {
-  attention(false, false, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
-}
-
-export function attention_f32_kqs8_vqs8(
-  q: usize,
-  k: usize,
-  v: usize,
-  y: usize,
-  rows: usize,
-  slopes: usize,
-  M: i32,
-  stride: i32,
-  H: i32,
-  Hkv: i32,
-  D: i32,
-  S: i32,
-  window: i32,
-  kScale: f32,
-  vScale: f32,
-  begin: i32,
-  end: i32,
-  scratch: usize,
-): void {
-  attention(true, true, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
-}
-
-export function attention_f32_kqs8_vf32(
-  q: usize,
-  k: usize,
-  v: usize,
-  y: usize,
-  rows: usize,
-  slopes: usize,
-  M: i32,
-  stride: i32,
-  H: i32,
-  Hkv: i32,
-  D: i32,
-  S: i32,
-  window: i32,
-  kScale: f32,
-  vScale: f32,
-  begin: i32,
-  end: i32,
-  scratch: usize,
-): void {
-  attention(true, false, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
-}
-
-export function attention_f32_kf32_vqs8(
-  q: usize,
-  k: usize,
-  v: usize,
-  y: usize,
-  rows: usize,
-  slopes: usize,
-  M: i32,
-  stride: i32,
-  H: i32,
-  Hkv: i32,
-  D: i32,
-  S: i32,
-  window: i32,
-  kScale: f32,
-  vScale: f32,
-  begin: i32,
-  end: i32,
-  scratch: usize,
-): void {
-  attention(false, true, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
 }

@@ -18,9 +18,13 @@
  *           | d0 d2 d1 d3 | d0 d2 d1 d3 | ..                  | t0 t2 t1 t3 | t0 t2 t1 t3 | ..
  *
  * Four bytes are one i32 lane: what a four-byte dot instruction sums. In the order 0, 2, 1, 3 the low bytes
- * of the two 16-bit halves are elements 0 and 1 and the high bytes 2 and 3, so `i32x4.dot_i16x8_s` takes two
- * pairs of the other operand in natural order. Int8 values are -128..127, real = scale * q with one scale per
- * cache.
+ * of the two 16-bit halves are elements 0 and 1 and the high bytes 2 and 3, so `i32x4.dot_i16x8_s` takes
+ * two pairs of the other operand in natural order. Int8 values are -128..127, real = scale * q. There are
+ * two kinds of int8: static (qs8), with one scale per cache, and dynamic (qd8), with a scale per token and
+ * head. Those of a head's 64 tokens, f32[64], follow its bytes, so that a block has all that belongs to it
+ * wherever it is copied:
+ *
+ *   int8 dynamic  [block][Hkv]{ K or V int8 as above | f32[64] }
  *
  * Bytes of tokens never appended may hold anything: kernels mask them.
  */
@@ -106,6 +110,18 @@ export function headBytesQs8(D: i32): usize {
   return <usize>BLOCK * D;
 }
 
+/** Byte offset of the scale of token t of a block in one head of dynamic int8. */
+@inline
+export function scaleOffsetQd8(t: i32, D: i32): usize {
+  return headBytesQs8(D) + ((<usize>t) << 2);
+}
+
+
+@inline
+export function headBytesQd8(D: i32): usize {
+  return scaleOffsetQd8(BLOCK, D);
+}
+
 /** Blocks that S tokens take. */
 @inline
 function blocksOf(S: i32): i32 {
@@ -129,6 +145,14 @@ export function v_cache_bytes_qs8(Hkv: i32, S: i32, D: i32): usize {
   return k_cache_bytes_qs8(Hkv, S, D);
 }
 
+export function k_cache_bytes_qd8(Hkv: i32, S: i32, D: i32): usize {
+  return <usize>(blocksOf(S) * Hkv) * headBytesQd8(D);
+}
+
+export function v_cache_bytes_qd8(Hkv: i32, S: i32, D: i32): usize {
+  return k_cache_bytes_qd8(Hkv, S, D);
+}
+
 /**
  * One row of a tile: a query of one head at one position, and the half-open range of tokens it attends to.
  */
@@ -147,13 +171,14 @@ export class TileRow {
  *
  *   rows       TileRow[4]
  *   factors    f32[4]             what one unit of a row's integer score is worth, in powers of two
- *   sums       f32[4]             1 / sum of weights (times the scale of V)
+ *   sums       f32[4]             1 / sum of weights (times the scale of V, where it has one)
  *   values     f32[4][D]          accumulators
  *   queries    f32[D][4]          or 14-bit operands [D/4][4 rows][4] (attention-tile-qs8.ts)
  *   scores     f32[4][T]
  *   weights    f32[T][4]          or 14-bit operands [T/4][4 rows][4]
  *   blockMax   f32[T/64][4]       later the block's factor
  *   blockSum   f32[T/64][4]
+ *   blockUnit  f32[T/64][4]       of dynamic V: what a unit of its weights is worth (attention-vqd8.ts)
  */
 export const FACTORS_OFFSET: usize = 80;
 export const SUMS_OFFSET: usize = 96;
@@ -189,7 +214,13 @@ export function blockSumOffset(S: i32, D: i32): usize {
   return blockMaxOffset(S, D) + <usize>blocksOf(S) * 16;
 }
 
+
+@inline
+export function blockUnitOffset(S: i32, D: i32): usize {
+  return blockSumOffset(S, D) + <usize>blocksOf(S) * 16;
+}
+
 /** Bytes one thread needs; the same for any M, since rows pass through in tiles of four. */
 export function attention_scratch_bytes(M: i32, S: i32, D: i32): usize {
-  return blockSumOffset(S, D) + <usize>blocksOf(S) * 16;
+  return blockUnitOffset(S, D) + <usize>blocksOf(S) * 16;
 }

@@ -1,12 +1,14 @@
-// Scalar twins of append-f32.ts and append-qs8.ts: one element at a time.
+// Scalar twins of append-f32.ts and append-q8.ts: one element at a time.
 import {
   BLOCK,
   blockAt,
   headBytesF32,
+  headBytesQd8,
   headBytesQs8,
   kOffsetF32,
   kOffsetQs8,
   rowAt,
+  scaleOffsetQd8,
   vOffsetF32,
   vOffsetQs8,
 } from "../layouts/layout-kv";
@@ -93,6 +95,37 @@ export function append_v_qs8(
       const head = headAt(cache, rows, m, Hkv, g, headBytesQs8(D));
       for (let d = 0; d < D; d++)
         store<i8>(head + vOffsetQs8(tokenOf(rows, m), d), quantize(source(x, m, stride, g, D, d), scale));
+    }
+  }
+}
+
+/** The largest magnitude of D elements / 127; NaN unless all are finite. */
+function dynamicScale(x: usize, m: i32, stride: i32, g: i32, D: i32): f32 {
+  let largest: f32 = 0;
+  for (let d = 0; d < D; d++) largest = max<f32>(largest, abs<f32>(source(x, m, stride, g, D, d)));
+  return largest == f32.POSITIVE_INFINITY ? f32.NaN : largest / 127;
+}
+
+export function append_k_qd8(x: usize, cache: usize, rows: usize, stride: i32, Hkv: i32, D: i32, begin: i32, end: i32): void {
+  for (let m = begin; m < end; m++) {
+    for (let g = 0; g < Hkv; g++) {
+      const head = headAt(cache, rows, m, Hkv, g, headBytesQd8(D));
+      const scale = dynamicScale(x, m, stride, g, D);
+      store<f32>(head + scaleOffsetQd8(tokenOf(rows, m), D), scale);
+      for (let d = 0; d < D; d++)
+        store<i8>(head + kOffsetQs8(tokenOf(rows, m), d, D), quantize(source(x, m, stride, g, D, d), scale == 0 ? 1 : scale));
+    }
+  }
+}
+
+export function append_v_qd8(x: usize, cache: usize, rows: usize, stride: i32, Hkv: i32, D: i32, begin: i32, end: i32): void {
+  for (let m = begin; m < end; m++) {
+    for (let g = 0; g < Hkv; g++) {
+      const head = headAt(cache, rows, m, Hkv, g, headBytesQd8(D));
+      const scale = dynamicScale(x, m, stride, g, D);
+      store<f32>(head + scaleOffsetQd8(tokenOf(rows, m), D), scale);
+      for (let d = 0; d < D; d++)
+        store<i8>(head + vOffsetQs8(tokenOf(rows, m), d), quantize(source(x, m, stride, g, D, d), scale == 0 ? 1 : scale));
     }
   }
 }

@@ -5,16 +5,20 @@ import {
   BLOCK,
   blockAt,
   headBytesF32,
+  headBytesQd8,
   headBytesQs8,
   kOffsetF32,
   kOffsetQs8,
   queriesOffset,
   rowAt,
+  scaleOffsetQd8,
   scoresOffset,
   vOffsetF32,
   vOffsetQs8,
   weightsOffset,
 } from "../layouts/layout-kv";
+import { F32, QD8, QS8 } from "../attention/attention";
+import { LEAST_WEIGHT } from "../attention/attention-vqd8";
 import { exp2 } from "./exp2";
 
 /** One head of a pool, as one sequence sees it. */
@@ -66,6 +70,14 @@ function scoresQs8(q: usize, k: Head, u: usize, scores: usize, D: i32, kScale: f
     let sum = 0;
     for (let d = 0; d < D; d++) sum += load<i32>(u + ((<usize>d) << 2)) * load<i8>(k.block(s) + kOffsetQs8(s % BLOCK, d, D));
     store<f32>(scores + ((<usize>s) << 2), <f32>sum * factor);
+  }
+}
+
+/** Dynamic int8: the score of each token times its scale. */
+function scaleScores(k: Head, scores: usize, D: i32, begin: i32, end: i32): void {
+  for (let s = begin; s < end; s++) {
+    const at = scores + ((<usize>s) << 2);
+    store<f32>(at, load<f32>(at) * load<f32>(k.block(s) + scaleOffsetQd8(s % BLOCK, D)));
   }
 }
 
@@ -144,11 +156,82 @@ function valuesQs8(scores: usize, weights: usize, v: Head, y: usize, D: i32, vSc
   }
 }
 
+/** Lane s % 8 of eight sums at `lanes`, f32[8]. */
+@inline
+function addToLane(lanes: usize, s: i32, x: f32): void {
+  const at = lanes + ((<usize>(s & 7)) << 2);
+  store<f32>(at, load<f32>(at) + x);
+}
+
 
 @inline
-function attention(
-  kQs8: bool,
-  vQs8: bool,
+function lane(lanes: usize, i: i32): f32 {
+  return load<f32>(lanes + ((<usize>i) << 2)) + load<f32>(lanes + ((<usize>(i + 4)) << 2));
+}
+
+/**
+ * Weights of one block's part begin .. end - 1, its unit and its sum of probabilities for dynamic V: f32 at
+ * `unit` and `unit` + 4. `lanes` is f32[8].
+ */
+function weighBlock(scores: usize, weights: usize, v: Head, D: i32, begin: i32, end: i32, lanes: usize, unit: usize): void {
+  const blockMax = maxScore(scores, begin, end);
+  let largest = LEAST_WEIGHT;
+  memory.fill(lanes, 0, 32);
+  for (let s = begin; s < end; s++) {
+    const p = exp2(load<f32>(scores + ((<usize>s) << 2)) - blockMax);
+    addToLane(lanes, s, p);
+    const w: f32 = p == 0 ? 0 : p * load<f32>(v.block(s) + scaleOffsetQd8(s % BLOCK, D));
+    store<f32>(weights + ((<usize>s) << 2), w);
+    largest = max<f32>(largest, w);
+  }
+  store<f32>(unit, largest / 16383);
+  store<f32>(unit + 4, lane(lanes, 0) + lane(lanes, 1) + (lane(lanes, 2) + lane(lanes, 3)));
+  const toUnits: f32 = 1 / load<f32>(unit);
+  for (let s = begin; s < end; s++) {
+    const at = weights + ((<usize>s) << 2);
+    store<f32>(at, nearest<f32>(load<f32>(at) * toUnits));
+  }
+}
+
+/** The same for V with a scale for each token; `work` is f32[10]. */
+function valuesQd8(scores: usize, weights: usize, v: Head, y: usize, D: i32, begin: i32, end: i32, work: usize): void {
+  const max = maxScore(scores, begin, end);
+  const firstBlock = begin & -BLOCK;
+  const unit = work + 32;
+  let total: f32 = 0;
+  for (let b = firstBlock; b < end; b += BLOCK) {
+    const blockBegin = b < begin ? begin : b;
+    const blockEnd = b + BLOCK < end ? b + BLOCK : end;
+    weighBlock(scores, weights, v, D, blockBegin, blockEnd, work, unit);
+    total += exp2(maxScore(scores, blockBegin, blockEnd) - max) * load<f32>(unit + 4);
+  }
+  const factor: f32 = 1 / total;
+  for (let d = 0; d < D; d++) {
+    let sum: f32 = 0;
+    for (let b = firstBlock; b < end; b += BLOCK) {
+      const blockBegin = b < begin ? begin : b;
+      const blockEnd = b + BLOCK < end ? b + BLOCK : end;
+      weighBlock(scores, weights, v, D, blockBegin, blockEnd, work, unit);
+      let dot = 0;
+      for (let s = blockBegin; s < blockEnd; s++) {
+        const u = load<f32>(weights + ((<usize>s) << 2));
+        dot += (u == u ? <i32>u : 0) * load<i8>(v.block(s) + vOffsetQs8(s % BLOCK, d));
+      }
+      sum += <f32>dot * (exp2(maxScore(scores, blockBegin, blockEnd) - max) * load<f32>(unit));
+    }
+    store<f32>(y + ((<usize>d) << 2), sum * factor);
+  }
+}
+
+
+@inline
+function headBytes(kind: i32, D: i32): usize {
+  return kind == F32 ? headBytesF32(D) : kind == QS8 ? headBytesQs8(D) : headBytesQd8(D);
+}
+
+export function attention(
+  kKind: i32,
+  vKind: i32,
   q: usize,
   k: usize,
   v: usize,
@@ -175,108 +258,19 @@ function attention(
     const m = (unit / heads) % M;
     const h = group * heads + (unit % heads);
     const row = rowAt(rows, m);
-    const kHead = headAt(scratch, k, row.blocks, Hkv, group, kQs8 ? headBytesQs8(D) : headBytesF32(D));
-    const vHead = headAt(scratch + offsetof<Head>(), v, row.blocks, Hkv, group, vQs8 ? headBytesQs8(D) : headBytesF32(D));
+    const kHead = headAt(scratch, k, row.blocks, Hkv, group, headBytes(kKind, D));
+    const vHead = headAt(scratch + offsetof<Head>(), v, row.blocks, Hkv, group, headBytes(vKind, D));
     const query = q + ((<usize>m * stride + <usize>h * D) << 2);
     const out = y + (((<usize>m * H + h) * D) << 2);
     const first = window > 0 ? max(0, row.position - window + 1) : 0;
     const last = row.position + 1;
-    if (kQs8) scoresQs8(query, kHead, scratch + queriesOffset(D), scores, D, kScale, first, last);
-    else scoresF32(query, kHead, scores, D, first, last);
+    if (kKind == F32) scoresF32(query, kHead, scores, D, first, last);
+    else scoresQs8(query, kHead, scratch + queriesOffset(D), scores, D, kKind == QD8 ? 1 : kScale, first, last);
+    if (kKind == QD8) scaleScores(kHead, scores, D, first, last);
     if (slopes != 0) addBiases(scores, load<f32>(slopes + ((<usize>h) << 2)) * LOG2E, first, last);
-    if (vQs8) valuesQs8(scores, scratch + weightsOffset(S, D), vHead, out, D, vScale, first, last);
-    else valuesF32(scores, vHead, out, D, first, last);
+    const weights = scratch + weightsOffset(S, D);
+    if (vKind == F32) valuesF32(scores, vHead, out, D, first, last);
+    else if (vKind == QS8) valuesQs8(scores, weights, vHead, out, D, vScale, first, last);
+    else valuesQd8(scores, weights, vHead, out, D, first, last, scratch + queriesOffset(D));
   }
-}
-
-export function attention_f32_kf32_vf32(
-  q: usize,
-  k: usize,
-  v: usize,
-  y: usize,
-  rows: usize,
-  slopes: usize,
-  M: i32,
-  stride: i32,
-  H: i32,
-  Hkv: i32,
-  D: i32,
-  S: i32,
-  window: i32,
-  kScale: f32,
-  vScale: f32,
-  begin: i32,
-  end: i32,
-  scratch: usize,
-): void {
-  attention(false, false, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
-}
-
-export function attention_f32_kqs8_vqs8(
-  q: usize,
-  k: usize,
-  v: usize,
-  y: usize,
-  rows: usize,
-  slopes: usize,
-  M: i32,
-  stride: i32,
-  H: i32,
-  Hkv: i32,
-  D: i32,
-  S: i32,
-  window: i32,
-  kScale: f32,
-  vScale: f32,
-  begin: i32,
-  end: i32,
-  scratch: usize,
-): void {
-  attention(true, true, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
-}
-
-export function attention_f32_kqs8_vf32(
-  q: usize,
-  k: usize,
-  v: usize,
-  y: usize,
-  rows: usize,
-  slopes: usize,
-  M: i32,
-  stride: i32,
-  H: i32,
-  Hkv: i32,
-  D: i32,
-  S: i32,
-  window: i32,
-  kScale: f32,
-  vScale: f32,
-  begin: i32,
-  end: i32,
-  scratch: usize,
-): void {
-  attention(true, false, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
-}
-
-export function attention_f32_kf32_vqs8(
-  q: usize,
-  k: usize,
-  v: usize,
-  y: usize,
-  rows: usize,
-  slopes: usize,
-  M: i32,
-  stride: i32,
-  H: i32,
-  Hkv: i32,
-  D: i32,
-  S: i32,
-  window: i32,
-  kScale: f32,
-  vScale: f32,
-  begin: i32,
-  end: i32,
-  scratch: usize,
-): void {
-  attention(false, true, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
 }

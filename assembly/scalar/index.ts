@@ -36,12 +36,24 @@ export {
 export {
   k_cache_bytes_f32,
   k_cache_bytes_qs8,
+  k_cache_bytes_qd8,
   v_cache_bytes_f32,
   v_cache_bytes_qs8,
+  v_cache_bytes_qd8,
   attention_scratch_bytes,
 } from "../layouts/layout-kv";
-export { append_k_f32, append_v_f32, append_k_qs8, append_v_qs8 } from "./append-kv";
-export { attention_f32_kf32_vf32, attention_f32_kqs8_vqs8, attention_f32_kqs8_vf32, attention_f32_kf32_vqs8 } from "./attention";
+export { append_k_f32, append_v_f32, append_k_qs8, append_v_qs8, append_k_qd8, append_v_qd8 } from "./append-kv";
+export {
+  attention_f32_kf32_vf32,
+  attention_f32_kqs8_vqs8,
+  attention_f32_kqd8_vqd8,
+  attention_f32_kqs8_vf32,
+  attention_f32_kf32_vqs8,
+  attention_f32_kqd8_vf32,
+  attention_f32_kf32_vqd8,
+  attention_f32_kqd8_vqs8,
+  attention_f32_kqs8_vqd8,
+} from "./attention-kinds";
 export { first_nonfinite_f32 } from "./first-nonfinite";
 export { argmax_f32 } from "./argmax";
 export { softmax_f32 } from "./softmax";

@@ -11,7 +11,7 @@ import { ROWS, TestMemory } from "./self-test-memory.ts";
 /**
  * FNV-1a of the problem's results. `test/kernels/self-test.test.ts` computes it anew with the scalar twins.
  */
-export const SELF_TEST_DIGEST = 0xf0c882bd;
+export const SELF_TEST_DIGEST = 0x4078540e;
 
 /** Results of modules already tested, by the last of them: a module's code does not change. */
 const tested = new WeakMap<WebAssembly.Module, boolean>();
@@ -48,7 +48,8 @@ export function selfTestDigest(modules: readonly WebAssembly.Module[], shared: b
     problem.linear8("gemm", M, 14);
   }
   problem.norms();
-  problem.attention();
+  problem.attention("qs8");
+  problem.attention("qd8");
   return problem.digest;
 }
 
@@ -128,28 +129,36 @@ class Problem extends TestMemory {
     this.end = start;
   }
 
-  /** T tokens over an int8 cache. */
-  attention(): void {
+  /** T tokens over an int8 cache, static or dynamic. */
+  attention(kind: "qs8" | "qd8"): void {
     const run = this.run;
     const qkv = this.floats(T * QKV);
-    const k = this.reserve(run.k_cache_bytes_qs8(HKV, T, D));
-    const v = this.reserve(run.v_cache_bytes_qs8(HKV, T, D));
+    const k = this.reserve(run[`k_cache_bytes_${kind}`](HKV, T, D));
+    const v = this.reserve(run[`v_cache_bytes_${kind}`](HKV, T, D));
     const y = this.reserve(4 * T * H * D);
     const scratch = this.reserve(run.attention_scratch_bytes(T, T, D));
     const rows = this.#rowTable();
     const scale = 1 / 64;
-    run.append_k_qs8(offsetBy(qkv, 4 * H * D), k, rows, QKV, HKV, D, scale, 0, T);
-    run.append_v_qs8(offsetBy(qkv, 4 * (H + HKV) * D), v, rows, QKV, HKV, D, scale, 0, T);
+    const [kAt, vAt] = [offsetBy(qkv, 4 * H * D), offsetBy(qkv, 4 * (H + HKV) * D)];
+    if (kind === "qs8") {
+      run.append_k_qs8(kAt, k, rows, QKV, HKV, D, scale, 0, T);
+      run.append_v_qs8(vAt, v, rows, QKV, HKV, D, scale, 0, T);
+    } else {
+      run.append_k_qd8(kAt, k, rows, QKV, HKV, D, 0, T);
+      run.append_v_qd8(vAt, v, rows, QKV, HKV, D, 0, T);
+    }
+    const attention = run[`attention_f32_k${kind}_v${kind}`];
     const attend = (M: number, units: number) => {
       const position = T - M;
       const query = offsetBy(qkv, 4 * position * QKV);
       const from = offsetBy(rows, 8 * position);
-      run.attention_f32_kqs8_vqs8(query, k, v, y, from, NULL, M, QKV, H, HKV, D, T, 0, scale, scale, 0, units, scratch);
+      attention(query, k, v, y, from, NULL, M, QKV, H, HKV, D, T, 0, scale, scale, 0, units, scratch);
       this.mix(y, M * H * D);
     };
     attend(T, T * H);
     // The tiles of one, two and three rows; the rest of two rows of results stays what it was.
     for (const units of [1, 2, 3]) attend(2, units);
+    this.#end = start;
   }
 
   /** T rows of one sequence, its blocks in descending order. */

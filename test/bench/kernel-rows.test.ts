@@ -20,6 +20,10 @@ const UNROWED: Partial<Record<KernelName, string>> = {
   attention_f32_kf32_vf32: TWIN,
   attention_f32_kqs8_vf32: TWIN,
   attention_f32_kf32_vqs8: TWIN,
+  attention_f32_kqd8_vf32: TWIN,
+  attention_f32_kf32_vqd8: TWIN,
+  attention_f32_kqd8_vqs8: TWIN,
+  attention_f32_kqs8_vqd8: TWIN,
 };
 const computesSize = (name: KernelName) => "returns" in KERNELS[name] && KERNELS[name].returns === "bytes";
 

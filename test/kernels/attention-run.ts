@@ -88,7 +88,7 @@ export function runSequences(
     new Uint8Array(kernels.memory.buffer).fill(0xff, pointer, pointer + bytes);
     return pointer;
   };
-  const [kType, vType] = kind.split("_").map((part) => part.slice(1)) as ["f32" | "qs8", "f32" | "qs8"];
+  const [kType, vType] = kind.split("_").map((part) => part.slice(1)) as ["f32" | "qs8" | "qd8", "f32" | "qs8" | "qd8"];
   const tables = scatteredTables(
     inputs.map(({ T }) => T),
     forks,
@@ -127,9 +127,9 @@ export function runSequences(
     });
     const [kAt, vAt] = [offsetBy(x, 4 * H * D), offsetBy(x, 4 * (H + Hkv) * D)];
     if (kType === "qs8") run.append_k_qs8(kAt, k, rowsAt, stride, Hkv, D, kScale, 0, M);
-    else run.append_k_f32(kAt, k, rowsAt, stride, Hkv, D, 0, M);
+    else run[`append_k_${kType}`](kAt, k, rowsAt, stride, Hkv, D, 0, M);
     if (vType === "qs8") run.append_v_qs8(vAt, v, rowsAt, stride, Hkv, D, vScale, 0, M);
-    else run.append_v_f32(vAt, v, rowsAt, stride, Hkv, D, 0, M);
+    else run[`append_v_${vType}`](vAt, v, rowsAt, stride, Hkv, D, 0, M);
     const unit = (h: number) => (h < H ? Math.max(0, h * M - (M >> 1)) : H * M);
     for (let i = 1; i < heads.length; i++) {
       run[`attention_f32_${kind}`](

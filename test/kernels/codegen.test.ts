@@ -15,8 +15,13 @@ const LAST_PANEL = "one call for the last panel, where channels are missing";
 const CALLS_FROM_LOOPS: Record<string, string> = {
   attention_f32_kf32_vf32: "one call for each head and block of tokens",
   attention_f32_kqs8_vqs8: "one call for each head and block of tokens",
+  attention_f32_kqd8_vqd8: "one call for each head and block of tokens",
   attention_f32_kqs8_vf32: "one call for each head and block of tokens",
   attention_f32_kf32_vqs8: "one call for each head and block of tokens",
+  attention_f32_kqd8_vf32: "one call for each head and block of tokens",
+  attention_f32_kf32_vqd8: "one call for each head and block of tokens",
+  attention_f32_kqd8_vqs8: "one call for each head and block of tokens",
+  attention_f32_kqs8_vqd8: "one call for each head and block of tokens",
   swiglu_f32: "one call for each row",
   swiglu_f32_qd8: "two calls for each row",
   gelu_f32: "one call for each row",
@@ -95,6 +100,18 @@ const attentionFloats: Step = {
   broadcast: "v128.load32_splat",
   loops: attention((r) => [[2, r, 2 * r, 2 * r], [2, r, 2 * r, 2 * r]]),
 }; // prettier-ignore
+const attentionI16: Step = {
+  ...I16,
+  loops: attention((r) => [
+    [2, 2 * r, 4 * r, 4 * r],
+    [2, 2 * r, 4 * r, 4 * r],
+  ]),
+};
+// A query's high plane takes back 64 times the sum of the data: two products that all rows share.
+const attentionI8: Step = {
+  ...I8,
+  loops: attention((r) => [[2, r, 2 * r + 2, 0], [2, r, 2 * r, 0], [2, r, 2 * r, 0], [2, r, 2 * r, 0]]),
+}; // prettier-ignore
 
 const SIMD128: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
@@ -111,7 +128,8 @@ const SIMD128: Record<string, Step> = {
   gemv_qd8_f32_qc8w_1x8c4: { ...I16, loops: [[4, 2, 8, 8], [2, 2, 4, 4]] },
   gemv_qd14_f32_qc8w_1x8c4: { ...I16, loops: [[4, 2, 8, 8], [2, 2, 4, 4]] },
   attention_f32_kf32_vf32: attentionFloats,
-  attention_f32_kqs8_vqs8: { ...I16, loops: attention((r) => [[2, 2 * r, 4 * r, 4 * r], [2, 2 * r, 4 * r, 4 * r]]) },
+  attention_f32_kqs8_vqs8: attentionI16,
+  attention_f32_kqd8_vqd8: attentionI16,
 }; // prettier-ignore
 const RELAXED: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
@@ -127,11 +145,8 @@ const RELAXED: Record<string, Step> = {
   gemv_qd8_f32_qc8w_1x8c4: { ...I8, loops: [[6, 2, 12, 0], [2, 2, 4, 0]] },
   gemv_qd14_f32_qc8w_1x8c4: { ...I8, loops: [[6, 2, 12, 0], [2, 2, 4, 0]] },
   attention_f32_kf32_vf32: attentionFloats,
-  // A query's high plane takes back 64 times the sum of the data: two products that all rows share.
-  attention_f32_kqs8_vqs8: {
-    ...I8,
-    loops: attention((r) => [[2, r, 2 * r + 2, 0], [2, r, 2 * r, 0], [2, r, 2 * r, 0], [2, r, 2 * r, 0]]),
-  },
+  attention_f32_kqs8_vqs8: attentionI8,
+  attention_f32_kqd8_vqd8: attentionI8,
 }; // prettier-ignore
 const QUANTIZER: Record<string, Step> = { scale_gradient_f32: outerProducts };
 

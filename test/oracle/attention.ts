@@ -7,6 +7,13 @@
  * result:
  *
  *   |kernel - y| <= sum |W - w| |v - y| / sum W  +  roundings of the f32 sums
+ *
+ * That holds as long as the kernel divides by the sum of the weights it multiplies with. For dynamic int8 V
+ * it does not: it divides by the sum of the weights before they are rounded to 14 bits, which moves each by
+ * at most half of W / (16383 * scale[s]), W being the largest scale[s] * weight of the block. This rounding
+ * R is apart:
+ *
+ *   |kernel - y| <= (sum |W - w| |v - y|  +  sum R |v|) / sum W  +  roundings of the f32 sums
  */
 import { F32_EPSILON } from "./compare.ts";
 import { roundHalfEven } from "./round-half-even.ts";
@@ -26,14 +33,20 @@ export interface AttentionInput {
   /** f32[H], ALiBi: a token's score loses so much for each token it is further back. */
   slopes?: Float32Array;
 }
-export type AttentionKind = "kf32_vf32" | "kqs8_vqs8" | "kqs8_vf32" | "kf32_vqs8";
-export const ATTENTION_KINDS: readonly AttentionKind[] = ["kf32_vf32", "kqs8_vqs8", "kqs8_vf32", "kf32_vqs8"];
+/** Keys or values in the cache: as they are, int8 with the scale given, or with one per token and head. */
+export type CacheKind = "f32" | "qs8" | "qd8";
+export type AttentionKind = `k${CacheKind}_v${CacheKind}`;
+export const ATTENTION_KINDS: readonly AttentionKind[] = [
+  "kf32_vf32", "kqs8_vqs8", "kqd8_vqd8", "kqs8_vf32", "kf32_vqs8", "kqd8_vf32", "kf32_vqd8", "kqd8_vqs8", "kqs8_vqd8",
+]; // prettier-ignore
 
 /** Relative error of 2^t as assembly/math/exp2.ts states it. */
 export const EXP2_ERROR = 2 ** -22.3;
 const BLOCK = 64;
 const WEIGHT_MAX = 16383;
 const QUERY_MAX = 8191;
+/** What a block's largest weight times scale counts for at least (assembly/attention/attention-vqd8.ts). */
+const LEAST_WEIGHT = 2 ** -100;
 
 /**
  * x as a static int8 cache holds it, in units of the scale. The quotient of two floats rounded once is the
@@ -43,27 +56,47 @@ export function quantizeStatic(x: number, scale: number): number {
   return Math.max(-128, Math.min(127, roundHalfEven(Math.fround(x / scale)))) || 0;
 }
 
+/** The scale of one head of one token in a dynamic int8 cache. */
+export function dynamicScale(head: Float32Array): number {
+  return Math.fround(head.reduce((most, x) => Math.max(most, Math.abs(x)), 0) / 127);
+}
+
+/** One head of T tokens as a cache stores it, dequantized, and each token's scale (1 for floats). */
+function stored(qkv: Float32Array, { T, D, stride, begin }: HeadPlace, kind: CacheKind, scale: number) {
+  const values = new Float64Array(T * D);
+  const scales = new Float64Array(T).fill(kind === "qs8" ? scale : 1);
+  for (let t = 0; t < T; t++) {
+    const head = qkv.subarray(t * stride + begin, t * stride + begin + D);
+    if (kind === "qd8") scales[t] = dynamicScale(head);
+    head.forEach((x, d) => (values[t * D + d] = kind === "f32" ? x : scales[t]! * quantizeStatic(x, scales[t]! || 1)));
+  }
+  return { values, scales };
+}
+
+interface HeadPlace {
+  T: number;
+  D: number;
+  stride: number;
+  /** Where the head lies in a row. */
+  begin: number;
+}
+
 /** y f64[T, H * D] over the cache as stored (dequantized where it is int8), and the bound of each element. */
 export function attentionOracle(input: AttentionInput): { y: Float64Array; bound: Float64Array } {
   const { qkv, T, H, Hkv, D, window, kind } = input;
   const stride = (H + 2 * Hkv) * D;
-  const kQs8 = kind.startsWith("kqs8");
-  const vQs8 = kind.endsWith("vqs8");
+  const [kKind, vKind] = kind.split("_").map((part) => part.slice(1)) as [CacheKind, CacheKind];
+  const vInt8 = vKind !== "f32";
   const kScale = Math.fround(input.kScale);
   const vScale = Math.fround(input.vScale);
-  const element = (base: number, qs8: boolean, scale: number) => (qs8 ? scale * quantizeStatic(qkv[base]!, scale) : qkv[base]!);
   const u = F32_EPSILON;
   const y = new Float64Array(T * H * D);
   const bound = new Float64Array(T * H * D);
 
   for (let h = 0; h < H; h++) {
     const g = Math.floor((h * Hkv) / H);
-    const keys = Float64Array.from({ length: T * D }, (_, i) =>
-      element(Math.floor(i / D) * stride + (H + g) * D + (i % D), kQs8, kScale),
-    );
-    const values = Float64Array.from({ length: T * D }, (_, i) =>
-      element(Math.floor(i / D) * stride + (H + Hkv + g) * D + (i % D), vQs8, vScale),
-    );
+    const { values: keys } = stored(qkv, { T, D, stride, begin: (H + g) * D }, kKind, kScale);
+    const { values, scales } = stored(qkv, { T, D, stride, begin: (H + Hkv + g) * D }, vKind, vScale);
     for (let p = 0; p < T; p++) {
       const first = window > 0 ? Math.max(0, p - window + 1) : 0;
       const n = p + 1 - first;
@@ -86,11 +119,11 @@ export function attentionOracle(input: AttentionInput): { y: Float64Array; bound
           keyNorm += Math.abs(k);
         }
         score[i] = dot * toPowers;
-        if (kQs8) {
+        if (kKind !== "f32") {
           // Half a step per channel (and the rounding of up to 8191 steps in the quotient); then eight
-          // roundings of the product.
+          // roundings of the product, one more for a token's scale.
           const rounded = queryStep * (0.5 + 2 * QUERY_MAX * u) * keyNorm * toPowers;
-          scoreError[i] = rounded + 8 * u * (magnitude * toPowers + rounded);
+          scoreError[i] = rounded + (kKind === "qd8" ? 9 : 8) * u * (magnitude * toPowers + rounded);
         } else scoreError[i] = (D + 6) * u * magnitude * toPowers;
         if (slope !== 0) {
           // log2(e), the slope in powers of two and its product with the distance are rounded; so is the sum.
@@ -111,18 +144,33 @@ export function attentionOracle(input: AttentionInput): { y: Float64Array; bound
       const w = score.map((s) => 2 ** (s - max));
       // Two subtractions of scores are rounded where a block has its own maximum, one otherwise; so are the
       // powers.
-      const powers = vQs8 ? 2 : 1;
+      const powers = vInt8 ? 2 : 1;
       const weightError = w.map((weight, i) => {
         const exponent = scoreError[i]! + powers * u * (max - score[i]! + 2 * worstScoreError);
         const factor = 2 ** exponent * (1 + EXP2_ERROR) ** powers * (1 + u) - 1;
-        if (!vQs8) return weight * factor + 2 ** -126;
+        if (vKind !== "qs8") return weight * factor + powers * 2 ** -126;
         const block = 2 ** (blockMax.get(Math.floor((first + i) / BLOCK))! - max + 2 * worstScoreError);
         return weight * factor + ((0.5 + 2 * WEIGHT_MAX * u) / WEIGHT_MAX) * block * (1 + EXP2_ERROR);
       });
+      // Dynamic V: half a unit of the block's largest weight times scale, and what rounding the product with
+      // the scale, the quotient and the product with it move.
+      const blockUnit = new Map<number, number>();
+      for (let i = 0; i < n; i++) {
+        const b = Math.floor((first + i) / BLOCK);
+        const weighed = (w[i]! + weightError[i]!) * Math.max(scales[first + i]!, LEAST_WEIGHT);
+        blockUnit.set(b, Math.max(blockUnit.get(b) ?? 0, weighed));
+      }
+      const rounding = w.map((weight, i) => {
+        const scale = scales[first + i]!;
+        if (vKind !== "qd8" || scale === 0) return 0;
+        const unit = blockUnit.get(Math.floor((first + i) / BLOCK))!;
+        return ((0.5 / WEIGHT_MAX) * unit) / scale + 4 * u * (weight + weightError[i]!);
+      });
       const sum = w.reduce((a, b) => a + b, 0);
       const least = sum - weightError.reduce((a, b) => a + b, 0);
-      // Terms of the two f32 sums, plus conversion, factor and division.
-      const roundings = vQs8 ? 2 * blockMax.size + 8 : n + Math.ceil(n / 4) + 8;
+      // Terms of the two f32 sums, plus conversion, factor and division; for dynamic V those of a block's
+      // probabilities, 8 in each lane and three sums of lanes.
+      const roundings = vInt8 ? 2 * blockMax.size + (vKind === "qd8" ? 24 : 8) : n + Math.ceil(n / 4) + 8;
       for (let d = 0; d < D; d++) {
         let numerator = 0;
         for (let i = 0; i < n; i++) numerator += w[i]! * values[(first + i) * D + d]!;
@@ -131,7 +179,7 @@ export function attentionOracle(input: AttentionInput): { y: Float64Array; bound
         let magnitude = 0;
         for (let i = 0; i < n; i++) {
           const v = values[(first + i) * D + d]!;
-          moved += weightError[i]! * Math.abs(v - exact);
+          moved += weightError[i]! * Math.abs(v - exact) + rounding[i]! * Math.abs(v);
           magnitude += (w[i]! + weightError[i]!) * Math.abs(v);
         }
         y[(p * H + h) * D + d] = exact;

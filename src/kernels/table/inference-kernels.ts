@@ -19,7 +19,8 @@ const GEMV_QC8W = { args: "q scales w bias y N K", ...PANELS } as const;
 const ROPE = { args: "x cos sin rows heads D rotary stride", ...ROWS } as const;
 const ACTIVATION_F32 = { args: "x y F stride", ...ROWS } as const;
 const ACTIVATION_QD8 = { args: "x q scales sums F G stride scale", ...ROWS } as const;
-const APPEND_F32 = { args: "k cache rows stride Hkv D", ...ROWS } as const;
+/** Floats as they are, or int8 with a scale for each token and head. */
+const APPEND = { args: "k cache rows stride Hkv D", ...ROWS } as const;
 const APPEND_QS8 = { args: "k cache rows stride Hkv D scale", ...ROWS } as const;
 
 /**
@@ -45,8 +46,10 @@ export const INFERENCE_KERNELS = {
   packed_bytes_qc8w: { args: "N K", ...SIZE },
   k_cache_bytes_f32: KV_CACHE_BYTES,
   k_cache_bytes_qs8: KV_CACHE_BYTES,
+  k_cache_bytes_qd8: KV_CACHE_BYTES,
   v_cache_bytes_f32: KV_CACHE_BYTES,
   v_cache_bytes_qs8: KV_CACHE_BYTES,
+  v_cache_bytes_qd8: KV_CACHE_BYTES,
   /** Scratch one thread needs for any linear kernel with at most M rows and K in_features. */
   linear_scratch_bytes: { args: "M K", ...SIZE },
   /** Scratch one thread needs for any attention kernel with at most M rows at positions below S. */
@@ -155,16 +158,23 @@ export const INFERENCE_KERNELS = {
   // to different sequences. The row table `rows` i32[M][2] says of each: the position of its token in its
   // sequence, and a pointer to the sequence's block table i32[], whose entry s / 64 is the number of the
   // block with token s. k or v starts each row of `stride` elements.
-  append_k_f32: APPEND_F32,
-  append_v_f32: APPEND_F32,
+  append_k_f32: APPEND,
+  append_v_f32: APPEND,
   append_k_qs8: APPEND_QS8,
   append_v_qs8: APPEND_QS8,
+  append_k_qd8: APPEND,
+  append_v_qd8: APPEND,
 
   // --- attention
   attention_f32_kf32_vf32: ATTENTION,
   attention_f32_kqs8_vqs8: ATTENTION,
+  attention_f32_kqd8_vqd8: ATTENTION,
   attention_f32_kqs8_vf32: ATTENTION,
   attention_f32_kf32_vqs8: ATTENTION,
+  attention_f32_kqd8_vf32: ATTENTION,
+  attention_f32_kf32_vqd8: ATTENTION,
+  attention_f32_kqd8_vqs8: ATTENTION,
+  attention_f32_kqs8_vqd8: ATTENTION,
 
   // --- logits
   /** Index of the first NaN or infinity in x f32[count], or -1. */
