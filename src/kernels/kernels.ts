@@ -68,6 +68,8 @@ export class Kernels {
   #run: KernelExports;
   #memory: WebAssembly.Memory | undefined;
   #pool: ThreadPool | undefined;
+  /** Threads that share the work, if there are as many. */
+  #used = Infinity;
   #disposal: Promise<void> | undefined;
 
   /** @param starting a pool over the same memory; the kernels can be used before it is there */
@@ -116,12 +118,23 @@ export class Kernels {
     return this.#pool ? this.#pool.threads : 1;
   }
 
+  /** Shares the work of the calls that follow among so many threads; the others sleep. Changes no bit. */
+  useThreads(count: number): void {
+    this.#used = count;
+  }
+
+  /** Milliseconds the calling thread has slept so far, waiting for others. */
+  get sleptMs(): number {
+    return this.#pool ? this.#pool.sleptMs : 0;
+  }
+
   /**
    * Runs a kernel over all its units of work, shared among the threads in contiguous ranges.
    * @param work the arguments before `(begin, end, scratch)`
    */
   split<Name extends SplitKernel>(name: Name, units: number, ...work: KernelWork<Name>): void {
-    if (this.#pool && units > 1) this.#pool.run(name, units, work);
+    const threads = Math.min(this.#used, this.threads);
+    if (this.#pool && units > 1 && threads > 1) this.#pool.run(name, units, work, threads);
     else (this.#run[name] as (...args: number[]) => void)(...work, 0, units, this.#scratch);
   }
 

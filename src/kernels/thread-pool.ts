@@ -1,12 +1,13 @@
 /**
  * Threads over one shared memory: a job is one kernel call, split by its units of work into contiguous
- * ranges.
+ * ranges, which threads claim (`job-board.ts`).
  */
 import { CapabilityError } from "../errors.ts";
 import type { Host, WorkerHandle } from "../host/host.ts";
-import { BOARD, boardArguments, boardWords, runUnits, type Share, SPINS } from "./job-board.ts";
+import { beginOf, BOARD, boardArguments, boardWords, claimAll, claimShare, openJob } from "./job-board.ts";
 import { type KernelExports, SHARED_PART, SPLIT_KERNELS, type SplitKernel, takenUnits } from "./kernel-table.ts";
 import type { Pointer } from "./pointer.ts";
+import { Polling } from "./polling.ts";
 import { START_LIMIT_MS, startWorkers } from "./start-workers.ts";
 
 /** Longest sleep of the calling thread while workers compute. */
@@ -16,7 +17,7 @@ const ASK_AFTER_SLEEPS = 10;
 /** and believes that nobody is there if there was none after so many. */
 const ANSWER_SLEEPS = 100;
 /**
- * Where nobody watches over workers: longest time in which none of them takes a unit or finishes. The largest
+ * Where nobody watches over workers: longest time in which none of them finishes its shares. The largest
  * call of a kernel that 4 GiB hold, 256 rows by a layer of 2^30 weights, takes one slow core as long.
  */
 const UNWATCHED_MS = 60_000;
@@ -28,6 +29,8 @@ export interface PoolPlan {
   readonly board: Pointer;
   /** One per thread, the calling one first. */
   readonly scratch: readonly Pointer[];
+  /** How long threads poll before they sleep, 0 to 100; by default 50. */
+  readonly poll?: number | undefined;
 }
 
 /** A pool that is being started. */
@@ -47,7 +50,9 @@ export class ThreadPool {
   readonly #kernels: KernelExports;
   readonly #board: Int32Array;
   readonly #values: Float64Array;
-  readonly #self: Share;
+  readonly #scratch: Pointer;
+  readonly #polling: Polling;
+  #sleptMs = 0;
   /** Why no further job is taken. */
   #failure: CapabilityError | undefined;
   /** What the runtime said about a death; it may arrive after the board has told of it. */
@@ -60,8 +65,8 @@ export class ThreadPool {
     this.#kernels = kernels;
     this.#board = boardWords(plan);
     this.#values = boardArguments(plan);
-    this.#self = { place: 0, scratch: plan.scratch[0]! };
-    this.#board[BOARD.threads] = this.threads;
+    this.#scratch = plan.scratch[0]!;
+    this.#polling = new Polling(plan.poll);
     for (const worker of workers) worker.onDeath((error) => (this.#death ??= error));
   }
 
@@ -85,30 +90,65 @@ export class ThreadPool {
     return { started, stop: () => stopping.abort() };
   }
 
+  /** Milliseconds the calling thread has slept at the ends of jobs, waiting for workers. */
+  get sleptMs(): number {
+    return this.#sleptMs;
+  }
+
   /**
-   * @throws CapabilityError if a worker died or trapped, now or earlier, or the pool was ended; the workers
-   *   are ended then
+   * @param threads that share the work, 2 to `this.threads`
+   * @throws CapabilityError if a worker died, now or earlier, a share trapped, or the pool was ended; the
+   *   workers are ended then
    */
-  run(name: SplitKernel, units: number, work: readonly number[]): void {
-    const { threads } = this;
-    const [board, values] = [this.#board, this.#values];
+  run(name: SplitKernel, units: number, work: readonly number[], threads = this.threads): void {
+    const board = this.#board;
     if (Atomics.load(board, BOARD.dead) !== 0) this.#fail(`a worker died before ${name}`);
     if (this.#failure) throw this.#failure;
     const piece = takenUnits(name);
-    // Shares are whole pieces; too few units for that are shared as they are.
-    const shared = piece === 0 ? units : Math.floor((SHARED_PART * units) / (threads * piece)) * threads * piece || units;
-    board[BOARD.kernel] = SPLIT_KERNELS.indexOf(name);
-    board[BOARD.units] = units;
-    board[BOARD.shared] = board[BOARD.next] = shared;
-    board[BOARD.piece] = piece;
-    board[BOARD.argumentCount] = work.length;
-    for (let i = 0; i < work.length; i++) values[i] = work[i]!;
-    Atomics.store(board, BOARD.pending, threads - 1);
-    Atomics.add(board, BOARD.generation, 1);
+    const large = Math.min(threads, units);
+    // Large shares are whole pieces; too few units for that are shared as they are.
+    const shared = piece === 0 ? units : Math.floor((SHARED_PART * units) / (large * piece)) * large * piece || units;
+    const { spins } = this.#polling;
+    Atomics.store(board, BOARD.spins, spins);
+    openJob(board, this.#values, { kernel: SPLIT_KERNELS.indexOf(name), units, work, large, shared, piece });
+    this.#wake(large - 1);
+    let trap: unknown;
+    try {
+      this.#compute(name, work);
+    } catch (error) {
+      trap = error;
+      Atomics.store(board, BOARD.failed, 1);
+      Atomics.sub(board, BOARD.pending, claimAll(board));
+    }
+    const before = this.#sleptMs;
+    this.#join(name, spins);
+    if (Atomics.load(board, BOARD.failed) !== 0) this.#fail(`a share of ${name} trapped`, trap);
+    this.#polling.joined(this.#sleptMs - before);
+  }
+
+  /** Sees to it that so many workers are awake, if there are. */
+  #wake(workers: number): void {
+    const board = this.#board;
     // Waking costs a call into the system's wait queues, even where nobody sleeps.
-    if (Atomics.load(board, BOARD.sleepers) !== 0) Atomics.notify(board, BOARD.generation);
-    runUnits(board, this.#kernels[name] as (...args: number[]) => void, work, this.#self);
-    this.#join(name);
+    const sleepers = Atomics.load(board, BOARD.sleepers);
+    const missing = workers - (this.#workers.length - sleepers);
+    if (sleepers > 0 && missing > 0) Atomics.notify(board, BOARD.generation, missing);
+  }
+
+  /** Computes the first share, then those nobody has claimed. */
+  #compute(name: SplitKernel, work: readonly number[]): void {
+    const board = this.#board;
+    const kernel = this.#kernels[name] as (...args: number[]) => void;
+    kernel(...work, 0, beginOf(board, 1), this.#scratch);
+    let own = 0;
+    try {
+      for (let share: number; (share = claimShare(board)) >= 0;) {
+        own++;
+        kernel(...work, beginOf(board, share), beginOf(board, share + 1), this.#scratch);
+      }
+    } finally {
+      if (own > 0) Atomics.sub(board, BOARD.pending, own);
+    }
   }
 
   /**
@@ -116,26 +156,28 @@ export class ThreadPool {
    * or `markDead` wakes it; the sleep is short because the pending count may change between reading and
    * sleeping on it, and because whoever would tell of a death may be dead as well.
    */
-  #join(name: SplitKernel): void {
+  #join(name: SplitKernel, spins: number): void {
     const board = this.#board;
+    for (let spin = 0; spin < spins; spin++) if (Atomics.load(board, BOARD.pending) <= 0) return;
     let watch: Watch | undefined;
-    for (let spin = 0, pending = 1; (pending = Atomics.load(board, BOARD.pending)) > 0; spin++) {
-      if (spin < SPINS) continue;
+    let began = NaN;
+    for (let pending: number; (pending = Atomics.load(board, BOARD.pending)) > 0;) {
+      if (watch === undefined) began = performance.now();
+      watch ??= new Watch(board, this.#workers);
       if (Atomics.load(board, BOARD.dead) !== 0) this.#fail(`a worker died during ${name}`);
       Atomics.store(board, BOARD.waiting, 1);
       const woken = Atomics.wait(board, BOARD.pending, pending, SLEEP_MS);
       Atomics.store(board, BOARD.waiting, 0);
       if (woken !== "timed-out") continue;
-      watch ??= new Watch(board, this.#workers);
       const silence = watch.slept();
       if (silence) this.#fail(`${silence} during ${name}`);
     }
-    if (Atomics.load(board, BOARD.failed) !== 0) this.#fail(`a worker trapped in ${name}`);
+    if (watch !== undefined) this.#sleptMs += performance.now() - began;
   }
 
-  #fail(what: string): never {
-    const cause = this.#death && { cause: this.#death };
-    this.#failure ??= new CapabilityError(`threads: ${what}; load the model again to go on`, cause);
+  #fail(what: string, trap?: unknown): never {
+    const cause = trap ?? this.#death;
+    this.#failure ??= new CapabilityError(`threads: ${what}; load the model again to go on`, cause ? { cause } : undefined);
     // The caller learns of the failure from this error; the workers have nothing to add.
     void this.#stop().catch(() => {});
     throw this.#failure;
@@ -148,7 +190,7 @@ export class ThreadPool {
   }
 
   #stop(): Promise<void> {
-    this.#board[BOARD.kernel] = -1;
+    Atomics.store(this.#board, BOARD.ended, 1);
     Atomics.add(this.#board, BOARD.generation, 1);
     Atomics.notify(this.#board, BOARD.generation);
     this.#ending ??= Promise.all(this.#workers.map((worker) => worker.end())).then(() => {});
@@ -176,7 +218,7 @@ class Watch {
   /** To be called after each sleep in which nobody woke the thread; says who is gone. */
   slept(): string | undefined {
     const board = this.#board;
-    const progress = Atomics.load(board, BOARD.pending) - Atomics.load(board, BOARD.next);
+    const progress = Atomics.load(board, BOARD.pending);
     if (progress !== this.#progress) this.#sleeps = 0;
     this.#progress = progress;
     const sleeps = ++this.#sleeps;

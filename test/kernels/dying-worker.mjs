@@ -1,11 +1,11 @@
 /** A kernel worker of which the first one dies, or every one with a number, when `workerData.death` says. */
 import { parentPort, workerData } from "node:worker_threads";
-import { BOARD, boardWords } from "../../src/kernels/job-board.ts";
+import { BOARD, boardWords, claimShare } from "../../src/kernels/job-board.ts";
 import { runKernelWorker } from "../../src/kernels/kernel-worker.ts";
 
 const ready = () => parentPort.postMessage("ready");
 if (typeof workerData.death === "number") {
-  // Dies in the job of that number, before it says that its part is done.
+  // Dies in the job of that number of those it takes part in, before it says that its part is done.
   const { sub } = Atomics;
   let jobs = 0;
   Atomics.sub = (words, index, count) => {
@@ -33,9 +33,9 @@ if (typeof workerData.death === "number") {
 } else {
   ready();
   const board = boardWords(workerData);
-  Atomics.add(board, BOARD.sleepers, 1); // only sleepers are woken
-  Atomics.wait(board, BOARD.generation, workerData.generation);
-  // The job is taken, and `pending` will never come down.
+  // A share is claimed, and `pending` will never come down.
+  while (claimShare(board) < 0);
+  board[board.length - 1] = 1; // the place of a thread that there is not: the watching one waits for this
   if (workerData.death === "with its watcher") Atomics.wait(board, BOARD.kernel, board[BOARD.kernel]);
   process.exit(5);
 }

@@ -1,14 +1,14 @@
+import { spawn as spawnProcess } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { AbortError, CapabilityError, DisposedError, OptionError } from "../../src/errors.ts";
 import { BOARD_BYTES, markDead } from "../../src/kernels/job-board.ts";
-import { instantiateKernels, Kernels } from "../../src/kernels/kernels.ts";
 import { MemoryPlan, STATIC_DATA_BYTES } from "../../src/kernels/memory-plan.ts";
 import { offsetBy, type Pointer } from "../../src/kernels/pointer.ts";
-import { ThreadPool } from "../../src/kernels/thread-pool.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { kernelThreads } from "../../src/host/node/node-threads.ts";
@@ -16,6 +16,7 @@ import type { Host, WorkerHandle } from "../../src/host/host.ts";
 import { assertSameBits } from "../oracle/compare.ts";
 import { tinyModel } from "../tiny-model.ts";
 import { bundled } from "./bundled.ts";
+import { openPool } from "./open-pool.ts";
 
 const SEED = 43;
 const test = suite(`thread pool (seed ${SEED})`);
@@ -43,6 +44,18 @@ async function failure(work: Promise<unknown>): Promise<Error> {
   ) as Promise<Error>;
 }
 
+/** Passes until one fails: the first ones may be over before the worker that dies has claimed a share. */
+async function failureOfPasses(model: Transformer): Promise<Error> {
+  return failure(
+    (async () => {
+      for (let pass = 0; pass < 100_000; pass++) {
+        model.truncate(0);
+        await logits(model);
+      }
+    })(),
+  );
+}
+
 /** Threads of this process. */
 const count = () => readdirSync("/proc/self/task").length;
 
@@ -60,19 +73,6 @@ function dying(death: Death): Host {
   return { ...nodeHost, spawnWorker: (start) => spawn(Object.assign(start, { death })) };
 }
 
-/** A pool over a memory of its own. */
-async function openPool(threads: number, spawnWorker: NonNullable<Host["spawnWorker"]>, limitMs?: number) {
-  const plan = new MemoryPlan();
-  const board = plan.reserve("scratch", BOARD_BYTES, "board");
-  const scratch = Array.from({ length: threads }, () => plan.reserve("scratch", 0, "scratch"));
-  const data = plan.reserve("scratch", 65_536, "data");
-  const memory = plan.createMemory(true);
-  const modules = [await nodeHost.kernelModule("simd128-threads")];
-  const run = instantiateKernels(modules, memory);
-  const pool = ThreadPool.start({ modules, memory, board, scratch }, run, spawnWorker, limitMs);
-  return { kernels: new Kernels(run, memory, scratch[0]!, pool), data };
-}
-
 test("any number of threads gives the bits of one, more of them than units of work included", async () => {
   const alone = await load(1);
   const expected = await logits(alone);
@@ -82,6 +82,25 @@ test("any number of threads gives the bits of one, more of them than units of wo
     assert.is(model.threads, threads);
     assertSameBits(await logits(model), expected, `${threads} threads`);
     await model.dispose();
+  }
+});
+
+test("beside a busy process on every core, any number of threads gives the bits of one", async () => {
+  const alone = await load(1);
+  const expected = await logits(alone);
+  await alone.dispose();
+  const busy = Array.from({ length: availableParallelism() }, () => spawnProcess(process.execPath, ["-e", "for (;;);"]));
+  try {
+    for (const threads of [2, 3]) {
+      const model = await load(threads);
+      for (let pass = 0; pass < 30; pass++) {
+        model.truncate(0);
+        assertSameBits(await logits(model), expected, `${threads} threads, pass ${pass}`);
+      }
+      await model.dispose();
+    }
+  } finally {
+    for (const neighbour of busy) neighbour.kill("SIGKILL");
   }
 });
 
@@ -125,7 +144,7 @@ test("workers started after a watching thread failed share one, also when its en
 test("a worker that dies in the middle of a job is an error, and the others end", async () => {
   for (const threads of [2, 3]) {
     const model = await load(threads, dying("during a job"));
-    const error = await failure(model.forward(IDS, { logits: "last" }));
+    const error = await failureOfPasses(model);
     assert.instance(error, CapabilityError);
     assert.match(error.message, /^threads: a worker died during \w+; load the model again/);
     const again = await failure(model.forward(IDS, { logits: "last" }));
@@ -156,7 +175,7 @@ test("a worker that dies between jobs is an error of the next job, with its reas
 test("the thread that watches dies, and its workers with it: an error, and a model loaded anew works", async () => {
   const model = await load(3, dying("with its watcher"));
   const before = performance.now();
-  const error = await failure(model.forward(IDS, { logits: "last" }));
+  const error = await failureOfPasses(model);
   assert.instance(error, CapabilityError);
   assert.match(error.message, /^threads: the thread that watches over the workers died during \w+; load the model again/);
   assert.ok(performance.now() - before < 30_000, "not within a bound");
@@ -172,9 +191,15 @@ test("the thread that watches dies, and its workers with it: an error, and a mod
 test("a job that takes long is waited for: the thread that watches answers", async () => {
   const alone = await load(1);
   const model = await load(2, dying("slow"));
-  const before = performance.now();
-  assertSameBits(await logits(model), await logits(alone), "2 threads");
-  assert.ok(performance.now() - before > 2000, "the worker was not slow");
+  const expected = await logits(alone);
+  let longest = 0;
+  for (let pass = 0; pass < 100_000 && longest < 2000; pass++) {
+    const before = performance.now();
+    model.truncate(0);
+    assertSameBits(await logits(model), expected, "2 threads");
+    longest = Math.max(longest, performance.now() - before);
+  }
+  assert.ok(longest > 2000, "the worker was not slow");
   await model.dispose();
   await alone.dispose();
 });
@@ -250,7 +275,7 @@ test("a worker that never says that it is ready is not waited for, and takes no 
     handles.push(handle);
     return start.thread === 2 ? handle : { ...handle, ready: new Promise<void>(() => {}), end: async () => {} };
   };
-  const { kernels, data } = await openPool(4, spawnWorker, 5000);
+  const { kernels, data } = await openPool(4, spawnWorker, { limitMs: 5000 });
   assert.match((await kernels.threadsStarted())!, /worker 1: no answer within 5 s of its start/);
   await Promise.all(handles.map(({ ready }) => ready)); // those that are late are there now
   assert.is(kernels.threads, 2);
@@ -296,7 +321,7 @@ test("a trap in a worker is an error of the job", async () => {
   const [x, weight] = [(kernels.memory.buffer.byteLength - 4 * K) as Pointer, STATIC_DATA_BYTES as Pointer];
   assert.throws(
     () => kernels.split("rmsnorm_f32", 2, x, weight, x, 2, K, 1e-5),
-    (error: Error) => error instanceof CapabilityError && error.message.includes("a worker trapped in rmsnorm_f32"),
+    (error: Error) => error instanceof CapabilityError && error.message.includes("a share of rmsnorm_f32 trapped"),
   );
   await kernels.dispose();
 });
