@@ -132,6 +132,7 @@ class Problem extends TestMemory {
   /** T tokens over an int8 cache, static or dynamic. */
   attention(kind: "qs8" | "qd8"): void {
     const run = this.run;
+    const start = this.end;
     const qkv = this.floats(T * QKV);
     const k = this.reserve(run[`k_cache_bytes_${kind}`](HKV, T, D));
     const v = this.reserve(run[`v_cache_bytes_${kind}`](HKV, T, D));
@@ -158,7 +159,7 @@ class Problem extends TestMemory {
     attend(T, T * H);
     // The tiles of one, two and three rows; the rest of two rows of results stays what it was.
     for (const units of [1, 2, 3]) attend(2, units);
-    this.#end = start;
+    this.end = start;
   }
 
   /** T rows of one sequence, its blocks in descending order. */
