@@ -7,6 +7,7 @@ import { type Batch, enterRows, type Span } from "./batch.ts";
 import { blockWork, forwardBlock, type LoadedBlock } from "./block.ts";
 import type { EventLoopPacer } from "./event-loop-pacer.ts";
 import { embed, type LoadedEmbedding } from "./layers/embedding.ts";
+import type { LayerThreads } from "./layer-threads.ts";
 import { type LoadedHead, multiplyHead } from "./layers/head.ts";
 import type { LogitsBuffers } from "./logits.ts";
 import { type Job, type Part, settle, wanted } from "./sequences/scheduler.ts";
@@ -19,6 +20,7 @@ export interface LoadedModel {
   readonly blocks: readonly LoadedBlock[];
   readonly head: LoadedHead;
   readonly logits: LogitsBuffers;
+  readonly layerThreads: LayerThreads;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function runPass(
   done: (part: Part, ids: readonly number[]) => void,
 ): Promise<void> {
   const started = performance.now();
-  const { space, embedding, blocks } = model;
+  const { space, embedding, blocks, layerThreads } = model;
   const { kernels, buffers, config } = space;
   const batch = batchOf(parts);
   enterRows(space, batch);
@@ -44,7 +46,7 @@ export async function runPass(
   for (const [l, block] of blocks.entries()) {
     if (pacer.due()) await pacer.letEventsRun();
     if (!wanted(parts, `forward pass, layer ${l}`)) return;
-    forwardBlock(space, block, batch);
+    layerThreads.run(batch.rows, work(l), () => forwardBlock(space, block, batch));
     pacer.count(work(l));
     if (kernels.run.first_nonfinite_f32(buffers.hidden, batch.rows * config.hiddenSize) >= 0)
       failNonFinite(model, parts, batch, l);

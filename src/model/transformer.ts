@@ -17,6 +17,7 @@ import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts
 import { BLOCK_TOKENS, blockBytes, type CacheScales, planCache, readCacheScales } from "./layers/attention.ts";
 import { loadEmbedding, planEmbedding } from "./layers/embedding.ts";
 import { loadHead, planHead, readHeadSpec } from "./layers/head.ts";
+import { LayerThreads } from "./layer-threads.ts";
 import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
 import { LogitsFunctions, planLogits } from "./logits.ts";
 import { type LoadedModel, runPass } from "./pass.ts";
@@ -157,7 +158,8 @@ export class Transformer implements ForwardPass, SequenceOwner {
       done += bytes;
       options.onProgress?.({ phase: "load", done: Math.min(done, total), total, unit: "bytes" });
     });
-    return new Transformer({ space, ...placed, cacheBlocks, contextSize }, host);
+    const layerThreads = new LayerThreads(space.kernels, options.onWarning);
+    return new Transformer({ space, ...placed, cacheBlocks, contextSize, layerThreads }, host);
   }
 
   /** Makes a sequence, empty. It takes room in the cache only with its first token. */
