@@ -13,6 +13,8 @@ export interface PlannedKernels {
   readonly board: Pointer;
   /** One region per thread. */
   readonly scratch: readonly Pointer[];
+  /** As in `PoolPlan`. */
+  readonly poll?: number | undefined;
 }
 
 /**
@@ -21,12 +23,12 @@ export interface PlannedKernels {
  *
  * @throws CapabilityError if memory is refused
  */
-export function openKernels(host: Host, { plan, modules, shared, board, scratch }: PlannedKernels): Kernels {
+export function openKernels(host: Host, { plan, modules, shared, board, scratch, poll }: PlannedKernels): Kernels {
   const memory = plan.createMemory(shared);
   const run = instantiateKernels(modules, memory);
   const pool =
     scratch.length > 1 && host.spawnWorker
-      ? ThreadPool.start({ modules, memory, board, scratch }, run, host.spawnWorker)
+      ? ThreadPool.start({ modules, memory, board, scratch, poll }, run, host.spawnWorker)
       : undefined;
   return new Kernels(run, memory, scratch[0]!, pool);
 }

@@ -6,6 +6,7 @@
  * charges the thread for it. So nobody polls for a while after a thread was waited for in vain.
  */
 
+export const MOST_POLL = 100;
 /** Half of the most; llama.cpp's default too. */
 export const DEFAULT_POLL = 50;
 /**

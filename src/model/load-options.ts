@@ -6,10 +6,11 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { simulatedActivations, simulationNote } from "../checkpoint/quantization/simulated-activations.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import { OptionError } from "../errors.ts";
-import { isWhole, shown } from "../need.ts";
+import { isWhole, need, shown } from "../need.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import { MOST_THREADS } from "../kernels/job-board.ts";
 import { BUILD_NAMES, type BuildName } from "../kernels/kernel-build.ts";
+import { DEFAULT_POLL, MOST_POLL } from "../kernels/polling.ts";
 import type { Host } from "../host/host.ts";
 import type { WorkOptions } from "../host/work.ts";
 import { checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
@@ -46,10 +47,16 @@ export interface LoadOptions extends WorkOptions {
    * engine computes right. All give the same bits.
    */
   readonly build?: BuildName | "auto" | undefined;
+  /**
+   * How long a thread polls for the others before it sleeps, 0 (not at all) to 100. Polling takes a core that
+   * another program may need; sleeping takes longer to answer. Default 50, about 0.1 ms; where threads hold
+   * each other up, nobody polls whatever this says.
+   */
+  readonly poll?: number | undefined;
 }
 
 export const LOAD_OPTIONS: OptionKeys = optionKeys<LoadOptions>({
-  kvCache: 0, head: 0, contextSize: 0, cacheTokens: 0, maxSequences: 0, chunkSize: 0, build: 0, threads: 0, signal: 0, onProgress: 0,
+  kvCache: 0, head: 0, contextSize: 0, cacheTokens: 0, maxSequences: 0, chunkSize: 0, build: 0, poll: 0, threads: 0, signal: 0, onProgress: 0,
   onWarning: 0,
 }); // prettier-ignore
 
@@ -61,6 +68,7 @@ export interface ResolvedLoadOptions {
   readonly cacheTokens: number;
   readonly maxSequences: number;
   readonly build: BuildName | "auto";
+  readonly poll: number;
 }
 
 const DEFAULT_CONTEXT_SIZE = 4096;
@@ -78,6 +86,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   resolveBuild(options.build);
   checkPrecision("head", options.head);
   kvPrecisions(options);
+  resolvePoll(options.poll);
   for (const [option, most] of LIMITS) if (options[option] !== undefined) whole(option, options[option], most);
 }
 
@@ -127,7 +136,12 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint)
     cacheTokens: whole("cacheTokens", options.cacheTokens ?? contextSize, MAX_CACHE_TOKENS),
     maxSequences: whole("maxSequences", options.maxSequences ?? DEFAULT_SEQUENCES, MAX_SEQUENCES),
     build: resolveBuild(options.build),
+    poll: resolvePoll(options.poll),
   };
+}
+
+function resolvePoll(poll: number = DEFAULT_POLL): number {
+  return need.whole("poll", poll, 0, MOST_POLL);
 }
 
 function whole(option: string, value: number, most: number): number {

@@ -38,6 +38,8 @@ export interface WorkspaceSize {
   readonly rank?: number;
   /** The build of the kernels, or "auto": the fastest that passes the self-test. */
   readonly build?: BuildName | "auto";
+  /** How long threads poll before they sleep, as in `LoadOptions`. */
+  readonly poll?: number;
   /** Bytes of scratch each thread needs at least, for kernels beside the forward pass. */
   readonly threadScratch?: number;
   /** Whether kernels are used that only quantizing needs: the second module is loaded then. */
@@ -56,7 +58,7 @@ export async function openWorkspace<Placed>(
   size: WorkspaceSize,
   place: (planner: Planner) => Placed,
 ): Promise<{ space: Workspace; placed: Placed }> {
-  const { rows, positions, rank = 0, build = "auto", threadScratch = 0, quantizes = false } = size;
+  const { rows, positions, rank = 0, build = "auto", poll, threadScratch = 0, quantizes = false } = size;
   const threads = resolveThreads(work, work.host);
   const shared = threads > 1;
   const chosen = await chooseKernels(work.host, shared, build);
@@ -83,7 +85,7 @@ export async function openWorkspace<Placed>(
   const staging = planStaging(plan, maxK);
   const buffers = planBuffers(planner, rows, rank);
 
-  const kernels = openKernels(work.host, { plan, modules, shared, board, scratch });
+  const kernels = openKernels(work.host, { plan, modules, shared, board, scratch, poll });
   fillPositions(kernels, config, tables, positions);
   kernels.i32(blockTable, blocks).set(Array.from({ length: blocks }, (_, block) => block));
   const regions = plan.bytes();

@@ -112,7 +112,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError
    */
   static async load(checkpoint: Checkpoint, host: Host, options: LoadOptions = {}): Promise<Transformer> {
-    const { kv, head: headPrecision, contextSize, chunkSize, build, ...room } = resolveLoadOptions(options, checkpoint);
+    const { kv, head: headPrecision, contextSize, chunkSize, build, poll, ...room } = resolveLoadOptions(options, checkpoint);
     const description = describeModel(checkpoint.config);
     const headSpec = await readHeadSpec(checkpoint, headPrecision);
     const specs: BlockSpec[] = [];
@@ -123,7 +123,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
       scales.push(await readCacheScales(checkpoint, block, kv));
     }
     const rows = Math.min(chunkSize, contextSize);
-    const size = { rows, positions: contextSize, rank: Math.max(...specs.map(largestRank)), build };
+    const size = { rows, positions: contextSize, rank: Math.max(...specs.map(largestRank)), build, poll };
     const cacheBlocks = Math.ceil(room.cacheTokens / BLOCK_TOKENS);
     const work = { host, ...options };
     const { space, placed } = await openWorkspace(work, description, size, (planner: Planner) => {

@@ -37,11 +37,14 @@ test("options of the model reach the loader; a value it cannot mean is exit 2 wi
       return Promise.resolve(new FakeModel());
     },
   };
-  await runCli(["run", "-m", "m", "-p", "x", "-t", "2", "-c", "99", "--build", "simd128", "-ctk", "f32", "--head", "q8"], {
-    library,
-  });
-  const { threads, contextSize, build, kvCache, head } = asked[0]!;
-  assert.equal({ threads, contextSize, build, kvCache, head }, { threads: 2, contextSize: 99, build: "simd128", kvCache: { k: "f32" }, head: "q8" }); // prettier-ignore
+  await runCli(
+    ["run", "-m", "m", "-p", "x", "-t", "2", "-c", "99", "--build", "simd128", "-ctk", "f32", "--head", "q8", "--poll", "0"],
+    {
+      library,
+    },
+  );
+  const { threads, contextSize, build, kvCache, head, poll } = asked[0]!;
+  assert.equal({ threads, contextSize, build, kvCache, head, poll }, { threads: 2, contextSize: 99, build: "simd128", kvCache: { k: "f32" }, head: "q8", poll: 0 }); // prettier-ignore
   for (const [option, value] of [
     ["-t", "0"],
     ["-t", "65"],

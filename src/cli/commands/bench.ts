@@ -23,7 +23,7 @@ import type { CommandContext } from "../command-context.ts";
 import type { LoadedModel } from "../library-contract.ts";
 import { locateModel } from "../../sources/locate-model.ts";
 import { describeModel, type ModelDescription } from "../model-description.ts";
-import { addOutputOptions, BUILD_FORM, buildChoice, loadModelFromFlags } from "../options/model-options.ts";
+import { addOutputOptions, BUILD_FORM, buildChoice, loadModelFromFlags, POLL_HELP } from "../options/model-options.ts";
 import { integer, nonEmpty, oneOf } from "../options/option-values.ts";
 import { SOURCE_FORMS } from "../options/source-options.ts";
 import { formatCount } from "../quantities.ts";
@@ -32,6 +32,7 @@ interface BenchFlags extends Partial<Tests> {
   readonly model: readonly string[];
   readonly repetitions: number;
   readonly warmup: boolean;
+  readonly poll?: number;
   readonly output: BenchFormat;
   readonly nParallel?: readonly number[];
   readonly verbose?: boolean;
@@ -61,6 +62,7 @@ export function benchCommand(context: CommandContext, version: string): Command 
     .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", precision)
     .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", precision)
     .option(`--build <${BUILD_FORM}>`, "kernels to run (default: auto, the fastest)", wordList(buildChoice))
+    .option("--poll <0..100>", POLL_HELP, integer(0, 100))
     .option("--np, --n-parallel <n>", "sequences at a time, each of -p and -n tokens: another table", integerRanges(1, 1024))
     .option("-r, --repetitions <n>", "runs of each test", integer(1), 5)
     .option("--no-warmup", "time the first run too, which pays for compiling");
@@ -72,7 +74,7 @@ async function bench(context: CommandContext, version: string, flags: BenchFlags
   if (flags.nParallel) return batchedBench(context, flags, flags.nParallel);
   const { output, signal } = context;
   const { nPrompt = [512], nGen = [128], promptGen = [], nDepth = [0], threads = [undefined] } = flags;
-  const { cacheTypeK = [undefined], cacheTypeV = [undefined], build = [undefined], repetitions, warmup } = flags;
+  const { cacheTypeK = [undefined], cacheTypeV = [undefined], build = [undefined], repetitions, warmup, poll, verbose } = flags;
   const setups = crossProduct({ model: flags.model, nPrompt, nGen, promptGen, nDepth, threads, cacheTypeK, cacheTypeV, build });
   const shown = [...(flags.cacheTypeK ? (["type_k"] as const) : []), ...(flags.cacheTypeV ? (["type_v"] as const) : [])];
   const printer = benchPrinter(flags.output, (text) => output.write(text), shown);
@@ -80,7 +82,7 @@ async function bench(context: CommandContext, version: string, flags: BenchFlags
   for (const setup of setups) {
     if (setup.tests.length === 0) continue;
     const description = await describe(context, setup.model);
-    await using model = await loadModelFromFlags(context, { ...setup, ctxSize: contextOf(setup), verbose: flags.verbose });
+    await using model = await loadModelFromFlags(context, { ...setup, poll, ctxSize: contextOf(setup), verbose });
     const subject = await describeSubject(version, setup, description, model);
     for (const test of setup.tests) {
       const began = new Date();
@@ -100,7 +102,7 @@ async function batchedBench(context: CommandContext, flags: BenchFlags, parallel
   const most = Math.max(...parallel);
   const room = { ctxSize, cacheTokens: most * 64 * Math.ceil(ctxSize / 64), maxSequences: most };
   for (const [path, count, chosen] of flags.model.flatMap((m) => threads.flatMap((t) => build.map((b) => [m, t, b] as const)))) {
-    const setup = { model: path, threads: count, build: chosen, verbose: flags.verbose, ...room };
+    const setup = { model: path, threads: count, build: chosen, poll: flags.poll, verbose: flags.verbose, ...room };
     await using model = await loadModelFromFlags(context, setup);
     printer.model({
       model: path,

@@ -17,6 +17,8 @@ export const BUILD_FORM = BUILD_CHOICES.join("|");
 
 const PRECISION = oneOf<Precision>("f32", "q8");
 
+export const POLL_HELP = "how long threads poll before they sleep: 0 leaves cores to others (default: 50)";
+
 export interface ModelFlags extends SourceFlags {
   readonly model: string;
   readonly ctxSize?: number;
@@ -28,6 +30,7 @@ export interface ModelFlags extends SourceFlags {
   readonly cacheTypeV?: Precision | undefined;
   readonly head?: Precision;
   readonly build?: BuildChoice | undefined;
+  readonly poll?: number | undefined;
   readonly verbose?: boolean | undefined;
 }
 
@@ -42,6 +45,7 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
   return addSourceOptions(command)
     .option("-c, --ctx-size <n>", contextHelp, integer(1))
     .option("-t, --threads <n>", "threads (default: one per core)", integer(1, 64))
+    .option("--poll <0..100>", POLL_HELP, integer(0, 100))
     .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", PRECISION)
     .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", PRECISION)
     .option("--head <f32|q8>", "precision of the output head (default: as stored)", PRECISION)
@@ -76,7 +80,7 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
 }
 
 export function loadOptions(flags: ModelFlags): LoadOptions {
-  const { ctxSize, cacheTokens, maxSequences, threads, cacheTypeK, cacheTypeV, head, build } = flags;
+  const { ctxSize, cacheTokens, maxSequences, threads, cacheTypeK, cacheTypeV, head, build, poll } = flags;
   const kvCache = { ...(cacheTypeK && { k: cacheTypeK }), ...(cacheTypeV && { v: cacheTypeV }) };
-  return { contextSize: ctxSize, cacheTokens, maxSequences, threads, head, build, kvCache };
+  return { contextSize: ctxSize, cacheTokens, maxSequences, threads, head, build, poll, kvCache };
 }
