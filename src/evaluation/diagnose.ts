@@ -48,6 +48,8 @@ export interface Diagnosis {
     readonly planned: number;
     /** The number the machine runs at a time; undefined where a program is not told or there is one. */
     readonly hardware: number | undefined;
+    /** Processors' time a second that a container grants; undefined without a limit, or if none is known. */
+    readonly cpuLimit: number | undefined;
     /** The number of those planned that took part in the measurement, the calling one included. */
     readonly started: number;
     /** The reason for only one, or for fewer that started. */
@@ -103,6 +105,7 @@ export async function diagnose(host: Host, { threads, signal }: DiagnoseOptions 
     threads: {
       planned,
       hardware: host.hardwareThreads,
+      cpuLimit: host.cpuLimit,
       started: measured?.started ?? 0,
       obstacle: measured?.failure ?? (planned === 1 ? host.threadsObstacle : undefined),
     },

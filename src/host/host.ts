@@ -25,8 +25,13 @@ export interface Host {
    * where memory cannot be shared.
    */
   readonly extraThreads?: number;
-  /** Threads the machine runs at the same time; more than that work, slowly. Absent: 1 + `extraThreads`. */
+  /**
+   * Threads that run at the same time, by the machine and by what the process may use of it; more than that
+   * work, slowly. Absent: 1 + `extraThreads`.
+   */
   readonly hardwareThreads?: number;
+  /** Processors' time a second that a container grants, not always whole. Absent: no limit, or none known. */
+  readonly cpuLimit?: number;
   /**
    * The reason why threads are missing where they could be had, and what to do. Given to `onWarning` when a
    * model is loaded.

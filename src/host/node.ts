@@ -4,6 +4,7 @@ import { arch, availableParallelism, cpus, platform } from "node:os";
 import { type BuildName, filesOf, type KernelFile } from "../kernels/kernel-build.ts";
 import { kernelModules } from "../kernels/kernel-modules.ts";
 import { physicalCores } from "./node/node-cores.ts";
+import { allowedCpus, cgroupCpus } from "./node/node-cpu-limits.ts";
 import { kernelThreads } from "./node/node-threads.ts";
 import type { Host } from "./host.ts";
 
@@ -50,13 +51,18 @@ export const nodeHost: Host = {
  * A process may run without shared memory: an embedder or a preloaded script can take `SharedArrayBuffer`
  * away.
  */
-function threads(): Pick<Host, "extraThreads" | "hardwareThreads" | "spawnWorker" | "threadsObstacle"> {
+function threads(): Pick<Host, "extraThreads" | "hardwareThreads" | "cpuLimit" | "spawnWorker" | "threadsObstacle"> {
   if (typeof SharedArrayBuffer !== "function") {
     return { threadsObstacle: "this process has no SharedArrayBuffer, which threads need to share memory" };
   }
+  const cpuLimit = cgroupCpus();
+  // A quota of 1.5 is one thread: two would be stopped for a quarter of the time, in the middle of a job.
+  const granted = cpuLimit === undefined ? Infinity : Math.max(1, Math.floor(cpuLimit));
+  const hardwareThreads = Math.min(availableParallelism(), allowedCpus() ?? Infinity, granted);
   return {
-    extraThreads: physicalCores() - 1,
-    hardwareThreads: availableParallelism(),
+    extraThreads: physicalCores(hardwareThreads) - 1,
+    hardwareThreads,
+    ...(cpuLimit !== undefined && { cpuLimit }),
     spawnWorker: kernelThreads(WATCHER, WORKER),
   };
 }

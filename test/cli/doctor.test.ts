@@ -15,7 +15,13 @@ const PAGE: Diagnosis = {
   buildReason: "not measured",
   dotOperand: undefined,
   sharedMemory: false,
-  threads: { planned: 1, hardware: undefined, started: 1, obstacle: "this page is not cross-origin isolated" },
+  threads: {
+    planned: 1,
+    hardware: undefined,
+    cpuLimit: undefined,
+    started: 1,
+    obstacle: "this page is not cross-origin isolated",
+  },
   memoryLimit: { bytes: 2 ** 32, sharedBytes: 0 },
   crossOriginIsolated: false,
   speeds: [{ threads: 1, gemmMacsPerSecond: 41.96e9, gemvBytesPerSecond: 12.3e9, streamBytes: 2 ** 27 }],
@@ -50,6 +56,14 @@ GEMV, threads: 1       12.3 GB/s of 128.0 MiB
   );
 });
 
+test("a container's quota has a line", async () => {
+  const threads = { planned: 1, hardware: 1, cpuLimit: 1.5, started: 1, obstacle: undefined };
+  const { stdout } = await doctor({ ...PAGE, threads });
+  assert.match(stdout, /\nthreads +1 of 1 started, 1 at a time\nCPU limit +1\.50 processors, by this container's quota\n/);
+  const document = JSON.parse((await doctor({ ...PAGE, threads }, "--json")).stdout);
+  assert.equal(document.threads, { planned: 1, hardware: 1, cpu_limit: 1.5, started: 1, obstacle: null });
+});
+
 test("--json: the same as one document, null for what is not known", async () => {
   const { stdout } = await doctor(PAGE, "--json");
   const { threads, platform, cross_origin_isolated: isolated, speeds, ...rest } = JSON.parse(stdout);
@@ -63,7 +77,13 @@ test("--json: the same as one document, null for what is not known", async () =>
     "shared_memory",
     "memory_limit",
   ]);
-  assert.equal(threads, { planned: 1, hardware: null, started: 1, obstacle: "this page is not cross-origin isolated" });
+  assert.equal(threads, {
+    planned: 1,
+    hardware: null,
+    cpu_limit: null,
+    started: 1,
+    obstacle: "this page is not cross-origin isolated",
+  });
   assert.equal([platform, isolated], [null, false]);
   assert.equal(speeds, [{ threads: 1, gemm_macs_per_second: 41.96e9, gemv_bytes_per_second: 12.3e9, stream_bytes: 2 ** 27 }]);
 });

@@ -12,7 +12,7 @@ const { spawnWorker: _, platform: __, hardwareThreads: ___, ...single } = nodeHo
 
 test("a runtime with one thread says why, and is measured with it", async () => {
   const found = await diagnose({ ...single, threadsObstacle: "no workers here", crossOriginIsolated: false });
-  assert.equal(found.threads, { planned: 1, hardware: undefined, started: 1, obstacle: "no workers here" });
+  assert.equal(found.threads, { planned: 1, hardware: undefined, cpuLimit: undefined, started: 1, obstacle: "no workers here" });
   assert.is(found.platform, undefined);
   assert.is(found.crossOriginIsolated, false);
   assert.equal(found.speeds.map(({ threads }) => threads), [1]); // prettier-ignore

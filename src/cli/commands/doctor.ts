@@ -53,6 +53,7 @@ const BUILD_STATES: Record<BuildState, string> = {
 export function diagnosisFields(diagnosis: Diagnosis): [string, string][] {
   const { runtime, platform, features, builds, build, buildReason, threads, memoryLimit, crossOriginIsolated, speeds } =
     diagnosis;
+  const { cpuLimit } = threads;
   const names = Object.entries(features);
   const missing = names.flatMap(([name, has]) => (has ? [] : [name]));
   const state = (name: keyof typeof builds) => `${BUILD_STATES[builds[name]]}${name === build ? "; chosen" : ""}`;
@@ -69,6 +70,9 @@ export function diagnosisFields(diagnosis: Diagnosis): [string, string][] {
     ...(buildReason === undefined ? [] : [["chosen by", buildReason] as [string, string]]),
     ["shared memory", diagnosis.sharedMemory ? "yes" : "no"],
     ["threads", threadsLine(threads)],
+    ...(cpuLimit === undefined
+      ? []
+      : [["CPU limit", `${formatSignificant(cpuLimit)} processors, by this container's quota`] as [string, string]]),
     ["memory limit", `${formatBytes(memoryLimit.bytes)}, shared ${formatBytes(memoryLimit.sharedBytes)}`],
     ["cross-origin isolated", crossOriginIsolated === undefined ? "not a page" : crossOriginIsolated ? "yes" : "no"],
     ...(speeds.length > 0 ? speed : [["speed", "not measured"] as [string, string]]),
@@ -93,7 +97,13 @@ export function diagnosisDocument(diagnosis: Diagnosis) {
     build_reason: diagnosis.buildReason ?? null,
     dot_operand: diagnosis.dotOperand ?? null,
     shared_memory: sharedMemory,
-    threads: { ...threads, hardware: threads.hardware ?? null, obstacle: threads.obstacle ?? null },
+    threads: {
+      planned: threads.planned,
+      hardware: threads.hardware ?? null,
+      cpu_limit: threads.cpuLimit ?? null,
+      started: threads.started,
+      obstacle: threads.obstacle ?? null,
+    },
     memory_limit: { bytes: memoryLimit.bytes, shared_bytes: memoryLimit.sharedBytes },
     cross_origin_isolated: crossOriginIsolated ?? null,
     speeds: speeds.map(({ threads: count, gemmMacsPerSecond, gemvBytesPerSecond, streamBytes }) => ({
