@@ -56,7 +56,7 @@ export { textPerplexity as perplexity } from "./evaluation/text-perplexity.ts";
 export type { BuildName, InstructionSet } from "./kernels/kernel-build.ts";
 export type { WasmFeature } from "./kernels/wasm-features.ts";
 export type { LoadOptions } from "./model/load-options.ts";
-export type { KvPrecision, Precision } from "./model/precision.ts";
+export type { CachePrecision, KvPrecision, Precision } from "./model/precision.ts";
 export type { OnProgress, Progress } from "./progress.ts";
 export type { InputAnalysis } from "./quantizer/decide/analyze-inputs.ts";
 export type { CalibrationSource } from "./quantizer/calibrate/calibration-source.ts";

@@ -1,17 +1,17 @@
-/** A tiny model in W4A8 with an int8 cache, made by the quantizer. */
+/** A tiny model in W4A8 with an int8 cache, static unless `options` say otherwise, made by the quantizer. */
 import type { Checkpoint } from "../src/checkpoint/checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { nodeHost } from "../src/host/node.ts";
 import { quantizeModel } from "../src/quantizer/quantize-model.ts";
-import { resolveRecipe } from "../src/quantizer/recipe/resolve-recipe.ts";
+import { type RecipeOptions, resolveRecipe } from "../src/quantizer/recipe/resolve-recipe.ts";
 import { MemoryOutputFolder } from "./memory-folder.ts";
 import { tinySamples } from "./quantizer/tiny-samples.ts";
 import { tinyModel } from "./tiny-model.ts";
 
-export async function quantizedTinyModel(seed: number): Promise<Checkpoint> {
+export async function quantizedTinyModel(seed: number, options: RecipeOptions = {}): Promise<Checkpoint> {
   const source = await openSafetensorsCheckpoint(tinyModel(seed));
   const output = new MemoryOutputFolder("quantized");
-  const recipe = resolveRecipe("fptq", { groupSize: 32, embedding: "q8" });
+  const recipe = resolveRecipe("fptq", { groupSize: 32, embedding: "q8", ...options });
   await quantizeModel(source, { samples: tinySamples(seed, 4, 64) }, recipe, output, { host: nodeHost, threads: 1 });
   await source.close();
   return openSafetensorsCheckpoint(output.result);

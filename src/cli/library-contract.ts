@@ -31,7 +31,7 @@ import type {
 
 /** The part of a loaded model that commands use. */
 export type LoadedModel = Pick<LanguageModel, "generate" | "memory" | "recommendedSampling" | typeof Symbol.asyncDispose> & {
-  readonly forwardPass: Pick<LanguageModel["forwardPass"], "threads" | "build" | "kernelBuild">;
+  readonly forwardPass: Pick<LanguageModel["forwardPass"], "threads" | "build" | "kernelBuild" | "kvCache">;
 };
 
 export interface Library {

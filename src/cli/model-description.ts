@@ -5,6 +5,7 @@ import type { Float8Name } from "../checkpoint/formats/float8.ts";
 import { simulatedActivations, simulationNote } from "../checkpoint/quantization/simulated-activations.ts";
 import { isJsonObject, parseJsonObject } from "../json-object.ts";
 import { WEIGHT_BITS, type WeightType } from "../checkpoint/quantization/pack-quantized.ts";
+import type { CacheScheme } from "../checkpoint/quantization/quantization-config.ts";
 import {
   blockModules,
   type ByInput,
@@ -33,7 +34,7 @@ export interface ModelDescription {
     weight_bits: number;
     weight_types: WeightType[];
     group_sizes: (number | "channel")[];
-    kv_cache: "q8" | "f32";
+    kv_cache: CacheScheme;
     /** The parts computed by imitation, in words; null if there are none. */
     simulated: string | null;
   } | null;
@@ -97,7 +98,7 @@ function describeQuantization(checkpoint: Checkpoint): ModelDescription["quantiz
     weight_bits: Math.min(...schemes.map(({ weights }) => WEIGHT_BITS[weights])),
     weight_types: [...new Set(schemes.map(({ weights }) => weights))],
     group_sizes: [...new Set(schemes.map(({ groupSize }) => groupSize))],
-    kv_cache: quantization.kvCache ? "q8" : "f32",
+    kv_cache: quantization.kvCache,
     simulated: simulatedActivations(checkpoint).map(simulationNote).join("; ") || null,
   };
 }

@@ -13,7 +13,7 @@ import { BUILD_NAMES, type BuildName } from "../kernels/kernel-build.ts";
 import { DEFAULT_POLL, MOST_POLL } from "../kernels/polling.ts";
 import type { Host } from "../host/host.ts";
 import type { WorkOptions } from "../host/work.ts";
-import { checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
+import { type CachePrecision, checkCachePrecision, checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
 
 /**
  * Tokens in a chunk of a forward pass, at most. Larger chunks reuse weights more, smaller ones stay in cache.
@@ -21,8 +21,12 @@ import { checkPrecision, type KvPrecision, type Precision } from "./precision.ts
 export const MAX_CHUNK_ROWS = 256;
 
 export interface LoadOptions extends WorkOptions {
-  /** Precision of the KV cache; by default int8 if the checkpoint has scales for it, else float32. */
-  readonly kvCache?: Precision | Partial<KvPrecision> | undefined;
+  /**
+   * Precision of the KV cache; by default what the checkpoint asks for, float32 if it says nothing. "q8" is
+   * int8 with the checkpoint's scales, and where it has none, as "q8t", with a scale for each token and K/V
+   * head.
+   */
+  readonly kvCache?: CachePrecision | Partial<KvPrecision> | undefined;
   /** Precision of `lm_head`; by default as stored. */
   readonly head?: Precision | undefined;
   /**
@@ -109,22 +113,18 @@ export function resolveContextSize({ contextSize }: LoadOptions, config: ModelCo
   throw new OptionError(`contextSize: got ${size}, need an integer from 1 to the model's ${most}`);
 }
 
-function kvPrecisions({ kvCache }: LoadOptions): { k: Precision | undefined; v: Precision | undefined } {
+function kvPrecisions({ kvCache }: LoadOptions): { k: CachePrecision | undefined; v: CachePrecision | undefined } {
   const asked = typeof kvCache === "object" ? kvCache : { k: kvCache, v: kvCache };
-  return { k: checkPrecision("kvCache.k", asked.k), v: checkPrecision("kvCache.v", asked.v) };
+  return { k: checkCachePrecision("kvCache.k", asked.k), v: checkCachePrecision("kvCache.v", asked.v) };
 }
 
 /** @throws OptionError naming the option, what was got and what is possible */
 export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint): ResolvedLoadOptions {
-  const hasScales = checkpoint.quantization?.kvCache ?? false;
   const asked = kvPrecisions(options);
-  const fallback: Precision = hasScales ? "q8" : "f32";
-  const kv = { k: asked.k ?? fallback, v: asked.v ?? fallback };
-  if ((kv.k === "q8" || kv.v === "q8") && !hasScales) {
-    throw new OptionError(
-      `kvCache: got "q8", but ${checkpoint.name} has no k_scale and v_scale; quantize the model or use "f32"`,
-    );
-  }
+  const stored = checkpoint.quantization?.kvCache ?? "f32";
+  const int8 = stored === "q8" ? "q8" : "q8t";
+  const precision = (half: CachePrecision = stored): CachePrecision => (half === "q8" ? int8 : half);
+  const kv = { k: precision(asked.k), v: precision(asked.v) };
   for (const name of simulatedActivations(checkpoint)) options.onWarning?.(simulationNote(name));
   const contextSize = resolveContextSize(options, checkpoint.config);
   const { chunkSize = MAX_CHUNK_ROWS } = options;

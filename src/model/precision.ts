@@ -7,14 +7,27 @@ import { OptionError } from "../errors.ts";
  */
 export type Precision = "f32" | "q8";
 
+/**
+ * Precision of keys or values in the cache. "q8": int8 with the checkpoint's calibrated scale; "q8t": int8
+ * with a scale for each token and K/V head, computed while running, which any checkpoint can have; "f32":
+ * float32.
+ */
+export type CachePrecision = Precision | "q8t";
+
 /** Precision of the two halves of the KV cache. */
 export interface KvPrecision {
-  readonly k: Precision;
-  readonly v: Precision;
+  readonly k: CachePrecision;
+  readonly v: CachePrecision;
 }
 
 /** @throws OptionError naming the option unless the value is a precision or undefined */
 export function checkPrecision(option: string, value: unknown): Precision | undefined {
   if (value === undefined || value === "f32" || value === "q8") return value;
   throw new OptionError(`${option}: got ${JSON.stringify(value)}, need "f32" or "q8"`);
+}
+
+/** @throws OptionError naming the option unless the value is a precision of a cache or undefined */
+export function checkCachePrecision(option: string, value: unknown): CachePrecision | undefined {
+  if (value === undefined || value === "f32" || value === "q8" || value === "q8t") return value;
+  throw new OptionError(`${option}: got ${JSON.stringify(value)}, need "f32", "q8" or "q8t"`);
 }

@@ -21,6 +21,7 @@ import { LayerThreads } from "./layer-threads.ts";
 import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
 import { LogitsFunctions, planLogits } from "./logits.ts";
 import { type LoadedModel, runPass } from "./pass.ts";
+import type { KvPrecision } from "./precision.ts";
 import { type Job, type Part, Scheduler } from "./sequences/scheduler.ts";
 import { SavedSequences } from "./sequences/saved-sequences.ts";
 import { KvCache, type KvCacheMemory } from "./sequences/kv-cache.ts";
@@ -95,6 +96,11 @@ export class Transformer implements ForwardPass, SequenceOwner {
   /** Threads the kernels use, the calling one included. */
   get threads(): number {
     return this.kernels.threads;
+  }
+
+  /** How keys and values are stored: what was asked for and the checkpoint has. */
+  get kvCache(): KvPrecision {
+    return this.#parts.caches[0]!.precision;
   }
 
   /** @internal What it computes with; a benchmark puts clocks around it. */

@@ -56,7 +56,7 @@ export class Student {
     const { hiddenSize: E } = config;
     checkDifferentiable(checkpoint.name, config);
     const description = describeModel(config);
-    const half = checkpoint.quantization?.kvCache ? "q8" : "f32";
+    const half = checkpoint.quantization?.kvCache ?? "f32";
     const precision = { k: half, v: half } as const;
     const specs: BlockSpec[] = [];
     const scales: CacheScales[] = [];

@@ -179,7 +179,7 @@ test("floats of a head beside a packed embedding need a scheme that leaves the h
   const scheme = quantization!.linear("model.layers.0.mlp.up_proj");
   const linear = (name: string) => (name === "lm_head" ? scheme : quantization!.linear(name));
   assert.throws(
-    () => checkTensors(withHead, config, { linear, kvCache: true }, "tiny"),
+    () => checkTensors(withHead, config, { linear, kvCache: "q8" }, "tiny"),
     /tiny: tensor lm_head\.weight: got floats, need what quantization_config has for lm_head, or nothing/,
   );
 });

@@ -30,7 +30,10 @@ for (const [words, expected] of [
   [[...RUN, "--temp", "0x1"], /Expected a number of at least 0/],
   [[...RUN, "--top-p", "1.5"], /Expected a number from 0 to 1/],
   [[...RUN, "-c", "0"], /Expected an integer of at least 1/],
-  [[...RUN, "-ctk", "q4_0"], /'-ctk, --cache-type-k <f32\|q8>' argument 'q4_0' is invalid. Allowed choices are f32, q8/],
+  [
+    [...RUN, "-ctk", "q4_0"],
+    /'-ctk, --cache-type-k <f32\|q8\|q8t>' argument 'q4_0' is invalid. Allowed choices are f32, q8, q8t/,
+  ],
   [[...RUN, "-r", ""], /'-r, --reverse-prompt <text>' argument '' is invalid. It is empty/],
   [["quantize", "s"], /required option '-o, --output <dir>' not specified/],
   [

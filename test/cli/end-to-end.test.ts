@@ -159,19 +159,20 @@ test("run --json gives text and ids; a seed gives them again", async () => {
   assert.equal((await run("--temp", "0", "-t", "1")).tokens, (await run("--temp", "0", "-t", "2")).tokens);
 });
 
-test("every precision of cache and head runs; an unquantized model refuses an int8 cache", async () => {
+test("every precision of cache and head runs; an int8 cache of an unquantized model has its own scales", async () => {
   const words = ["-p", "the cat", "-n", "2", "--temp", "0", "--ignore-eos"];
   for (const precisions of [
     ["-ctk", "f32"],
     ["-ctv", "f32"],
     ["-ctk", "f32", "-ctv", "f32", "--head", "f32"],
+    ["-ctk", "q8t", "-ctv", "q8t"],
     ["--head", "q8"],
   ]) {
     assert.is((await fptq("run", "-m", quantized, ...words, ...precisions)).code, 0, precisions.join(" "));
   }
-  const { code, stderr } = await fptq("run", "-m", source, ...words, "-ctk", "q8");
-  assert.is(code, 1);
-  assert.match(stderr, /no k_scale and v_scale/);
+  const { code, stderr } = await fptq("run", "-m", source, ...words, "-ctk", "q8", "-v");
+  assert.is(code, 0);
+  assert.match(stderr, /cache \(q8t and f32\) /);
 });
 
 test("a prompt longer than the context is refused with both numbers", async () => {

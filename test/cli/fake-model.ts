@@ -21,7 +21,12 @@ export class FakeModel implements LoadedModel {
   readonly options: GenerateOptions[] = [];
   disposed = 0;
   recommendedSampling: LoadedModel["recommendedSampling"] = {};
-  readonly forwardPass = { threads: 3, build: "simd128", kernelBuild: "simd128-threads" } as const;
+  readonly forwardPass = {
+    threads: 3,
+    build: "simd128",
+    kernelBuild: "simd128-threads",
+    kvCache: { k: "q8", v: "f32" },
+  } as const;
   pieces = ["Paris", ". It"];
   /** Called before each piece. */
   beforePiece: (index: number) => void = () => {};

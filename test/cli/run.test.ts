@@ -137,7 +137,7 @@ test("--verbose says what was loaded and what it takes", async () => {
   const { stderr } = await runCli(["run", "-m", "m", "-p", "x", "-v"], loading(new FakeModel()));
   assert.match(
     stderr,
-    /loaded m in \d+ ms; 1\.88 MiB: weights 1\.00 MiB, cache 512\.0 KiB, scratch 256\.0 KiB, JavaScript 128\.0 KiB/,
+    /loaded m in \d+ ms; 1\.88 MiB: weights 1\.00 MiB, cache \(q8 and f32\) 512\.0 KiB, scratch 256\.0 KiB, JavaScript 128\.0 KiB/,
   );
 });
 

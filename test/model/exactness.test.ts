@@ -87,6 +87,12 @@ everyWay(
   "49332ecfd818148f59d54dc0aa8dd8d6e693425d216fe5c192a9bca67a19ff92",
 );
 
+everyWay(
+  "tiny model, cache scales per token and head",
+  async () => quantize(await openSafetensorsCheckpoint(tinyModel(SEED)), 32, tinySamples(SEED, 4, 64), { kvCache: "q8t" }),
+  "8fcb5c8ebc93059e2d7e5f17a4963883a8bddfd6d42a20ecd98ab57797f06a1c",
+);
+
 for (const [activations, hash] of [
   ["fp8", "98e86a52645be2400dddb9832dfe8d7ea433c1658d984485d5147e193f42434b"],
   ["fp8-e5m2", "18534df2a49cc868ee1cc014a44cc1567c09d178bdf27b06a70f81e75b74615f"],
@@ -113,6 +119,14 @@ if (gguf) {
       return quantize(source, 64, tinySamples(SEED, 2, 64));
     },
     "015deea80fd6d4c7727d22f14c4165bccceed6d98e318a2c217da7abcdfc67d5",
+  );
+  everyWay(
+    "SmolLM2-135M, cache scales per token and head",
+    async () => {
+      const source = await openCheckpoint({ kind: "file", file: new MemoryFile("SmolLM2.gguf", gguf) });
+      return quantize(source, 64, tinySamples(SEED, 2, 64), { kvCache: "q8t" });
+    },
+    "4c65f5f759912b35a9823de71a1260acf9fd6252887e19360a6ae1d2704d72ea",
   );
 }
 

@@ -1,9 +1,13 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
-import { resolveLoadOptions, resolveThreads } from "../../src/model/load-options.ts";
+import { type LoadOptions, resolveLoadOptions, resolveThreads } from "../../src/model/load-options.ts";
 import { buildQuantizationConfig } from "../../src/checkpoint/quantization/quantization-config-builder.ts";
-import { type LinearScheme, parseQuantizationConfig } from "../../src/checkpoint/quantization/quantization-config.ts";
+import {
+  type CacheScheme,
+  type LinearScheme,
+  parseQuantizationConfig,
+} from "../../src/checkpoint/quantization/quantization-config.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { linearModules } from "../linear-modules.ts";
 import { tinyConfig, tinyModel } from "../tiny-model.ts";
@@ -41,6 +45,29 @@ test("without shared memory there is one thread, with one warning if more were a
   assert.equal(resolve(1, isolated).warnings, []);
 });
 
+test("the cache is as the caller says, else as the checkpoint does; int8 without stored scales has its own", async () => {
+  const checkpoint = await openSafetensorsCheckpoint(tinyModel(3));
+  const kvOf = (stored: CacheScheme | undefined, kvCache: LoadOptions["kvCache"]) => {
+    const quantization = stored && { kvCache: stored, linear: () => undefined };
+    const { kv } = resolveLoadOptions({ kvCache }, { ...checkpoint, config: tinyConfig(), quantization } as Checkpoint);
+    return `${kv.k} ${kv.v}`;
+  };
+  for (const [stored, byDefault, int8] of [
+    [undefined, "f32", "q8t"],
+    ["f32", "f32", "q8t"],
+    ["q8", "q8", "q8"],
+    ["q8t", "q8t", "q8t"],
+  ] as const) {
+    assert.is(kvOf(stored, undefined), `${byDefault} ${byDefault}`, stored);
+    assert.is(kvOf(stored, "q8"), `${int8} ${int8}`, stored);
+    assert.is(kvOf(stored, "q8t"), "q8t q8t", stored);
+    assert.is(kvOf(stored, "f32"), "f32 f32", stored);
+    assert.is(kvOf(stored, { v: "q8t" }), `${byDefault} q8t`, stored);
+    assert.is(kvOf(stored, { k: "q8", v: "f32" }), `${int8} f32`, stored);
+  }
+  assert.throws(() => kvOf("q8", "q4" as never), /kvCache\.k: got "q4", need "f32", "q8" or "q8t"/);
+});
+
 test("8-bit floats are said to be simulated, once however many layers have them", async () => {
   const folder = tinyModel(3);
   const warningsOf = async (...kinds: LinearScheme["activations"]["kind"][]) => {
@@ -48,7 +75,7 @@ test("8-bit floats are said to be simulated, once however many layers have them"
       name,
       { weights: "int4", groupSize: 32, activations: { kind: kinds[i % kinds.length]! } },
     ]);
-    const quantization = parseQuantizationConfig(buildQuantizationConfig(new Map(modules), { kvCache: false }), "built");
+    const quantization = parseQuantizationConfig(buildQuantizationConfig(new Map(modules), { kvCache: "f32" }), "built");
     const warnings: string[] = [];
     const checkpoint = { ...(await openSafetensorsCheckpoint(folder)), config: tinyConfig(), quantization } as Checkpoint;
     resolveLoadOptions({ onWarning: (message) => warnings.push(message), threads: 1 }, checkpoint);

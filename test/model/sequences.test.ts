@@ -23,6 +23,7 @@ const random = mulberry32(SEED);
 
 const floats = await openSafetensorsCheckpoint(tinyModel(SEED));
 const quantized = await quantizedTinyModel(SEED);
+const perToken = await quantizedTinyModel(SEED, { kvCache: "q8t" });
 const V = floats.config.vocabSize;
 const LENGTHS = [1, 2, 63, 64, 65, 100, 127, 129];
 
@@ -66,6 +67,7 @@ function assertSame(found: readonly Float32Array[], expected: readonly Float32Ar
 for (const [kind, checkpoint] of [
   ["floats", floats],
   ["W4A8", quantized],
+  ["W4A8, cache scales per token and head", perToken],
 ] as const) {
   for (const count of [2, 3, 8, 17]) {
     const begins = Array.from({ length: count }, (_, i) => LENGTHS[(i + count) % LENGTHS.length]!);
@@ -256,6 +258,7 @@ test("misuse is a typed error, and nothing hangs", async () => {
 
 test("bytes of another checkpoint, another precision, cut or changed are refused, and the sequence stays", async () => {
   const [model, exact] = [await load(quantized), await load(quantized, { kvCache: "f32" })];
+  const [dynamic, half] = [await load(quantized, { kvCache: "q8t" }), await load(quantized, { kvCache: { v: "q8t" } })];
   const other = await load(await quantizedTinyModel(SEED + 1));
   using sequence = model.createSequence();
   await sequence.forward(drawIds(130), { logits: "none" });
@@ -270,6 +273,11 @@ test("bytes of another checkpoint, another precision, cut or changed are refused
   };
   await refused(other, bytes, /saved sequence: model: got string \("[0-9a-f]+.*need the model it was saved with/);
   await refused(exact, bytes, /k: got "q8", need "f32"/);
+  await refused(dynamic, bytes, /k: got "q8", need "q8t"/);
+  await refused(half, bytes, /v: got "q8", need "q8t"/);
+  using other8 = dynamic.createSequence();
+  await other8.forward(drawIds(64), { logits: "none" });
+  await refused(model, await other8.save(), /k: got "q8t", need "q8"/);
   for (const length of [0, 7, 12, 40, 200, bytes.length - 33, bytes.length - 1])
     await refused(model, bytes.slice(0, length), /need/);
   for (let i = 0; i < 40; i++) {
@@ -277,7 +285,7 @@ test("bytes of another checkpoint, another precision, cut or changed are refused
     changed[Math.floor(random() * bytes.length)]! ^= 1 << Math.floor(random() * 8);
     await refused(model, changed, /need|JSON/);
   }
-  await Promise.all([model.dispose(), other.dispose(), exact.dispose()]);
+  await Promise.all([model, other, exact, dynamic, half].map((loaded) => loaded.dispose()));
 });
 
 test("NaN in one sequence is that sequence's error", async () => {

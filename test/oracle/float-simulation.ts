@@ -9,6 +9,7 @@
  */
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
+import type { CachePrecision } from "../../src/model/precision.ts";
 import { magnitudes, roundFloat8 } from "./float8.ts";
 import { roundHalfEven } from "./round-half-even.ts";
 import { type InputQuantization, type Layer, type Linear, loadSimulation, type Simulation } from "./simulated-model.ts";
@@ -18,9 +19,12 @@ export interface SimulationOptions {
    * The head's arithmetic: float, or int8 weights per row with 14-bit activations per token. Default "f32".
    */
   readonly head?: "f32" | "q8";
-  /** k and v in the cache: float, or int8 with the checkpoint's `k_scale` and `v_scale`. Default "f32". */
-  readonly kCache?: "f32" | "q8";
-  readonly vCache?: "f32" | "q8";
+  /**
+   * k and v in the cache: float, int8 with the checkpoint's `k_scale` and `v_scale`, or int8 with a scale for
+   * each token and K/V head. Default "f32".
+   */
+  readonly kCache?: CachePrecision;
+  readonly vCache?: CachePrecision;
   /** Tokens a sequence may have, which some kinds of RoPE follow; by default the model's context. */
   readonly contextSize?: number;
   /** Imitates references that stored rotary frequencies rounded. */
@@ -44,6 +48,12 @@ export async function simulate(
 /** x rounded to lowest..highest steps, int8 by default, and scaled back. */
 function fakeQuantize(x: Float64Array, scale: number, [lowest, highest] = [-128, 127]): Float64Array {
   return x.map((value) => scale * Math.min(highest, Math.max(lowest, roundHalfEven(value / scale))));
+}
+
+/** One head of a token as the cache has it. */
+function cached(head: Float64Array, precision: CachePrecision | undefined, scale: number): Float64Array {
+  if (precision === "q8") return fakeQuantize(head, scale);
+  return precision === "q8t" ? quantizeInput(head, { kind: "dynamic", largest: 127 }) : head;
 }
 
 function quantizeInput(x: Float64Array, input: InputQuantization): Float64Array {
@@ -233,8 +243,8 @@ function attention(
   const v = splitHeads(multiply(layer.v, x), D);
   observe?.("k", index, joinHeads(k));
   observe?.("v", index, joinHeads(v));
-  cache.k.push(kCache === "q8" ? k.map((head) => fakeQuantize(head, layer.kScale)) : k);
-  cache.v.push(vCache === "q8" ? v.map((head) => fakeQuantize(head, layer.vScale)) : v);
+  cache.k.push(k.map((head) => cached(head, kCache, layer.kScale)));
+  cache.v.push(v.map((head) => cached(head, vCache, layer.vScale)));
 
   const window = config.attentionWindows[index]!;
   const first = window === 0 ? 0 : Math.max(0, position - window + 1);

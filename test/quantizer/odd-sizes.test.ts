@@ -53,7 +53,7 @@ for (const [what, config] of Object.entries(SIZES)) {
     test(`${what}, ${preset} ${JSON.stringify(options)}: logits of the oracle, the same in chunks`, async () => {
       const { written } = await quantize(config, preset, options);
       const head = options.embedding === "f16" ? "f32" : "q8";
-      for (const cache of ["f32", "q8"] as const) {
+      for (const cache of ["f32", "q8", "q8t"] as const) {
         const found = await logitsOf(written, IDS, { head, kvCache: cache });
         const off = distance(await simulated(written, { head, kCache: cache, vCache: cache }), found);
         // A code on the other side of a tie moves its layer's output by 1/127 of it, and that seldom; queries

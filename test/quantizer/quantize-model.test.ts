@@ -9,6 +9,8 @@ import { encodeF16 } from "../../src/checkpoint/formats/float-formats.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { blockModules, describeModel } from "../../src/architecture/description.ts";
 import { AbortError, RecipeError } from "../../src/errors.ts";
+import type { LoadOptions } from "../../src/model/load-options.ts";
+import { Transformer } from "../../src/model/transformer.ts";
 import type { Progress } from "../../src/progress.ts";
 import { absmax, channelAbsmax } from "../../src/quantizer/calibrate/activation-stats.ts";
 import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
@@ -211,9 +213,28 @@ test("presets and overrides decide the activations of every module", async () =>
 
 test("without cache scales the checkpoint says so", async () => {
   const { written, report } = await quantizeTiny({}, "fptq", { kvCache: "f32" });
-  assert.is(written.quantization!.kvCache, false);
+  assert.is(written.quantization!.kvCache, "f32");
   assert.is(report.kv_cache, null);
   assert.not.ok([...written.tensors.keys()].some((name) => name.endsWith("k_scale")));
+});
+
+test("a cache with a scale per token and head stores none, and is what a model is loaded with", async () => {
+  const [{ written, report }, calibrated] = [await quantizeTiny({}, "fptq", { kvCache: "q8t" }), await quantizeTiny()];
+  assert.is(written.quantization!.kvCache, "q8t");
+  assert.is(report.kv_cache, null);
+  assert.not.ok([...written.tensors.keys()].some((name) => name.endsWith("k_scale") || name.endsWith("v_scale")));
+  const logitsOf = async (checkpoint: Checkpoint, options: LoadOptions) => {
+    const model = await Transformer.load(checkpoint, nodeHost, { threads: 1, ...options });
+    const logits = await model.forward([1, 2, 3, 5, 8], { logits: "last" });
+    const { kvCache } = model;
+    await model.dispose();
+    return { kvCache, logits: logits! };
+  };
+  const found = await logitsOf(written, {});
+  assert.equal(found.kvCache, { k: "q8t", v: "q8t" });
+  // The same weights: only what the file says of the cache is different.
+  assert.equal(await logitsOf(calibrated.written, { kvCache: "q8t" }), found);
+  assert.not.equal((await logitsOf(calibrated.written, {})).logits, found.logits);
 });
 
 test("equal input gives equal files, but for the time in the report", async () => {

@@ -105,7 +105,7 @@ function slopeAlong({ values, gradient }: Group, evaluate: () => number): number
 const CASES: readonly [Architecture, RecipeOptions][] = [
   ["llama", {}],
   ["llama", { weights: "fp4", scales: "bf16", kvCache: "f32" }],
-  ["llama", { policy: "static", groupSize: "channel", embedding: "f16" }],
+  ["llama", { policy: "static", groupSize: "channel", embedding: "f16", kvCache: "q8t" }],
   ["mistral", {}], // a window of 8 tokens
   ["qwen2", {}], // biases
 ];

@@ -8,7 +8,13 @@
  */
 import type { JsonObject } from "../../json-object.ts";
 import { CONV1D_FORMATS, WEIGHT_BITS, WEIGHT_FORMATS } from "./pack-quantized.ts";
-import { type ActivationQuantization, FLOAT_FORMAT_KEY, type LinearScheme } from "./quantization-config.ts";
+import {
+  type ActivationQuantization,
+  type CacheScheme,
+  FLOAT_FORMAT_KEY,
+  type LinearScheme,
+  PER_HEAD_KEY,
+} from "./quantization-config.ts";
 
 /** Version of compressed-tensors whose schema this is. */
 const SCHEMA_VERSION = "0.18.0";
@@ -16,8 +22,8 @@ const SCHEMA_VERSION = "0.18.0";
 const MIXED_FORMAT = "mixed-precision";
 
 export interface QuantizationConfigOptions {
-  /** Whether layers carry `k_scale` and `v_scale`. */
-  readonly kvCache: boolean;
+  /** "q8" says that layers carry `k_scale` and `v_scale`. */
+  readonly kvCache: CacheScheme;
   /** Whether a module's floats are stored transposed (`storedOrder`); none by default. */
   readonly isConv1D?: (moduleName: string) => boolean;
 }
@@ -61,7 +67,7 @@ export function buildQuantizationConfig(
     global_compression_ratio: null,
     config_groups: Object.fromEntries(configGroups) as JsonObject,
     ignore: [...modules].filter(([, scheme]) => !scheme).map(([name]) => name),
-    kv_cache_scheme: kvCache ? activationArgs({ kind: "static" }) : null,
+    kv_cache_scheme: cacheArgs(kvCache),
     sparsity_config: {},
     transform_config: {},
   };
@@ -78,6 +84,12 @@ function weightArgs({ weights, groupSize }: LinearScheme): JsonObject {
     dynamic: false,
     actorder: null,
   };
+}
+
+function cacheArgs(kvCache: CacheScheme): JsonObject | null {
+  if (kvCache === "f32") return null;
+  // As with E5M2 below: a reader that does not know the key refuses it.
+  return kvCache === "q8" ? activationArgs({ kind: "static" }) : { ...activationArgs({ kind: "dynamic" }), [PER_HEAD_KEY]: true };
 }
 
 function activationArgs({ kind }: ActivationQuantization): JsonObject | null {

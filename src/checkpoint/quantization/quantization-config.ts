@@ -25,6 +25,13 @@ export interface LinearScheme {
   readonly activations: ActivationQuantization;
 }
 
+/**
+ * The cache a model was made for: "q8", static int8, for which layers carry `k_scale` and `v_scale`; "q8t",
+ * int8 with a scale for each token and K/V head, which needs none; or floats.
+ */
+export const CACHE_SCHEMES = ["q8", "q8t", "f32"] as const;
+export type CacheScheme = (typeof CACHE_SCHEMES)[number];
+
 export interface QuantizationScheme {
   /**
    * The scheme of a module by its name (`model.layers.0.self_attn.q_proj`); undefined if it is stored as
@@ -33,8 +40,7 @@ export interface QuantizationScheme {
    * @throws UnsupportedModelError if its format is not that of its kind, `Linear` or `Conv1D`
    */
   linear(moduleName: string): LinearScheme | undefined;
-  /** Whether layers carry `k_scale` and `v_scale`: an int8 cache, static, per tensor. */
-  readonly kvCache: boolean;
+  readonly kvCache: CacheScheme;
 }
 
 const QUANT_METHOD = "compressed-tensors";
@@ -44,6 +50,12 @@ const MAX_PATTERN_CHARACTERS = 65_536;
 
 /** The key in `input_activations` that says which 8-bit float; "e4m3" where it is absent. */
 export const FLOAT_FORMAT_KEY = "float_format";
+
+/**
+ * The key in `kv_cache_scheme`, of this package's own, that gives each K/V head of a token a scale: in
+ * compressed-tensors "token" does not say of what.
+ */
+export const PER_HEAD_KEY = "per_kv_head";
 
 /** Keys beside the groups: those that are read, and those that say how a file was made or is to be run. */
 const KNOWN_KEYS: ReadonlySet<string> = new Set([
@@ -141,10 +153,10 @@ function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "wei
 }
 
 /** Reads one of: none, symmetric int8 with one scale or one per token, an 8-bit float per token. */
-function parseActivations(args: JsonFields | undefined): ActivationQuantization {
+function parseActivations(args: JsonFields | undefined, known = ARGS_KEYS): ActivationQuantization {
   if (!args) return { kind: "none" };
   if (args.raw("type") === "float") return { kind: parseFloat8(args) };
-  checkSymmetric(args, "int");
+  checkSymmetric(args, "int", known);
   requireValue(args, "num_bits", args.positiveInteger("num_bits", 32, 8), 8);
   requireValue(args, "group_size", args.raw("group_size"), undefined);
   const strategy = args.string("strategy", "tensor");
@@ -173,16 +185,22 @@ function parseFloat8(args: JsonFields): Float8Name {
   throw new UnsupportedModelError(`${args.where}: ${FLOAT_FORMAT_KEY}: got ${describe(format)}, need "e4m3" or "e5m2"`);
 }
 
-function parseCacheScheme(args: JsonFields | undefined): boolean {
-  if (!args) return false;
-  checkSymmetric(args, "int");
-  const { kind } = parseActivations(args);
-  if (kind !== "static") throw new UnsupportedModelError(`${args.where}: got a ${kind} cache, need a static one`);
-  return true;
+/** Reads one of: none, symmetric int8 with one scale, symmetric int8 with one per token and K/V head. */
+function parseCacheScheme(args: JsonFields | undefined): CacheScheme {
+  if (!args) return "f32";
+  const keys = new Set([...ARGS_KEYS, PER_HEAD_KEY]);
+  checkSymmetric(args, "int", keys);
+  const { kind } = parseActivations(args, keys);
+  const perHead = args.raw(PER_HEAD_KEY) ?? false;
+  if (kind === "static" && perHead === false) return "q8";
+  if (kind === "dynamic" && perHead === true) return "q8t";
+  throw new UnsupportedModelError(
+    `${args.where}: got a ${kind} cache with ${PER_HEAD_KEY} ${describe(perHead)}, need a static one without it or a dynamic one with true`,
+  );
 }
 
-function checkSymmetric(args: JsonFields, type: "int" | "float"): void {
-  refuseUnknownKeys(args, ARGS_KEYS);
+function checkSymmetric(args: JsonFields, type: "int" | "float", known = ARGS_KEYS): void {
+  refuseUnknownKeys(args, known);
   requireValue(args, "type", args.raw("type") ?? "int", type);
   requireValue(args, "symmetric", args.raw("symmetric") ?? true, true);
 }

@@ -5,7 +5,7 @@
 import { InvalidArgumentError } from "commander";
 import type { SpeedTest } from "../../evaluation/speed.ts";
 import type { LoadOptions } from "../../model/load-options.ts";
-import type { Precision } from "../../model/precision.ts";
+import type { CachePrecision } from "../../model/precision.ts";
 
 /** A longer list is a slip: every element is at least one run of a model. */
 const MOST_VALUES = 10_000;
@@ -66,16 +66,16 @@ export interface BenchFlags {
   readonly promptGen: readonly PromptAndGeneration[];
   readonly nDepth: readonly number[];
   readonly threads: readonly (number | undefined)[];
-  readonly cacheTypeK: readonly (Precision | undefined)[];
-  readonly cacheTypeV: readonly (Precision | undefined)[];
+  readonly cacheTypeK: readonly (CachePrecision | undefined)[];
+  readonly cacheTypeV: readonly (CachePrecision | undefined)[];
   readonly build: readonly LoadOptions["build"][];
 }
 
 /** One loaded model, and the tests to run with it. */
 export interface BenchSetup {
   readonly model: string;
-  readonly cacheTypeK: Precision | undefined;
-  readonly cacheTypeV: Precision | undefined;
+  readonly cacheTypeK: CachePrecision | undefined;
+  readonly cacheTypeV: CachePrecision | undefined;
   readonly threads: number | undefined;
   readonly build: LoadOptions["build"];
   readonly tests: readonly SpeedTest[];

@@ -5,7 +5,6 @@ import { cpus } from "node:os";
 import { Command } from "commander";
 import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
 import { MAX_CHUNK_ROWS } from "../../model/load-options.ts";
-import type { Precision } from "../../model/precision.ts";
 import { kernelFiles, nodeHost } from "../../host/node.ts";
 import { nodeSources } from "../../host/node/node-sources.ts";
 import { addRequiredOption } from "../arguments.ts";
@@ -23,7 +22,15 @@ import type { CommandContext } from "../command-context.ts";
 import type { LoadedModel } from "../library-contract.ts";
 import { locateModel } from "../../sources/locate-model.ts";
 import { describeModel, type ModelDescription } from "../model-description.ts";
-import { addOutputOptions, BUILD_FORM, buildChoice, loadModelFromFlags, POLL_HELP } from "../options/model-options.ts";
+import {
+  addOutputOptions,
+  BUILD_FORM,
+  buildChoice,
+  CACHE_TYPES,
+  cachePrecision,
+  loadModelFromFlags,
+  POLL_HELP,
+} from "../options/model-options.ts";
 import { integer, nonEmpty, oneOf } from "../options/option-values.ts";
 import { SOURCE_FORMS } from "../options/source-options.ts";
 import { formatCount } from "../quantities.ts";
@@ -52,15 +59,15 @@ export function benchCommand(context: CommandContext, version: string): Command 
   const command = new Command("bench").description("measure tokens per second").optionsGroup("Tests:");
   const forms = `quantized or unquantized folder, or a GGUF: ${SOURCE_FORMS}`;
   addRequiredOption(command, "-m, --model <source>", forms, wordList(nonEmpty));
-  const precision = wordList(oneOf<Precision>("f32", "q8"));
+  const precision = wordList(cachePrecision);
   command
     .option("-p, --n-prompt <n>", "prompt tokens; 0 for no such test (default: 512)", integerRanges(0))
     .option("-n, --n-gen <n>", "tokens to generate; 0 for no such test (default: 128)", integerRanges(0))
     .option("--pg, --prompt-gen <pp,tg>", "prompt and generation in one test", promptAndGeneration)
     .option("-d, --n-depth <n>", "tokens in the cache before a test begins (default: 0)", integerRanges(0))
     .option("-t, --threads <n>", "threads (default: one per core)", integerRanges(1, 64))
-    .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", precision)
-    .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", precision)
+    .option(...CACHE_TYPES.k, precision)
+    .option(...CACHE_TYPES.v, precision)
     .option(`--build <${BUILD_FORM}>`, "kernels to run (default: auto, the fastest)", wordList(buildChoice))
     .option("--poll <0..100>", POLL_HELP, integer(0, 100))
     .option("--np, --n-parallel <n>", "sequences at a time, each of -p and -n tokens: another table", integerRanges(1, 1024))
@@ -142,10 +149,9 @@ async function describeSubject(
   version: string,
   setup: BenchSetup,
   description: ModelDescription,
-  { forwardPass: { threads, build } }: LoadedModel,
+  { forwardPass: { threads, build, kvCache } }: LoadedModel,
 ): Promise<BenchSubject> {
   const { architecture, parameters, bytes, quantized } = description;
-  const stored = quantized?.kv_cache ?? "f32";
   return {
     build_commit: version,
     build_number: 0,
@@ -159,8 +165,8 @@ async function describeSubject(
     n_batch: MAX_CHUNK_ROWS,
     n_ubatch: MAX_CHUNK_ROWS,
     n_threads: threads,
-    type_k: setup.cacheTypeK ?? stored,
-    type_v: setup.cacheTypeV ?? stored,
+    type_k: kvCache.k,
+    type_v: kvCache.v,
     runtime: nodeHost.name,
     runtime_version: nodeHost.version,
     simd: build,

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { addRequiredOption } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { BUILD_CHOICES, type LoadOptions } from "../../model/load-options.ts";
-import type { Precision } from "../../model/precision.ts";
+import type { CachePrecision, Precision } from "../../model/precision.ts";
 import type { LoadedModel } from "../library-contract.ts";
 import { integer, nonEmpty, oneOf } from "./option-values.ts";
 import { displayProgress } from "../progress-display.ts";
@@ -16,6 +16,15 @@ export const buildChoice = oneOf<BuildChoice>(...BUILD_CHOICES);
 export const BUILD_FORM = BUILD_CHOICES.join("|");
 
 const PRECISION = oneOf<Precision>("f32", "q8");
+export const cachePrecision = oneOf<CachePrecision>("f32", "q8", "q8t");
+/** What -ctk and -ctv say, for every command that has them. */
+export const CACHE_TYPES = {
+  k: [
+    "--ctk, --cache-type-k <f32|q8|q8t>",
+    "precision of cached keys; q8t has a scale per token and head (default: as the model says)",
+  ],
+  v: ["--ctv, --cache-type-v <f32|q8|q8t>", "precision of cached values (default: the same)"],
+} as const;
 
 export const POLL_HELP = "how long threads poll before they sleep: 0 leaves cores to others (default: 50)";
 
@@ -26,8 +35,8 @@ export interface ModelFlags extends SourceFlags {
   readonly cacheTokens?: number;
   readonly maxSequences?: number;
   readonly threads?: number | undefined;
-  readonly cacheTypeK?: Precision | undefined;
-  readonly cacheTypeV?: Precision | undefined;
+  readonly cacheTypeK?: CachePrecision | undefined;
+  readonly cacheTypeV?: CachePrecision | undefined;
   readonly head?: Precision;
   readonly build?: BuildChoice | undefined;
   readonly poll?: number | undefined;
@@ -46,8 +55,8 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
     .option("-c, --ctx-size <n>", contextHelp, integer(1))
     .option("-t, --threads <n>", "threads (default: one per core)", integer(1, 64))
     .option("--poll <0..100>", POLL_HELP, integer(0, 100))
-    .option("--ctk, --cache-type-k <f32|q8>", "precision of cached keys (default: q8 if the model has scales for it)", PRECISION)
-    .option("--ctv, --cache-type-v <f32|q8>", "precision of cached values (default: the same)", PRECISION)
+    .option(...CACHE_TYPES.k, cachePrecision)
+    .option(...CACHE_TYPES.v, cachePrecision)
     .option("--head <f32|q8>", "precision of the output head (default: as stored)", PRECISION)
     .option(`--build <${BUILD_FORM}>`, "kernels to run; all give the same bits (default: auto, the fastest)", buildChoice);
 }
@@ -73,7 +82,9 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
   });
   if (flags.verbose) {
     const { weights, kvCache, scratch, js, total } = model.memory();
-    const parts = `weights ${formatBytes(weights)}, cache ${formatBytes(kvCache)}, scratch ${formatBytes(scratch)}, JavaScript ${formatBytes(js)}`;
+    const { k, v } = model.forwardPass.kvCache;
+    const types = k === v ? k : `${k} and ${v}`;
+    const parts = `weights ${formatBytes(weights)}, cache (${types}) ${formatBytes(kvCache)}, scratch ${formatBytes(scratch)}, JavaScript ${formatBytes(js)}`;
     context.output.log(`loaded ${flags.model} in ${(performance.now() - began).toFixed(0)} ms; ${formatBytes(total)}: ${parts}`);
   }
   return model;

@@ -1,6 +1,7 @@
 /** The recipe's stages as options of the command line. */
 import { type Command, InvalidArgumentError } from "commander";
 import { MAX_RANK } from "../../checkpoint/quantization/low-rank.ts";
+import { CACHE_SCHEMES } from "../../checkpoint/quantization/quantization-config.ts";
 import { EQUALIZATIONS } from "../../quantizer/transform/equalize.ts";
 import { type Fold, FOLDS } from "../../quantizer/transform/fold.ts";
 import { parsePolicyOverride, type PolicyOverride } from "../../quantizer/decide/policy.ts";
@@ -41,6 +42,11 @@ export function addRecipeOptions(command: Command): Command {
     integer(0, MAX_RANK),
   );
   choice("embedding", ["q8", "f16"], "embedding and tied head: q8 is smaller, f16 opens in transformers and vLLM (default: q8)");
+  choice(
+    "kv-cache",
+    CACHE_SCHEMES,
+    "KV cache it is made for: int8 with calibrated scales, with one per token and head, or floats (default: q8)",
+  );
   command.optionsGroup("Equalization:");
   choice("equalize", EQUALIZATIONS, "even out the channels of inputs that follow a norm");
   command.option("--alpha <x>", "strength of lae (default: 1) or smoothquant (default: 0.5)", number(0));

@@ -1,6 +1,6 @@
 /**
- * Attention over keys and values of past tokens, which lie in blocks of 64 tokens: float32, or int8 with a
- * static scale (FPTQ, section 3.3.2).
+ * Attention over keys and values of past tokens, which lie in blocks of 64 tokens: float32, int8 with a
+ * static scale (FPTQ, section 3.3.2), or int8 with a scale for each token and K/V head.
  *
  * A layer has a pool of blocks for keys and one for values; which blocks a row's sequence has, and the row's
  * position, stand in the row table (`batch.ts`). Only this file and `positions.ts` see that rows belong to
@@ -12,7 +12,7 @@ import type { Block } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { HeadBuffers } from "../buffers.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
-import type { KvPrecision } from "../precision.ts";
+import type { CachePrecision, KvPrecision } from "../precision.ts";
 import type { Planner, Workspace } from "../workspace.ts";
 import { readScale } from "./linear-spec.ts";
 
@@ -26,7 +26,10 @@ const LANES = 8;
 /** Beyond it sums of integer products might not stay in 32 bits (`assembly/attention/attention-kqs8.ts`). */
 const MOST_HEAD_DIM = 2048;
 
-/** Real values of one step of int8; 1 and unused for float32. */
+/** What kernels call a precision. */
+const KIND = { f32: "f32", q8: "qs8", q8t: "qd8" } as const satisfies Record<CachePrecision, string>;
+
+/** Real values of one step of static int8; 1 and unused for others. */
 export interface CacheScales {
   readonly k: number;
   readonly v: number;
@@ -40,7 +43,7 @@ export interface LayerCache {
   readonly scales: CacheScales;
 }
 
-/** @throws CheckpointError unless the scales an int8 cache needs are there */
+/** @throws CheckpointError unless the scales a static int8 cache needs are there */
 export async function readCacheScales(
   checkpoint: Checkpoint,
   { attention }: Block,
@@ -58,8 +61,8 @@ export function blockBytes(
   const { kvHeads: Hkv, headDim } = config;
   const D = paddedHead(headDim);
   return {
-    k: (k === "q8" ? sizes.k_cache_bytes_qs8 : sizes.k_cache_bytes_f32)(Hkv, BLOCK_TOKENS, D) >>> 0,
-    v: (v === "q8" ? sizes.v_cache_bytes_qs8 : sizes.v_cache_bytes_f32)(Hkv, BLOCK_TOKENS, D) >>> 0,
+    k: sizes[`k_cache_bytes_${KIND[k]}`](Hkv, BLOCK_TOKENS, D) >>> 0,
+    v: sizes[`v_cache_bytes_${KIND[v]}`](Hkv, BLOCK_TOKENS, D) >>> 0,
   };
 }
 
@@ -143,9 +146,9 @@ export function append(space: Workspace, cache: LayerCache, M: number): void {
   const k = offsetBy(qkv, 4 * H * D);
   const v = offsetBy(k, 4 * Hkv * D);
   if (precision.k === "q8") kernels.split("append_k_qs8", M, k, cache.k, rows, stride, Hkv, D, scales.k);
-  else kernels.split("append_k_f32", M, k, cache.k, rows, stride, Hkv, D);
+  else kernels.split(`append_k_${precision.k === "q8t" ? "qd8" : "f32"}`, M, k, cache.k, rows, stride, Hkv, D);
   if (precision.v === "q8") kernels.split("append_v_qs8", M, v, cache.v, rows, stride, Hkv, D, scales.v);
-  else kernels.split("append_v_f32", M, v, cache.v, rows, stride, Hkv, D);
+  else kernels.split(`append_v_${precision.v === "q8t" ? "qd8" : "f32"}`, M, v, cache.v, rows, stride, Hkv, D);
 }
 
 /**
@@ -159,7 +162,7 @@ export function attend(space: Workspace, cache: LayerCache, window: number, M: n
   const { precision, k, v, scales } = cache;
   const { D, qkv, stride, attended } = headsOf(space);
   const { rows, padded } = buffers;
-  const kernel = `attention_f32_${precision.k === "q8" ? "kqs8" : "kf32"}_${precision.v === "q8" ? "vqs8" : "vf32"}` as const;
+  const kernel = `attention_f32_k${KIND[precision.k]}_v${KIND[precision.v]}` as const;
   kernels.split(
     kernel,
     H * M,

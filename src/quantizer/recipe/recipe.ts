@@ -4,6 +4,7 @@
  */
 import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
 import type { WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
+import type { CacheScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import type { EqualizationMethod } from "../transform/equalize.ts";
 import type { Fold } from "../transform/fold.ts";
 import type { GroupSize } from "./group-size.ts";
@@ -58,8 +59,11 @@ export interface Recipe {
    * (transformers, vLLM).
    */
   readonly embedding: "q8" | "f16";
-  /** Whether to store scales for an int8 KV cache: static, per tensor, per layer. */
-  readonly kvCache: "q8" | "f32";
+  /**
+   * The KV cache the model is made for: int8 with scales that are stored, static, per tensor, per layer; int8
+   * with a scale for each token and K/V head, computed while running; or floats.
+   */
+  readonly kvCache: CacheScheme;
 }
 
 /** A recipe for which statistics of channels are enough. */

@@ -2,6 +2,7 @@
 import { isFloat8 } from "../../checkpoint/formats/float8.ts";
 import { MAX_RANK } from "../../checkpoint/quantization/low-rank.ts";
 import type { WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
+import { CACHE_SCHEMES, type CacheScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import { RecipeError } from "../../errors.ts";
 import { checkOptions, type OptionKeys, optionKeys } from "../../option-keys.ts";
 import { checkEqualization, EQUALIZATIONS, type EqualizationMethod } from "../transform/equalize.ts";
@@ -52,7 +53,7 @@ export interface RecipeOptions {
   readonly scales?: ScaleType | undefined;
   readonly scaleConstraint?: ScaleConstraint | undefined;
   readonly embedding?: "q8" | "f16" | undefined;
-  readonly kvCache?: "q8" | "f32" | undefined;
+  readonly kvCache?: CacheScheme | undefined;
 }
 
 export const RECIPE_OPTIONS: OptionKeys = optionKeys<RecipeOptions>({
@@ -85,7 +86,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
     scales: checkChoice("scales", SCALE_TYPES, options.scales ?? preset.scales),
     scaleConstraint: checkChoice("scaleConstraint", SCALE_CONSTRAINTS, options.scaleConstraint ?? preset.scaleConstraint),
     embedding: checkChoice("embedding", ["q8", "f16"], options.embedding ?? preset.embedding),
-    kvCache: checkChoice("kvCache", ["q8", "f32"], options.kvCache ?? preset.kvCache),
+    kvCache: checkChoice("kvCache", CACHE_SCHEMES, options.kvCache ?? preset.kvCache),
   };
   checkPolicyRule(recipe.policy);
   checkEqualization(recipe.equalize);

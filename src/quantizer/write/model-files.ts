@@ -25,7 +25,7 @@ export async function writeModelFiles(
   await writeJson(output, "config.json", {
     ...configJson,
     quantization_config: buildQuantizationConfig(schemes, {
-      kvCache: plan.cache !== undefined,
+      kvCache: plan.recipe.kvCache,
       isConv1D: (name) => conv1D.has(name),
     }),
     // What compressed-tensors has no words for. No times or paths here: equal input gives an equal file.

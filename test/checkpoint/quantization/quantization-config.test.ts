@@ -1,7 +1,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { buildQuantizationConfig } from "../../../src/checkpoint/quantization/quantization-config-builder.ts";
-import { type LinearScheme, parseQuantizationConfig } from "../../../src/checkpoint/quantization/quantization-config.ts";
+import {
+  CACHE_SCHEMES,
+  type CacheScheme,
+  type LinearScheme,
+  parseQuantizationConfig,
+} from "../../../src/checkpoint/quantization/quantization-config.ts";
 import { linearModules } from "../../linear-modules.ts";
 import { CheckpointError, UnsupportedModelError } from "../../../src/errors.ts";
 import { mulberry32 } from "../../random.ts";
@@ -31,7 +36,7 @@ function modulesOf(layers: number, scheme: (layer: number, input: string) => Lin
 const groupsOf = (json: Record<string, unknown>) => json["config_groups"] as Record<string, Group>;
 
 /** What a reader makes of what was built, through text as on disk. */
-function assertRoundTrip(modules: Modules, kvCache: boolean): void {
+function assertRoundTrip(modules: Modules, kvCache: CacheScheme): void {
   const json = buildQuantizationConfig(modules, { kvCache });
   const scheme = parseQuantizationConfig(JSON.parse(JSON.stringify(json)), "config.json")!;
   for (const [name, expected] of modules) assert.equal(scheme.linear(name), expected, name);
@@ -44,7 +49,7 @@ function assertRoundTrip(modules: Modules, kvCache: boolean): void {
 test("policies that differ by input give short targets that the Hugging Face Hub understands", () => {
   const json = buildQuantizationConfig(
     modulesOf(12, (_, input) => (input === "down" ? W4_DYNAMIC : W4)),
-    { kvCache: true },
+    { kvCache: "q8" },
   );
   assert.equal(
     Object.values(groupsOf(json)).map(({ targets }) => targets),
@@ -62,14 +67,14 @@ test("policies that differ by input give short targets that the Hugging Face Hub
 test("policies that differ by layer list the layers, projections together", () => {
   const json = buildQuantizationConfig(
     modulesOf(12, (layer, input) => (input === "qkv" && layer % 5 === 1 ? W4_DYNAMIC : W4)),
-    { kvCache: false },
+    { kvCache: "f32" },
   );
   assert.equal(groupsOf(json)["group_2"]?.targets, ["re:.*layers\\.(1|6|11)\\.self_attn\\.(q_proj|k_proj|v_proj)$"]);
 });
 
 test("the whole of a small configuration", () => {
   const modules: Modules = new Map([["model.layers.0.mlp.up_proj", W4_DYNAMIC]]);
-  assert.equal(buildQuantizationConfig(modules, { kvCache: true }), {
+  assert.equal(buildQuantizationConfig(modules, { kvCache: "q8" }), {
     quant_method: "compressed-tensors",
     version: "0.18.0",
     format: "pack-quantized",
@@ -91,9 +96,18 @@ test("the whole of a small configuration", () => {
   });
 });
 
+test("a scale per token and K/V head is a key of this package's own, beside a dynamic scheme", () => {
+  const modules: Modules = new Map([["model.layers.0.mlp.up_proj", W4]]);
+  const json = buildQuantizationConfig(modules, { kvCache: "q8t" });
+  assert.equal(json["kv_cache_scheme"], {
+    num_bits: 8, type: "int", symmetric: true, strategy: "token", dynamic: true, observer: null, per_kv_head: true,
+  }); // prettier-ignore
+  for (const kvCache of CACHE_SCHEMES) assertRoundTrip(modules, kvCache);
+});
+
 test("8-bit floats are what compressed-tensors calls so; only E5M2, which it does not know, has a key of its own", () => {
   const args = ([kind, scheme]: [string, LinearScheme]) => {
-    const json = buildQuantizationConfig(new Map([["model.layers.0.mlp.up_proj", scheme]]), { kvCache: false });
+    const json = buildQuantizationConfig(new Map([["model.layers.0.mlp.up_proj", scheme]]), { kvCache: "f32" });
     return [kind, groupsOf(json)["group_0"]!["input_activations"]];
   };
   const e4m3 = { num_bits: 8, type: "float", symmetric: true, strategy: "token", dynamic: true, observer: null };
@@ -104,9 +118,9 @@ test("8-bit floats are what compressed-tensors calls so; only E5M2, which it doe
 });
 
 test("4-bit floats have a format of their own, which integer readers refuse; beside integers the whole is mixed", () => {
-  const alone = buildQuantizationConfig(new Map([["model.layers.0.mlp.up_proj", FP4]]), { kvCache: false });
+  const alone = buildQuantizationConfig(new Map([["model.layers.0.mlp.up_proj", FP4]]), { kvCache: "f32" });
   assert.is(alone["format"], "fp4-pack-quantized");
-  const mixed = buildQuantizationConfig(modulesOf(2, () => FP4), { kvCache: false }); // prettier-ignore
+  const mixed = buildQuantizationConfig(modulesOf(2, () => FP4), { kvCache: "f32" }); // prettier-ignore
   assert.is(mixed["format"], "mixed-precision");
   const [embedding, linears] = Object.values(groupsOf(mixed));
   assert.is(embedding!.format, "pack-quantized");
@@ -141,14 +155,14 @@ test("every module finds its own scheme again, for random policies", () => {
     const layers = 1 + Math.floor(random() * 40);
     assertRoundTrip(
       modulesOf(layers, () => bySchemes[Math.floor(random() * bySchemes.length)]),
-      random() < 0.5,
+      random() < 0.5 ? "q8" : "f32",
     );
   }
 });
 
 test("targets of different groups never match one module", () => {
   const modules = modulesOf(30, () => (random() < 0.3 ? W4_DYNAMIC : W4));
-  const groups = Object.values(groupsOf(buildQuantizationConfig(modules, { kvCache: false })));
+  const groups = Object.values(groupsOf(buildQuantizationConfig(modules, { kvCache: "f32" })));
   for (const name of modules.keys()) {
     const taking = groups.filter(({ targets }) =>
       targets.some((target) => (target.startsWith("re:") ? new RegExp(`^(?:${target.slice(3)})`).test(name) : target === name)),
@@ -159,7 +173,7 @@ test("targets of different groups never match one module", () => {
 
 /** A valid configuration with one group, changed. */
 function withGroup(change: (group: Record<string, Record<string, unknown>>, config: Record<string, unknown>) => void) {
-  const config = structuredClone(buildQuantizationConfig(new Map([["model.layers.0.mlp.up_proj", W4]]), { kvCache: false }));
+  const config = structuredClone(buildQuantizationConfig(new Map([["model.layers.0.mlp.up_proj", W4]]), { kvCache: "f32" }));
   change(groupsOf(config)["group_0"] as unknown as Record<string, Record<string, unknown>>, config);
   return () => parseQuantizationConfig(config, "config.json");
 }
@@ -210,7 +224,7 @@ for (const [what, change] of [
 test("keys nobody knows are noted", () => {
   const notes: string[] = [];
   const config = {
-    ...buildQuantizationConfig(new Map([["lm_head", W4]]), { kvCache: false }),
+    ...buildQuantizationConfig(new Map([["lm_head", W4]]), { kvCache: "f32" }),
     off: null,
     special: 1,
     other: [0],
@@ -252,7 +266,11 @@ for (const [what, change, pattern] of [
   ["a pattern that looks ahead", (group) => Object.assign(group, { targets: ["re:(?!a)"] }), /target "re:\(\?!a\)"/],
   ["too many targets", (group) => Object.assign(group, { targets: Array.from({ length: 5000 }, (_, i) => `m${i}`) }), /more than 4096/],
   ["a float cache", (_, config) => (config["kv_cache_scheme"] = { type: "float" }), /kv_cache_scheme: type/],
-  ["a dynamic cache", (_, config) => (config["kv_cache_scheme"] = { strategy: "token", dynamic: true }), /dynamic cache/],
+  ["a dynamic cache", (_, config) => (config["kv_cache_scheme"] = { strategy: "token", dynamic: true }), /dynamic cache with per_kv_head false, need/],
+  ["a static cache per head", (_, config) => (config["kv_cache_scheme"] = { per_kv_head: true }), /static cache with per_kv_head true, need/],
+  ["a word for per head", (_, config) => (config["kv_cache_scheme"] = { strategy: "token", dynamic: true, per_kv_head: "yes" }), /per_kv_head "yes", need/],
+  ["a dynamic cache of four bits", (_, config) => (config["kv_cache_scheme"] = { strategy: "token", dynamic: true, per_kv_head: true, num_bits: 4 }), /kv_cache_scheme: num_bits: got 4/],
+  ["activations per head", (group) => (group["input_activations"]!["per_kv_head"] = true), /input_activations: key: got "per_kv_head", need/],
 ] satisfies [string, Parameters<typeof withGroup>[0], RegExp][]) {
   test(`${what} is not supported, and the message says where`, () => {
     assert.throws(withGroup(change), (error: unknown) => error instanceof UnsupportedModelError && pattern.test(error.message));

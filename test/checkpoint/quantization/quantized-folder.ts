@@ -26,7 +26,7 @@ export async function quantizedFolder(seed: number, changes: Partial<ModelConfig
     const kind = input === "o" || input === "down" ? "dynamic" : "static";
     modules.set(name, { weights: input === "up" ? "fp4" : "int4", groupSize, activations: { kind } });
   }
-  const quantizationConfig = buildQuantizationConfig(modules, { kvCache: true });
+  const quantizationConfig = buildQuantizationConfig(modules, { kvCache: "q8" });
   const expected = expectedTensors(config, parseQuantizationConfig(quantizationConfig, "built"), "built");
   const plans = expected.map(({ name, shape, role }) => ({
     name,

@@ -43,7 +43,7 @@ test("modules that are Conv1D have formats of their own, and find their schemes 
   const { modules, isConv1D, description } = quantized(CONFIGS.gpt2, (name) =>
     name.endsWith("c_fc") ? FP4 : name.endsWith("0.attn.c_proj") ? undefined : INT4,
   );
-  const json = buildQuantizationConfig(modules, { kvCache: false, isConv1D });
+  const json = buildQuantizationConfig(modules, { kvCache: "f32", isConv1D });
   assert.is(json["format"], "mixed-precision");
   const formats = Object.values(json["config_groups"] as Groups).map(({ format }) => format);
   assert.equal(formats.toSorted(), ["conv1d-fp4-pack-quantized", "conv1d-pack-quantized", "pack-quantized"]);
@@ -52,14 +52,14 @@ test("modules that are Conv1D have formats of their own, and find their schemes 
   assert.is(scheme.linear(description.blocks[0]!.inputs[1]!.modules[0]!.name), undefined, "a float one");
 
   const blocksOnly = new Map([...modules].filter(([name, found]) => isConv1D(name) && found?.weights === "int4"));
-  assert.is(buildQuantizationConfig(blocksOnly, { kvCache: false, isConv1D })["format"], "conv1d-pack-quantized");
+  assert.is(buildQuantizationConfig(blocksOnly, { kvCache: "f32", isConv1D })["format"], "conv1d-pack-quantized");
 });
 
 test("a format of the other kind of module is refused", () => {
   const name = "transformer.h.0.attn.c_attn";
   const modules = new Map([[name, INT4]]);
-  const asLinear = buildQuantizationConfig(modules, { kvCache: false });
-  const asConv1D = buildQuantizationConfig(modules, { kvCache: false, isConv1D: () => true });
+  const asLinear = buildQuantizationConfig(modules, { kvCache: "f32" });
+  const asConv1D = buildQuantizationConfig(modules, { kvCache: "f32", isConv1D: () => true });
   const refuses = (json: JsonObject, isConv1D: boolean, pattern: RegExp) =>
     assert.throws(
       () => parseQuantizationConfig(json, "config.json", () => isConv1D)!.linear(name),
@@ -70,7 +70,7 @@ test("a format of the other kind of module is refused", () => {
 });
 
 test("the class name Linear does not mean a Conv1D", () => {
-  const json = buildQuantizationConfig(new Map([["lm_head", INT4]]), { kvCache: false });
+  const json = buildQuantizationConfig(new Map([["lm_head", INT4]]), { kvCache: "f32" });
   (json["config_groups"] as Groups)["group_0"]!.targets = ["Linear"];
   const scheme = parseQuantizationConfig(json, "config.json", (name) => name.includes(".h."))!;
   assert.is(scheme.linear("transformer.h.0.attn.c_attn"), undefined);
@@ -84,7 +84,7 @@ function folderOf(
   stored: (name: string, bytes: Uint8Array, rows: number) => Uint8Array,
 ) {
   const { config, modules, isConv1D } = model;
-  const quantization_config = buildQuantizationConfig(modules, { kvCache: true, isConv1D });
+  const quantization_config = buildQuantizationConfig(modules, { kvCache: "q8", isConv1D });
   const scheme = parseQuantizationConfig(quantization_config, "built", isConv1D);
   const random = mulberry32(SEED);
   const rank = ({ name }: { name: string }) => (modules.get(name) ? 3 : 0);
