@@ -1,15 +1,21 @@
 /** The timing lines that llama.cpp ends with, in its form, so that scripts that read them keep working. */
-import type { GenerationResult, StageTiming } from "../decoding/generation-options.ts";
+import type { DraftCounts, GenerationResult, StageTiming } from "../decoding/generation-options.ts";
 
-export function timingLines({ prefill, decode, stop, seed, promptTokens, tokens }: GenerationResult): string[] {
+export function timingLines({ prefill, decode, drafts, stop, seed, promptTokens, tokens }: GenerationResult): string[] {
   const total = `${(prefill.ms + decode.ms).toFixed(2).padStart(10)} ms / ${`${promptTokens + tokens.length}`.padStart(5)} tokens`;
   return [
     "",
     `prompt eval time = ${stage(prefill, "tokens")}`,
     `       eval time = ${stage(decode, "runs  ")}`,
     `      total time = ${total}`,
+    ...(drafts.drafted > 0 ? [acceptance(drafts)] : []),
     `            stop = ${stop}, seed ${seed}`,
   ];
+}
+
+function acceptance({ drafted, accepted }: DraftCounts): string {
+  const counts = `${`${accepted}`.padStart(5)} accepted / ${`${drafted}`.padStart(5)} generated`;
+  return `draft acceptance rate = ${(accepted / drafted).toFixed(5)} (${counts})`;
 }
 
 function stage({ ms, tokens, tokensPerSecond }: StageTiming, unit: string): string {

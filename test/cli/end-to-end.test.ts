@@ -151,7 +151,7 @@ test("a calibration text that is too short names what it has and needs", async (
 
 test("run --json gives text and ids; a seed gives them again", async () => {
   const first = await run("-s", "5");
-  assert.equal(Object.keys(first), ["text", "tokens", "prompt_tokens", "prefill", "decode", "stop"]);
+  assert.equal(Object.keys(first), ["text", "tokens", "prompt_tokens", "prefill", "decode", "drafts", "stop"]);
   assert.equal(Object.keys(first.prefill), ["ms", "tokens_per_second"]);
   assert.is(first.tokens.length, 8);
   assert.is(first.stop, "length");

@@ -28,24 +28,25 @@ export class FakeModel implements LoadedModel {
     kvCache: { k: "q8", v: "f32" },
   } as const;
   pieces = ["Paris", ". It"];
+  result = RESULT;
   /** Called before each piece. */
   beforePiece: (index: number) => void = () => {};
 
   generate(prompt: Prompt, options: GenerateOptions = {}) {
     this.prompts.push(prompt);
     this.options.push(options);
-    const { pieces, beforePiece } = this;
+    const { pieces, beforePiece, result } = this;
     async function* iterate() {
       for (const [i, piece] of pieces.entries()) {
         beforePiece(i);
         if (options.signal?.aborted) throw new AbortError("generate: aborted");
         yield piece;
       }
-      return RESULT;
+      return result;
     }
     return new Generation(
       iterate(),
-      () => RESULT,
+      () => result,
       () => {},
     );
   }

@@ -26,7 +26,20 @@ test("prints prompt and text on stdout, timings on stderr as llama.cpp does", as
     /^ {7}eval time = {6}25\.00 ms \/ {5}2 runs {3}\( {3}12\.50 ms per token, {4}80\.00 tokens per second\)$/m,
   );
   assert.match(stderr, /stop = length, seed 42/);
+  assert.not.match(stderr, /draft/);
   assert.is(model.disposed, 1);
+});
+
+test("--draft-max reaches the generation, and what came of drafts stands beside the timings", async () => {
+  const model = new FakeModel();
+  model.result = { ...RESULT, drafts: { drafted: 297, accepted: 171 } };
+  const { stderr } = await runCli(["run", "-m", "m", "-p", "x", "--draft-max", "24"], loading(model));
+  assert.is(model.options[0]!.draftMax, 24);
+  // As llama.cpp's server has it.
+  assert.match(stderr, /^draft acceptance rate = 0\.57576 \( {2}171 accepted \/ {3}297 generated\)$/m);
+  await runCli(["run", "-m", "m", "-p", "x"], loading(model));
+  assert.is(model.options[1]!.draftMax, undefined);
+  assert.is((await runCli(["run", "-m", "m", "-p", "x", "--draft-max", "-1"], loading(model))).code, 2);
 });
 
 test("options of the model reach the loader; a value it cannot mean is exit 2 with the option's name", async () => {
@@ -79,6 +92,7 @@ test("--json is one document with the keys that are promised, and no prompt befo
     prompt_tokens: 5,
     prefill: { ms: 20, tokens_per_second: 250 },
     decode: { ms: 25, tokens_per_second: 80 },
+    drafts: { drafted: 0, accepted: 0 },
     stop: "length",
   });
 });

@@ -23,6 +23,7 @@ Examples:
   fptq run -m SmolLM2-w4a8 -p "The capital of France is" -n 16 --temp 0
   fptq run -m SmolLM2-w4a8 -st -sys "Answer in one sentence." -p "Why is the sky blue?"
   fptq run -m SmolLM2.gguf -f story.txt -n 200 -s 42 -r "The end"
+  fptq run -m SmolLM2-w4a8 -st -f list.json -n -1 --draft-max 32
   fptq run -m SmolLM2-w4a8 -p "2 + 2 =" -n 4 --json | jq .tokens`;
 
 export function runCommand(context: CommandContext): Command {
@@ -77,8 +78,9 @@ function conversation(prompt: string, flags: RunFlags): ChatMessage[] {
 }
 
 /** The JSON of `run`. */
-export function resultDocument({ text, tokens, promptTokens, prefill, decode, stop }: GenerationResult) {
-  return { text, tokens, prompt_tokens: promptTokens, prefill: timingDocument(prefill), decode: timingDocument(decode), stop };
+export function resultDocument({ text, tokens, promptTokens, prefill, decode, drafts, stop }: GenerationResult) {
+  const timings = { prefill: timingDocument(prefill), decode: timingDocument(decode) };
+  return { text, tokens, prompt_tokens: promptTokens, ...timings, drafts, stop };
 }
 
 const timingDocument = ({ ms, tokensPerSecond }: StageTiming) => ({ ms, tokens_per_second: tokensPerSecond });

@@ -16,6 +16,7 @@ export interface SamplingFlags {
   readonly repeatLastN?: number;
   readonly reversePrompt?: readonly string[];
   readonly ignoreEos?: boolean;
+  readonly draftMax?: number;
   readonly escape: boolean;
 }
 
@@ -39,6 +40,11 @@ export function addSamplingOptions(command: Command, predict: number): Command {
     .option("--repeat-last-n <n>", `how many recent tokens that means; 0: none, -1: all ${byDefault("repeatLastN")}`, integer(-1))
     .option("-r, --reverse-prompt <text>", "stop before this text; repeatable", repeatable)
     .option("--ignore-eos", "go on after an end token")
+    .option(
+      "--draft-max <n>",
+      "tokens to guess ahead at most where text repeats itself: the same text, sooner; 0: none (default: 16)",
+      integer(0),
+    )
     .option("--no-escape", "take backslashes in -p, -sys and -r as they are, instead of \\n, \\t, \\xHH");
 }
 
@@ -54,6 +60,7 @@ export function generateOptions(flags: SamplingFlags, signal: AbortSignal | unde
     seed: flags.seed === -1 ? undefined : flags.seed,
     stop: flags.reversePrompt?.map((text) => unescape(flags, text)),
     ignoreEos: flags.ignoreEos,
+    draftMax: flags.draftMax,
     signal,
   };
 }
