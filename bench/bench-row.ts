@@ -44,7 +44,9 @@ export class BenchMemory {
   private end = STATIC_DATA_BYTES;
   private kernels: Kernels | undefined;
 
-  /** @param modules a build, those for kept weights and quantizing; for shared memory if threads are several */
+  /**
+   * @param modules a build, those for kept weights and quantizing; for shared memory if threads are several
+   */
   constructor(modules: readonly WebAssembly.Module[], threads = 1) {
     this.modules = modules;
     this.threads = threads;

@@ -26,8 +26,8 @@ function refuse(name: KernelName): never {
 /**
  * Instantiates modules over one memory.
  *
- * @param modules those of the build that runs models and, where something is quantized, the quantizer's; where
- *   weights are kept as a file has them, the build for these
+ * @param modules those of the build that runs models and, where something is quantized, the quantizer's;
+ *   where weights are kept as a file has them, the build for these
  * @returns their exports; a kernel that none of them has throws a CapabilityError when it is called
  */
 export function instantiateKernels(modules: readonly WebAssembly.Module[], memory: WebAssembly.Memory): KernelExports {

@@ -1,6 +1,6 @@
 /**
- * The same question as in `self-test.ts` of the builds for weights that are kept as a file has them, where such
- * a model is loaded: do they compute what the scalar twins do?
+ * The same question as in `self-test.ts` of the builds for weights that are kept as a file has them, where
+ * such a model is loaded: do they compute what the scalar twins do?
  */
 import { NULL } from "./pointer.ts";
 import { ROWS, TestMemory } from "./self-test-memory.ts";
@@ -9,7 +9,8 @@ import { ROWS, TestMemory } from "./self-test-memory.ts";
 export const KEPT_SELF_TEST_DIGEST = 0x79eef776;
 
 /**
- * Seven panels, which neither 2 nor 3 streams share evenly, the last of seven channels; groups in odd numbers.
+ * Seven panels, which neither 2 nor 3 streams share evenly, the last of seven channels; groups in odd
+ * numbers.
  */
 const [N, K, G, B] = [55, 480, 32, 96] as const;
 
