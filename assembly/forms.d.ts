@@ -1,6 +1,7 @@
 /**
  * What a form of the kernels is compiled with (`asconfig.json`). For editors; the compiler puts numbers in
- * their place, and what they exclude leaves no code behind.
+ * their place, and what they exclude leaves no code behind. Each target names both, since what `options` say
+ * would win over a target.
  */
 
 /** 1: products are those of the relaxed 16-bit dot (`relaxed-i16.ts`), else 0. */
