@@ -4,12 +4,13 @@ import type { KernelExports } from "../../src/kernels/kernel-table.ts";
 import { instantiateKernels } from "../../src/kernels/kernels.ts";
 import { STATIC_DATA_BYTES } from "../../src/kernels/memory-plan.ts";
 import type { Pointer } from "../../src/kernels/pointer.ts";
+import { emulated, type Engine } from "./relaxed-engines.ts";
 
 const CANARY = 0x5a;
 const CANARY_BYTES = 64;
 
 /** Builds under test: the scalar twins and the SIMD kernels have the same exports. */
-export type TestedBuild = "scalar" | SimdBuild;
+export type TestedBuild = "scalar" | SimdBuild | "relaxed-u8" | "relaxed-s8";
 export type SimdBuild = "simd128" | "relaxed" | "relaxed-i16";
 const published = (file: string) => new URL(`../../dist/wasm/fptq-${file}.wasm`, import.meta.url);
 /** What each build consists of: the published kernels are modules over one memory, the twins one. */
@@ -18,6 +19,8 @@ const FILES: Record<TestedBuild, readonly URL[]> = {
   simd128: ["simd128", "kept-simd128", "quantizer"].map(published),
   relaxed: ["relaxed", "kept-relaxed", "quantizer"].map(published),
   "relaxed-i16": ["simd128", "relaxed-i16", "kept-simd128", "quantizer"].map(published),
+  "relaxed-u8": ["relaxed", "relaxed-u8"].map(published),
+  "relaxed-s8": ["relaxed", "relaxed-s8"].map(published),
 };
 
 /**
@@ -32,7 +35,20 @@ if (SIMD_BUILDS.length < 2) {
   if (process.env["FPTQ_TEST_RELAXED"] === "required") throw new Error(reason);
   console.log(`skip: ${reason}`);
 }
-const compiled = new Map<TestedBuild, readonly WebAssembly.Module[]>();
+const compiled = new Map<string, readonly WebAssembly.Module[]>();
+
+/** The modules of a build, with relaxed dot products as the running engine, or another, computes them. */
+export function modulesOn(build: TestedBuild, engine?: Engine): readonly WebAssembly.Module[] {
+  const key = engine ? `${build}, ${engine}` : build;
+  const modules =
+    compiled.get(key) ??
+    FILES[build].map((file) => {
+      const bytes = readFileSync(file);
+      return new WebAssembly.Module(engine && file.pathname.includes("relaxed") ? emulated(bytes, engine) : bytes);
+    });
+  compiled.set(key, modules);
+  return modules;
+}
 
 export class KernelMemory {
   readonly memory = new WebAssembly.Memory({ initial: 2 });
@@ -40,10 +56,9 @@ export class KernelMemory {
   private end = STATIC_DATA_BYTES;
   private readonly canaries: number[] = [];
 
-  constructor(build: TestedBuild) {
-    const modules = compiled.get(build) ?? FILES[build].map((file) => new WebAssembly.Module(readFileSync(file)));
-    compiled.set(build, modules);
-    this.run = instantiateKernels(modules, this.memory);
+  /** @param engine whose relaxed dot products the build's are to be, if not the running one's */
+  constructor(build: TestedBuild, engine?: Engine) {
+    this.run = instantiateKernels(modulesOn(build, engine), this.memory);
   }
 
   /**

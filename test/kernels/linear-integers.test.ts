@@ -5,13 +5,13 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { NULL, offsetBy, type Pointer } from "../../src/kernels/pointer.ts";
 import { assertSameBits, assertWithin } from "../oracle/compare.ts";
-import { linearOracle, type QuantizedRows } from "../oracle/linear.ts";
+import { linearOracle } from "../oracle/linear.ts";
 import { mulberry32 } from "../random.ts";
-import { KernelMemory, SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
-import { extremes, putPanels, type QuantizedWeights, randomWeights, type WeightCodes } from "./packed-weights.ts";
-import { groupSums, randomRows, rangeOf } from "./quantized-rows.ts";
+import { SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
+import { type Bits, PackedLinear } from "./packed-linear.ts";
+import { extremes, type QuantizedWeights, randomWeights } from "./packed-weights.ts";
+import { randomRows, rangeOf } from "./quantized-rows.ts";
 
 /** The larger of the builds' tiles and row blocks. */
 const MR = 6;
@@ -20,90 +20,15 @@ const BUILDS: TestedBuild[] = ["scalar", ...SIMD_BUILDS];
 const test = suite("linear layers over integers (seed 23)");
 const random = mulberry32(23);
 
-/** What is multiplied: bits of activations and of weights. */
-interface Bits {
-  a: 8 | 14;
-  w: WeightCodes;
-}
 const FORMS: Bits[] = [
   { a: 8, w: 4 },
   { a: 8, w: "e2m1" },
   { a: 8, w: 8 },
   { a: 14, w: 8 },
 ];
-/** What kernels call 4-bit weights. */
-const BLOCKWISE = { 4: "qb4w", e2m1: "qb4fw" } as const;
 const nameOf = ({ a, w }: Bits) => `${a} by ${w === "e2m1" ? "4 bits, E2M1" : `${w} bits`}`;
 /** k of 8-bit weights whose products are added as integers. */
 const CHANNEL_BLOCK = 2048;
-
-/** One matrix in one build's memory, ready for several sets of rows. */
-class PackedLinear {
-  readonly kernel: KernelMemory;
-  private readonly weights: QuantizedWeights;
-  private readonly bits: Bits;
-  private readonly w: Pointer;
-  private readonly bias: Pointer;
-
-  constructor(build: TestedBuild, weights: QuantizedWeights, bits: Bits, bias?: Float32Array) {
-    this.weights = weights;
-    this.bits = bits;
-    this.kernel = new KernelMemory(build);
-    this.w = putPanels(this.kernel, weights, bits.w);
-    this.bias = bias ? this.kernel.put(bias, 4) : NULL;
-  }
-
-  /** y[M, N] of the GEMM, panel range by panel range. */
-  gemm(rows: QuantizedRows, ranges: [number, number][] = [[0, Math.ceil(this.weights.N / 8)]]): Float32Array {
-    const { M } = rows;
-    const { N, K, G } = this.weights;
-    const { kernel, w, bias, bits } = this;
-    const [q, scales, sums] = [kernel.put(rows.q), kernel.put(rows.scales), kernel.put(groupSums(rows, G))];
-    const [y, scratch] = [kernel.region(4 * M * N), kernel.region(kernel.run.linear_scratch_bytes(M, K))];
-    for (const [begin, end] of ranges) {
-      if (bits.w !== 8)
-        kernel.run[`gemm_qd8_f32_${BLOCKWISE[bits.w]}_x8c4`](q, scales, sums, w, bias, y, M, N, K, G, begin, end, scratch);
-      else kernel.run[`gemm_qd${bits.a}_f32_qc8w_x8c4`](q, scales, w, bias, y, M, N, K, begin, end, scratch);
-    }
-    return kernel.f32(y, M * N);
-  }
-
-  /** y[M, N], each row by the GEMV. */
-  gemv(rows: QuantizedRows, ranges: [number, number][] = [[0, Math.ceil(this.weights.N / 8)]]): Float32Array {
-    const { M } = rows;
-    const { N, K, G } = this.weights;
-    const { kernel, w, bias, bits } = this;
-    const [q, scales, sums] = [kernel.put(rows.q), kernel.put(rows.scales), kernel.put(groupSums(rows, G))];
-    const [y, scratch] = [kernel.region(4 * M * N), kernel.region(kernel.run.linear_scratch_bytes(1, K))];
-    for (let m = 0; m < M; m++) {
-      const row = {
-        q: offsetBy(q, m * K * rows.q.BYTES_PER_ELEMENT),
-        scale: offsetBy(scales, 4 * m),
-        sums: offsetBy(sums, (4 * m * K) / G),
-        y: offsetBy(y, 4 * m * N),
-      };
-      for (const [begin, end] of ranges) {
-        if (bits.w !== 8)
-          kernel.run[`gemv_qd8_f32_${BLOCKWISE[bits.w]}_1x8c4`](
-            row.q,
-            row.scale,
-            row.sums,
-            w,
-            bias,
-            row.y,
-            N,
-            K,
-            G,
-            begin,
-            end,
-            scratch,
-          );
-        else kernel.run[`gemv_qd${bits.a}_f32_qc8w_1x8c4`](row.q, row.scale, w, bias, row.y, N, K, begin, end, scratch);
-      }
-    }
-    return kernel.f32(y, M * N);
-  }
-}
 
 /** Everything this file promises, for one matrix and several numbers of rows. */
 function check(weights: QuantizedWeights, bits: Bits, rowCounts: number[], bias?: Float32Array): void {
