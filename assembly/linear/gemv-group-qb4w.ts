@@ -17,7 +17,7 @@ export const SUMS_BYTES: i32 = NR << 2;
 
 /** What becomes of the dot products of one group of one panel; 8 sums are at `total`. */
 @inline
-function addToTotal(to: i32, total: usize, low: v128, high: v128, scale: usize): void {
+export function addToTotal(to: i32, total: usize, low: v128, high: v128, scale: usize): void {
   finish(to, total, low, loadScaleLow(to, scale));
   finish(to, total + 16, high, loadScaleHigh(to, scale));
 }

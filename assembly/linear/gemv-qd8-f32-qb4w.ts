@@ -31,6 +31,10 @@
  * its place in the 16-bit lane, times 1, 16 or 256, and the power is divided out (exactly) once for each
  * group: two shifts and a mask fewer for every 16 bytes.
  *
+ * Other forms, in modules of their own, for engines whose 32-bit dot is several instructions, or one that
+ * takes 8 bits of both operands: the relaxed 16-bit dot (relaxed-i16.ts, gemv-group-i8-i16.ts) and whole
+ * bytes (relaxed-bytes.ts, gemv-group-bytes.ts). Those files say why their PANELS.
+ *
  * Why PANELS = 3, relaxed: step by step side by side, six accumulators cover the latency of the product (4 to
  * 5 cycles, two begin in each); four streams were no faster from cache, and slower from memory. Why 2,
  * simd128: a group of each in turn, since side by side they need one register more than the 15 that V8 has on
@@ -42,12 +46,14 @@ import { offsetSums } from "./e2m1";
 import { groupBytesQb4w, NR } from "../layouts/layout";
 import { groupBytesQb4zw } from "../layouts/layout-kept";
 import { ADD_SCALED, FROM_SUM, FROM_ZERO_POINTS } from "./gemm-tile";
+import { addGroupBytes } from "./gemv-group-bytes";
+import { addGroupI8I16 } from "./gemv-group-i8-i16";
 import { activationBytes, addGroupE2m1, addGroupI16, addGroupI8, SUMS_BYTES } from "./gemv-group-qb4w";
 import { unknownZero } from "../math/simd";
 import { storeChannels } from "./store-channels";
 
 /** Streams at once. */
-export const PANELS: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 2;
+export const PANELS: i32 = !ASC_FEATURE_RELAXED_SIMD || DOT_I16 ? 2 : RAW_BYTES ? 4 : 3;
 
 export function gemv_qd8_f32_qb4w_1x8c4(
   q: usize,
@@ -190,7 +196,11 @@ function multiplyPanels(
   for (const end = packed + panelBytes; packed < end; packed += groupBytes, sum += 4) {
     if (ASC_FEATURE_RELAXED_SIMD) {
       const w = packed + headerBytes(from);
-      if (e2m1) addGroupI8(P, from, ADD_SCALED, true, a, sum, packed, w, streamBytes, totals, G);
+      // Whole bytes: no E2M1, which is looked up (relaxed-bytes.ts).
+      if (RAW_BYTES) addGroupBytes(P, a, sum, packed, w, streamBytes, totals, G);
+      else if (DOT_I16 && e2m1) addGroupI8I16(P, true, a, sum, packed, w, streamBytes, totals, G);
+      else if (DOT_I16) addGroupI8I16(P, false, a, sum, packed, w, streamBytes, totals, G);
+      else if (e2m1) addGroupI8(P, from, ADD_SCALED, true, a, sum, packed, w, streamBytes, totals, G);
       else addGroupI8(P, from, ADD_SCALED, false, a, sum, packed, w, streamBytes, totals, G);
     } else {
       let stream = packed;

@@ -170,9 +170,23 @@ const KEPT_RELAXED: Record<string, Step> = {
   gemv_qd8_f32_qb4zw_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0]] },
   gemv_qd8_f32_qb4mw_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0]] },
 }; // prettier-ignore
+/** 16 k at a time, two streams or a panel left over: sums of four products, widened once. */
+const fours: Step = {
+  multiply: "i16x8.relaxed_dot_i8x16_i7x16_s",
+  add: "i16x8.add",
+  loops: [[8, 4, 16, 12], [4, 4, 8, 6], [8, 4, 16, 12], [4, 4, 8, 6]],
+}; // prettier-ignore
+const RELAXED_I16: Record<string, Step> = { gemv_qd8_f32_qb4w_1x8c4: fours, gemv_qd8_f32_qb4fw_1x8c4: fours };
+// In the place of sums the masks: one for two products, since the other operand is the whole byte.
+const RELAXED_BYTES: Record<string, Step> = {
+  gemv_qd8_f32_qb4w_1x8c4: { ...I8, add: "v128.and", loops: [[4, 1, 8, 4], [1, 1, 2, 1]] },
+}; // prettier-ignore
 const STEPS = {
   simd128: SIMD128,
   relaxed: RELAXED,
+  "relaxed-i16": RELAXED_I16,
+  "relaxed-u8": RELAXED_BYTES,
+  "relaxed-s8": RELAXED_BYTES,
   "kept-simd128": KEPT_SIMD128,
   "kept-relaxed": KEPT_RELAXED,
   quantizer: QUANTIZER,
