@@ -16,7 +16,7 @@
  *
  * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing
  * else; no over-read. A row's bits depend neither on M nor on its place, and equal those of
- * gemv_qd8_f32_qb8w_1x8c4. Preconditions: K % G == 0, K % 16 == 0, G % 4 == 0, G <= 65536 (128 * 128 * G
+ * gemv_qd8_f32_qb8w_1x8c4. Preconditions: K % G == 0, G % 16 == 0, G <= 65536 (128 * 128 * G
  * stays in i32); 16-byte alignment is fastest, none is needed. Loops: gemm-kept.ts, gemm-tile-qb8w.ts.
  */
 import { multiplyRows, QB8W } from "./gemm-kept";

@@ -8,7 +8,7 @@
  *            written
  *
  * Preconditions: rowBegin % 8 == 0; rows % 8 == 0 unless they end at N, where the last panel is padded; K % G
- * == 0, G % 4 == 0. Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any
+ * == 0, G % 16 == 0. Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any
  * order.
  */
 import { NR } from "../layouts/layout";

@@ -28,9 +28,10 @@ const BUILDS: Record<string, { file: string; rows: Rows }> = {
   scalar: { file: "build/fptq-scalar.wasm", rows: KERNELS },
   simd128: { file: "dist/wasm/fptq-simd128.wasm", rows: INFERENCE_KERNELS },
   ...(SIMD_BUILDS.includes("relaxed") && { relaxed: { file: "dist/wasm/fptq-relaxed.wasm", rows: INFERENCE_KERNELS } }),
-  ...Object.fromEntries(
-    SIMD_BUILDS.map((build) => [`kept-${build}`, { file: `dist/wasm/fptq-kept-${build}.wasm`, rows: KEPT_KERNELS }]),
-  ),
+  "kept-simd128": { file: "dist/wasm/fptq-kept-simd128.wasm", rows: KEPT_KERNELS },
+  ...(SIMD_BUILDS.includes("relaxed") && {
+    "kept-relaxed": { file: "dist/wasm/fptq-kept-relaxed.wasm", rows: KEPT_KERNELS },
+  }),
   quantizer: { file: "dist/wasm/fptq-quantizer.wasm", rows: QUANTIZER_KERNELS },
 };
 const url = (file: string) => new URL(`../../${file}`, import.meta.url);
