@@ -4,7 +4,7 @@
  * simd128: a weight is unpacked to int16 together with its group's integer scale, u * s, so products run
  * through a whole superblock and end in one float product, as those of qb4w with a group as long do. relaxed:
  * operands have 7 bits and u alone takes 4; each group's products times its scale are added to integers.
- * The minima's part of a superblock is a sixteenth of its products (superblock.ts), row by row.
+ * The minima's part of a superblock is a thirty-second of its 16-bit products (superblock.ts), row by row.
  */
 import { ADD_INTEGERS, ADD_SCALED, FROM_ZERO, multiplyGroup, PANEL_BYTES_PER_K } from "./gemm-tile";
 import { tileScratchBytes } from "../layouts/layout";
