@@ -12,7 +12,7 @@ import { groupPairs, GROUP_QB4MW, MINIMA_OFFSET } from "../layouts/layout-kept";
 
 /**
  * 32, which neither wasm-opt nor V8 can know: a mask that depends on it stays in a register (unknownZero in
- * simd.ts), for a third of the time of the relaxed GEMV.
+ * simd.ts).
  */
 @inline
 export function unknownGroup(B: i32): i32 {
