@@ -183,7 +183,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
             drafter?.push(sequence.at(-1)!);
             drafts.accepted++;
           }
-          taken++;
+          cache.given = before + taken++;
           meters.decode.count();
           yield token;
         }

@@ -48,7 +48,7 @@ export class TextSequence implements Disposable {
 
   /** Token ids, in order. */
   get tokens(): readonly number[] {
-    return this.#sequence.ids;
+    return this.#cache.givenIds;
   }
 
   /**
@@ -96,6 +96,7 @@ export class TextSequence implements Disposable {
    */
   async logits(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     if (ids.length === 0) throw new OptionError("logits: got no ids, need at least 1");
+    this.#cache.settle();
     const { vocabSize: V } = this.#model.forwardPass.config;
     const logits = new Float32Array(ids.length * V);
     await this.#sequence.forward(ids, { signal, logits: ({ values, firstRow }) => logits.set(values, firstRow * V) });
@@ -104,11 +105,19 @@ export class TextSequence implements Disposable {
 
   /** Makes a sequence with the same tokens, which shares what is computed of them. */
   fork(): TextSequence {
-    return new TextSequence(this.#model, this.#sequence.fork());
+    return new TextSequence(this.#model, this.#forkGiven());
+  }
+
+  /** What a generation has evaluated and not given yet is no part of a copy. */
+  #forkGiven(): Sequence {
+    const fork = this.#sequence.fork();
+    fork.truncate(this.tokens.length);
+    return fork;
   }
 
   /** Forgets every token from position `length` on. */
   truncate(length: number): void {
+    this.#cache.settle();
     this.#sequence.truncate(length);
   }
 
@@ -117,8 +126,10 @@ export class TextSequence implements Disposable {
    * machine and runtime, in a model of the same weights loaded with the same precision of the cache, and goes
    * on with the same bits.
    */
-  save(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#sequence.save();
+  async save(): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.tokens.length === this.#sequence.length) return this.#sequence.save();
+    using given = this.#forkGiven();
+    return await given.save();
   }
 
   /**
@@ -127,6 +138,7 @@ export class TextSequence implements Disposable {
    *   stays as it is then
    */
   restore(bytes: Uint8Array): Promise<void> {
+    this.#cache.settle();
     return this.#sequence.restore(bytes);
   }
 

@@ -11,6 +11,8 @@ type OnPass = (pass: PassTime) => void;
 
 export class TokenCache {
   readonly forwardPass: ForwardPass;
+  /** How many ids are the text so far, where a generation has evaluated tokens it has not given yet. */
+  given = Infinity;
   #busy = false;
 
   constructor(forwardPass: ForwardPass) {
@@ -19,6 +21,12 @@ export class TokenCache {
 
   get contextSize(): number {
     return this.forwardPass.contextSize;
+  }
+
+  /** The ids of the text so far. */
+  get givenIds(): readonly number[] {
+    const { ids } = this.forwardPass;
+    return ids.length > this.given ? ids.slice(0, this.given) : ids;
   }
 
   /** The ids that are there, in order. */
@@ -100,8 +108,14 @@ export class TokenCache {
     });
   }
 
+  /** Forgets what is not of the text yet: a generation that goes on will evaluate it again. */
+  settle(): void {
+    this.trim(this.given);
+  }
+
   /** Forgets what is behind `length` ids; one that was disposed has nothing to forget. */
   trim(length: number): void {
+    this.given = Infinity;
     try {
       if (this.forwardPass.length > length) this.forwardPass.truncate(length);
     } catch (error) {

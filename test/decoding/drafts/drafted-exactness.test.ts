@@ -91,13 +91,15 @@ for (const threads of [1, 2]) {
   for (const cacheTokens of [256, 4096]) {
     test(`all at a time, ${threads} threads, a pool of ${cacheTokens} tokens`, async () => {
       const model = await load({ threads, cacheTokens, chunkSize: 24 });
+      // The first case comes last, and goes on alone, with drafts, once the others have ended.
+      const least = (i: number) => (i === 0 ? 48 : 24);
       const found = await Promise.all(
         CASES.map(async ({ prompt, options }, i) => {
-          await new Promise((resolve) => setTimeout(resolve, i * 5));
-          return model.generate(prompt, { ...options, draftMax: 1 + (i % 16) }).result;
+          await new Promise((resolve) => setTimeout(resolve, (CASES.length - i) * 5));
+          return model.generate(prompt, { ...options, maxTokens: least(i), draftMax: 16 - (i % 16) }).result;
         }),
       );
-      assert.equal(found.map(facts), expected);
+      for (const [i, { tokens }] of found.entries()) assert.equal(tokens, expected[i]!.tokens.slice(0, least(i)), `case ${i}`);
       assert.ok(found.reduce((sum, { drafts }) => sum + drafts.drafted, 0) > 0, "nobody was ever alone");
       assert.is(model.forwardPass.cacheTokens.free, cacheTokens);
       await model.dispose();
@@ -201,6 +203,56 @@ test("a sequence that goes on, or was left or aborted inside drafts, holds what 
     }
   }
   assert.is(model.forwardPass.cacheTokens.free, 1024);
+  await model.dispose();
+});
+
+test("between two pieces a sequence has what it would have without, forks and is saved so, and goes on", async () => {
+  const model = await load({ cacheTokens: 1024 });
+  const options = { temperature: 0, ignoreEos: true, maxTokens: 20 } as const;
+  const seen: unknown[][] = [];
+  for (const draftMax of [0, 8]) {
+    using sequence = model.createSequence();
+    const generation = sequence.generate(PROMPTS.repetitive, { ...options, draftMax });
+    const found: unknown[] = [];
+    let pieces = 0;
+    for await (const piece of generation) {
+      found.push(piece, [...sequence.tokens]);
+      if (++pieces % 3 === 0) {
+        using fork = sequence.fork();
+        found.push([...fork.tokens], (await fork.generate(" the", { ...options, maxTokens: 3, draftMax }).result).tokens);
+      }
+      if (pieces % 4 === 0) {
+        using restored = model.createSequence();
+        await restored.restore(await sequence.save());
+        found.push([...restored.tokens]);
+      }
+    }
+    const { text, tokens, drafts } = await generation.result;
+    found.push(text, tokens, [...sequence.tokens]);
+    assert.is(drafts.accepted > 0, draftMax > 0);
+    seen.push(found);
+  }
+  assert.equal(seen[1], seen[0]);
+  await model.dispose();
+});
+
+test("what is done to a sequence between two pieces changes nothing of the text, or of what it has at its end", async () => {
+  const model = await load({ cacheTokens: 1024 });
+  const seen: unknown[][] = [];
+  for (const draftMax of [0, 8]) {
+    using sequence = model.createSequence();
+    const generation = sequence.generate(PROMPTS.repetitive, { temperature: 0, ignoreEos: true, maxTokens: 21, draftMax });
+    const found: unknown[] = [];
+    let pieces = 0;
+    for await (const _ of generation) {
+      if (++pieces % 3 === 0) found.push(Array.from(await sequence.logits([7, 8])).slice(0, 9));
+      if (pieces % 4 === 0) sequence.truncate(3);
+    }
+    const { text, tokens } = await generation.result;
+    found.push(text, tokens);
+    seen.push(found);
+  }
+  assert.equal(seen[1]!.slice(-2), seen[0]!.slice(-2));
   await model.dispose();
 });
 
