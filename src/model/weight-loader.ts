@@ -4,7 +4,7 @@
  * In the order of the file, whatever the order in which they are asked for: a file that comes over the
  * network then comes once, from its start to its end, and a disk is read the way it reads best.
  */
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.ts";
 import { lowRankTensors } from "../architecture/tensors.ts";
 import { dequantizeWords } from "../checkpoint/quantization/pack-quantized.ts";
 import { throwIfAborted } from "../errors.ts";
@@ -21,11 +21,33 @@ import type { Linear } from "./layers/linear.ts";
  * be no matter.
  */
 const STAGED_ELEMENTS = 1 << 17;
+/**
+ * Elements and stored bytes of one read at most, and reads that are under way before the first of them is
+ * placed: the disk works while rows are packed, and of a file a few megabytes are held (reads of 64 KiB, one
+ * after another, left this thread waiting for half of the time).
+ */
+const READ_ELEMENTS = 1 << 20;
+const READ_BYTES = 1 << 20;
+const READS_AHEAD = 4;
 const PANEL_ROWS = 8;
 
 /** Rows of K elements that are staged at a time: whole panels. */
 function stagedRows(K: number): number {
   return Math.max(PANEL_ROWS, Math.floor(STAGED_ELEMENTS / K / PANEL_ROWS) * PANEL_ROWS);
+}
+
+/** Rows of K elements that are read of a tensor at a time: as many as are staged, or several times that. */
+function readRows(info: TensorInfo | undefined, K: number): number {
+  const staged = stagedRows(K);
+  if (!info) return staged; // an absent one is reported when it is read
+  const rows = Math.min(READ_ELEMENTS / K, (READ_BYTES * info.shape[0]!) / info.bytes);
+  return Math.max(1, Math.floor(rows / staged)) * staged;
+}
+
+/** A part of loading: reads, and gives what puts into place what was read. */
+interface Step {
+  readonly tensor: string;
+  readonly read: () => Promise<() => void>;
 }
 
 /** Whether every part begins a panel. */
@@ -88,7 +110,7 @@ export class WeightLoader {
   readonly #staging: Staging;
   readonly #signal: AbortSignal | undefined;
   readonly #onBytes: (bytes: number) => void;
-  readonly #queue: { readonly tensor: string; readonly load: () => Promise<void> }[] = [];
+  readonly #steps: Step[] = [];
 
   /** @param onBytes told how many stored bytes each read consumed */
   constructor(
@@ -108,19 +130,23 @@ export class WeightLoader {
   /** Asks for a float vector, f32[length] at `pointer`. */
   vector(tensor: string, pointer: Pointer, length: number): void {
     checkShape(this.#checkpoint, tensor, [length]);
-    this.#queue.push({ tensor, load: async () => this.#kernels.f32(pointer, length).set(await this.#readF32(tensor)) });
+    this.#ask(
+      tensor,
+      () => this.#readF32(tensor),
+      (values) => this.#kernels.f32(pointer, length).set(values),
+    );
   }
 
   /** Asks for the first rows of a float matrix, f32[rows, columns] at `pointer`. */
   matrix(tensor: string, pointer: Pointer, rows: number, columns: number): void {
-    const load = async () => {
-      const block = stagedRows(columns);
-      for (let begin = 0; begin < rows; begin += block) {
-        const values = await this.#readF32(tensor, [begin, Math.min(rows, begin + block)]);
-        this.#kernels.f32(offsetBy(pointer, 4 * begin * columns), values.length).set(values);
-      }
-    };
-    this.#queue.push({ tensor, load });
+    const block = readRows(this.#checkpoint.tensors.get(tensor), columns);
+    for (let begin = 0; begin < rows; begin += block) {
+      this.#ask(
+        tensor,
+        () => this.#readF32(tensor, [begin, Math.min(rows, begin + block)]),
+        (values) => this.#kernels.f32(offsetBy(pointer, 4 * begin * columns), values.length).set(values),
+      );
+    }
   }
 
   /** Asks for all parts of a linear layer and their biases. */
@@ -136,9 +162,7 @@ export class WeightLoader {
     const runs = beginPanels(spec.parts) ? spec.parts.map((part) => [part]) : [spec.parts];
     row = 0;
     for (const parts of runs) {
-      const firstRow = row;
-      const tensor = `${parts[0]!.name}.${spec.stored.kind === "float" ? "weight" : "weight_packed"}`;
-      this.#queue.push({ tensor, load: () => this.#parts(spec, linear, parts, firstRow) });
+      this.#parts(spec, linear, parts, row);
       row += parts.reduce((sum, { outFeatures }) => sum + outFeatures, 0);
     }
     if (linear.lowRank) this.#lowRank(spec, linear.N, linear.lowRank);
@@ -154,13 +178,16 @@ export class WeightLoader {
       return term;
     });
     for (const { tensors, column: firstColumn } of terms.filter(({ own }) => own > 0)) {
-      const load = async () => this.#packF32w(await this.#readF32(tensors.a), a, firstColumn, rank, K);
-      this.#queue.push({ tensor: tensors.a, load });
+      this.#ask(
+        tensors.a,
+        () => this.#readF32(tensors.a),
+        (values) => this.#packF32w(values, a, firstColumn, rank, K),
+      );
     }
     for (const run of beginPanels(parts) ? terms.map((term) => [term]) : [terms]) {
       const stored = run.filter(({ own }) => own > 0);
       const firstRow = run[0]!.row;
-      const load = async () => {
+      const read = async () => {
         const wide = new Float32Array(run.reduce((sum, { rows }) => sum + rows, 0) * rank);
         for (const { tensors, own, rows, row: begin, column: firstColumn } of stored) {
           const thin = await this.#readF32(tensors.b);
@@ -168,9 +195,9 @@ export class WeightLoader {
             wide.set(thin.subarray(n * own, (n + 1) * own), (begin - firstRow + n) * rank + firstColumn);
           }
         }
-        this.#packF32w(wide, b, firstRow, N, rank);
+        return wide;
       };
-      if (stored[0]) this.#queue.push({ tensor: stored[0].tensors.b, load });
+      if (stored[0]) this.#ask(stored[0].tensors.b, read, (wide) => this.#packF32w(wide, b, firstRow, N, rank));
     }
   }
 
@@ -185,30 +212,61 @@ export class WeightLoader {
     }
   }
 
+  #ask<T>(tensor: string, read: () => Promise<T>, place: (values: T) => void): void {
+    const step = async () => {
+      const values = await read();
+      return () => place(values);
+    };
+    this.#steps.push({ tensor, read: step });
+  }
+
   /** Loads everything asked for. @throws CheckpointError, UnsupportedModelError, AbortError */
   async run(): Promise<void> {
     const positions = new Map([...this.#checkpoint.tensors.keys()].map((tensor, position) => [tensor, position]));
-    const position = ({ tensor }: { tensor: string }) => positions.get(tensor) ?? 0; // absent ones are reported when they are read
-    for (const { load } of this.#queue.splice(0).toSorted((a, b) => position(a) - position(b))) await load();
+    const position = ({ tensor }: Step) => positions.get(tensor) ?? 0; // absent ones are reported when they are read
+    const steps = this.#steps.splice(0).toSorted((a, b) => position(a) - position(b));
+    const reading: Promise<() => void>[] = [];
+    const readNext = (step: Step | undefined) => {
+      const read = step?.read();
+      read?.catch(() => {}); // thrown when its turn comes
+      if (read) reading.push(read);
+    };
+    for (let i = 0; i < READS_AHEAD; i++) readNext(steps[i]);
+    try {
+      for (let i = 0; i < steps.length; i++) {
+        const place = await reading.shift()!;
+        readNext(steps[i + READS_AHEAD]);
+        place();
+      }
+    } finally {
+      await Promise.allSettled(reading); // nobody may close a file that is being read
+    }
   }
 
-  /** Packs consecutive parts of a fused layer, the first of which begins a panel. */
-  async #parts(spec: LinearSpec, linear: Linear, parts: readonly ModulePart[], firstRow: number): Promise<void> {
-    const block = stagedRows(linear.K);
+  /** Asks for consecutive parts of a fused layer, the first of which begins a panel. */
+  #parts(spec: LinearSpec, linear: Linear, parts: readonly ModulePart[], firstRow: number): void {
+    const tensorOf = ({ name }: ModulePart) => `${name}.${spec.stored.kind === "float" ? "weight" : "weight_packed"}`;
+    const staged = stagedRows(linear.K);
     let at = firstRow;
     // Rows that are read and do not fill a panel yet.
     let rest: readonly StoredRows[] = [];
     for (const part of parts) {
+      const block = readRows(this.#checkpoint.tensors.get(tensorOf(part)), linear.K);
       for (let begin = 0; begin < part.outFeatures; begin += block) {
         const isEnd = part === parts.at(-1) && begin + block >= part.outFeatures;
-        const read = joinRows([...rest, await this.#read(spec, part, begin, Math.min(part.outFeatures, begin + block))]);
-        const whole = isEnd ? read.rows : read.rows - (read.rows % PANEL_ROWS);
-        for (let row = 0; row < whole; row += block) {
-          const piece = someRows(read, row, Math.min(whole, row + block));
-          this.#pack(spec, linear, piece, at);
-          at += piece.rows;
-        }
-        rest = whole < read.rows ? [someRows(read, whole, read.rows)] : [];
+        const place = (values: StoredRows) => {
+          const read = joinRows([...rest, values]);
+          const whole = isEnd ? read.rows : read.rows - (read.rows % PANEL_ROWS);
+          for (let row = 0; row < whole; row += staged) {
+            const piece = someRows(read, row, Math.min(whole, row + staged));
+            this.#pack(spec, linear, piece, at);
+            at += piece.rows;
+          }
+          rest = whole < read.rows ? [someRows(read, whole, read.rows)] : [];
+        };
+        // All in one place of the order: parts that share panels are placed one after another.
+        const read = () => this.#read(spec, part, begin, Math.min(part.outFeatures, begin + block));
+        this.#ask(tensorOf(parts[0]!), read, place);
       }
     }
   }

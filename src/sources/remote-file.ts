@@ -160,6 +160,10 @@ export class RemoteFile implements ByteSource {
         `${this.name}: got a read of ${length} bytes at ${offset}, need one within the file's ${this.size}`,
       );
     }
+    return this.#remote.inOrder(() => this.#read(offset, length, signal));
+  }
+
+  async #read(offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length;) {
       const at = offset + done;

@@ -30,6 +30,7 @@ export class Remote {
   #spare: Uint8Array | undefined;
   #connected: HttpReader | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #lastRead: Promise<unknown> = Promise.resolve();
   /** A server did not answer, and the cache stood in for it. */
   isUnreachable = false;
   #warned = false;
@@ -44,6 +45,16 @@ export class Remote {
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work, work);
     this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /**
+   * Runs one read after another, in the order in which they were asked for, each with all of its blocks:
+   * those of reads side by side would be asked for in turn, and the connection go back and forth.
+   */
+  inOrder<T>(read: () => Promise<T>): Promise<T> {
+    const result = this.#lastRead.then(read, read);
+    this.#lastRead = result.catch(() => undefined);
     return result;
   }
 

@@ -32,9 +32,10 @@ export class StoredOrders {
   readonly #modules: ReadonlyMap<string, LinearModule>;
   readonly #headDim: number;
   /**
-   * The tensor transposed last; rows of it are read one piece after another, and each piece needs the whole.
+   * The tensor transposed last; rows of it are read one piece after another or several at a time, and each
+   * piece needs the whole.
    */
-  #transposed: { readonly name: string; readonly bytes: Uint8Array } | undefined;
+  #transposed: { readonly name: string; readonly bytes: Promise<Uint8Array> } | undefined;
 
   constructor(description: Description) {
     const modules = new Map<string, LinearModule>();
@@ -89,11 +90,16 @@ export class StoredOrders {
     const rowBytes = info.bytes / info.shape[0]!;
     if (this.#transposed?.name !== info.name) {
       this.#transposed = undefined; // before the next one is made: there is memory for one
-      const bytes = await transposed(info, read);
-      if (begin === 0 && end === info.shape[0]) return bytes; // all at once: nothing more will be asked for
-      this.#transposed = { name: info.name, bytes };
+      if (begin === 0 && end === info.shape[0]) return transposed(info, read); // nothing more will be asked for
+      this.#transposed = { name: info.name, bytes: transposed(info, read) };
     }
-    return this.#transposed.bytes.slice(begin * rowBytes, end * rowBytes);
+    const kept = this.#transposed;
+    try {
+      return (await kept.bytes).slice(begin * rowBytes, end * rowBytes);
+    } catch (error) {
+      if (this.#transposed === kept) this.#transposed = undefined;
+      throw error;
+    }
   }
 }
 
