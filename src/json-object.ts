@@ -3,6 +3,7 @@
  * the key.
  */
 import { CheckpointError } from "./errors.ts";
+import { type JsonTable, type JsonTexts, type Read, readTable, readTexts, skipSpace } from "./json-tables.ts";
 import { isWhole } from "./need.ts";
 
 export type JsonObject = Record<string, unknown>;
@@ -13,18 +14,55 @@ export type JsonObject = Record<string, unknown>;
  */
 const MAX_DEPTH = 64;
 
+/** Where the large parts of a file are: keys of an object that is the value of `of`. */
+export interface LargeParts {
+  readonly of: string;
+  readonly table: string;
+  readonly texts: string;
+}
+
+/** Tables by the object that has them. */
+const tables = new WeakMap<JsonObject, { readonly key: string; readonly table: JsonTable }>();
+
 /**
  * A JSON object without repeated keys. `JSON.parse` alone keeps the last of two equal keys, so two readers of
  * one file could see different tensors.
  *
  * @param fileName for messages
+ * @param large what is read in another way, and sooner (`json-tables.ts`); of a table see `entriesOf`
  * @throws CheckpointError if the text is no JSON object, repeats a key or is nested too deeply
  */
-export function parseJsonObject(text: string, fileName: string): JsonObject {
-  checkStructure(text, fileName);
-  const value = parseJson(text, fileName);
+export function parseJsonObject(text: string, fileName: string, large?: LargeParts): JsonObject {
+  const parts = checkStructure(text, fileName, large);
+  // To the engine's parser they are empty arrays, which nothing before them can become a part of.
+  let [rest, at] = ["", 0];
+  for (const { begin, end } of parts) {
+    rest += `${text.slice(at, begin)}[]`;
+    at = end;
+  }
+  const value = parseJson(at === 0 ? text : rest + text.slice(at), fileName);
   if (!isJsonObject(value)) throw new CheckpointError(`${fileName}: got ${describe(value)}, need a JSON object`);
+  for (const part of parts) putPart(value[large!.of] as JsonObject, part);
   return value;
+}
+
+function putPart(holder: JsonObject, { key, value }: LargePart): void {
+  if (!(value instanceof Map)) {
+    holder[key] = value;
+    return;
+  }
+  const table = value as JsonTable;
+  tables.set(holder, { key, table });
+  // Whoever does not know of tables sees an object as any other.
+  Object.defineProperty(holder, key, { get: () => Object.fromEntries(table), enumerable: true, configurable: true });
+}
+
+/** Names and values of an object that is `json[key]`; undefined if that is no object. */
+export function entriesOf(json: JsonObject, key: string): ReadonlyMap<string, unknown> | undefined {
+  const known = tables.get(json);
+  if (known?.key === key) return known.table;
+  const value = json[key];
+  return isJsonObject(value) ? new Map(Object.entries(value)) : undefined;
 }
 
 export function isJsonObject(value: unknown): value is JsonObject {
@@ -44,16 +82,40 @@ function parseJson(text: string, fileName: string): unknown {
   }
 }
 
+interface LargePart extends Read<JsonTable | JsonTexts> {
+  readonly key: string;
+  readonly begin: number;
+}
+
 /**
  * One pass over the text that only looks at strings and brackets: bounds the depth and finds repeated keys.
  * It accepts some texts that are no JSON; `JSON.parse` refuses those afterwards.
+ *
+ * @returns the large parts that it read, which are JSON
  */
-function checkStructure(text: string, fileName: string): void {
+function checkStructure(text: string, fileName: string, large?: LargeParts): readonly LargePart[] {
   // One entry per open bracket: the keys of an object, or undefined for an array.
   const open: (Set<string> | undefined)[] = [];
+  const parts: LargePart[] = [];
+  // The keys of the outermost two objects that were read last.
+  const path = ["", ""];
+  const repeated = (key: string): never => {
+    throw new CheckpointError(`${fileName}: key ${JSON.stringify(key)}: got it twice in one object, need it once`);
+  };
   for (let i = 0; i < text.length; i++) {
     const char = text.charCodeAt(i);
     if (char === OPEN_BRACE || char === OPEN_BRACKET) {
+      if (large && open.length === 2 && open[0] && open[1] && path[0] === large.of) {
+        const key = path[1]!;
+        const isTable = char === OPEN_BRACE && key === large.table;
+        const isTexts = char === OPEN_BRACKET && key === large.texts;
+        const read = isTable ? readTable(text, i, repeated) : isTexts ? readTexts(text, i) : undefined;
+        if (read) {
+          parts.push({ ...read, key, begin: i });
+          i = read.end - 1;
+          continue;
+        }
+      }
       open.push(char === OPEN_BRACE ? new Set() : undefined);
       if (open.length > MAX_DEPTH)
         throw new CheckpointError(`${fileName}: got JSON nested more than ${MAX_DEPTH} deep, need at most that`);
@@ -67,23 +129,22 @@ function checkStructure(text: string, fileName: string): void {
       const literal = text.slice(begin, i + 1);
       // Escapes let one key be written in several ways, so compare what it means.
       const key = literal.includes("\\") ? String(parseJson(literal, fileName)) : literal.slice(1, -1);
-      if (keys.has(key))
-        throw new CheckpointError(`${fileName}: key ${JSON.stringify(key)}: got it twice in one object, need it once`);
+      if (keys.has(key)) repeated(key);
       keys.add(key);
+      if (open.length <= 2) path[open.length - 1] = key;
     }
   }
+  return parts;
 }
 
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, QUOTE, BACKSLASH] = [0x7b, 0x7d, 0x5b, 0x5d, 0x22, 0x5c];
-const WHITE_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
 /**
  * Tells whether the next character that is not white space is a colon, which makes the string before it a
  * key.
  */
 function colonFollows(text: string, from: number): boolean {
-  while (WHITE_SPACE.has(text.charCodeAt(from))) from++;
-  return text[from] === ":";
+  return text[skipSpace(text, from)] === ":";
 }
 
 /** Tells whether a value switches off what its key is for: null, false, an empty text, array or object. */

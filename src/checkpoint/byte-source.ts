@@ -15,6 +15,12 @@ export interface ByteSource {
    */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
   /**
+   * Begins to find out the digest that `verify` compares, where that can be done beside other work.
+   *
+   * @param sha256 as `verify` will be given it
+   */
+  startVerifying?(sha256: string | undefined): void;
+  /**
    * Compares all bytes with a digest; without one, with the digest the place it came from states, if any.
    *
    * @param sha256 lower-case hexadecimal

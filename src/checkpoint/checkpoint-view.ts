@@ -16,6 +16,7 @@ export function checkpointView(checkpoint: Checkpoint, changes: Partial<Checkpoi
     notes,
     readF32: (tensor, options) => checkpoint.readF32(tensor, options),
     readRaw: (tensor, options) => checkpoint.readRaw(tensor, options),
+    startVerifying: () => checkpoint.startVerifying?.(),
     verify: (signal) => checkpoint.verify(signal),
     close: () => checkpoint.close(),
     ...changes,

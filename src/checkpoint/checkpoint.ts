@@ -81,6 +81,11 @@ export interface Checkpoint {
   readRaw(name: string, options?: ReadOptions): Promise<Uint8Array>;
 
   /**
+   * Begins what `verify` waits for, where that can be done beside other work. To be called before loading.
+   */
+  startVerifying?(): void;
+
+  /**
    * Compares the files with the digests there are for them, in the index or where the files came from. What
    * was read before counts as read: a file that watched its bytes go by is not read again.
    *

@@ -7,6 +7,7 @@ import type { ModelConfig } from "../architecture/model-config.ts";
 import { CheckpointError, DownloadError, UnsupportedModelError } from "../errors.ts";
 import { checkOptions } from "../option-keys.ts";
 import { type LoadOptions, resolveContextSize } from "../model/load-options.ts";
+import { prepareKernels } from "../model/prepare-kernels.ts";
 import { Transformer } from "../model/transformer.ts";
 import type { Host } from "../host/host.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -75,15 +76,18 @@ export class LanguageModel implements AsyncDisposable {
   }
 
   static async #loadOnce(location: ModelLocation, host: Host, options: LoadOptions): Promise<LanguageModel> {
+    prepareKernels(host, options);
     const checkpoint = await openModel(location, options);
     try {
       resolveContextSize(options, checkpoint.config);
       if (!checkpoint.tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer`);
-      const tokenizer = new Tokenizer(checkpoint.tokenizer, checkpoint.name);
-      const forwardPass = await Transformer.load(checkpoint, host, options);
+      const { tokenizer: files, name } = checkpoint;
+      checkpoint.startVerifying?.();
+      let tokenizer: Tokenizer;
+      const forwardPass = await Transformer.load(checkpoint, host, options, () => (tokenizer = new Tokenizer(files, name)));
       try {
         await checkpoint.verify(options.signal);
-        return new LanguageModel(checkpoint, tokenizer, forwardPass, options);
+        return new LanguageModel(checkpoint, tokenizer!, forwardPass, options);
       } catch (error) {
         await forwardPass.dispose();
         throw error;

@@ -41,7 +41,7 @@ export class PromptEncoder {
     this.#tokenizer = tokenizer;
     this.#tokenizerConfig = tokenizerConfig;
     this.#name = checkpoint.name;
-    this.#fewestTokens = fewestTokens(tokenizerJson);
+    this.#fewestTokens = fewestTokens(tokenizerJson, tokenizer.longestToken);
     this.#warn = onWarning;
   }
 
@@ -65,7 +65,9 @@ export class PromptEncoder {
   encodeFor(prompt: Prompt, options: PromptOptions, place: PromptPlace): readonly number[] | PendingIds {
     const found = this.#read(prompt, options, place);
     if ("ids" in found) return found.ids;
-    const needed = place.length + this.#fewestTokens(found.text);
+    // No tokenizer of those it bounds makes more tokens than half of the characters, at the fewest.
+    const mayExceed = place.length + found.text.length / 2 > place.contextSize;
+    const needed = place.length + (mayExceed ? this.#fewestTokens(found.text) : 0);
     if (needed > place.contextSize)
       throw new OptionError(`prompt: got at least ${needed} tokens, need at most ${place.contextSize}, the context size`);
     return found.text.length <= LONG_TEXT ? this.#encodeText(found) : (pause) => this.#encodeInSteps(found, pause);

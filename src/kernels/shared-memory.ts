@@ -44,17 +44,26 @@ export function forSharedMemory(module: Uint8Array): Uint8Array<ArrayBuffer> {
     const plain = reader.byte() === NO_MAXIMUM;
     reader.number(); // least pages
     if (imports !== 1 || kind !== MEMORY || !plain || reader.at !== end) throw foreign();
-    return Uint8Array.from([
-      ...module.subarray(0, section),
-      IMPORT_SECTION,
-      ...leb128(length + MOST_PAGES.length),
-      ...module.subarray(content, flags),
-      SHARED_WITH_MAXIMUM,
-      ...module.subarray(flags + 1, end),
-      ...MOST_PAGES,
-      ...module.subarray(end),
+    return joined([
+      module.subarray(0, section),
+      [IMPORT_SECTION, ...leb128(length + MOST_PAGES.length)],
+      module.subarray(content, flags),
+      [SHARED_WITH_MAXIMUM],
+      module.subarray(flags + 1, end),
+      MOST_PAGES,
+      module.subarray(end),
     ]);
   }
+}
+
+function joined(parts: readonly ArrayLike<number>[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 class Reader {

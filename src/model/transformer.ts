@@ -115,9 +115,11 @@ export class Transformer implements ForwardPass, SequenceOwner {
 
   /**
    * Plans the memory, creates it, and streams the checkpoint into it.
+   *
+   * @param meanwhile work of the caller's own for the time in which threads start
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError
    */
-  static async load(checkpoint: Checkpoint, host: Host, options: LoadOptions = {}): Promise<Transformer> {
+  static async load(checkpoint: Checkpoint, host: Host, options: LoadOptions = {}, meanwhile = () => {}): Promise<Transformer> {
     const { kv, head: headPrecision, contextSize, chunkSize, build, poll, ...room } = resolveLoadOptions(options, checkpoint);
     const description = describeModel(checkpoint.config);
     const headSpec = await readHeadSpec(checkpoint, headPrecision);
@@ -156,6 +158,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
     const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     let done = 0;
     const ask = (loader: WeightLoader) => {
+      meanwhile();
       loadHead(loader, description, headSpec, placed.embedding.table, placed.head);
       loadEmbedding(loader, space, placed.embedding);
       for (const [l, spec] of specs.entries()) loadBlock(loader, description.config, spec, placed.blocks[l]!);

@@ -131,7 +131,14 @@ export class Encoder {
 
 /** Special tokens that the model itself may give: for one character, a merge, or a piece taken whole. */
 function specialsOfModel({ vocab, merges, ...model }: BpeModel, addedTokens: readonly AddedToken[]): AddedToken[] {
-  const merged = new Set(merges.map(([left, right]) => left + right.slice(model.continuingPrefix.length)));
+  const prefix = model.continuingPrefix.length;
+  const specials = new Set(addedTokens.flatMap(({ special, content }) => (special ? [content] : [])));
+  const lengths = new Set([...specials].map(({ length }) => length));
+  // The lengths first: a text of both is made for a few of all merges.
+  const merged = new Set<string>();
+  for (const [left, right] of merges) {
+    if (lengths.has(left.length + Math.max(0, right.length - prefix))) merged.add(left + right.slice(prefix));
+  }
   return addedTokens.filter(({ special, content }) => {
     if (!special || content === model.unknown || !vocab.has(content)) return false;
     // A character that has no other token is itself, or it would be lost.

@@ -3,7 +3,7 @@
  * context by far is refused by it at once; encoding a megabyte takes a second or more, in which no other
  * event runs.
  */
-import { isJsonObject, type JsonObject } from "../json-object.ts";
+import { entriesOf, isJsonObject, type JsonObject } from "../json-object.ts";
 
 /** Steps that take nothing away from a text. */
 const KEEPING_PRE_TOKENIZERS = new Set(["ByteLevel", "Digits", "Metaspace", "Punctuation", "Split"]);
@@ -16,12 +16,14 @@ const NOT_ASCII = String.raw`\x80-\uffff`;
  * text, or none for some of it.
  *
  * @param json `tokenizer.json`, not checked
+ * @param longestToken of all tokens, in UTF-16 units. In a byte alphabet they are its bytes, which are no
+ *   fewer than the units of the text it stands for
  */
-export function fewestTokens(json: JsonObject): (text: string) => number {
+export function fewestTokens(json: JsonObject, longestToken: number): (text: string) => number {
   const without = uncounted(json);
   if (without === undefined) return () => 0;
   const pattern = without === "" ? undefined : new RegExp(`[${without}]+`, "g");
-  const longest = longestToken(json);
+  const longest = Math.max(2, longestToken); // an unknown character has two
   return (text) => {
     const left = pattern ? (text.match(pattern) ?? []).reduce((sum, run) => sum + run.length, 0) : 0;
     return Math.ceil((text.length - left) / longest);
@@ -31,7 +33,8 @@ export function fewestTokens(json: JsonObject): (text: string) => number {
 /** The characters, as in a class of a pattern, that may have no token; undefined if there is no bound. */
 function uncounted(json: JsonObject): string | undefined {
   const { model, normalizer, pre_tokenizer: preTokenizer, added_tokens: added = [], truncation } = json;
-  if (isGiven(truncation) || !isJsonObject(model) || !isJsonObject(model["vocab"]) || !Array.isArray(added)) return undefined;
+  const vocab = isJsonObject(model) ? entriesOf(model, "vocab") : undefined;
+  if (isGiven(truncation) || !isJsonObject(model) || !vocab || !Array.isArray(added)) return undefined;
   // A token may take all spaces around it.
   if (!added.every((token) => isJsonObject(token) && token["lstrip"] !== true && token["rstrip"] !== true)) return undefined;
   const before = steps(preTokenizer, "pretokenizers");
@@ -42,9 +45,9 @@ function uncounted(json: JsonObject): string | undefined {
   const composed = normalizers.every(lengthens) ? "" : NOT_ASCII;
   // Unknown characters may become nothing, or many of them one token.
   const apart = isGiven(model["unk_token"]) && model["unk_token"] !== "" && model["fuse_unk"] !== true;
-  if (apart || hasByteTokens(model)) return composed;
+  if (apart || hasByteTokens(model, vocab)) return composed;
   if (!before.some(({ type }) => type === "ByteLevel")) return undefined;
-  const missing = withoutBytes(model["vocab"]);
+  const missing = withoutBytes(vocab);
   return composed !== "" && missing.includes(NOT_ASCII) ? undefined : composed + missing;
 }
 
@@ -52,11 +55,11 @@ function uncounted(json: JsonObject): string | undefined {
  * The characters with bytes that have no token, or more than those. The alphabet is GPT-2's: printable
  * Latin-1 for itself, and the characters from U+0100 on for the other bytes, in order.
  */
-function withoutBytes(vocab: JsonObject): string {
+function withoutBytes(vocab: ReadonlyMap<string, unknown>): string {
   let [next, missing] = [0x100, ""];
   for (let byte = 0; byte < 256; byte++) {
     const isPrintable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
-    const known = Object.hasOwn(vocab, String.fromCodePoint(isPrintable ? byte : next++));
+    const known = vocab.has(String.fromCodePoint(isPrintable ? byte : next++));
     const occurs = byte < 0xc0 || (byte > 0xc1 && byte < 0xf5); // in UTF-8 (RFC 3629)
     if (known || !occurs) continue;
     missing += byte < 0x80 ? String.raw`\x` + byte.toString(16).padStart(2, "0") : NOT_ASCII;
@@ -87,23 +90,8 @@ function lengthens(step: JsonObject): boolean {
   return type === "Replace" && typeof replaced === "string" && typeof content === "string" && content.length >= replaced.length;
 }
 
-function hasByteTokens({ byte_fallback: fallback, vocab }: JsonObject): boolean {
-  if (fallback !== true || !isJsonObject(vocab)) return false;
+function hasByteTokens({ byte_fallback: fallback }: JsonObject, vocab: ReadonlyMap<string, unknown>): boolean {
+  if (fallback !== true) return false;
   const names = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`);
-  return names.every((name) => Object.hasOwn(vocab, name));
-}
-
-/**
- * UTF-16 units of the longest token. In a byte alphabet they are its bytes, which are no fewer than the units
- * of the text it stands for.
- */
-function longestToken({ model, added_tokens: added }: JsonObject): number {
-  const vocab = isJsonObject(model) ? model["vocab"] : undefined;
-  let longest = 2; // an unknown character
-  if (isJsonObject(vocab)) for (const token of Object.keys(vocab)) longest = Math.max(longest, token.length);
-  for (const token of Array.isArray(added) ? (added as readonly unknown[]) : []) {
-    const content = isJsonObject(token) ? token["content"] : undefined;
-    if (typeof content === "string") longest = Math.max(longest, content.length);
-  }
-  return longest;
+  return names.every((name) => vocab.has(name));
 }

@@ -4,7 +4,7 @@
  */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { isWhole } from "../need.ts";
-import { describe, isJsonObject, type JsonObject } from "../json-object.ts";
+import { describe, entriesOf, isJsonObject, type JsonObject } from "../json-object.ts";
 
 /** A bound for the ids taken from a file; the largest vocabularies in use have about 2^18 tokens. */
 const MOST_TOKENS = 2 ** 22;
@@ -56,6 +56,8 @@ export interface CheckedTokenizer {
   readonly addedTokens: readonly AddedToken[];
   /** By id; undefined where no token has it. */
   readonly tokens: readonly (string | undefined)[];
+  /** UTF-16 units of the longest of them. */
+  readonly longestToken: number;
 }
 
 /**
@@ -68,6 +70,7 @@ export function checkTokenizerJson(json: JsonObject, name: string): CheckedToken
   const model = readModel(json["model"], where);
   const addedTokens = readAddedTokens(json["added_tokens"] ?? [], where);
   const tokens: (string | undefined)[] = [];
+  let longestToken = 0;
   const take = (token: string, id: unknown): void => {
     checkId(token, id, where);
     const other = tokens[id as number];
@@ -76,6 +79,7 @@ export function checkTokenizerJson(json: JsonObject, name: string): CheckedToken
         `${where}: token ${describe(token)}: got id ${String(id)}, which ${describe(other)} has, need one of its own`,
       );
     tokens[id as number] = token;
+    longestToken = Math.max(longestToken, token.length);
   };
   for (const [token, id] of model.vocab) take(token, id);
   const added = new Map<string, number>();
@@ -89,12 +93,12 @@ export function checkTokenizerJson(json: JsonObject, name: string): CheckedToken
   if (model.unknown !== undefined && !model.vocab.has(model.unknown) && !added.has(model.unknown)) {
     throw new CheckpointError(`${where}: unk_token: got "${model.unknown}", need a token of the vocabulary`);
   }
-  return { json, model, addedTokens, tokens };
+  return { json, model, addedTokens, tokens, longestToken };
 }
 
 function readModel(model: unknown, where: string): BpeModel {
-  if (!isJsonObject(model) || !isJsonObject(model["vocab"]))
-    throw new CheckpointError(`${where}: model: got none with a vocab, need one`);
+  const vocab = isJsonObject(model) ? entriesOf(model, "vocab") : undefined;
+  if (!isJsonObject(model) || !vocab) throw new CheckpointError(`${where}: model: got none with a vocab, need one`);
   if (model["type"] !== "BPE" && model["type"] !== undefined)
     throw new UnsupportedModelError(`${where}: model: got type ${String(model["type"])}, need BPE`);
   if ((model["dropout"] ?? 0) !== 0)
@@ -107,10 +111,8 @@ function readModel(model: unknown, where: string): BpeModel {
     if (value === undefined || typeof value === "string") return value;
     throw new CheckpointError(`${where}: model: ${key}: got ${describe(value)}, need a text`);
   };
-  const vocab = new Map<string, number>();
-  for (const [token, id] of Object.entries(model["vocab"])) vocab.set(token, id as number);
   return {
-    vocab,
+    vocab: vocab as ReadonlyMap<string, number>, // ids are checked by the caller
     // "a b", as older files write a merge, is ["a", "b"].
     merges: merges.map((merge: string | [string, string]) => (typeof merge === "string" ? splitMerge(merge) : merge)),
     unknown: text("unk_token"),
@@ -124,7 +126,7 @@ function readModel(model: unknown, where: string): BpeModel {
 
 function isMerge(merge: unknown): boolean {
   if (typeof merge === "string") return merge.split(" ").length === 2;
-  return Array.isArray(merge) && merge.length === 2 && merge.every((part) => typeof part === "string");
+  return Array.isArray(merge) && merge.length === 2 && typeof merge[0] === "string" && typeof merge[1] === "string";
 }
 
 function splitMerge(merge: string): [string, string] {

@@ -48,6 +48,8 @@ export class Tokenizer implements TokenSource {
   readonly vocabSize: number;
   /** Ids of special tokens: those that are no text. */
   readonly specialIds: ReadonlySet<number>;
+  /** UTF-16 units of the longest token's spelling. */
+  readonly longestToken: number;
   /** The texts that stand for them. */
   readonly specialTexts: readonly string[];
   readonly bosTokenId: number | undefined;
@@ -90,6 +92,7 @@ export class Tokenizer implements TokenSource {
     this.stripsFirstToken = this.#decoding.stripsFirstToken;
 
     this.vocabSize = tokens.length;
+    this.longestToken = checked.longestToken;
     this.#addedIds = new Set(addedTokens.map(({ id }) => id));
     const special = addedTokens.filter((token) => token.special);
     this.specialIds = new Set(special.map(({ id }) => id));

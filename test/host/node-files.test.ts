@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   mkdirSync,
   mkdtempSync,
@@ -74,6 +75,48 @@ test("reads ranges of a file", async ({ root }) => {
   await rejects(file.read(0, 1, AbortSignal.abort()), AbortError, /reading/);
   truncateSync(path, 500);
   await rejects(file.read(400, 200), CheckpointError, /got 100 bytes at 400, need 200: the file became shorter/);
+  await file.close();
+});
+
+for (const aside of [true, false]) {
+  test(`a digest ${aside ? "begun beside other work" : "found out when it is asked for"} is compared`, async ({ root }) => {
+    const path = join(root, "large");
+    const bytes = new Uint8Array(9 * 2 ** 20).map((_, i) => (i * i) >> 3);
+    writeFileSync(path, bytes);
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    const others = "0".repeat(64);
+    for (const expected of [digest, others, undefined]) {
+      const file = await openFile(path);
+      if (aside) file.startVerifying!(expected);
+      if (expected === others) {
+        await rejects(file.verify!(expected), CheckpointError, new RegExp(`large: got SHA-256 ${digest}, need ${others}`));
+      } else await file.verify!(expected);
+      await file.close();
+    }
+  });
+}
+
+test("a digest nobody waits for ends with its file, and one of a file that was replaced is not taken", async ({ root }) => {
+  const path = join(root, "large");
+  const bytes = new Uint8Array(9 * 2 ** 20).fill(7);
+  writeFileSync(path, bytes);
+  const closed = await openFile(path);
+  closed.startVerifying!("0".repeat(64));
+  await closed.close();
+  const file = await openFile(path);
+  renameSync(path, join(root, "moved"));
+  writeFileSync(path, new Uint8Array(bytes.length));
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  file.startVerifying!(digest);
+  await file.verify!(digest);
+  await rejects(
+    (async () => {
+      file.startVerifying!(digest);
+      await file.verify!(digest, AbortSignal.abort());
+    })(),
+    AbortError,
+    /reading/,
+  );
   await file.close();
 });
 

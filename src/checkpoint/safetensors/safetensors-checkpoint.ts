@@ -11,7 +11,7 @@ import type { Checkpoint, GenerationConfig, ReadOptions, TensorInfo, TokenizerFi
 import { checkTensors, expectedTensors } from "../expected-tensors.ts";
 import { decodeBF16, decodeF16, decodeF32 } from "../formats/float-formats.ts";
 import { parseGenerationConfig } from "../generation-config.ts";
-import { describe, type JsonObject, parseJsonObject } from "../../json-object.ts";
+import { describe, type JsonObject, type LargeParts, parseJsonObject } from "../../json-object.ts";
 import { describeModel } from "../../architecture/description.ts";
 import { parseModelConfig } from "../../architecture/families.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
@@ -23,6 +23,7 @@ import { StoredOrders, transposedModules } from "./stored-order.ts";
 import { unreadFiles } from "./unread-files.ts";
 import { unwrapNames, withEmbedding } from "./wrapped-names.ts";
 
+const TOKENIZER_PARTS: LargeParts = { of: "model", table: "vocab", texts: "merges" };
 const SINGLE_FILE = "model.safetensors";
 
 /** The largest sizes read: several times the largest in use. */
@@ -40,10 +41,9 @@ type Parts = ReadonlyMap<string, readonly StoredPart<SafetensorsFile>[]>;
 export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSignal): Promise<Checkpoint> {
   const files = new Set(await folder.list());
   if (!files.has("config.json")) throw new CheckpointError(`${folder.name}: config.json is missing: not a model folder`);
-  const readJson = async (fileName: string, limit: number) =>
-    parseJsonObject(await readFile(folder, fileName, limit), `${folder.name}: ${fileName}`);
-  const readJsonIfThere = async (fileName: string, limit: number) =>
-    files.has(fileName) ? readJson(fileName, limit) : undefined;
+  const readJson = async (fileName: string, limit: number, large?: LargeParts) =>
+    parseJsonObject(await readFile(folder, fileName, limit), `${folder.name}: ${fileName}`, large);
+  const readJsonIfThere = async (...file: Parameters<typeof readJson>) => (files.has(file[0]) ? readJson(...file) : undefined);
 
   const configJson = await readJson("config.json", MAX_BYTES.config);
   const notes: string[] = [];
@@ -57,7 +57,7 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   );
   const generationJson = await readJsonIfThere("generation_config.json", MAX_BYTES.config);
   const generation = parseGenerationConfig(generationJson, configJson, (note) => notes.push(`${folder.name}: ${note}`));
-  const tokenizerJson = await readJsonIfThere("tokenizer.json", MAX_BYTES.tokenizer);
+  const tokenizerJson = await readJsonIfThere("tokenizer.json", MAX_BYTES.tokenizer, TOKENIZER_PARTS);
   const tokenizerConfig = (await readJsonIfThere("tokenizer_config.json", MAX_BYTES.tokenizer)) ?? {};
   if (files.has("chat_template.jinja")) {
     tokenizerConfig["chat_template"] = await readFile(folder, "chat_template.jinja", MAX_BYTES.template);
@@ -244,7 +244,7 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly #digests: ReadonlyMap<ByteSource, string | undefined>;
 
   constructor(
-    fields: Omit<Checkpoint, "format" | "readF32" | "readRaw" | "verify" | "close">,
+    fields: Omit<Checkpoint, "format" | "readF32" | "readRaw" | "startVerifying" | "verify" | "close">,
     parts: Parts,
     orders: StoredOrders,
     digests: ReadonlyMap<ByteSource, string | undefined>,
@@ -276,6 +276,10 @@ class SafetensorsCheckpoint implements Checkpoint {
     throwIfAborted(signal, `reading tensor ${name}`); // what is kept is given without a read
     const read = (stored: readonly [number, number]) => readParts(parts, info, stored, signal);
     return this.#orders.read(info, rows ?? [0, info.shape[0]!], read);
+  }
+
+  startVerifying(): void {
+    for (const [source, digest] of this.#digests) source.startVerifying?.(digest);
   }
 
   async verify(signal?: AbortSignal): Promise<void> {

@@ -3,9 +3,10 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { ByteSource, Folder, ModelLocation } from "../../checkpoint/byte-source.ts";
-import { CheckpointError, throwIfAborted } from "../../errors.ts";
+import { CheckpointError, throwIfAborted, unlessAborted } from "../../errors.ts";
 import { standsForFolder } from "../../sources/file-url.ts";
 import { hubNameHint } from "../../sources/hub.ts";
+import { digestAside, type FileIdentity, type PendingDigest } from "./node-digest-thread.ts";
 import { siblingPrefix } from "./node-output-owner.ts";
 import { pathOf } from "./node-paths.ts";
 import { codeOf, messageOf } from "./system-error.ts";
@@ -64,7 +65,8 @@ export async function openFile(path: string): Promise<ByteSource> {
   try {
     if (!(await stat(path)).isFile()) throw new CheckpointError(`${path}: got something else, need a regular file`);
     const handle = await open(path, "r");
-    return new OpenedFile(path, (await handle.stat()).size, handle);
+    const { size, dev, ino } = await handle.stat();
+    return new OpenedFile({ path, size, dev, ino }, handle);
   } catch (error) {
     throw error instanceof CheckpointError ? error : unreadable(path, error);
   }
@@ -73,11 +75,14 @@ export async function openFile(path: string): Promise<ByteSource> {
 class OpenedFile implements ByteSource {
   readonly name: string;
   readonly size: number;
+  readonly #file: FileIdentity;
   readonly #handle: FileHandle;
+  #digest: PendingDigest | undefined;
 
-  constructor(name: string, size: number, handle: FileHandle) {
-    this.name = name;
-    this.size = size;
+  constructor(file: FileIdentity, handle: FileHandle) {
+    this.name = file.path;
+    this.size = file.size;
+    this.#file = file;
     this.#handle = handle;
   }
 
@@ -103,18 +108,28 @@ class OpenedFile implements ByteSource {
     return bytes;
   }
 
+  startVerifying(sha256: string | undefined): void {
+    if (sha256 !== undefined) this.#digest ??= digestAside(this.#file);
+  }
+
   async verify(sha256: string | undefined, signal?: AbortSignal): Promise<void> {
     if (sha256 === undefined) return;
-    const hash = createHash("sha256");
-    for (let offset = 0; offset < this.size; offset += VERIFIED_BYTES) {
-      hash.update(await this.read(offset, Math.min(VERIFIED_BYTES, this.size - offset), signal));
-    }
-    const found = hash.digest("hex");
+    const aside = this.#digest && (await unlessAborted(this.#digest.digest, signal, `reading ${this.name}`));
+    const found = aside ?? (await this.#hash(signal));
     if (found !== sha256)
       throw new CheckpointError(`${this.name}: got SHA-256 ${found}, need ${sha256}: damaged, or another file`);
   }
 
+  async #hash(signal: AbortSignal | undefined): Promise<string> {
+    const hash = createHash("sha256");
+    for (let offset = 0; offset < this.size; offset += VERIFIED_BYTES) {
+      hash.update(await this.read(offset, Math.min(VERIFIED_BYTES, this.size - offset), signal));
+    }
+    return hash.digest("hex");
+  }
+
   async close(): Promise<void> {
+    this.#digest?.forget();
     await this.#handle.close();
   }
 }
