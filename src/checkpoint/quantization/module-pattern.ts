@@ -47,28 +47,33 @@ export function compileModulePattern(pattern: string): (name: string) => boolean
  * Follows every state at once; arriving behind the last instruction is a match, wherever the name goes on.
  */
 function run(program: readonly Instruction[], name: string): boolean {
-  let current = new Set<number>();
-  const follow = (states: Set<number>, state: number, position: number): boolean => {
-    const pending = [state];
+  // The position, plus 1, at which a state was last reached: a state is followed once at each.
+  const reached = new Int32Array(program.length);
+  let [current, next]: [number[], number[]] = [[], []];
+  const pending: number[] = [];
+  const follow = (states: number[], state: number, position: number): boolean => {
+    pending.push(state);
     for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
       if (at === program.length) return true;
-      if (states.has(at)) continue;
-      states.add(at);
+      if (reached[at] === position + 1) continue;
+      reached[at] = position + 1;
       const instruction = program[at]!;
-      if (instruction.kind === "split") pending.push(...instruction.targets);
+      if (instruction.kind === "char") states.push(at);
+      else if (instruction.kind === "split") pending.push(...instruction.targets);
       else if (instruction.kind === "start" && position === 0) pending.push(at + 1);
       else if (instruction.kind === "end" && position === name.length) pending.push(at + 1);
     }
     return false;
   };
   if (follow(current, 0, 0)) return true;
-  for (let i = 0; i < name.length && current.size > 0; i++) {
-    const next = new Set<number>();
+  for (let i = 0; i < name.length && current.length > 0; i++) {
+    const char = name[i]!;
     for (const state of current) {
       const instruction = program[state]!;
-      if (instruction.kind === "char" && instruction.accepts(name[i]!) && follow(next, state + 1, i + 1)) return true;
+      if (instruction.kind === "char" && instruction.accepts(char) && follow(next, state + 1, i + 1)) return true;
     }
-    current = next;
+    [current, next] = [next, current];
+    next.length = 0;
   }
   return false;
 }
