@@ -42,6 +42,22 @@ test("--draft-max reaches the generation, and what came of drafts stands beside 
   assert.is((await runCli(["run", "-m", "m", "-p", "x", "--draft-max", "-1"], loading(model))).code, 2);
 });
 
+test("-v says what the time to the first text went into", async () => {
+  const model = new FakeModel();
+  const quiet = await runCli(["run", "-m", "m", "-p", "x"], loading(model));
+  assert.not.match(quiet.stderr, /start:/);
+  const { stderr } = await runCli(["run", "-m", "m", "-p", "x", "-v"], loading(model));
+  const line =
+    /^start: command (\d+) ms, code \d+ ms, model \d+ ms, first text \d+ ms: ready after (\d+) ms, first text after (\d+) ms$/m;
+  const [command, ready, text] = (line.exec(stderr) ?? []).slice(1).map(Number);
+  assert.ok(command! > 0 && command! <= ready! && ready! <= text!, stderr);
+  model.pieces = [];
+  assert.match(
+    (await runCli(["run", "-m", "m", "-p", "x", "-v"], loading(model))).stderr,
+    /^start: .+: ready after \d+ ms; no text$/m,
+  );
+});
+
 test("options of the model reach the loader; a value it cannot mean is exit 2 with the option's name", async () => {
   const asked: (LoadOptions | undefined)[] = [];
   const library = {

@@ -7,7 +7,7 @@ import type { ChatMessage } from "../../tokenizer/chat-template.ts";
 import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
 import { nonEmpty } from "../options/option-values.ts";
 import { addSamplingOptions, generateOptions, samplingLine, type SamplingFlags, unescape } from "../options/sampling-options.ts";
-import { timingLines } from "../timings.ts";
+import { startLine, timingLines } from "../timings.ts";
 
 interface RunFlags extends ModelFlags, SamplingFlags {
   readonly prompt?: string;
@@ -45,8 +45,13 @@ export function runCommand(context: CommandContext): Command {
 async function generateText(context: CommandContext, flags: RunFlags): Promise<void> {
   const { output, signal } = context;
   const prompt = await readPrompt(context, flags);
+  // Since the process began.
+  const times = { command: performance.now(), library: 0, model: 0, text: 0 };
 
+  await context.library();
+  times.library = performance.now();
   await using model = await loadModelFromFlags(context, flags);
+  times.model = performance.now();
   if (flags.verbose) output.log(samplingLine(flags, model.recommendedSampling));
   const generation = model.generate(flags.singleTurn ? conversation(prompt, flags) : prompt, generateOptions(flags, signal));
 
@@ -56,9 +61,13 @@ async function generateText(context: CommandContext, flags: RunFlags): Promise<v
     return;
   }
   if (flags.displayPrompt && !flags.singleTurn) output.write(prompt);
-  for await (const piece of generation) output.write(piece);
+  for await (const piece of generation) {
+    times.text ||= performance.now();
+    output.write(piece);
+  }
   output.write("\n");
   const result = await generation.result;
+  if (flags.verbose) output.log(startLine(times));
   for (const line of timingLines(result)) output.log(line);
 }
 
