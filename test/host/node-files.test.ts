@@ -78,6 +78,19 @@ test("reads ranges of a file", async ({ root }) => {
   await file.close();
 });
 
+test("reads of a few bytes and of many are the same, and a file that became shorter is noticed by both", async ({ root }) => {
+  const path = join(root, "file");
+  const bytes = Uint8Array.from({ length: 10_000 }, (_, i) => i % 251);
+  writeFileSync(path, bytes);
+  const file = await openFile(path);
+  for (const length of [4095, 4096, 4097, 9000]) assert.equal(await file.read(7, length), bytes.slice(7, 7 + length));
+  truncateSync(path, 500);
+  for (const length of [4000, 8000])
+    await rejects(file.read(100, length), CheckpointError, /got 400 bytes at 100, need \d+: the file became shorter/);
+  await file.close();
+  for (const length of [10, 8000]) await rejects(file.read(0, length), CheckpointError, /file: cannot be read: /);
+});
+
 for (const aside of [true, false]) {
   test(`a digest ${aside ? "begun beside other work" : "found out when it is asked for"} is compared`, async ({ root }) => {
     const path = join(root, "large");

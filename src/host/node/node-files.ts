@@ -1,5 +1,6 @@
 /** Files and folders through `node:fs`, for Node, Deno and Bun. */
 import { createHash } from "node:crypto";
+import { readSync } from "node:fs";
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { ByteSource, Folder, ModelLocation } from "../../checkpoint/byte-source.ts";
@@ -11,6 +12,11 @@ import { siblingPrefix } from "./node-output-owner.ts";
 import { pathOf } from "./node-paths.ts";
 import { codeOf, messageOf } from "./system-error.ts";
 
+/**
+ * What is read without leaving the thread: a model has hundreds of scales of one number, and a way to another
+ * thread and back takes fifty times as long as to read one.
+ */
+const SYNC_BYTES = 4096;
 /** Bytes read at a time where a whole file is read. */
 const VERIFIED_BYTES = 2 ** 20;
 
@@ -95,9 +101,7 @@ class OpenedFile implements ByteSource {
     }
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length;) {
-      const { bytesRead } = await this.#handle.read(bytes, done, length - done, offset + done).catch((error: unknown) => {
-        throw unreadable(this.name, error);
-      });
+      const bytesRead = await this.#readSome(bytes, done, offset + done);
       if (bytesRead === 0) {
         throw new CheckpointError(
           `${this.name}: got ${done} bytes at ${offset}, need ${length}: the file became shorter while it was read`,
@@ -106,6 +110,17 @@ class OpenedFile implements ByteSource {
       done += bytesRead;
     }
     return bytes;
+  }
+
+  /** Reads bytes to `bytes[begin..]`. @returns how many */
+  async #readSome(bytes: Uint8Array, begin: number, position: number): Promise<number> {
+    const length = bytes.length - begin;
+    try {
+      if (length <= SYNC_BYTES) return readSync(this.#handle.fd, bytes, begin, length, position);
+      return (await this.#handle.read(bytes, begin, length, position)).bytesRead;
+    } catch (error) {
+      throw unreadable(this.name, error);
+    }
   }
 
   startVerifying(sha256: string | undefined): void {
