@@ -1,6 +1,6 @@
 /** Compiling kernels before anybody knows what for. */
 import type { Host } from "../host/host.ts";
-import { chooseModule } from "../kernels/self-test.ts";
+import { chooseKernels } from "../kernels/choose-kernels.ts";
 import { type LoadOptions, resolveThreads } from "./load-options.ts";
 
 /**
@@ -12,5 +12,5 @@ export function prepareKernels(host: Host, { threads, build }: LoadOptions): voi
 }
 
 async function chosen(host: Host, { threads, build }: LoadOptions): Promise<void> {
-  await chooseModule(host, resolveThreads({ threads }, host) > 1, build);
+  await chooseKernels(host, resolveThreads({ threads }, host) > 1, build);
 }
