@@ -136,8 +136,10 @@ function specialsOfModel({ vocab, merges, ...model }: BpeModel, addedTokens: rea
   const lengths = new Set([...specials].map(({ length }) => length));
   // The lengths first: a text of both is made for a few of all merges.
   const merged = new Set<string>();
-  for (const [left, right] of merges) {
-    if (lengths.has(left.length + Math.max(0, right.length - prefix))) merged.add(left + right.slice(prefix));
+  for (let i = 0; i < merges.length; i++) {
+    const pair = merges[i]!;
+    const right = prefix === 0 ? pair[1] : pair[1].slice(prefix);
+    if (lengths.has(pair[0].length + right.length)) merged.add(pair[0] + right);
   }
   return addedTokens.filter(({ special, content }) => {
     if (!special || content === model.unknown || !vocab.has(content)) return false;

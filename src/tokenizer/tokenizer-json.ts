@@ -81,7 +81,7 @@ export function checkTokenizerJson(json: JsonObject, name: string): CheckedToken
     tokens[id as number] = token;
     longestToken = Math.max(longestToken, token.length);
   };
-  for (const [token, id] of model.vocab) take(token, id);
+  model.vocab.forEach((id, token) => take(token, id));
   const added = new Map<string, number>();
   for (const { content, id } of addedTokens) {
     const other = model.vocab.get(content) ?? added.get(content);
@@ -114,7 +114,9 @@ function readModel(model: unknown, where: string): BpeModel {
   return {
     vocab: vocab as ReadonlyMap<string, number>, // ids are checked by the caller
     // "a b", as older files write a merge, is ["a", "b"].
-    merges: merges.map((merge: string | [string, string]) => (typeof merge === "string" ? splitMerge(merge) : merge)),
+    merges: merges.some((merge) => typeof merge === "string")
+      ? merges.map((merge: string | [string, string]) => (typeof merge === "string" ? splitMerge(merge) : merge))
+      : (merges as [string, string][]),
     unknown: text("unk_token"),
     continuingPrefix: text("continuing_subword_prefix") ?? "",
     endOfWordSuffix: text("end_of_word_suffix") ?? "",

@@ -39,9 +39,14 @@ export class BytePairEncoding {
     this.#byteIds = Array.from({ length: 256 }, (_, byte) => vocab.get(`<0x${hex(byte)}>`));
     this.#merges = new MergeTable(merges.length);
     const prefix = model.continuingPrefix.length;
-    for (const [rank, [left, right]] of merges.entries()) {
-      const [leftId, rightId] = [vocab.get(left), vocab.get(right)];
-      const merged = vocab.get(left + right.slice(prefix));
+    // Loops of this many rounds are done before an engine has compiled them, so they take nothing apart.
+    for (let rank = 0; rank < merges.length; rank++) {
+      const pair = merges[rank]!;
+      const left = pair[0];
+      const right = pair[1];
+      const leftId = vocab.get(left);
+      const rightId = vocab.get(right);
+      const merged = vocab.get(prefix === 0 ? left + right : left + right.slice(prefix));
       if (leftId === undefined || rightId === undefined || merged === undefined) {
         throw new CheckpointError(
           `${name}: tokenizer.json: merges: got ${JSON.stringify([left, right])} at ${rank}, need two tokens that join to a third`,
