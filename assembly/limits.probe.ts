@@ -10,17 +10,20 @@
 /** Multiply-accumulates of one product. */
 export const MACS_PER_PRODUCT: i32 = ASC_FEATURE_RELAXED_SIMD ? 16 : 8;
 
-/** What the kernels call one product: one instruction in the relaxed build, two in the other. */
+/** What the kernels call one product: one instruction in the relaxed build, two in the others. */
 @inline
 function multiplyAdd(acc: v128, a: v128, b: v128): v128 {
+  if (DOT_I16) return i16x8.add(acc, i16x8.relaxed_dot_i8x16_i7x16_s(a, b));
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, b, acc);
   return i32x4.add(acc, i32x4.dot_i16x8_s(a, b));
 }
 
-/** The simd128 product must depend on its own accumulator, or a compiler computes it once for all. */
+/**
+ * A product that is an instruction of its own must depend on its accumulator, or it is computed once for all.
+ */
 @inline
 function chained(acc: v128, a: v128, b: v128): v128 {
-  return multiplyAdd(acc, ASC_FEATURE_RELAXED_SIMD ? a : acc, b);
+  return multiplyAdd(acc, ASC_FEATURE_RELAXED_SIMD && !DOT_I16 ? a : acc, b);
 }
 
 /** N (a literal, 8 to 14) independent accumulators, operands in registers. */

@@ -2,17 +2,18 @@
  * Times kernels on real shapes, by one thread or by several.
  *
  *   npm run bench -- [FILTER ...] [--threads 1,2] [--json] [--seconds 0.5]
- *     [--module FILE.wasm ...] [--quantizer FILE.wasm]
+ *     [--module FILE.wasm[+FILE.wasm] ...] [--quantizer FILE.wasm]
  *
  * FILTER keeps rows whose name contains every word. Several --module are timed in turn, row by row, so that
- * noise meets all alike; beside FOLDER/fptq-NAME.wasm lies FOLDER/fptq-kept-NAME.wasm. Rows come from
- * `bench/rows/*.ts`: a new file there is all that a new kernel needs. Each row is warmed up until the
- * optimizing compiler has replaced the first code; `benchmark` then takes samples for the given time.
- * Median, best, and the spread from the 10th to the 90th percentile are of these samples. GEMMs are compared
- * with the peak of their build's dot product, GEMVs with plain reads of as many bytes (limits.ts): best
- * against best, measured one after the other by the same number of threads. More than one of them run only
- * the rows that a model splits: GEMMs and GEMVs over 8-bit activations, through the model's own thread pool.
- * On a machine that does other work, compare the best and only within one invocation.
+ * noise meets all alike. Files joined by a plus are used over one memory: a build, and a module of some
+ * kernels in place of its own; beside FOLDER/fptq-NAME.wasm of the first lies FOLDER/fptq-kept-NAME.wasm.
+ * Rows come from `bench/rows/*.ts`: a new file there is all that a new kernel needs. Each row is warmed up
+ * until the optimizing compiler has replaced the first code; `benchmark` then takes samples for the given
+ * time. Median, best, and the spread from the 10th to the 90th percentile are of these samples. GEMMs are
+ * compared with the peak of their build's dot product, GEMVs with plain reads of as many bytes (limits.ts):
+ * best against best, measured one after the other by the same number of threads. More than one of them run
+ * only the rows that a model splits: GEMMs and GEMVs over 8-bit activations, through the model's own thread
+ * pool. On a machine that does other work, compare the best and only within one invocation.
  */
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -21,15 +22,18 @@ import { basename } from "node:path";
 import Benchmark from "benchmark";
 import { integerRanges } from "../src/cli/bench/bench-options.ts";
 import { forSharedMemory } from "../src/kernels/shared-memory.ts";
-import { Limits } from "./limits.ts";
+import { LIMIT_BUILDS, type LimitBuild, Limits } from "./limits.ts";
 import { LimitThreads } from "./limits-threads.ts";
 import { allRows } from "./all-rows.ts";
 import { BenchMemory, type BenchWork } from "./bench-row.ts";
 
 /** Those this engine can compile. */
-const builds = (["simd128", "relaxed"] as const).filter((build) =>
+const builds = LIMIT_BUILDS.filter((build) =>
   WebAssembly.validate(readFileSync(new URL(`../dist/wasm/fptq-${build}.wasm`, import.meta.url))),
 );
+const published = (build: LimitBuild) => `dist/wasm/fptq-${build}.wasm`;
+/** A form is timed over simd128, whose other kernels need no relaxed dot. */
+const timed = builds.map((build) => (build === "relaxed-i16" ? `${published("simd128")}+${published(build)}` : published(build)));
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -37,7 +41,7 @@ const { values, positionals } = parseArgs({
     json: { type: "boolean", default: false },
     threads: { type: "string", default: "1" },
     seconds: { type: "string", default: "0.5" },
-    module: { type: "string", multiple: true, default: builds.map((build) => `dist/wasm/fptq-${build}.wasm`) },
+    module: { type: "string", multiple: true, default: timed },
     quantizer: { type: "string", default: "dist/wasm/fptq-quantizer.wasm" },
   },
 });
@@ -116,10 +120,17 @@ const limitsOf = builds.map((build) => ({
   build,
   of: new Map(threadCounts.map((threads) => [threads, threads > 1 ? new LimitThreads(build, threads) : new Limits(build)])),
 }));
-const modules = values.module.map((file) => {
-  const build = basename(file).includes("relaxed") ? "relaxed" : "simd128";
-  const kept = readFileSync(file.replace(/fptq-(?=[^/]*$)/, "fptq-kept-"));
-  return { name: basename(file), bytes: readFileSync(file), kept, limits: limitsOf.find((each) => each.build === build)!.of };
+const modules = values.module.map((option) => {
+  const files = option.split("+");
+  const name = files.map((file) => basename(file)).join("+");
+  const build = name.includes("relaxed-i16") ? "relaxed-i16" : name.includes("relaxed") ? "relaxed" : "simd128";
+  const kept = readFileSync(files[0]!.replace(/fptq-(?=[^/]*$)/, "fptq-kept-"));
+  return {
+    name,
+    kept,
+    files: files.map((file) => readFileSync(file)),
+    limits: limitsOf.find((each) => each.build === build)!.of,
+  };
 });
 const quantizer = readFileSync(values.quantizer);
 const rows = (await allRows()).filter(({ name }) => positionals.every((word) => name.includes(word)));
@@ -139,11 +150,11 @@ if (!values.json) for (const [name, value] of Object.entries(limits)) console.lo
 
 const figures: Figure[] = [];
 for (const row of rows) {
-  for (const { name: module, bytes, kept, limits: own } of modules) {
+  for (const { name: module, files, kept, limits: own } of modules) {
     for (const [threads, limit] of own) {
       if (threads > 1 && !row.split) continue;
       const compile = (file: Buffer<ArrayBuffer>) => new WebAssembly.Module(threads > 1 ? forSharedMemory(file) : file);
-      const bench = new BenchMemory([bytes, kept, quantizer].map(compile), threads);
+      const bench = new BenchMemory([...files, kept, quantizer].map(compile), threads);
       const work = row.prepare(bench);
       await bench.threadsStarted();
       const figure = await measure({ name: row.name, module, threads }, work, limit);

@@ -1,8 +1,7 @@
 /** The limits of several threads together: each does its share of the same loop at the same time. */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import type { InstructionSet } from "../src/kernels/kernel-build.ts";
-import { type LimitLoop, PRODUCT_LOOPS, READ_LOOPS } from "./limits.ts";
+import { type LimitBuild, type LimitLoop, PRODUCT_LOOPS, READ_LOOPS } from "./limits.ts";
 
 /** To a worker, which answers with a rate. */
 export interface LimitOrder {
@@ -18,7 +17,7 @@ export class LimitThreads {
   private readonly workers: readonly Worker[];
   private dotPeak = 0;
 
-  constructor(build: InstructionSet, threads: number) {
+  constructor(build: LimitBuild, threads: number) {
     // Node 20 takes no loader from a worker's options: the worker registers it.
     const file = JSON.stringify(new URL("limits-worker.ts", import.meta.url).href);
     const source = `import("tsx/esm/api").then(({ register }) => { register(); return import(${file}); })`;

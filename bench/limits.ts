@@ -1,10 +1,13 @@
 /**
- * The limits kernels are compared with, measured in the same run: the build's dot product
+ * The limits kernels are compared with, measured in the same run: the dot product of the build or form
  * (`assembly/limits.probe.ts`), and plain reads of as many bytes as the kernel reads. The best of several
  * loops counts. `limits-threads.ts` measures the same of several threads together.
  */
 import { readFileSync } from "node:fs";
-import type { InstructionSet } from "../src/kernels/kernel-build.ts";
+
+/** What there are dot products of: those of the builds, and that of the module `relaxed-i16`. */
+export const LIMIT_BUILDS = ["simd128", "relaxed", "relaxed-i16"] as const;
+export type LimitBuild = (typeof LIMIT_BUILDS)[number];
 
 interface Probe {
   readonly MACS_PER_PRODUCT: WebAssembly.Global;
@@ -25,7 +28,7 @@ export class Limits {
   private written = OPERANDS;
   private dotPeak = 0;
 
-  constructor(build: InstructionSet) {
+  constructor(build: LimitBuild) {
     const module = new WebAssembly.Module(readFileSync(new URL(`../build/limits-${build}.wasm`, import.meta.url)));
     this.probe = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports as unknown as Probe;
     this.write(4096);

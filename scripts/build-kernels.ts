@@ -38,7 +38,7 @@ const KEPT = ["--memoryBase", "49152"];
 /** The scalar twins, for tests only: same exports, no SIMD, no wasm-opt. */
 const SCALAR = ["assembly/scalar/index.ts", "--target", "scalar"];
 /** What the machine can do at best, for `npm run bench` only. */
-const LIMITS = ["simd128", "relaxed"];
+const LIMITS = { ...BUILDS, "relaxed-i16": BUILDS["relaxed"]! };
 
 /**
  * asc leaves all optimizing to wasm-opt (`optimizeLevel` 0 in asconfig.json). Both would otherwise fold the
@@ -61,7 +61,7 @@ mkdirSync(`${root}/build`, { recursive: true });
 rmSync(`${root}/dist/wasm`, { recursive: true, force: true });
 mkdirSync(`${root}/dist/wasm`, { recursive: true });
 run("assemblyscript/bin/asc.js", SCALAR);
-for (const build of LIMITS) {
+for (const [build, features] of Object.entries(LIMITS)) {
   const output = `build/limits-${build}.wasm`;
   run("assemblyscript/bin/asc.js", [
     "assembly/limits.probe.ts",
@@ -72,7 +72,7 @@ for (const build of LIMITS) {
     "-t",
     `build/limits-${build}.wat`,
   ]);
-  run("binaryen/bin/wasm-opt", [output, ...OPTIMIZE, ...BASELINE, ...BUILDS[build]!, "-o", output]);
+  run("binaryen/bin/wasm-opt", [output, ...OPTIMIZE, ...BASELINE, ...features, "-o", output]);
 }
 for (const [build, features] of Object.entries(BUILDS)) {
   compile(build, "assembly/index.ts", ["--target", build], features);

@@ -17,7 +17,7 @@ export const KR: i32 = 4;
  * Rows in a whole tile of the 8-bit GEMMs (gemm-tile.ts says why). A matter of the build: no packed byte
  * depends on it.
  */
-export const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 4;
+export const MR: i32 = DOT_I16 ? 4 : ASC_FEATURE_RELAXED_SIMD ? 6 : 4;
 
 
 @inline
@@ -142,11 +142,13 @@ export function packed_bytes_qc8w(N: i32, K: i32): usize {
  *
  *   activations   rows of a block, rearranged         simd128 i16[min(M, ROW_BLOCK), K]
  *                                                     relaxed i8[.., K], two planes for qc8w
+ *                                                     relaxed-i16 i8[.., K], 4 bytes a chunk
  *   panel         one panel, unpacked                 simd128 i16[NR, K]
  *                                                     relaxed i8[NR, K], none for qc8w
- *   tile          the accumulators of one tile        f32[MR, NR]
- *   plane         for qc8w, relaxed: sums over one     i32[MR, NR]
- *                 plane of activations, from which those over the other go on
+ *   tile          the accumulators of one tile        f32[6, NR]
+ *   plane         for qc8w, relaxed: sums over one     i32[6, NR]
+ *                 plane of activations, from which those over the other go on;
+ *                 relaxed-i16: sums over the chunks of a group
  *   starts        where accumulators start, qb4fw     i32[min(M, ROW_BLOCK), K/G], G at least 16
  */
 
@@ -179,15 +181,17 @@ export function panelScratchBytes(K: i32): usize {
   return (<usize>K * NR) << 1;
 }
 
-
+/**
+ * Of the largest tile of any build: a module of some kernels shares the scratch of the build it goes with.
+ */
 @inline
 export function tileScratchBytes(): usize {
-  return (<usize>MR * NR) << 2;
+  return (<usize>6 * NR) << 2;
 }
 
 /**
  * Scratch one thread needs for any linear kernel with at most M rows and K in_features. What a GEMV needs
- * beside a row fits where a panel goes.
+ * beside a row fits where a panel goes. What a module of some kernels asks for is enough for the build below.
  */
 export function linear_scratch_bytes(M: i32, K: i32): usize {
   const startBytes = (<usize>min(M, ROW_BLOCK) * <usize>K) >> 2;

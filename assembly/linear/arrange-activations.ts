@@ -59,7 +59,7 @@ export function arrangeBlock(q: usize, a: usize, rows: i32, K: i32, operands: i3
 
 
 @inline
-function interleaveRow(q: usize, a: usize, K: i32, R: i32): void {
+export function interleaveRow(q: usize, a: usize, K: i32, R: i32): void {
   const step = (<usize>R) << 2;
   for (const end = q + <usize>K; q < end; q += 16, a += step << 2) {
     storeLanes(a, step, v128.load(q));

@@ -21,12 +21,15 @@
  * alignment is fastest, none is needed.
  *
  * Blocks of ROW_BLOCK rows: activations are arranged once for all panels, each panel is unpacked once for all
- * rows of the block, and the tile (gemm-tile.ts) meets nothing but operands of its dot product. So both kinds
- * of weights are one function: they differ in how a panel is unpacked and in where accumulators start, which
- * is copied once for a block.
+ * rows of the block, and the tile (gemm-tile.ts, in relaxed-i16 gemm-tile-i16.ts) meets nothing but operands
+ * of its dot product. So both kinds of weights are one function: they differ in how a panel is unpacked and
+ * in where accumulators start, which is copied once for a block. In relaxed-i16 that stands among the
+ * arranged activations, and `sums` is not read.
  */
 import { arrangeBlock, QD8_QB4W } from "./arrange-activations";
+import { arrangeChunks, chunkedRowBytes } from "./arrange-chunks";
 import { FROM_SUM, multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
+import { multiplyChunks } from "./gemm-tile-i16";
 import { offsetSums } from "./e2m1";
 import {
   activationScratchBytes,
@@ -100,12 +103,16 @@ function multiply(
   const groups = K / G;
   const sumStride = (<usize>groups) << 2;
   const starts = tile + tileScratchBytes();
+  const rowBytes = DOT_I16 ? chunkedRowBytes(K, G, e2m1) : (<usize>K * PANEL_BYTES_PER_K) >> 3;
   for (let blockBegin = 0; blockBegin < M; blockBegin += ROW_BLOCK) {
     const blockEnd = min(M, blockBegin + ROW_BLOCK);
-    arrangeBlock(q + <usize>blockBegin * K, scratch, blockEnd - blockBegin, K, QD8_QB4W);
+    const rows = blockEnd - blockBegin;
+    const blockRows = q + <usize>blockBegin * K;
     let blockSums = sums + <usize>blockBegin * sumStride;
-    if (e2m1) {
-      offsetSums(blockSums, starts, (blockEnd - blockBegin) * groups);
+    if (DOT_I16) arrangeChunks(blockRows, scratch, rows, K, G, e2m1);
+    else arrangeBlock(blockRows, scratch, rows, K, QD8_QB4W);
+    if (e2m1 && !DOT_I16) {
+      offsetSums(blockSums, starts, rows * groups);
       blockSums = starts;
     }
     let packed = w + <usize>begin * panelBytes;
@@ -120,7 +127,13 @@ function multiply(
       for (let m = blockBegin; m < blockEnd;) {
         const R = tileRows(blockEnd - m);
         const sum = blockSums + <usize>(m - blockBegin) * sumStride;
-        if (R == 4) multiplyGroups(4, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        if (DOT_I16) {
+          if (R == 4) multiplyChunks(4, a, panel, G, groups, packed, groupBytes, tile, e2m1);
+          else if (R == 3) multiplyChunks(3, a, panel, G, groups, packed, groupBytes, tile, e2m1);
+          else if (R == 2) multiplyChunks(2, a, panel, G, groups, packed, groupBytes, tile, e2m1);
+          else multiplyChunks(1, a, panel, G, groups, packed, groupBytes, tile, e2m1);
+        } else if (R == 4)
+          multiplyGroups(4, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
         else if (R == 3) multiplyGroups(3, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
         else if (R == 2) multiplyGroups(2, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
         else if (R == 1) multiplyGroups(1, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
@@ -129,7 +142,7 @@ function multiply(
           else multiplyGroups(5, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
         }
         storeTile(R, tile, scales + ((<usize>m) << 2), bias, y + ((<usize>m * N) << 2), p * NR, N);
-        a += (<usize>R * K * PANEL_BYTES_PER_K) >> 3;
+        a += <usize>R * rowBytes;
         m += R;
       }
     }

@@ -67,6 +67,16 @@ function qc8w(shape: LinearShape, M: number, bits: 8 | 14): BenchRow {
 
 export const rows: BenchRow[] = [
   ...LAYERS.flatMap((shape) => [blockwise("qb4w", shape, shape.M), blockwise("qb4w", shape, 1)]),
+  // Few rows: sequences side by side, drafts that are checked. From cache and from memory.
+  ...["smollm2-135m/qkv", "smollm2-135m/down", "llama-2-7b/up"].flatMap((name) =>
+    [2, 3, 4, 5, 6, 8, 12, 16, 64].map((M) =>
+      blockwise(
+        "qb4w",
+        LAYERS.find((shape) => shape.name === name)!,
+        M,
+      ),
+    ),
+  ),
   // What the group size costs, on one shape.
   ...[32, 64].flatMap((G) => {
     const down = { ...LAYERS.find(({ name }) => name === "smollm2-135m/down")!, G };

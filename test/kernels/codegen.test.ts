@@ -82,6 +82,7 @@ const rowsToOne = (most: number, fused = false): Step["loops"] =>
   Array.from({ length: most }, (_, i) => [2, i + 1, 2 * (i + 1), fused ? 0 : 2 * (i + 1)]);
 const FLOAT = { multiply: "f32x4.mul", add: "f32x4.add" };
 const I16 = { multiply: "i32x4.dot_i16x8_s", add: "i32x4.add" };
+const PAIRS = { multiply: "i16x8.relaxed_dot_i8x16_i7x16_s", add: "i16x8.add" };
 const I8 = { multiply: "i32x4.relaxed_dot_i8x16_i7x16_add_s", add: "i32x4.add" };
 // The last: one row alone takes four panels at a time.
 const floats: Step = { ...FLOAT, loops: [...rowsToOne(4), [8, 1, 8, 8]] };
@@ -176,7 +177,12 @@ const fours: Step = {
   add: "i16x8.add",
   loops: [[8, 4, 16, 12], [4, 4, 8, 6], [8, 4, 16, 12], [4, 4, 8, 6]],
 }; // prettier-ignore
-const RELAXED_I16: Record<string, Step> = { gemv_qd8_f32_qb4w_1x8c4: fours, gemv_qd8_f32_qb4fw_1x8c4: fours };
+const RELAXED_I16: Record<string, Step> = {
+  gemm_qd8_f32_qb4w_x8c4: { ...PAIRS, loops: rowsToOne(4) },
+  gemm_qd8_f32_qb4fw_x8c4: { ...PAIRS, loops: rowsToOne(4) },
+  gemv_qd8_f32_qb4w_1x8c4: fours,
+  gemv_qd8_f32_qb4fw_1x8c4: fours,
+};
 // In the place of sums the masks: one for two products, since the other operand is the whole byte.
 const RELAXED_BYTES: Record<string, Step> = {
   gemv_qd8_f32_qb4w_1x8c4: { ...I8, add: "v128.and", loops: [[4, 1, 8, 4], [1, 1, 2, 1]] },

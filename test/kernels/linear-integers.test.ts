@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { assertSameBits, assertWithin } from "../oracle/compare.ts";
 import { linearOracle } from "../oracle/linear.ts";
 import { mulberry32 } from "../random.ts";
-import { SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
+import { KernelMemory, SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
 import { type Bits, PackedLinear } from "./packed-linear.ts";
 import { extremes, type QuantizedWeights, randomWeights } from "./packed-weights.ts";
 import { randomRows, rangeOf } from "./quantized-rows.ts";
@@ -54,7 +54,8 @@ const upTo = (last: number) => Array.from({ length: last + 1 }, (_, i) => i);
 
 for (const bits of FORMS) {
   const name = nameOf(bits);
-  for (const groupSize of [16, 32, 64, 128]) {
+  // Those between are sums in 16 bits of whole chunks and of a shorter one (arrange-chunks.ts).
+  for (const groupSize of [16, 32, 48, 64, 80, 128, 144]) {
     for (const groups of [1, 2, 3, 5]) {
       const K = groups * groupSize;
       const G = bits.w !== 8 ? groupSize : K;
@@ -127,5 +128,17 @@ for (const bits of FORMS) {
     }
   });
 }
+
+test("scratch of a module of some kernels is enough for the build below it", () => {
+  const bytes = (build: TestedBuild, M: number, K: number) => new KernelMemory(build).run.linear_scratch_bytes(M, K);
+  if (!SIMD_BUILDS.includes("relaxed-i16")) return;
+  for (const M of [0, 1, MR, ROW_BLOCK - 1, ROW_BLOCK, ROW_BLOCK + 1, 2 * ROW_BLOCK]) {
+    for (const K of [16, 48, 576, 11008]) {
+      for (const below of ["simd128", "relaxed"] as const) {
+        assert.ok(bytes("relaxed-i16", M, K) >= bytes(below, M, K), `M=${M} K=${K}: ${below} needs more`);
+      }
+    }
+  }
+});
 
 test.run();
