@@ -182,7 +182,8 @@ export function panelScratchBytes(K: i32): usize {
 }
 
 /**
- * Of the largest tile of any build: a module of some kernels shares the scratch of the build it goes with.
+ * Bytes of the largest tile of any build: a module of some kernels shares the scratch of the build it goes
+ * with.
  */
 @inline
 export function tileScratchBytes(): usize {
