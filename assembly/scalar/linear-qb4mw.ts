@@ -11,6 +11,7 @@ import {
   scalesOffsetQb4mw,
 } from "../layouts/layout-kept";
 import { loadNibble, sourceNibble, storeNibble } from "./nibbles";
+import { storeOutput } from "./store-output";
 
 function minimumAt(block: usize, c: i32, g: i32): usize {
   return block + MINIMA_OFFSET + <usize>((g / 2) * 16 + c * 2 + (g % 2));
@@ -96,9 +97,7 @@ function multiply(
         sum += <f32>scaled * load<f32>(block + <usize>c * 4);
         sum -= <f32>minima * load<f32>(block + <usize>(32 + c * 4));
       }
-      let value: f32 = sum * load<f32>(scales + <usize>m * 4);
-      if (bias != 0) value += load<f32>(bias + <usize>n * 4);
-      store<f32>(y + <usize>(m * N + n) * 4, value);
+      storeOutput(y, m, n, N, sum, scales, bias);
     }
   }
 }

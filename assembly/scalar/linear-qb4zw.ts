@@ -2,7 +2,9 @@
 // weight or output at a time, addressed as the drawing in ../layouts/layout-kept.ts says.
 import { NR } from "../layouts/layout";
 import { groupBytesQb4zw, panelBytesQb4zw, ZEROS_OFFSET } from "../layouts/layout-kept";
-import { loadNibble, sourceNibble, storeNibble } from "./nibbles";
+import { dotGroup } from "./linear-qd8-f32-qb4w";
+import { sourceNibble, storeNibble } from "./nibbles";
+import { storeOutput } from "./store-output";
 
 /** Where the nibbles of a group begin. */
 const BLOCKS_OFFSET: usize = 48;
@@ -57,15 +59,11 @@ function multiply(
       for (let g = 0; g < groups; g++) {
         const group = w + <usize>(n / NR) * panelBytesQb4zw(K, G) + <usize>g * groupBytesQb4zw(G);
         const zero = <i32>load<i16>(group + ZEROS_OFFSET + <usize>c * 2);
-        let dot = (load<i32>(sums + <usize>(m * groups + g) * 4) / 8) * zero;
-        for (let k = 0; k < G; k++) {
-          dot += <i32>load<i8>(q + <usize>(m * K + g * G + k)) * loadNibble(group + BLOCKS_OFFSET, c, k);
-        }
+        const start = (load<i32>(sums + <usize>(m * groups + g) * 4) / 8) * zero;
+        const dot = dotGroup(q + <usize>(m * K + g * G), group + BLOCKS_OFFSET, c, start, G, false);
         sum += <f32>dot * load<f32>(group + <usize>c * 4);
       }
-      let value: f32 = sum * load<f32>(scales + <usize>m * 4);
-      if (bias != 0) value += load<f32>(bias + <usize>n * 4);
-      store<f32>(y + <usize>(m * N + n) * 4, value);
+      storeOutput(y, m, n, N, sum, scales, bias);
     }
   }
 }

@@ -2,6 +2,7 @@
 // weight or output at a time, addressed as the drawing in ../layouts/layout-kept.ts says.
 import { KR, NR } from "../layouts/layout";
 import { groupBytesQb8w, panelBytesQb8w } from "../layouts/layout-kept";
+import { storeOutput } from "./store-output";
 
 /** Where the weight of channel c and k (within its group) of a group lies. */
 function weightAt(group: usize, c: i32, k: i32): usize {
@@ -48,9 +49,7 @@ function multiply(
         }
         sum += <f32>dot * load<f32>(group + <usize>(n % NR) * 4);
       }
-      let value: f32 = sum * load<f32>(scales + <usize>m * 4);
-      if (bias != 0) value += load<f32>(bias + <usize>n * 4);
-      store<f32>(y + <usize>(m * N + n) * 4, value);
+      storeOutput(y, m, n, N, sum, scales, bias);
     }
   }
 }

@@ -1,6 +1,7 @@
 // Twin of the GEMMs and GEMVs over 8-bit weights (../gemm-qc8w.ts, ../gemv-qc8w.ts): one output at a time,
 // from the same packed bytes.
 import { CHANNEL_BLOCK, KR, NR, panelBytesQc8w, weightsOffsetQc8w } from "../layouts/layout";
+import { storeOutput } from "./store-output";
 
 /** Sum over k of begin..end of a[k] * q[c, k]; T is the type of the activations. */
 @inline
@@ -37,9 +38,7 @@ function multiply<T>(
         const dot = dotBlock<T>(row, panel + weightsOffsetQc8w(K), c, k, min(k + CHANNEL_BLOCK, K));
         sum += <f32>dot * load<f32>(panel + <usize>c * 4);
       }
-      let value: f32 = sum * load<f32>(scales + <usize>m * 4);
-      if (bias != 0) value += load<f32>(bias + <usize>n * 4);
-      store<f32>(y + <usize>(m * N + n) * 4, value);
+      storeOutput(y, m, n, N, sum, scales, bias);
     }
   }
 }

@@ -1,6 +1,8 @@
 // Twin of ../gemm-qd8-f32-qb4w.ts and ../gemv-qd8-f32-qb4w.ts: one output at a time, from the same packed
 // bytes.
-import { groupBytesQb4w, KR, NR, panelBytesQb4w } from "../layouts/layout";
+import { groupBytesQb4w, NR, panelBytesQb4w } from "../layouts/layout";
+import { loadNibble } from "./nibbles";
+import { storeOutput } from "./store-output";
 
 /** 12 + 2 * E2M1(code). */
 function operandOf(code: i32): i32 {
@@ -11,12 +13,11 @@ function operandOf(code: i32): i32 {
 }
 
 /** The dot product of one row of activations with channel c of one group, from the group's 16-byte blocks. */
-function dotGroup(q: usize, blocks: usize, c: i32, start: i32, G: i32, e2m1: bool): i32 {
+export function dotGroup(q: usize, blocks: usize, c: i32, start: i32, G: i32, e2m1: bool): i32 {
   let dot = start;
   for (let k = 0; k < G; k++) {
-    const byte = load<u8>(blocks + <usize>((k / KR) * 16 + (c % 4) * KR + (k % KR)));
-    const u = c < 4 ? byte & 15 : byte >> 4;
-    dot += <i32>load<i8>(q + <usize>k) * (e2m1 ? operandOf(u) : <i32>u);
+    const u = loadNibble(blocks, c, k);
+    dot += <i32>load<i8>(q + <usize>k) * (e2m1 ? operandOf(u) : u);
   }
   return dot;
 }
@@ -48,9 +49,7 @@ function multiply(
         const dot = dotGroup(q + <usize>(m * K + g * G), group + NR * 4, n % NR, start, G, e2m1);
         sum += <f32>dot * load<f32>(group + <usize>(n % NR) * 4);
       }
-      let value: f32 = sum * load<f32>(scales + <usize>m * 4);
-      if (bias != 0) value += load<f32>(bias + <usize>n * 4);
-      store<f32>(y + <usize>(m * N + n) * 4, value);
+      storeOutput(y, m, n, N, sum, scales, bias);
     }
   }
 }
