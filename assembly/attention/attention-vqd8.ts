@@ -34,9 +34,9 @@ import {
   storedTokens,
   weightsOffset,
 } from "../layouts/layout-kv";
-import { maxLanes, sumLanes } from "../math/simd";
+import { sumLanes } from "../math/simd";
 import { storeOperands } from "./attention-tile-qs8";
-import { combine_blocks_qs8, ROUNDER, ROUNDER_BITS, WEIGHT_MAX } from "./attention-vqs8";
+import { combine_blocks_qs8, maxScore, ROUNDER, ROUNDER_BITS, WEIGHT_MAX } from "./attention-vqs8";
 
 /** 2^-100 */
 export const LEAST_WEIGHT: f32 = 7.888609052210118e-31;
@@ -79,18 +79,6 @@ export function combine_blocks_qd8(D: i32, S: i32, begin: i32, end: i32, scratch
   for (let b = blockMax + ((<usize>(begin / BLOCK)) << 4); b < blockEnd; b += 16) {
     v128.store(b, f32x4.mul(v128.load(b), v128.load(b + toUnit)));
   }
-}
-
-/** The largest of n scores, a multiple of 8; NaN is left out. */
-@inline
-function maxScore(scores: usize, n: i32): f32 {
-  let max = f32x4.splat(-f32.MAX_VALUE),
-    max1 = max;
-  for (const end = scores + ((<usize>n) << 2); scores < end; scores += 32) {
-    max = f32x4.pmax(max, v128.load(scores));
-    max1 = f32x4.pmax(max1, v128.load(scores, 16));
-  }
-  return maxLanes(f32x4.pmax(max, max1));
 }
 
 /** Replaces n scores by w, stores the sum of p; returns the largest w. */

@@ -76,17 +76,23 @@ export function combine_blocks_qs8(D: i32, S: i32, vScale: f32, begin: i32, end:
   v128.store(scratch + SUMS_OFFSET, f32x4.div(f32x4.splat(vScale), sum));
 }
 
+/** The largest of n scores, a multiple of 8; NaN is left out. */
+@inline
+export function maxScore(scores: usize, n: i32): f32 {
+  let max = f32x4.splat(-f32.MAX_VALUE),
+    max1 = max;
+  for (const end = scores + ((<usize>n) << 2); scores < end; scores += 32) {
+    max = f32x4.pmax(max, v128.load(scores));
+    max1 = f32x4.pmax(max1, v128.load(scores, 16));
+  }
+  return maxLanes(f32x4.pmax(max, max1));
+}
+
 /** n scores, a multiple of 8, of one row. */
 @inline
 function quantizeBlock(scores: usize, weights: usize, n: i32, blockMax: usize, blockSum: usize): void {
   const end = scores + ((<usize>n) << 2);
-  let max = f32x4.splat(-f32.MAX_VALUE),
-    max1 = max;
-  for (let s = scores; s < end; s += 32) {
-    max = f32x4.pmax(max, v128.load(s));
-    max1 = f32x4.pmax(max1, v128.load(s, 16));
-  }
-  max = f32x4.splat(maxLanes(f32x4.pmax(max, max1)));
+  const max = f32x4.splat(maxScore(scores, n));
   v128.store32_lane(blockMax, max, 0);
   let sum = f32x4.splat(0),
     sum1 = sum;
