@@ -3,7 +3,7 @@
  * such a model is loaded: do they compute what the scalar twins do?
  */
 import { NULL } from "./pointer.ts";
-import { ROWS, TestMemory } from "./self-test-memory.ts";
+import { passesOnce, ROWS, TestMemory } from "./self-test-memory.ts";
 
 /** FNV-1a of the problem's results. `test/kernels/self-test-kept.test.ts` computes it anew with the twins. */
 export const KEPT_SELF_TEST_DIGEST = 0x79eef776;
@@ -14,26 +14,15 @@ export const KEPT_SELF_TEST_DIGEST = 0x79eef776;
  */
 const [N, K, G, B] = [55, 480, 32, 96] as const;
 
-/** Modules already tested. */
-const tested = new WeakMap<WebAssembly.Module, boolean>();
-
 /**
  * Whether a build computes what the scalar twins compute.
  *
  * @param module the build that runs models, which passes its own self-test
- * @param kept the build for kept weights; a trap, or one that cannot be instantiated, counts as no
+ * @param kept the build for kept weights
  */
 export function keptPassesSelfTest(module: WebAssembly.Module, kept: WebAssembly.Module, shared: boolean): boolean {
-  let passes = tested.get(kept);
-  if (passes === undefined) {
-    try {
-      passes = keptSelfTestDigest([module, kept], shared) === KEPT_SELF_TEST_DIGEST;
-    } catch {
-      passes = false;
-    }
-    tested.set(kept, passes);
-  }
-  return passes;
+  const modules = [module, kept];
+  return passesOnce(modules, () => keptSelfTestDigest(modules, shared) === KEPT_SELF_TEST_DIGEST);
 }
 
 /** Runs the problem on fresh instances. */

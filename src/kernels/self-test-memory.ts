@@ -8,6 +8,27 @@ import { STATIC_DATA_BYTES } from "./memory-plan.ts";
 import { offsetBy, type Pointer } from "./pointer.ts";
 
 const PAGES = 8;
+/** Results of modules already tested, by the last of them: a module's code does not change. */
+const tested = new WeakMap<WebAssembly.Module, boolean>();
+
+/**
+ * Whether the last of some modules passes a test, which runs once for each. A trap, a module that cannot be
+ * instantiated or one that has no kernel counts as no.
+ */
+export function passesOnce(modules: readonly WebAssembly.Module[], test: () => boolean): boolean {
+  const module = modules.at(-1)!;
+  let passes = tested.get(module);
+  if (passes === undefined) {
+    try {
+      passes = WebAssembly.Module.exports(module).length > 0 && test();
+    } catch {
+      passes = false;
+    }
+    tested.set(module, passes);
+  }
+  return passes;
+}
+
 /** Rows of GEMMs: every tile of either build runs, from one row to six. */
 export const ROWS: readonly number[] = [1, 2, 5, 13];
 

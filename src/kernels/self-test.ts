@@ -6,32 +6,16 @@
  * bits are compared with those of the scalar twins.
  */
 import { NULL, offsetBy, type Pointer } from "./pointer.ts";
-import { ROWS, TestMemory } from "./self-test-memory.ts";
+import { passesOnce, ROWS, TestMemory } from "./self-test-memory.ts";
 
 /**
  * FNV-1a of the problem's results. `test/kernels/self-test.test.ts` computes it anew with the scalar twins.
  */
 export const SELF_TEST_DIGEST = 0x4078540e;
 
-/** Results of modules already tested, by the last of them: a module's code does not change. */
-const tested = new WeakMap<WebAssembly.Module, boolean>();
-
-/**
- * Whether the modules of a build compute what the scalar twins compute. A trap, a module that cannot be
- * instantiated or one that has no kernel counts as no.
- */
+/** Whether the modules of a build compute what the scalar twins compute. */
 export function passesSelfTest(modules: readonly WebAssembly.Module[], shared: boolean): boolean {
-  const form = modules.at(-1)!;
-  let passes = tested.get(form);
-  if (passes === undefined) {
-    try {
-      passes = WebAssembly.Module.exports(form).length > 0 && selfTestDigest(modules, shared) === SELF_TEST_DIGEST;
-    } catch {
-      passes = false;
-    }
-    tested.set(form, passes);
-  }
-  return passes;
+  return passesOnce(modules, () => selfTestDigest(modules, shared) === SELF_TEST_DIGEST);
 }
 
 /** Runs the problem on fresh instances. */
