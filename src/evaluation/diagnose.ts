@@ -2,8 +2,8 @@
  * The abilities of a runtime that matter here, found out by trying: for `fptq doctor`, for pages that show
  * it, and for bug reports.
  */
-import { modulesOf } from "../kernels/choose-kernels.ts";
-import { type DotOperand, rankBuilds } from "../kernels/dot-probe.ts";
+import { modulesOf, rankingOn } from "../kernels/choose-kernels.ts";
+import { type DotOperand, isUnfit } from "../kernels/dot-probe.ts";
 import { BUILD_NAMES, type BuildName } from "../kernels/kernel-build.ts";
 import { ADDRESSABLE_BYTES, largestMemory } from "../kernels/memory-plan.ts";
 import { passesSelfTest } from "../kernels/self-test.ts";
@@ -84,11 +84,10 @@ export async function diagnose(host: Host, { threads, signal }: DiagnoseOptions 
   };
   const shared = planned > 1;
   const room = shared ? memoryLimit.sharedBytes : memoryLimit.bytes;
-  const dotOperand = room > 0 ? await relaxedDotOperand(host) : undefined;
+  const dotOperand = room > 0 ? (await rankingOn(host))?.operand : undefined;
   const states = BUILD_NAMES.map(async (build) => {
-    const operand = OPERANDS[build];
-    const isFit = operand === undefined || dotOperand === undefined || operand === dotOperand;
-    return [build, isFit ? await buildState(host, build, shared, room > 0) : "unfit"] as const;
+    const unfit = dotOperand !== undefined && isUnfit(build, dotOperand);
+    return [build, unfit ? "unfit" : await buildState(host, build, shared, room > 0)] as const;
   });
   const builds = Object.fromEntries(await Promise.all(states)) as Record<BuildName, BuildState>;
   const runs = Object.values(builds).includes("passed");
@@ -113,14 +112,6 @@ export async function diagnose(host: Host, { threads, signal }: DiagnoseOptions 
     crossOriginIsolated: host.crossOriginIsolated,
     speeds: measured?.speeds ?? [],
   };
-}
-
-/** What builds need that multiply whole bytes. */
-const OPERANDS: Partial<Record<BuildName, DotOperand>> = { "relaxed-u8": "unsigned", "relaxed-s8": "signed" };
-
-async function relaxedDotOperand(host: Host): Promise<DotOperand | undefined> {
-  const probe = await host.kernelModule("probe").catch(() => undefined);
-  return probe && rankBuilds(probe).operand;
 }
 
 async function buildState(host: Host, build: BuildName, shared: boolean, room: boolean): Promise<BuildState> {

@@ -24,7 +24,7 @@ export interface ChosenKernels {
  */
 export async function chooseKernels(host: Host, shared: boolean, asked: BuildName | "auto" = "auto"): Promise<ChosenKernels> {
   if (asked !== "auto") return { modules: await askedFor(host, shared, asked), build: asked, reason: "asked for" };
-  const { builds, reason } = await candidates(host);
+  const { builds, reason } = (await rankingOn(host)) ?? UNRANKED;
   for (const build of builds) {
     if (build === "simd128") break;
     const modules = await modulesOf(host, shared, build).catch(() => undefined);
@@ -33,14 +33,16 @@ export async function chooseKernels(host: Host, shared: boolean, asked: BuildNam
   return { modules: await modulesOf(host, shared, "simd128"), build: "simd128", reason };
 }
 
-async function candidates(host: Host): Promise<Omit<Ranking, "operand">> {
+/** Whoever gives kernels of their own may give just the two whole builds. */
+const UNRANKED: Omit<Ranking, "operand"> = {
+  builds: ["relaxed", "simd128"],
+  reason: "not measured: fptq-probe.wasm is missing, or this engine has no relaxed SIMD",
+};
+
+/** What the host's engine makes of the relaxed dot; undefined if it has none, or the host no probe. */
+export async function rankingOn(host: Host): Promise<Ranking | undefined> {
   const probe = await host.kernelModule("probe").catch(() => undefined);
-  if (probe) return rankBuilds(probe);
-  // Whoever gives kernels of their own may give just the two whole builds.
-  return {
-    builds: ["relaxed", "simd128"],
-    reason: "not measured: fptq-probe.wasm is missing, or this engine has no relaxed SIMD",
-  };
+  return probe && rankBuilds(probe);
 }
 
 async function askedFor(host: Host, shared: boolean, build: BuildName): Promise<readonly WebAssembly.Module[]> {

@@ -35,6 +35,14 @@ const SINGLE_INSTRUCTION = 1.5;
 /** How much faster a dot is than simd128's where that shows in whole kernels (the same: 1.45). */
 const WORTHWHILE = 1.15;
 
+/** Builds that multiply whole bytes, and the operand each is for. */
+const WHOLE_BYTES: Partial<Record<DotOperand, BuildName>> = { unsigned: "relaxed-u8", signed: "relaxed-s8" };
+
+/** Whether a build is for engines whose relaxed dot takes another operand. */
+export function isUnfit(build: BuildName, operand: DotOperand): boolean {
+  return Object.values(WHOLE_BYTES).includes(build) && WHOLE_BYTES[operand] !== build;
+}
+
 /** Builds to try, the fastest first; the last one runs everywhere. */
 export interface Ranking {
   readonly builds: readonly BuildName[];
@@ -69,19 +77,18 @@ export function rankingOf(operand: DotOperand, measure: () => DotSpeeds | undefi
   if (operand === "saturating") {
     return { builds: ["relaxed-i16", "simd128"], reason: "the relaxed dot saturates: its 16-bit form is one instruction here" };
   }
+  const whole = WHOLE_BYTES[operand];
+  const relaxed: BuildName[] = [...(whole ? [whole] : []), "relaxed", "simd128"];
   // Only VNNI's takes all 8 bits unsigned.
-  if (operand === "unsigned") {
-    return { builds: ["relaxed-u8", "relaxed", "simd128"], reason: "the relaxed dot is one instruction that takes whole bytes" };
-  }
-  const whole: BuildName[] = operand === "signed" ? ["relaxed-s8"] : [];
+  if (operand === "unsigned") return { builds: relaxed, reason: "the relaxed dot is one instruction that takes whole bytes" };
   const speeds = measure();
-  if (!speeds) return { builds: [...whole, "relaxed", "simd128"], reason: `the relaxed dot's operand is ${operand}; no clock` };
+  if (!speeds) return { builds: relaxed, reason: `the relaxed dot's operand is ${operand}; no clock` };
   const { dot_i16x8: simd128, relaxed_dot_i32: i32, relaxed_dot_i16: i16 } = speeds;
   const against = (speed: number) => (speed / simd128).toFixed(2);
   const reason = `the relaxed dot's operand is ${operand}; against simd128's 32 bits run at ${against(i32)}, 16 at ${against(i16)}`;
-  if (i32 > SINGLE_INSTRUCTION * i16) return { builds: [...whole, "relaxed", "simd128"], reason };
+  if (i32 > SINGLE_INSTRUCTION * i16) return { builds: relaxed, reason };
   if (i16 > WORTHWHILE * simd128) return { builds: ["relaxed-i16", "simd128"], reason };
-  if (i32 > WORTHWHILE * simd128) return { builds: [...whole, "relaxed", "simd128"], reason };
+  if (i32 > WORTHWHILE * simd128) return { builds: relaxed, reason };
   return { builds: ["simd128"], reason };
 }
 
