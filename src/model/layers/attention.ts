@@ -146,9 +146,9 @@ export function append(space: Workspace, cache: LayerCache, M: number): void {
   const k = offsetBy(qkv, 4 * H * D);
   const v = offsetBy(k, 4 * Hkv * D);
   if (precision.k === "q8") kernels.split("append_k_qs8", M, k, cache.k, rows, stride, Hkv, D, scales.k);
-  else kernels.split(`append_k_${precision.k === "q8t" ? "qd8" : "f32"}`, M, k, cache.k, rows, stride, Hkv, D);
+  else kernels.split(`append_k_${KIND[precision.k]}`, M, k, cache.k, rows, stride, Hkv, D);
   if (precision.v === "q8") kernels.split("append_v_qs8", M, v, cache.v, rows, stride, Hkv, D, scales.v);
-  else kernels.split(`append_v_${precision.v === "q8t" ? "qd8" : "f32"}`, M, v, cache.v, rows, stride, Hkv, D);
+  else kernels.split(`append_v_${KIND[precision.v]}`, M, v, cache.v, rows, stride, Hkv, D);
 }
 
 /**
