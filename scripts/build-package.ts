@@ -13,6 +13,7 @@ import { build, type BuildOptions, type Plugin } from "esbuild";
 import { rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
 import { interleave } from "../src/host/interleave.ts";
+import { KERNEL_FILES } from "../src/kernels/kernel-build.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = `${root}dist`;
@@ -41,8 +42,7 @@ const inlineKernels: Plugin = {
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /\.wasm\?inline$/ }, ({ path }) => ({ path, namespace: "inline" }));
     onLoad({ filter: /./, namespace: "inline" }, () => {
-      const names = ["simd128", "relaxed", "quantizer", "relaxed-i16", "relaxed-u8", "relaxed-s8", "probe"];
-      const builds = names.map((name) => [name, readFileSync(`${dist}/wasm/fptq-${name}.wasm`)] as const);
+      const builds = KERNEL_FILES.map((name) => [name, readFileSync(`${dist}/wasm/fptq-${name}.wasm`)] as const);
       const text = deflateRawSync(interleave(builds.map(([, bytes]) => bytes)), { level: 9 }).toString("base64");
       const lengths = Object.fromEntries(builds.map(([name, { length }]) => [name, length]));
       return { contents: `export default ${JSON.stringify({ text, lengths })}` };

@@ -21,7 +21,8 @@ export type BuildName = InstructionSet | keyof typeof FORMS;
 export const BUILD_NAMES = ["simd128", "relaxed", "relaxed-i16", "relaxed-u8", "relaxed-s8"] as const satisfies BuildName[];
 
 /** A published file is `fptq-<this>.wasm`. */
-export type KernelFile = BuildName | "quantizer" | "probe";
+export const KERNEL_FILES = [...BUILD_NAMES, "quantizer", "probe"] as const;
+export type KernelFile = (typeof KERNEL_FILES)[number];
 export type KernelBuild = KernelFile | `${KernelFile}-threads`;
 
 export function kernelBuild<File extends KernelFile>(file: File, shared: boolean): File | `${File}-threads` {

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { deinterleave, interleave } from "../../src/host/interleave.ts";
+import { KERNEL_FILES } from "../../src/kernels/kernel-build.ts";
 import { mulberry32 } from "../random.ts";
 
 const SEED = 17;
@@ -28,18 +29,16 @@ test("the published text holds all builds", async () => {
   const { text, lengths } = inlined(readFileSync(new URL("../../dist/inline.js", import.meta.url), "utf8"));
   const stream = new Blob([Buffer.from(text, "base64")]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   const files = deinterleave(new Uint8Array(await new Response(stream).arrayBuffer()), lengths);
-  for (const [i, name] of FILES.entries()) {
+  for (const [i, name] of KERNEL_FILES.entries()) {
     const file = readFileSync(new URL(`../../dist/wasm/fptq-${name}.wasm`, import.meta.url));
     assert.ok(Buffer.from(files[i]!).equals(file), name);
   }
 });
 
-const FILES = ["simd128", "relaxed", "quantizer", "relaxed-i16", "relaxed-u8", "relaxed-s8", "probe"];
-
 function inlined(source: string): { text: string; lengths: number[] } {
   const [, json] = /= (\{ ?"text".*\});$/m.exec(source)!;
   const { text, lengths } = JSON.parse(json!) as { text: string; lengths: Record<string, number> };
-  assert.equal(Object.keys(lengths), FILES);
+  assert.equal(Object.keys(lengths), [...KERNEL_FILES]);
   return { text, lengths: Object.values(lengths) };
 }
 

@@ -3,9 +3,16 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { KERNEL_FILES } from "../../src/kernels/kernel-build.ts";
 import { formatJob, type Job } from "./job.ts";
 import { installed, type Launched, LIMIT_MS, outputOf } from "./launch.ts";
 import { serve } from "./serve.ts";
+
+/** Modules of a configuration: the kernels that `fptq` imports in a Worker, from a folder beside it. */
+export function kernelModules(folder: string): string {
+  const imported = KERNEL_FILES.filter((file) => file !== "quantizer");
+  return imported.map((file) => `(name = "wasm/fptq-${file}.wasm", wasm = embed "${folder}/fptq-${file}.wasm"),`).join("\n    ");
+}
 
 /** The date of the oldest behaviour asked for; no flag is needed, in particular not `nodejs_compat`. */
 const config = (files: string) => `using Workerd = import "/workerd/workerd.capnp";
@@ -21,7 +28,7 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [
     (name = "workerd.js", esModule = embed "workerd.js"),
-    ${["simd128", "relaxed", "relaxed-i16", "relaxed-u8", "relaxed-s8", "probe"].map((file) => `(name = "wasm/fptq-${file}.wasm", wasm = embed "wasm/fptq-${file}.wasm"),`).join("\n    ")}
+    ${kernelModules("wasm")}
     (name = "fptq/wasm/fptq-simd128.wasm", wasm = embed "wasm/fptq-simd128.wasm"),
     (name = "fptq/wasm/fptq-quantizer.wasm", wasm = embed "wasm/fptq-quantizer.wasm"),
   ],

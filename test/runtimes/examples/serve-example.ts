@@ -5,6 +5,7 @@ import { readFileSync, realpathSync, writeFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { build } from "esbuild";
 import { installed } from "../launch.ts";
+import { kernelModules } from "../launch-workerd.ts";
 import type { InstalledExamples } from "./install.ts";
 
 export interface Server {
@@ -104,16 +105,13 @@ export async function serveInWorkerd({ directory }: InstalledExamples): Promise<
   return start(installed("workerd"), args, { cwd, env: process.env, listening });
 }
 
-/** Those that `fptq` imports in a Worker. */
-const KERNEL_FILES = ["simd128", "relaxed", "relaxed-i16", "relaxed-u8", "relaxed-s8", "probe"];
-
 function capnp(config: WranglerConfig, assets: string): string {
   const list = (texts: readonly string[]) => `[${texts.map((text) => JSON.stringify(text)).join(", ")}]`;
   const worker = (name: string, vars: Readonly<Record<string, string>>) => `
 const ${name} :Workerd.Worker = (
   modules = [
     (name = "worker.js", esModule = embed "bundle.js"),
-    ${KERNEL_FILES.map((file) => `(name = "wasm/fptq-${file}.wasm", wasm = embed "node_modules/fptq/dist/wasm/fptq-${file}.wasm"),`).join("\n    ")}
+    ${kernelModules("node_modules/fptq/dist/wasm")}
   ],
   bindings = [
     (name = "${config.assets.binding}", service = "assets"),
