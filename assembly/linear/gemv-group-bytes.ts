@@ -19,9 +19,10 @@
  *
  * Four streams: with fewer instructions beside them products wait for each other (4 to 5 cycles, two begin in
  * each), and eight accumulators cover that. Native code with VNNI's 128-bit instruction on Zen 4, from cache:
- * 1.14 of masks with three streams; three streams of whole bytes 1.03, with two accumulators for each channel
- * 1.13, which are one register more than the 15 that V8 has on x64; five streams 1.17, and up to four panels
- * left over (docs/measurements/2026-11-29-epyc-gemv-forms.md).
+ * 1.14 of masks with three streams, 1.10 of masks with four; three streams of whole bytes 1.03, with two
+ * accumulators for each channel 1.13, which with the exclusive or are one register more than the 15 that V8
+ * has on x64; five streams 1.17, and up to four panels left over. Not timed in an engine that can run it
+ * (docs/measurements/2026-11-29-epyc-gemv-forms.md).
  */
 import { ADD_SCALED, multiplyAdd } from "./gemm-tile";
 import { addToTotal, SUMS_BYTES } from "./gemv-group-qb4w";

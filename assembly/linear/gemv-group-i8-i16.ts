@@ -10,12 +10,12 @@
  * 16-bit lanes hold them, and no engine's cut or wrap is reached.
  *
  * Why four steps, where nibbles allow eight: a lane widened after eight saves a fourteenth of the
- * instructions, but the optimizer moves all of a channel's products to where they are added up, and eight
- * weights and eight operands are more than the 15 registers V8 has on x64; as a loop of eight steps it gains
- * 3 % from cache and nothing from memory. Every G has whole fours, and E2M1 allows no more than five. Why two
- * streams: the chains are of single additions, so one stream already keeps the ports busy and lacks only the
- * share of activations (0.92 of two); three and four are as fast as two, and leave more panels over.
- * (measured: docs/measurements/2026-11-29-epyc-gemv-forms.md)
+ * instructions, but was slower: the optimizer moves all of a channel's products to where they are added up,
+ * and eight weights and eight operands are probably more than the 15 registers V8 has on x64; as a loop of
+ * eight steps it gains 3 % from cache and nothing from memory. Every G has whole fours, and E2M1 allows no
+ * more than five. Why two streams: the chains are of single additions, so one stream already keeps the ports
+ * busy and lacks only the share of activations (0.92 of two); three and four are as fast as two, and leave
+ * more panels over. (measured: docs/measurements/2026-11-29-epyc-gemv-forms.md)
  */
 import { operands, operandTable } from "./e2m1";
 import { ADD_SCALED } from "./gemm-tile";
