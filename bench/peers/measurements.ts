@@ -1,7 +1,15 @@
 /** What was measured, and the figures made of it. */
 export interface Measurements {
   readonly date: string;
-  readonly machine: { readonly cpu: string; readonly threads: number; readonly memory: number };
+  readonly machine: {
+    readonly cpu: string;
+    readonly threads: number;
+    readonly memory: number;
+    /** Those that decide how fast a dot product of bytes is; none where the system does not say. */
+    readonly instructionSets: readonly string[];
+  };
+  /** File name of the GGUF that all files were made of. */
+  readonly model: string;
   readonly quick: boolean;
   readonly repetitions: number;
   readonly browser: string;

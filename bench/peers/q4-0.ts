@@ -5,10 +5,12 @@
  * element of largest magnitude) / -8, q = min(15, trunc(x / d + 8.5)).
  */
 import { open } from "node:fs/promises";
+import { basename } from "node:path";
 import { readGguf } from "../../src/checkpoint/gguf/gguf.ts";
 import { dequantize } from "../../src/checkpoint/gguf/ggml-dequantize.ts";
 import { encodeF16 } from "../../src/checkpoint/formats/float-formats.ts";
-import { openFile } from "../../src/host/node/node-files.ts";
+import { nodeSources } from "../../src/host/node/node-sources.ts";
+import { locateModel } from "../../src/sources/locate-model.ts";
 
 const Q4_0 = 2;
 const Q4_1 = 3;
@@ -16,9 +18,16 @@ const MOSTLY_Q4_0 = 2;
 const FILE_TYPE = "general.file_type";
 const ALIGNMENT = 32;
 
-/** Copies `source` to `target`, each Q4_1 tensor as Q4_0 and everything else as it is. */
-export async function writeQ4_0(source: string, target: string): Promise<void> {
-  const file = await openFile(source);
+/**
+ * Copies `source` to `target`, each Q4_1 tensor as Q4_0 and everything else as it is.
+ *
+ * @param source the path, URL or Hub name of a GGUF
+ * @returns the file's name, without where it lay
+ */
+export async function writeQ4_0(source: string, target: string): Promise<string> {
+  const location = await locateModel(source, nodeSources());
+  if (location.kind !== "file") throw new Error(`${source}: got a folder, need a GGUF`);
+  const { file } = location;
   const output = await open(target, "w");
   try {
     const { tensors } = await readGguf(file);
@@ -44,6 +53,7 @@ export async function writeQ4_0(source: string, target: string): Promise<void> {
     }
     await output.truncate(dataStart + offset);
     await output.write(header, 0, header.length, 0);
+    return basename(file.name);
   } finally {
     await output.close();
     await file.close();

@@ -1,4 +1,4 @@
-/** What was measured, as docs/benchmarks.md, .svg and .json. */
+/** What was measured, as benchmarks.md, .svg and .json. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { drawBenchmarks } from "./chart.ts";
@@ -15,6 +15,7 @@ export function writeReport(folder: string, measurements: Measurements): void {
 
 function markdown(m: Measurements): string {
   const { machine, layer } = m;
+  const sets = machine.instructionSets.length > 0 ? ` (${machine.instructionSets.join(", ")})` : "";
   const threadCounts = [...new Set(m.models.map(({ threads }) => threads))];
   const tables = threadCounts.flatMap((threads) => [
     `### ${threads} thread${threads > 1 ? "s" : ""}`,
@@ -32,7 +33,7 @@ function markdown(m: Measurements): string {
   ]);
   return `# Benchmarks
 
-Written by \`npm run bench:peers\`; do not edit. ${m.date}, ${machine.cpu}, ${machine.threads} hardware threads,
+Written by \`npm run bench:peers -- --write-docs\`; do not edit. ${m.date}, ${machine.cpu}${sets}, ${machine.threads} hardware threads,
 ${(machine.memory / 2 ** 30).toFixed(0)} GiB. ${m.repetitions} repetitions after a warm-up, all engines in turn, in ${m.minutes.toFixed(0)} minutes.${m.quick ? "\n\n**A quick run: few repetitions, small depth. It shows that everything works, not how fast.**" : ""}
 
 \`\`\`
@@ -43,7 +44,7 @@ How fast each runtime is beside the others: [benchmarks-runtimes.md](benchmarks-
 
 ![Tokens per second of each engine](benchmarks.svg)
 
-## A whole model: SmolLM2-135M
+## A whole model: ${m.model}
 
 Tokens per second: the median, and the lowest and highest in brackets. Behind it how many times as fast fptq on the current Node was
 in the same run. Prefill goes from an empty cache to the last token's logits; decode makes one step per token, with logits, after a
