@@ -38,6 +38,7 @@ export type {
 } from "./decoding/generation-options.ts";
 export { LanguageModel, type ModelMemory } from "./decoding/language-model.ts";
 export type { Prompt, PromptOptions } from "./decoding/prompt.ts";
+export type { PositionLogprobs, TokenLogprob } from "./decoding/token-logprobs.ts";
 export { TextSequence } from "./decoding/text-sequence.ts";
 export * from "./errors.ts";
 export { type ChoiceItem, type ChoiceResult, multipleChoice, parseChoiceItems } from "./evaluation/choice.ts";

@@ -21,6 +21,8 @@ import { resolveSampling } from "./sampling.ts";
 import { StageMeter } from "./stage-meter.ts";
 import { limitReached, StopStrings } from "./stopping.ts";
 import type { TokenCache } from "./token-cache.ts";
+import { LogprobReader, MOST_TOP_LOGPROBS, type PositionLogprobs } from "./token-logprobs.ts";
+import type { ForwardPass } from "../model/forward-pass.ts";
 
 /** llama.cpp's default. */
 const DEFAULT_DRAFT_MAX = 16;
@@ -102,6 +104,8 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   const draftMax = resolveDraftMax(options.draftMax, cache.forwardPass.mostTokens);
   const policy = model.draftPolicy?.() ?? new PayingDrafts(new PassCosts());
   const stops = new StopStrings(options.stop ?? []);
+  const logprobs = readerOf(options.logprobs, cache.forwardPass);
+  const positions: PositionLogprobs[] = [];
   checkWhenFull(options.whenFull);
 
   const leaving = new AbortController();
@@ -111,6 +115,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   const resultWith = (stop: StopReason): GenerationResult => ({
     text,
     tokens: sequence.slice(prompt.length),
+    ...(logprobs && { logprobs: positions.slice(0, sequence.length - prompt.length) }),
     promptTokens: prompt.length,
     prefill: meters.prefill.timing,
     decode: meters.decode.timing,
@@ -126,7 +131,13 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
       throwIfAborted(leaving.signal, "generation");
       if (typeof promptIds === "function") begin(await promptIds(pause));
       model.begin?.(Math.min(limits.contextSize, prompt.length + limits.maxTokens));
-      const choose = (logits: Float32Array, ids: readonly number[]) => sampler.next(logits, ids);
+      const choose = (logits: Float32Array, ids: readonly number[]) => {
+        const logprobsOf = logprobs?.read(logits);
+        const token = sampler.next(logits, ids, prompt.length);
+        // Drafts may be drawn that are given up again: each has its place.
+        if (logprobsOf) positions[ids.length - prompt.length] = logprobsOf(token);
+        return token;
+      };
       return yield* steps(stream, { cache, choose, endTokenIds, meter: meters.decode, policy, signal: leaving.signal });
     } finally {
       unfollow();
@@ -213,6 +224,12 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
     return resultWith("cancelled");
   };
   return new Generation(explainAbort(run(stream), partial), partial, () => leaving.abort());
+}
+
+/** @throws OptionError for a number that is none, or of more tokens than can be given */
+function readerOf(count: number | undefined, pass: ForwardPass): LogprobReader | undefined {
+  if (count === undefined) return undefined;
+  return new LogprobReader(pass, pass.config.vocabSize, need.whole("logprobs", count, 0, MOST_TOP_LOGPROBS));
 }
 
 /**

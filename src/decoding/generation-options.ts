@@ -1,6 +1,7 @@
 /** What a caller may ask of a generation, with llama.cpp's defaults where it has them. */
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { PromptOptions } from "./prompt.ts";
+import type { PositionLogprobs } from "./token-logprobs.ts";
 
 /**
  * How the next token is drawn. An option that is not given is what the model's authors recommend, if they do
@@ -19,6 +20,12 @@ export interface SamplingOptions {
   readonly repeatPenalty?: number | undefined;
   /** How many recent tokens the penalty sees; 0 none, -1 all. Default 64. */
   readonly repeatLastN?: number | undefined;
+  /** Taken off the logit of each token generated so far, -2..2 (OpenAI's rule). Default 0. */
+  readonly presencePenalty?: number | undefined;
+  /** The same for each time it was generated, -2..2. Default 0. */
+  readonly frequencyPenalty?: number | undefined;
+  /** What is added to logits, -100..100 by token id, before anything else. */
+  readonly logitBias?: Readonly<Record<number, number>> | undefined;
   /** Seed of the generator, 0..2^32-1; by default a random one, reported in the result. */
   readonly seed?: number | undefined;
 }
@@ -28,6 +35,11 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
   readonly maxTokens?: number | undefined;
   /** Texts that end the generation; they are not part of the output. */
   readonly stop?: readonly string[] | undefined;
+  /**
+   * Give the log-probability of each generated token and of so many of the likeliest in its place, 0..20, as
+   * the model has them: before penalties, bias, temperature and filters. Default: none.
+   */
+  readonly logprobs?: number | undefined;
   /** Keep generating after an end token. Default false. */
   readonly ignoreEos?: boolean | undefined;
   /**
@@ -46,7 +58,8 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
 }
 
 export const GENERATE_OPTIONS: OptionKeys = optionKeys<Omit<GenerateOptions, keyof PromptOptions>>({
-  temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, seed: 0, maxTokens: 0, stop: 0, ignoreEos: 0, draftMax: 0,
+  temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, presencePenalty: 0, frequencyPenalty: 0,
+  logitBias: 0, seed: 0, maxTokens: 0, logprobs: 0, stop: 0, ignoreEos: 0, draftMax: 0,
   whenFull: 0, signal: 0,
 }); // prettier-ignore
 
@@ -75,6 +88,8 @@ export interface GenerationResult {
   readonly text: string;
   /** Generated ids, the end token not included; those of a stop string are. */
   readonly tokens: readonly number[];
+  /** Those of `tokens`, if they were asked for. */
+  readonly logprobs?: readonly PositionLogprobs[];
   /** All tokens of the prompt; `prefill.tokens` are those that were not in the KV cache already. */
   readonly promptTokens: number;
   readonly prefill: StageTiming;

@@ -7,7 +7,7 @@
  * same tokens.
  */
 import { NumericError } from "../errors.ts";
-import type { RepetitionPenalty } from "./sampling.ts";
+import type { OccurrencePenalty, RepetitionPenalty } from "./sampling.ts";
 
 /** Ids are packed below a logit's 32 bits into the 53 bits of a double. */
 export const MAX_VOCABULARY = 2 ** 21;
@@ -49,6 +49,23 @@ export function penalizeRepetition(
     const logit = logits[id]!;
     logits[id] = logit <= 0 ? logit * divisor : logit / divisor;
   }
+}
+
+/**
+ * Presence and frequency penalty by OpenAI's rule ("Parameter details" of its API reference): the logit of a
+ * token that was generated c times is lowered by c * frequency, and once by presence.
+ *
+ * @param logits f32[V], changed in place
+ * @param generated ids that were generated so far
+ */
+export function penalizeOccurrences(
+  logits: Float32Array,
+  generated: readonly number[],
+  { presence, frequency }: OccurrencePenalty,
+): void {
+  const counts = new Map<number, number>();
+  for (const id of generated) counts.set(id, (counts.get(id) ?? 0) + 1);
+  for (const [id, count] of counts) logits[id]! -= count * frequency + presence;
 }
 
 /**

@@ -1,12 +1,12 @@
 /**
  * Chooses the next token from logits, in the order of llama.cpp's default chain
- * (`common_params_sampling::samplers`, the links that exist here): repetition penalty, top-k, top-p, min-p,
+ * (`common_params_sampling::samplers`, the links that exist here): bias, penalties, top-k, top-p, min-p,
  * temperature, draw. So top-p and min-p look at the distribution before the temperature, and top-p at what
  * top-k left, renormalized.
  */
-import { UnsupportedModelError } from "../errors.ts";
+import { OptionError, UnsupportedModelError } from "../errors.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
-import { MAX_VOCABULARY, checkFinite, draw, minP, penalizeRepetition, sumOf, topK, topP } from "./logits-processors.ts";
+import { MAX_VOCABULARY, checkFinite, draw, minP, penalizeOccurrences, penalizeRepetition, sumOf, topK, topP } from "./logits-processors.ts"; // prettier-ignore
 import { Xoshiro128 } from "./random.ts";
 import type { Sampling } from "./sampling.ts";
 
@@ -33,6 +33,8 @@ export class Sampler {
   constructor(sampling: Sampling, vocabSize: number, math: LogitsMath) {
     if (vocabSize > MAX_VOCABULARY)
       throw new UnsupportedModelError(`vocabulary: got ${vocabSize} tokens, need at most ${MAX_VOCABULARY} to sample from`);
+    const outside = sampling.bias.find(([id]) => id >= vocabSize);
+    if (outside) throw new OptionError(`logitBias: got token id ${outside[0]}, need whole numbers from 0 to ${vocabSize - 1}`);
     const sampled = sampling.kind === "sample";
     this.#sampling = sampling;
     this.#math = math;
@@ -43,13 +45,16 @@ export class Sampler {
   }
 
   /**
-   * @param logits f32[V] after the last id of `sequence`; changed in place where the penalty applies
+   * @param logits f32[V] after the last id of `sequence`; changed in place where a bias or penalty applies
    * @param sequence prompt and generated ids so far
+   * @param promptLength how many of them are the prompt
    * @throws NumericError if a logit is NaN or infinite
    */
-  next(logits: Float32Array, sequence: readonly number[]): number {
+  next(logits: Float32Array, sequence: readonly number[], promptLength: number): number {
     checkFinite(logits);
-    const { repetition } = this.#sampling;
+    const { bias, repetition, occurrence } = this.#sampling;
+    for (const [id, added] of bias) logits[id]! += added;
+    if (occurrence) penalizeOccurrences(logits, sequence.slice(promptLength), occurrence);
     if (repetition) penalizeRepetition(logits, sequence, repetition, this.#stamps!, ++this.#step);
     if (this.#sampling.kind === "greedy") return this.#math.argmax(logits);
 

@@ -2,6 +2,7 @@
 import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import type { SamplingOptions } from "./generation-options.ts";
 import { OptionError } from "../errors.ts";
+import { describe } from "../json-object.ts";
 import { need, shown } from "../need.ts";
 import { randomSeed } from "./random.ts";
 
@@ -13,11 +14,26 @@ export interface RepetitionPenalty {
   readonly lastN: number;
 }
 
+/** Makes generated tokens less likely; see `penalizeOccurrences`. */
+export interface OccurrencePenalty {
+  /** Taken off once for a token that has come. */
+  readonly presence: number;
+  /** Taken off for each time it has come. */
+  readonly frequency: number;
+}
+
+/** What is done to logits before anything is chosen of them. */
+export interface LogitChanges {
+  readonly repetition: RepetitionPenalty | undefined;
+  readonly occurrence: OccurrencePenalty | undefined;
+  /** What is added to the logits of single tokens. */
+  readonly bias: readonly (readonly [id: number, bias: number])[];
+}
+
 export type Sampling =
-  | { readonly kind: "greedy"; readonly repetition: RepetitionPenalty | undefined }
-  | {
+  | ({ readonly kind: "greedy" } & LogitChanges)
+  | ({
       readonly kind: "sample";
-      readonly repetition: RepetitionPenalty | undefined;
       /** Infinity keeps all. */
       readonly topK: number;
       /** 1 keeps all. */
@@ -26,7 +42,7 @@ export type Sampling =
       readonly minP: number;
       readonly temperature: number;
       readonly seed: number;
-    };
+    } & LogitChanges);
 
 /** llama.cpp's defaults (`common_params_sampling`). */
 export const DEFAULT_SAMPLING = {
@@ -36,7 +52,7 @@ export const DEFAULT_SAMPLING = {
   minP: 0.05,
   repeatPenalty: 1,
   repeatLastN: 64,
-} as const satisfies Omit<Required<SamplingOptions>, "seed">;
+} as const satisfies Partial<Required<SamplingOptions>>;
 
 /**
  * Below this a logit divided by the temperature could leave the range of float32; from 0 to here it would be
@@ -46,6 +62,9 @@ const MIN_TEMPERATURE = 1e-6;
 const MAX_TEMPERATURE = 1e6;
 /** The limits of the penalty: far beyond any use, and far from turning a finite logit infinite. */
 const PENALTY_RANGE = [1e-3, 1e3] as const;
+/** OpenAI's limits. */
+const OCCURRENCE_RANGE = [-2, 2] as const;
+const BIAS_RANGE = [-100, 100] as const;
 
 /**
  * @param recommended by the model's authors; below the caller's options, above the defaults of this package
@@ -62,17 +81,38 @@ export function resolveSampling(options: SamplingOptions, recommended: Recommend
   const lastN = need.whole("repeatLastN", chosen("repeatLastN"), -1);
   const seed = options.seed === undefined ? undefined : need.whole("seed", options.seed, 0, 2 ** 32 - 1);
 
-  const repetition = penalty === 1 || lastN === 0 ? undefined : { penalty, lastN: lastN === -1 ? Infinity : lastN };
-  if (temperature === 0) return { kind: "greedy", repetition };
+  const changes: LogitChanges = {
+    repetition: penalty === 1 || lastN === 0 ? undefined : { penalty, lastN: lastN === -1 ? Infinity : lastN },
+    occurrence: resolveOccurrence(options),
+    bias: resolveBias(options.logitBias),
+  };
+  if (temperature === 0) return { kind: "greedy", ...changes };
   return {
     kind: "sample",
-    repetition,
+    ...changes,
     topK: topK === 0 ? Infinity : topK,
     topP,
     minP,
     temperature,
     seed: seed ?? randomSeed(),
   };
+}
+
+function resolveOccurrence({ presencePenalty, frequencyPenalty }: SamplingOptions): OccurrencePenalty | undefined {
+  const presence = need.real("presencePenalty", presencePenalty ?? 0, ...OCCURRENCE_RANGE);
+  const frequency = need.real("frequencyPenalty", frequencyPenalty ?? 0, ...OCCURRENCE_RANGE);
+  return presence === 0 && frequency === 0 ? undefined : { presence, frequency };
+}
+
+/** That an id is one of the vocabulary is checked where that is known (`Sampler`). */
+function resolveBias(logitBias: SamplingOptions["logitBias"]): LogitChanges["bias"] {
+  if (logitBias === undefined) return [];
+  if (typeof logitBias !== "object" || logitBias === null || Array.isArray(logitBias))
+    throw new OptionError(`logitBias: got ${describe(logitBias)}, need an object of biases by token id`);
+  return Object.entries(logitBias).map(([id, bias]) => {
+    if (!/^(0|[1-9]\d{0,9})$/.test(id)) throw new OptionError(`logitBias: got the key ${shown(id)}, need a token id`);
+    return [Number(id), need.real(`logitBias[${id}]`, bias, ...BIAS_RANGE)];
+  });
 }
 
 function checkTemperature(value: number): number {

@@ -15,6 +15,8 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { PendingIds } from "./prompt-encoder.ts";
 import type { Prompt, PromptOptions } from "./prompt.ts";
 import { TokenCache } from "./token-cache.ts";
+import { LogprobReader, MOST_TOP_LOGPROBS, type PositionLogprobs } from "./token-logprobs.ts";
+import { need } from "../need.ts";
 
 /** The model a sequence of text belongs to. */
 interface TextSequenceModel {
@@ -101,6 +103,31 @@ export class TextSequence implements Disposable {
     const logits = new Float32Array(ids.length * V);
     await this.#sequence.forward(ids, { signal, logits: ({ values, firstRow }) => logits.set(values, firstRow * V) });
     return logits;
+  }
+
+  /**
+   * Appends ids and gives the log-probability of each of them after those before it, with so many of the
+   * likeliest in its place. The first id of an empty sequence has none: undefined.
+   *
+   * @param top 0 to 20
+   * @throws as `logits`
+   */
+  async logprobs(ids: readonly number[], top = 0, signal?: AbortSignal): Promise<(PositionLogprobs | undefined)[]> {
+    if (ids.length === 0) throw new OptionError("logprobs: got no ids, need at least 1");
+    const { forwardPass } = this.#model;
+    const reader = new LogprobReader(forwardPass, forwardPass.config.vocabSize, need.whole("top", top, 0, MOST_TOP_LOGPROBS));
+    this.#cache.settle();
+    // What says how likely the first of them is are the logits after the last id that is there.
+    const before = this.#sequence.ids.slice(-1);
+    const found: (PositionLogprobs | undefined)[] = before.length === 0 ? [undefined] : [];
+    this.#sequence.truncate(this.#sequence.length - before.length);
+    const next = [...before, ...ids];
+    await this.#sequence.forward(next, {
+      signal,
+      logits: (block) =>
+        void found.push(...reader.readRows(block, next.slice(block.firstRow + 1, block.firstRow + 1 + block.rows))),
+    });
+    return found;
   }
 
   /** Makes a sequence with the same tokens, which shares what is computed of them. */

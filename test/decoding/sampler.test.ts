@@ -21,7 +21,7 @@ function samplerFor(V: number, options: SamplingOptions): Sampler {
 function drawMany(logits: Float32Array, options: SamplingOptions, draws: number, sequence: number[] = []): number[] {
   const sampler = samplerFor(logits.length, options);
   const counts = Array.from(logits, () => 0);
-  for (let i = 0; i < draws; i++) counts[sampler.next(logits.slice(), sequence)]!++;
+  for (let i = 0; i < draws; i++) counts[sampler.next(logits.slice(), sequence, 0)]!++;
   return counts;
 }
 
@@ -71,7 +71,7 @@ test("top-p without top-k ranks as much as it needs, over a large vocabulary", (
   // 5000 equal tokens: half of the mass is exactly the first 2500 ids.
   const V = 5000;
   const sampler = samplerFor(V, { ...OFF, temperature: 1, topP: 0.5, seed: 3 });
-  const drawn = Array.from({ length: 400 }, () => sampler.next(new Float32Array(V), []));
+  const drawn = Array.from({ length: 400 }, () => sampler.next(new Float32Array(V), [], 0));
   assert.ok(Math.max(...drawn) < 2500 + 1); // one more if the sum of 2500 float32 shares stays below a half
   assert.ok(Math.max(...drawn) > 2000, "no draw among the last fifth of the nucleus: chance 0.8^400");
 });
@@ -106,14 +106,14 @@ test("the penalty comes first: it can push a token out of the top k", () => {
 
 test("greedy takes the lowest id among equals, and so does top-k 1", () => {
   const logits = Float32Array.of(-1, 7, 2, 7, 7);
-  assert.is(samplerFor(5, { temperature: 0 }).next(logits.slice(), []), 1);
+  assert.is(samplerFor(5, { temperature: 0 }).next(logits.slice(), [], 0), 1);
   assert.equal(drawMany(logits, { topK: 1, seed: 4 }, 50), [0, 50, 0, 0, 0]);
   assert.equal(drawMany(logits, { topK: 0, topP: 1e-9, seed: 4 }, 50), [0, 50, 0, 0, 0]);
 });
 
 function tokens(seed: number): number[] {
   const sampler = samplerFor(12, { temperature: 1, seed });
-  return Array.from({ length: 200 }, () => sampler.next(LOGITS.slice(), []));
+  return Array.from({ length: 200 }, () => sampler.next(LOGITS.slice(), [], 0));
 }
 
 test("a seed gives the same tokens again, another seed others", () => {
@@ -133,8 +133,28 @@ test("each token takes one double of the generator and inverts the running sum w
     const uniform = random.nextDouble();
     let sum = 0;
     const expected = order.find((id) => (sum += probabilities[id]!) > uniform);
-    assert.is(sampler.next(LOGITS.slice(), []), expected);
+    assert.is(sampler.next(LOGITS.slice(), [], 0), expected);
   }
+});
+
+test("presence and frequency lower what was generated, and nothing of the prompt", () => {
+  const options = { temperature: 0, presencePenalty: 0.5, frequencyPenalty: 0.25 };
+  const generated = [3, 7, 3, 3];
+  const logits = LOGITS.slice();
+  samplerFor(12, options).next(logits, [5, 7, ...generated], 2);
+  const expected = LOGITS.slice();
+  expected[3]! -= 3 * 0.25 + 0.5;
+  expected[7]! -= 0.25 + 0.5;
+  assert.equal(logits, expected);
+});
+
+test("a bias of 100 forces a token, one of -100 forbids it", () => {
+  const best = Array.from(LOGITS.keys()).reduce((a, b) => (LOGITS[b]! > LOGITS[a]! ? b : a));
+  const next = (logitBias: Record<number, number>) => samplerFor(12, { temperature: 0, logitBias }).next(LOGITS.slice(), [], 0);
+  assert.is(next({}), best);
+  assert.is(next({ 4: 100 }), 4);
+  assert.is.not(next({ [best]: -100 }), best);
+  assert.throws(() => samplerFor(12, { logitBias: { 12: 1 } }), /logitBias: got token id 12, need whole numbers from 0 to 11/);
 });
 
 test("logits that are no numbers give an error, never a token", () => {
@@ -142,7 +162,7 @@ test("logits that are no numbers give an error, never a token", () => {
     const logits = LOGITS.slice();
     logits[3] = NaN;
     assert.throws(
-      () => samplerFor(12, { temperature }).next(logits, []),
+      () => samplerFor(12, { temperature }).next(logits, [], 0),
       (e: unknown) => e instanceof NumericError,
     );
   }

@@ -5,16 +5,31 @@ import { resolveSampling } from "../../src/decoding/sampling.ts";
 import { OptionError } from "../../src/errors.ts";
 
 const test = suite("sampling options");
+const UNCHANGED = { occurrence: undefined, bias: [] };
 
 test("without options: llama.cpp's defaults and a random seed", () => {
   const { seed, ...rest } = resolveSampling({}) as { seed: number };
-  assert.equal(rest, { kind: "sample", repetition: undefined, topK: 40, topP: 0.95, minP: 0.05, temperature: 0.8 });
+  assert.equal(rest, { kind: "sample", repetition: undefined, ...UNCHANGED, topK: 40, topP: 0.95, minP: 0.05, temperature: 0.8 });
   assert.ok(Number.isInteger(seed));
   assert.not.equal(new Set(Array.from({ length: 4 }, () => (resolveSampling({}) as { seed: number }).seed)).size, 1);
 });
 
+test("penalties of occurrences and biases have OpenAI's limits", () => {
+  assert.equal(resolveSampling({ temperature: 0, presencePenalty: -2, logitBias: { 7: 100, 12: -1.5 } }), {
+    kind: "greedy", repetition: undefined, occurrence: { presence: -2, frequency: 0 }, bias: [[7, 100], [12, -1.5]],
+  }); // prettier-ignore
+  for (const [options, message] of [
+    [{ frequencyPenalty: 2.5 }, "frequencyPenalty: got 2.5, need a number from -2 to 2"],
+    [{ logitBias: { 7: 101 } }, "logitBias[7]: got 101, need a number from -100 to 100"],
+    [{ logitBias: { the: 1 } }, 'logitBias: got the key "the", need a token id'],
+    [{ logitBias: [1] }, "logitBias: got [1], need an object of biases by token id"],
+  ] as [SamplingOptions, string][]) {
+    assert.throws(() => resolveSampling(options), (e: unknown) => e instanceof OptionError && e.message === message); // prettier-ignore
+  }
+});
+
 test("temperature 0 is greedy", () => {
-  assert.equal(resolveSampling({ temperature: 0, topK: 5, seed: 1 }), { kind: "greedy", repetition: undefined });
+  assert.equal(resolveSampling({ temperature: 0, topK: 5, seed: 1 }), { kind: "greedy", repetition: undefined, ...UNCHANGED });
 });
 
 test("0 and -1 mean all where llama.cpp says so", () => {
@@ -22,6 +37,7 @@ test("0 and -1 mean all where llama.cpp says so", () => {
   assert.equal(sampling, {
     kind: "sample",
     repetition: { penalty: 1.1, lastN: Infinity },
+    ...UNCHANGED,
     topK: Infinity,
     topP: 0.95,
     minP: 0.05,
@@ -35,7 +51,7 @@ test("0 and -1 mean all where llama.cpp says so", () => {
 test("the caller's options stand above those the model's authors recommend, these above the defaults", () => {
   const recommended = { temperature: 0.6, topP: 0.9, repeatPenalty: 1.2, repeatLastN: -1 };
   assert.equal(resolveSampling({ topP: 1, seed: 3 }, recommended), {
-    kind: "sample", repetition: { penalty: 1.2, lastN: Infinity }, topK: 40, topP: 1, minP: 0.05, temperature: 0.6, seed: 3,
+    kind: "sample", repetition: { penalty: 1.2, lastN: Infinity }, ...UNCHANGED, topK: 40, topP: 1, minP: 0.05, temperature: 0.6, seed: 3,
   }); // prettier-ignore
   assert.is(resolveSampling({}, { temperature: 0 }).kind, "greedy");
   assert.is(resolveSampling({ temperature: 1 }, { temperature: 0 }).kind, "sample");
