@@ -25,6 +25,7 @@ const ENTRIES = [
   "workerd",
   "edge-light",
   "inline",
+  "server",
   "cli/main",
   "host/node/node-worker",
   "host/node/node-thread-watcher",
@@ -35,7 +36,7 @@ const ENTRIES = [
  */
 const WORKER = "worker";
 /** What has declarations for others to see. */
-const TYPED = ["index", "core", "worker"];
+const TYPED = ["index", "core", "server", "worker"];
 
 const inlineKernels: Plugin = {
   name: "inline-kernels",

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { CheckpointError } from "../errors.ts";
 import { pathOf } from "../host/node/node-paths.ts";
-import type { Library } from "./library-contract.ts";
+import type { Library, ServerLibrary } from "./library-contract.ts";
 import type { Output } from "./output.ts";
 
 export interface CommandContext {
@@ -15,6 +15,8 @@ export interface CommandContext {
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   readonly library: () => Promise<Library>;
+  /** What `serve` needs besides: loaded by that command alone. */
+  readonly server: () => Promise<ServerLibrary>;
 }
 
 /**

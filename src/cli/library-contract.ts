@@ -28,6 +28,8 @@ import type {
   SpeedResult,
   SpeedTest,
 } from "../index.ts";
+import type { listen } from "../host/node/node-http-server.ts";
+import type { createServer } from "../server.ts";
 
 /** The part of a loaded model that commands use. */
 export type LoadedModel = Pick<LanguageModel, "generate" | "memory" | "recommendedSampling" | typeof Symbol.asyncDispose> & {
@@ -53,4 +55,10 @@ export interface Library {
   lambada(model: LoadedModel, items: readonly LambadaItem[], options: EvaluationOptions): Promise<LambadaResult>;
   parseChoiceItems(content: string, name: string): ChoiceItem[];
   multipleChoice(model: LoadedModel, items: readonly ChoiceItem[], options: EvaluationOptions): Promise<ChoiceResult>;
+}
+
+/** A server of models, and what makes it listen. */
+export interface ServerLibrary {
+  readonly createServer: typeof createServer;
+  readonly listen: typeof listen;
 }

@@ -13,6 +13,7 @@ import { lambadaCommand } from "./commands/lambada.ts";
 import { pplCommand } from "./commands/ppl.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { runCommand } from "./commands/run.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { errorMessage, EXIT_OK, exitCode, UsageError } from "./exit.ts";
 
 const EXAMPLES = `
@@ -35,6 +36,7 @@ export function createProgram(context: CommandContext, version: string): Command
     quantizeCommand,
     runCommand,
     chatCommand,
+    serveCommand,
     pplCommand,
     kldCommand,
     lambadaCommand,

@@ -29,6 +29,7 @@ process.exitCode = await runCommandLine(
     input: process.stdin,
     signal: interruption.signal,
     library: () => import("../index.ts"),
+    server: async () => ({ ...(await import("../server.ts")), ...(await import("../host/node/node-http-server.ts")) }),
   },
   version,
 );

@@ -105,6 +105,8 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   const policy = model.draftPolicy?.() ?? new PayingDrafts(new PassCosts());
   const stops = new StopStrings(options.stop ?? []);
   const logprobs = readerOf(options.logprobs, cache.forwardPass);
+  /** Drawn, and of those the ones that are part of the text. */
+  const drawn: PositionLogprobs[] = [];
   const positions: PositionLogprobs[] = [];
   checkWhenFull(options.whenFull);
 
@@ -115,7 +117,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   const resultWith = (stop: StopReason): GenerationResult => ({
     text,
     tokens: sequence.slice(prompt.length),
-    ...(logprobs && { logprobs: positions.slice(0, sequence.length - prompt.length) }),
+    ...(logprobs && { logprobs: [...positions] }),
     promptTokens: prompt.length,
     prefill: meters.prefill.timing,
     decode: meters.decode.timing,
@@ -135,7 +137,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
         const logprobsOf = logprobs?.read(logits);
         const token = sampler.next(logits, ids, prompt.length);
         // Drafts may be drawn that are given up again: each has its place.
-        if (logprobsOf) positions[ids.length - prompt.length] = logprobsOf(token);
+        if (logprobsOf) drawn[ids.length - prompt.length] = logprobsOf(token);
         return token;
       };
       return yield* steps(stream, { cache, choose, endTokenIds, meter: meters.decode, policy, signal: leaving.signal });
@@ -161,6 +163,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
           stop = "eos";
           break;
         }
+        if (logprobs) positions.push(drawn[sequence.length - prompt.length]!);
         sequence.push(token);
         const piece = pieceOf(token, stream);
         text += piece;
@@ -223,7 +226,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
     flush(stream);
     return resultWith("cancelled");
   };
-  return new Generation(explainAbort(run(stream), partial), partial, () => leaving.abort());
+  return new Generation(explainAbort(run(stream), partial), partial, () => leaving.abort(), logprobs && positions);
 }
 
 /** @throws OptionError for a number that is none, or of more tokens than can be given */

@@ -1,6 +1,7 @@
 /** A generation as its consumer sees it: pieces of text to iterate, and a result to await. */
 import { AbortError } from "../errors.ts";
 import type { GenerationResult } from "./generation-options.ts";
+import type { PositionLogprobs } from "./token-logprobs.ts";
 
 /** An aborted generation. What it had made until then is not lost. */
 export class GenerationAbortError extends AbortError {
@@ -27,6 +28,7 @@ export class Generation implements AsyncIterable<string> {
   readonly #run: AsyncGenerator<string, GenerationResult, void>;
   readonly #partial: () => GenerationResult;
   readonly #stop: () => void;
+  readonly #logprobs: readonly PositionLogprobs[] | undefined;
   readonly #pieces: string[] = [];
   #end: { kind: "result"; result: GenerationResult } | { kind: "error"; error: unknown } | undefined;
   #step: Promise<void> | undefined;
@@ -37,11 +39,26 @@ export class Generation implements AsyncIterable<string> {
    * @param run yields pieces of text, returns the result
    * @param partial the result as far as it is known when `run` is left early
    * @param stop makes the step of `run` that is in progress, if any, end with a GenerationAbortError
+   * @param logprobs those of the tokens so far, which `run` adds to; undefined if nobody asked for them
    */
-  constructor(run: AsyncGenerator<string, GenerationResult, void>, partial: () => GenerationResult, stop: () => void) {
+  constructor(
+    run: AsyncGenerator<string, GenerationResult, void>,
+    partial: () => GenerationResult,
+    stop: () => void,
+    logprobs?: readonly PositionLogprobs[],
+  ) {
     this.#run = run;
     this.#partial = partial;
     this.#stop = stop;
+    this.#logprobs = logprobs;
+  }
+
+  /**
+   * Log-probabilities of the tokens whose text has come so far, and of some held back since they may begin a
+   * stop string; undefined unless they were asked for.
+   */
+  get logprobs(): readonly PositionLogprobs[] | undefined {
+    return this.#logprobs?.slice();
   }
 
   /**

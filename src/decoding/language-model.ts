@@ -10,6 +10,7 @@ import { type LoadOptions, resolveContextSize } from "../model/load-options.ts";
 import { prepareKernels } from "../model/prepare-kernels.ts";
 import { Transformer } from "../model/transformer.ts";
 import type { Host } from "../host/host.ts";
+import { chatTemplateSource } from "../tokenizer/chat-template.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { PROMPT_OPTIONS, type Prompt, type PromptOptions } from "./prompt.ts";
 import { type PendingIds, PromptEncoder } from "./prompt-encoder.ts";
@@ -42,6 +43,8 @@ export class LanguageModel implements AsyncDisposable {
    * `generate()` uses it for options the caller does not give.
    */
   readonly recommendedSampling: RecommendedSampling;
+  /** Source of the chat template (Jinja); undefined for a model without one. */
+  readonly chatTemplate: string | undefined;
   readonly #passCosts = new PassCosts();
   /** @internal Tests have others. */
   draftPolicy: () => DraftPolicy = () => new PayingDrafts(this.#passCosts);
@@ -51,6 +54,7 @@ export class LanguageModel implements AsyncDisposable {
     this.config = checkpoint.config;
     this.tokenizer = tokenizer;
     this.forwardPass = forwardPass;
+    this.chatTemplate = chatTemplateSource(checkpoint.tokenizer!.tokenizerConfig);
     this.#prompts = new PromptEncoder(tokenizer, checkpoint, onWarning);
     const { eosTokenId } = tokenizer;
     const ends = [...checkpoint.generation.eosTokenIds, ...(eosTokenId === undefined ? [] : [eosTokenId])];

@@ -40,7 +40,7 @@ export class ChatTemplate {
    *   is not carried out as transformers does; CheckpointError if it is no Jinja template
    */
   constructor(tokenizerConfig: JsonObject, name: string, templateName = "default") {
-    const source = templateSource(tokenizerConfig["chat_template"], templateName);
+    const source = chatTemplateSource(tokenizerConfig, templateName);
     if (source === undefined) {
       throw new UnsupportedModelError(
         `${name}: chat template: got nothing, need one: give the model a prompt, or use an instruction-tuned one`,
@@ -104,8 +104,13 @@ function withReasoning(message: ChatMessage): ChatMessage {
   return reasoning === undefined ? message : { thinking: reasoning, ...message, reasoning_content: reasoning };
 }
 
-/** A string, or in older files an array of named templates. */
-function templateSource(value: unknown, templateName: string): string | undefined {
+/**
+ * The source of a model's chat template, if it has one.
+ * @param tokenizerConfig parsed `tokenizer_config.json`: a string, or in older files an array of named
+ *   templates
+ */
+export function chatTemplateSource(tokenizerConfig: JsonObject, templateName = "default"): string | undefined {
+  const value = tokenizerConfig["chat_template"];
   if (typeof value === "string") return value;
   if (!Array.isArray(value)) return undefined;
   const named = new Map<unknown, unknown>(value.filter(isJsonObject).map(({ name, template }) => [name, template]));

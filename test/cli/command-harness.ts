@@ -18,6 +18,8 @@ export interface HarnessOptions {
   readonly signal?: AbortSignal;
 }
 
+const refuse = (name: string) => () => Promise.reject(new Error(`${name} was called and should not have been`));
+
 export async function runCli(words: readonly string[], options: HarnessOptions = {}): Promise<Outcome> {
   const stdout = new TextSink();
   const stderr = new TextSink();
@@ -26,6 +28,7 @@ export async function runCli(words: readonly string[], options: HarnessOptions =
     input: Readable.from([Buffer.from(options.input ?? "")]),
     signal: options.signal ?? new AbortController().signal,
     library: () => Promise.resolve({ ...NOTHING, ...options.library } as Library),
+    server: refuse("server"),
   };
   const code = await runCommandLine(words, context, "1.2.3");
   return { code, stdout: stdout.text, stderr: stderr.text };
@@ -48,7 +51,6 @@ export class TextSink extends Writable {
   }
 }
 
-const refuse = (name: string) => () => Promise.reject(new Error(`${name} was called and should not have been`));
 const NOTHING = Object.fromEntries(
   ["loadModel", "quantize", "analyze", "perplexity", "klDivergence", "lambada", "multipleChoice", "measureSpeed", "diagnose"].map(
     (name) => [name, refuse(name)],

@@ -1,0 +1,90 @@
+/** `fptq serve`: a model behind OpenAI's protocol, in a process of its own. */
+import { readFile } from "node:fs/promises";
+import { Command } from "commander";
+import type { CommandContext } from "../command-context.ts";
+import type { LanguageModel } from "../../decoding/language-model.ts";
+import { OptionError } from "../../errors.ts";
+import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
+import { integer, nonEmpty } from "../options/option-values.ts";
+
+interface ServeFlags extends ModelFlags {
+  readonly host: string;
+  readonly port: number;
+  readonly parallel: number;
+  readonly predict?: number;
+  readonly alias?: string;
+  readonly apiKeyFile?: string;
+  readonly cors?: string;
+}
+
+/** Tokens the cache has for each of the requests that are answered at a time, where `-c` does not say. */
+const CONTEXT = 4096;
+/** How long answers may go on after SIGTERM, in milliseconds: within the half minute containers are given. */
+const GRACE = 20_000;
+
+const EXAMPLES = `
+Examples:
+  fptq serve -m SmolLM2-w4a8
+  fptq serve -m SmolLM2-w4a8 --port 8000 -np 8 -c 2048 --api-key-file keys.txt
+  curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{"messages": [{"role": "user", "content": "Why is the sky blue?"}]}'`;
+
+export function serveCommand(context: CommandContext): Command {
+  const command = new Command("serve")
+    .description("serve a model by OpenAI's protocol")
+    .optionsGroup("Server:")
+    .option("--host <address>", "address to listen at", nonEmpty, "127.0.0.1")
+    .option("--port <n>", "port to listen at; 0 takes a free one", integer(0, 65_535), 8080)
+    .option("--np, --parallel <n>", "requests that are answered at a time", integer(1, 1024), 4)
+    .option("-n, --predict <n>", "tokens of an answer at most (default: what the context has room for)", integer(1))
+    .option("-a, --alias <name>", "name of the model for clients (default: the last part of -m)", nonEmpty)
+    .option("--api-key-file <path>", "a file with keys, one a line, of which clients need one", nonEmpty)
+    .option("--cors <origin>", "origin whose pages may read answers, or *", nonEmpty);
+  addModelOptions(
+    command,
+    "tokens of a request, its answer included; the cache holds -np times as many (default: the model's, at most 4096)",
+  );
+  return addOutputOptions(command)
+    .addHelpText("after", EXAMPLES)
+    .action((flags: ServeFlags) => serve(context, flags));
+}
+
+async function serve(context: CommandContext, flags: ServeFlags): Promise<void> {
+  const { output, signal } = context;
+  const apiKeys = flags.apiKeyFile === undefined ? [] : await readKeys(flags.apiKeyFile);
+  const { createServer, listen } = await context.server();
+  const cacheTokens = flags.parallel * (flags.ctxSize ?? CONTEXT);
+  const model = await loadModelFromFlags(context, { ...flags, cacheTokens });
+  try {
+    const alias =
+      flags.alias ??
+      (flags.model
+        .replace(/[/\\]+$/, "")
+        .split(/[/\\]/)
+        .at(-1) ||
+        "fptq");
+    const app = createServer(model as LanguageModel, {
+      alias,
+      parallel: flags.parallel,
+      maxTokens: flags.predict,
+      apiKeys,
+      corsOrigin: flags.cors,
+      onError: (error) => output.log(String(flags.verbose ? ((error as Error).stack ?? error) : error)),
+    });
+    const server = await listen(app, { hostname: flags.host, port: flags.port });
+    output.log(`${alias}: http://${flags.host.includes(":") ? `[${flags.host}]` : flags.host}:${server.port}/`);
+    await server.untilEnded(signal, GRACE);
+  } finally {
+    await model[Symbol.asyncDispose]();
+  }
+}
+
+/** @throws OptionError for a file that cannot be read or has no key */
+async function readKeys(path: string): Promise<string[]> {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new OptionError(`--api-key-file: got ${path}, need a file that can be read: ${(cause as Error).message}`, { cause });
+  });
+  const keys = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#")); // prettier-ignore
+  if (keys.length === 0) throw new OptionError(`--api-key-file: got no key in ${path}, need at least one`);
+  return keys;
+}

@@ -1,0 +1,207 @@
+/**
+ * From a request to its answer: a place in the line, a sequence for each choice, an end when its client is
+ * gone or its time is over.
+ */
+import type { Context } from "hono";
+import { streamSSE } from "hono/streaming";
+import { GenerationAbortError, type Generation } from "../../decoding/generation.ts";
+import type { GenerateOptions, GenerationResult } from "../../decoding/generation-options.ts";
+import type { LanguageModel } from "../../decoding/language-model.ts";
+import { type Admission, type Place } from "../admission.ts";
+import { ApiError, explained, failure } from "../api-error.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Choice, Echo, Format } from "./format.ts";
+
+export interface Prompt {
+  readonly ids: readonly number[];
+  /** Its text, where the answer begins with it. */
+  readonly echo: string | undefined;
+}
+
+/** What both kinds of completion come down to. */
+export interface Job {
+  readonly prompts: readonly Prompt[];
+  readonly choices: number;
+  readonly options: GenerateOptions;
+  readonly stream: boolean;
+  /** Whether a stream ends with a chunk that counts tokens. */
+  readonly includeUsage: boolean;
+  /** Seconds; undefined for as long as it takes. */
+  readonly deadline: number | undefined;
+}
+
+export interface Answering {
+  readonly model: LanguageModel;
+  readonly admission: Admission;
+  readonly metrics: Metrics;
+  readonly onError: (error: unknown) => void;
+  readonly waitUntil: (work: Promise<unknown>) => void;
+}
+
+type Send = (chunk: object) => Promise<void>;
+
+/** @throws ApiError 400 for a prompt that leaves no room for an answer; 429; what a generation throws */
+export async function answer(c: Context, job: Job, format: Format, server: Answering): Promise<Response> {
+  const { model, admission, metrics } = server;
+  for (const [i, { ids }] of job.prompts.entries()) checkRoom(ids, i, job, model.forwardPass.mostTokens);
+  const place = admission.enter();
+  const client = new AbortController();
+  const over = new AbortController();
+  const timer = job.deadline === undefined ? undefined : setTimeout(() => over.abort(), 1000 * job.deadline);
+  const gone = () => client.abort();
+  c.req.raw.signal.addEventListener("abort", gone);
+  const run = new Run(job, server, AbortSignal.any([client.signal, over.signal]), client.signal);
+  const arrived = performance.now();
+  const ended = () => {
+    clearTimeout(timer);
+    c.req.raw.signal.removeEventListener("abort", gone);
+    place.leave();
+    metrics.requestSeconds.observe((performance.now() - arrived) / 1000);
+  };
+  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      await waitForTurn(place, client.signal, over.signal);
+      metrics.queueSeconds.observe((performance.now() - arrived) / 1000);
+      return await work();
+    } finally {
+      ended();
+    }
+  };
+  if (!job.stream) {
+    const working = inTurn(async () => format.whole(await run.choices()));
+    server.waitUntil(working.catch(() => {}));
+    return c.json(await working);
+  }
+  // It never ends between two events of a proxy's buffer.
+  c.header("X-Accel-Buffering", "no");
+  return streamSSE(c, async (stream) => {
+    stream.onAbort(gone);
+    const send: Send = async (chunk) => stream.writeSSE({ data: JSON.stringify(chunk) });
+    const working = inTurn(async () => {
+      const choices = await run.choices({ format, send });
+      if (job.includeUsage) await send(format.usage(choices));
+    });
+    server.waitUntil(working.catch(() => {}));
+    try {
+      await working;
+    } catch (error) {
+      if (client.signal.aborted) return;
+      // The status has been sent; a client that is there still is told in the stream, as OpenAI does it.
+      const told = explained(error);
+      if (!told) server.onError(error);
+      await send((told ?? failure(error)).body);
+    }
+    await stream.writeSSE({ data: "[DONE]" });
+  });
+}
+
+/** @throws ApiError 408 where its time is over before its turn comes */
+async function waitForTurn(place: Place, client: AbortSignal, over: AbortSignal): Promise<void> {
+  try {
+    await place.turn(AbortSignal.any([client, over]));
+  } catch (error) {
+    if (!over.aborted) throw error;
+    throw new ApiError(408, "deadline: was over before it was this request's turn", { code: "deadline_exceeded" });
+  }
+}
+
+function checkRoom(ids: readonly number[], i: number, { prompts }: Job, mostTokens: number): void {
+  const what = prompts.length > 1 ? `prompt.${i}` : "prompt";
+  if (ids.length < mostTokens) return;
+  throw new ApiError(400, `${what}: got ${ids.length} tokens, need fewer than ${mostTokens}, the context of this server`, {
+    param: what,
+    code: "context_length_exceeded",
+  });
+}
+
+/** All choices of one request. */
+class Run {
+  readonly #job: Job;
+  readonly #server: Answering;
+  readonly #signal: AbortSignal;
+  readonly #client: AbortSignal;
+
+  /** @param signal of the client, or of the deadline, which ends texts where they are */
+  constructor(job: Job, server: Answering, signal: AbortSignal, client: AbortSignal) {
+    this.#job = job;
+    this.#server = server;
+    this.#signal = signal;
+    this.#client = client;
+  }
+
+  /** @returns the choices by prompt */
+  async choices(out?: { readonly format: Format; readonly send: Send }): Promise<Choice[][]> {
+    const { prompts, choices: n } = this.#job;
+    const all = await Promise.all(
+      prompts.map((prompt, p) =>
+        Promise.all(Array.from({ length: n }, (_, i) => this.#choice(prompt, { index: p * n + i, nth: i }, out))),
+      ),
+    );
+    for (const [p, ofPrompt] of all.entries()) this.#count(prompts[p]!, ofPrompt);
+    return all;
+  }
+
+  #count({ ids }: Prompt, choices: readonly Choice[]): void {
+    const { metrics } = this.#server;
+    metrics.promptTokens.add(ids.length);
+    for (const { result } of choices) {
+      metrics.cachedTokens.add(result.promptTokens - result.prefill.tokens);
+      metrics.generatedTokens.add(result.tokens.length);
+      if (result.decode.tokens > 0) metrics.tokenSeconds.observe(result.decode.ms / 1000 / result.decode.tokens);
+    }
+  }
+
+  async #choice(
+    prompt: Prompt,
+    { index, nth }: { readonly index: number; readonly nth: number },
+    out: { readonly format: Format; readonly send: Send } | undefined,
+  ): Promise<Choice> {
+    const { options } = this.#job;
+    const { model } = this.#server;
+    using sequence = model.createSequence();
+    const echo = prompt.echo === undefined ? undefined : await this.#echo(prompt, prompt.echo, sequence);
+    // Choices of one request differ; each is the one its own seed gives.
+    const seed = options.seed === undefined || nth === 0 ? options.seed : (options.seed + nth) >>> 0;
+    const rest = prompt.ids.slice(sequence.tokens.length);
+    const generation = sequence.generate(rest, { ...options, seed, signal: this.#signal });
+    if (out) await sendAll(out.format.begin(index, echo), out.send);
+    const result = await this.#pieces(generation, async (text, logprobs) => {
+      if (out) await sendAll(out.format.piece(index, text, logprobs), out.send);
+    });
+    const choice = { index, result, echo };
+    if (out) await sendAll(out.format.end(choice), out.send);
+    return choice;
+  }
+
+  async #echo({ ids }: Prompt, text: string, sequence: ReturnType<LanguageModel["createSequence"]>): Promise<Echo> {
+    const { logprobs } = this.#job.options;
+    if (logprobs === undefined) return { text, tokens: undefined };
+    const positions = await sequence.logprobs(ids, logprobs, this.#signal);
+    return { text, tokens: ids.map((id, i) => ({ id, position: positions[i] })) };
+  }
+
+  /** Text as it comes; what a deadline ends is an answer, what nobody waits for is none. */
+  async #pieces(
+    generation: Generation,
+    give: (text: string, logprobs: GenerationResult["logprobs"]) => Promise<void>,
+  ): Promise<GenerationResult> {
+    const began = performance.now();
+    let given = 0;
+    try {
+      for await (const text of generation) {
+        if (given === 0) this.#server.metrics.firstTokenSeconds.observe((performance.now() - began) / 1000);
+        const logprobs = generation.logprobs?.slice(given);
+        given += logprobs?.length ?? 1;
+        await give(text, logprobs);
+      }
+      return await generation.result;
+    } catch (error) {
+      if (error instanceof GenerationAbortError && !this.#client.aborted) return error.partial;
+      throw error;
+    }
+  }
+}
+
+async function sendAll(chunks: readonly object[], send: Send): Promise<void> {
+  for (const chunk of chunks) await send(chunk);
+}

@@ -1,0 +1,40 @@
+/** What an answer took: OpenAI's usage, and llama.cpp's timings. */
+import type { GenerationResult } from "../../decoding/generation-options.ts";
+
+/** @param results of all choices; those of one prompt count it once */
+export function usageOf(results: readonly (readonly GenerationResult[])[]): object {
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+  const prompt = sum(results.map(([first]) => first?.promptTokens ?? 0));
+  const cached = sum(results.map(([first]) => (first ? first.promptTokens - first.prefill.tokens : 0)));
+  const completion = sum(results.flat().map(({ tokens }) => tokens.length));
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: cached },
+  };
+}
+
+/** llama-server's `timings`, in its words. */
+export function timingsOf({ promptTokens, prefill, decode, drafts }: GenerationResult): object {
+  const stage = (name: string, { tokens, ms, tokensPerSecond }: GenerationResult["prefill"]) => ({
+    [`${name}_n`]: tokens,
+    [`${name}_ms`]: ms,
+    [`${name}_per_token_ms`]: tokens === 0 ? 0 : ms / tokens,
+    [`${name}_per_second`]: tokensPerSecond,
+  });
+  return {
+    cache_n: promptTokens - prefill.tokens,
+    ...stage("prompt", prefill),
+    ...stage("predicted", decode),
+    draft_n: drafts.drafted,
+    draft_n_accepted: drafts.accepted,
+  };
+}
+
+export type FinishReason = "stop" | "length" | "tool_calls";
+
+/** A text that was cut off, by its limit or by a deadline, has not come to its end. */
+export function finishReason({ stop }: Pick<GenerationResult, "stop">): FinishReason {
+  return stop === "eos" || stop === "stop" ? "stop" : "length";
+}

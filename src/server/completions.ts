@@ -1,0 +1,90 @@
+/** `/v1/chat/completions` and `/v1/completions`: from bodies to jobs, and how they are worded. */
+import type { Context } from "hono";
+import type { GenerateOptions } from "../decoding/generation-options.ts";
+import type { LanguageModel } from "../decoding/language-model.ts";
+import { answer, type Answering, type Job, type Prompt } from "./answers/answer.ts";
+import { chatFormat } from "./answers/chat-format.ts";
+import { completionFormat } from "./answers/completion-format.ts";
+import { ApiError } from "./api-error.ts";
+import { chatSchema, type ChatRequest, conversationOf } from "./requests/chat-request.ts";
+import { completionSchema, type CompletionRequest, promptsOf } from "./requests/completion-request.ts";
+import { parseBody } from "./requests/parse.ts";
+import { generateOptions, type SamplingFields } from "./requests/sampling-fields.ts";
+import { answerParsing } from "./tool-calls/answer-parsing.ts";
+
+export interface CompletionLimits {
+  readonly alias: string;
+  readonly maxTokens: number | undefined;
+}
+
+/** What a server has once its model is there. */
+type Serving = Answering & { readonly limits: CompletionLimits };
+
+export async function completeChat(c: Context, server: Serving): Promise<Response> {
+  const body = await parseBody(c, chatSchema);
+  const { model, limits } = server;
+  checkModel(body, limits.alias);
+  const parsing = answerParsing(model.chatTemplate ?? "");
+  const tools = body.tool_choice === "none" || !body.tools?.length ? undefined : body.tools;
+  if (tools && !parsing.calls) {
+    throw new ApiError(400, "tools: got some, need none: this model's template shows no way to call them that is read here", {
+      param: "tools",
+    });
+  }
+  const { ids, text } = chatPrompt(model, body, tools);
+  const field = typeof body.max_completion_tokens === "number" ? "max_completion_tokens" : "max_tokens";
+  const options = generateOptions(body, { field, tokens: body.max_completion_tokens ?? body.max_tokens }, limits.maxTokens);
+  const logprobs = body.logprobs ? { logprobs: body.top_logprobs ?? 0 } : {};
+  const job = jobOf(body, [{ ids, echo: undefined }], { ...options, ...logprobs });
+  const format = chatFormat(limits.alias, model.tokenizer, () => parsing.parserFor(text, tools !== undefined));
+  return answer(c, job, format, server);
+}
+
+/** Ids of a conversation, and the end of its text: a template may open the model's thoughts there. */
+function chatPrompt(model: LanguageModel, body: ChatRequest, tools: ChatRequest["tools"] | undefined) {
+  const { messages, begun } = conversationOf(body);
+  const variables = body.chat_template_kwargs;
+  const options = { ...(tools && { tools }), ...(variables && { templateVariables: variables }) };
+  const ids = model.promptIds(messages, options);
+  const added = begun === "" ? [] : model.tokenizer.encode(begun, { addSpecialTokens: false, parseSpecial: false });
+  const all = [...ids, ...added];
+  return { ids: all, text: model.tokenizer.decode(all.slice(-16)) };
+}
+
+export async function completeText(c: Context, server: Serving): Promise<Response> {
+  const body = await parseBody(c, completionSchema);
+  const { model, limits } = server;
+  checkModel(body, limits.alias);
+  const prompts = promptsOf(body).map((prompt): Prompt => {
+    const ids = model.promptIds(prompt);
+    // What is given back is the text as it was given; of ids, what they spell.
+    const text = typeof prompt === "string" ? prompt : model.tokenizer.decode(ids);
+    return { ids, echo: body.echo ? text : undefined };
+  });
+  const logprobs = typeof body.logprobs === "number" ? { logprobs: body.logprobs } : {};
+  const options = { ...generateOptions(body, { field: "max_tokens", tokens: body.max_tokens }, limits.maxTokens), ...logprobs };
+  const job = jobOf(body, prompts, scoring(body) ? { ...options, ignoreEos: true } : options);
+  return answer(c, job, completionFormat(limits.alias, model.tokenizer, logprobs.logprobs !== undefined), server);
+}
+
+/** A prompt scored with one token behind it: that token has its entry, also where it would end the text. */
+function scoring({ echo, logprobs, max_tokens }: CompletionRequest): boolean {
+  return echo === true && typeof logprobs === "number" && max_tokens === 1;
+}
+
+function jobOf(body: SamplingFields, prompts: readonly Prompt[], options: GenerateOptions): Job {
+  return {
+    prompts,
+    choices: body.n ?? 1,
+    options,
+    stream: body.stream ?? false,
+    includeUsage: body.stream_options?.include_usage ?? false,
+    deadline: body.deadline ?? undefined,
+  };
+}
+
+/** @throws ApiError 404 for the name of another model */
+export function checkModel({ model }: { readonly model?: string | undefined }, alias: string): void {
+  if (model === undefined || model === alias || model === "") return;
+  throw new ApiError(404, `model: got "${model}", need "${alias}"`, { param: "model", code: "model_not_found" });
+}

@@ -1,0 +1,118 @@
+/**
+ * A server of OpenAI's protocol over one model, for every runtime with `fetch` handlers: many requests at a
+ * time, each answered as if it were alone.
+ */
+import { Hono } from "hono";
+import { bearerAuth } from "hono/bearer-auth";
+import { bodyLimit } from "hono/body-limit";
+import { cors } from "hono/cors";
+import { secureHeaders } from "hono/secure-headers";
+import { Admission } from "./admission.ts";
+import { ApiError, explained, failure } from "./api-error.ts";
+import { checkModel, completeChat, completeText } from "./completions.ts";
+import { INDEX_PAGE, INDEX_POLICY, INDEX_SCRIPT, INDEX_STYLE } from "./index-page.ts";
+import { Metrics } from "./metrics.ts";
+import { modelObject } from "./model-object.ts";
+import { openApi } from "./openapi.ts";
+import { ResidentModel } from "./resident-model.ts";
+import type { ServedModel, ServerOptions } from "./server-options.ts";
+import { gauges } from "./server-gauges.ts";
+import { applyTemplate, detokenize, tokenize, tokenizerInfo } from "./token-endpoints.ts";
+import { need } from "../need.ts";
+import { checkOptions, type OptionKeys, optionKeys } from "../option-keys.ts";
+
+const MAX_BODY_BYTES = 4 * 2 ** 20;
+
+const SERVER_OPTIONS: OptionKeys = optionKeys<ServerOptions>({
+  alias: 0, parallel: 0, maxWaiting: 0, maxTokens: 0, apiKeys: 0, corsOrigin: 0, maxBodyBytes: 0, onError: 0, waitUntil: 0,
+}); // prettier-ignore
+
+/** Endpoints anyone may ask, as at llama-server: they say nothing of anybody's text. */
+const OPEN_PATHS = new Set(["/", "/index.js", "/index.css", "/health", "/v1/models", "/openapi.json"]);
+
+/**
+ * Makes a server as a hono app: `app.fetch` is its handler.
+ *
+ * @example
+ *   const model = await loadModel("SmolLM2-w4a8", { cacheTokens: 16384 });
+ *   Deno.serve({ port: 8080 }, createServer(model).fetch);
+ * @param model a loaded model, or what loads it
+ * @throws OptionError for options outside their domain
+ */
+export function createServer(model: ServedModel, options: ServerOptions = {}): Hono {
+  checkOptions(options, SERVER_OPTIONS);
+  const { alias = "fptq", corsOrigin, apiKeys = [], onError = console.error, waitUntil = () => {} } = options;
+  const resident = new ResidentModel(model);
+  const parallel = need.whole("parallel", options.parallel ?? 4, 1, 1024);
+  const admission = new Admission(parallel, need.whole("maxWaiting", options.maxWaiting ?? 64, 0));
+  const maxTokens = options.maxTokens === undefined ? undefined : need.whole("maxTokens", options.maxTokens, 1);
+  const metrics = new Metrics();
+  const limits = { alias, maxTokens };
+  const serving = async () => ({ model: await load(), admission, metrics, limits, onError, waitUntil });
+  const load = () => {
+    const loading = resident.get();
+    waitUntil(loading.catch(() => {}));
+    return loading;
+  };
+
+  const app = new Hono();
+  app.use(async (c, next) => {
+    await next();
+    metrics.requests.add(1, { path: c.req.routePath, status: c.res.status });
+  });
+  app.use(secureHeaders({ contentSecurityPolicy: INDEX_POLICY }));
+  if (corsOrigin !== undefined) {
+    const exposeHeaders = ["Retry-After", "X-Request-Id"];
+    app.use(cors({ origin: corsOrigin, allowHeaders: ["Authorization", "Content-Type"], exposeHeaders }));
+  }
+  app.use(async (c, next) => {
+    c.header("X-Request-Id", crypto.randomUUID());
+    await next();
+  });
+  if (apiKeys.length > 0) {
+    const authenticate = bearerAuth({ token: [...apiKeys] });
+    app.use((c, next) => (OPEN_PATHS.has(c.req.path) ? next() : authenticate(c, next)));
+  }
+  const maxSize = need.whole("maxBodyBytes", options.maxBodyBytes ?? MAX_BODY_BYTES, 1);
+  app.use(
+    bodyLimit({
+      maxSize,
+      onError: () => {
+        throw new ApiError(413, `body: need at most ${maxSize} bytes`);
+      },
+    }),
+  );
+
+  app.get("/", (c) => c.html(INDEX_PAGE));
+  app.get("/index.js", (c) => c.body(INDEX_SCRIPT, 200, { "Content-Type": "text/javascript; charset=utf-8" }));
+  app.get("/index.css", (c) => c.body(INDEX_STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }));
+  app.get("/health", (c) => c.json({ status: "ok", model: resident.state }));
+  app.get("/openapi.json", (c) => c.json(openApi()));
+  app.get("/metrics", (c) =>
+    c.text(metrics.text(gauges(resident.loaded, admission)), 200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" }),
+  );
+  app.get("/v1/models", async (c) => c.json({ object: "list", data: [modelObject(await load(), alias)] }));
+  app.get("/v1/models/:id{.+}", async (c) => {
+    checkModel({ model: c.req.param("id") }, alias);
+    return c.json(modelObject(await load(), alias));
+  });
+  app.post("/v1/chat/completions", async (c) => completeChat(c, await serving()));
+  app.post("/v1/completions", async (c) => completeText(c, await serving()));
+  app.post("/tokenize", async (c) => tokenize(c, await load()));
+  app.post("/detokenize", async (c) => detokenize(c, await load()));
+  app.post("/apply-template", async (c) => applyTemplate(c, await load()));
+  app.get("/tokenizer_info", async (c) => tokenizerInfo(c, await load()));
+
+  app.notFound(() => {
+    throw new ApiError(404, "path: got one of no endpoint, need one of /openapi.json");
+  });
+  app.onError((error, c) => {
+    let told = explained(error);
+    if (!told) {
+      onError(error);
+      told = failure(error);
+    }
+    return c.json(told.body, told.status, { ...told.headers });
+  });
+  return app;
+}

@@ -1,0 +1,84 @@
+/** `/v1/chat/completions`: its body, and what of it the model is given. */
+import * as z from "zod";
+import type { ChatMessage } from "../../tokenizer/chat-template.ts";
+import { ApiError } from "../api-error.ts";
+import { samplingFields } from "./sampling-fields.ts";
+
+const textPart = z.object({ type: z.literal("text", "need text: this server takes no pictures or sound"), text: z.string() });
+const content = z.union([z.string(), z.array(textPart)]);
+
+const toolCall = z.looseObject({
+  id: z.string().optional(),
+  type: z.literal("function").optional(),
+  function: z.object({ name: z.string(), arguments: z.string() }),
+});
+
+const message = z.discriminatedUnion("role", [
+  z.looseObject({ role: z.literal("system"), content }),
+  z.looseObject({ role: z.literal("developer"), content }),
+  z.looseObject({ role: z.literal("user"), content }),
+  z.looseObject({ role: z.literal("assistant"), content: content.nullish(), tool_calls: z.array(toolCall).nullish() }),
+  z.looseObject({ role: z.literal("tool"), content, tool_call_id: z.string().optional() }),
+]);
+
+const tool = z.object({
+  type: z.literal("function"),
+  function: z.looseObject({ name: z.string(), description: z.string().optional(), parameters: z.looseObject({}).optional() }),
+});
+
+const unforced = 'need "auto" or "none": this server cannot make a model call a function';
+
+export const chatSchema = z.object({
+  ...samplingFields,
+  messages: z.array(message).min(1),
+  max_completion_tokens: samplingFields.max_tokens,
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(20).nullish(),
+  response_format: z.object({ type: z.literal("text", "need text: this server cannot constrain answers") }).nullish(),
+  tools: z.array(tool).nullish(),
+  tool_choice: z.enum(["auto", "none"], unforced).nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  functions: z.tuple([], "need tools, which took their place").nullish(),
+  chat_template_kwargs: z.record(z.string(), z.json()).nullish(),
+});
+
+export type ChatRequest = z.output<typeof chatSchema>;
+
+/** The messages as a chat template has them, and what the last one begins of the answer. */
+export interface Conversation {
+  readonly messages: readonly ChatMessage[];
+  /** What an assistant's message at the end says: the answer goes on from there. Empty for none. */
+  readonly begun: string;
+}
+
+/** @throws ApiError 400 for arguments of a call that are no JSON */
+export function conversationOf({ messages }: Pick<ChatRequest, "messages">): Conversation {
+  const plain = messages.map((entry, i) => templateMessage(entry, i));
+  const last = plain.at(-1)!;
+  if (plain.length < 2 || last.role !== "assistant" || last["tool_calls"] || typeof last.content !== "string")
+    return { messages: plain, begun: "" };
+  return { messages: plain.slice(0, -1), begun: last.content };
+}
+
+/** Templates take text, a role they know, and arguments of calls as data. */
+function templateMessage(entry: z.output<typeof message>, i: number): ChatMessage {
+  const { role, content: said, ...rest } = entry;
+  const text = Array.isArray(said) ? said.map((part) => part.text).join("") : (said ?? "");
+  const calls = role === "assistant" ? entry.tool_calls : undefined;
+  return {
+    ...rest,
+    role: role === "developer" ? "system" : role,
+    content: text,
+    ...(calls && { tool_calls: calls.map((call, k) => withArguments(call, `messages.${i}.tool_calls.${k}`)) }),
+  };
+}
+
+function withArguments(call: z.output<typeof toolCall>, where: string): object {
+  const { name, arguments: text } = call.function;
+  try {
+    return { ...call, type: "function", function: { name, arguments: JSON.parse(text) as unknown } };
+  } catch {
+    const param = `${where}.function.arguments`;
+    throw new ApiError(400, `${param}: got no JSON, need the arguments as JSON`, { param });
+  }
+}

@@ -1,0 +1,32 @@
+/** What a server is told, with llama-server's names where it has them. */
+import type { LanguageModel } from "../decoding/language-model.ts";
+
+/** A loaded model, or what loads one with the first request: an isolate begins with a request. */
+export type ServedModel = LanguageModel | (() => Promise<LanguageModel>);
+
+export interface ServerOptions {
+  /** What clients see as the model's name. Default "fptq". */
+  readonly alias?: string | undefined;
+  /**
+   * Requests that are answered at a time; the model wants room for them (`cacheTokens`, `maxSequences`).
+   * Default 4.
+   */
+  readonly parallel?: number | undefined;
+  /** Requests that may wait besides; others are told to come back (429). Default 64. */
+  readonly maxWaiting?: number | undefined;
+  /** Most tokens of an answer, and of one that does not say. Default: what the context has room for. */
+  readonly maxTokens?: number | undefined;
+  /** Keys of which clients have to show one (`Authorization: Bearer KEY`). Default: none is asked for. */
+  readonly apiKeys?: readonly string[] | undefined;
+  /** Origin whose pages may read answers, or "*". Default: none. */
+  readonly corsOrigin?: string | undefined;
+  /** Largest body of a request in bytes. Default 4 MiB, a batch of long prompts as token ids. */
+  readonly maxBodyBytes?: number | undefined;
+  /** Told of failures of the server's own; clients hear only that there was one. Default: console. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+  /**
+   * Keeps a Worker alive until what its client no longer waits for has been put in order. Absent where
+   * processes live on.
+   */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
+}

@@ -1,0 +1,108 @@
+/**
+ * Finds, in the text of an answer that comes in pieces, what is not said to the reader: thoughts between
+ * `<think>` and `</think>`, and calls of functions as the model's own template writes them. Text that may be
+ * the beginning of a mark is held back until that is known.
+ */
+export type AnswerPart =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "reasoning"; readonly text: string }
+  /** `arguments`: JSON, as OpenAI gives it. */
+  | { readonly kind: "call"; readonly name: string; readonly arguments: string };
+
+export interface AnswerParser {
+  /** The parts that are certain, of the text held back and this piece. */
+  push(piece: string): AnswerPart[];
+  /** The rest, at the end of the answer: a call that was not finished is text. */
+  flush(): AnswerPart[];
+}
+
+/** A part of an answer between two marks. */
+export interface Section {
+  readonly open: string;
+  readonly close: string;
+  /**
+   * What a whole section is; undefined if it is none of its kind, and then is text as it stands.
+   * Absent: its text is thoughts, given as it comes.
+   */
+  readonly read?: (inner: string) => AnswerPart[] | undefined;
+}
+
+export class SectionParser implements AnswerParser {
+  readonly #sections: readonly Section[];
+  #held = "";
+  #inside: Section | undefined;
+  /** Whether a section has just ended: the white space behind it belongs to it. */
+  #trims = false;
+
+  /** @param inside the section the answer begins in, where the prompt opened it */
+  constructor(sections: readonly Section[], inside?: Section) {
+    this.#sections = sections;
+    this.#inside = inside;
+  }
+
+  push(piece: string): AnswerPart[] {
+    this.#held += piece;
+    const parts: AnswerPart[] = [];
+    while (this.#step(parts));
+    return parts;
+  }
+
+  flush(): AnswerPart[] {
+    const rest = this.#held;
+    this.#held = "";
+    const inside = this.#inside;
+    if (!inside) return this.#text(rest);
+    if (!inside.read) return rest === "" ? [] : [{ kind: "reasoning", text: rest }];
+    // Models end their text behind a call, some without closing it.
+    return inside.read(rest) ?? this.#text(inside.open + rest);
+  }
+
+  /** Takes one step in the held text; says whether there may be another. */
+  #step(parts: AnswerPart[]): boolean {
+    const inside = this.#inside;
+    if (!inside) {
+      const found = this.#sections
+        .map((section) => ({ section, at: this.#held.indexOf(section.open) }))
+        .filter(({ at }) => at >= 0)
+        .toSorted((a, b) => a.at - b.at)[0];
+      const end = found?.at ?? beginningOf(this.#held, this.#sections.map(({ open }) => open)); // prettier-ignore
+      parts.push(...this.#text(this.#held.slice(0, end)));
+      this.#held = this.#held.slice(end + (found ? found.section.open.length : 0));
+      this.#inside = found?.section;
+      return found !== undefined;
+    }
+    const close = this.#held.indexOf(inside.close);
+    if (!inside.read) {
+      const end = close >= 0 ? close : beginningOf(this.#held, [inside.close]);
+      const text = this.#held.slice(0, end);
+      if (text !== "") parts.push({ kind: "reasoning", text });
+      this.#held = this.#held.slice(end + (close >= 0 ? inside.close.length : 0));
+    } else if (close >= 0) {
+      const inner = this.#held.slice(0, close);
+      const read = inside.read(inner);
+      parts.push(...(read ?? this.#text(inside.open + inner + inside.close)));
+      this.#trims = read !== undefined;
+      this.#held = this.#held.slice(close + inside.close.length);
+    }
+    if (close < 0) return false;
+    this.#inside = undefined;
+    this.#trims ||= !inside.read;
+    return true;
+  }
+
+  #text(text: string): AnswerPart[] {
+    const said = this.#trims ? text.trimStart() : text;
+    if (said === "") return [];
+    this.#trims = false;
+    return [{ kind: "text", text: said }];
+  }
+}
+
+/** Where the longest end of a text begins that one of the marks begins with; its length if none does. */
+function beginningOf(text: string, marks: readonly string[]): number {
+  let first = text.length;
+  for (const mark of marks) {
+    for (let at = Math.max(0, text.length - mark.length + 1); at < first; at++) if (mark.startsWith(text.slice(at))) first = at;
+  }
+  return first;
+}

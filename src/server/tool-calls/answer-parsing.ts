@@ -1,0 +1,29 @@
+/** What a model's chat template says of its answers: how it calls functions, and whether it thinks aloud. */
+import { type AnswerParser, type Section, SectionParser } from "./answer-parser.ts";
+import { type CallFormat, callFormatOf } from "./call-formats.ts";
+
+const THOUGHTS: Section = { open: "<think>", close: "</think>" };
+
+export interface AnswerParsing {
+  /** Undefined where the template has no calls, or writes them in a way this package does not read. */
+  readonly calls: CallFormat | undefined;
+  /**
+   * @param prompt what the model was shown: a template may open the thoughts itself
+   * @param withTools whether functions were offered
+   */
+  parserFor(prompt: string, withTools: boolean): AnswerParser;
+}
+
+/** @param template the source of the chat template; empty for none */
+export function answerParsing(template: string): AnswerParsing {
+  const calls = callFormatOf(template);
+  const thinks = template.includes(THOUGHTS.close);
+  return {
+    calls,
+    parserFor(prompt, withTools) {
+      const sections = thinks ? [THOUGHTS] : [];
+      const inside = thinks && prompt.trimEnd().endsWith(THOUGHTS.open) ? THOUGHTS : undefined;
+      return withTools && calls ? calls.parser(sections, inside) : new SectionParser(sections, inside);
+    },
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * How models write calls of functions, told from their chat template, which shows the model its own words:
+ *
+ *   Hermes, Qwen, SmolLM3   <tool_call>{"name": "f", "arguments": {...}}</tool_call>, one or several
+ *   Llama 3                 {"name": "f", "parameters": {...}}, the whole answer
+ */
+import { isJsonObject } from "../../json-object.ts";
+import { type AnswerParser, type AnswerPart, type Section, SectionParser } from "./answer-parser.ts";
+
+export interface CallFormat {
+  readonly name: "hermes" | "llama3";
+  parser(sections: readonly Section[], inside: Section | undefined): AnswerParser;
+}
+
+const hermesCalls: Section = {
+  open: "<tool_call>",
+  close: "</tool_call>",
+  read(inner) {
+    const call = callIn(inner, "arguments");
+    return call && [call];
+  },
+};
+
+const HERMES: CallFormat = {
+  name: "hermes",
+  parser: (sections, inside) => new SectionParser([...sections, hermesCalls], inside),
+};
+
+const LLAMA_3: CallFormat = {
+  name: "llama3",
+  parser: (sections, inside) => new WholeAnswerCall(new SectionParser(sections, inside)),
+};
+
+/** @returns undefined for a template that shows no way this package reads */
+export function callFormatOf(template: string): CallFormat | undefined {
+  if (template.includes("<tool_call>")) return HERMES;
+  if (/"parameters"/.test(template) && template.includes("ipython")) return LLAMA_3;
+  return undefined;
+}
+
+/** An answer that begins with a brace is a call if all of it is one, and held back until that is known. */
+class WholeAnswerCall implements AnswerParser {
+  readonly #parser: AnswerParser;
+  #held = "";
+  #isText = false;
+
+  constructor(parser: AnswerParser) {
+    this.#parser = parser;
+  }
+
+  push(piece: string): AnswerPart[] {
+    if (this.#isText) return this.#parser.push(piece);
+    this.#held += piece;
+    const begin = this.#held.trimStart();
+    if (begin === "" || begin.startsWith("{")) return [];
+    return this.#give();
+  }
+
+  flush(): AnswerPart[] {
+    const call = this.#isText ? undefined : callIn(this.#held, "parameters");
+    return call ? [call] : [...this.#give(), ...this.#parser.flush()];
+  }
+
+  #give(): AnswerPart[] {
+    this.#isText = true;
+    const held = this.#held;
+    this.#held = "";
+    return this.#parser.push(held);
+  }
+}
+
+/** @returns undefined for text that is no JSON, or not of this shape */
+function callIn(text: string, field: "arguments" | "parameters"): Extract<AnswerPart, { kind: "call" }> | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isJsonObject(json) || typeof json["name"] !== "string") return undefined;
+  const given = json[field] ?? {};
+  return { kind: "call", name: json["name"], arguments: typeof given === "string" ? given : JSON.stringify(given) };
+}

@@ -1,0 +1,96 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { mulberry32 } from "../random.ts";
+import { clientOf, loadTiny, SEED } from "./serving.ts";
+
+const test = suite(`what a server refuses (seed ${SEED})`);
+const model = await loadTiny();
+test.after(() => model.dispose());
+const failures: unknown[] = [];
+const server = clientOf(model, { alias: "tiny", maxTokens: 64, maxBodyBytes: 20_000, onError: (error) => failures.push(error) });
+const CHAT = "/v1/chat/completions";
+const MESSAGES = [{ role: "user", content: "hello" }];
+
+const refused = [
+  ["no JSON", CHAT, "{", 400, null],
+  ["no object", CHAT, "[]", 400, null],
+  ["no messages", CHAT, {}, 400, "messages"],
+  ["an unknown role", CHAT, { messages: [{ role: "robot", content: "x" }] }, 400, "messages.0.role"],
+  ["a picture", CHAT, { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "x" } }] }] }, 400, "messages.0.content.0.type"],
+  ["a temperature of 3", CHAT, { messages: MESSAGES, temperature: 3 }, 400, "temperature"],
+  ["a text as temperature", CHAT, { messages: MESSAGES, temperature: "1" }, 400, "temperature"],
+  ["too many tokens", CHAT, { messages: MESSAGES, max_completion_tokens: 65 }, 400, "max_completion_tokens"],
+  ["a schema", CHAT, { messages: MESSAGES, response_format: { type: "json_object" } }, 400, "response_format.type"],
+  ["a grammar", CHAT, { messages: MESSAGES, grammar: "root ::= x" }, 400, "grammar"],
+  ["a call that has to be", CHAT, { messages: MESSAGES, tool_choice: "required" }, 400, "tool_choice"],
+  ["tools the template has no words for", CHAT, { messages: MESSAGES, tools: [{ type: "function", function: { name: "f" } }] }, 400, "tools"],
+  ["a bias of no token", CHAT, { messages: MESSAGES, logit_bias: { 99999: 1 } }, 400, null],
+  ["a bias of a word", CHAT, { messages: MESSAGES, logit_bias: { the: 1 } }, 400, "logit_bias.the"],
+  ["another model", CHAT, { messages: MESSAGES, model: "gpt-4o" }, 404, "model"],
+  ["no prompt", "/v1/completions", { max_tokens: 4 }, 400, "prompt"],
+  ["ids of no token", "/v1/completions", { prompt: [99999] }, 400, null],
+  ["a prompt longer than the context", "/v1/completions", { prompt: "the ".repeat(2000) }, 400, "prompt"],
+  ["best_of", "/v1/completions", { prompt: "x", best_of: 2 }, 400, "best_of"],
+  ["a body over the limit", CHAT, { messages: [{ role: "user", content: "x".repeat(30_000) }] }, 413, null],
+  ["ids to detokenize that are none", "/detokenize", { tokens: [-1] }, 400, "tokens.0"],
+  ["two texts to tokenize", "/tokenize", { content: "a", prompt: "b" }, 400, null],
+  ["an endpoint that is none", "/v1/images", {}, 404, null],
+] as const; // prettier-ignore
+
+for (const [what, path, body, status, param] of refused) {
+  test(`${what} is refused by name`, async () => {
+    const { status: found, json } = await server.post(path, body);
+    assert.is(found, status, JSON.stringify(json));
+    assert.is(json.error.param, param);
+    assert.type(json.error.message, "string");
+    if (param !== null) assert.ok(json.error.message.startsWith(`${param}: `), json.error.message);
+  });
+}
+
+test("keys: none and wrong ones are refused, open paths are not", async () => {
+  const closed = clientOf(model, { apiKeys: ["one", "two"] });
+  const ask = (headers: Record<string, string>) => closed.post("/v1/completions", { prompt: "the", max_tokens: 1 }, { headers });
+  for (const headers of [{}, { Authorization: "Bearer three" }, { Authorization: "Basic b25l" }] as Record<string, string>[]) {
+    const { status, json } = await ask(headers);
+    assert.is(status, 401);
+    assert.is(json.error.code, "invalid_api_key");
+  }
+  assert.is((await ask({ Authorization: "Bearer two" })).status, 200);
+  assert.is((await closed.get("/health")).status, 200);
+  assert.is((await closed.get("/metrics")).status, 401);
+});
+
+test("more than may wait are told to come back", async () => {
+  const small = clientOf(model, { parallel: 1, maxWaiting: 1 });
+  const ask = () => small.post("/v1/completions", { prompt: "the", max_tokens: 20, ignore_eos: true });
+  const replies = await Promise.all([ask(), ask(), ask()]);
+  assert.equal(replies.map(({ status }) => status).toSorted((a, b) => a - b), [200, 200, 429]); // prettier-ignore
+  const late = replies.find(({ status }) => status === 429)!;
+  assert.is(late.headers.get("retry-after"), "5");
+  assert.is((await ask()).status, 200);
+});
+
+test("random bodies: an answer or a refusal, never a failure", async () => {
+  const random = mulberry32(SEED);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
+  const keys = ["prompt", "messages", "temperature", "max_tokens", "stop", "n", "logprobs", "echo", "seed", "top_p", "top_k", "stream", "tools", "logit_bias", "stream_options", "repeat_penalty", "chat_template_kwargs"]; // prettier-ignore
+  const value = (depth: number): unknown =>
+    pick<() => unknown>([
+      () => null,
+      () => true,
+      () => pick([0, 1, 2, -1, 0.5, 1e9, -1e-9, 1e308]),
+      () => pick(["", "the", "<|im_end|>", "\ud800", "\u0000", "user"]),
+      () => (depth > 2 ? [] : Array.from({ length: Math.floor(random() * 4) }, () => value(depth + 1))),
+      () => (depth > 2 ? {} : { [pick([...keys, "role", "content", "5"])]: value(depth + 1), content: value(depth + 1) }),
+      () => MESSAGES,
+    ])();
+  for (let i = 0; i < 1500; i++) {
+    const body = Object.fromEntries(Array.from({ length: 1 + Math.floor(random() * 5) }, () => [pick(keys), value(0)]));
+    const path = pick([CHAT, "/v1/completions", "/tokenize", "/detokenize", "/apply-template"]);
+    const { status, text } = await server.post(path, { max_tokens: 2, ...body });
+    assert.ok([200, 400, 404].includes(status), `${path} ${JSON.stringify(body)}: ${status} ${text}`);
+  }
+  assert.equal(failures, []);
+});
+
+test.run();
