@@ -8,7 +8,7 @@
 import { expectedTensors } from "../src/checkpoint/expected-tensors.ts";
 import type { ModelTensor } from "../src/architecture/tensors.ts";
 import { encodeBF16, encodeF16 } from "../src/checkpoint/formats/float-formats.ts";
-import type { Architecture, ModelConfig } from "../src/architecture/model-config.ts";
+import { type Architecture, type ModelConfig, USUAL } from "../src/architecture/model-config.ts";
 import { writeModelConfig } from "../src/architecture/families.ts";
 import { encodeSafetensors, type TensorPlan } from "../src/checkpoint/safetensors/safetensors-layout.ts";
 import { MemoryFolder } from "./memory-folder.ts";
@@ -36,6 +36,7 @@ export interface TinyModelOptions {
 export function tinyConfig(architecture: Architecture = "llama", changes: Partial<ModelConfig> = {}): ModelConfig {
   const layers = changes.layers ?? 3;
   const config: ModelConfig = {
+    ...USUAL,
     architecture,
     vocabSize: 320,
     hiddenSize: 64,
@@ -59,7 +60,7 @@ export function tinyConfig(architecture: Architecture = "llama", changes: Partia
     activation: "silu",
     gatedMlp: true,
     parallelResidual: false,
-    qkNorm: architecture === "qwen3",
+    qkNorm: architecture === "qwen3" ? "head" : "none",
   };
   return { ...config, ...changes };
 }

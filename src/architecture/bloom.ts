@@ -38,7 +38,7 @@ export const bloom: Family = {
       positions: "alibi",
       activation: "gelu_tanh",
       gatedMlp: false,
-      qkNorm: false,
+      qkNorm: "none",
       parallelResidual: false,
     },
   },

@@ -57,7 +57,7 @@ const everyLayerTurns: Neutral = {
 const neutralFactor = exactly(1);
 const off = exactly(false);
 const experts = exactly(0, 1);
-const qkNorm = equalTo((config) => config.qkNorm);
+const qkNorm = equalTo((config) => config.qkNorm !== "none");
 
 /** Keys that change what is computed, with what makes them mean nothing. */
 const REFUSED: Readonly<Record<string, Neutral>> = {

@@ -5,7 +5,7 @@
  */
 import { familyOf } from "./families.ts";
 import type { BlockNames, ModuleNames, StoredOrder } from "./family.ts";
-import type { ModelConfig } from "./model-config.ts";
+import type { ModelConfig, Rope } from "./model-config.ts";
 
 /**
  * The activations of a block that linear layers read: what q, k and v read, the output projection, the MLP's
@@ -44,10 +44,20 @@ export interface LinearInput {
   /** `model.layers.3.up`: how reports, figures and policy overrides call it. */
   readonly path: string;
   readonly width: number; // K
-  /** What makes it: a norm, whose weight can absorb factors, or another step. */
-  readonly from: Norm | "attention" | "activation";
+  /** What makes it: a norm, whose weight can absorb factors, the residual stream itself, or another step. */
+  readonly from: Norm | "stream" | "attention" | "activation";
   /** Fused in this order. */
   readonly modules: readonly LinearModule[];
+  /** Norm of what the modules give, before it is added to the residual stream. */
+  readonly outputNorm: Norm | undefined;
+}
+
+/** An RMSNorm of queries or keys. */
+export interface HeadNorm {
+  readonly weight: string; // f32[width]
+  /** How many parts of a token are normalized by themselves, and elements of each. */
+  readonly parts: number;
+  readonly width: number;
 }
 
 export interface Block {
@@ -56,9 +66,10 @@ export interface Block {
   readonly name: string;
   /** In the order data flows; files are written and read in it. */
   readonly inputs: readonly LinearInput[];
-  /** Tensors of norms over each head of q and k, f32[D]. */
-  readonly queryNorm: string | undefined;
-  readonly keyNorm: string | undefined;
+  readonly queryNorm: HeadNorm | undefined;
+  readonly keyNorm: HeadNorm | undefined;
+  /** By which of `ropesOf` queries and keys turn; undefined where they do not. */
+  readonly rope: number | undefined;
   /** Where the scales of an int8 cache live: `${attention}.k_scale`. */
   readonly attention: string;
   /** How many of the latest tokens a token sees, itself included; 0 means all. */
@@ -74,6 +85,12 @@ export interface Description {
   readonly blocks: readonly Block[];
   readonly finalNorm: Norm;
   readonly head: LinearModule; // [V, E]; the embedding, if tied
+}
+
+/** The rotations of a model, each once: one, or another besides for layers with a window. */
+export function ropesOf({ positions, ropeTheta, ropeScaling, windowRope }: ModelConfig): readonly Rope[] {
+  if (positions !== "rope") return [];
+  return [{ ropeTheta, ropeScaling }, ...(windowRope ? [windowRope] : [])];
 }
 
 const described = new WeakMap<ModelConfig, Description>();
@@ -110,7 +127,7 @@ function describeBlock(
   storedOrder: Readonly<Partial<Record<keyof BlockNames, StoredOrder>>>,
   layer: number,
 ): Block {
-  const { hiddenSize: E, ffnSize: F, heads: H, kvHeads: Hkv, headDim: D, attentionBias, mlpBias, qkNorm } = config;
+  const { hiddenSize: E, ffnSize: F, heads: H, kvHeads: Hkv, headDim: D, attentionBias, mlpBias } = config;
   const name = `${blocks}.${layer}`;
   const linear = (role: keyof BlockNames, outFeatures: number, inFeatures: number, bias: boolean): LinearModule[] =>
     names[role] === undefined
@@ -131,30 +148,42 @@ function describeBlock(
     ...linear("key", Hkv * D, E, qkvBias),
     ...linear("value", Hkv * D, E, qkvBias),
   ];
-  const up = [...linear("gate", F, E, mlpBias), ...linear("up", F, E, mlpBias)];
+  const isFused = config.gatedMlp && names.gate === undefined;
+  const up = [...linear("gate", F, E, mlpBias), ...linear("up", isFused ? 2 * F : F, E, mlpBias)];
   const input = (
     inputName: InputName,
     width: number,
     from: LinearInput["from"],
     modules: readonly LinearModule[],
-  ): LinearInput => ({ name: inputName, layer, path: `${name}.${inputName}`, width, from, modules });
+    outputNorm?: Norm,
+  ): LinearInput => ({ name: inputName, layer, path: `${name}.${inputName}`, width, from, modules, outputNorm });
+  const normOf = (role: keyof BlockNames) => (names[role] === undefined ? undefined : norm(config, `${name}.${names[role]}`));
 
-  const attentionNorm = norm(config, `${name}.${names.attentionNorm}`);
-  const mlpNorm = names.mlpNorm === undefined ? undefined : norm(config, `${name}.${names.mlpNorm}`);
+  const [attentionNorm, mlpNorm] = [normOf("attentionNorm"), normOf("mlpNorm")];
+  const isShared = attentionNorm !== undefined && mlpNorm === undefined;
+  const window = config.attentionWindows[layer]!;
+  const turns = config.positions === "rope" && !config.unrotatedLayers.includes(layer);
   return {
     layer,
     name,
     inputs: [
-      input("qkv", E, attentionNorm, mlpNorm ? qkv : [...qkv, ...up]),
-      input("o", H * D, "attention", linear("output", E, H * D, attentionBias === "qkvo")),
-      ...(mlpNorm ? [input("up", E, mlpNorm, up)] : []),
-      input("down", F, "activation", linear("down", E, F, mlpBias)),
+      input("qkv", E, attentionNorm ?? "stream", isShared ? [...qkv, ...up] : qkv),
+      input("o", H * D, "attention", linear("output", E, H * D, attentionBias === "qkvo"), normOf("attentionOutputNorm")),
+      ...(isShared ? [] : [input("up", E, mlpNorm ?? "stream", up)]),
+      input("down", F, "activation", linear("down", E, F, mlpBias), normOf("mlpOutputNorm")),
     ],
-    queryNorm: qkNorm ? `${name}.${names.queryNorm}.weight` : undefined,
-    keyNorm: qkNorm ? `${name}.${names.keyNorm}.weight` : undefined,
+    queryNorm: headNorm(config, `${name}.${names.queryNorm}`, H),
+    keyNorm: headNorm(config, `${name}.${names.keyNorm}`, Hkv),
+    rope: turns ? (config.windowRope && window > 0 ? 1 : 0) : undefined,
     attention: `${name}.${names.attention}`,
-    window: config.attentionWindows[layer]!,
+    window,
   };
+}
+
+function headNorm({ qkNorm, headDim: D }: ModelConfig, module: string, heads: number): HeadNorm | undefined {
+  if (qkNorm === "none") return undefined;
+  const weight = `${module}.weight`;
+  return qkNorm === "head" ? { weight, parts: heads, width: D } : { weight, parts: 1, width: heads * D };
 }
 
 /** Every linear input of a model, in the order data flows. */

@@ -4,15 +4,21 @@ import { describe, JsonFields, type JsonObject } from "../json-object.ts";
 import { bloom } from "./bloom.ts";
 import { checkUnreadKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
+import { glm, glm4 } from "./glm.ts";
 import { gptNeox } from "./gpt-neox.ts";
 import { gpt2 } from "./gpt2.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { type Architecture, checkModelConfig, type ModelConfig } from "./model-config.ts";
+import { olmo2 } from "./olmo2.ts";
 import { phi } from "./phi.ts";
+import { phi3 } from "./phi3.ts";
 import { qwen2, qwen3 } from "./qwen.ts";
+import { smollm3 } from "./smollm3.ts";
 
-export const FAMILIES: readonly Family[] = [llama, mistral, qwen2, qwen3, gpt2, phi, gptNeox, bloom];
+export const FAMILIES: readonly Family[] = [
+  llama, mistral, qwen2, qwen3, olmo2, glm, glm4, phi3, smollm3, gpt2, phi, gptNeox, bloom,
+]; // prettier-ignore
 
 export function familyOf(architecture: Architecture): Family {
   return FAMILIES.find((family) => family.architecture === architecture)!;

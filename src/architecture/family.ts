@@ -26,21 +26,27 @@ export interface ModuleNames {
 export interface BlockNames {
   /** Where `k_scale` and `v_scale` of the cache live. */
   readonly attention: string;
-  readonly attentionNorm: string;
+  /** Absent where q, k and v read the residual stream itself. */
+  readonly attentionNorm?: string;
   /** One module each, or `qkv` for one with the rows of all. */
   readonly query?: string;
   readonly key?: string;
   readonly value?: string;
   readonly qkv?: string;
-  /** Norms over each head. */
+  /** Norms of queries and keys. */
   readonly queryNorm?: string;
   readonly keyNorm?: string;
   readonly output: string;
-  /** Absent where the attention's norm feeds the MLP as well. */
+  /** Norm of what attention gives, before it is added to the residual stream. */
+  readonly attentionOutputNorm?: string;
+  /** Absent where the attention's norm feeds the MLP as well, or neither has a norm before it. */
   readonly mlpNorm?: string;
+  /** Absent where there is no gate, or `up` has its rows before its own. */
   readonly gate?: string;
   readonly up: string;
   readonly down: string;
+  /** Norm of what the MLP gives. */
+  readonly mlpOutputNorm?: string;
 }
 
 /**
@@ -63,10 +69,12 @@ export interface GgufForm {
     readonly mlp: readonly boolean[];
     readonly head: boolean;
   };
+  /** What no key says and other numbers do. */
+  readonly unstated?: (config: ModelConfig) => Partial<ModelConfig>;
   /** What no key says. A residual that is "stated" has one, `use_parallel_residual`. */
   readonly traits: Pick<ModelConfig, "norm" | "positions" | "activation" | "gatedMlp" | "qkNorm"> & {
     readonly parallelResidual: boolean | "stated";
-  };
+  } & Partial<Pick<ModelConfig, "rotaryPairs">>;
 }
 
 export interface Family {

@@ -21,23 +21,31 @@ const BLOCK_ROLES: Readonly<Record<string, keyof BlockNames>> = {
   attn_q_norm: "queryNorm",
   attn_k_norm: "keyNorm",
   attn_output: "output",
+  post_attention_norm: "attentionOutputNorm",
   ffn_norm: "mlpNorm",
   ffn_gate: "gate",
   ffn_up: "up",
   ffn_down: "down",
+  post_ffw_norm: "mlpOutputNorm",
 };
 
 const BLOCK_TENSOR = /^blk\.(0|[1-9][0-9]{0,5})\.([a-z_]+)\.(weight|bias)$/;
 const MODEL_TENSOR = /^([a-z_]+)\.(weight|bias)$/;
 
-/** Gives the Hugging Face name of a GGUF tensor; undefined if a model with these names has none such. */
-export function huggingFaceName(ggufName: string, names: ModuleNames): string | undefined {
+/**
+ * Gives the Hugging Face names of a GGUF tensor: one, or those of q, k and v where a file has them in one
+ * tensor and the model in three; none if a model with these names has no such tensor.
+ */
+export function huggingFaceNames(ggufName: string, names: ModuleNames): readonly string[] {
   const [, layer, inBlock, kind] = BLOCK_TENSOR.exec(ggufName) ?? [];
   if (inBlock !== undefined) {
-    const role = Object.hasOwn(BLOCK_ROLES, inBlock) ? names.block[BLOCK_ROLES[inBlock]!] : undefined;
-    return role === undefined ? undefined : `${names.blocks}.${layer}.${role}.${kind}`;
+    const role = Object.hasOwn(BLOCK_ROLES, inBlock) ? BLOCK_ROLES[inBlock]! : undefined;
+    const { query, key, value } = names.block;
+    const modules =
+      role === undefined ? [] : role === "qkv" && names.block.qkv === undefined ? [query, key, value] : [names.block[role]];
+    return modules.flatMap((module) => (module === undefined ? [] : [`${names.blocks}.${layer}.${module}.${kind}`]));
   }
   const [, module, moduleKind] = MODEL_TENSOR.exec(ggufName) ?? [];
   const role = module !== undefined && Object.hasOwn(MODEL_ROLES, module) ? names[MODEL_ROLES[module]!] : undefined;
-  return role === undefined ? undefined : `${role}.${moduleKind}`;
+  return role === undefined ? [] : [`${role}.${moduleKind}`];
 }

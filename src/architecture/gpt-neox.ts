@@ -32,7 +32,7 @@ export const gptNeox: Family = {
     partialRotary: true,
     biases: { attention: ["none", "qkvo"], mlp: [true], head: false },
     // The GELU of Pythia's own config.json, with erf; llama.cpp takes the one with tanh.
-    traits: { norm: "layer", positions: "rope", activation: "gelu", gatedMlp: false, qkNorm: false, parallelResidual: "stated" },
+    traits: { norm: "layer", positions: "rope", activation: "gelu", gatedMlp: false, qkNorm: "none", parallelResidual: "stated" },
   },
   parseConfig: (fields) => {
     const sizes = parseSizes(fields, {
@@ -53,7 +53,7 @@ export const gptNeox: Family = {
     return {
       ...config,
       rotaryDim,
-      ...parseRope(fields, rotaryDim, contextLength, "rotary_emb_base"),
+      ...parseRope(fields, { rotaryDim, contextLength, thetaKey: "rotary_emb_base" }),
       attentionBias: fields.boolean("attention_bias", true) ? "qkvo" : "none",
       parallelResidual: fields.boolean("use_parallel_residual", true),
     };

@@ -36,7 +36,7 @@ export const gpt2: Family = {
       positions: "learned",
       activation: "gelu_tanh",
       gatedMlp: false,
-      qkNorm: false,
+      qkNorm: "none",
       parallelResidual: false,
     },
   },

@@ -5,7 +5,7 @@
  */
 import { UnsupportedModelError } from "../errors.ts";
 import { describe, type JsonFields } from "../json-object.ts";
-import { type Architecture, MAX, type ModelConfig } from "./model-config.ts";
+import { type Architecture, MAX, type ModelConfig, USUAL } from "./model-config.ts";
 
 /** Reads what counts and sizes are called: the first of the keys that has a value. */
 export function parseSizes(
@@ -28,6 +28,7 @@ export function layerNormModel(
   rest: Pick<ModelConfig, "ffnSize" | "rmsNormEps" | "positions" | "contextLength" | "tiedEmbedding" | "activation">,
 ): ModelConfig {
   return {
+    ...USUAL,
     architecture,
     ...sizes,
     kvHeads: sizes.heads,
@@ -42,7 +43,7 @@ export function layerNormModel(
     headBias: false,
     gatedMlp: false,
     parallelResidual: false,
-    qkNorm: false,
+    qkNorm: "none",
     ...rest,
   };
 }

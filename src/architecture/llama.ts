@@ -2,8 +2,8 @@
 import { UnsupportedModelError } from "../errors.ts";
 import type { JsonFields, JsonObject } from "../json-object.ts";
 import type { Family, GgufForm, ModuleNames } from "./family.ts";
-import { type Architecture, MAX, type ModelConfig } from "./model-config.ts";
-import { parseRope, refusePartialRotary, writeRope } from "./rope-config.ts";
+import { type Architecture, MAX, type ModelConfig, USUAL } from "./model-config.ts";
+import { parsePartialRotary, parseRope, refusePartialRotary, writeRope } from "./rope-config.ts";
 
 export const LLAMA_NAMES: ModuleNames = {
   embedding: "model.embed_tokens",
@@ -30,7 +30,7 @@ export const LLAMA_TRAITS: GgufForm["traits"] = {
   positions: "rope",
   activation: "silu",
   gatedMlp: true,
-  qkNorm: false,
+  qkNorm: "none",
   parallelResidual: false,
 };
 
@@ -64,23 +64,36 @@ export interface LlamaDefaults {
   /** undefined: hidden size / heads */
   readonly headDim?: number;
   readonly contextLength: number;
+  /** undefined: 1e-6 */
+  readonly eps?: number;
+  /** undefined: 10000 */
+  readonly theta?: number;
+  /** undefined: all of each head turns, and nothing else is supported */
+  readonly partialRotary?: number;
+  /** undefined: it is not */
+  readonly tiedEmbedding?: boolean;
 }
 
-/** What LLaMA and its relatives have in common: no biases, no windows, all of each head rotated. */
+/**
+ * What LLaMA and its relatives have in common: no biases, no windows, and all of each head turns unless a
+ * default says otherwise.
+ */
 export function parseLlamaConfig(fields: JsonFields, defaults: LlamaDefaults): ModelConfig {
   const activation = fields.string("hidden_act", "silu");
   if (activation !== "silu") {
     throw new UnsupportedModelError(`${fields.where}: hidden_act: got "${activation}", supported: silu`);
   }
-  refusePartialRotary(fields);
+  if (defaults.partialRotary === undefined) refusePartialRotary(fields);
   const hiddenSize = fields.positiveInteger("hidden_size", MAX.hidden);
   const layers = fields.positiveInteger("num_hidden_layers", MAX.layers);
   const heads = fields.positiveInteger("num_attention_heads", MAX.heads);
   const headDim = fields.positiveInteger("head_dim", MAX.headDim, defaults.headDim ?? hiddenSize / heads);
   const contextLength = fields.positiveInteger("max_position_embeddings", MAX.context, defaults.contextLength);
+  const rotaryDim = defaults.partialRotary === undefined ? headDim : parsePartialRotary(fields, headDim, defaults.partialRotary);
   // A null in the file means as many as heads; a missing key means the default of the architecture.
   const kvHeads = fields.has("num_key_value_heads") ? heads : (defaults.kvHeads ?? heads);
   return {
+    ...USUAL,
     architecture: defaults.architecture,
     vocabSize: fields.positiveInteger("vocab_size", MAX.vocab),
     hiddenSize,
@@ -90,20 +103,20 @@ export function parseLlamaConfig(fields: JsonFields, defaults: LlamaDefaults): M
     headDim,
     ffnSize: fields.positiveInteger("intermediate_size", MAX.ffn),
     norm: "rms",
-    rmsNormEps: fields.positiveNumber("rms_norm_eps", 1e-6),
+    rmsNormEps: fields.positiveNumber("rms_norm_eps", defaults.eps ?? 1e-6),
     positions: "rope",
-    rotaryDim: headDim,
-    ...parseRope(fields, headDim, contextLength),
+    rotaryDim,
+    ...parseRope(fields, { rotaryDim, contextLength, theta: defaults.theta }),
     contextLength,
     attentionWindows: Array.from({ length: layers }, () => 0),
-    tiedEmbedding: fields.boolean("tie_word_embeddings", false),
+    tiedEmbedding: fields.boolean("tie_word_embeddings", defaults.tiedEmbedding ?? false),
     attentionBias: "none",
     mlpBias: false,
     headBias: false,
     activation,
     gatedMlp: true,
     parallelResidual: false,
-    qkNorm: false,
+    qkNorm: "none",
   };
 }
 

@@ -7,7 +7,9 @@
 
 import { CheckpointError } from "../errors.ts";
 
-export type Architecture = "llama" | "mistral" | "qwen2" | "qwen3" | "gpt2" | "phi" | "gpt_neox" | "bloom";
+export type Architecture =
+  | "llama" | "mistral" | "qwen2" | "qwen3" | "olmo2" | "glm" | "glm4" | "phi3" | "smollm3"
+  | "gpt2" | "phi" | "gpt_neox" | "bloom"; // prettier-ignore
 
 /**
  * What an MLP does between its linear layers; "gelu" with erf, "gelu_tanh" with its approximation by tanh.
@@ -47,7 +49,13 @@ export type RopeScaling =
   /** Divisors of the D/2 frequencies, as a GGUF stores them in `rope_freqs.weight`. */
   | { kind: "factors"; factors: readonly number[] };
 
-export interface ModelConfig {
+/** By what queries and keys turn. */
+export interface Rope {
+  readonly ropeTheta: number;
+  readonly ropeScaling: RopeScaling;
+}
+
+export interface ModelConfig extends Rope {
   readonly architecture: Architecture;
   readonly vocabSize: number; // V
   readonly hiddenSize: number; // E
@@ -67,8 +75,12 @@ export interface ModelConfig {
   readonly positions: "rope" | "learned" | "alibi";
   /** Channels of each head that turn, the first ones; even, at most D, 0 without RoPE. */
   readonly rotaryDim: number;
-  readonly ropeTheta: number;
-  readonly ropeScaling: RopeScaling;
+  /** Which channels of those turn together: i and i + rotaryDim/2, or 2i and 2i + 1. */
+  readonly rotaryPairs: "halves" | "neighbours";
+  /** The rotation of layers with a window, where they have one of their own. */
+  readonly windowRope: Rope | undefined;
+  /** Layers whose queries and keys do not turn, ascending. */
+  readonly unrotatedLayers: readonly number[];
   /** Number of tokens the model was made for; `longestContext` says how many its RoPE allows. */
   readonly contextLength: number;
   /** Per layer: how many of the latest tokens a token sees, itself included; 0 means all. L entries. */
@@ -85,9 +97,16 @@ export interface ModelConfig {
   readonly gatedMlp: boolean;
   /** Whether attention and MLP read the same residual stream: x + attention(norm(x)) + mlp(norm(x)). */
   readonly parallelResidual: boolean;
-  /** RMSNorm over each head of q and k before RoPE (Qwen3). */
-  readonly qkNorm: boolean;
+  /** RMSNorms of q and k before RoPE: over each head (Qwen3), or over all heads of a token (OLMo 2). */
+  readonly qkNorm: "none" | "head" | "all";
 }
+
+/** What few architectures have, as the others have it: a configuration begins with these. */
+export const USUAL = {
+  rotaryPairs: "halves",
+  windowRope: undefined,
+  unrotatedLayers: [],
+} as const satisfies Partial<ModelConfig>;
 
 /** Far above any model of these architectures; they bound what a hostile file can make a loader allocate. */
 export const MAX = {

@@ -31,7 +31,14 @@ export const phi: Family = {
     architecture: "phi2",
     partialRotary: true,
     biases: { attention: ["qkvo"], mlp: [true], head: true },
-    traits: { norm: "layer", positions: "rope", activation: "gelu_tanh", gatedMlp: false, qkNorm: false, parallelResidual: true },
+    traits: {
+      norm: "layer",
+      positions: "rope",
+      activation: "gelu_tanh",
+      gatedMlp: false,
+      qkNorm: "none",
+      parallelResidual: true,
+    },
   },
   parseConfig: (fields) => {
     // A tied head with a bias of its own is no one's: all releases have a matrix.
@@ -57,7 +64,7 @@ export const phi: Family = {
       kvHeads: fields.positiveInteger("num_key_value_heads", MAX.heads, sizes.heads),
       headDim,
       rotaryDim,
-      ...parseRope(fields, rotaryDim, contextLength),
+      ...parseRope(fields, { rotaryDim, contextLength }),
       headBias: true,
       parallelResidual: true,
     };

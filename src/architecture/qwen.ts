@@ -31,12 +31,12 @@ export const qwen3: Family = {
   gguf: {
     architecture: "qwen3",
     biases: { attention: ["none", "qkvo"], mlp: [false], head: false },
-    traits: { ...LLAMA_TRAITS, qkNorm: true },
+    traits: { ...LLAMA_TRAITS, qkNorm: "head" },
   },
   parseConfig: (fields) => ({
     ...parseQwenConfig(fields, { architecture: "qwen3", kvHeads: 32, headDim: 128, contextLength: 32_768 }),
     attentionBias: fields.boolean("attention_bias", false) ? "qkvo" : "none",
-    qkNorm: true,
+    qkNorm: "head",
   }),
   writeConfig: (config) => ({
     ...writeLlamaConfig(config),

@@ -4,19 +4,25 @@
  */
 import { CheckpointError, UnsupportedModelError } from "../errors.ts";
 import { describe, type JsonFields, type JsonObject } from "../json-object.ts";
-import type { ModelConfig } from "./model-config.ts";
+import type { ModelConfig, Rope } from "./model-config.ts";
 import { parseRopeScaling, ropeScalingJson } from "./rope-scaling.ts";
 
-/** @param thetaKey what earlier versions call the base */
+export interface RopeDefaults {
+  readonly rotaryDim: number;
+  readonly contextLength: number;
+  /** The base where no key says it. undefined: 10000 */
+  readonly theta?: number | undefined;
+  /** What earlier versions call the base. undefined: `rope_theta` */
+  readonly thetaKey?: string;
+}
+
 export function parseRope(
   fields: JsonFields,
-  rotaryDim: number,
-  contextLength: number,
-  thetaKey = "rope_theta",
-): Pick<ModelConfig, "ropeTheta" | "ropeScaling"> {
+  { rotaryDim, contextLength, theta = 10_000, thetaKey = "rope_theta" }: RopeDefaults,
+): Rope {
   const scaling = fields.object("rope_parameters") ?? fields.object("rope_scaling");
   const ropeTheta =
-    scaling?.raw("rope_theta") === undefined ? fields.positiveNumber(thetaKey, 10_000) : scaling.positiveNumber("rope_theta");
+    scaling?.raw("rope_theta") === undefined ? fields.positiveNumber(thetaKey, theta) : scaling.positiveNumber("rope_theta");
   const context = { fields, rotaryDim, contextLength };
   return { ropeTheta, ropeScaling: scaling ? parseRopeScaling(scaling, context) : { kind: "none" } };
 }

@@ -41,23 +41,23 @@ export function tensorsOf(description: Description, options: StorageOptions): Mo
     ...moduleTensors(embedding, options),
     ...(positions === undefined ? [] : [tensor("positions", positions, config.contextLength, E)]),
     ...(embeddingNorm ? normTensors(embeddingNorm, E) : []),
-    ...blocks.flatMap((block) => blockTensors(block, config.headDim, options)),
+    ...blocks.flatMap((block) => blockTensors(block, options)),
     ...normTensors(finalNorm, E),
     ...(head === embedding ? [] : moduleTensors(head, options)),
   ];
 }
 
-function blockTensors({ inputs, queryNorm, keyNorm, attention }: Block, D: number, options: StorageOptions): ModelTensor[] {
-  const headNorms = [queryNorm, keyNorm].filter((name) => name !== undefined);
+function blockTensors({ inputs, queryNorm, keyNorm, attention }: Block, options: StorageOptions): ModelTensor[] {
+  const headNorms = [queryNorm, keyNorm].filter((found) => found !== undefined);
   const scales = options.kvCache ? ["k_scale", "v_scale"] : [];
   return [
     ...inputs.flatMap((input) => inputTensors(input, options)),
-    ...headNorms.map((name) => tensor("norm", name, D)),
+    ...headNorms.map(({ weight, width }) => tensor("norm", weight, width)),
     ...scales.map((scale) => tensor("cache_scale", `${attention}.${scale}`, 1)),
   ];
 }
 
-function inputTensors({ from, width, modules }: LinearInput, options: StorageOptions): ModelTensor[] {
+function inputTensors({ from, width, modules, outputNorm }: LinearInput, options: StorageOptions): ModelTensor[] {
   const tensors = typeof from === "string" ? [] : normTensors(from, width);
   for (const module of modules) {
     const { name, outFeatures: N, inFeatures: K } = module;
@@ -67,6 +67,7 @@ function inputTensors({ from, width, modules }: LinearInput, options: StorageOpt
     const [stored, bias] = [moduleTensors({ ...module, bias: false }, options), biasTensors(module)];
     tensors.push(...stored, ...lowRank, ...bias);
   }
+  if (outputNorm) tensors.push(...normTensors(outputNorm, modules[0]!.outFeatures));
   return tensors;
 }
 

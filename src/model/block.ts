@@ -4,9 +4,18 @@
  *
  *   sequential   hidden += o(attention(qkv(norm(hidden))));  hidden += down(activation(up(norm(hidden))))
  *   parallel     hidden += o(attention(qkv(norm(hidden)))) + down(activation(up(norm(hidden))))
+ *
+ * Each norm may be missing; what o and down give may have norms of its own, before it is added.
  */
 import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
-import { type Block, type ByInput, type InputName, type LinearInput, mapInputs } from "../architecture/description.ts";
+import {
+  type Block,
+  type ByInput,
+  type HeadNorm,
+  type InputName,
+  type LinearInput,
+  mapInputs,
+} from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Batch } from "./batch.ts";
@@ -14,7 +23,7 @@ import { append, attend, type LayerCache } from "./layers/attention.ts";
 import { type LinearSpec, planLinear, readLinearSpec, totalRank } from "./layers/linear-spec.ts";
 import { type Linear, multiply, quantizeInput } from "./layers/linear.ts";
 import { activate } from "./layers/mlp.ts";
-import { type LoadedNorm, loadNorm, normInput, planNorm } from "./layers/norm.ts";
+import { applyNorm, type LoadedNorm, loadNorm, normInput, type NormRows, planNorm, streamInput } from "./layers/norm.ts";
 import { normalizeHeads, turn } from "./layers/positions.ts";
 import type { WeightLoader } from "./weight-loader.ts";
 import type { Planner, Workspace } from "./workspace.ts";
@@ -41,32 +50,34 @@ export function largestRank({ linears }: BlockSpec): number {
   return Math.max(...Object.values(linears).map(totalRank));
 }
 
-/** An input's linear layers, fused, and the norm that makes it. */
+/** An input's linear layers, fused, the norm that makes it, and the norm of what they give. */
 export interface LoadedInput {
   readonly input: LinearInput;
   readonly linear: Linear;
   readonly norm: LoadedNorm | undefined;
+  readonly outputNorm: LoadedNorm | undefined;
 }
 
 /** A block in memory. */
 export interface LoadedBlock {
   readonly block: Block;
   readonly inputs: ByInput<LoadedInput>;
-  readonly queryNorm: Pointer; // f32[D], or 0 for none
-  readonly keyNorm: Pointer; // f32[D], or 0 for none
+  /** Weights of the norms of q and k; NULL for none. */
+  readonly queryNorm: Pointer;
+  readonly keyNorm: Pointer;
   readonly cache: LayerCache;
 }
 
 export function planBlock(planner: Planner, { block, linears }: BlockSpec, cache: LayerCache): LoadedBlock {
   const { plan, config } = planner;
-  const headNorm = (tensor: string | undefined) =>
-    tensor === undefined ? NULL : plan.reserve("weights", 4 * config.headDim, tensor);
+  const headNorm = (norm: HeadNorm | undefined) => (norm ? plan.reserve("weights", 4 * norm.width, norm.weight) : NULL);
   return {
     block,
     inputs: mapInputs(block, (input) => ({
       input,
       norm: typeof input.from === "string" ? undefined : planNorm(planner, input.from, input.width),
       linear: planLinear(planner, linears[input.name]!),
+      outputNorm: input.outputNorm && planNorm(planner, input.outputNorm, config.hiddenSize),
     })),
     queryNorm: headNorm(block.queryNorm),
     keyNorm: headNorm(block.keyNorm),
@@ -77,17 +88,19 @@ export function planBlock(planner: Planner, { block, linears }: BlockSpec, cache
 /** Asks the loader for all weights of a block of this spec, into the memory of `loaded`. */
 export function loadBlock(
   loader: WeightLoader,
-  { headDim: D }: ModelConfig,
+  { hiddenSize: E }: ModelConfig,
   { block, linears }: BlockSpec,
   loaded: LoadedBlock,
 ): void {
   for (const input of block.inputs) {
-    const { norm, linear } = loaded.inputs[input.name]!;
+    const { norm, linear, outputNorm } = loaded.inputs[input.name]!;
     if (norm) loadNorm(loader, { ...norm, norm: input.from as LoadedNorm["norm"] }, input.width);
     loader.linear(linears[input.name]!, linear);
+    if (outputNorm) loadNorm(loader, { ...outputNorm, norm: input.outputNorm! }, E);
   }
-  if (block.queryNorm !== undefined) loader.vector(block.queryNorm, loaded.queryNorm, D);
-  if (block.keyNorm !== undefined) loader.vector(block.keyNorm, loaded.keyNorm, D);
+  const { queryNorm, keyNorm } = block;
+  if (queryNorm) loader.vector(queryNorm.weight, loaded.queryNorm, queryNorm.width);
+  if (keyNorm) loader.vector(keyNorm.weight, loaded.keyNorm, keyNorm.width);
 }
 
 /**
@@ -121,19 +134,20 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
   const floats = observe !== undefined;
   const stops = (site: InputName, x: Pointer, K: number) => observe?.(site, x, M, K, K) === "stop";
 
-  normInput(space, qkv.norm!, qkv.linear, { hidden, residual: NULL, M, floats });
+  makeInput(space, qkv, { hidden, residual: NULL, M, floats });
   if (stops("qkv", normed, E)) return;
   multiply(space, qkv.linear, normed, buffers.qkv, M);
-  normalizeHeads(space, loaded, M);
-  turn(space, M);
+  normalizeHeads(space, loaded.block, loaded, M);
+  turn(space, loaded.block, M);
   if (observe) observeCache(space, observe, M);
   append(space, loaded.cache, M);
   attend(space, loaded.cache, loaded.block.window, M);
   if (stops("o", attended, H * D)) return;
   quantizeInput(space, o.linear, attended, M);
   multiply(space, o.linear, attended, projected, M);
+  finishBranch(space, o, M);
 
-  if (up) normInput(space, up.norm!, up.linear, { hidden, residual: parallelResidual ? NULL : projected, M, floats });
+  if (up) makeInput(space, up, { hidden, residual: parallelResidual ? NULL : projected, M, floats });
   // The MLP of a parallel block has read what attention read; now the stream may have attention's part.
   if (parallelResidual) kernels.split("add_f32", M, hidden, projected, E);
   if (up) {
@@ -143,7 +157,20 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
   activate(space, down.linear, { x: buffers.up, stride: buffers.upStride, M, floats });
   if (stops("down", activated, down.linear.inFeatures)) return;
   multiply(space, down.linear, activated, projected, M);
+  finishBranch(space, down, M);
   kernels.split("add_f32", M, hidden, projected, E);
+}
+
+/** Makes what the first linears of attention or MLP read. */
+function makeInput(space: Workspace, { norm, linear }: LoadedInput, rows: NormRows): void {
+  if (norm) normInput(space, norm, linear, rows);
+  else streamInput(space, linear, rows);
+}
+
+/** Finishes what attention or MLP gave, `buffers.projected`, before it is added to the residual stream. */
+function finishBranch(space: Workspace, { outputNorm }: LoadedInput, M: number): void {
+  const { projected } = space.buffers;
+  if (outputNorm) applyNorm(space, outputNorm, projected, projected, M);
 }
 
 function observeCache({ buffers, config }: Workspace, observe: Observe, M: number): void {

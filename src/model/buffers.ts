@@ -52,7 +52,8 @@ export interface RopeTable {
 
 /** What positions need in memory: tables for RoPE, slopes f32[H] for ALiBi. */
 export interface PositionTables {
-  readonly rope: RopeTable | undefined;
+  /** One for each of `ropesOf`. */
+  readonly ropes: readonly RopeTable[];
   readonly slopes: Pointer;
 }
 

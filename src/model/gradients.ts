@@ -48,5 +48,5 @@ export function fillGradientTables({ kernels, config, tables }: Workspace, buffe
   kernels.f32(buffers.values.int4, 16).set(Float32Array.from({ length: 16 }, (_, code) => code - 8));
   kernels.f32(buffers.values.fp4, 16).set(E2M1_DOUBLED);
   const half = rows * (config.rotaryDim / 2);
-  if (tables.rope) kernels.f32(buffers.sin, half).set(kernels.f32(tables.rope.sin, half).map((sine) => -sine));
+  kernels.f32(buffers.sin, half).set(kernels.f32(tables.ropes[0]!.sin, half).map((sine) => -sine));
 }

@@ -180,7 +180,14 @@ export function checkDifferentiable(name: string, config: ModelConfig): void {
   if (config.norm !== "rms" || !config.gatedMlp || config.parallelResidual || config.positions !== "rope") {
     throw new UnsupportedModelError(`${name}: got ${config.architecture}, need an architecture of RMSNorm and SwiGLU to distil`);
   }
-  if (config.qkNorm) throw new UnsupportedModelError(`${name}: distillation does not differentiate norms of queries and keys`);
+  const { blocks } = describeModel(config);
+  const isPlain =
+    config.rotaryPairs === "halves" &&
+    blocks.every(({ rope, inputs }) => rope === 0 && inputs.every(({ from, outputNorm }) => from !== "stream" && !outputNorm)) &&
+    blocks.every(({ inputs }) => inputs.every((input) => input.name !== "up" || input.modules.length === 2));
+  if (!isPlain) throw new UnsupportedModelError(`${name}: distillation does not differentiate blocks of ${config.architecture}`);
+  if (config.qkNorm !== "none")
+    throw new UnsupportedModelError(`${name}: distillation does not differentiate norms of queries and keys`);
   if (D % 8 !== 0) throw new UnsupportedModelError(`${name}: heads of ${D} elements, distillation needs a multiple of 8`);
   if (E % 8 !== 0 || F % 8 !== 0) {
     throw new UnsupportedModelError(`${name}: hidden size ${E} and MLP size ${F}, distillation needs multiples of 8`);

@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { USUAL } from "../../src/architecture/model-config.ts";
 import { describeModel } from "../../src/architecture/description.ts";
 import { assertRefused, assertUnsupported, assertWritten, parse } from "./family-checks.ts";
 import { CONFIGS } from "./family-folder.ts";
@@ -10,10 +11,10 @@ const json = CONFIGS.bloom;
 
 test("what a file leaves out is what transformers assumes, and the length it was trained with", () =>
   assert.equal(parse(json), {
-    architecture: "bloom", vocabSize: 40, hiddenSize: 32, layers: 2, heads: 4, kvHeads: 4, headDim: 8, ffnSize: 128,
+    ...USUAL, architecture: "bloom", vocabSize: 40, hiddenSize: 32, layers: 2, heads: 4, kvHeads: 4, headDim: 8, ffnSize: 128,
     norm: "layer", rmsNormEps: 1e-5, positions: "alibi", rotaryDim: 0, ropeTheta: 10_000, ropeScaling: { kind: "none" },
     contextLength: 2048, attentionWindows: [0, 0], tiedEmbedding: true, attentionBias: "qkvo", mlpBias: true, headBias: false,
-    activation: "gelu_tanh", gatedMlp: false, parallelResidual: false, qkNorm: false,
+    activation: "gelu_tanh", gatedMlp: false, parallelResidual: false, qkNorm: "none",
   })); // prettier-ignore
 
 test("BigScience's spelling, with keys that change the order of sums only", () => {

@@ -21,6 +21,26 @@ export const CONFIGS = {
   gpt_neox: {
     architectures: ["GPTNeoXForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64,
   },
+  olmo2: {
+    architectures: ["Olmo2ForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64,
+    num_key_value_heads: 2,
+  },
+  glm: {
+    architectures: ["GlmForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64,
+    head_dim: 16,
+  },
+  glm4: {
+    architectures: ["Glm4ForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64,
+    head_dim: 16,
+  },
+  phi3: {
+    architectures: ["Phi3ForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64,
+    sliding_window: 12, num_key_value_heads: 2,
+  },
+  smollm3: {
+    architectures: ["SmolLM3ForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 4, num_attention_heads: 4, intermediate_size: 64,
+    num_key_value_heads: 2,
+  },
   bloom: { architectures: ["BloomForCausalLM"], vocab_size: 40, hidden_size: 32, n_layer: 2, n_head: 4 },
 } as const satisfies Record<string, JsonObject>; // prettier-ignore
 

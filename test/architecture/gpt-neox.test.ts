@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { USUAL } from "../../src/architecture/model-config.ts";
 import { describeModel } from "../../src/architecture/description.ts";
 import { assertRefused, assertUnsupported, assertWritten, parse } from "./family-checks.ts";
 import { CONFIGS } from "./family-folder.ts";
@@ -10,10 +11,10 @@ const json = CONFIGS.gpt_neox;
 
 test("what a file leaves out is what transformers assumes", () =>
   assert.equal(parse(json), {
-    architecture: "gpt_neox", vocabSize: 40, hiddenSize: 32, layers: 2, heads: 4, kvHeads: 4, headDim: 8, ffnSize: 64,
+    ...USUAL, architecture: "gpt_neox", vocabSize: 40, hiddenSize: 32, layers: 2, heads: 4, kvHeads: 4, headDim: 8, ffnSize: 64,
     norm: "layer", rmsNormEps: 1e-5, positions: "rope", rotaryDim: 2, ropeTheta: 10_000, ropeScaling: { kind: "none" },
     contextLength: 2048, attentionWindows: [0, 0], tiedEmbedding: false, attentionBias: "qkvo", mlpBias: true, headBias: false,
-    activation: "gelu", gatedMlp: false, parallelResidual: true, qkNorm: false,
+    activation: "gelu", gatedMlp: false, parallelResidual: true, qkNorm: "none",
   })); // prettier-ignore
 
 test("names of its own for RoPE, beside those of transformers 5", () => {

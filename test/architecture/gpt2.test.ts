@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { USUAL } from "../../src/architecture/model-config.ts";
 import { describeModel } from "../../src/architecture/description.ts";
 import { assertRefused, assertUnsupported, assertWritten, parse } from "./family-checks.ts";
 import { CONFIGS } from "./family-folder.ts";
@@ -11,10 +12,10 @@ const { n_inner: _, n_positions: __, ...shortest } = json;
 
 test("what a file leaves out is what transformers assumes", () =>
   assert.equal(parse(shortest), {
-    architecture: "gpt2", vocabSize: 40, hiddenSize: 32, layers: 2, heads: 4, kvHeads: 4, headDim: 8, ffnSize: 128,
+    ...USUAL, architecture: "gpt2", vocabSize: 40, hiddenSize: 32, layers: 2, heads: 4, kvHeads: 4, headDim: 8, ffnSize: 128,
     norm: "layer", rmsNormEps: 1e-5, positions: "learned", rotaryDim: 0, ropeTheta: 10_000, ropeScaling: { kind: "none" },
     contextLength: 1024, attentionWindows: [0, 0], tiedEmbedding: true, attentionBias: "qkvo", mlpBias: true, headBias: false,
-    activation: "gelu_tanh", gatedMlp: false, parallelResidual: false, qkNorm: false,
+    activation: "gelu_tanh", gatedMlp: false, parallelResidual: false, qkNorm: "none",
   })); // prettier-ignore
 
 test("sizes under the names that transformers maps to them", () => {

@@ -43,7 +43,7 @@ test("what a file leaves out is what transformers assumes", () => {
   assert.equal(qwen2.attentionWindows, [0, 0, 0, 0]);
   const qwen3 = parse(minimal("Qwen3ForCausalLM", { num_key_value_heads: 2 }));
   assert.is(qwen3.headDim, 128);
-  assert.is(qwen3.qkNorm, true);
+  assert.is(qwen3.qkNorm, "head");
 });
 
 test("null is as good as missing, but a null number of kv heads means as many as heads", () => {

@@ -3,7 +3,7 @@
  * far, given by the test. It keeps a KV cache of ids, evaluates in chunks, yields between them and honours
  * the signal there, as the contract says.
  */
-import type { ModelConfig } from "../../src/architecture/model-config.ts";
+import { type ModelConfig, USUAL } from "../../src/architecture/model-config.ts";
 import { NULL } from "../../src/kernels/pointer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/model/forward-pass.ts";
 import { throwIfAborted } from "../../src/errors.ts";
@@ -125,6 +125,7 @@ export function negativeLogLikelihood(logits: ArrayLike<number>, target: number)
 
 function toyConfig(vocabSize: number): ModelConfig {
   return {
+    ...USUAL,
     architecture: "llama",
     vocabSize,
     hiddenSize: 4,
@@ -148,6 +149,6 @@ function toyConfig(vocabSize: number): ModelConfig {
     activation: "silu",
     gatedMlp: true,
     parallelResidual: false,
-    qkNorm: false,
+    qkNorm: "none",
   };
 }

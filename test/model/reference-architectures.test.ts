@@ -53,8 +53,10 @@ async function expected(folder: string) {
   const { tensors } = await readSafetensorsHeader(source);
   const buffer = async (name: string) => (await readSafetensorsRows(source, tensors.get(name)!)).slice().buffer;
   const ids = async (name: string) => Array.from(new BigInt64Array(await buffer(name)), Number);
-  const greedy = tensors.has("greedy_prompt8_new24") ? await ids("greedy_prompt8_new24") : undefined;
-  const values = { ids: await ids("input_ids"), logits: new Float32Array(await buffer("logits")), greedy };
+  const idsIfThere = async (name: string) => (tensors.has(name) ? ids(name) : undefined);
+  const greedy = await idsIfThere("greedy_prompt8_new24");
+  const recomputed = await idsIfThere("greedy_prompt8_new24_recomputed");
+  const values = { ids: await ids("input_ids"), logits: new Float32Array(await buffer("logits")), greedy, recomputed };
   await source.close();
   return values;
 }
@@ -72,6 +74,20 @@ async function continueGreedily(model: Transformer, sequence: readonly number[],
   for (let logits = await model.forward(ids, { logits: "last" }); ids.length < sequence.length;) {
     ids.push(model.argmax(logits!));
     logits = await model.forward(ids.slice(-1), { logits: "last" });
+  }
+  return ids;
+}
+
+/**
+ * The continuation of a model whose frequencies follow the number of tokens, each token by a model loaded for
+ * as many as came before it.
+ */
+async function continueRecomputing(folder: string, sequence: readonly number[], prompt: number): Promise<number[]> {
+  const ids = sequence.slice(0, prompt);
+  while (ids.length < sequence.length) {
+    const model = await open(folder, undefined, ids.length);
+    ids.push(model.argmax((await model.forward(ids, { logits: "last" }))!));
+    await model.dispose();
   }
   return ids;
 }
@@ -101,11 +117,13 @@ for (const name of ["llama-tied", "llama3-rope", "mistral-window", "qwen2", "qwe
 }
 
 /**
- * Folders, and the configuration of each as older versions of transformers spell it. With dynamic RoPE the
- * reference computed all tokens at once, by the frequencies of their number.
+ * Folders, and the configuration of each as older versions of transformers spell it. Where frequencies follow
+ * the number of tokens (dynamic RoPE, LongRoPE) the reference computed all tokens at once, by those of their
+ * number, and its continuation (with dynamic RoPE a second one) anew for each token.
  */
 const OTHERS = [
   "qwen3-yarn",
+  "llama-bias",
   "llama-linear",
   "llama-dynamic",
   "gpt2",
@@ -114,6 +132,13 @@ const OTHERS = [
   "gpt-neox-sequential",
   "bloom",
   "bloom-odd-heads",
+  "olmo2",
+  "glm",
+  "glm4",
+  "phi3",
+  "phi3-longrope-short",
+  "phi3-longrope-long",
+  "smollm3",
 ];
 
 for (const name of OTHERS) {
@@ -127,18 +152,18 @@ for (const name of OTHERS) {
       copyFileSync(join(folder, spelling), join(copy, "config.json"));
       copyFileSync(join(folder, "model.safetensors"), join(copy, "model.safetensors"));
       const reference = await expected(folder);
-      const isDynamic = name.endsWith("-dynamic");
-      const model = await open(copy, undefined, isDynamic ? reference.ids.length : undefined);
-      rmSync(copy, { recursive: true });
+      const follows = /-dynamic|-longrope/.test(name);
+      const model = await open(copy, undefined, follows ? reference.ids.length : undefined);
       const logits = await allLogits(model, reference.ids);
       const limit = largest(reference.logits);
       const worst = largest(reference.logits.map((value, i) => value - logits[i]!)) / limit;
       console.log(`\nfigure: ${name}, ${spelling}: worst logit difference ${worst.toExponential(1)} of the largest`);
       assertWithin(logits, reference.logits, () => WITHIN * limit, name);
-      assert.ok(reference.greedy, "the reference has a greedy continuation");
-      // There the frequencies followed each token.
-      if (!isDynamic) assert.equal(await continueGreedily(model, reference.greedy!, 8), reference.greedy);
+      const greedy = reference.recomputed ?? reference.greedy;
+      assert.ok(greedy, "the reference has a greedy continuation");
+      assert.equal(follows ? await continueRecomputing(copy, greedy!, 8) : await continueGreedily(model, greedy!, 8), greedy);
       await model.dispose();
+      rmSync(copy, { recursive: true });
     });
   }
 }

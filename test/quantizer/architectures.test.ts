@@ -6,6 +6,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { describeModel } from "../../src/architecture/description.ts";
+import { checkpointView } from "../../src/checkpoint/checkpoint-view.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
 import { dequantizeWords } from "../../src/checkpoint/quantization/pack-quantized.ts";
@@ -22,7 +23,9 @@ import { tinySamples } from "./tiny-samples.ts";
 
 const SEED = 67;
 const test = suite(`quantizing other architectures (seed ${SEED})`);
-const ARCHITECTURES = ["gpt2", "phi", "gpt-neox", "gpt-neox-sequential", "bloom", "bloom-odd-heads"];
+const ARCHITECTURES = [
+  "gpt2", "phi", "gpt-neox", "gpt-neox-sequential", "bloom", "bloom-odd-heads", "llama-bias", "olmo2", "glm", "glm4", "phi3", "smollm3",
+]; // prettier-ignore
 /** The odd model has 96 channels and 384 in its MLP, the others 64 and 128 or 256. */
 const GROUP_SIZE = 32;
 
@@ -57,6 +60,29 @@ async function logitsOf(checkpoint: Checkpoint, ids: readonly number[], chunk: n
   return logits;
 }
 
+/** The quantized model in floats: its weights dequantized, activations and cache as they are. */
+function dequantized(written: Checkpoint): Checkpoint {
+  const { embedding, head, blocks } = describeModel(written.config);
+  const modules = [embedding, head, ...blocks.flatMap(({ inputs }) => inputs.flatMap((input) => input.modules))];
+  const packed = new Map(modules.filter(({ name }) => written.quantization!.linear(name)).map((module) => [`${module.name}.weight`, module])); // prettier-ignore
+  const infos = [...packed].map(([name, { outFeatures: N, inFeatures: K }]) => [name, { name, type: "F32", shape: [N, K], bytes: 4 * N * K, file: written.name }] as const); // prettier-ignore
+  return checkpointView(written, {
+    quantization: undefined,
+    tensors: new Map([...written.tensors, ...infos]),
+    readF32: async (name, options = {}) => {
+      const module = packed.get(name);
+      if (!module) return written.readF32(name, options);
+      const { weights: type, groupSize } = written.quantization!.linear(module.name)!;
+      const K = module.inFeatures;
+      const words = new Int32Array((await written.readRaw(`${module.name}.weight_packed`)).slice().buffer);
+      const scale = await written.readF32(`${module.name}.weight_scale`);
+      const values = dequantizeWords(words, scale, { K, type, groupSize: groupSize === "channel" ? K : groupSize });
+      const [begin, end] = options.rows ?? [0, Infinity];
+      return values.slice(begin * K, end * K);
+    },
+  });
+}
+
 for (const name of ARCHITECTURES) {
   for (const [preset, options] of [
     // Thresholds around the ranges of these models, so that static, equalized and dynamic inputs all occur.
@@ -70,15 +96,21 @@ for (const name of ARCHITECTURES) {
       const { report, written } = await quantize(source, preset, options as RecipeOptions);
       const ids = [...tinySamples(SEED + 1, 1, 40)[0]!].map((id) => id % source.config.vocabSize);
       const [exact, found] = [await logitsOf(source, ids, 40), await logitsOf(written, ids, 40)];
-      // Weights of 4 bits alone are off by about (absmax / 7)^2 / 12 of their energy, 1 to 2 %, in each of
-      // two or three layers.
       const error = distance(exact, found);
-      console.log(`\nfigure: ${name}, ${preset}: error energy ${error.toExponential(1)} of the logits'`);
-      assert.ok(error < 0.1, `${error}`);
+      const byActivations = distance(await logitsOf(dequantized(written), ids, 40), found);
+      console.log(
+        `\nfigure: ${name}, ${preset}: error energy ${error.toExponential(1)} of the logits', ${byActivations.toExponential(1)} by activations`,
+      );
+      // Weights of 4 bits alone are off by about (absmax / 7)^2 / 12 of their energy, 1 to 2 %, in each of
+      // two to four layers, and random gates and sharp scores make more of it. Rounding to int8 costs a
+      // hundredth of that.
+      assert.ok(error < (source.config.gatedMlp ? 0.4 : 0.1), `${error}`);
+      assert.ok(byActivations < 0.02, `${byActivations}`);
       for (const chunk of [1, 7]) assert.equal(await logitsOf(written, ids, chunk), found, `chunks of ${chunk}`);
       if (preset === "fptq") {
         const equalized = report.layers.filter(({ policy }) => policy === "lae+static").length;
-        assert.ok(equalized > 0, "no input was equalized");
+        const hasNorms = describeModel(source.config).blocks[0]!.inputs[0]!.from !== "stream";
+        assert.is(equalized > 0, hasNorms, `${equalized} inputs were equalized`);
       }
       await Promise.all([source.close(), written.close()]);
     });

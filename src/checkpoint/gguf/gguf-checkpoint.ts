@@ -12,9 +12,8 @@ import { ggufGenerationConfig } from "./gguf-generation-config.ts";
 import { ggufForm, ggufModelConfig } from "./gguf-model-config.ts";
 import { ROPE_FACTOR_TENSORS, type RopeFactors } from "./gguf-rope-config.ts";
 import { noteUnreadKeys } from "./gguf-variants.ts";
-import type { ModuleNames } from "../../architecture/family.ts";
 import { interleavedRow } from "../../architecture/gguf-permute.ts";
-import { huggingFaceName } from "../../architecture/gguf-tensor-names.ts";
+import { huggingFaceNames } from "../../architecture/gguf-tensor-names.ts";
 import { ggufTokenizer } from "./gguf-tokenizer.ts";
 import type { JsonObject } from "../../json-object.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
@@ -48,7 +47,7 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   const config = ggufModelConfig(metadata, tensors, ropeFactors, file.name);
 
   const interleavedBy = (name: string) => (form.interleavedHeads && INTERLEAVED.test(name) ? config.headDim : undefined);
-  const stored = nameTensors(tensors, familyOf(config.architecture).names, interleavedBy, file.name);
+  const stored = nameTensors(tensors, config, interleavedBy, file.name);
   const infos = new Map(Array.from(stored, ([name, rows]) => [name, tensorInfo(name, rows, file.name)]));
   checkTensors(infos, config, undefined, file.name);
 
@@ -67,6 +66,8 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
 /** The place of a tensor's rows. */
 interface StoredRows {
   readonly tensor: GgufTensor;
+  /** The first of them in the tensor: not 0 where it has those of several modules. */
+  readonly firstRow: number;
   readonly rows: number;
   /** Elements of a row. */
   readonly columns: number;
@@ -79,7 +80,7 @@ function storedRows(tensor: GgufTensor, interleavedBy: number | undefined): Stor
   const [inner, ...outer] = tensor.dims as [number, ...number[]];
   const isVector = outer.length === 0;
   const rows = isVector ? inner : elements(outer);
-  return { tensor, rows, columns: isVector ? 1 : inner, rowBytes: tensor.bytes / rows, interleavedBy };
+  return { tensor, firstRow: 0, rows, columns: isVector ? 1 : inner, rowBytes: tensor.bytes / rows, interleavedBy };
 }
 
 async function readRopeFactors(
@@ -106,15 +107,17 @@ async function readRopeFactors(
  */
 function nameTensors(
   tensors: ReadonlyMap<string, GgufTensor>,
-  names: ModuleNames,
+  config: ModelConfig,
   interleavedBy: (ggufName: string) => number | undefined,
   file: string,
 ): Map<string, StoredRows> {
+  const { names, gguf } = familyOf(config.architecture);
   const stored = new Map<string, StoredRows>();
   for (const tensor of tensors.values()) {
     if (ROPE_FACTOR_TENSORS.includes(tensor.name) || UNUSED.test(tensor.name)) continue;
-    const name = huggingFaceName(tensor.name, names);
-    if (name === undefined) {
+    const found = huggingFaceNames(tensor.name, names);
+    // Whether rows of one tensor for q, k and v would be interleaved is not known.
+    if (found.length === 0 || (found.length > 1 && gguf.interleavedHeads)) {
       throw new UnsupportedModelError(`${file}: tensor: got "${tensor.name}", need one that this model has`);
     }
     if (tensor.dims.length === 1 && tensor.type.blockElements > 1) {
@@ -122,13 +125,28 @@ function nameTensors(
         `${file}: tensor "${tensor.name}": got a vector of ${tensor.type.name}, need one of floats`,
       );
     }
-    stored.set(name, storedRows(tensor, interleavedBy(tensor.name)));
+    const whole = storedRows(tensor, interleavedBy(tensor.name));
+    if (found.length === 1) stored.set(found[0]!, whole);
+    else for (const [i, part] of splitQkv(whole, config, file).entries()) stored.set(found[i]!, part);
   }
   return stored;
 }
 
-function tensorInfo(name: string, { tensor }: StoredRows, file: string): TensorInfo {
-  return { name, type: tensor.type.name, shape: tensor.dims.toReversed(), bytes: tensor.bytes, file };
+/** The rows of q, of k and of v in a tensor that has all of them. */
+function splitQkv(whole: StoredRows, { heads: H, kvHeads: Hkv, headDim: D }: ModelConfig, file: string): StoredRows[] {
+  const need = (H + 2 * Hkv) * D;
+  if (whole.rows !== need)
+    throw new CheckpointError(`${file}: tensor "${whole.tensor.name}": got ${whole.rows} rows, need ${need} of q, k and v`);
+  return [
+    { ...whole, rows: H * D },
+    { ...whole, firstRow: H * D, rows: Hkv * D },
+    { ...whole, firstRow: (H + Hkv) * D, rows: Hkv * D },
+  ];
+}
+
+function tensorInfo(name: string, { tensor, rows, rowBytes }: StoredRows, file: string): TensorInfo {
+  const shape = [rows, ...tensor.dims.toReversed().slice(1)];
+  return { name, type: tensor.type.name, shape, bytes: rows * rowBytes, file };
 }
 
 class GgufCheckpoint implements Checkpoint {
@@ -222,18 +240,19 @@ async function readRows(
 /** Stored bytes of rows `[begin, end)` in Hugging Face order. */
 async function readStoredRows(
   file: ByteSource,
-  { tensor, rowBytes, interleavedBy }: StoredRows,
+  { tensor, firstRow, rowBytes, interleavedBy }: StoredRows,
   begin: number,
   end: number,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   throwIfAborted(signal, `reading tensor "${tensor.name}"`);
-  if (interleavedBy === undefined) return file.read(tensor.offset + begin * rowBytes, (end - begin) * rowBytes, signal);
+  const offset = tensor.offset + firstRow * rowBytes;
+  if (interleavedBy === undefined) return file.read(offset + begin * rowBytes, (end - begin) * rowBytes, signal);
 
   // Interleaving stays within a head, so the heads that these rows touch hold all of them.
   const first = Math.floor(begin / interleavedBy) * interleavedBy;
   const last = Math.ceil(end / interleavedBy) * interleavedBy;
-  const heads = await file.read(tensor.offset + first * rowBytes, (last - first) * rowBytes, signal);
+  const heads = await file.read(offset + first * rowBytes, (last - first) * rowBytes, signal);
   const bytes = new Uint8Array((end - begin) * rowBytes);
   for (let row = begin; row < end; row++) {
     const at = (interleavedRow(row, interleavedBy) - first) * rowBytes;

@@ -7,7 +7,7 @@ import { describe } from "../../json-object.ts";
 import { isWhole } from "../../need.ts";
 import { FAMILIES, familyOf, parseModelConfig, writeModelConfig } from "../../architecture/families.ts";
 import type { GgufForm } from "../../architecture/family.ts";
-import { type Architecture, checkModelConfig, type ModelConfig } from "../../architecture/model-config.ts";
+import { type Architecture, checkModelConfig, type ModelConfig, USUAL } from "../../architecture/model-config.ts";
 import type { Gguf, GgufTensor } from "./gguf.ts";
 import { type GgufMetadata, shortestDecimal } from "./gguf-metadata.ts";
 import { ggufRope, type RopeFactors } from "./gguf-rope-config.ts";
@@ -61,7 +61,8 @@ export function ggufModelConfig(
   // GPT-2 and BLOOM have four times the hidden size, and old files of them do not say so.
   const ffnSize = traits.gatedMlp || metadata.has(key("feed_forward_length")) ? positive("feed_forward_length") : 4 * hiddenSize;
   const { parallelResidual } = traits;
-  const config: ModelConfig = {
+  const stated: ModelConfig = {
+    ...USUAL,
     architecture: huggingFaceArchitecture(form, found, file),
     vocabSize: embeddingRows(metadata, tensors.get("token_embd.weight"), key("vocab_size"), file),
     hiddenSize,
@@ -81,6 +82,7 @@ export function ggufModelConfig(
     ...traits,
     parallelResidual: parallelResidual === "stated" ? statedResidual(metadata, key("use_parallel_residual")) : parallelResidual,
   };
+  const config = { ...stated, ...form.unstated?.(stated) };
   checkModelConfig(config, file);
   checkExpressible(config, file);
   return config;

@@ -74,6 +74,18 @@ export function normInput(space: Workspace, loaded: LoadedNorm, linear: Linear, 
   else kernels.split("layernorm_f32_qd8", M, hidden, residual, weight, bias, q, scales, sums, K, G, norm.eps, scale);
 }
 
+/**
+ * Makes the input of a linear layer that reads the residual stream itself: hidden += residual, and a copy in
+ * `buffers.normed`, which a layer may round in place, or quantized.
+ */
+export function streamInput(space: Workspace, linear: Linear, { hidden, residual, M }: NormRows): void {
+  const { kernels, buffers } = space;
+  const { inFeatures: E } = linear;
+  if (residual) kernels.split("add_f32", M, hidden, residual, E);
+  kernels.f32(buffers.normed, M * E).set(kernels.f32(hidden, M * E));
+  quantizeInput(space, linear, buffers.normed, M);
+}
+
 /** What the chain rule through an RMSNorm reads and writes, over M rows. */
 export interface NormGradient {
   readonly x: Pointer; // f32[M, E], its input

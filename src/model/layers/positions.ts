@@ -5,10 +5,11 @@
  *
  * Powers, sines and cosines are taken in wasm; what is done here uses only operations that IEEE 754 fixes.
  */
+import { type Block, type HeadNorm, ropesOf } from "../../architecture/description.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
-import type { PositionTables } from "../buffers.ts";
+import type { PositionTables, RopeTable } from "../buffers.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { Planner, Workspace } from "../workspace.ts";
 import { fillFrequencies } from "./rope-frequencies.ts";
@@ -18,27 +19,27 @@ export function planPositions({ plan, config }: Planner, positions: number): Pos
   const half = config.rotaryDim / 2;
   const f32 = (elements: number, what: string) => plan.reserve("weights", 4 * elements, what);
   return {
-    rope:
-      config.positions === "rope"
-        ? {
-            frequencies: f32(half, "rotary frequencies"),
-            cos: f32(positions * half, `cosines of ${positions} positions`),
-            sin: f32(positions * half, `sines of ${positions} positions`),
-          }
-        : undefined,
+    ropes: ropesOf(config).map(() => ({
+      frequencies: f32(half, "rotary frequencies"),
+      cos: f32(positions * half, `cosines of ${positions} positions`),
+      sin: f32(positions * half, `sines of ${positions} positions`),
+    })),
     slopes: config.positions === "alibi" ? f32(2 * powerOfTwoUpTo(config.heads), "slopes of the heads") : NULL,
   };
 }
 
-export function fillPositions(kernels: Kernels, config: ModelConfig, { rope, slopes }: PositionTables, positions: number): void {
+export function fillPositions(kernels: Kernels, config: ModelConfig, tables: PositionTables, positions: number): void {
+  for (const [i, rope] of ropesOf(config).entries()) fillRope(kernels, { ...config, ...rope }, tables.ropes[i]!, positions);
+  if (tables.slopes) fillSlopes(kernels, tables.slopes, config.heads);
+}
+
+/** @param config with the base and scaling of this table */
+function fillRope(kernels: Kernels, config: ModelConfig, { frequencies, cos, sin }: RopeTable, positions: number): void {
   const { rotaryDim } = config;
-  if (rope) {
-    const half = rotaryDim / 2;
-    const scale = fillFrequencies(kernels.run, config, rope.frequencies, kernels.f32(rope.frequencies, half), positions);
-    kernels.run.rope_table_f32(rope.frequencies, rope.cos, rope.sin, 0, positions, rotaryDim);
-    if (scale !== 1) for (const table of [rope.cos, rope.sin]) multiply(kernels.f32(table, positions * half), Math.fround(scale));
-  }
-  if (slopes) fillSlopes(kernels, slopes, config.heads);
+  const half = rotaryDim / 2;
+  const scale = fillFrequencies(kernels.run, config, frequencies, kernels.f32(frequencies, half), positions);
+  kernels.run.rope_table_f32(frequencies, cos, sin, 0, positions, rotaryDim);
+  if (scale !== 1) for (const table of [cos, sin]) multiply(kernels.f32(table, positions * half), Math.fround(scale));
 }
 
 /** Products of float32 numbers, rounded once. */
@@ -63,33 +64,44 @@ function powerOfTwoUpTo(count: number): number {
   return 2 ** (31 - Math.clz32(count));
 }
 
-/** Turns queries and keys of M rows in `buffers.qkv`, each by its row's position; nothing without RoPE. */
-export function turn({ kernels, config, buffers, tables }: Workspace, M: number): void {
-  if (!tables.rope) return;
-  const { heads: H, kvHeads: Hkv, headDim: D, rotaryDim } = config;
+/**
+ * Turns queries and keys of M rows in `buffers.qkv`, each by its row's position; nothing in a block without
+ * RoPE.
+ */
+export function turn({ kernels, config, buffers, tables }: Workspace, { rope }: Pick<Block, "rope">, M: number): void {
+  if (rope === undefined) return;
+  const { heads: H, kvHeads: Hkv, headDim: D, rotaryDim, rotaryPairs } = config;
   // Queries and keys lie side by side, so one call rotates both.
   const { qkv, rows, qkvStride } = buffers;
-  kernels.split("rope_f32", M, qkv, tables.rope.cos, tables.rope.sin, rows, H + Hkv, D, rotaryDim, qkvStride);
+  const { cos, sin } = tables.ropes[rope]!;
+  const kernel = rotaryPairs === "halves" ? "rope_f32" : "rope_pairs_f32";
+  kernels.split(kernel, M, qkv, cos, sin, rows, H + Hkv, D, rotaryDim, qkvStride);
 }
 
 /** Turns M rows of `gradients.qkv` back: a rotation's transpose turns the other way. */
 export function turnBack({ kernels, config, buffers, tables }: Workspace, M: number, gradients: GradientBuffers): void {
-  if (!tables.rope) return;
   const { heads: H, kvHeads: Hkv, headDim: D, rotaryDim } = config;
   const { rows, qkvStride } = buffers;
-  kernels.split("rope_f32", M, gradients.qkv, tables.rope.cos, gradients.sin, rows, H + Hkv, D, rotaryDim, qkvStride);
+  kernels.split("rope_f32", M, gradients.qkv, tables.ropes[0]!.cos, gradients.sin, rows, H + Hkv, D, rotaryDim, qkvStride);
 }
 
-/** Weights of norms over each head, f32[D]; 0 for none. */
-export interface HeadNorms {
+/** The weights of a block's norms of q and k; NULL for none. */
+export interface HeadNormWeights {
   readonly queryNorm: Pointer;
   readonly keyNorm: Pointer;
 }
 
-/** Normalizes each head of q and k, where the model has norms for them. */
-export function normalizeHeads({ kernels, config, buffers }: Workspace, { queryNorm, keyNorm }: HeadNorms, M: number): void {
-  const { heads: H, kvHeads: Hkv, headDim: D, rmsNormEps: eps } = config;
+/** Normalizes queries and keys, where the model has norms for them. */
+export function normalizeHeads(
+  { kernels, config, buffers }: Workspace,
+  { queryNorm, keyNorm }: Pick<Block, "queryNorm" | "keyNorm">,
+  weights: HeadNormWeights,
+  M: number,
+): void {
+  const { heads: H, headDim: D, rmsNormEps: eps } = config;
   const { qkv, qkvStride } = buffers;
-  if (queryNorm) kernels.split("rmsnorm_heads_f32", M, qkv, queryNorm, H, D, qkvStride, eps);
-  if (keyNorm) kernels.split("rmsnorm_heads_f32", M, offsetBy(qkv, 4 * H * D), keyNorm, Hkv, D, qkvStride, eps);
+  const normalize = (x: Pointer, weight: Pointer, { parts, width }: HeadNorm) =>
+    kernels.split("rmsnorm_heads_f32", M, x, weight, parts, width, qkvStride, eps);
+  if (queryNorm) normalize(qkv, weights.queryNorm, queryNorm);
+  if (keyNorm) normalize(offsetBy(qkv, 4 * H * D), weights.keyNorm, keyNorm);
 }

@@ -4,7 +4,7 @@
  *
  * Logarithms and powers are taken in wasm; what is done here uses only operations that IEEE 754 fixes.
  */
-import type { ModelConfig, RopeScaling } from "../../architecture/model-config.ts";
+import type { ModelConfig, Rope, RopeScaling } from "../../architecture/model-config.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import type { Pointer } from "../../kernels/pointer.ts";
 
@@ -16,7 +16,7 @@ type Run = Pick<Kernels["run"], "log_f64" | "power_f64" | "rope_frequencies_f32"
  * as it grows; here, as in llama.cpp and vLLM, a model has those of the context it was loaded with. A cache
  * holds keys that were turned already, and they have to stay right while a sequence grows.
  */
-export function dependsOnContext({ ropeScaling: { kind } }: Pick<ModelConfig, "ropeScaling">): boolean {
+export function dependsOnContext({ ropeScaling: { kind } }: Pick<Rope, "ropeScaling">): boolean {
   return kind === "dynamic" || kind === "longrope";
 }
 

@@ -1,5 +1,6 @@
 /** Sequences of a model as bytes, and back. */
 import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
+import { ropesOf } from "../../architecture/description.ts";
 import { createSha256 } from "../../checkpoint/sha256.ts";
 import { BLOCK_TOKENS } from "../layers/attention.ts";
 import { dependsOnContext } from "../layers/rope-frequencies.ts";
@@ -80,7 +81,9 @@ export class SavedSequences {
     const hash = createSha256();
     hash.update(new TextEncoder().encode(JSON.stringify([config, this.#cache.memory.caches.map(({ scales }) => scales)])));
     // The same model loaded with another context turns keys otherwise.
-    if (tables.rope && dependsOnContext(config)) hash.update(kernels.u8(tables.rope.frequencies, 2 * config.rotaryDim));
+    for (const [i, rope] of ropesOf(config).entries()) {
+      if (dependsOnContext(rope)) hash.update(kernels.u8(tables.ropes[i]!.frequencies, 2 * config.rotaryDim));
+    }
     const [begin, end] = this.#weights;
     for (let at = begin; at < end; at = offsetBy(at, PIECE_BYTES)) hash.update(kernels.u8(at, Math.min(PIECE_BYTES, end - at)));
     return hash.hex();

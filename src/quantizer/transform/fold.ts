@@ -2,7 +2,7 @@
  * Folds: equalization between two linears with nothing between them that a factor per channel could not pass.
  * What the first divides by, the second multiplies by:
  *
- *   key    k_c / s_c, q_c * s_c      through the scores q k^T; both halves of a rotated pair share s
+ *   key    k_c / s_c, q_c * s_c      through the scores q k^T; both channels of a rotated pair share s
  *   value  v_c / s_c, o_c * s_c      through attention's means, for each query head of the value head
  *   up     up_c / s_c, down_c * s_c  through activation(gate) * up, or ReLU, which s > 0 passes
  *
@@ -22,7 +22,7 @@ export type Fold = (typeof FOLDS)[number];
 
 /** Says why a model cannot have a fold; undefined if it can. */
 export function foldObstacle(fold: Fold, { qkNorm, gatedMlp, activation }: ModelConfig): string | undefined {
-  if (fold === "key" && qkNorm) return "got norms of queries and keys, which undo it";
+  if (fold === "key" && qkNorm !== "none") return "got norms of queries and keys, which undo it";
   if (fold === "up" && !gatedMlp && activation !== "relu") return `got an MLP of ${activation}, need a gated one, or one of relu`;
   return undefined;
 }
@@ -43,7 +43,7 @@ type NamedFactors = readonly [module: string, factors: ModuleFactors];
 const FACTORS: Readonly<Record<Fold, (config: ModelConfig, block: Block, stats: LayerStats) => readonly NamedFactors[]>> = {
   key(config, block, stats) {
     const { heads: H, headDim: D } = config;
-    const s = keyFactors(channelAbsmax(stats.k), config);
+    const s = keyFactors(channelAbsmax(stats.k), config, block);
     const { modules } = inputOf(block, "qkv");
     const [queries, keys] = [rowFactors(modules, 0, toQueryHeads(s, config)), rowFactors(modules, H * D, reciprocal(s))];
     return [...joinTransforms([queries, keys].map((part) => ({ modules: new Map(part), norms: new Map() }))).modules];
@@ -59,10 +59,11 @@ const FACTORS: Readonly<Record<Fold, (config: ModelConfig, block: Block, stats: 
   },
   up(_config, block, stats) {
     const s = powersOfTwo(rootMeanSquare(stats.down), 0.5);
-    // The MLP's first linears come last among those of their input, and of a gated MLP's two the gated one.
-    const up = (block.inputs.find(({ name }) => name === "up") ?? inputOf(block, "qkv")).modules.at(-1)!;
+    // The MLP's first linears come last among those of their input, and of a gated MLP's rows the gated ones.
+    const { modules } = block.inputs.find(({ name }) => name === "up") ?? inputOf(block, "qkv");
+    const rows = modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0);
     return [
-      [up.name, { rows: reciprocal(s) }],
+      ...rowFactors(modules, rows - s.length, reciprocal(s)),
       ...inputOf(block, "down").modules.map(({ name }) => [name, { columns: s }] as const),
     ];
   },
@@ -100,16 +101,20 @@ function toQueryHeads(s: Float32Array, { heads: H, kvHeads: Hkv, headDim: D }: M
 }
 
 /**
- * A key's channels are all to fill the cache's one range. Channels i and i + r/2 of the first r of a head
- * turn together.
+ * A key's channels are all to fill the cache's one range. Two channels of the first r of a head turn
+ * together: i and i + r/2, or 2i and 2i + 1.
  */
-function keyFactors(absmax: Float32Array, { headDim: D, rotaryDim }: ModelConfig): Float32Array {
+function keyFactors(
+  absmax: Float32Array,
+  { headDim: D, rotaryDim, rotaryPairs }: ModelConfig,
+  { rope }: Pick<Block, "rope">,
+): Float32Array {
   const half = rotaryDim / 2;
   const pairs = absmax.map((own, c) => {
     const channel = c % D;
-    if (channel >= rotaryDim) return own;
-    const low = c - channel + (channel % half);
-    return Math.max(absmax[low]!, absmax[low + half]!);
+    if (rope === undefined || channel >= rotaryDim) return own;
+    const other = rotaryPairs === "neighbours" ? channel ^ 1 : (channel + half) % rotaryDim;
+    return Math.max(own, absmax[c - channel + other]!);
   });
   return powersOfTwo(pairs, 1);
 }

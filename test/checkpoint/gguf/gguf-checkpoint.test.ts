@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { USUAL } from "../../../src/architecture/model-config.ts";
 import { openGgufCheckpoint } from "../../../src/checkpoint/gguf/gguf-checkpoint.ts";
 import { parseModelConfig } from "../../../src/architecture/families.ts";
 import { CheckpointError, UnsupportedModelError } from "../../../src/errors.ts";
@@ -118,12 +119,12 @@ test("an aborted read stops with AbortError; closing closes the file", async () 
 test("configuration", async () => {
   const { config } = await open({ architecture: "llama" });
   assert.equal(config, {
-    architecture: "llama", vocabSize: V, hiddenSize: E, layers: L, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F,
+    ...USUAL, architecture: "llama", vocabSize: V, hiddenSize: E, layers: L, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F,
     rmsNormEps: 1e-5, ropeTheta: 500000, ropeScaling: { kind: "none" }, contextLength: 128, attentionWindows: [0, 0],
-    tiedEmbedding: true, attentionBias: "none", mlpBias: false, qkNorm: false, norm: "rms", positions: "rope", rotaryDim: D, headBias: false, activation: "silu", gatedMlp: true, parallelResidual: false,
+    tiedEmbedding: true, attentionBias: "none", mlpBias: false, qkNorm: "none", norm: "rms", positions: "rope", rotaryDim: D, headBias: false, activation: "silu", gatedMlp: true, parallelResidual: false,
   }); // prettier-ignore
   assert.is((await open({ architecture: "qwen2" })).config.attentionBias, "qkv");
-  assert.is((await open({ architecture: "qwen3" })).config.qkNorm, true);
+  assert.is((await open({ architecture: "qwen3" })).config.qkNorm, "head");
   const mistral = await open({ architecture: "llama" }, { "llama.attention.sliding_window": u32(64) });
   assert.is(mistral.config.architecture, "mistral");
   assert.equal(mistral.config.attentionWindows, [64, 64]);

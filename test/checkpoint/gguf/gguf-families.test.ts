@@ -1,4 +1,4 @@
-/** GPT-2, Phi, GPT-NeoX and BLOOM as GGUF: the same model as the folder it was made from. */
+/** Families beside LLaMA, Mistral and Qwen as GGUF: the same model as the folder it was made from. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseModelConfig } from "../../../src/architecture/families.ts";
@@ -10,7 +10,7 @@ import type { JsonObject } from "../../../src/json-object.ts";
 import { CONFIGS, familyFolder } from "../../architecture/family-folder.ts";
 import { assertSameBits } from "../../oracle/compare.ts";
 import { sharedData } from "../../shared-data.ts";
-import { bool, buildGguf, f32, type Fixture, type FixtureValue, memoryFile, string, u32 } from "./gguf-fixture.ts";
+import { bool, buildGguf, concatenate, f32, type Fixture, type FixtureValue, memoryFile, string, u32 } from "./gguf-fixture.ts";
 import { ggufOf } from "./tiny-gguf.ts";
 
 const SEED = 43;
@@ -68,7 +68,11 @@ for (const [what, json] of Object.entries({
   });
 }
 
-for (const name of ["gpt2", "phi", "gpt-neox", "gpt-neox-sequential", "bloom", "bloom-odd-heads"]) {
+const REFERENCES = [
+  "gpt2", "phi", "gpt-neox", "gpt-neox-sequential", "bloom", "bloom-odd-heads", "olmo2", "glm", "glm4", "phi3", "smollm3",
+]; // prettier-ignore
+
+for (const name of REFERENCES) {
   test(`the reference model ${name}`, async () => {
     const path = sharedData(`reference/tiny/${name}`);
     if (path === undefined) return;
@@ -81,6 +85,51 @@ for (const name of ["gpt2", "phi", "gpt-neox", "gpt-neox-sequential", "bloom", "
     await folder.close();
   });
 }
+
+test("queries, keys and values in one tensor are read as three", async () => {
+  const { folder, tensors } = familyFolder(CONFIGS.glm4, SEED);
+  const { metadata, tensors: stored } = await ggufOf(await openSafetensorsCheckpoint(folder));
+  const joined = stored.flatMap((tensor) => {
+    if (/attn_[kv]\./.test(tensor.name)) return [];
+    if (!tensor.name.includes("attn_q.")) return [tensor];
+    const parts = ["q", "k", "v"].map((part) =>
+      stored.find(({ name }) => name === tensor.name.replace("attn_q.", `attn_${part}.`))!,
+    );
+    const rows = parts.reduce((sum, { dims }) => sum + dims.at(-1)!, 0);
+    const data = concatenate(parts.map((part) => part.data));
+    return [{ ...tensor, name: tensor.name.replace("attn_q.", "attn_qkv."), dims: [...tensor.dims.slice(0, -1), rows], data }];
+  });
+  const checkpoint = await openGgufCheckpoint(memoryFile(buildGguf({ metadata, tensors: joined }).bytes));
+  for (const [name, { shape, values }] of tensors) {
+    assert.equal(checkpoint.tensors.get(name)!.shape, shape, name);
+    assert.is(checkpoint.tensors.get(name)!.bytes, 4 * values.length, name);
+    assertSameBits(await checkpoint.readF32(name), values, name);
+    assertSameBits(
+      await checkpoint.readF32(name, { rows: [3, 7] }),
+      values.slice(3 * (shape[1] ?? 1), 7 * (shape[1] ?? 1)),
+      name,
+    );
+  }
+  const bias = joined.find(({ name }) => name === "blk.0.attn_qkv.bias")!;
+  const short = [...joined.filter((tensor) => tensor !== bias), { ...bias, dims: [64], data: bias.data.subarray(0, 256) }];
+  const broken = openGgufCheckpoint(memoryFile(buildGguf({ metadata, tensors: short }).bytes));
+  await refuses(broken, CheckpointError, "blk.0.attn_qkv.bias", "got 64 rows, need 128 of q, k and v");
+});
+
+test("both lists of LongRoPE, with the attention factor", async () => {
+  const path = sharedData("reference/tiny/phi3-longrope-long");
+  if (path === undefined) return;
+  const folder = await openSafetensorsCheckpoint(openFolder(path));
+  const { config } = await openGgufCheckpoint(memoryFile(buildGguf(await ggufOf(folder)).bytes));
+  const [found, expected] = [config.ropeScaling, folder.config.ropeScaling];
+  assert.ok(found.kind === "longrope" && expected.kind === "longrope" && "factor" in found.attention);
+  assert.ok(Math.abs(found.attention.factor - Math.sqrt(2)) < 1e-6); // a context 16 times as long as its 16 tokens
+  assert.equal(found.longFactors, expected.longFactors.map(Math.fround));
+  assert.equal(found.shortFactors, expected.shortFactors.map(Math.fround));
+  assert.is(found.originalContextLength, 16);
+  assert.equal({ ...config, ropeScaling: expected }, folder.config);
+  await folder.close();
+});
 
 test("what a file may leave out", async () => {
   const { n_inner: _, ...wide } = CONFIGS.gpt2;

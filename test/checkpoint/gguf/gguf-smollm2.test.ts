@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { USUAL } from "../../../src/architecture/model-config.ts";
 import { openGgufCheckpoint } from "../../../src/checkpoint/gguf/gguf-checkpoint.ts";
 import { memoryFile } from "./gguf-fixture.ts";
 import { sharedFile } from "../../shared-data.ts";
@@ -19,9 +20,9 @@ if (file !== undefined) {
     assert.equal(
       { ...config, attentionWindows: new Set(config.attentionWindows) },
       {
-        architecture: "llama", vocabSize: 49152, hiddenSize: 576, layers: 30, heads: 9, kvHeads: 3, headDim: 64, ffnSize: 1536,
+        ...USUAL, architecture: "llama", vocabSize: 49152, hiddenSize: 576, layers: 30, heads: 9, kvHeads: 3, headDim: 64, ffnSize: 1536,
         rmsNormEps: 1e-5, ropeTheta: 100000, ropeScaling: { kind: "none" }, contextLength: 8192, attentionWindows: new Set([0]),
-        tiedEmbedding: true, attentionBias: "none", mlpBias: false, qkNorm: false, norm: "rms", positions: "rope", rotaryDim: 64, headBias: false, activation: "silu", gatedMlp: true, parallelResidual: false,
+        tiedEmbedding: true, attentionBias: "none", mlpBias: false, qkNorm: "none", norm: "rms", positions: "rope", rotaryDim: 64, headBias: false, activation: "silu", gatedMlp: true, parallelResidual: false,
       },
     ); // prettier-ignore
     assert.equal(generation, { eosTokenIds: [2], sampling: {} });

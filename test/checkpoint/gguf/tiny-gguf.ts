@@ -5,6 +5,7 @@
 import type { Checkpoint } from "../../../src/checkpoint/checkpoint.ts";
 import { BLOCKS, type BlockType, blockValue, randomBlocks } from "./ggml-oracle.ts";
 import { type Fixture, type FixtureTensor, type FixtureValue, bool, concatenate, f32, string, u32 } from "./gguf-fixture.ts";
+import type { RopeScaling } from "../../../src/architecture/model-config.ts";
 import { mulberry32 } from "../../random.ts";
 
 export interface TinyModel {
@@ -125,10 +126,50 @@ function tinyMetadata(architecture: string, { E, F, L, H, Hkv, D }: ReturnType<t
 }
 
 /**
- * `general.architecture` and names as gguf-py has them (`tensor_mapping.py`), for the architectures whose
- * files llama.cpp does not reorder here.
+ * `general.architecture` and names as gguf-py has them (`tensor_mapping.py`), and whether the converter
+ * permutes the rows of q and k.
  */
-const GGUF_NAMES: Record<string, { architecture: string; names: Record<string, string> }> = {
+const LLAMA_NAMES = {
+  "model.embed_tokens": "token_embd",
+  "model.norm": "output_norm",
+  lm_head: "output",
+  input_layernorm: "attn_norm",
+  "self_attn.q_proj": "attn_q",
+  "self_attn.k_proj": "attn_k",
+  "self_attn.v_proj": "attn_v",
+  "self_attn.q_norm": "attn_q_norm",
+  "self_attn.k_norm": "attn_k_norm",
+  "self_attn.o_proj": "attn_output",
+  post_attention_layernorm: "ffn_norm",
+  "mlp.gate_proj": "ffn_gate",
+  "mlp.up_proj": "ffn_up",
+  "mlp.down_proj": "ffn_down",
+};
+
+const GGUF_NAMES: Record<string, { architecture: string; names: Record<string, string>; isPermuted?: boolean }> = {
+  olmo2: {
+    architecture: "olmo2",
+    names: {
+      ...LLAMA_NAMES,
+      post_attention_layernorm: "post_attention_norm",
+      post_feedforward_layernorm: "post_ffw_norm",
+    },
+  },
+  glm: { architecture: "chatglm", names: { ...LLAMA_NAMES, "mlp.gate_up_proj": "ffn_up" } },
+  glm4: {
+    architecture: "glm4",
+    names: {
+      ...LLAMA_NAMES,
+      "mlp.gate_up_proj": "ffn_up",
+      post_self_attn_layernorm: "post_attention_norm",
+      post_mlp_layernorm: "post_ffw_norm",
+    },
+  },
+  phi3: {
+    architecture: "phi3",
+    names: { ...LLAMA_NAMES, "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up" },
+  },
+  smollm3: { architecture: "smollm3", names: LLAMA_NAMES, isPermuted: true },
   gpt2: {
     architecture: "gpt2",
     names: {
@@ -190,28 +231,60 @@ const GGUF_NAMES: Record<string, { architecture: string; names: Record<string, s
   },
 };
 
+function rowsOf(data: Uint8Array, rows: number): Uint8Array[] {
+  const bytes = data.length / rows;
+  return Array.from({ length: rows }, (_, row) => data.subarray(row * bytes, (row + 1) * bytes));
+}
+
 function ggufName(name: string, names: Record<string, string>): string {
   const [, module, kind] = /^(.+)\.(weight|bias)$/.exec(name)!;
   const [, layer, inBlock] = /^.+\.(?:h|layers)\.(\d+)\.(.+)$/.exec(module!) ?? [];
   return layer === undefined ? `${names[module!]}.${kind}` : `blk.${layer}.${names[inBlock!]}.${kind}`;
 }
 
+function longRopeAttention({ attention, originalContextLength }: Extract<RopeScaling, { kind: "longrope" }>): number {
+  if ("factor" in attention) return attention.factor;
+  return Math.sqrt(1 + Math.log(attention.extension) / Math.log(originalContextLength));
+}
+
 /**
- * What llama.cpp's converter makes of a model: canonical rows, float32, and the keys its classes write
+ * What llama.cpp's converter makes of a model: float32, canonical rows but those it permutes, and the keys
+ * its classes write
  * (`conversion/*.py`).
  */
 export async function ggufOf(checkpoint: Checkpoint): Promise<Fixture> {
   const { config } = checkpoint;
-  const { architecture, names } = GGUF_NAMES[config.architecture]!;
+  const { architecture, names, isPermuted = false } = GGUF_NAMES[config.architecture]!;
   const tensors: FixtureTensor[] = [];
   for (const { name, shape } of checkpoint.tensors.values()) {
     const data = new Uint8Array((await checkpoint.readF32(name)).buffer);
-    tensors.push({ name: ggufName(name, names), dims: shape.toReversed(), typeId: BLOCKS.F32.id, data });
+    const heads =
+      isPermuted && name.includes(".q_proj.") ? config.heads : isPermuted && name.includes(".k_proj.") ? config.kvHeads : 0;
+    const inFile = heads > 0 ? concatenate(permuted(rowsOf(data, shape[0]!), heads)) : data;
+    tensors.push({ name: ggufName(name, names), dims: shape.toReversed(), typeId: BLOCKS.F32.id, data: inFile });
   }
+  const { ropeScaling: scaling } = config;
+  if (scaling.kind === "longrope") {
+    for (const [list, factors] of [["long", scaling.longFactors], ["short", scaling.shortFactors]] as const) {
+      const data = new Uint8Array(Float32Array.from(factors).buffer);
+      tensors.push({ name: `rope_factors_${list}.weight`, dims: [factors.length], typeId: BLOCKS.F32.id, data });
+    } // prettier-ignore
+  }
+  // The attention factor is that of transformers, which llama.cpp's converter computes.
+  const longRope: [string, FixtureValue][] =
+    scaling.kind !== "longrope"
+      ? []
+      : [
+          [`${architecture}.rope.scaling.type`, string("longrope")],
+          [`${architecture}.rope.scaling.original_context_length`, u32(scaling.originalContextLength)],
+          [`${architecture}.rope.scaling.attn_factor`, f32(longRopeAttention(scaling))],
+        ];
   const rope: [string, FixtureValue][] = [
+    ...longRope,
     [`${architecture}.rope.dimension_count`, u32(config.rotaryDim)],
     [`${architecture}.rope.freq_base`, f32(config.ropeTheta)],
   ];
+  const window = Math.max(...config.attentionWindows);
   return {
     metadata: [
       ["general.architecture", string(architecture)],
@@ -221,7 +294,12 @@ export async function ggufOf(checkpoint: Checkpoint): Promise<Fixture> {
       [`${architecture}.feed_forward_length`, u32(config.ffnSize)],
       [`${architecture}.attention.head_count`, u32(config.heads)],
       [`${architecture}.attention.head_count_kv`, u32(config.kvHeads)],
-      [`${architecture}.attention.layer_norm_epsilon`, f32(config.rmsNormEps)],
+      [`${architecture}.attention.key_length`, u32(config.headDim)],
+      [
+        `${architecture}.attention.${config.norm === "rms" ? "layer_norm_rms_epsilon" : "layer_norm_epsilon"}`,
+        f32(config.rmsNormEps),
+      ],
+      ...(window > 0 ? [[`${architecture}.attention.sliding_window`, u32(window)] as const] : []),
       ...(config.positions === "rope" ? rope : []),
       ...(architecture === "gptneox" ? [["gptneox.use_parallel_residual", bool(config.parallelResidual)] as const] : []),
     ],

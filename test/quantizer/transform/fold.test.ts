@@ -68,6 +68,13 @@ for (const [what, model] of [
   ["grouped heads", {}],
   ["biases", { architecture: "qwen2" }],
   ["norms on q and k", { architecture: "qwen3" }],
+  [
+    "neighbouring channels turn, gate and up in one module, norms behind",
+    { architecture: "glm4", config: { rotaryPairs: "neighbours", rotaryDim: 8, attentionBias: "qkv" } },
+  ],
+  ["queries, keys and values in one module", { architecture: "phi3" }],
+  ["a layer that does not turn", { architecture: "smollm3", config: { unrotatedLayers: [2] } }],
+  ["norms behind alone", { architecture: "olmo2", config: { qkNorm: "all" } }],
 ] as const) {
   test(`no bit of the float model's logits changes: ${what}`, async () => {
     for (const folds of [...FOLDS.map((fold) => [fold]), FOLDS]) {
@@ -138,6 +145,16 @@ test("only channels that turn together share a factor of keys", () => {
     });
     if (rotaryDim === 0) assert.ok(new Set(keys.subarray(0, D)).size > 3);
   }
+  const neighbours = tinyConfig("llama", { rotaryPairs: "neighbours", rotaryDim: 8 });
+  const keys = foldFactors(neighbours, layerStats(neighbours), ["key"]).get("model.layers.0.self_attn.k_proj")!.rows!;
+  keys.forEach((value, c) => c % D >= 8 || assert.is(value, keys[c ^ 1], `channel ${c}`));
+  assert.ok(new Set(keys.subarray(0, D)).size > 3);
+});
+
+test("where nothing turns, each channel of keys has a factor of its own", () => {
+  const config = tinyConfig("smollm3", { unrotatedLayers: [0] });
+  const keys = foldFactors(config, layerStats(config), ["key"]).get("model.layers.0.self_attn.k_proj")!.rows!;
+  assert.ok([...keys].some((value, c) => value !== keys[c - (c % 16) + ((c + 8) % 16)]));
 });
 
 test("one module of queries, keys and values has the rows of three, one after another", () => {
