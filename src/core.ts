@@ -28,6 +28,8 @@ export type { ByteSource, Folder, ModelLocation, OutputFolder } from "./checkpoi
 export type { Checkpoint, TensorInfo, TensorType } from "./checkpoint/checkpoint.ts";
 export type { ModelConfig } from "./architecture/model-config.ts";
 export { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
+export type { Pooling, PoolingKind } from "./checkpoint/pooling.ts";
+export type { EmbedOptions } from "./decoding/embed.ts";
 export { Generation, GenerationAbortError } from "./decoding/generation.ts";
 export type {
   GenerateOptions,
@@ -39,6 +41,7 @@ export type {
 export { LanguageModel, type ModelMemory } from "./decoding/language-model.ts";
 export type { Prompt, PromptOptions } from "./decoding/prompt.ts";
 export type { PositionLogprobs, TokenLogprob } from "./decoding/token-logprobs.ts";
+export type { RerankOptions } from "./decoding/rerank.ts";
 export { TextSequence } from "./decoding/text-sequence.ts";
 export * from "./errors.ts";
 export { type ChoiceItem, type ChoiceResult, multipleChoice, parseChoiceItems } from "./evaluation/choice.ts";

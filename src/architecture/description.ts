@@ -84,7 +84,8 @@ export interface Description {
   readonly embeddingNorm: Norm | undefined;
   readonly blocks: readonly Block[];
   readonly finalNorm: Norm;
-  readonly head: LinearModule; // [V, E]; the embedding, if tied
+  /** [V, E]; the embedding, if tied; undefined for a model that gives states and no logits. */
+  readonly head: LinearModule | undefined;
 }
 
 /** The rotations of a model, each once: one, or another besides for layers with a window. */
@@ -104,7 +105,7 @@ export function describeModel(config: ModelConfig): Description {
 
 function describe(config: ModelConfig): Description {
   const { names, storedOrder = {} } = familyOf(config.architecture);
-  const { vocabSize: V, hiddenSize: E, tiedEmbedding, headBias } = config;
+  const { vocabSize: V, hiddenSize: E, tiedEmbedding, headBias, headless } = config;
   const embedding = { name: names.embedding, outFeatures: V, inFeatures: E, bias: false };
   return {
     config,
@@ -113,7 +114,7 @@ function describe(config: ModelConfig): Description {
     embeddingNorm: names.embeddingNorm === undefined ? undefined : norm(config, names.embeddingNorm),
     blocks: Array.from({ length: config.layers }, (_, layer) => describeBlock(config, names, storedOrder, layer)),
     finalNorm: norm(config, names.finalNorm),
-    head: tiedEmbedding ? embedding : { name: names.head, outFeatures: V, inFeatures: E, bias: headBias },
+    head: tiedEmbedding ? embedding : headless ? undefined : { name: names.head, outFeatures: V, inFeatures: E, bias: headBias },
   };
 }
 

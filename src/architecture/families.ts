@@ -44,7 +44,11 @@ export function isEmbedding(moduleName: string): boolean {
  */
 export function parseModelConfig(json: JsonObject, fileName: string, onNote?: (note: string) => void): ModelConfig {
   const fields = new JsonFields(json, fileName);
-  const config = findFamily(fields).parseConfig(fields);
+  const family = findFamily(fields);
+  const parsed = family.parseConfig(fields);
+  // A class without a head still has the matrix of one that is tied.
+  const isBare = fields.strings("architectures", [])[0] === bareClassName(family);
+  const config: ModelConfig = isBare && !parsed.tiedEmbedding ? { ...parsed, headless: true } : parsed;
   checkModelConfig(config, fileName);
   for (const note of checkUnreadKeys(fields, config)) onNote?.(note);
   return config;
@@ -53,13 +57,20 @@ export function parseModelConfig(json: JsonObject, fileName: string, onNote?: (n
 function findFamily(fields: JsonFields): Family {
   const classes = fields.strings("architectures", []);
   const modelType = fields.raw("model_type");
-  const family = FAMILIES.find(({ className, architecture }) =>
-    classes.length > 0 ? className === classes[0] : architecture === modelType,
+  const family = FAMILIES.find((candidate) =>
+    classes.length > 0
+      ? [candidate.className, bareClassName(candidate)].includes(classes[0]!)
+      : candidate.architecture === modelType,
   );
   if (family) return family;
   const found = classes.length > 0 ? classes[0] : modelType;
   const supported = FAMILIES.map(({ className }) => className).join(", ");
   throw new UnsupportedModelError(`${fields.where}: architecture ${describe(found)} is not supported; supported: ${supported}`);
+}
+
+/** What transformers calls a family's model without a head: `Qwen3Model`. */
+function bareClassName({ className }: Family): string {
+  return className.replace(/(ForCausalLM|LMHeadModel)$/, "Model");
 }
 
 export interface ModelConfigExtras {
@@ -79,7 +90,7 @@ export function writeModelConfig(
 ): JsonObject {
   const family = familyOf(config.architecture);
   return {
-    architectures: [family.className],
+    architectures: [config.headless ? bareClassName(family) : family.className],
     model_type: config.architecture,
     ...family.writeConfig(config),
     bos_token_id: bosTokenId ?? null,

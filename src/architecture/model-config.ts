@@ -92,6 +92,8 @@ export interface ModelConfig extends Rope {
   readonly mlpBias: boolean;
   /** Whether `lm_head` has a bias. */
   readonly headBias: boolean;
+  /** There is no `lm_head`, neither one of its own nor the embedding: states come out and no logits. */
+  readonly headless?: true;
   readonly activation: Activation;
   /** down(activation(gate(x)) * up(x)), or down(activation(up(x))). */
   readonly gatedMlp: boolean;

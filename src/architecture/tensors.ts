@@ -43,7 +43,7 @@ export function tensorsOf(description: Description, options: StorageOptions): Mo
     ...(embeddingNorm ? normTensors(embeddingNorm, E) : []),
     ...blocks.flatMap((block) => blockTensors(block, options)),
     ...normTensors(finalNorm, E),
-    ...(head === embedding ? [] : moduleTensors(head, options)),
+    ...(head === undefined || head === embedding ? [] : moduleTensors(head, options)),
   ];
 }
 

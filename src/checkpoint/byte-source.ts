@@ -36,7 +36,10 @@ export interface Folder {
   readonly name: string;
   /** File names in the folder itself, not below it. */
   list(): Promise<string[]>;
-  /** @throws CheckpointError if there is no such file */
+  /**
+   * Opens a file of the folder, or the one below it that is read: `POOLING_FILE` (`pooling.ts`).
+   * @throws CheckpointError if there is no such file
+   */
   open(fileName: string): Promise<ByteSource>;
 }
 

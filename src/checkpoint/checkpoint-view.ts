@@ -3,7 +3,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 
 /** Gives a view of a checkpoint with `changes`; closing either closes both. */
 export function checkpointView(checkpoint: Checkpoint, changes: Partial<Checkpoint>): Checkpoint {
-  const { name, format, config, configJson, quantization, tokenizer, generation, tensors, notes } = checkpoint;
+  const { name, format, config, configJson, quantization, tokenizer, generation, pooling, tensors, notes } = checkpoint;
   return {
     name,
     format,
@@ -12,6 +12,7 @@ export function checkpointView(checkpoint: Checkpoint, changes: Partial<Checkpoi
     quantization,
     tokenizer,
     generation,
+    pooling,
     tensors,
     notes,
     readF32: (tensor, options) => checkpoint.readF32(tensor, options),

@@ -6,6 +6,7 @@
  */
 import type { JsonObject } from "../json-object.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
+import type { Pooling } from "./pooling.ts";
 import type { QuantizationScheme } from "./quantization/quantization-config.ts";
 import type { RecommendedSampling } from "./recommended-sampling.ts";
 
@@ -55,6 +56,8 @@ export interface Checkpoint {
   readonly quantization: QuantizationScheme | undefined;
   readonly tokenizer: TokenizerFiles | undefined;
   readonly generation: GenerationConfig;
+  /** How states become vectors of texts, where the files say so. */
+  readonly pooling?: Pooling | undefined;
   /** The tensors by Hugging Face name, in file order. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**

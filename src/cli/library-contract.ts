@@ -32,7 +32,10 @@ import type { listen } from "../host/node/node-http-server.ts";
 import type { createServer } from "../server.ts";
 
 /** The part of a loaded model that commands use. */
-export type LoadedModel = Pick<LanguageModel, "generate" | "memory" | "recommendedSampling" | typeof Symbol.asyncDispose> & {
+export type LoadedModel = Pick<
+  LanguageModel,
+  "generate" | "embed" | "rerank" | "memory" | "recommendedSampling" | typeof Symbol.asyncDispose
+> & {
   readonly forwardPass: Pick<LanguageModel["forwardPass"], "threads" | "build" | "kernelBuild" | "kvCache">;
 };
 

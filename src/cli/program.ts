@@ -7,11 +7,13 @@ import { benchCommand } from "./commands/bench.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { choiceCommand } from "./commands/choice.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { embedCommand } from "./commands/embed.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { kldCommand } from "./commands/kld.ts";
 import { lambadaCommand } from "./commands/lambada.ts";
 import { pplCommand } from "./commands/ppl.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
+import { rerankCommand } from "./commands/rerank.ts";
 import { runCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { errorMessage, EXIT_OK, exitCode, UsageError } from "./exit.ts";
@@ -37,6 +39,8 @@ export function createProgram(context: CommandContext, version: string): Command
     runCommand,
     chatCommand,
     serveCommand,
+    embedCommand,
+    rerankCommand,
     pplCommand,
     kldCommand,
     lambadaCommand,

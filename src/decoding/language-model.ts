@@ -2,6 +2,7 @@
 import { openModel } from "../checkpoint/open-checkpoint.ts";
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Pooling } from "../checkpoint/pooling.ts";
 import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import { CheckpointError, DownloadError, UnsupportedModelError } from "../errors.ts";
@@ -17,8 +18,10 @@ import { type PendingIds, PromptEncoder } from "./prompt-encoder.ts";
 import { TextSequence } from "./text-sequence.ts";
 import { type DraftPolicy, PayingDrafts } from "./drafts/draft-policy.ts";
 import { PassCosts } from "./drafts/pass-costs.ts";
+import { embed, EMBED_OPTIONS, type EmbedOptions } from "./embed.ts";
 import type { Generation } from "./generation.ts";
 import { GENERATE_OPTIONS, type GenerateOptions } from "./generation-options.ts";
+import { rerank, RERANK_OPTIONS, type RerankOptions } from "./rerank.ts";
 
 /** Bytes a model holds: three regions of WebAssembly memory, and what JavaScript keeps beside it. */
 export interface ModelMemory {
@@ -45,6 +48,8 @@ export class LanguageModel implements AsyncDisposable {
   readonly recommendedSampling: RecommendedSampling;
   /** Source of the chat template (Jinja); undefined for a model without one. */
   readonly chatTemplate: string | undefined;
+  /** How states become vectors of texts, where the checkpoint says so: `embed()` goes by it. */
+  readonly pooling: Pooling | undefined;
   readonly #passCosts = new PassCosts();
   /** @internal Tests have others. */
   draftPolicy: () => DraftPolicy = () => new PayingDrafts(this.#passCosts);
@@ -60,6 +65,7 @@ export class LanguageModel implements AsyncDisposable {
     const ends = [...checkpoint.generation.eosTokenIds, ...(eosTokenId === undefined ? [] : [eosTokenId])];
     this.endTokenIds = [...new Set(ends)];
     this.recommendedSampling = checkpoint.generation.sampling;
+    this.pooling = checkpoint.pooling;
   }
 
   /**
@@ -145,6 +151,32 @@ export class LanguageModel implements AsyncDisposable {
   async logits(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     using sequence = this.createSequence();
     return await sequence.logits(ids, signal);
+  }
+
+  /**
+   * Vectors of texts, pooled and divided by their length as the checkpoint says. Texts go through the model
+   * together; a vector does not depend on what else is in a call.
+   *
+   * @param texts texts, or their token ids; what the tokenizer puts around texts is put around these
+   * @returns f32[E] for each text, or as many channels as asked for
+   * @throws OptionError for a text without tokens or too long for the context, or where neither the options
+   *   nor the checkpoint say how to pool; NumericError; AbortError
+   */
+  async embed(texts: readonly (string | readonly number[])[], options: EmbedOptions = {}): Promise<Float32Array[]> {
+    checkOptions(options, EMBED_OPTIONS);
+    return embed(this, texts, options);
+  }
+
+  /**
+   * Scores of documents, from 0 to 1: how well each answers a query, by the prompt and the two tokens of
+   * Qwen3-Reranker.
+   *
+   * @throws UnsupportedModelError for a model without a head, or whose tokenizer lacks a token of the prompt;
+   *   OptionError for a document too long for the context; NumericError; AbortError
+   */
+  async rerank(query: string, documents: readonly string[], options: RerankOptions = {}): Promise<number[]> {
+    checkOptions(options, RERANK_OPTIONS);
+    return rerank(this, query, documents, options);
   }
 
   memory(): ModelMemory {

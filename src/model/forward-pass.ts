@@ -20,9 +20,29 @@ export interface LogitsBlock {
   readonly rows: number;
 }
 
+/** States of consecutive rows after the final norm, handed out while they are in wasm memory. */
+export interface StatesBlock {
+  /** f32[rows, E], a view valid only during the call. */
+  readonly values: Float32Array;
+  /** Which of the ids given to `forward` row 0 of the block belongs to. */
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+/** Takes what the head would read: of the last id, or of every id in blocks of ascending rows. */
+export interface StatesReader {
+  readonly of: "last" | "all";
+  readonly read: (block: StatesBlock) => void;
+}
+
 export interface ForwardOptions {
-  /** None, those of the last id, or those of every id in blocks of ascending rows. */
+  /**
+   * None, those of the last id, or those of every id in blocks of ascending rows. A model without a head has
+   * none.
+   */
   readonly logits: "none" | "last" | ((block: LogitsBlock) => void);
+  /** In place of logits, where `logits` is "none". */
+  readonly states?: StatesReader | undefined;
   /**
    * Given "last" logits, f32[V], while they are in wasm memory, where it may change them; `forward` then
    * returns undefined. It spares a copy.

@@ -6,9 +6,11 @@ import { NumericError } from "../errors.ts";
 import { type Batch, enterRows, type Span } from "./batch.ts";
 import { blockWork, forwardBlock, type LoadedBlock } from "./block.ts";
 import type { EventLoopPacer } from "./event-loop-pacer.ts";
+import type { StatesReader } from "./forward-pass.ts";
 import { embed, type LoadedEmbedding } from "./layers/embedding.ts";
 import type { LayerThreads } from "./layer-threads.ts";
 import { type LoadedHead, multiplyHead } from "./layers/head.ts";
+import { applyNorm } from "./layers/norm.ts";
 import type { LogitsBuffers } from "./logits.ts";
 import { type Job, type Part, settle, wanted } from "./sequences/scheduler.ts";
 import type { Workspace } from "./workspace.ts";
@@ -84,7 +86,7 @@ function failNonFinite({ space, blocks }: LoadedModel, parts: readonly Part[], {
   }
 }
 
-/** Gives each job that is done, or wants the logits of all its ids, what it asked for. */
+/** Gives each job that is done, or wants the logits or states of all its ids, what it asked for. */
 function giveLogits(model: LoadedModel, parts: readonly Part[], { spans }: Batch, pacer: EventLoopPacer): void {
   const last: { job: Job; row: number }[] = [];
   for (const [i, { job }] of parts.entries()) {
@@ -92,7 +94,10 @@ function giveLogits(model: LoadedModel, parts: readonly Part[], { spans }: Batch
     const span = spans[i]!;
     const { sequence, from, options } = job;
     const finished = sequence.held.length === sequence.length;
-    if (typeof options.logits === "function") {
+    if (options.states) {
+      const { states } = options;
+      if (states.of === "all" || finished) guarded(job, () => giveStates(model, job, span, states));
+    } else if (typeof options.logits === "function") {
       guarded(job, () => allLogits(model, job, span, pacer));
     } else if (options.logits === "last" && finished && sequence.length > from) {
       last.push({ job, row: span.begin + span.rows - 1 });
@@ -142,6 +147,20 @@ function allLogits(model: LoadedModel, job: Job, { begin, rows, position }: Span
     job.next = position + row + count;
     give({ values, pointer: logits.values, firstRow: position + row - from, rows: count });
   }
+}
+
+/** Gives the states of the last row of a span, or of those that have not been given before. */
+function giveStates({ space, head }: LoadedModel, job: Job, { begin, rows, position }: Span, { of, read }: StatesReader): void {
+  const { kernels, buffers, config } = space;
+  const { hiddenSize: E } = config;
+  const skipped = of === "last" ? rows - 1 : Math.max(0, job.next - position);
+  const count = rows - skipped;
+  if (count <= 0) return;
+  applyNorm(space, head.norm, offsetBy(buffers.hidden, 4 * (begin + skipped) * E), buffers.normed, count);
+  if (kernels.run.first_nonfinite_f32(buffers.normed, count * E) >= 0)
+    throw new NumericError(`${head.norm.norm.weight}: output has NaN or infinity`);
+  job.next = position + rows;
+  read({ values: kernels.f32(buffers.normed, count * E), firstRow: position + skipped - job.from, rows: count });
 }
 
 function finiteLogits({ space, logits }: LoadedModel, row: number, rows: number): Float32Array {

@@ -5,7 +5,7 @@
 import { describeModel } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { CapacityError, DisposedError, OptionError } from "../errors.ts";
+import { CapacityError, DisposedError, OptionError, UnsupportedModelError } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { type BuildName, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
 import type { Pointer } from "../kernels/pointer.ts";
@@ -58,8 +58,10 @@ export class Transformer implements ForwardPass, SequenceOwner {
     const { maxRows } = parts.space.buffers;
     const passes = {
       maxRows,
-      reserve: ({ sequence, from, options }: Job, rows: number) =>
-        this.#cache.reserve(sequence, rows, typeof options.logits === "function" ? from : sequence.length - 1),
+      reserve: ({ sequence, from, options: { logits, states } }: Job, rows: number) => {
+        const wantsAll = typeof logits === "function" || states?.of === "all";
+        return this.#cache.reserve(sequence, rows, wantsAll ? from : sequence.length - 1);
+      },
       reserveFree: ({ sequence }: Job, rows: number) => this.#cache.reserveFree(sequence, rows),
       run: (batch: readonly Part[]) => (this.#pass = this.#run(batch).finally(() => (this.#pass = undefined))),
     };
@@ -237,6 +239,9 @@ export class Transformer implements ForwardPass, SequenceOwner {
 
   /** @internal Computes what is missing of a sequence's ids. */
   evaluate(sequence: Sequence, from: number, options: ForwardOptions): Promise<Float32Array | undefined> {
+    if (options.logits !== "none" && this.config.headless) {
+      return Promise.reject(new UnsupportedModelError("logits: got a model without a head, need one that has a head"));
+    }
     return this.#scheduler.evaluate(sequence, from, options);
   }
 

@@ -10,6 +10,7 @@
  * resolve in every bundler (esbuild takes its Node build for a page), and a page that loads from its own
  * server needs none of it.
  */
+import { MODULES_FILE, POOLING_FILE, POOLING_FOLDER } from "../checkpoint/pooling.ts";
 import { AbortError, CheckpointError, DownloadError, OptionError } from "../errors.ts";
 import { isWhole } from "../need.ts";
 import { standsForFolder } from "./file-url.ts";
@@ -155,15 +156,21 @@ async function listOnce(
     const { sha } = await library.modelInfo({ ...params, name: repository, revision, additionalFields: ["sha"] });
     if (!/^[0-9a-f]{40}$/.test(sha))
       throw new CheckpointError(`hf:${repository}: commit: got ${JSON.stringify(sha)}, need 40 hexadecimal digits`);
-    const files: HubFile[] = [];
     const repo = { type: "model", name: repository } as const;
-    for await (const { type, path, size, oid, lfs } of library.listFiles({ ...params, repo, revision: sha, path: folder })) {
-      if (type !== "file") continue;
-      if (!isWhole(size, 0))
-        throw new CheckpointError(`hf:${repository}/${path}: listing: got ${String(size)} bytes, need a size`);
-      files.push({ path: checkPath(path, folder, repository), size, sha256: lfs?.oid, gitOid: lfs ? undefined : oid });
-    }
-    return { commit: sha, files };
+    const list = async (of: string) => {
+      const files: HubFile[] = [];
+      for await (const { type, path, size, oid, lfs } of library.listFiles({ ...params, repo, revision: sha, path: of })) {
+        if (type !== "file") continue;
+        if (!isWhole(size, 0))
+          throw new CheckpointError(`hf:${repository}/${path}: listing: got ${String(size)} bytes, need a size`);
+        files.push({ path: checkPath(path, of, repository), size, sha256: lfs?.oid, gitOid: lfs ? undefined : oid });
+      }
+      return files;
+    };
+    const files = await list(folder);
+    const isOfVectors = files.some(({ path }) => hubFileName(path) === MODULES_FILE);
+    const below = isOfVectors ? await list(folder === "" ? POOLING_FOLDER : `${folder}/${POOLING_FOLDER}`) : [];
+    return { commit: sha, files: [...files, ...below.filter(({ path }) => hubFileName(path) === POOLING_FILE)] };
   } catch (error) {
     throw hubError(name, endpoint, error);
   }
@@ -191,6 +198,11 @@ export function chooseHubFiles(name: HubName, files: readonly HubFile[]): HubFil
   throw new OptionError(
     `hf:${name.repository}:${name.tag}: got ${fitting.length} GGUF files with this in their name, need one; there are ${found}`,
   );
+}
+
+/** What a file of a listing is called in its folder. */
+export function hubFileName(path: string): string {
+  return `/${path}`.endsWith(`/${POOLING_FILE}`) ? POOLING_FILE : path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** The folder to list: that of the path, or the path itself. */

@@ -14,7 +14,7 @@ import type { Clock } from "./clock.ts";
 import { type FileLike, fileListLocation } from "./file-list.ts";
 import { isFileUrl, isUrl, standsForFolder } from "./file-url.ts";
 import { type Fetch, HttpClient } from "./http-client.ts";
-import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileUrl, hubFolderOf, type HubLibrary, type HubListing, type HubName, hubNameHint, hubNameOfPage, isHubName, listHubFolder, parseHubName } from "./hub.ts"; // prettier-ignore
+import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileName, hubFileUrl, hubFolderOf, type HubLibrary, type HubListing, type HubName, hubNameHint, hubNameOfPage, isHubName, listHubFolder, parseHubName } from "./hub.ts"; // prettier-ignore
 import { listedFolder, urlFolder } from "./remote-folder.ts";
 import { Remote } from "./remote.ts";
 import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
@@ -194,7 +194,7 @@ async function openOnHub(
   });
   const chosen = chooseHubFiles(name, files);
   if ("path" in chosen) return fileLocation(remote, specOf(chosen), signal);
-  const byName = new Map(chosen.map((file) => [file.path.slice(file.path.lastIndexOf("/") + 1), specOf(file)]));
+  const byName = new Map(chosen.map((file) => [hubFileName(file.path), specOf(file)]));
   return listedFolder(remote, `hf:${name.repository}`, byName, signal);
 }
 

@@ -3,6 +3,7 @@
  * has listed.
  */
 import type { ByteSource, Folder, ModelLocation } from "../checkpoint/byte-source.ts";
+import { MODULES_FILE, POOLING_FILE, PROMPTS_FILE } from "../checkpoint/pooling.ts";
 import { parseJsonObject } from "../json-object.ts";
 import { INDEX_FILE } from "../checkpoint/safetensors/safetensors.ts";
 import { parseSafetensorsIndex } from "../checkpoint/safetensors/safetensors-index.ts";
@@ -16,7 +17,9 @@ const SINGLE_FILE = "model.safetensors";
 /**
  * Further files a folder may have, in the names Hugging Face gives them. A server does not list its files.
  */
-const OPTIONAL_FILES = ["generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+const OPTIONAL_FILES = ["generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", MODULES_FILE];
+/** Those of a model of vectors, beside its list of modules. */
+const POOLING_FILES = [POOLING_FILE, PROMPTS_FILE];
 /** The largest text read: several times the largest `tokenizer.json` in use. */
 const MOST_TEXT_BYTES = 128 * 2 ** 20;
 /**
@@ -105,6 +108,8 @@ class UrlFolder implements Folder {
     const isKnown = (offline || this.#remote.isUnreachable) && Array.isArray(known);
     const mayBeThere = (file: string) => !isKnown || known.includes(file);
     for (const file of OPTIONAL_FILES) if (mayBeThere(file)) await this.#text(file).catch(unlessAbsent);
+    if (this.#specs.has(MODULES_FILE))
+      for (const file of POOLING_FILES) if (mayBeThere(file)) await this.#text(file).catch(unlessAbsent);
     const index = mayBeThere(INDEX_FILE) ? await this.#text(INDEX_FILE).catch(unlessAbsent) : undefined;
     if (index !== undefined) this.#addShards(index);
     else {
@@ -124,7 +129,7 @@ class UrlFolder implements Folder {
   }
 
   #spec(fileName: string): RemoteFileSpec {
-    const url = new URL(encodeURIComponent(fileName), this.#url);
+    const url = new URL(fileName.split("/").map(encodeURIComponent).join("/"), this.#url);
     url.search = this.#url.search;
     return { url };
   }

@@ -65,7 +65,7 @@ export class Student {
       scales.push(await readCacheScales(checkpoint, block, precision));
     }
     const headSpec = await readHeadSpec(checkpoint, undefined);
-    const teacherSpec = await readLinearSpec(teacher, [description.head]);
+    const teacherSpec = await readLinearSpec(teacher, [description.head!]);
 
     const size = { rows, positions: rows, threadScratch: 8 * (rows + 4), quantizes: true };
     const { space, placed } = await openWorkspace(work, description, size, (planner) => {
@@ -102,7 +102,7 @@ export class Student {
       space,
       teacher,
       (loader) => {
-        loader.linear(teacherSpec, teacherHead.linear);
+        loader.linear(teacherSpec, teacherHead.linear!);
         loadNorm(loader, teacherHead.norm, E);
       },
       work,
@@ -180,6 +180,7 @@ export function checkDifferentiable(name: string, config: ModelConfig): void {
   if (config.norm !== "rms" || !config.gatedMlp || config.parallelResidual || config.positions !== "rope") {
     throw new UnsupportedModelError(`${name}: got ${config.architecture}, need an architecture of RMSNorm and SwiGLU to distil`);
   }
+  if (config.headless) throw new UnsupportedModelError(`${name}: got a model without a head, need one with logits to distil`);
   const { blocks } = describeModel(config);
   const isPlain =
     config.rotaryPairs === "halves" &&

@@ -78,7 +78,7 @@ test("one norm feeds q, k, v and the MLP, as one input", () => {
       ["down", ["mlp.fc2"]],
     ],
   );
-  assert.is(describeModel(parse(json)).head.bias, true);
+  assert.is(describeModel(parse(json)).head!.bias, true);
 });
 
 test("the reference model", () =>

@@ -51,6 +51,18 @@ export class FakeModel implements LoadedModel {
     );
   }
 
+  readonly texts: unknown[] = [];
+
+  embed(...texts: Parameters<LoadedModel["embed"]>) {
+    this.texts.push(texts);
+    return Promise.resolve(texts[0].map((_, i) => Float32Array.of(i, 0.5, -2)));
+  }
+
+  rerank(...texts: Parameters<LoadedModel["rerank"]>) {
+    this.texts.push(texts);
+    return Promise.resolve(texts[1].map((document) => document.length / 10));
+  }
+
   memory = () => ({ weights: 1 << 20, kvCache: 1 << 19, scratch: 1 << 18, js: 1 << 17, total: 1_966_080 });
 
   async [Symbol.asyncDispose]() {

@@ -14,6 +14,7 @@ import { ROPE_FACTOR_TENSORS, type RopeFactors } from "./gguf-rope-config.ts";
 import { noteUnreadKeys } from "./gguf-variants.ts";
 import { interleavedRow } from "../../architecture/gguf-permute.ts";
 import { huggingFaceNames } from "../../architecture/gguf-tensor-names.ts";
+import { ggufPooling, type Pooling } from "../pooling.ts";
 import { ggufTokenizer } from "./gguf-tokenizer.ts";
 import type { JsonObject } from "../../json-object.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
@@ -54,11 +55,21 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   const generation = ggufGenerationConfig(metadata, config.vocabSize, file.name);
   const bosTokenId = metadata.tokenId("tokenizer.ggml.bos_token_id", config.vocabSize);
   const tokenizer = ggufTokenizer(metadata, file.name);
+  const poolingKey = `${form.architecture}.pooling_type`;
+  const pooling = ggufPooling(metadata.integer(poolingKey), `${file.name}: ${poolingKey}`);
   noteUnreadKeys(metadata, form);
   const configJson = writeModelConfig(config, { bosTokenId, eosTokenIds: generation.eosTokenIds });
   return new GgufCheckpoint(
     file,
-    { config, configJson, generation, tokenizer, tensors: infos, notes: [...metadata.notes, ...(tokenizer?.notes ?? [])] },
+    {
+      config,
+      configJson,
+      generation,
+      pooling,
+      tokenizer,
+      tensors: infos,
+      notes: [...metadata.notes, ...(tokenizer?.notes ?? [])],
+    },
     stored,
   );
 }
@@ -157,6 +168,7 @@ class GgufCheckpoint implements Checkpoint {
   readonly quantization = undefined;
   readonly tokenizer: TokenizerFiles | undefined;
   readonly generation: GenerationConfig;
+  readonly pooling: Pooling | undefined;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly notes: readonly string[];
   readonly #file: ByteSource;
@@ -164,7 +176,7 @@ class GgufCheckpoint implements Checkpoint {
 
   constructor(
     file: ByteSource,
-    contents: Pick<Checkpoint, "config" | "configJson" | "tokenizer" | "generation" | "tensors" | "notes">,
+    contents: Pick<Checkpoint, "config" | "configJson" | "tokenizer" | "generation" | "pooling" | "tensors" | "notes">,
     stored: ReadonlyMap<string, StoredRows>,
   ) {
     this.name = file.name;
@@ -172,6 +184,7 @@ class GgufCheckpoint implements Checkpoint {
     this.configJson = contents.configJson;
     this.tokenizer = contents.tokenizer;
     this.generation = contents.generation;
+    this.pooling = contents.pooling;
     this.tensors = contents.tensors;
     this.notes = contents.notes;
     this.#file = file;

@@ -15,7 +15,9 @@ import { describe, type JsonObject, type LargeParts, parseJsonObject } from "../
 import { describeModel } from "../../architecture/description.ts";
 import { parseModelConfig } from "../../architecture/families.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
+import type { Pooling } from "../pooling.ts";
 import { parseQuantizationConfig, type QuantizationScheme } from "../quantization/quantization-config.ts";
+import { readPooling, withoutHead } from "./pooling-files.ts";
 import { INDEX_FILE, readSafetensorsHeader, readSafetensorsRows, type SafetensorsFile } from "./safetensors.ts";
 import { parseSafetensorsIndex, type SafetensorsIndex } from "./safetensors-index.ts";
 import { joinTensors, type StoredPart } from "./split-tensors.ts";
@@ -47,8 +49,8 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
 
   const configJson = await readJson("config.json", MAX_BYTES.config);
   const notes: string[] = [];
-  const config = parseModelConfig(configJson, `${folder.name}: config.json`, (note) => notes.push(note));
-  const conv1D = transposedModules(describeModel(config));
+  const parsed = parseModelConfig(configJson, `${folder.name}: config.json`, (note) => notes.push(note));
+  const conv1D = transposedModules(describeModel(parsed));
   const quantization = parseQuantizationConfig(
     configJson["quantization_config"],
     `${folder.name}: config.json`,
@@ -66,8 +68,10 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   const index = indexJson && parseSafetensorsIndex(indexJson, `${folder.name}: ${INDEX_FILE}`);
 
   notes.push(...unreadFiles(files, index && new Set(index.weightMap.values())).map((note) => `${folder.name}: ${note}`));
+  const pooling = await readPooling(folder.name, files, configJson, (fileName) => readFile(folder, fileName, MAX_BYTES.config));
   const stored = await openShards(folder, files, index, signal);
   try {
+    const config = pooling ? withoutHead(parsed, stored.keys()) : parsed;
     const needed = expectedTensors(config, quantization, folder.name).map(({ name }) => name);
     const { tensors: parts, note } = unwrapNames(withEmbedding(stored, config), config.architecture, needed, folder.name);
     if (note !== undefined) notes.push(note);
@@ -83,6 +87,7 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
         quantization,
         tokenizer,
         generation,
+        pooling,
         tensors,
         notes,
       },
@@ -237,6 +242,7 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly quantization: QuantizationScheme | undefined;
   readonly tokenizer: TokenizerFiles | undefined;
   readonly generation: GenerationConfig;
+  readonly pooling: Pooling | undefined;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly notes: readonly string[];
   readonly #parts: Parts;
@@ -255,6 +261,7 @@ class SafetensorsCheckpoint implements Checkpoint {
     this.quantization = fields.quantization;
     this.tokenizer = fields.tokenizer;
     this.generation = fields.generation;
+    this.pooling = fields.pooling;
     this.tensors = fields.tensors;
     this.notes = fields.notes;
     this.#parts = parts;

@@ -22,6 +22,7 @@ import { HttpReader } from "../../sources/http-reader.ts";
 import {
   chooseHubFiles,
   type HubFile,
+  hubFileName,
   hubFileUrl,
   hubFolderOf,
   type HubListing,
@@ -76,7 +77,7 @@ class HubSnapshot {
     const chosen = chooseHubFiles(this.#name, listing.files);
     if ("path" in chosen) return { kind: "file", file: await this.#open(listing.commit, chosen) };
 
-    const byName = new Map(chosen.map((file) => [basename(file.path), file]));
+    const byName = new Map(chosen.map((file) => [hubFileName(file.path), file]));
     const name = `hf:${this.#name.repository}`;
     return {
       kind: "folder",

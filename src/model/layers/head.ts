@@ -14,14 +14,16 @@ import { type LoadedNorm, loadNorm, normInput, planNorm } from "./norm.ts";
 
 export interface HeadSpec {
   readonly embedding: LinearSpec;
-  readonly head: LinearSpec;
+  /** undefined for a model without a head */
+  readonly head: LinearSpec | undefined;
   /** Whether the head reads the embedding's packed bytes. */
   readonly shared: boolean;
 }
 
 export interface LoadedHead {
   readonly norm: LoadedNorm; // the final one
-  readonly linear: Linear; // [V, E]
+  /** [V, E]; undefined for a model without a head. */
+  readonly linear: Linear | undefined;
 }
 
 /** @param precision of the head; undefined follows the checkpoint */
@@ -29,8 +31,8 @@ export async function readHeadSpec(checkpoint: Checkpoint, precision: Precision 
   const { embedding, head } = describeModel(checkpoint.config);
   const stored = (name: string) => (checkpoint.quantization?.linear(name)?.weights === "int8" ? "q8" : undefined);
   const table = await readLinearSpec(checkpoint, [embedding], stored(embedding.name));
-  const spec = await readLinearSpec(checkpoint, [head], precision ?? stored(head.name));
-  return { embedding: table, head: spec, shared: head === embedding && table.run.kind === spec.run.kind };
+  const spec = head && (await readLinearSpec(checkpoint, [head], precision ?? stored(head.name)));
+  return { embedding: table, head: spec, shared: head === embedding && table.run.kind === spec?.run.kind };
 }
 
 /**
@@ -40,19 +42,20 @@ export async function readHeadSpec(checkpoint: Checkpoint, precision: Precision 
 export function planHead(planner: Planner, spec: HeadSpec): { table: Linear; head: LoadedHead } {
   const { finalNorm, config } = planner.description;
   const table = planLinear(planner, spec.embedding);
-  const linear = spec.shared ? table : planLinear(planner, spec.head);
+  const linear = spec.shared ? table : spec.head && planLinear(planner, spec.head);
   return { table, head: { norm: planNorm(planner, finalNorm, config.hiddenSize), linear } };
 }
 
 /** Asks for the embedding, for the head if it is not the same, and for the final norm. */
 export function loadHead(loader: WeightLoader, { config }: Description, spec: HeadSpec, table: Linear, head: LoadedHead): void {
   loader.linear(spec.embedding, table);
-  if (!spec.shared) loader.linear(spec.head, head.linear);
+  if (!spec.shared && spec.head) loader.linear(spec.head, head.linear!);
   loadNorm(loader, head.norm, config.hiddenSize);
 }
 
-/** Writes the logits f32[M, V] of `hidden` f32[M, E] to `logits`. */
+/** Writes the logits f32[M, V] of `hidden` f32[M, E] to `logits`, in a model that has a head. */
 export function multiplyHead(space: Workspace, { norm, linear }: LoadedHead, hidden: Pointer, logits: Pointer, M: number): void {
+  if (!linear) throw new RangeError("head: got a model without one, need one with logits");
   normInput(space, norm, linear, { hidden, residual: NULL, M });
   multiply(space, linear, space.buffers.normed, logits, M);
 }

@@ -104,7 +104,7 @@ function planModules(description: Description, inputs: readonly InputPlan[], rec
     const input = inputs[i]!;
     for (const module of modules) plans.push({ module, scheme: inputScheme(input, recipe), input });
   }
-  if (head !== embedding) plans.push({ module: head, scheme: perRow("dynamic"), input: undefined });
+  if (head && head !== embedding) plans.push({ module: head, scheme: perRow("dynamic"), input: undefined });
   return new Map(plans.map((plan) => [plan.module.name, plan]));
 }
 

@@ -3,6 +3,7 @@ import type { OutputFolder } from "../../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { JsonObject } from "../../json-object.ts";
 import { buildQuantizationConfig } from "../../checkpoint/quantization/quantization-config-builder.ts";
+import { poolingJson } from "../../checkpoint/pooling.ts";
 import { writeRecommendedSampling } from "../../checkpoint/recommended-sampling.ts";
 import { transposedModules } from "../../checkpoint/safetensors/stored-order.ts";
 import type { QuantizationPlan } from "../decide/quantization-plan.ts";
@@ -17,7 +18,7 @@ export async function writeModelFiles(
   plan: QuantizationPlan,
   report: QuantizationReport,
 ): Promise<void> {
-  const { configJson, tokenizer, generation } = checkpoint;
+  const { configJson, tokenizer, generation, pooling } = checkpoint;
   const conv1D = transposedModules(plan.description);
   // An embedding of floats is no linear module that was left out.
   const named = [...plan.modules].filter(([, { module, scheme }]) => scheme || module !== plan.description.embedding);
@@ -31,6 +32,7 @@ export async function writeModelFiles(
     // What compressed-tensors has no words for. No times or paths here: equal input gives an equal file.
     fptq: {
       format_version: report.format_version,
+      ...(pooling && poolingJson(pooling)),
       recipe: report.recipe,
       calibration: report.calibration,
       bits_per_weight: report.bits_per_weight,

@@ -150,7 +150,7 @@ export function buildReport({
     ranges: summarizeRanges(analysis),
     activations,
     embedding_nmse: nmse(embedding.name),
-    head_nmse: head === embedding ? null : nmse(head.name),
+    head_nmse: head === undefined || head === embedding ? null : nmse(head.name),
     bits_per_weight: bitsPerWeight(plan),
     distillation: losses ? summarizeLosses(losses) : null,
     simulated: isFloat8(plan.recipe.activations) ? simulationNote(plan.recipe.activations) : null,

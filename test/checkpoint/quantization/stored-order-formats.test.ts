@@ -33,7 +33,7 @@ function quantized(json: JsonObject, scheme: (name: string) => LinearScheme | un
   const config = parse(json);
   const description = describeModel(config);
   const modules = new Map(blockModules(description).map(({ name }) => [name, scheme(name)]));
-  modules.set(description.head.name, INT8);
+  modules.set(description.head!.name, INT8);
   const transposed = new Set(blockModules(description).flatMap(({ name, storedOrder }) => (storedOrder === "transposed" ? [name] : []))); // prettier-ignore
   const isConv1D = (name: string) => transposed.has(name);
   return { config, description, modules, isConv1D };

@@ -1,0 +1,131 @@
+/**
+ * How a model's states become one vector of a text: what sentence-transformers writes beside a model
+ * (`modules.json`, `1_Pooling/config.json`, `config_sentence_transformers.json`), a GGUF into `pooling_type`
+ * (llama.cpp `enum llama_pooling_type`), and this package into `config.json` of a model it quantized.
+ */
+import { CheckpointError, UnsupportedModelError } from "../errors.ts";
+import { describe, isJsonObject, JsonFields, type JsonObject } from "../json-object.ts";
+
+/** The state of the last token, the mean of all, or the state of the first one. */
+export const POOLINGS = ["last", "mean", "cls"] as const;
+export type PoolingKind = (typeof POOLINGS)[number];
+
+export interface Pooling {
+  readonly kind: PoolingKind;
+  /** Whether a vector is divided by its length. */
+  readonly normalize: boolean;
+  /** What is put in front of texts, by name: `query`. */
+  readonly prompts: Readonly<Record<string, string>>;
+  /** Name of the one that is used where none is asked for. */
+  readonly defaultPrompt?: string | undefined;
+}
+
+export const MODULES_FILE = "modules.json";
+/** The second module of a sentence-transformers model, the only one of its folders that is read. */
+export const POOLING_FOLDER = "1_Pooling";
+export const POOLING_FILE = `${POOLING_FOLDER}/config.json`;
+export const PROMPTS_FILE = "config_sentence_transformers.json";
+
+/** What sentence-transformers calls them. */
+const FLAGS: Readonly<Record<PoolingKind, string>> = {
+  last: "pooling_mode_lasttoken",
+  mean: "pooling_mode_mean_tokens",
+  cls: "pooling_mode_cls_token",
+};
+const MODES: Readonly<Record<string, PoolingKind>> = { lasttoken: "last", mean: "mean", cls: "cls" };
+/** Where the model itself is: in the folder. */
+const TRANSFORMER_FOLDER = "";
+
+/** The parsed files; `modules` is an array in a key of that name. */
+export interface PoolingFiles {
+  readonly modules: JsonObject;
+  readonly pooling: JsonObject;
+  readonly prompts: JsonObject | undefined;
+}
+
+/**
+ * @param where for messages: the folder
+ * @throws UnsupportedModelError for a module or a kind of pooling that is not run, naming it
+ */
+export function parsePooling({ modules, pooling, prompts }: PoolingFiles, where: string): Pooling {
+  const normalize = checkModules(modules[MODULES_FILE], `${where}: ${MODULES_FILE}`);
+  const kind = poolingKind(new JsonFields(pooling, `${where}: ${POOLING_FILE}`));
+  return { kind, normalize, ...parsePrompts(new JsonFields(prompts ?? {}, `${where}: ${PROMPTS_FILE}`)) };
+}
+
+/** @returns whether the last module divides by the length */
+function checkModules(modules: unknown, where: string): boolean {
+  if (!Array.isArray(modules)) throw new CheckpointError(`${where}: got ${describe(modules)}, need an array`);
+  const types = (modules as unknown[]).map((module) => {
+    const fields = new JsonFields(isJsonObject(module) ? module : {}, where);
+    const type = fields.string("type");
+    return { type, name: type.slice(type.lastIndexOf(".") + 1), path: fields.raw("path") };
+  });
+  for (const [i, { type, name, path }] of types.entries()) {
+    const isKnown =
+      i === 0
+        ? name === "Transformer" && path === TRANSFORMER_FOLDER
+        : (i === 1 && name === "Pooling" && path === POOLING_FOLDER) || (i === 2 && name === "Normalize");
+    if (isKnown) continue;
+    throw new UnsupportedModelError(
+      `${where}: module ${i}: got "${type}" in ${describe(path)}, need Transformer, Pooling in "${POOLING_FOLDER}" and Normalize, in this order`,
+    );
+  }
+  if (types.length < 2) throw new UnsupportedModelError(`${where}: got ${types.length} modules, need Transformer and Pooling`);
+  return types.length === 3;
+}
+
+function poolingKind(fields: JsonFields): PoolingKind {
+  const stated = fields.raw("pooling_mode");
+  const asked = fields.keys().filter((key) => key.startsWith("pooling_mode_") && fields.boolean(key, false));
+  const names = stated === undefined ? asked : Array.isArray(stated) ? (stated as unknown[]) : [stated];
+  const kind = POOLINGS.find((name) => names[0] === FLAGS[name] || MODES[String(names[0])] === name);
+  if (names.length !== 1 || kind === undefined) {
+    throw new UnsupportedModelError(
+      `${fields.where}: pooling_mode: got ${describe(names)}, supported: one of last token, mean, cls`,
+    );
+  }
+  if (kind === "mean" && !fields.boolean("include_prompt", true)) {
+    throw new UnsupportedModelError(`${fields.where}: include_prompt: got false with the mean of tokens, supported: true`);
+  }
+  return kind;
+}
+
+function parsePrompts(fields: JsonFields): Pick<Pooling, "prompts" | "defaultPrompt"> {
+  const named = fields.object("prompts");
+  const prompts = Object.fromEntries((named?.keys() ?? []).map((name) => [name, named!.string(name)]));
+  const defaultPrompt = fields.raw("default_prompt_name") === undefined ? undefined : fields.string("default_prompt_name");
+  if (defaultPrompt === undefined) return { prompts };
+  if (Object.hasOwn(prompts, defaultPrompt)) return { prompts, defaultPrompt };
+  throw new CheckpointError(`${fields.where}: default_prompt_name: got "${defaultPrompt}", need the name of a prompt`);
+}
+
+/**
+ * @param type `pooling_type` of a GGUF; undefined and 0 say nothing
+ * @param where for messages: file and key
+ * @throws UnsupportedModelError for a kind that is not run
+ */
+export function ggufPooling(type: number | undefined, where: string): Pooling | undefined {
+  if (type === undefined || type === 0) return undefined;
+  const kind = ([undefined, "mean", "cls", "last"] as const)[type];
+  // llama.cpp divides by the length unless it is asked not to.
+  if (kind !== undefined) return { kind, normalize: true, prompts: {} };
+  throw new UnsupportedModelError(`${where}: got ${type}${type === 4 ? " (rank)" : ""}, supported: 0 to 3`);
+}
+
+/** What `poolingOfConfig` reads back: the part of `config.json` that this package writes. */
+export function poolingJson({ kind, normalize, prompts, defaultPrompt }: Pooling): JsonObject {
+  return { pooling: { kind, normalize, prompts, default_prompt_name: defaultPrompt ?? null } };
+}
+
+/** @param configJson `config.json` of a model that this package may have written */
+export function poolingOfConfig(configJson: JsonObject, where: string): Pooling | undefined {
+  const fields = new JsonFields(configJson, where).object("fptq")?.object("pooling");
+  if (!fields) return undefined;
+  const kind = POOLINGS.find((name) => name === fields.string("kind"));
+  if (kind === undefined)
+    throw new UnsupportedModelError(
+      `${fields.where}: kind: got ${describe(fields.raw("kind"))}, supported: ${POOLINGS.join(", ")}`,
+    );
+  return { kind, normalize: fields.boolean("normalize"), ...parsePrompts(fields) };
+}

@@ -1,0 +1,123 @@
+/**
+ * Vectors of texts: the states of a text's tokens after the final norm, pooled as the checkpoint says
+ * (Qwen3-Embedding: the last token's, divided by its length). Texts go through the model together, each a
+ * sequence of its own, so what else is in a call changes no bit of a vector.
+ *
+ * Sums are taken in double precision, in the order of tokens and channels; square roots and divisions are
+ * exact (IEEE 754), so the vectors are the same everywhere.
+ */
+import { type Pooling, type PoolingKind, POOLINGS } from "../checkpoint/pooling.ts";
+import { OptionError } from "../errors.ts";
+import type { StatesBlock } from "../model/forward-pass.ts";
+import type { Transformer } from "../model/transformer.ts";
+import { need, shown } from "../need.ts";
+import { type OptionKeys, optionKeys } from "../option-keys.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { roomForTogether } from "./together.ts";
+
+export interface EmbedOptions {
+  /**
+   * What becomes of the states: that of the last token, the mean, or that of the first token. By default as
+   * the checkpoint says.
+   */
+  readonly pooling?: PoolingKind | undefined;
+  /** Whether a vector is divided by its length (L2); by default as the checkpoint says, or true. */
+  readonly normalize?: boolean | undefined;
+  /** Name of a prompt of the checkpoint that is put before each text: "query". */
+  readonly promptName?: string | undefined;
+  /** The first so many channels only, before the division; default all. For models trained for that. */
+  readonly dimensions?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export const EMBED_OPTIONS: OptionKeys = optionKeys<EmbedOptions>({
+  pooling: 0, normalize: 0, promptName: 0, dimensions: 0, signal: 0,
+}); // prettier-ignore
+
+/** What a model of vectors is made of. */
+export interface EmbeddingModel {
+  readonly tokenizer: Pick<Tokenizer, "encode">;
+  readonly forwardPass: Transformer;
+  /** undefined where the checkpoint says nothing */
+  readonly pooling: Pooling | undefined;
+}
+
+interface Form {
+  readonly kind: PoolingKind;
+  readonly normalize: boolean;
+  readonly dimensions: number;
+}
+
+/**
+ * @param texts texts, or their token ids, special ones included; of a text the texts of special tokens are
+ *   plain text
+ * @returns f32[dimensions] for each text, in order
+ * @throws OptionError for a text without tokens or too long for the context, or where nobody says how to pool
+ */
+export async function embed(
+  { tokenizer, forwardPass, pooling }: EmbeddingModel,
+  texts: readonly (string | readonly number[])[],
+  options: EmbedOptions,
+): Promise<Float32Array[]> {
+  const { hiddenSize: E } = forwardPass.config;
+  const kind = options.pooling ?? pooling?.kind;
+  if (kind === undefined) {
+    const choices = POOLINGS.map((name) => shown(name)).join(", ");
+    throw new OptionError(`pooling: got nothing, and the checkpoint does not say either, need one of ${choices}`);
+  }
+  const form: Form = {
+    kind: need.oneOf("pooling", kind, POOLINGS),
+    normalize: options.normalize ?? pooling?.normalize ?? true,
+    dimensions: need.whole("dimensions", options.dimensions ?? E, 1, E),
+  };
+  const prompt = promptText(pooling, options.promptName);
+  const encoded = texts.map((text, i) => {
+    const ids = typeof text === "string" ? tokenizer.encode(prompt + text, { parseSpecial: false }) : text;
+    if (ids.length > 0 && ids.length <= forwardPass.contextSize) return ids;
+    throw new OptionError(
+      `text ${i}: got ${ids.length} tokens, need 1 to ${forwardPass.contextSize}, the context the model was loaded with`,
+    );
+  });
+  const vectors: Float32Array[] = [];
+  for (const group of roomForTogether(encoded, forwardPass)) {
+    vectors.push(...(await Promise.all(group.map((ids) => embedOne(forwardPass, ids, form, options.signal)))));
+  }
+  return vectors;
+}
+
+/** @throws OptionError for a name the checkpoint does not have */
+function promptText(pooling: Pooling | undefined, asked: string | undefined): string {
+  const name = asked ?? pooling?.defaultPrompt;
+  if (name === undefined) return "";
+  const prompts = pooling?.prompts ?? {};
+  if (Object.hasOwn(prompts, name)) return prompts[name]!;
+  const names = Object.keys(prompts).map(shown).join(", ");
+  throw new OptionError(
+    `promptName: got ${shown(name)}, need ${names ? `one of ${names}` : "none: the checkpoint has no prompts"}`,
+  );
+}
+
+async function embedOne(
+  forwardPass: Transformer,
+  ids: readonly number[],
+  { kind, normalize, dimensions }: Form,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
+  const pooled = new Float64Array(dimensions);
+  const add = ({ values, rows, firstRow }: StatesBlock) => {
+    const E = values.length / rows;
+    const counted = kind === "cls" ? Number(firstRow === 0) : rows;
+    for (let row = 0; row < counted; row++) for (let d = 0; d < dimensions; d++) pooled[d]! += values[row * E + d]!;
+  };
+  using sequence = forwardPass.createSequence();
+  sequence.shares = true;
+  await sequence.forward(ids, { logits: "none", states: { of: kind === "last" ? "last" : "all", read: add }, signal });
+  const divisor = kind === "mean" ? ids.length : 1;
+  return scaled(pooled.map((value) => value / divisor), normalize); // prettier-ignore
+}
+
+/** The vector, or the unit vector in its direction; one of zeros stays. */
+function scaled(vector: Float64Array, normalize: boolean): Float32Array {
+  const length = normalize ? Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0)) || 1 : 1;
+  return Float32Array.from(vector, (value) => value / length);
+}
