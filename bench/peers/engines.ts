@@ -1,4 +1,4 @@
-/** The engines that are compared, by the names of their rows; the first is what the others are set against. */
+/** The engines that are compared, by the names of their rows; the others are set against the first. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
