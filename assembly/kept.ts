@@ -2,12 +2,12 @@
 // has them, over the first one's memory: exports only, in the order data flows.
 // `src/kernels/table/kept-kernels.ts` states their arguments.
 export { packed_bytes_qb4mw, packed_bytes_qb4zw, packed_bytes_qb8w } from "./layouts/layout-kept";
-export { pack_qb8w } from "./linear/pack-qb8w";
-export { pack_qb4zw } from "./linear/pack-qb4zw";
-export { pack_qb4mw } from "./linear/pack-qb4mw";
-export { gemm_qd8_f32_qb8w_x8c4 } from "./linear/gemm-qd8-f32-qb8w";
-export { gemv_qd8_f32_qb8w_1x8c4 } from "./linear/gemv-qd8-f32-qb8w";
-export { gemm_qd8_f32_qb4zw_x8c4 } from "./linear/gemm-qd8-f32-qb4zw";
-export { gemv_qd8_f32_qb4zw_1x8c4 } from "./linear/gemv-qd8-f32-qb4zw";
-export { gemm_qd8_f32_qb4mw_x8c4 } from "./linear/gemm-qd8-f32-qb4mw";
-export { gemv_qd8_f32_qb4mw_1x8c4 } from "./linear/gemv-qd8-f32-qb4mw";
+export { pack_qb8w } from "./linear/kept/pack-qb8w";
+export { pack_qb4zw } from "./linear/kept/pack-qb4zw";
+export { pack_qb4mw } from "./linear/kept/pack-qb4mw";
+export { gemm_qd8_f32_qb8w_x8c4 } from "./linear/kept/gemm-qd8-f32-qb8w";
+export { gemv_qd8_f32_qb8w_1x8c4 } from "./linear/kept/gemv-qd8-f32-qb8w";
+export { gemm_qd8_f32_qb4zw_x8c4 } from "./linear/kept/gemm-qd8-f32-qb4zw";
+export { gemv_qd8_f32_qb4zw_1x8c4 } from "./linear/kept/gemv-qd8-f32-qb4zw";
+export { gemm_qd8_f32_qb4mw_x8c4 } from "./linear/kept/gemm-qd8-f32-qb4mw";
+export { gemv_qd8_f32_qb4mw_1x8c4 } from "./linear/kept/gemv-qd8-f32-qb4mw";

@@ -28,7 +28,8 @@
  */
 import { arrangeBlock, QD8_QB4W } from "./arrange-activations";
 import { arrangeChunks, chunkedRowBytes } from "./arrange-chunks";
-import { FROM_SUM, multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
+import { FROM_SUM } from "./accumulators";
+import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
 import { multiplyChunks } from "./gemm-tile-i16";
 import { offsetSums } from "./e2m1";
 import {

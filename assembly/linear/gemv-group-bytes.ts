@@ -24,7 +24,8 @@
  * has on x64; five streams 1.17, and up to four panels left over. Not timed in an engine that can run it
  * (docs/measurements/2026-11-29-epyc-gemv-forms.md).
  */
-import { ADD_SCALED, multiplyAdd } from "./gemm-tile";
+import { ADD_SCALED } from "./accumulators";
+import { multiplyAdd } from "./gemm-tile";
 import { addToTotal, SUMS_BYTES } from "./gemv-group-qb4w";
 import { nibbleMask, unknownZero } from "../math/simd";
 

@@ -18,7 +18,7 @@
  * more panels over. (measured: docs/measurements/2026-11-29-epyc-gemv-forms.md)
  */
 import { operands, operandTable } from "./e2m1";
-import { ADD_SCALED } from "./gemm-tile";
+import { ADD_SCALED } from "./accumulators";
 import { addToTotal, SUMS_BYTES } from "./gemv-group-qb4w";
 import { nibbleMask } from "../math/simd";
 

@@ -7,7 +7,8 @@
  *   w0      the group's first block of 16 bytes; scale0 the scales (and zero points) of its 8 channels
  *   totals  f32[8] or i32[8] for each panel
  */
-import { finish, FROM_ZERO_POINTS, ADD_SCALED, loadScaleHigh, loadScaleLow, multiplyAdd, startHigh, startLow } from "./gemm-tile";
+import { finish, FROM_ZERO_POINTS, ADD_SCALED, loadScaleHigh, loadScaleLow, startHigh, startLow } from "./accumulators";
+import { multiplyAdd } from "./gemm-tile";
 import { operands, operandTable } from "./e2m1";
 import { NR } from "../layouts/layout";
 import { nibbleMask, unknownZero } from "../math/simd";

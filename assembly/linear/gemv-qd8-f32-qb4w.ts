@@ -45,7 +45,7 @@ import { arrangeRow, QD8_QB4W } from "./arrange-activations";
 import { offsetSums } from "./e2m1";
 import { groupBytesQb4w, NR } from "../layouts/layout";
 import { groupBytesQb4zw } from "../layouts/layout-kept";
-import { ADD_SCALED, FROM_SUM, FROM_ZERO_POINTS } from "./gemm-tile";
+import { ADD_SCALED, FROM_SUM, FROM_ZERO_POINTS } from "./accumulators";
 import { addGroupBytes } from "./gemv-group-bytes";
 import { addGroupI8I16 } from "./gemv-group-i8-i16";
 import { activationBytes, addGroupE2m1, addGroupI16, addGroupI8, SUMS_BYTES } from "./gemv-group-qb4w";

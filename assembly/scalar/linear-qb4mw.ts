@@ -1,5 +1,5 @@
-// Twin of ../linear/pack-qb4mw.ts, ../linear/gemm-qd8-f32-qb4mw.ts and ../linear/gemv-qd8-f32-qb4mw.ts: one
-// weight or output at a time, addressed as the drawing in ../layouts/layout-kept.ts says.
+// Twin of pack-qb4mw.ts, gemm-qd8-f32-qb4mw.ts and gemv-qd8-f32-qb4mw.ts in ../linear/kept/: one weight
+// or output at a time, addressed as the drawing in ../layouts/layout-kept.ts says.
 import { NR } from "../layouts/layout";
 import {
   blockBytesQb4mw,

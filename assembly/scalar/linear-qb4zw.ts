@@ -1,5 +1,5 @@
-// Twin of ../linear/pack-qb4zw.ts, ../linear/gemm-qd8-f32-qb4zw.ts and ../linear/gemv-qd8-f32-qb4zw.ts: one
-// weight or output at a time, addressed as the drawing in ../layouts/layout-kept.ts says.
+// Twin of pack-qb4zw.ts, gemm-qd8-f32-qb4zw.ts and gemv-qd8-f32-qb4zw.ts in ../linear/kept/: one weight
+// or output at a time, addressed as the drawing in ../layouts/layout-kept.ts says.
 import { NR } from "../layouts/layout";
 import { groupBytesQb4zw, panelBytesQb4zw, ZEROS_OFFSET } from "../layouts/layout-kept";
 import { dotGroup } from "./linear-qd8-f32-qb4w";

@@ -1,5 +1,5 @@
-// Twin of ../linear/pack-qb8w.ts, ../linear/gemm-qd8-f32-qb8w.ts and ../linear/gemv-qd8-f32-qb8w.ts: one
-// weight or output at a time, addressed as the drawing in ../layouts/layout-kept.ts says.
+// Twin of pack-qb8w.ts, gemm-qd8-f32-qb8w.ts and gemv-qd8-f32-qb8w.ts in ../linear/kept/: one weight
+// or output at a time, addressed as the drawing in ../layouts/layout-kept.ts says.
 import { KR, NR } from "../layouts/layout";
 import { groupBytesQb8w, panelBytesQb8w } from "../layouts/layout-kept";
 import { storeOutput } from "./store-output";

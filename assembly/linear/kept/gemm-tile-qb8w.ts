@@ -5,10 +5,11 @@
  * for each group: products with the signs of the activations, then those with their lower seven bits, which
  * go on from -128 times the former (arrange-activations.ts). So a group needs no offsets.
  */
-import { ADD_SCALED, FROM_CHANNELS, FROM_ZERO, KEEP_SIGN_PLANE, multiplyGroup, PANEL_BYTES_PER_K } from "./gemm-tile";
-import { tileScratchBytes } from "../layouts/layout";
-import { groupBytesQb8w } from "../layouts/layout-kept";
-import { unpackQc8w } from "./unpack-panel";
+import { ADD_SCALED, FROM_CHANNELS, FROM_ZERO, KEEP_SIGN_PLANE } from "../accumulators";
+import { multiplyGroup, PANEL_BYTES_PER_K } from "../gemm-tile";
+import { tileScratchBytes } from "../../layouts/layout";
+import { groupBytesQb8w } from "../../layouts/layout-kept";
+import { unpackQc8w } from "../unpack-panel";
 
 /** Bytes of a group's scales. */
 const SCALES_BYTES: usize = 32;

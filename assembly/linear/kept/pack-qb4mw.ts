@@ -12,7 +12,7 @@
  * == 0, B % 32 == 0. Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any
  * order.
  */
-import { NR } from "../layouts/layout";
+import { NR } from "../../layouts/layout";
 import {
   blockBytesQb4mw,
   GROUP_BYTES_QB4MW,
@@ -21,8 +21,8 @@ import {
   MINIMA_OFFSET,
   panelBytesQb4mw,
   scalesOffsetQb4mw,
-} from "../layouts/layout-kept";
-import { packNibbles } from "./pack-groups";
+} from "../../layouts/layout-kept";
+import { packNibbles } from "../pack-groups";
 
 /** Bytes of a group of one row in `source`. */
 const GROUP_WORDS: usize = 16;

@@ -6,8 +6,9 @@
  * operands have 7 bits and u alone takes 4; each group's products times its scale are added to integers.
  * The minima's part of a superblock is a thirty-second of its 16-bit products (superblock.ts), row by row.
  */
-import { ADD_INTEGERS, ADD_SCALED, FROM_ZERO, multiplyGroup, PANEL_BYTES_PER_K } from "./gemm-tile";
-import { tileScratchBytes } from "../layouts/layout";
+import { ADD_INTEGERS, ADD_SCALED, FROM_ZERO } from "../accumulators";
+import { multiplyGroup, PANEL_BYTES_PER_K } from "../gemm-tile";
+import { tileScratchBytes } from "../../layouts/layout";
 import {
   blockBytesQb4mw,
   GROUP_BYTES_QB4MW,
@@ -16,9 +17,9 @@ import {
   groupsOffsetQb4mw,
   panelBytesQb4mw,
   scalesOffsetQb4mw,
-} from "../layouts/layout-kept";
+} from "../../layouts/layout-kept";
 import { endBlock, unknownGroup } from "./superblock";
-import { unpackQb4mw } from "./unpack-panel";
+import { unpackQb4mw } from "../unpack-panel";
 
 /** Bytes of an unpacked group. */
 const GROUP_PANEL_BYTES: usize = 32 * PANEL_BYTES_PER_K;

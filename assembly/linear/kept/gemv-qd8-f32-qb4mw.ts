@@ -15,11 +15,11 @@
  * else; no over-read. Preconditions: those of the GEMM. Streams and the steps of a group are those of
  * gemv_qd8_f32_qb4w_1x8c4, whose file says why; a group ends in integers, a superblock in floats.
  */
-import { arrangeRow, QD8_QB4W } from "./arrange-activations";
-import { ADD_INTEGERS, FROM_ZERO } from "./gemm-tile";
-import { activationBytes, addGroupI16, addGroupI8, SUMS_BYTES } from "./gemv-group-qb4w";
-import { storeTotals } from "./gemv-qc8w";
-import { PANELS } from "./gemv-qd8-f32-qb4w";
+import { arrangeRow, QD8_QB4W } from "../arrange-activations";
+import { ADD_INTEGERS, FROM_ZERO } from "../accumulators";
+import { activationBytes, addGroupI16, addGroupI8, SUMS_BYTES } from "../gemv-group-qb4w";
+import { storeTotals } from "../gemv-qc8w";
+import { PANELS } from "../gemv-qd8-f32-qb4w";
 import {
   blockBytesQb4mw,
   GROUP_BYTES_QB4MW,
@@ -28,8 +28,8 @@ import {
   groupsOffsetQb4mw,
   panelBytesQb4mw,
   scalesOffsetQb4mw,
-} from "../layouts/layout-kept";
-import { unknownZero } from "../math/simd";
+} from "../../layouts/layout-kept";
+import { unknownZero } from "../../math/simd";
 import { endBlock, narrowSums, narrowSumsBytes, unknownGroup } from "./superblock";
 
 export function gemv_qd8_f32_qb4mw_1x8c4(

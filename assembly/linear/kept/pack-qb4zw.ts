@@ -11,9 +11,9 @@
  * == 0, G % 16 == 0. Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any
  * order.
  */
-import { NR } from "../layouts/layout";
-import { panelBytesQb4zw, ZEROS_OFFSET } from "../layouts/layout-kept";
-import { packGroupScales, packNibbles } from "./pack-groups";
+import { NR } from "../../layouts/layout";
+import { panelBytesQb4zw, ZEROS_OFFSET } from "../../layouts/layout-kept";
+import { packGroupScales, packNibbles } from "../pack-groups";
 
 export function pack_qb4zw(
   source: usize,

@@ -15,8 +15,8 @@
  * else; no over-read. Preconditions: those of the GEMM. Streams and steps are those of
  * gemv_qd8_f32_qb4w_1x8c4, whose file says why; accumulators start elsewhere.
  */
-import { FROM_ZERO_POINTS } from "./gemm-tile";
-import { multiplyRow } from "./gemv-qd8-f32-qb4w";
+import { FROM_ZERO_POINTS } from "../accumulators";
+import { multiplyRow } from "../gemv-qd8-f32-qb4w";
 
 export function gemv_qd8_f32_qb4zw_1x8c4(
   q: usize,

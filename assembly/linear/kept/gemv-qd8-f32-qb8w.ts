@@ -15,9 +15,9 @@
  * scale per channel (gemv-qc8w.ts says why), a group being a block; only the planes of the relaxed build
  * differ.
  */
-import { arrangeRow, QD8_QB8W } from "./arrange-activations";
-import { addBlock, CHANNELS_BYTES, PANELS, storeTotals } from "./gemv-qc8w";
-import { groupBytesQb8w, panelBytesQb8w } from "../layouts/layout-kept";
+import { arrangeRow, QD8_QB8W } from "../arrange-activations";
+import { addBlock, CHANNELS_BYTES, PANELS, storeTotals } from "../gemv-qc8w";
+import { groupBytesQb8w, panelBytesQb8w } from "../../layouts/layout-kept";
 
 export function gemv_qd8_f32_qb8w_1x8c4(
   q: usize,

@@ -7,14 +7,15 @@
  *
  * The kind is a literal at each call, so a kernel holds nothing of the others.
  */
-import { arrangeBlock, QD8_QB4W, QD8_QB8W } from "./arrange-activations";
-import { FROM_ZERO_POINTS, multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
+import { arrangeBlock, QD8_QB4W, QD8_QB8W } from "../arrange-activations";
+import { FROM_ZERO_POINTS } from "../accumulators";
+import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "../gemm-tile";
 import { multiplyBlocks, unpackBlocks } from "./gemm-tile-qb4mw";
 import { multiplySignedGroups, unpackSignedGroups } from "./gemm-tile-qb8w";
-import { activationScratchBytes, NR, panelScratchBytes, ROW_BLOCK, tileRows, tileScratchBytes } from "../layouts/layout";
-import { groupBytesQb4zw, panelBytesQb4mw, panelBytesQb4zw, panelBytesQb8w } from "../layouts/layout-kept";
+import { activationScratchBytes, NR, panelScratchBytes, ROW_BLOCK, tileRows, tileScratchBytes } from "../../layouts/layout";
+import { groupBytesQb4zw, panelBytesQb4mw, panelBytesQb4zw, panelBytesQb8w } from "../../layouts/layout-kept";
 import { narrowSums, narrowSumsBytes } from "./superblock";
-import { unpackQb4w } from "./unpack-panel";
+import { unpackQb4w } from "../unpack-panel";
 
 /** Kinds of weights. */
 export const QB8W: i32 = 0;

@@ -7,8 +7,8 @@
  * B <= 4096. Four roundings: two products, a sum, a difference; two more where integers of more than 24 bits
  * become floats.
  */
-import { addScaled } from "./gemm-tile";
-import { groupPairs, GROUP_QB4MW, MINIMA_OFFSET } from "../layouts/layout-kept";
+import { addScaled } from "../accumulators";
+import { groupPairs, GROUP_QB4MW, MINIMA_OFFSET } from "../../layouts/layout-kept";
 
 /**
  * 32, which neither wasm-opt nor V8 can know: a mask that depends on it stays in a register (unknownZero in

@@ -11,9 +11,9 @@
  * == 0, G % 16 == 0. Reads and writes nothing outside the shapes. Pieces of one matrix may be packed in any
  * order.
  */
-import { NR } from "../layouts/layout";
-import { panelBytesQb8w } from "../layouts/layout-kept";
-import { packGroupScales } from "./pack-groups";
+import { NR } from "../../layouts/layout";
+import { panelBytesQb8w } from "../../layouts/layout-kept";
+import { packGroupScales } from "../pack-groups";
 
 /** Four bytes of q + 128 become two's complement when their top bits flip; padding, 128, becomes 0. */
 const OFFSETS: u32 = 0x80808080;
