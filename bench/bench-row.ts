@@ -91,6 +91,14 @@ export class BenchMemory {
     return pointer;
   }
 
+  /** binary16[count] between 2^-7 and 1: none is subnormal, with which processors take longer. */
+  halves(count: number): Pointer {
+    const pointer = this.reserve(2 * count);
+    const values = new Uint16Array(this.memory.buffer, pointer, count);
+    for (let i = 0; i < count; i++) values[i] = 0x2000 + 0x1c00 * this.random();
+    return pointer;
+  }
+
   /**
    * A row table (kernels/table/): of each sequence M rows from `position` on. Blocks are numbered as if
    * the sequences had grown together, so those of one sequence alone lie in order.

@@ -2,7 +2,7 @@
  * Every byte of packed weights that are kept as a file has them: panels of NR = 8 channels, each one forward
  * stream, as in `layout.ts`. What their drawings share is not drawn again.
  */
-import { NR, panels } from "./layout";
+import { groupBytesQb4w, NR, panelBytesQb4w, panels } from "./layout";
 
 /*
  * qb8w: 8-bit weights, one f32 scale for each channel and each group of G along K.
@@ -89,8 +89,8 @@ export function packed_bytes_qb4zw(N: i32, K: i32, G: i32): usize {
  *   pair of s   s[n 0, 2p], s[n 1, 2p], .. s[n 7, 2p], s[n 0, 2p + 1], ..        u8[2, 8]
  *   group       8 times the 16 bytes of qb4w. Padding: 0 throughout.
  *
- *   GGUF's Q4_K is B = 256 with s and m of 6 bits, in 4.75 bits a weight; Q4_1 is B = 32 with s = m = 1, dmin
- *   being its minimum with the sign changed; one pair of multipliers for a channel is B = K.
+ *   GGUF's Q4_K is B = 256 with s and m of 6 bits, in 4.75 bits a weight; one pair of multipliers for a channel
+ *   is B = K.
  *   Why integers: sums over groups stay integers, so a superblock ends in two float products, not sixteen.
  */
 
@@ -134,4 +134,80 @@ export function panelBytesQb4mw(K: i32, B: i32): usize {
 /** Bytes of w[N, K] packed as qb4mw. */
 export function packed_bytes_qb4mw(N: i32, K: i32, B: i32): usize {
   return <usize>panels(N) * panelBytesQb4mw(K, B);
+}
+
+/*
+ * qb4aw: 4-bit weights, a scale and a minimum in binary16 for each channel and each group of G along K.
+ *
+ *   w[n, k] = d[n, k / G] * u + m[n, k / G]        u in 0..15
+ *
+ *   group       +-----------------+-----------------+--------------+--------------+-----+------------------+
+ *               | 8 binary16 d    | 8 binary16 m    | k 0 .. 3     | k 4 .. 7     | ... | k G - 4 .. G - 1 |
+ *               | channel 0 .. 7  | channel 0 .. 7  | 16 bytes     | 16 bytes     |     | 16 bytes         |
+ *               +-----------------+-----------------+--------------+--------------+-----+------------------+
+ *               0                 16                32             48             64                       32 + 4G
+ *
+ *   16 bytes    those of qb4w. Padding: 0 throughout. d and m are finite, which the reader of a file sees to.
+ *
+ *   GGUF's Q4_1 is G = 32, in the 5 bits a weight that it takes in the file.
+ */
+
+/** Where the minima of a group begin. */
+export const MINIMA_OFFSET_QB4AW: usize = 16;
+/** Where its weights do. */
+export const BLOCKS_OFFSET_QB4AW: usize = 32;
+
+/** Two binary16 take the place of an f32: the bytes of qb4w. */
+@inline
+export function groupBytesQb4aw(G: i32): usize {
+  return groupBytesQb4w(G);
+}
+
+
+@inline
+export function panelBytesQb4aw(K: i32, G: i32): usize {
+  return panelBytesQb4w(K, G);
+}
+
+/** Bytes of w[N, K] packed as qb4aw. */
+export function packed_bytes_qb4aw(N: i32, K: i32, G: i32): usize {
+  return <usize>panels(N) * panelBytesQb4aw(K, G);
+}
+
+/*
+ * qb8aw: 8-bit weights, an f32 scale and an f32 minimum for each channel and each group of G along K.
+ *
+ *   w[n, k] = scale[n, k / G] * (q + 128) + minimum[n, k / G]
+ *
+ *   group       +-----------------+-----------------+--------------+--------------+-----+------------------+
+ *               | 8 f32 scales    | 8 f32 minima    | k 0 .. 3     | k 4 .. 7     | ... | k G - 4 .. G - 1 |
+ *               | channel 0 .. 7  | channel 0 .. 7  | 32 bytes     | 32 bytes     |     | 32 bytes         |
+ *               +-----------------+-----------------+--------------+--------------+-----+------------------+
+ *               0                 32                64             96             128                      64 + 8G
+ *
+ *   32 bytes    those of qc8w; q = u - 128 in -128..127, u being what files have. Padding: q = 0, the rest 0.
+ *   Why q: of 8-bit products the relaxed build knows those of signed weights only. The 128 is made up for
+ *   where a group ends, by 128 * sum(a), which is exact.
+ */
+
+/** Where the minima of a group begin. */
+export const MINIMA_OFFSET_QB8AW: usize = 32;
+/** Where its weights do. */
+export const BLOCKS_OFFSET_QB8AW: usize = 64;
+
+
+@inline
+export function groupBytesQb8aw(G: i32): usize {
+  return BLOCKS_OFFSET_QB8AW + <usize>G * NR;
+}
+
+
+@inline
+export function panelBytesQb8aw(K: i32, G: i32): usize {
+  return <usize>(K / G) * groupBytesQb8aw(G);
+}
+
+/** Bytes of w[N, K] packed as qb8aw. */
+export function packed_bytes_qb8aw(N: i32, K: i32, G: i32): usize {
+  return <usize>panels(N) * panelBytesQb8aw(K, G);
 }

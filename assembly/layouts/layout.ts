@@ -150,6 +150,7 @@ export function packed_bytes_qc8w(N: i32, K: i32): usize {
  *                 plane of activations, from which those over the other go on;
  *                 relaxed-i16: sums over the chunks of a group
  *   starts        where accumulators start, qb4fw     i32[min(M, ROW_BLOCK), K/G], G at least 16
+ *                 scales and minima as floats, qb4aw  f32[K/G, 2, NR], G at least 32: as much as 8 rows of that
  */
 
 /**
@@ -195,6 +196,6 @@ export function tileScratchBytes(): usize {
  * beside a row fits where a panel goes. What a module of some kernels asks for is enough for the build below.
  */
 export function linear_scratch_bytes(M: i32, K: i32): usize {
-  const startBytes = (<usize>min(M, ROW_BLOCK) * <usize>K) >> 2;
+  const startBytes = (<usize>max(min(M, ROW_BLOCK), NR) * <usize>K) >> 2;
   return activationScratchBytes(M, K) + panelScratchBytes(K) + 2 * tileScratchBytes() + startBytes;
 }

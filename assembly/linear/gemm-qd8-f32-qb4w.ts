@@ -28,7 +28,7 @@
  */
 import { arrangeBlock, QD8_QB4W } from "./arrange-activations";
 import { arrangeChunks, chunkedRowBytes } from "./arrange-chunks";
-import { FROM_SUM } from "./accumulators";
+import { ADD_SCALED, FROM_SUM } from "./accumulators";
 import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
 import { multiplyChunks } from "./gemm-tile-i16";
 import { offsetSums } from "./e2m1";
@@ -134,13 +134,18 @@ function multiply(
           else if (R == 2) multiplyChunks(2, a, panel, G, groups, packed, groupBytes, tile, e2m1);
           else multiplyChunks(1, a, panel, G, groups, packed, groupBytes, tile, e2m1);
         } else if (R == 4)
-          multiplyGroups(4, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
-        else if (R == 3) multiplyGroups(3, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
-        else if (R == 2) multiplyGroups(2, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
-        else if (R == 1) multiplyGroups(1, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+          multiplyGroups(4, FROM_SUM, ADD_SCALED, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        else if (R == 3)
+          multiplyGroups(3, FROM_SUM, ADD_SCALED, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        else if (R == 2)
+          multiplyGroups(2, FROM_SUM, ADD_SCALED, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+        else if (R == 1)
+          multiplyGroups(1, FROM_SUM, ADD_SCALED, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
         else if (ASC_FEATURE_RELAXED_SIMD) {
-          if (R == 6) multiplyGroups(6, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
-          else multiplyGroups(5, FROM_SUM, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+          if (R == 6)
+            multiplyGroups(6, FROM_SUM, ADD_SCALED, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
+          else
+            multiplyGroups(5, FROM_SUM, ADD_SCALED, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
         }
         storeTile(R, tile, scales + ((<usize>m) << 2), bias, y + ((<usize>m * N) << 2), p * NR, N);
         a += <usize>R * rowBytes;

@@ -28,6 +28,9 @@ import {
   FROM_CHANNELS,
   FROM_ZERO,
   KEEP_HIGH_PLANE,
+  loadMinimumHigh,
+  loadMinimumLow,
+  loadNegated,
   loadScaleHigh,
   loadScaleLow,
   startHigh,
@@ -56,7 +59,8 @@ export function multiplyAdd(acc: v128, weights: v128, activations: v128, signedW
  * @param panelEnd  where the group ends in the panel
  * @param sum       where row 0's accumulator starts (quantize-activations.ts); row r is `sumStride` bytes on
  * @param scale     8 f32 scales of the group; ADD_INTEGERS: 8 bytes; FROM_ZERO_POINTS: 8 zero points are
- *   ZEROS_OFFSET bytes on
+ *   ZEROS_OFFSET bytes on; ADD_AFFINE: 8 f32 minima follow
+ * @param rowSum    affine modes: row 0's -8 * sum(a) of the group; row r is `rowSumStride` bytes on
  * @param tile      where the results go
  */
 @inline
@@ -71,6 +75,8 @@ export function multiplyGroup(
   scale: usize,
   sum: usize,
   sumStride: usize,
+  rowSum: usize,
+  rowSumStride: usize,
   tile: usize,
 ): void {
   const zero = i32x4.splat(0);
@@ -120,18 +126,36 @@ export function multiplyGroup(
   }
   const scaleLow = loadScaleLow(to, scale);
   const scaleHigh = loadScaleHigh(to, scale);
-  finish(to, tile, low0, scaleLow);
-  finish(to, tile + 16, high0, scaleHigh);
-  if (R > 1) finish(to, tile + 32, low1, scaleLow);
-  if (R > 1) finish(to, tile + 48, high1, scaleHigh);
-  if (R > 2) finish(to, tile + 64, low2, scaleLow);
-  if (R > 2) finish(to, tile + 80, high2, scaleHigh);
-  if (R > 3) finish(to, tile + 96, low3, scaleLow);
-  if (R > 3) finish(to, tile + 112, high3, scaleHigh);
-  if (R > 4) finish(to, tile + 128, low4, scaleLow);
-  if (R > 4) finish(to, tile + 144, high4, scaleHigh);
-  if (R > 5) finish(to, tile + 160, low5, scaleLow);
-  if (R > 5) finish(to, tile + 176, high5, scaleHigh);
+  const minimumLow = loadMinimumLow(to, scale);
+  const minimumHigh = loadMinimumHigh(to, scale);
+  let negated = loadNegated(to, rowSum);
+  finish(to, tile, low0, scaleLow, minimumLow, negated);
+  finish(to, tile + 16, high0, scaleHigh, minimumHigh, negated);
+  if (R > 1) {
+    negated = loadNegated(to, rowSum + rowSumStride);
+    finish(to, tile + 32, low1, scaleLow, minimumLow, negated);
+    finish(to, tile + 48, high1, scaleHigh, minimumHigh, negated);
+  }
+  if (R > 2) {
+    negated = loadNegated(to, rowSum + rowSumStride * 2);
+    finish(to, tile + 64, low2, scaleLow, minimumLow, negated);
+    finish(to, tile + 80, high2, scaleHigh, minimumHigh, negated);
+  }
+  if (R > 3) {
+    negated = loadNegated(to, rowSum + rowSumStride * 3);
+    finish(to, tile + 96, low3, scaleLow, minimumLow, negated);
+    finish(to, tile + 112, high3, scaleHigh, minimumHigh, negated);
+  }
+  if (R > 4) {
+    negated = loadNegated(to, rowSum + rowSumStride * 4);
+    finish(to, tile + 128, low4, scaleLow, minimumLow, negated);
+    finish(to, tile + 144, high4, scaleHigh, minimumHigh, negated);
+  }
+  if (R > 5) {
+    negated = loadNegated(to, rowSum + rowSumStride * 5);
+    finish(to, tile + 160, low5, scaleLow, minimumLow, negated);
+    finish(to, tile + 176, high5, scaleHigh, minimumHigh, negated);
+  }
 }
 
 /**
@@ -142,6 +166,7 @@ export function multiplyGroup(
 export function multiplyGroups(
   R: i32,
   from: i32,
+  to: i32,
   a: usize,
   panel: usize,
   groupPanelBytes: usize,
@@ -156,7 +181,7 @@ export function multiplyGroups(
   const groupBytes = ((groupPanelBytes >> 5) * R) << 2;
   for (const sumEnd = sum + ((<usize>groups) << 2); sum < sumEnd; sum += 4, scale += scaleStride) {
     const panelEnd = panel + groupPanelBytes;
-    multiplyGroup(R, from, ADD_SCALED, false, a, panel, panelEnd, scale, sum, sumStride, tile);
+    multiplyGroup(R, from, to, false, a, panel, panelEnd, scale, sum, sumStride, sum, sumStride, tile);
     panel = panelEnd;
     a += groupBytes;
   }
@@ -176,11 +201,11 @@ export function multiplyChannels(R: i32, a: usize, K: i32, panel: usize, scale: 
     const count = <usize>min(CHANNEL_BLOCK, K - k);
     const panelEnd = panel + count * PANEL_BYTES_PER_K;
     if (ASC_FEATURE_RELAXED_SIMD) {
-      multiplyGroup(R, FROM_CHANNELS, KEEP_HIGH_PLANE, true, a, panel, panelEnd, scale, offsets, 0, high);
-      multiplyGroup(R, FROM_CHANNELS, ADD_SCALED, true, a + <usize>K * R, panel, panelEnd, scale, high, 32, tile);
+      multiplyGroup(R, FROM_CHANNELS, KEEP_HIGH_PLANE, true, a, panel, panelEnd, scale, offsets, 0, 0, 0, high);
+      multiplyGroup(R, FROM_CHANNELS, ADD_SCALED, true, a + <usize>K * R, panel, panelEnd, scale, high, 32, 0, 0, tile);
       a += count * R;
     } else {
-      multiplyGroup(R, FROM_ZERO, ADD_SCALED, true, a, panel, panelEnd, scale, 0, 0, tile);
+      multiplyGroup(R, FROM_ZERO, ADD_SCALED, true, a, panel, panelEnd, scale, 0, 0, 0, 0, tile);
       a += (count * R) << 1;
     }
     panel = panelEnd;

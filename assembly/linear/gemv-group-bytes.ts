@@ -24,9 +24,9 @@
  * has on x64; five streams 1.17, and up to four panels left over. Not timed in an engine that can run it
  * (docs/measurements/2026-11-29-epyc-gemv-forms.md).
  */
-import { ADD_SCALED } from "./accumulators";
+import { ADD_SCALED, addToTotal } from "./accumulators";
 import { multiplyAdd } from "./gemm-tile";
-import { addToTotal, SUMS_BYTES } from "./gemv-group-qb4w";
+import { SUMS_BYTES } from "./gemv-group-qb4w";
 import { nibbleMask, unknownZero } from "../math/simd";
 
 /**
@@ -80,11 +80,11 @@ export function addGroupBytes(
       w3 += 16;
     }
   }
-  addToTotal(ADD_SCALED, totals, low0, highOf(whole0, low0), scale0);
+  addToTotal(ADD_SCALED, totals, low0, highOf(whole0, low0), scale0, sum);
   if (P > 1) {
-    addToTotal(ADD_SCALED, totals + SUMS_BYTES, low1, highOf(whole1, low1), scale1);
-    addToTotal(ADD_SCALED, totals + SUMS_BYTES * 2, low2, highOf(whole2, low2), scale2);
-    addToTotal(ADD_SCALED, totals + SUMS_BYTES * 3, low3, highOf(whole3, low3), scale3);
+    addToTotal(ADD_SCALED, totals + SUMS_BYTES, low1, highOf(whole1, low1), scale1, sum);
+    addToTotal(ADD_SCALED, totals + SUMS_BYTES * 2, low2, highOf(whole2, low2), scale2, sum);
+    addToTotal(ADD_SCALED, totals + SUMS_BYTES * 3, low3, highOf(whole3, low3), scale3, sum);
   }
 }
 

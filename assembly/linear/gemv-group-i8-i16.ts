@@ -18,8 +18,8 @@
  * more panels over. (measured: docs/measurements/2026-11-29-epyc-gemv-forms.md)
  */
 import { operands, operandTable } from "./e2m1";
-import { ADD_SCALED } from "./accumulators";
-import { addToTotal, SUMS_BYTES } from "./gemv-group-qb4w";
+import { ADD_SCALED, addToTotal } from "./accumulators";
+import { SUMS_BYTES } from "./gemv-group-qb4w";
 import { nibbleMask } from "../math/simd";
 
 /**
@@ -58,8 +58,8 @@ export function addGroupI8I16(
       w1 += 64;
     }
   }
-  addToTotal(ADD_SCALED, totals, low0, high0, scale0);
-  if (P > 1) addToTotal(ADD_SCALED, totals + SUMS_BYTES, low1, high1, scale0 + streamBytes);
+  addToTotal(ADD_SCALED, totals, low0, high0, scale0, sum);
+  if (P > 1) addToTotal(ADD_SCALED, totals + SUMS_BYTES, low1, high1, scale0 + streamBytes, sum);
 }
 
 /** acc + 16 k of channels 0..3, or of 4..7 (`high`), from 64 bytes at `w`. Both load them: once, compiled. */

@@ -1,13 +1,13 @@
 /**
  * One group of 4-bit weights times one row of activations: what all GEMVs over 4-bit weights are made of.
  * gemv-qd8-f32-qb4w.ts says why the steps are as they are; where accumulators start and what becomes of them,
- * gemm-tile.ts.
+ * accumulators.ts.
  *
  *   a       the activations of the group: i8[G] (relaxed); i16[G] in the order of arrange-activations.ts
  *   w0      the group's first block of 16 bytes; scale0 the scales (and zero points) of its 8 channels
  *   totals  f32[8] or i32[8] for each panel
  */
-import { finish, FROM_ZERO_POINTS, ADD_SCALED, loadScaleHigh, loadScaleLow, startHigh, startLow } from "./accumulators";
+import { ADD_SCALED, addToTotal, FROM_ZERO_POINTS, startHigh, startLow } from "./accumulators";
 import { multiplyAdd } from "./gemm-tile";
 import { operands, operandTable } from "./e2m1";
 import { NR } from "../layouts/layout";
@@ -15,13 +15,6 @@ import { nibbleMask, unknownZero } from "../math/simd";
 
 /** Bytes of a stream's sums: 8 channels, f32. */
 export const SUMS_BYTES: i32 = NR << 2;
-
-/** What becomes of the dot products of one group of one panel; 8 sums are at `total`. */
-@inline
-export function addToTotal(to: i32, total: usize, low: v128, high: v128, scale: usize): void {
-  finish(to, total, low, loadScaleLow(to, scale));
-  finish(to, total + 16, high, loadScaleHigh(to, scale));
-}
 
 /** Bytes of n activations as the dot product of the build takes them. */
 @inline
@@ -37,7 +30,7 @@ function operandOf(e2m1: bool, table: v128, nibbles: v128): v128 {
 
 /**
  * One group of P panels, `streamBytes` apart, whose blocks begin at `w0`: dot products from where `from` says
- * to what `to` says (gemm-tile.ts), the sums at `totals`.
+ * to what `to` says (accumulators.ts), the sums at `totals`.
  */
 @inline
 export function addGroupI8(
@@ -85,9 +78,9 @@ export function addGroupI8(
       w2 += 16;
     }
   }
-  addToTotal(to, totals, low0, high0, scale0);
-  if (P > 1) addToTotal(to, totals + SUMS_BYTES, low1, high1, scale1);
-  if (P > 2) addToTotal(to, totals + SUMS_BYTES * 2, low2, high2, scale2);
+  addToTotal(to, totals, low0, high0, scale0, sum);
+  if (P > 1) addToTotal(to, totals + SUMS_BYTES, low1, high1, scale1, sum);
+  if (P > 2) addToTotal(to, totals + SUMS_BYTES * 2, low2, high2, scale2, sum);
 }
 
 /** The same of one panel. */
@@ -121,7 +114,7 @@ export function addGroupI16(
   // Products of k 1 and 3 carry 256 in channels 0..3, products of k 0 and 2 carry 16 in channels 4..7.
   const low = i32x4.add(low02, i32x4.shr_s(low13, 8));
   const high = i32x4.add(high13, i32x4.shr_s(high02, 4));
-  addToTotal(to, total, low, high, scale);
+  addToTotal(to, total, low, high, scale, sum);
 }
 
 /** The same for E2M1: all nibbles are looked up as bytes, which are then taken apart. */
@@ -147,5 +140,5 @@ export function addGroupE2m1(a: usize, sum: usize, packed: usize, total: usize, 
     low13 = multiplyAdd(low13, i16x8.shr_u(low, 8), a13, false);
     high13 = multiplyAdd(high13, i16x8.shr_u(high, 8), a13, false);
   }
-  addToTotal(ADD_SCALED, total, i32x4.add(low02, low13), i32x4.add(high02, high13), scale);
+  addToTotal(ADD_SCALED, total, i32x4.add(low02, low13), i32x4.add(high02, high13), scale, sum);
 }

@@ -21,6 +21,7 @@
  * 15 registers V8 has on x64. Why 2, simd128: eight accumulators, two operands of activations, a vector of
  * weights and what is shifted out of it.
  */
+import { ADD_SCALED, addToTotal } from "./accumulators";
 import { multiplyAdd } from "./gemm-tile";
 import { CHANNEL_BLOCK, NR, panelBytesQc8w, weightsOffsetQc8w } from "../layouts/layout";
 import { storeChannels } from "./store-channels";
@@ -75,7 +76,7 @@ function multiplyPanels(
   let w = packed + weightsOffsetQc8w(K);
   for (let k = 0; k < K; k += CHANNEL_BLOCK, offsets += CHANNELS_BYTES) {
     const count = <usize>min(CHANNEL_BLOCK, K - k);
-    addBlock(P, false, a, K, w, packed, offsets, streamBytes, totals, count);
+    addBlock(P, false, ADD_SCALED, a, K, w, packed, offsets, 0, streamBytes, totals, count);
     a += ASC_FEATURE_RELAXED_SIMD ? count : count << 1;
     w += count << 3;
   }
@@ -94,18 +95,21 @@ export function storeTotals(P: i32, totals: usize, scales: usize, bias: usize, y
 }
 
 /**
- * `count` k of P panels, `streamBytes` apart: adds the scaled dot products to the sums at `totals`. `signs`
- * (a literal): what the high plane of the relaxed build is (arrange-activations.ts); it has no offsets then.
+ * `count` k of P panels, `streamBytes` apart: adds the scaled dot products to the sums at `totals`. Literals:
+ * `signs`, what the high plane of the relaxed build is (arrange-activations.ts), which has no offsets then;
+ * `to`, what becomes of a group (accumulators.ts), whose sum of activations is at `sum`.
  */
 @inline
 export function addBlock(
   P: i32,
   signs: bool,
+  to: i32,
   a: usize,
   K: i32,
   w0: usize,
   scale: usize,
   offsets: usize,
+  sum: usize,
   streamBytes: usize,
   totals: usize,
   count: usize,
@@ -156,18 +160,18 @@ export function addBlock(
       w2 += 32;
     }
   }
-  addToTotal(totals, join(signs, lowA0, lowB0, offsets), join(signs, highA0, highB0, offsets + 16), scale);
+  addToTotal(to, totals, join(signs, lowA0, lowB0, offsets), join(signs, highA0, highB0, offsets + 16), scale, sum);
   if (P > 1) {
     totals += CHANNELS_BYTES;
     offsets += streamBytes;
     scale += streamBytes;
-    addToTotal(totals, join(signs, lowA1, lowB1, offsets), join(signs, highA1, highB1, offsets + 16), scale);
+    addToTotal(to, totals, join(signs, lowA1, lowB1, offsets), join(signs, highA1, highB1, offsets + 16), scale, sum);
   }
   if (P > 2) {
     totals += CHANNELS_BYTES;
     offsets += streamBytes;
     scale += streamBytes;
-    addToTotal(totals, join(signs, lowA2, lowB2, offsets), join(signs, highA2, highB2, offsets + 16), scale);
+    addToTotal(to, totals, join(signs, lowA2, lowB2, offsets), join(signs, highA2, highB2, offsets + 16), scale, sum);
   }
 }
 
@@ -192,11 +196,4 @@ function bytes13(w: v128): v128 {
 function join(signs: bool, first: v128, second: v128, offsets: usize): v128 {
   if (ASC_FEATURE_RELAXED_SIMD && signs) return i32x4.sub(first, i32x4.shl(second, 7));
   return i32x4.add(first, ASC_FEATURE_RELAXED_SIMD ? i32x4.shl(i32x4.add(second, v128.load(offsets)), 7) : second);
-}
-
-/** Adds the dot products of one block of a panel, times the scales at `scale`, to the 8 sums at `total`. */
-@inline
-function addToTotal(total: usize, low: v128, high: v128, scale: usize): void {
-  v128.store(total, f32x4.add(v128.load(total), f32x4.mul(f32x4.convert_i32x4_s(low), v128.load(scale))));
-  v128.store(total, f32x4.add(v128.load(total, 16), f32x4.mul(f32x4.convert_i32x4_s(high), v128.load(scale, 16))), 16);
 }

@@ -105,13 +105,17 @@ function multiply(
   scratch: usize,
   e2m1: bool,
 ): void {
-  multiplyRow(FROM_SUM, q, scales, sums, w, bias, y, N, K, G, begin, end, scratch, e2m1);
+  multiplyRow(FROM_SUM, ADD_SCALED, q, scales, sums, w, bias, y, N, K, G, begin, end, scratch, e2m1);
 }
 
-/** Panels begin..end of y. `from` (a literal, gemm-tile.ts): qb4w and qb4fw sums, qb4zw zero points. */
+/**
+ * Panels begin..end of y. `from` and `to` (literals, accumulators.ts) say the kind of weights: qb4w and qb4fw
+ * start from sums, qb4zw from zero points, qb4aw from 0 and ends affine.
+ */
 @inline
 export function multiplyRow(
   from: i32,
+  to: i32,
   q: usize,
   scales: usize,
   sums: usize,
@@ -140,14 +144,31 @@ export function multiplyRow(
   const stride = (end - begin) / PANELS;
   let panel = begin;
   for (const streamEnd = begin + stride; panel < streamEnd; panel++) {
-    multiplyPanels(PANELS, from, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, stride, N, K, G, scratch, e2m1);
+    multiplyPanels(
+      PANELS,
+      from,
+      to,
+      q,
+      scales,
+      sums,
+      w + <usize>panel * panelBytes,
+      bias,
+      y,
+      panel,
+      stride,
+      N,
+      K,
+      G,
+      scratch,
+      e2m1,
+    );
   }
   for (panel = begin + stride * PANELS; panel < end; panel++) {
-    multiplyPanels(1, from, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, 0, N, K, G, scratch, e2m1);
+    multiplyPanels(1, from, to, q, scales, sums, w + <usize>panel * panelBytes, bias, y, panel, 0, N, K, G, scratch, e2m1);
   }
 }
 
-/** Bytes of a group before its blocks of 16 bytes. */
+/** Bytes of a group before its blocks of 16 bytes; a scale and a minimum of qb4aw take those of a scale. */
 @inline
 function headerBytes(from: i32): usize {
   return from == FROM_ZERO_POINTS ? 48 : 32;
@@ -171,6 +192,7 @@ function storePanel(low: v128, high: v128, scales: usize, bias: usize, y: usize,
 function multiplyPanels(
   P: i32,
   from: i32,
+  to: i32,
   a: usize,
   scales: usize,
   sum: usize,
@@ -200,15 +222,15 @@ function multiplyPanels(
       if (RAW_BYTES) addGroupBytes(P, a, sum, packed, w, streamBytes, totals, G);
       else if (DOT_I16 && e2m1) addGroupI8I16(P, true, a, sum, packed, w, streamBytes, totals, G);
       else if (DOT_I16) addGroupI8I16(P, false, a, sum, packed, w, streamBytes, totals, G);
-      else if (e2m1) addGroupI8(P, from, ADD_SCALED, true, a, sum, packed, w, streamBytes, totals, G);
-      else addGroupI8(P, from, ADD_SCALED, false, a, sum, packed, w, streamBytes, totals, G);
+      else if (e2m1) addGroupI8(P, from, to, true, a, sum, packed, w, streamBytes, totals, G);
+      else addGroupI8(P, from, to, false, a, sum, packed, w, streamBytes, totals, G);
     } else {
       let stream = packed;
       for (let total = totals; total < totalsEnd; total += SUMS_BYTES, stream += streamBytes) {
         if (e2m1) addGroupE2m1(a, sum, stream, total, G);
         else {
           const w = stream + headerBytes(from);
-          addGroupI16(from, ADD_SCALED, a, sum, stream, w, total, G, nibble0, nibble1, nibble2);
+          addGroupI16(from, to, a, sum, stream, w, total, G, nibble0, nibble1, nibble2);
         }
       }
     }

@@ -1,4 +1,4 @@
-/** What packing of weights in groups shares: the scales of a group, and its nibbles. */
+/** What packing of weights in groups shares: the scales of a group, its nibbles, its bytes. */
 import { NR } from "../layouts/layout";
 
 /**
@@ -36,6 +36,22 @@ export function packNibbles(words: usize, end: usize, stride: usize, present: i3
       const bytes = spreadNibbles(low) | (spreadNibbles(high) << 4);
       store<u32>(panel + ((<usize>c) << 2), <u32>bytes);
       store<u32>(panel + ((<usize>c) << 2), <u32>(bytes >> 32), 16);
+    }
+  }
+}
+
+/** Four bytes of u become q = u - 128 in two's complement when their top bits flip. */
+const OFFSETS: u32 = 0x80808080;
+
+/**
+ * Words `words` .. `end - 1` of a row, each four bytes u, and of `present - 1` rows `stride` bytes further each, to
+ * blocks of 32 bytes of q = u - 128 at `panel` (layout.ts); q = 0 for rows that are missing.
+ */
+@inline
+export function packOffsetBytes(words: usize, end: usize, stride: usize, present: i32, panel: usize): void {
+  for (; words < end; words += 4) {
+    for (let c = 0; c < NR; c++, panel += 4) {
+      store<u32>(panel, (c < present ? load<u32>(words + <usize>c * stride) : OFFSETS) ^ OFFSETS);
     }
   }
 }

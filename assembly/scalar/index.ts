@@ -72,7 +72,15 @@ export { gram_f64_f32 } from "./gram";
 export { cholesky_f64 } from "./cholesky";
 export { round_gptq_f32 } from "./round-gptq";
 export { refine_codes_f32 } from "./refine-codes";
-export { packed_bytes_qb4mw, packed_bytes_qb4zw, packed_bytes_qb8w } from "../layouts/layout-kept";
+export {
+  packed_bytes_qb4aw,
+  packed_bytes_qb4mw,
+  packed_bytes_qb4zw,
+  packed_bytes_qb8aw,
+  packed_bytes_qb8w,
+} from "../layouts/layout-kept";
 export { gemm_qd8_f32_qb8w_x8c4, gemv_qd8_f32_qb8w_1x8c4, pack_qb8w } from "./linear-qb8w";
 export { gemm_qd8_f32_qb4zw_x8c4, gemv_qd8_f32_qb4zw_1x8c4, pack_qb4zw } from "./linear-qb4zw";
 export { gemm_qd8_f32_qb4mw_x8c4, gemv_qd8_f32_qb4mw_1x8c4, pack_qb4mw } from "./linear-qb4mw";
+export { gemm_qd8_f32_qb4aw_x8c4, gemv_qd8_f32_qb4aw_1x8c4, pack_qb4aw } from "./linear-qb4aw";
+export { gemm_qd8_f32_qb8aw_x8c4, gemv_qd8_f32_qb8aw_1x8c4, pack_qb8aw } from "./linear-qb8aw";

@@ -7,7 +7,7 @@ import type { BenchMemory, BenchRow } from "../bench-row.ts";
 import { LAYERS, type LinearShape } from "../shapes.ts";
 import { quantizedRows } from "./linear-qd8.ts";
 
-type Kept = "qb8w" | "qb4zw" | "qb4mw";
+type Kept = "qb8w" | "qb4zw" | "qb4mw" | "qb4aw" | "qb8aw";
 
 /** Bytes of w[N, K], and what packs it, from noise. `G`: k of a group, or of a superblock. */
 function source(bench: BenchMemory, kind: Kept, { N, K, G }: LinearShape): { bytes: number; pack(w: Pointer): void } {
@@ -16,7 +16,15 @@ function source(bench: BenchMemory, kind: Kept, { N, K, G }: LinearShape): { byt
     const [codes, scales] = [bench.noise(N * K), bench.floats((N * K) / G)];
     return { bytes: run.packed_bytes_qb8w(N, K, G), pack: (w) => run.pack_qb8w(codes, scales, w, 0, N, N, K, G) };
   }
+  if (kind === "qb8aw") {
+    const [codes, affine] = [bench.noise(N * K), bench.floats((2 * N * K) / G)];
+    return { bytes: run.packed_bytes_qb8aw(N, K, G), pack: (w) => run.pack_qb8aw(codes, affine, w, 0, N, N, K, G) };
+  }
   const codes = bench.noise((N * K) / 2);
+  if (kind === "qb4aw") {
+    const halves = bench.halves((2 * N * K) / G);
+    return { bytes: run.packed_bytes_qb4aw(N, K, G), pack: (w) => run.pack_qb4aw(codes, halves, w, 0, N, N, K, G) };
+  }
   if (kind === "qb4zw") {
     const [scales, zeros] = [bench.floats((N * K) / G), bench.noise((N * K) / G)];
     return { bytes: run.packed_bytes_qb4zw(N, K, G), pack: (w) => run.pack_qb4zw(codes, scales, zeros, w, 0, N, N, K, G) };
@@ -66,7 +74,7 @@ function packing(kind: Kept, shape: LinearShape): BenchRow {
   };
 }
 
-/** What files have: Q8_0 and Q6_K; AWQ and GPTQ; Q4_K and Q4_1. */
+/** What files have: Q8_0 and Q6_K; AWQ and GPTQ; Q4_K; Q4_1; Q5_K and Q5_1, Q2_K. */
 const SIZES: readonly (readonly [Kept, number])[] = [
   ["qb8w", 32],
   ["qb8w", 16],
@@ -74,6 +82,9 @@ const SIZES: readonly (readonly [Kept, number])[] = [
   ["qb4zw", 32],
   ["qb4mw", 256],
   ["qb4mw", 32],
+  ["qb4aw", 32],
+  ["qb8aw", 32],
+  ["qb8aw", 16],
 ];
 const shapes = LAYERS.filter(({ name }) => name === "smollm2-135m/down" || name === "llama-3.2-1b/up");
 
@@ -81,5 +92,5 @@ export const rows: BenchRow[] = [
   ...shapes.flatMap((shape) =>
     SIZES.flatMap(([kind, G]) => [linear(kind, { ...shape, G }, shape.M), linear(kind, { ...shape, G }, 1)]),
   ),
-  ...([["qb8w", 32], ["qb4zw", 128], ["qb4mw", 256]] as const).map(([kind, G]) => packing(kind, { ...shapes[0]!, G })), // prettier-ignore
+  ...([["qb8w", 32], ["qb4zw", 128], ["qb4mw", 256], ["qb4aw", 32], ["qb8aw", 32]] as const).map(([kind, G]) => packing(kind, { ...shapes[0]!, G })), // prettier-ignore
 ];

@@ -48,6 +48,10 @@ const CALLS_FROM_LOOPS: Record<string, string> = {
   gemv_qd8_f32_qb8w_1x8c4: LAST_PANEL,
   gemv_qd8_f32_qb4zw_1x8c4: LAST_PANEL,
   gemv_qd8_f32_qb4mw_1x8c4: LAST_PANEL,
+  gemm_qd8_f32_qb4aw_x8c4: LAST_PANEL,
+  gemm_qd8_f32_qb8aw_x8c4: LAST_PANEL,
+  gemv_qd8_f32_qb4aw_1x8c4: LAST_PANEL,
+  gemv_qd8_f32_qb8aw_1x8c4: LAST_PANEL,
   kl_gradient_f32: "two calls for each row of logits",
   rmsnorm_backward_f32: "one call for each row",
   attention_backward_f32: "a few calls for each query row",
@@ -157,19 +161,27 @@ const KEPT_SIMD128: Record<string, Step> = {
   gemm_qd8_f32_qb8w_x8c4: { ...I16, loops: rowsToOne(4) },
   gemm_qd8_f32_qb4zw_x8c4: { ...I16, loops: rowsToOne(4) },
   gemm_qd8_f32_qb4mw_x8c4: { ...I16, loops: [...rowsToOne(4), ...minima(4)] },
+  gemm_qd8_f32_qb4aw_x8c4: { ...I16, loops: rowsToOne(4) },
+  gemm_qd8_f32_qb8aw_x8c4: { ...I16, loops: rowsToOne(4) },
   // Streams, and panels left over.
   gemv_qd8_f32_qb8w_1x8c4: { ...I16, loops: [[4, 2, 8, 8], [2, 2, 4, 4]] },
   gemv_qd8_f32_qb4zw_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4]] },
   gemv_qd8_f32_qb4mw_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4], ...minima(2)] },
+  gemv_qd8_f32_qb4aw_1x8c4: { ...I16, loops: [[1, 2, 4, 4], [1, 2, 4, 4]] },
+  gemv_qd8_f32_qb8aw_1x8c4: { ...I16, loops: [[4, 2, 8, 8], [2, 2, 4, 4]] },
 }; // prettier-ignore
 const KEPT_RELAXED: Record<string, Step> = {
   // Each tile twice: the signs of the activations, their lower bits.
   gemm_qd8_f32_qb8w_x8c4: { ...I8, loops: [...rowsToOne(6, true), ...rowsToOne(6, true)] },
   gemm_qd8_f32_qb4zw_x8c4: { ...I8, loops: rowsToOne(6, true) },
   gemm_qd8_f32_qb4mw_x8c4: { ...I8, loops: rowsToOne(6, true) },
+  gemm_qd8_f32_qb4aw_x8c4: { ...I8, loops: rowsToOne(6, true) },
+  gemm_qd8_f32_qb8aw_x8c4: { ...I8, loops: [...rowsToOne(6, true), ...rowsToOne(6, true)] },
   gemv_qd8_f32_qb8w_1x8c4: { ...I8, loops: [[6, 2, 12, 0], [2, 2, 4, 0]] },
   gemv_qd8_f32_qb4zw_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0]] },
   gemv_qd8_f32_qb4mw_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0]] },
+  gemv_qd8_f32_qb4aw_1x8c4: { ...I8, loops: [[3, 1, 6, 0], [1, 1, 2, 0]] },
+  gemv_qd8_f32_qb8aw_1x8c4: { ...I8, loops: [[6, 2, 12, 0], [2, 2, 4, 0]] },
 }; // prettier-ignore
 /** 16 k at a time, two streams or a panel left over: sums of four products, widened once. */
 const fours: Step = {

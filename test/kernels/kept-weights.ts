@@ -29,7 +29,7 @@ export interface Operands {
 /** Weights of one kind, and everything a test wants of them. */
 export interface KeptWeights extends Shape {
   /** What the weights are made of, not packed. */
-  source: Readonly<Record<string, Int8Array | Uint8Array | Float32Array>>;
+  source: Readonly<Record<string, Int8Array | Uint8Array | Uint16Array | Float32Array>>;
   /** k that each of the sums beside activations is of. */
   sumsOf: number;
   packedBytes(run: KernelExports): number;
@@ -98,7 +98,7 @@ interface ZeroPointWeights extends Shape {
 }
 
 /** Nibbles as they lie in a file's words: `packToInt32` takes them with 8 taken off. */
-const nibbles = (u: Uint8Array) => packToInt32(Int8Array.from(u, (value) => value - 8), 4); // prettier-ignore
+export const nibbles = (u: Uint8Array) => packToInt32(Int8Array.from(u, (value) => value - 8), 4); // prettier-ignore
 
 function qb4zw({ N, K, G, u, zeros, scales }: ZeroPointWeights): KeptWeights {
   const q = Int8Array.from(u, (value, i) => value - zeros[Math.floor(i / G)]!);

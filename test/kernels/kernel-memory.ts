@@ -78,7 +78,10 @@ export class KernelMemory {
   }
 
   /** A region holding a copy of `values`. */
-  put(values: Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint8Array, misalign = 0): Pointer {
+  put(
+    values: Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint16Array | Uint8Array,
+    misalign = 0,
+  ): Pointer {
     const pointer = this.region(values.byteLength, misalign);
     new Uint8Array(this.memory.buffer).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), pointer);
     return pointer;

@@ -10,6 +10,7 @@ import { assertSameBits, assertWithin } from "../oracle/compare.ts";
 import type { QuantizedRows } from "../oracle/linear.ts";
 import { mulberry32 } from "../random.ts";
 import { KernelMemory, SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
+import { QB4AW, QB8AW } from "./affine-weights.ts";
 import { type KeptKind, type KeptWeights, putKept, QB4MW, QB4ZW, QB8W } from "./kept-weights.ts";
 import { groupSums, randomRows, rangeOf } from "./quantized-rows.ts";
 
@@ -17,7 +18,7 @@ import { groupSums, randomRows, rangeOf } from "./quantized-rows.ts";
 const MR = 6;
 const ROW_BLOCK = 192;
 const BUILDS: TestedBuild[] = ["scalar", ...SIMD_BUILDS];
-const KINDS: KeptKind[] = [QB8W, QB4ZW, QB4MW];
+const KINDS: KeptKind[] = [QB8W, QB4ZW, QB4MW, QB4AW, QB8AW];
 const test = suite("linear layers over kept weights (seed 37)");
 const random = mulberry32(37);
 

@@ -6,6 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { mulberry32 } from "../random.ts";
 import { KernelMemory, SIMD_BUILDS, type TestedBuild } from "./kernel-memory.ts";
+import { QB4AW, QB8AW } from "./affine-weights.ts";
 import { type KeptKind, type KeptWeights, putKept, QB4MW, QB4ZW, QB8W, type Shape } from "./kept-weights.ts";
 
 const BUILDS: TestedBuild[] = ["scalar", ...SIMD_BUILDS];
@@ -72,6 +73,32 @@ const DRAWINGS: Drawing[] = [
       const block = Math.floor((n * K + k) / B);
       const [d, dmin] = source["multipliers"]!.slice(2 * block, 2 * block + 2);
       return [source["u"]![n * K + k]!, source["scales"]![group]!, source["minima"]![group]!, d!, dmin!];
+    },
+  },
+  {
+    kind: QB4AW,
+    panelBytes: ({ K, G }) => (K / G) * (32 + 4 * G),
+    read(panel, { G }, c, k) {
+      const group = Math.floor(k / G) * (32 + 4 * G);
+      const [d, m] = [panel.getUint16(group + 2 * c, true), panel.getUint16(group + 16 + 2 * c, true)];
+      return [nibble(panel, group + 32, c, k % G), d, m];
+    },
+    parts({ K, G, source }, n, k) {
+      const group = Math.floor((n * K + k) / G);
+      return [source["u"]![n * K + k]!, ...source["halves"]!.slice(2 * group, 2 * group + 2)];
+    },
+  },
+  {
+    kind: QB8AW,
+    panelBytes: ({ K, G }) => (K / G) * (64 + 8 * G),
+    read(panel, { G }, c, k) {
+      const group = Math.floor(k / G) * (64 + 8 * G);
+      const at = group + 64 + Math.floor((k % G) / 4) * 32 + c * 4 + (k % 4);
+      return [panel.getInt8(at), panel.getFloat32(group + 4 * c, true), panel.getFloat32(group + 32 + 4 * c, true)];
+    },
+    parts({ K, G, source }, n, k) {
+      const group = Math.floor((n * K + k) / G);
+      return [source["u"]![n * K + k]! - 128, ...source["affine"]!.slice(2 * group, 2 * group + 2)];
     },
   },
 ];

@@ -110,3 +110,48 @@ export function superblockOracle(rows: QuantizedRows, weights: SuperblockWeights
   }
   return { y, bound };
 }
+
+/** Weights scale[n, k / G] * u[n, k] + minimum[n, k / G]. */
+interface AffineWeights {
+  N: number;
+  K: number;
+  G: number;
+  u: Uint8Array;
+  /** [N, K/G, 2]: scale, minimum */
+  affine: Float32Array;
+}
+
+/**
+ * The same for weights with a scale and a minimum for each group. A group's dot product and its sum of
+ * activations are exact integers, and each passes one conversion, one multiplication, the addition of the other
+ * and at most K/G additions; then come the activation scale and the bias: n = K/G + 5 roundings of relative size
+ * 2^-24, of the magnitudes of both parts, which may cancel.
+ */
+export function affineOracle(rows: QuantizedRows, weights: AffineWeights, bias?: Float32Array): LinearOracle {
+  const { M } = rows;
+  const { N, K, G, u, affine } = weights;
+  const y = new Float64Array(M * N);
+  const bound = new Float64Array(M * N);
+  const roundings = (K / G + 5) * F32_EPSILON;
+  for (let m = 0; m < M; m++) {
+    for (let n = 0; n < N; n++) {
+      let sum = 0;
+      let magnitude = 0;
+      for (let g = 0; g < K / G; g++) {
+        let [dot, total] = [0, 0];
+        for (let k = g * G; k < (g + 1) * G; k++) {
+          const a = rows.q[m * K + k]!;
+          dot += a * u[n * K + k]!;
+          total += a;
+        }
+        const [scale, minimum] = affine.subarray(2 * (n * (K / G) + g)) as unknown as [number, number];
+        sum += (scale * dot + minimum * total) * rows.scales[m]!;
+        magnitude += (Math.abs(scale * dot) + Math.abs(minimum * total)) * rows.scales[m]!;
+      }
+      const shift = bias?.[n] ?? 0;
+      y[m * N + n] = sum + shift;
+      bound[m * N + n] = (roundings / (1 - roundings)) * (magnitude + Math.abs(shift));
+    }
+  }
+  return { y, bound };
+}

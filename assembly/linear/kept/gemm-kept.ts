@@ -2,18 +2,19 @@
  * What the GEMMs over weights that are kept as a file has them share: the loops over blocks of rows, panels
  * and tiles of gemm_qd8_f32_qb4w_x8c4, each kind of weights with its own unpacking and its own tile.
  *
- *   scratch  linear_scratch_bytes(M, K): activations of a block of rows, an unpacked panel, two tiles; qb4mw:
- *            sums of a block of rows
+ *   scratch  linear_scratch_bytes(M, K): activations of a block of rows, an unpacked panel, two tiles, and
+ *            `rest`: qb4mw, sums of a block of rows; qb4aw, a panel's scales and minima as floats
  *
  * The kind is a literal at each call, so a kernel holds nothing of the others.
  */
 import { arrangeBlock, QD8_QB4W, QD8_QB8W } from "../arrange-activations";
-import { FROM_ZERO_POINTS } from "../accumulators";
+import { ADD_SCALED, FROM_ZERO_POINTS } from "../accumulators";
 import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "../gemm-tile";
+import { multiplyAffineGroups, unpackAffineGroups } from "./gemm-tile-qb4aw";
 import { multiplyBlocks, unpackBlocks } from "./gemm-tile-qb4mw";
-import { multiplySignedGroups, unpackSignedGroups } from "./gemm-tile-qb8w";
+import { multiplySignedGroups, signedGroupBytes, unpackSignedGroups } from "./gemm-tile-qb8w";
 import { activationScratchBytes, NR, panelScratchBytes, ROW_BLOCK, tileRows, tileScratchBytes } from "../../layouts/layout";
-import { groupBytesQb4zw, panelBytesQb4mw, panelBytesQb4zw, panelBytesQb8w } from "../../layouts/layout-kept";
+import { groupBytesQb4zw, panelBytesQb4aw, panelBytesQb4mw, panelBytesQb4zw } from "../../layouts/layout-kept";
 import { narrowSums, narrowSumsBytes } from "./superblock";
 import { unpackQb4w } from "../unpack-panel";
 
@@ -21,18 +22,29 @@ import { unpackQb4w } from "../unpack-panel";
 export const QB8W: i32 = 0;
 export const QB4ZW: i32 = 1;
 export const QB4MW: i32 = 2;
+export const QB4AW: i32 = 3;
+export const QB8AW: i32 = 4;
+
+/** Weights of 8 bits. */
+@inline
+function isSigned(kind: i32): bool {
+  return kind == QB8W || kind == QB8AW;
+}
 
 
 @inline
 function panelBytes(kind: i32, K: i32, G: i32): usize {
   if (kind == QB4ZW) return panelBytesQb4zw(K, G);
-  return kind == QB4MW ? panelBytesQb4mw(K, G) : panelBytesQb8w(K, G);
+  if (kind == QB4AW) return panelBytesQb4aw(K, G);
+  if (kind == QB4MW) return panelBytesQb4mw(K, G);
+  return <usize>(K / G) * signedGroupBytes(kind == QB8AW, G);
 }
 
 /** What a tile reads in place of the packed panel, where that is not what its products take. */
 @inline
-function unpack(kind: i32, packed: usize, panel: usize, K: i32, G: i32): void {
-  if (kind == QB8W) unpackSignedGroups(packed, panel, K, G);
+function unpack(kind: i32, packed: usize, panel: usize, rest: usize, K: i32, G: i32): void {
+  if (isSigned(kind)) unpackSignedGroups(kind == QB8AW, packed, panel, K, G);
+  else if (kind == QB4AW) unpackAffineGroups(packed, panel, rest, K, G);
   else if (kind == QB4MW) unpackBlocks(packed, panel, K, G);
   else {
     for (const end = packed + panelBytesQb4zw(K, G); packed < end; packed += groupBytesQb4zw(G)) {
@@ -50,18 +62,20 @@ function multiplyTile(
   a: usize,
   packed: usize,
   panel: usize,
+  rest: usize,
   K: i32,
   G: i32,
   sum: usize,
   sumStride: usize,
   tile: usize,
 ): void {
-  if (kind == QB8W) multiplySignedGroups(R, a, packed, panel, K, G, tile);
+  if (isSigned(kind)) multiplySignedGroups(R, kind == QB8AW, a, packed, panel, K, G, sum, sumStride, tile);
+  else if (kind == QB4AW) multiplyAffineGroups(R, a, panel, rest, K, G, sum, sumStride, tile);
   else if (kind == QB4MW) multiplyBlocks(R, a, packed, panel, K, G, sum, sumStride, tile);
   else {
     const groupPanelBytes = <usize>G * PANEL_BYTES_PER_K;
     const groupBytes = groupBytesQb4zw(G);
-    multiplyGroups(R, FROM_ZERO_POINTS, a, panel, groupPanelBytes, K / G, packed, groupBytes, sum, sumStride, tile);
+    multiplyGroups(R, FROM_ZERO_POINTS, ADD_SCALED, a, panel, groupPanelBytes, K / G, packed, groupBytes, sum, sumStride, tile);
   }
 }
 
@@ -87,31 +101,31 @@ export function multiplyRows(
   const tile = panel + panelScratchBytes(K);
   const stride = panelBytes(kind, K, G);
   const sumStride = kind == QB4MW ? narrowSumsBytes(K, G) : (<usize>(K / G)) << 2;
-  const narrow = tile + 2 * tileScratchBytes();
-  const operands = kind == QB8W ? QD8_QB8W : QD8_QB4W;
-  const rowBytes = ((<usize>K * PANEL_BYTES_PER_K) >> 3) << usize(ASC_FEATURE_RELAXED_SIMD && kind == QB8W);
+  const rest = tile + 2 * tileScratchBytes();
+  const operands = isSigned(kind) ? QD8_QB8W : QD8_QB4W;
+  const rowBytes = ((<usize>K * PANEL_BYTES_PER_K) >> 3) << usize(ASC_FEATURE_RELAXED_SIMD && isSigned(kind));
   for (let blockBegin = 0; blockBegin < M; blockBegin += ROW_BLOCK) {
     const blockEnd = min(M, blockBegin + ROW_BLOCK);
     arrangeBlock(q + <usize>blockBegin * K, scratch, blockEnd - blockBegin, K, operands);
     let blockSums = sums + <usize>blockBegin * sumStride;
     if (kind == QB4MW) {
-      narrowSums(sums, narrow, blockBegin, blockEnd, K, G);
-      blockSums = narrow;
+      narrowSums(sums, rest, blockBegin, blockEnd, K, G);
+      blockSums = rest;
     }
     let packed = w + <usize>begin * stride;
     for (let p = begin; p < end; p++, packed += stride) {
-      unpack(kind, packed, panel, K, G);
+      unpack(kind, packed, panel, rest, K, G);
       let a = scratch;
       for (let m = blockBegin; m < blockEnd;) {
         const R = tileRows(blockEnd - m);
         const sum = blockSums + <usize>(m - blockBegin) * sumStride;
-        if (R == 4) multiplyTile(kind, 4, a, packed, panel, K, G, sum, sumStride, tile);
-        else if (R == 3) multiplyTile(kind, 3, a, packed, panel, K, G, sum, sumStride, tile);
-        else if (R == 2) multiplyTile(kind, 2, a, packed, panel, K, G, sum, sumStride, tile);
-        else if (R == 1) multiplyTile(kind, 1, a, packed, panel, K, G, sum, sumStride, tile);
+        if (R == 4) multiplyTile(kind, 4, a, packed, panel, rest, K, G, sum, sumStride, tile);
+        else if (R == 3) multiplyTile(kind, 3, a, packed, panel, rest, K, G, sum, sumStride, tile);
+        else if (R == 2) multiplyTile(kind, 2, a, packed, panel, rest, K, G, sum, sumStride, tile);
+        else if (R == 1) multiplyTile(kind, 1, a, packed, panel, rest, K, G, sum, sumStride, tile);
         else if (ASC_FEATURE_RELAXED_SIMD) {
-          if (R == 6) multiplyTile(kind, 6, a, packed, panel, K, G, sum, sumStride, tile);
-          else multiplyTile(kind, 5, a, packed, panel, K, G, sum, sumStride, tile);
+          if (R == 6) multiplyTile(kind, 6, a, packed, panel, rest, K, G, sum, sumStride, tile);
+          else multiplyTile(kind, 5, a, packed, panel, rest, K, G, sum, sumStride, tile);
         }
         storeTile(R, tile, scales + ((<usize>m) << 2), bias, y + ((<usize>m * N) << 2), p * NR, N);
         a += <usize>R * rowBytes;

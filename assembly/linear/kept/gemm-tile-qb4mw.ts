@@ -61,13 +61,13 @@ export function multiplyBlocks(
       let scales = packed + scalesOffsetQb4mw(B);
       for (const scalesEnd = scales + <usize>(B >> 2); scales < scalesEnd; scales += 8) {
         const panelEnd = panel + GROUP_PANEL_BYTES;
-        multiplyGroup(R, FROM_ZERO, ADD_INTEGERS, false, a, panel, panelEnd, scales, 0, 0, integers);
+        multiplyGroup(R, FROM_ZERO, ADD_INTEGERS, false, a, panel, panelEnd, scales, 0, 0, 0, 0, integers);
         panel = panelEnd;
         a += GROUP_QB4MW * R;
       }
     } else {
       const panelEnd = panel + <usize>B * PANEL_BYTES_PER_K;
-      multiplyGroup(R, FROM_ZERO, ADD_SCALED, false, a, panel, panelEnd, packed, 0, 0, tile);
+      multiplyGroup(R, FROM_ZERO, ADD_SCALED, false, a, panel, panelEnd, packed, 0, 0, 0, 0, tile);
       panel = panelEnd;
       a += (<usize>B * R) << 1;
     }

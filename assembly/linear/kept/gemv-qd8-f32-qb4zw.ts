@@ -15,7 +15,7 @@
  * else; no over-read. Preconditions: those of the GEMM. Streams and steps are those of
  * gemv_qd8_f32_qb4w_1x8c4, whose file says why; accumulators start elsewhere.
  */
-import { FROM_ZERO_POINTS } from "../accumulators";
+import { ADD_SCALED, FROM_ZERO_POINTS } from "../accumulators";
 import { multiplyRow } from "../gemv-qd8-f32-qb4w";
 
 export function gemv_qd8_f32_qb4zw_1x8c4(
@@ -32,5 +32,5 @@ export function gemv_qd8_f32_qb4zw_1x8c4(
   end: i32,
   scratch: usize,
 ): void {
-  multiplyRow(FROM_ZERO_POINTS, q, scales, sums, w, bias, y, N, K, G, begin, end, scratch, false);
+  multiplyRow(FROM_ZERO_POINTS, ADD_SCALED, q, scales, sums, w, bias, y, N, K, G, begin, end, scratch, false);
 }

@@ -15,9 +15,11 @@
  * scale per channel (gemv-qc8w.ts says why), a group being a block; only the planes of the relaxed build
  * differ.
  */
+import { ADD_AFFINE_OFFSET, ADD_SCALED } from "../accumulators";
 import { arrangeRow, QD8_QB8W } from "../arrange-activations";
+import { signedGroupBytes } from "./gemm-tile-qb8w";
 import { addBlock, CHANNELS_BYTES, PANELS, storeTotals } from "../gemv-qc8w";
-import { groupBytesQb8w, panelBytesQb8w } from "../../layouts/layout-kept";
+import { NR } from "../../layouts/layout";
 
 export function gemv_qd8_f32_qb8w_1x8c4(
   q: usize,
@@ -32,15 +34,37 @@ export function gemv_qd8_f32_qb8w_1x8c4(
   end: i32,
   scratch: usize,
 ): void {
+  multiplySignedRow(false, q, scales, 0, w, bias, y, N, K, G, begin, end, scratch);
+}
+
+/** Panels begin..end of y. `affine` (a literal): the weights are qb8aw, whose groups have minima. */
+@inline
+export function multiplySignedRow(
+  affine: bool,
+  q: usize,
+  scales: usize,
+  sums: usize,
+  w: usize,
+  bias: usize,
+  y: usize,
+  N: i32,
+  K: i32,
+  G: i32,
+  begin: i32,
+  end: i32,
+  scratch: usize,
+): void {
   arrangeRow(q, scratch, K, 1, QD8_QB8W);
-  const panelBytes = panelBytesQb8w(K, G);
+  const panelBytes = <usize>(K / G) * signedGroupBytes(affine, G);
   const stride = (end - begin) / PANELS;
   let panel = begin;
   for (const streamEnd = begin + stride; panel < streamEnd; panel++) {
-    multiplyPanels(PANELS, scratch, scales, w + <usize>panel * panelBytes, bias, y, panel, stride, N, K, G);
+    const packed = w + <usize>panel * panelBytes;
+    multiplyPanels(PANELS, affine, scratch, scales, sums, packed, bias, y, panel, stride, N, K, G);
   }
   for (panel = begin + stride * PANELS; panel < end; panel++) {
-    multiplyPanels(1, scratch, scales, w + <usize>panel * panelBytes, bias, y, panel, 0, N, K, G);
+    const packed = w + <usize>panel * panelBytes;
+    multiplyPanels(1, affine, scratch, scales, sums, packed, bias, y, panel, 0, N, K, G);
   }
 }
 
@@ -48,8 +72,10 @@ export function gemv_qd8_f32_qb8w_1x8c4(
 @inline
 function multiplyPanels(
   P: i32,
+  affine: bool,
   a: usize,
   scales: usize,
+  sum: usize,
   packed: usize,
   bias: usize,
   y: usize,
@@ -59,12 +85,15 @@ function multiplyPanels(
   K: i32,
   G: i32,
 ): void {
-  const panelBytes = panelBytesQb8w(K, G);
+  const groupBytes = signedGroupBytes(affine, G);
+  const panelBytes = <usize>(K / G) * groupBytes;
   const streamBytes = <usize>stride * panelBytes;
   const totals = a + ((<usize>K) << 1);
+  const to = affine ? ADD_AFFINE_OFFSET : ADD_SCALED;
+  const header = groupBytes - <usize>G * NR;
   memory.fill(totals, 0, P * CHANNELS_BYTES);
-  for (const end = packed + panelBytes; packed < end; packed += groupBytesQb8w(G)) {
-    addBlock(P, true, a, K, packed + CHANNELS_BYTES, packed, 0, streamBytes, totals, G);
+  for (const end = packed + panelBytes; packed < end; packed += groupBytes, sum += 4) {
+    addBlock(P, true, to, a, K, packed + header, packed, 0, sum, streamBytes, totals, G);
     a += ASC_FEATURE_RELAXED_SIMD ? G : G << 1;
   }
   storeTotals(P, totals, scales, bias, y, panel, stride, N);

@@ -13,10 +13,7 @@
  */
 import { NR } from "../../layouts/layout";
 import { panelBytesQb8w } from "../../layouts/layout-kept";
-import { packGroupScales } from "../pack-groups";
-
-/** Four bytes of q + 128 become two's complement when their top bits flip; padding, 128, becomes 0. */
-const OFFSETS: u32 = 0x80808080;
+import { packGroupScales, packOffsetBytes } from "../pack-groups";
 
 export function pack_qb8w(source: usize, scales: usize, packed: usize, rowBegin: i32, rows: i32, N: i32, K: i32, G: i32): void {
   const groups = K / G;
@@ -27,11 +24,9 @@ export function pack_qb8w(source: usize, scales: usize, packed: usize, rowBegin:
     for (let g = 0; g < groups; g++) {
       packGroupScales(scales, row, present, groups, g, panel);
       panel += (<usize>NR) << 2;
-      for (const end = words + G; words < end; words += 4) {
-        for (let c = 0; c < NR; c++, panel += 4) {
-          store<u32>(panel, (c < present ? load<u32>(words + <usize>c * K) : OFFSETS) ^ OFFSETS);
-        }
-      }
+      packOffsetBytes(words, words + G, K, present, panel);
+      words += G;
+      panel += <usize>G * NR;
     }
   }
 }

@@ -81,6 +81,8 @@ export interface Arguments {
   zeros: [zeros: Pointer];
   minima: [minima: Pointer];
   multipliers: [multipliers: Pointer];
+  halves: [halves: Pointer];
+  affine: [affine: Pointer];
   errors: [errors: Pointer];
   scratch: [scratch: Pointer];
   // Dimensions (their letters: `src/architecture/model-config.ts`), and how many of something.
