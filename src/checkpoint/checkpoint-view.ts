@@ -17,6 +17,8 @@ export function checkpointView(checkpoint: Checkpoint, changes: Partial<Checkpoi
     notes,
     readF32: (tensor, options) => checkpoint.readF32(tensor, options),
     readRaw: (tensor, options) => checkpoint.readRaw(tensor, options),
+    keptForm: (module) => checkpoint.keptForm(module),
+    readKept: (module, options) => checkpoint.readKept(module, options),
     startVerifying: () => checkpoint.startVerifying?.(),
     verify: (signal) => checkpoint.verify(signal),
     close: () => checkpoint.close(),

@@ -7,13 +7,14 @@
 import type { JsonObject } from "../json-object.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Pooling } from "./pooling.ts";
+import type { KeptForm, KeptRows } from "./quantization/kept-form.ts";
 import type { QuantizationScheme } from "./quantization/quantization-config.ts";
 import type { RecommendedSampling } from "./recommended-sampling.ts";
 
 /** Element types of stored tensors: the safetensors names, and the block formats of GGUF. */
 export type TensorType =
   | "F32" | "F16" | "BF16" | "F64" | "I8" | "U8" | "I16" | "I32" | "I64" | "BOOL"
-  | "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q4_K" | "Q5_K" | "Q6_K"; // prettier-ignore
+  | "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q2_K" | "Q3_K" | "Q4_K" | "Q5_K" | "Q6_K" | "IQ4_NL" | "IQ4_XS" | "MXFP4"; // prettier-ignore
 
 export interface TensorInfo {
   /** Hugging Face name, for instance `model.layers.0.self_attn.q_proj.weight`. */
@@ -82,6 +83,21 @@ export interface Checkpoint {
    * @throws CheckpointError if the tensor is missing or its bytes cannot be read
    */
   readRaw(name: string, options?: ReadOptions): Promise<Uint8Array>;
+
+  /**
+   * The form in which a linear module's weights can run as they are stored; undefined if they are floats.
+   *
+   * @param module its Hugging Face name, without `.weight`
+   */
+  keptForm(module: string): KeptForm | undefined;
+
+  /**
+   * Weights of rows of a module that has a `keptForm`, as that form's kernels take them; in Hugging Face row
+   * order. Nothing is rounded.
+   *
+   * @throws CheckpointError if the module has no such form, or its bytes cannot be read
+   */
+  readKept(module: string, options?: ReadOptions): Promise<KeptRows>;
 
   /**
    * Begins what `verify` waits for, where that can be done beside other work. To be called before loading.

@@ -4,8 +4,10 @@
 import { CheckpointError, UnsupportedModelError, throwIfAborted } from "../../errors.ts";
 import type { ByteSource } from "../byte-source.ts";
 import type { Checkpoint, GenerationConfig, ReadOptions, TensorInfo, TokenizerFiles } from "../checkpoint.ts";
+import type { KeptForm, KeptRows } from "../quantization/kept-form.ts";
 import { checkTensors } from "../expected-tensors.ts";
 import { dequantize } from "./ggml-dequantize.ts";
+import { ggmlKeptForm, ggmlKeptRows } from "./ggml-kept.ts";
 import { type GgufTensor, readGguf } from "./gguf.ts";
 import { GgufMetadata } from "./gguf-metadata.ts";
 import { ggufGenerationConfig } from "./gguf-generation-config.ts";
@@ -201,6 +203,20 @@ class GgufCheckpoint implements Checkpoint {
     const stored = this.#find(name);
     const [begin, end] = this.#range(stored, options.rows);
     return readStoredRows(this.#file, stored, begin, end, options.signal);
+  }
+
+  keptForm(module: string): KeptForm | undefined {
+    const stored = this.#stored.get(`${module}.weight`);
+    return stored && ggmlKeptForm(stored.tensor.type.name);
+  }
+
+  async readKept(module: string, options: ReadOptions = {}): Promise<KeptRows> {
+    const { tensor, rowBytes } = this.#find(`${module}.weight`);
+    if (!ggmlKeptForm(tensor.type.name)) {
+      throw new CheckpointError(`${this.name}: tensor "${tensor.name}": got ${tensor.type.name}, need quantized blocks`);
+    }
+    const bytes = await this.readRaw(`${module}.weight`, options);
+    return ggmlKeptRows(tensor.type.name, bytes, bytes.length / rowBytes);
   }
 
   async verify(signal?: AbortSignal): Promise<void> {

@@ -12,10 +12,12 @@ import { checkTensors, expectedTensors } from "../expected-tensors.ts";
 import { decodeBF16, decodeF16, decodeF32 } from "../formats/float-formats.ts";
 import { parseGenerationConfig } from "../generation-config.ts";
 import { describe, type JsonObject, type LargeParts, parseJsonObject } from "../../json-object.ts";
-import { describeModel } from "../../architecture/description.ts";
+import { blockModules, describeModel } from "../../architecture/description.ts";
 import { parseModelConfig } from "../../architecture/families.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import type { Pooling } from "../pooling.ts";
+import type { KeptForm, KeptRows } from "../quantization/kept-form.ts";
+import { packedKeptForm, readPackedRows } from "../quantization/kept-packed.ts";
 import { parseQuantizationConfig, type QuantizationScheme } from "../quantization/quantization-config.ts";
 import { readPooling, withoutHead } from "./pooling-files.ts";
 import { INDEX_FILE, readSafetensorsHeader, readSafetensorsRows, type SafetensorsFile } from "./safetensors.ts";
@@ -248,9 +250,11 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly #parts: Parts;
   readonly #orders: StoredOrders;
   readonly #digests: ReadonlyMap<ByteSource, string | undefined>;
+  /** in_features by module. */
+  #widths: ReadonlyMap<string, number> | undefined;
 
   constructor(
-    fields: Omit<Checkpoint, "format" | "readF32" | "readRaw" | "startVerifying" | "verify" | "close">,
+    fields: Omit<Checkpoint, "format" | "readF32" | "readRaw" | "keptForm" | "readKept" | "startVerifying" | "verify" | "close">,
     parts: Parts,
     orders: StoredOrders,
     digests: ReadonlyMap<ByteSource, string | undefined>,
@@ -285,6 +289,15 @@ class SafetensorsCheckpoint implements Checkpoint {
     return this.#orders.read(info, rows ?? [0, info.shape[0]!], read);
   }
 
+  keptForm(module: string): KeptForm | undefined {
+    const scheme = this.quantization?.linear(module);
+    return scheme && packedKeptForm(scheme, this.#inFeatures(module));
+  }
+
+  readKept(module: string, options: ReadOptions = {}): Promise<KeptRows> {
+    return readPackedRows(this, module, options);
+  }
+
   startVerifying(): void {
     for (const [source, digest] of this.#digests) source.startVerifying?.(digest);
   }
@@ -296,6 +309,16 @@ class SafetensorsCheckpoint implements Checkpoint {
   close(): Promise<void> {
     this.#orders.clear();
     return closeAll(sourcesOf(this.#parts));
+  }
+
+  /** By the configuration, which shapes were compared with when the folder was opened. */
+  #inFeatures(module: string): number {
+    if (!this.#widths) {
+      const description = describeModel(this.config);
+      const modules = [description.embedding, description.head ?? [], blockModules(description)].flat();
+      this.#widths = new Map(modules.map(({ name, inFeatures }) => [name, inFeatures]));
+    }
+    return this.#widths.get(module) ?? 0;
   }
 
   #info(name: string): TensorInfo {

@@ -51,6 +51,7 @@ function product(a: Float32Array | undefined, b: Float32Array | undefined): Floa
 export function transformCheckpoint(checkpoint: Checkpoint, transform: Transform): Checkpoint {
   if (transform.modules.size === 0 && transform.norms.size === 0) return checkpoint;
   return checkpointView(checkpoint, {
+    keptForm: () => undefined,
     async readF32(tensor, options = {}) {
       const values = await checkpoint.readF32(tensor, options);
       const firstRow = options.rows?.[0] ?? 0;

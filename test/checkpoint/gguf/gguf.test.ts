@@ -185,7 +185,7 @@ test("tensors that are none", async () => {
     "elements",
   );
   await refuses(tensors({ ...vector("a"), dims: [2 ** 40] }).bytes, CheckpointError, `"a"`, "need bytes");
-  await refuses(tensors({ ...vector("a"), typeId: 10 }).bytes, UnsupportedModelError, `"a"`, "Q2_K (type 10)", "Q4_1");
+  await refuses(tensors({ ...vector("a"), typeId: 21 }).bytes, UnsupportedModelError, `"a"`, "IQ3_S (type 21)", "Q4_1");
   await refuses(tensors({ ...vector("a"), typeId: 77 }).bytes, UnsupportedModelError, `"a"`, "type 77");
   await refuses(tensors({ ...vector("a"), typeId: 3 }).bytes, CheckpointError, `"a"`, "multiple of 32");
   await refuses(tensors(vector("x".repeat(65))).bytes, CheckpointError, "name of tensor 0", "65 bytes");

@@ -11,6 +11,10 @@ import { mulberry32 } from "../../random.ts";
 export interface TinyModel {
   readonly architecture: "llama" | "qwen2" | "qwen3";
   readonly type?: BlockType;
+  /** The type of a matrix by its name in the file; of others it is `type`. */
+  readonly typeOf?: (name: string) => BlockType | undefined;
+  readonly size?: "any" | "small";
+  readonly F?: number;
   readonly isTied?: boolean;
   readonly attentionBias?: "none" | "qkv" | "qkvo";
   readonly mlpBias?: boolean;
@@ -46,22 +50,25 @@ function permuted(rows: readonly Uint8Array[], heads: number): Uint8Array[] {
 export function tinyGguf({
   architecture,
   type = "F32",
+  typeOf = () => undefined,
+  size: magnitude = "any",
+  F: ffn,
   isTied = true,
   attentionBias = architecture === "qwen2" ? "qkv" : "none",
   mlpBias = false,
   seed = 1,
 }: TinyModel): TinyGguf {
-  const sizes = sizesFor(type);
+  const sizes = { ...sizesFor(type), ...(ffn !== undefined && { F: ffn }) };
   const { E, F, V, L, H, Hkv, D } = sizes;
   const random = mulberry32(seed);
   const tensors: FixtureTensor[] = [];
   const expected = new Map<string, { shape: number[]; values: Float32Array }>();
 
   const add = (name: string, huggingFace: string, shape: number[], permutedHeads = 0) => {
-    const stored: BlockType = shape.length === 1 ? "F32" : type;
+    const stored: BlockType = shape.length === 1 ? "F32" : (typeOf(name) ?? type);
     const { id, elements, bytes } = BLOCKS[stored];
     const size = shape.reduce((product, length) => product * length, 1);
-    const data = randomBlocks(stored, size / elements, random);
+    const data = randomBlocks(stored, size / elements, random, magnitude);
     expected.set(huggingFace, { shape, values: Float32Array.from({ length: size }, (_, i) => blockValue(stored, data, i)) });
     const rowBytes = ((shape[1] ?? 1) / elements) * bytes;
     const rows = Array.from({ length: shape[0]! }, (_, row) => data.subarray(row * rowBytes, (row + 1) * rowBytes));
@@ -83,7 +90,8 @@ export function tinyGguf({
     linear("attn_v", "self_attn.v_proj", Hkv * D, E, qkvBias);
     // o_proj has H * D = 64 columns: too few for a block of 256, which quantizers answer with a smaller
     // block.
-    if (BLOCKS[type].elements <= H * D) linear("attn_output", "self_attn.o_proj", E, H * D, attentionBias === "qkvo");
+    const { elements } = BLOCKS[typeOf(`${from}.attn_output.weight`) ?? type];
+    if (elements <= H * D) linear("attn_output", "self_attn.o_proj", E, H * D, attentionBias === "qkvo");
     else tensors.push(...floatMatrix(`${from}.attn_output.weight`, `${to}.self_attn.o_proj.weight`, E, H * D));
     if (architecture === "qwen3") {
       add(`${from}.attn_q_norm.weight`, `${to}.self_attn.q_norm.weight`, [D]);

@@ -12,7 +12,7 @@ import gguf
 import numpy as np
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
-HALVES = {"F16": [0], "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
+HALVES = {"F16": [0], "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q2_K": [80, 82], "Q3_K": [108], "IQ4_NL": [0], "IQ4_XS": [0], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
 BLOCKS = {"F32": 512, "F16": 4096, "BF16": 4096}
 
 
@@ -30,13 +30,15 @@ def random_blocks(name, block_bytes, count, seed):
     data = np.array([int(next(random) * 256) for _ in range(count * block_bytes)], dtype=np.uint8).reshape(count, block_bytes)
     for half in HALVES.get(name, []):
         data[:, half + 1] &= 0xBF
+    if name == "MXFP4":
+        data[:, 0] &= 0x9F
     if name in ("F32", "BF16"):
         data[:, -1] &= 0xBF
     return data
 
 
 vectors = []
-for seed, name in enumerate(["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"], start=1):
+for seed, name in enumerate(["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_NL", "IQ4_XS", "MXFP4"], start=1):
     qtype = GGMLQuantizationType[name]
     elements, block_bytes = GGML_QUANT_SIZES[qtype]
     count = BLOCKS.get(name, 64)
