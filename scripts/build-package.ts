@@ -13,7 +13,7 @@ import { build, type BuildOptions, type Plugin } from "esbuild";
 import { rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
 import { interleave } from "../src/host/interleave.ts";
-import { KERNEL_FILES } from "../src/kernels/kernel-build.ts";
+import { INLINE_FILES } from "../src/kernels/kernel-build.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = `${root}dist`;
@@ -43,7 +43,7 @@ const inlineKernels: Plugin = {
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /\.wasm\?inline$/ }, ({ path }) => ({ path, namespace: "inline" }));
     onLoad({ filter: /./, namespace: "inline" }, () => {
-      const builds = KERNEL_FILES.map((name) => [name, readFileSync(`${dist}/wasm/fptq-${name}.wasm`)] as const);
+      const builds = INLINE_FILES.map((name) => [name, readFileSync(`${dist}/wasm/fptq-${name}.wasm`)] as const);
       const text = deflateRawSync(interleave(builds.map(([, bytes]) => bytes)), { level: 9 }).toString("base64");
       const lengths = Object.fromEntries(builds.map(([name, { length }]) => [name, length]));
       return { contents: `export default ${JSON.stringify({ text, lengths })}` };

@@ -10,12 +10,12 @@ declare module "*.wasm?module" {
   const module: WebAssembly.Module;
   export default module;
 }
-/** All builds, interleaved, compressed (RFC 1951), in base64. */
+/** Builds, interleaved, compressed (RFC 1951), in base64. */
 declare module "*.wasm?inline" {
   const kernels: {
     readonly text: string;
     readonly lengths: Readonly<
-      Record<"simd128" | "relaxed" | "relaxed-i16" | "relaxed-u8" | "relaxed-s8" | "quantizer" | "probe", number>
+      Record<"simd128" | "relaxed" | "relaxed-i16" | "relaxed-u8" | "relaxed-s8" | "kept-simd128" | "quantizer" | "probe", number>
     >;
   };
   export default kernels;

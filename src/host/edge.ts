@@ -35,7 +35,7 @@ export function edgeHost(
       throw new CapabilityError(
         `kernels: got ${found} for "${build}", need a WebAssembly.Module. Here modules are compiled when a program is deployed. ` +
           `Let the bundler leave imports of .wasm files to the platform (wrangler does; esbuild: external: ["*.wasm"]), ` +
-          `or add: import ${file} from "fptq/wasm/fptq-${file}.wasm${suffix}" and pass { kernels: { ${needed(file)} } }`,
+          `or add: import ${identifier(file)} from "fptq/wasm/fptq-${file}.wasm${suffix}" and pass { kernels: { ${needed(file)} } }`,
       );
     },
     yieldToEvents: yieldByTimer,
@@ -44,5 +44,11 @@ export function edgeHost(
 
 /** Given kernels take the place of all imported ones, so those that run the model are given with others. */
 function needed(file: KernelFile): string {
-  return file === "simd128" ? file : `simd128, ${file}`;
+  if (file === "simd128") return file;
+  const name = identifier(file);
+  return `simd128, ${name === file ? name : `"${file}": ${name}`}`;
+}
+
+function identifier(file: KernelFile): string {
+  return file.replace(/-./g, (part) => part[1]!.toUpperCase());
 }

@@ -7,16 +7,20 @@ import type { Host } from "./host.ts";
 import { type HostOptions, withGivenKernels } from "./host-options.ts";
 import { yieldByMessage, yieldByTimer } from "./yield.ts";
 
-/** All builds, interleaved in the order of their lengths, compressed (RFC 1951), in base64. */
+/** Builds, interleaved in the order of their lengths, compressed (RFC 1951), in base64. */
 export interface InlineKernels {
   readonly text: string;
-  readonly lengths: Readonly<Record<KernelFile, number>>;
+  readonly lengths: Readonly<Partial<Record<KernelFile, number>>>;
 }
 
 export function inlineHost({ text, lengths }: InlineKernels): (options: HostOptions) => Host {
   const modules = kernelModules(async (file) => {
-    const files = deinterleave(await inflate(text), Object.values(lengths));
-    return files[Object.keys(lengths).indexOf(file)]!;
+    const place = Object.keys(lengths).indexOf(file);
+    if (place < 0)
+      throw new CapabilityError(
+        `kernels: got "${file}" asked for, need ${Object.keys(lengths).join(", ")}: no others are in the text`,
+      );
+    return deinterleave(await inflate(text), Object.values(lengths))[place]!;
   });
   return (options) =>
     withGivenKernels(

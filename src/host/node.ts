@@ -15,6 +15,8 @@ const RELAXED = new URL("../../dist/wasm/fptq-relaxed.wasm", import.meta.url);
 const RELAXED_I16 = new URL("../../dist/wasm/fptq-relaxed-i16.wasm", import.meta.url);
 const RELAXED_U8 = new URL("../../dist/wasm/fptq-relaxed-u8.wasm", import.meta.url);
 const RELAXED_S8 = new URL("../../dist/wasm/fptq-relaxed-s8.wasm", import.meta.url);
+const KEPT_SIMD128 = new URL("../../dist/wasm/fptq-kept-simd128.wasm", import.meta.url);
+const KEPT_RELAXED = new URL("../../dist/wasm/fptq-kept-relaxed.wasm", import.meta.url);
 const PROBE = new URL("../../dist/wasm/fptq-probe.wasm", import.meta.url);
 const QUANTIZER = new URL("../../dist/wasm/fptq-quantizer.wasm", import.meta.url);
 const WATCHER = new URL("../../dist/host/node/node-thread-watcher.js", import.meta.url);
@@ -26,6 +28,8 @@ const FILES: Readonly<Record<KernelFile, URL>> = {
   "relaxed-i16": RELAXED_I16,
   "relaxed-u8": RELAXED_U8,
   "relaxed-s8": RELAXED_S8,
+  "kept-simd128": KEPT_SIMD128,
+  "kept-relaxed": KEPT_RELAXED,
   quantizer: QUANTIZER,
   probe: PROBE,
 };

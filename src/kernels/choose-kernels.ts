@@ -7,6 +7,7 @@ import type { Host } from "../host/host.ts";
 import { type Ranking, rankBuilds } from "./dot-probe.ts";
 import { type BuildName, filesOf, kernelBuild } from "./kernel-build.ts";
 import { passesSelfTest } from "./self-test.ts";
+import { keptPassesSelfTest } from "./self-test-kept.ts";
 
 export interface ChosenKernels {
   /** Used over one memory; of kernels with one name the last module's run. */
@@ -20,17 +21,31 @@ export interface ChosenKernels {
  * The kernels to run: those asked for, or with "auto" the fastest that the host has and that pass the
  * self-test.
  *
+ * @param keepsWeights whether kernels for weights as a file has them are needed too; they pass one of their own
  * @throws CapabilityError if a build is asked for that is missing or computes wrong values
  */
-export async function chooseKernels(host: Host, shared: boolean, asked: BuildName | "auto" = "auto"): Promise<ChosenKernels> {
-  if (asked !== "auto") return { modules: await askedFor(host, shared, asked), build: asked, reason: "asked for" };
+export async function chooseKernels(
+  host: Host,
+  shared: boolean,
+  asked: BuildName | "auto" = "auto",
+  keepsWeights = false,
+): Promise<ChosenKernels> {
+  if (asked !== "auto") {
+    return { modules: await askedFor(host, shared, asked, keepsWeights), build: asked, reason: "asked for" };
+  }
   const { builds, reason } = (await rankingOn(host)) ?? UNRANKED;
   for (const build of builds) {
     if (build === "simd128") break;
-    const modules = await modulesOf(host, shared, build).catch(() => undefined);
-    if (modules && passesSelfTest(modules, shared)) return { modules, build, reason };
+    const modules = await modulesOf(host, shared, build, keepsWeights).catch(() => undefined);
+    if (modules && passes(modules, shared, keepsWeights)) return { modules, build, reason };
   }
-  return { modules: await modulesOf(host, shared, "simd128"), build: "simd128", reason };
+  return { modules: await modulesOf(host, shared, "simd128", keepsWeights), build: "simd128", reason };
+}
+
+/** @param keepsWeights whether the last module is that of kept weights */
+function passes(modules: readonly WebAssembly.Module[], shared: boolean, keepsWeights: boolean): boolean {
+  if (!keepsWeights) return passesSelfTest(modules, shared);
+  return passesSelfTest(modules.slice(0, -1), shared) && keptPassesSelfTest(modules[0]!, modules.at(-1)!, shared);
 }
 
 /** Whoever gives kernels of their own may give just the two whole builds. */
@@ -45,20 +60,25 @@ export async function rankingOn(host: Host): Promise<Ranking | undefined> {
   return probe && rankBuilds(probe);
 }
 
-async function askedFor(host: Host, shared: boolean, build: BuildName): Promise<readonly WebAssembly.Module[]> {
+async function askedFor(
+  host: Host,
+  shared: boolean,
+  build: BuildName,
+  keepsWeights: boolean,
+): Promise<readonly WebAssembly.Module[]> {
   const asked = `build: ${build} is asked for, and ${host.name} ${host.version}`;
   let modules;
   try {
-    modules = await modulesOf(host, shared, build);
+    modules = await modulesOf(host, shared, build, keepsWeights);
   } catch (cause) {
     if (build === "simd128") throw cause;
     throw new CapabilityError(`${asked} cannot load it`, { cause });
   }
-  if (build !== "simd128" && !passesSelfTest(modules, shared)) throw new CapabilityError(`${asked} computes it wrongly`);
+  if (build !== "simd128" && !passes(modules, shared, keepsWeights)) throw new CapabilityError(`${asked} computes it wrongly`);
   return modules;
 }
 
 /** The modules of a build, whether they compute rightly or not. */
-export function modulesOf(host: Host, shared: boolean, build: BuildName): Promise<WebAssembly.Module[]> {
-  return Promise.all(filesOf(build).map((file) => host.kernelModule(kernelBuild(file, shared))));
+export function modulesOf(host: Host, shared: boolean, build: BuildName, keepsWeights = false): Promise<WebAssembly.Module[]> {
+  return Promise.all(filesOf(build, keepsWeights).map((file) => host.kernelModule(kernelBuild(file, shared))));
 }

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { deinterleave, interleave } from "../../src/host/interleave.ts";
-import { KERNEL_FILES } from "../../src/kernels/kernel-build.ts";
+import { INLINE_FILES } from "../../src/kernels/kernel-build.ts";
 import { mulberry32 } from "../random.ts";
 
 const SEED = 17;
@@ -29,7 +29,7 @@ test("the published text holds all builds", async () => {
   const { text, lengths } = inlined(readFileSync(new URL("../../dist/inline.js", import.meta.url), "utf8"));
   const stream = new Blob([Buffer.from(text, "base64")]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   const files = deinterleave(new Uint8Array(await new Response(stream).arrayBuffer()), lengths);
-  for (const [i, name] of KERNEL_FILES.entries()) {
+  for (const [i, name] of INLINE_FILES.entries()) {
     const file = readFileSync(new URL(`../../dist/wasm/fptq-${name}.wasm`, import.meta.url));
     assert.ok(Buffer.from(files[i]!).equals(file), name);
   }
@@ -38,7 +38,7 @@ test("the published text holds all builds", async () => {
 function inlined(source: string): { text: string; lengths: number[] } {
   const [, json] = /= (\{ ?"text".*\});$/m.exec(source)!;
   const { text, lengths } = JSON.parse(json!) as { text: string; lengths: Record<string, number> };
-  assert.equal(Object.keys(lengths), [...KERNEL_FILES]);
+  assert.equal(Object.keys(lengths), [...INLINE_FILES]);
   return { text, lengths: Object.values(lengths) };
 }
 
