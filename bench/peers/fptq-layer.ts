@@ -40,17 +40,9 @@ export const layerOperations = {
     kernels.u8(source, (N * K) / 2).forEach((_, i, values) => (values[i] = i * 97));
     kernels.f32(scales, (N * K) / G).fill(0.01);
     kernels.run.pack_qb4w(source, scales, weights, 0, N, N, K, G);
-    const linear: Linear = {
-      kind: "w4a8",
-      codes: "int4",
-      N,
-      K,
-      inFeatures: K,
-      groupSize: G,
-      weights,
-      bias: NULL,
-      activation: { kind: "dynamic" },
-    };
+    const input = { kind: "qd8", activation: { kind: "dynamic" }, sumsOf: G } as const;
+    const product = { form: "qb4w", input, row: 0, N, K, groupSize: G, weights } as const;
+    const linear: Linear = { N, inFeatures: K, bias: NULL, products: [product] };
     layer = (M) => {
       quantizeInput(space, linear, x, M);
       multiply(space, linear, x, y, M);

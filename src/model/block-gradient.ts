@@ -9,7 +9,7 @@ import { forwardBlock } from "./block.ts";
 import type { GradientBuffers } from "./gradient-buffers.ts";
 import type { GroupedBlock } from "./gradients.ts";
 import { backwardAttention } from "./layers/attention.ts";
-import { backwardLinear } from "./layers/linear.ts";
+import { backwardLinear } from "./layers/linear-gradient.ts";
 import { backwardSwiglu } from "./layers/mlp.ts";
 import { backwardNorm, type LoadedNorm } from "./layers/norm.ts";
 import { turnBack } from "./layers/positions.ts";

@@ -20,11 +20,13 @@ import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Batch } from "./batch.ts";
 import { append, attend, type LayerCache } from "./layers/attention.ts";
-import { type LinearSpec, planLinear, readLinearSpec, totalRank } from "./layers/linear-spec.ts";
+import { type LinearSpec, readLinearSpec, totalRank } from "./layers/linear-spec.ts";
 import { type Linear, multiply, quantizeInput } from "./layers/linear.ts";
 import { activate } from "./layers/mlp.ts";
 import { applyNorm, type LoadedNorm, loadNorm, normInput, type NormRows, planNorm, streamInput } from "./layers/norm.ts";
+import { planLinear } from "./layers/plan-linear.ts";
 import { normalizeHeads, turn } from "./layers/positions.ts";
+import type { WeightPrecision } from "./precision.ts";
 import type { WeightLoader } from "./weight-loader.ts";
 import type { Planner, Workspace } from "./workspace.ts";
 
@@ -35,13 +37,14 @@ export interface BlockSpec {
 }
 
 /**
+ * @param weights how they run where the checkpoint does not say it; as floats by default
  * @throws CheckpointError for missing tensors or wrong shapes; UnsupportedModelError for forms the kernels do
- * not run
+ *   not run
  */
-export async function readBlockSpec(checkpoint: Checkpoint, block: Block): Promise<BlockSpec> {
+export async function readBlockSpec(checkpoint: Checkpoint, block: Block, weights?: WeightPrecision): Promise<BlockSpec> {
   const specs = new Map<InputName, LinearSpec>();
   // One after another, in the order of the files, as a network has them fastest.
-  for (const { name, modules } of block.inputs) specs.set(name, await readLinearSpec(checkpoint, modules));
+  for (const { name, modules } of block.inputs) specs.set(name, await readLinearSpec(checkpoint, modules, { weights }));
   return { block, linears: mapInputs(block, ({ name }) => specs.get(name)!) };
 }
 

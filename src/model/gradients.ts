@@ -3,7 +3,7 @@ import { type ByInput, mapInputs } from "../architecture/description.ts";
 import { E2M1_DOUBLED } from "../checkpoint/formats/e2m1.ts";
 import type { LoadedBlock } from "./block.ts";
 import type { GradientBuffers } from "./gradient-buffers.ts";
-import type { GroupedLinear } from "./layers/linear.ts";
+import type { GroupedLinear } from "./layers/linear-gradient.ts";
 import type { Planner, Workspace } from "./workspace.ts";
 
 /** A block whose linears all have scales to tune. */

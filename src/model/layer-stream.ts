@@ -174,7 +174,7 @@ export class LayerStream {
    * until the next `loadLayer`.
    */
   replaceRows(input: InputName, row: number, weight: Float32Array): void {
-    packRows(this.#space, this.#block.inputs[input]!.linear, row, weight);
+    packRows(this.#space, this.#block.inputs[input]!.linear.products[0], row, weight);
   }
 
   async dispose(): Promise<void> {

@@ -22,7 +22,8 @@ import { paddedInputs } from "./layers/linear.ts";
 import { planLowRankBuffers } from "./layers/low-rank.ts";
 import { fillPositions, planPositions } from "./layers/positions.ts";
 import { resolveThreads } from "./load-options.ts";
-import { planStaging, WeightLoader } from "./weight-loader.ts";
+import { WeightLoader } from "./weight-loader.ts";
+import { planStaging } from "./weight-packer.ts";
 import type { Planner, Workspace } from "./workspace.ts";
 
 /** Smallest group of in_features that shares a scale: 16 elements fill one vector of int8. */
@@ -44,6 +45,8 @@ export interface WorkspaceSize {
   readonly threadScratch?: number;
   /** Whether kernels are used that only quantizing needs: the second module is loaded then. */
   readonly quantizes?: boolean;
+  /** Whether weights run in forms that only files of other programs have: the third module is loaded then. */
+  readonly keepsWeights?: boolean;
 }
 
 /**
@@ -58,10 +61,10 @@ export async function openWorkspace<Placed>(
   size: WorkspaceSize,
   place: (planner: Planner) => Placed,
 ): Promise<{ space: Workspace; placed: Placed }> {
-  const { rows, positions, rank = 0, build = "auto", poll, threadScratch = 0, quantizes = false } = size;
+  const { rows, positions, rank = 0, build = "auto", poll, threadScratch = 0, quantizes = false, keepsWeights = false } = size;
   const threads = resolveThreads(work, work.host);
   const shared = threads > 1;
-  const chosen = await chooseKernels(work.host, shared, build);
+  const chosen = await chooseKernels(work.host, shared, build, keepsWeights);
   const modules = quantizes
     ? [...chosen.modules, await work.host.kernelModule(kernelBuild("quantizer", shared))]
     : chosen.modules;

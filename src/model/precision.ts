@@ -31,3 +31,15 @@ export function checkCachePrecision(option: string, value: unknown): CachePrecis
   if (value === undefined || value === "f32" || value === "q8" || value === "q8t") return value;
   throw new OptionError(`${option}: got ${JSON.stringify(value)}, need "f32", "q8" or "q8t"`);
 }
+
+/**
+ * How weights run that a file has quantized, where it does not say how activations are. "kept": as the file
+ * has them, with int8 activations, a scale per token; "f32": as the floats they stand for.
+ */
+export type WeightPrecision = "kept" | "f32";
+
+/** @throws OptionError naming the option unless the value is a way to run weights or undefined */
+export function checkWeightPrecision(option: string, value: unknown): WeightPrecision | undefined {
+  if (value === undefined || value === "kept" || value === "f32") return value;
+  throw new OptionError(`${option}: got ${JSON.stringify(value)}, need "kept" or "f32"`);
+}

@@ -5,7 +5,7 @@ import { describeModel, type InputName } from "../architecture/description.ts";
 import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { RelativeAdam } from "./adam.ts";
-import type { GroupedLinear } from "../model/layers/linear.ts";
+import type { GroupedLinear } from "../model/layers/linear-gradient.ts";
 import type { Student } from "./student.ts";
 
 export interface TunedTensors {

@@ -2,7 +2,7 @@
  * A quantized model in memory with room to differentiate it, and the numbers of it that are tuned: norms and
  * weight scales.
  */
-import { describeModel } from "../architecture/description.ts";
+import { describeModel, mapInputs } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { NumericError, UnsupportedModelError } from "../errors.ts";
@@ -17,8 +17,10 @@ import { fillGradientTables, type GroupedBlock, planGradients } from "../model/g
 import { BLOCK_TOKENS, type CacheScales, planCache, readCacheScales } from "../model/layers/attention.ts";
 import { embed, type LoadedEmbedding, loadEmbedding, planEmbedding } from "../model/layers/embedding.ts";
 import { type LoadedHead, loadHead, planHead, readHeadSpec } from "../model/layers/head.ts";
-import { planLinear, readLinearSpec } from "../model/layers/linear-spec.ts";
+import { groupedLinear } from "../model/layers/linear-gradient.ts";
+import { readLinearSpec } from "../model/layers/linear-spec.ts";
 import { loadNorm, planNorm } from "../model/layers/norm.ts";
+import { planLinear } from "../model/layers/plan-linear.ts";
 import { loadWorkspace, openWorkspace } from "../model/open-workspace.ts";
 import type { Workspace } from "../model/workspace.ts";
 import { backwardHead, type LossBuffers, planLoss } from "./head-gradient.ts";
@@ -108,7 +110,7 @@ export class Student {
       work,
     );
     fillGradientTables(space, gradients, rows);
-    transposeHead(space, teacherHead.linear.weights, loss.transposedHead);
+    transposeHead(space, teacherHead.linear.products[0].weights, loss.transposedHead);
     return new Student(space, placed);
   }
 
@@ -197,13 +199,13 @@ export function checkDifferentiable(name: string, config: ModelConfig): void {
 
 /** @throws UnsupportedModelError for a layer without 4-bit weights in groups, or with low-rank terms */
 function grouped(loaded: LoadedBlock): GroupedBlock {
-  for (const { linear } of Object.values(loaded.inputs)) {
-    if (linear.kind !== "w4a8" || linear.lowRank || linear.K !== linear.inFeatures) {
-      const found = linear.lowRank ? "low-rank terms" : linear.kind !== "w4a8" ? linear.kind : `${linear.inFeatures} in_features`;
-      throw new UnsupportedModelError(`${loaded.block.name}: ${found}, distillation needs 4-bit weights and int8 activations`);
-    }
-  }
-  return loaded as GroupedBlock;
+  const inputs = mapInputs(loaded.block, ({ name }) => {
+    const input = loaded.inputs[name]!;
+    const linear = groupedLinear(input.linear);
+    if (typeof linear !== "string") return { ...input, linear };
+    throw new UnsupportedModelError(`${loaded.block.name}: got ${linear}, distillation needs 4-bit weights and int8 activations`);
+  });
+  return { ...loaded, inputs };
 }
 
 /** f32w panels of [V, E] -> of [E, V]. */

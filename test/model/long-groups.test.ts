@@ -35,7 +35,9 @@ for (const K of [4096, 4128, 16_384]) {
         kernels.f32(scales, N).fill(1);
         kernels.run.pack_qb4w(source, scales, weights, 0, N, N, K, K);
         const activation = { kind: "static", scale: 1 } as const;
-        const linear: Linear = { kind: "w4a8", codes, N, K, inFeatures: K, groupSize: K, weights, bias: NULL, activation };
+        const input = { kind: "qd8", activation, sumsOf: K } as const;
+        const product = { form: codes === "int4" ? "qb4w" : "qb4fw", input, row: 0, N, K, groupSize: K, weights } as const;
+        const linear: Linear = { N, inFeatures: K, bias: NULL, products: [product] };
         for (const x of [127, -128]) {
           kernels.f32(buffers.normed, ROWS * K).fill(x);
           for (const M of [1, 2, ROWS]) {

@@ -169,7 +169,7 @@ test("what is not differentiated is refused with the reason", async () => {
     [
       "llama",
       { weights: "int8", groupSize: "channel" },
-      /model\.layers\.0: w8a8, distillation needs 4-bit weights and int8 activations/,
+      /model\.layers\.0: got weights as qc8w, distillation needs 4-bit weights and int8 activations/,
     ],
     ["llama", { lorcRank: 4 }, /model\.layers\.0: low-rank terms/],
   ] as const) {

@@ -44,10 +44,10 @@ export function embed(space: Workspace, { table, positions, norm }: LoadedEmbedd
   const { kernels, buffers, config } = space;
   const { vocabSize: V, hiddenSize: E } = config;
   kernels.i32(buffers.ids, batch.rows).set(batch.ids);
-  const kernel = table.kind === "f32" ? "embed_f32w" : "embed_qc8w";
-  const { K } = table;
+  const [{ form, weights, K }] = table.products;
+  const kernel = form === "f32w" ? "embed_f32w" : "embed_qc8w";
   const target = K === E ? buffers.hidden : buffers.paddedInput;
-  kernels.run[kernel](buffers.ids, table.weights, target, batch.rows, V, K);
+  kernels.run[kernel](buffers.ids, weights, target, batch.rows, V, K);
   if (target !== buffers.hidden) copyRows(space, target, buffers.hidden, batch.rows, [K, E]);
   if (positions) {
     for (const { begin, rows, position } of batch.spans) {

@@ -5,12 +5,13 @@
 import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import { describeModel, type Description } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import type { Precision } from "../precision.ts";
+import type { Precision, WeightPrecision } from "../precision.ts";
 import type { WeightLoader } from "../weight-loader.ts";
 import type { Planner, Workspace } from "../workspace.ts";
-import { type LinearSpec, planLinear, readLinearSpec } from "./linear-spec.ts";
+import { type LinearSpec, readLinearSpec } from "./linear-spec.ts";
 import { type Linear, multiply } from "./linear.ts";
 import { type LoadedNorm, loadNorm, normInput, planNorm } from "./norm.ts";
+import { planLinear } from "./plan-linear.ts";
 
 export interface HeadSpec {
   readonly embedding: LinearSpec;
@@ -26,13 +27,24 @@ export interface LoadedHead {
   readonly linear: Linear | undefined;
 }
 
-/** @param precision of the head; undefined follows the checkpoint */
-export async function readHeadSpec(checkpoint: Checkpoint, precision: Precision | undefined): Promise<HeadSpec> {
+/**
+ * @param precision of the head; undefined follows the checkpoint: int8 where it is stored in 8 bits, or
+ *   quantized and `weights` are kept. Its input then has 14 bits, so floats are rounded anew, by channels.
+ */
+export async function readHeadSpec(
+  checkpoint: Checkpoint,
+  precision: Precision | undefined,
+  weights: WeightPrecision = "f32",
+): Promise<HeadSpec> {
   const { embedding, head } = describeModel(checkpoint.config);
-  const stored = (name: string) => (checkpoint.quantization?.linear(name)?.weights === "int8" ? "q8" : undefined);
-  const table = await readLinearSpec(checkpoint, [embedding], stored(embedding.name));
-  const spec = head && (await readLinearSpec(checkpoint, [head], precision ?? stored(head.name)));
-  return { embedding: table, head: spec, shared: head === embedding && table.run.kind === spec?.run.kind };
+  const stored = (name: string): Precision | undefined => {
+    const form = checkpoint.keptForm(name)?.form;
+    return form === "qc8w" || (form && weights === "kept") ? "q8" : undefined;
+  };
+  const table = await readLinearSpec(checkpoint, [embedding], { precision: stored(embedding.name) });
+  const spec = head && (await readLinearSpec(checkpoint, [head], { precision: precision ?? stored(head.name) }));
+  const runs = [table, spec].map((linear) => linear?.products[0]!.run.kind);
+  return { embedding: table, head: spec, shared: head === embedding && runs[0] === runs[1] };
 }
 
 /**

@@ -1,109 +1,161 @@
 /** How a linear layer is stored and will run: read before any memory exists, so that its size is known. */
-import { NULL } from "../../kernels/pointer.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { type Float8Name, isFloat8 } from "../../checkpoint/formats/float8.ts";
+import type { KeptForm } from "../../checkpoint/quantization/kept-form.ts";
 import { lowRank } from "../../checkpoint/quantization/low-rank.ts";
-import { type WeightType, wordsOfRow } from "../../checkpoint/quantization/pack-quantized.ts";
-import type { LinearScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import type { LinearModule } from "../../architecture/description.ts";
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
-import type { Planner } from "../workspace.ts";
-import { type ActivationScale, type Linear, paddedInputs } from "./linear.ts";
-import { paddedRank, planLowRank } from "./low-rank.ts";
-import type { Precision } from "../precision.ts";
+import type { Precision, WeightPrecision } from "../precision.ts";
+import { type ActivationScale, paddedInputs } from "./linear.ts";
+import { paddedRank } from "./low-rank.ts";
+import { type WeightForm, weightForm } from "./weight-forms.ts";
+
+/** int8 activations in a vector. */
+const VECTOR = 16;
 
 /** A module of the checkpoint whose rows are part of a fused layer. */
 export type ModulePart = Pick<LinearModule, "name" | "outFeatures" | "inFeatures" | "bias">;
 
-export type StoredForm = { kind: "float" } | { kind: "packed"; weights: WeightType; groupSize: number };
+/** Floats, to be rounded if a product of integers is wanted, or codes that are moved as they are. */
+export type StoredForm = { readonly kind: "float" } | { readonly kind: "kept"; readonly form: KeptForm };
+
+/** What weights are multiplied with; the weights are then floats, in their own form, or int8 by channels. */
+export type RunForm =
+  | { readonly kind: "f32"; readonly format?: Float8Name }
+  | { readonly kind: "qd8"; readonly activation: ActivationScale }
+  | { readonly kind: "qd14" };
+
+/** Modules one after another that are stored and run alike. */
+export interface ProductSpec {
+  readonly parts: readonly ModulePart[];
+  readonly N: number;
+  readonly stored: StoredForm;
+  readonly run: RunForm;
+}
 
 export interface LinearSpec {
   readonly parts: readonly ModulePart[];
   readonly N: number;
   readonly K: number;
   readonly bias: boolean;
-  readonly stored: StoredForm;
+  readonly products: readonly ProductSpec[];
   /** Ranks of the parts' low-rank terms, 0 for one that has none. */
   readonly ranks: readonly number[];
-  readonly run:
-    | { kind: "f32"; inputFormat?: Float8Name }
-    | { kind: "w4a8"; activation: ActivationScale }
-    | { kind: "w8a8"; activation: ActivationScale }
-    | { kind: "w8a14" };
+}
+
+/** What a caller chooses. */
+export interface LinearChoice {
+  /** Undefined follows the checkpoint; only the head has a choice. */
+  readonly precision?: Precision | undefined;
+  /** Where the checkpoint does not say how activations are quantized; floats by default. */
+  readonly weights?: WeightPrecision | undefined;
 }
 
 /**
- * @param modules that share an input, in fused order; they must be stored alike
- * @param precision asked for by the caller; undefined follows the checkpoint (only the head has a choice)
+ * @param modules that share an input, in fused order
  * @throws CheckpointError for missing tensors or wrong shapes; UnsupportedModelError for forms the kernels do
  *   not run
  */
 export async function readLinearSpec(
   checkpoint: Checkpoint,
   modules: readonly ModulePart[],
-  precision?: Precision,
+  choice: LinearChoice = {},
 ): Promise<LinearSpec> {
   const K = modules[0]!.inFeatures;
-  const N = modules.reduce((sum, part) => sum + part.outFeatures, 0);
-  const bias = modules.some((part) => part.bias);
-  const schemes = modules.map(({ name }) => checkpoint.quantization?.linear(name));
-  const scheme = schemes[0];
-  const fused = `${modules.map(({ name }) => name).join(", ")}`;
-  if (schemes.some((other) => !sameScheme(scheme, other))) {
-    throw new UnsupportedModelError(`${checkpoint.name}: ${fused} share an input but are quantized in different ways`);
+  const products: ProductSpec[] = [];
+  for (const part of modules) {
+    if (part.bias) checkShape(checkpoint, `${part.name}.bias`, [part.outFeatures]);
+    const stored = storedForm(checkpoint, part, choice);
+    const run = await runForm(checkpoint, part, stored, choice);
+    const last = products.at(-1);
+    if (last && sameForm(last, { stored, run })) {
+      products[products.length - 1] = { ...last, parts: [...last.parts, part], N: last.N + part.outFeatures };
+    } else {
+      products.push({ parts: [part], N: part.outFeatures, stored, run });
+    }
   }
-  const stored = storedForm(scheme, K, fused);
-  for (const part of modules) checkShapes(checkpoint, part, stored);
-  const ranks = modules.map((part) => lowRank(checkpoint.tensors, part));
-  const common = { parts: modules, N, K, bias, stored, ranks };
-
-  if (stored.kind === "float") {
-    return { ...common, run: { kind: precision === "q8" ? "w8a14" : "f32" } };
-  }
-  const { kind } = scheme!.activations;
-  if (isFloat8(kind) && precision !== "f32") {
-    if (K % 16 === 0) return { ...common, run: { kind: "f32", inputFormat: kind } };
-    throw new UnsupportedModelError(`${fused}: got ${K} in_features with ${kind} inputs, need a multiple of 16`);
-  }
-  if (isFloat8(kind)) return { ...common, run: { kind: "f32" } };
-  // Weight-only schemes run on dequantized weights, except where int8 is asked for or, for the head, stored.
-  const weightOnly = kind === "none";
-  if (precision === "f32" || (weightOnly && precision !== "q8")) return { ...common, run: { kind: "f32" } };
-  // Where a scheme says nothing of activations, 14 bits cost 8-bit weights no more than 8
-  // (docs/decisions/head-input.md).
-  if (weightOnly && stored.weights === "int8") return { ...common, run: { kind: "w8a14" } };
-  const activation = weightOnly ? ({ kind: "dynamic" } as const) : await readActivation(checkpoint, modules, scheme!);
-  return { ...common, run: { kind: stored.weights === "int8" ? "w8a8" : "w4a8", activation } };
+  checkFormats(checkpoint, products);
+  return {
+    parts: modules,
+    N: products.reduce((sum, { N }) => sum + N, 0),
+    K,
+    bias: modules.some((part) => part.bias),
+    products,
+    ranks: modules.map((part) => lowRank(checkpoint.tensors, part)),
+  };
 }
 
-function sameScheme(a: LinearScheme | undefined, b: LinearScheme | undefined): boolean {
-  if (!a || !b) return a === b;
-  return a.weights === b.weights && a.groupSize === b.groupSize && a.activations.kind === b.activations.kind;
+/** The form of a product's packed weights. */
+export function packedForm({ stored, run }: Pick<ProductSpec, "stored" | "run">): WeightForm {
+  if (run.kind === "f32") return "f32w";
+  if (run.kind === "qd14" || stored.kind === "float") return "qc8w";
+  return stored.form.form;
 }
 
-function storedForm(scheme: LinearScheme | undefined, K: number, what: string): StoredForm {
-  if (!scheme) return { kind: "float" };
-  const groupSize = scheme.groupSize === "channel" ? K : scheme.groupSize;
-  if (K % groupSize !== 0) throw new CheckpointError(`${what}: group size ${groupSize} does not divide in_features ${K}`);
+/** k that share a scale, or of a superblock; K, all that there are, where one scale is for a channel. */
+export function storedGroup({ form }: Extract<StoredForm, { kind: "kept" }>, K: number): number {
+  if (form.form === "qc8w") return K;
+  return form.form === "qb4mw" ? form.superblock : form.groupSize;
+}
+
+function sameForm(a: Pick<ProductSpec, "stored" | "run">, b: Pick<ProductSpec, "stored" | "run">): boolean {
+  return JSON.stringify([a.stored, a.run]) === JSON.stringify([b.stored, b.run]);
+}
+
+function storedForm(checkpoint: Checkpoint, part: ModulePart, { weights }: LinearChoice): StoredForm {
+  const { name, outFeatures: N, inFeatures: K } = part;
+  const form = checkpoint.keptForm(name);
+  const tensor = `${name}.weight`;
+  // What has a tensor of its own can be read as floats too.
+  if (!form || (weights !== "kept" && checkpoint.tensors.has(tensor))) {
+    checkShape(checkpoint, tensor, [N, K]);
+    return { kind: "float" };
+  }
+  const stored = { kind: "kept", form } as const;
+  const G = storedGroup(stored, K);
+  const { longestGroup, groupMultiple = VECTOR } = weightForm(form.form);
+  if (!(G >= 1 && K % G === 0))
+    throw new CheckpointError(`${checkpoint.name}: ${name}: got groups of ${G}, need a divisor of its ${K} in_features`);
   // One group of the whole row is filled up in memory (`paddedInputs`); groups within a row are as they are.
-  if (groupSize !== K && groupSize % 16 !== 0) {
-    throw new UnsupportedModelError(`${what}: group size ${groupSize}, need a multiple of 16 or one scale per channel`);
+  if (G % groupMultiple !== 0 && !(G === K && groupMultiple === VECTOR)) {
+    throw new UnsupportedModelError(
+      `${checkpoint.name}: ${name}: got groups of ${G}, need a multiple of ${groupMultiple}, or one scale per channel`,
+    );
   }
-  if (scheme.weights === "int8" && groupSize !== K) {
-    throw new UnsupportedModelError(`${what}: 8-bit weights in groups of ${groupSize}, need one scale per channel`);
-  }
-  return { kind: "packed", weights: scheme.weights, groupSize };
+  if (G > longestGroup)
+    throw new UnsupportedModelError(`${checkpoint.name}: ${name}: got groups of ${G}, need at most ${longestGroup}`);
+  return stored;
 }
 
-function checkShapes(
+async function runForm(
   checkpoint: Checkpoint,
-  { name, outFeatures: N, inFeatures: K, bias }: ModulePart,
+  { name, inFeatures: K }: ModulePart,
   stored: StoredForm,
-): void {
-  if (bias) checkShape(checkpoint, `${name}.bias`, [N]);
-  if (stored.kind === "float") return checkShape(checkpoint, `${name}.weight`, [N, K]);
-  checkShape(checkpoint, `${name}.weight_packed`, [N, wordsOfRow(K, stored.weights)]);
-  checkShape(checkpoint, `${name}.weight_scale`, [N, K / stored.groupSize]);
+  { precision, weights }: LinearChoice,
+): Promise<RunForm> {
+  if (stored.kind === "float") return { kind: precision === "q8" ? "qd14" : "f32" };
+  const kind = checkpoint.quantization?.linear(name)?.activations.kind ?? "none";
+  if (isFloat8(kind) && precision !== "f32") {
+    if (K % 16 === 0) return { kind: "f32", format: kind };
+    throw new UnsupportedModelError(`${name}: got ${K} in_features with ${kind} inputs, need a multiple of 16`);
+  }
+  // Where nothing is said of activations, weights run as floats unless they are to be kept or int8 is asked for.
+  const isFloat = precision === undefined && kind === "none" && weights !== "kept";
+  if (isFloat8(kind) || precision === "f32" || isFloat) return { kind: "f32" };
+  if (kind === "static") return { kind: "qd8", activation: { kind, scale: await readScale(checkpoint, `${name}.input_scale`) } };
+  // 14 bits cost 8-bit weights of a channel no more than 8 (docs/decisions/head-input.md).
+  if (kind === "none" && stored.form.form === "qc8w") return { kind: "qd14" };
+  return { kind: "qd8", activation: { kind: "dynamic" } };
+}
+
+/** A layer's input is rounded to an 8-bit float in its place, where other products could not read it. */
+function checkFormats({ name }: Checkpoint, products: readonly ProductSpec[]): void {
+  const formats = products.map(({ run }) => (run.kind === "f32" ? run.format : undefined));
+  if (formats.every((format) => format === formats[0])) return;
+  const modules = products.flatMap(({ parts }) => parts.map((part) => part.name)).join(", ");
+  throw new UnsupportedModelError(
+    `${name}: ${modules}: got inputs in ${formats.map((format) => format ?? "other forms").join(", ")}, need one 8-bit float of all that share an input`,
+  );
 }
 
 /** @throws CheckpointError if the tensor is missing or has another shape */
@@ -113,21 +165,6 @@ export function checkShape(checkpoint: Checkpoint, tensor: string, shape: readon
   if (info.shape.length !== shape.length || info.shape.some((length, i) => length !== shape[i])) {
     throw new CheckpointError(`${info.file}: ${tensor} has shape [${info.shape}], need [${shape}]`);
   }
-}
-
-async function readActivation(
-  checkpoint: Checkpoint,
-  modules: readonly ModulePart[],
-  scheme: LinearScheme,
-): Promise<ActivationScale> {
-  if (scheme.activations.kind !== "static") return { kind: "dynamic" };
-  const scales = await Promise.all(modules.map(({ name }) => readScale(checkpoint, `${name}.input_scale`)));
-  if (scales.some((scale) => scale !== scales[0])) {
-    throw new UnsupportedModelError(
-      `${checkpoint.name}: ${modules.map(({ name }) => name).join(", ")} share an input but have input scales ${scales.join(", ")}`,
-    );
-  }
-  return { kind: "static", scale: scales[0]! };
 }
 
 /** A one-element scale. @throws CheckpointError unless it is a positive number */
@@ -148,57 +185,12 @@ export function totalRank({ ranks }: LinearSpec): number {
   return ranks.reduce((sum, rank) => sum + paddedRank(rank), 0);
 }
 
-/** Reserves memory for a layer of this spec. */
-export function planLinear(planner: Planner, spec: LinearSpec): Linear {
-  const rank = totalRank(spec);
-  const what = spec.parts.map(({ name }) => name).join(", ");
-  const lowRankTerm = rank > 0 && { lowRank: planLowRank(planner, spec.N, spec.K, rank, what) };
-  return { ...planWeights(planner, spec), ...lowRankTerm };
+/** Whether a product's kernels are those of the third module. */
+export function isKeptProduct(product: ProductSpec): boolean {
+  return weightForm(packedForm(product)).isKept ?? false;
 }
 
-function planWeights({ plan, sizes }: Planner, spec: LinearSpec): Linear {
-  const { N, K: inFeatures, run } = spec;
-  const K = run.kind === "f32" ? inFeatures : paddedInputs(inFeatures);
-  const what = spec.parts.map(({ name }) => name).join(", ");
-  const bias = spec.bias ? plan.reserve("weights", 4 * N, `bias of ${what}`) : NULL;
-  const reserve = (bytes: number) => plan.reserve("weights", bytes >>> 0, what);
-  switch (run.kind) {
-    case "f32":
-      return {
-        kind: "f32",
-        N,
-        K,
-        inFeatures,
-        bias,
-        weights: reserve(sizes.packed_bytes_f32w(N, K)),
-        inputFormat: run.inputFormat,
-      };
-    case "w8a14":
-      return { kind: "w8a14", N, K, inFeatures, bias, weights: reserve(sizes.packed_bytes_qc8w(N, K)) };
-    case "w8a8":
-      return {
-        kind: "w8a8",
-        N,
-        K,
-        inFeatures,
-        bias,
-        weights: reserve(sizes.packed_bytes_qc8w(N, K)),
-        activation: run.activation,
-      };
-    case "w4a8": {
-      const { groupSize: stored, weights: type } = spec.stored as Extract<StoredForm, { kind: "packed" }>;
-      const groupSize = stored === inFeatures ? K : stored;
-      return {
-        kind: "w4a8",
-        N,
-        K,
-        inFeatures,
-        bias,
-        codes: type === "fp4" ? "fp4" : "int4",
-        groupSize,
-        weights: reserve(sizes.packed_bytes_qb4w(N, K, groupSize)),
-        activation: run.activation,
-      };
-    }
-  }
+/** in_features of a product as its kernels take them. */
+export function productInputs({ run }: ProductSpec, K: number): number {
+  return run.kind === "f32" ? K : paddedInputs(K);
 }

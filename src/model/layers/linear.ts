@@ -2,50 +2,59 @@
  * A linear layer, y[M, N] = x[M, K] * W[N, K]^T + bias[N], in each of the forms this package runs.
  *
  * The projections of a block that share an input are one layer with their rows one after another (q, k, v;
- * gate, up): one pass over the activations, one kernel call, one barrier.
+ * gate, up): one pass over the activations. Rows whose weights have one form are one product, and one kernel
+ * call: mostly all of them.
  */
 import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
-import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { Workspace } from "../workspace.ts";
 import { addLowRank, type LowRank } from "./low-rank.ts";
+import { type InputBits, type WeightForm, weightForm } from "./weight-forms.ts";
 
 /** How activations become int8 (FPTQ, section 3.3.1): one calibrated scale, or one per token. */
 export type ActivationScale = { kind: "static"; scale: number } | { kind: "dynamic" };
 
-/** Rows that go through a GEMV one after another sooner than through a GEMM, which unpacks panels first. */
-const GEMV_ROWS = 3;
-/** Longer groups might not stay in the 32 bits of a GEMV of 4-bit weights (`gemv-qd8-f32-qb4w.ts`). */
-const GEMV_GROUP = 4096;
+/** What a product reads. */
+export type ProductInput =
+  /** Floats, rounded to an 8-bit float first where `format` says so. */
+  | { readonly kind: "f32"; readonly format?: Float8Name | undefined }
+  /** int8, and the sums of each `sumsOf` of a row, which divides K. */
+  | { readonly kind: "qd8"; readonly activation: ActivationScale; readonly sumsOf: number }
+  /** 14 bits with a scale per token: the head's. */
+  | { readonly kind: "qd14" };
 
-interface Matrix {
-  readonly N: number; // out_features
+const INPUT_BITS = { f32: 32, qd8: 8, qd14: 14 } as const satisfies Record<ProductInput["kind"], InputBits>;
+
+/** Rows of a layer whose weights have one form. */
+export interface Product {
+  readonly form: WeightForm;
+  readonly input: ProductInput;
+  /** Its first row among those of the layer. */
+  readonly row: number;
+  readonly N: number;
   /** in_features, with zeros up to whole vectors where integers are multiplied (`paddedInputs`). */
   readonly K: number;
+  /** k that share a scale, or of a superblock; K where one scale is for a channel. */
+  readonly groupSize: number;
+  /** Packed panels of 8 channels (`assembly/layouts/`). */
+  readonly weights: Pointer;
+}
+
+export interface Linear {
+  readonly N: number; // out_features
   /** Elements of its input. */
   readonly inFeatures: number;
-  /** Packed panels of 8 channels (`assembly/layouts/layout.ts`). */
-  readonly weights: Pointer;
   /** f32[N], or 0 for none. */
   readonly bias: Pointer;
+  /** In the order of rows; the first one's input is made before the layer runs. */
+  readonly products: readonly [Product, ...Product[]];
   /** Added to the product. Its layer needs its input in floats too. */
   readonly lowRank?: LowRank;
 }
 
-export type Linear =
-  /** Floats; `inputFormat` is what its input is rounded to first, if anything. */
-  | (Matrix & { readonly kind: "f32"; readonly inputFormat: Float8Name | undefined })
-  /** 4-bit weights, integers or floats (E2M1), with a scale per group of `groupSize` in_features. */
-  | (Matrix & {
-      readonly kind: "w4a8";
-      readonly codes: "int4" | "fp4";
-      readonly groupSize: number;
-      readonly activation: ActivationScale;
-    })
-  /** INT8 weights with a scale per channel. */
-  | (Matrix & { readonly kind: "w8a8"; readonly activation: ActivationScale })
-  /** INT8 weights with a scale per channel, 14-bit activations with a scale per token: the head. */
-  | (Matrix & { readonly kind: "w8a14" });
+/** Rows that go through a GEMV one after another sooner than through a GEMM, which unpacks panels first. */
+const GEMV_ROWS = 3;
+const PANEL_ROWS = 8;
 
 /** Integer kernels take rows in vectors of 16. */
 export function paddedInputs(inFeatures: number): number {
@@ -54,14 +63,13 @@ export function paddedInputs(inFeatures: number): number {
 
 /**
  * Whether a layer reads its input as floats: it multiplies floats, or has a low-rank term that does, or needs
- * zeros behind them.
+ * zeros behind them, or makes of them what its products do not share.
  */
-export function readsFloats(linear: Linear): boolean {
-  return linear.kind === "f32" || linear.lowRank !== undefined || isPadded(linear);
-}
-
-function isPadded({ K, inFeatures }: Linear): boolean {
-  return K !== inFeatures;
+export function readsFloats({ products, inFeatures, lowRank }: Linear): boolean {
+  const [{ input }] = products;
+  return (
+    lowRank !== undefined || products.some((other) => other.input !== input || input.kind === "f32" || other.K !== inFeatures)
+  );
 }
 
 /** Copies rows of `from` elements to rows of `to`, cut off or with zeros behind them; not in place. */
@@ -77,107 +85,81 @@ export function copyRows(
   for (let m = 0; m < M; m++) y.set(x.subarray(m * from, m * from + Math.min(from, to)), m * to);
 }
 
-/** Quantizes the input of a layer, f32[M, inFeatures] at `input`; nothing to do for a layer in f32. */
-export function quantizeInput(space: Workspace, linear: Linear, input: Pointer, M: number): void {
-  if (linear.kind === "f32") return;
+/** Quantizes the input of a layer, f32[M, inFeatures] at `x`; nothing to do for a layer in f32. */
+export function quantizeInput(space: Workspace, { products: [first], inFeatures }: Linear, x: Pointer, M: number): void {
+  makeInput(space, first, inFeatures, x, M);
+}
+
+/** Makes the input of a product of f32[M, inFeatures] at `input`. */
+function makeInput(space: Workspace, { input, K }: Product, inFeatures: number, floats: Pointer, M: number): void {
+  if (input.kind === "f32") return;
   const { kernels, buffers } = space;
-  let x = input;
-  if (isPadded(linear)) {
+  let x = floats;
+  if (K !== inFeatures) {
     x = buffers.paddedInput;
-    copyRows(space, input, x, M, [linear.inFeatures, linear.K]);
+    copyRows(space, floats, x, M, [inFeatures, K]);
   }
   const { q, scales, sums } = buffers.activations;
-  if (linear.kind === "w8a14") return kernels.split("quantize_f32_qd14", M, x, q, scales, linear.K);
-  const { K, activation } = linear;
-  const G = groupSize(linear);
-  if (activation.kind === "static") kernels.split("quantize_f32_qs8", M, x, q, scales, sums, K, G, activation.scale);
-  else kernels.split("quantize_f32_qd8", M, x, q, scales, sums, K, G);
+  if (input.kind === "qd14") return kernels.split("quantize_f32_qd14", M, x, q, scales, K);
+  const { activation, sumsOf } = input;
+  if (activation.kind === "static") kernels.split("quantize_f32_qs8", M, x, q, scales, sums, K, sumsOf, activation.scale);
+  else kernels.split("quantize_f32_qd8", M, x, q, scales, sums, K, sumsOf);
 }
 
 /**
  * y = x * W^T + bias over M rows, whose input was made before: by `quantizeInput`, a norm or an activation.
  *
- * @param x f32[M, inFeatures], read by a layer in f32 or with a low-rank term only, and rounded in place
- *   where its input is an 8-bit float
+ * @param x f32[M, inFeatures], read by a layer that `readsFloats`, and rounded in place where its input is an
+ *   8-bit float
  * @param y f32[M, N]
  */
 export function multiply(space: Workspace, linear: Linear, x: Pointer, y: Pointer, M: number): void {
-  multiplyWeights(space, linear, x, y, M);
-  const { N, inFeatures: K, lowRank } = linear;
-  if (lowRank) addLowRank(space, { N, K, lowRank }, x, y, M);
+  const { N, inFeatures, products, lowRank } = linear;
+  let { input } = products[0];
+  if (input.kind === "f32" && input.format) {
+    const { mantissaBits, minExponent, largest } = FLOAT8_FORMATS[input.format];
+    space.kernels.split("round_f32_f8", M, x, inFeatures, mantissaBits, minExponent, largest);
+  }
+  for (const product of products) {
+    if (product.input !== input) makeInput(space, product, inFeatures, x, M);
+    input = product.input;
+    multiplyProduct(space, linear, product, { x, y, M });
+  }
+  if (lowRank) addLowRank(space, { N, K: inFeatures, lowRank }, x, y, M);
 }
 
-function multiplyWeights({ kernels, buffers }: Workspace, linear: Linear, x: Pointer, y: Pointer, M: number): void {
-  const { N, K, weights, bias } = linear;
+function multiplyProduct(
+  { kernels, buffers }: Workspace,
+  linear: Linear,
+  product: Product,
+  { x, y, M }: { readonly x: Pointer; readonly y: Pointer; readonly M: number },
+): void {
+  const { form, input, row, N, K, groupSize: G, weights: w } = product;
   const { q, scales, sums } = buffers.activations;
-  const panels = Math.ceil(N / 8);
-  switch (linear.kind) {
-    case "f32":
-      if (linear.inputFormat) {
-        const { mantissaBits, minExponent, largest } = FLOAT8_FORMATS[linear.inputFormat];
-        kernels.split("round_f32_f8", M, x, K, mantissaBits, minExponent, largest);
-      }
-      return kernels.split("gemm_f32_f32_f32w_4x8c1", panels, x, weights, bias, y, M, N, K);
-    case "w4a8": {
-      const G = linear.groupSize;
-      const format = linear.codes === "fp4" ? "qb4fw" : "qb4w";
-      if (M > GEMV_ROWS || G > GEMV_GROUP) {
-        return kernels.split(`gemm_qd8_f32_${format}_x8c4`, panels, q, scales, sums, weights, bias, y, M, N, K, G);
-      }
-      for (let m = 0; m < M; m++) {
-        const [row, scale, out] = [offsetBy(q, m * K), offsetBy(scales, 4 * m), offsetBy(y, 4 * m * N)];
-        const rowSums = offsetBy(sums, (4 * m * K) / G);
-        kernels.split(`gemv_qd8_f32_${format}_1x8c4`, panels, row, scale, rowSums, weights, bias, out, N, K, G);
-      }
-      return;
-    }
-    case "w8a8":
-    case "w8a14": {
-      const [input, bytes] = linear.kind === "w8a8" ? (["qd8", 1] as const) : (["qd14", 2] as const);
-      if (M > GEMV_ROWS) {
-        return kernels.split(`gemm_${input}_f32_qc8w_x8c4`, panels, q, scales, weights, bias, y, M, N, K);
-      }
-      for (let m = 0; m < M; m++) {
-        const [row, scale, out] = [offsetBy(q, bytes * m * K), offsetBy(scales, 4 * m), offsetBy(y, 4 * m * N)];
-        kernels.split(`gemv_${input}_f32_qc8w_1x8c4`, panels, row, scale, weights, bias, out, N, K);
-      }
-    }
+  const { gemm, gemv, longestGemvGroup = Infinity } = weightForm(form);
+  const bits = INPUT_BITS[input.kind];
+  const bias = linear.bias ? offsetBy(linear.bias, 4 * row) : NULL;
+  const all = { x, q, scales, sums, w, bias, y: offsetBy(y, 4 * row), M, N: linear.N, K, G, panels: Math.ceil(N / PANEL_ROWS) };
+  const one = G > longestGemvGroup ? gemm : (gemv ?? gemm);
+  // A GEMM writes whole panels of a row of y, unless the row ends there.
+  const isWhole = N === linear.N || N % PANEL_ROWS === 0;
+  if (isWhole && (M > GEMV_ROWS || one === gemm)) return gemm(kernels, bits, all);
+  const rowSums = input.kind === "qd8" ? K / input.sumsOf : 0;
+  for (let m = 0; m < M; m++) {
+    one(kernels, bits, {
+      ...all,
+      x: offsetBy(x, 4 * m * K),
+      q: offsetBy(q, (bits === 14 ? 2 : 1) * m * K),
+      scales: offsetBy(scales, 4 * m),
+      sums: offsetBy(sums, 4 * m * rowSums),
+      y: offsetBy(y, 4 * (m * linear.N + row)),
+      M: 1,
+      N,
+    });
   }
 }
 
-type Int8InputLinear = Extract<Linear, { readonly activation: ActivationScale }>;
-
-/** Elements of a row whose sum is kept: INT8 weights have one group. */
-export function groupSize(linear: Int8InputLinear): number {
-  return linear.kind === "w4a8" ? linear.groupSize : linear.K;
-}
-
-/** The scale of all rows; 0 stands for one scale per row. */
-export function staticScale({ activation }: Int8InputLinear): number {
+/** The scale of all rows of an int8 input; 0 stands for one scale per row. */
+export function staticScale({ activation }: Extract<ProductInput, { kind: "qd8" }>): number {
   return activation.kind === "static" ? activation.scale : 0;
-}
-
-/** A linear layer with scales to tune. */
-export type GroupedLinear = Extract<Linear, { kind: "w4a8" }>;
-
-/** What the chain rule through a linear layer reads and writes, over M rows. */
-export interface LinearGradient {
-  readonly x: Pointer; // f32[M, K], its input
-  readonly dy: Pointer; // f32[M, N], gradient of its output
-  readonly dx: Pointer; // f32[M, K], receives that of its input
-  readonly scales: Pointer; // f32[N, K/G], receives those of the logarithms of its scales
-}
-
-export function backwardLinear(
-  { kernels }: Workspace,
-  { N, K, groupSize: G, codes, weights }: GroupedLinear,
-  { x, dy, dx, scales }: LinearGradient,
-  M: number,
-  { transposed, inputColumns, outputColumns, values }: GradientBuffers,
-): void {
-  kernels.split("transpose_qb4w_f32w", Math.ceil(N / 8), weights, values[codes], transposed, N, K, G);
-  kernels.split("pack_columns_f32w", Math.ceil(K / 8), x, inputColumns, M, K);
-  kernels.split("pack_columns_f32w", Math.ceil(N / 8), dy, outputColumns, M, N);
-  kernels.split("scale_gradient_f32", K / G, outputColumns, inputColumns, transposed, scales, M, N, K, G);
-  kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(K / 8), dy, transposed, NULL, dx, M, K, N);
 }

@@ -3,7 +3,7 @@
  */
 import type { Pointer } from "../../kernels/pointer.ts";
 import type { Workspace } from "../workspace.ts";
-import { groupSize, type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
+import { type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
 
 /** Rows that an activation reads. */
 export interface MlpRows {
@@ -23,14 +23,15 @@ export function activate(space: Workspace, down: Linear, { x, stride, M, floats 
   const { kernels, buffers, config } = space;
   const F = down.inFeatures;
   const { activation, gatedMlp } = config;
-  if (down.kind === "f32" || down.kind === "w8a14" || readsFloats(down) || floats) {
+  const { input } = down.products[0];
+  if (input.kind !== "qd8" || readsFloats(down) || floats) {
     if (gatedMlp) kernels.split("swiglu_f32", M, x, buffers.activated, F);
     else kernels.split(plainKernel(activation), M, x, buffers.activated, F, stride);
     quantizeInput(space, down, buffers.activated, M);
     return;
   }
   const { q, scales, sums } = buffers.activations;
-  const [G, scale] = [groupSize(down), staticScale(down)];
+  const [G, scale] = [input.sumsOf, staticScale(input)];
   if (gatedMlp) kernels.split("swiglu_f32_qd8", M, x, q, scales, sums, F, G, scale);
   else kernels.split(`${plainKernel(activation)}_qd8`, M, x, q, scales, sums, F, G, stride, scale);
 }

@@ -3,7 +3,7 @@ import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import type { Norm } from "../../architecture/description.ts";
 import type { WeightLoader } from "../weight-loader.ts";
 import type { Planner, Workspace } from "../workspace.ts";
-import { groupSize, type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
+import { type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
 
 /** A norm over E elements in memory. */
 export interface LoadedNorm {
@@ -55,8 +55,8 @@ export interface NormRows {
 export function normInput(space: Workspace, loaded: LoadedNorm, linear: Linear, { hidden, residual, M, floats }: NormRows): void {
   const { kernels, buffers } = space;
   const { norm, weight, bias } = loaded;
-  const { K } = linear;
-  if (linear.kind === "f32" || readsFloats(linear) || floats) {
+  const { input } = linear.products[0];
+  if (input.kind === "f32" || readsFloats(linear) || floats) {
     if (residual) kernels.split("add_f32", M, hidden, residual, linear.inFeatures);
     applyNorm(space, loaded, hidden, buffers.normed, M);
     quantizeInput(space, linear, buffers.normed, M);
@@ -64,12 +64,13 @@ export function normInput(space: Workspace, loaded: LoadedNorm, linear: Linear, 
   }
   const { q, scales, sums } = buffers.activations;
   const rms = norm.kind === "rms";
-  if (linear.kind === "w8a14") {
+  const K = linear.inFeatures;
+  if (input.kind === "qd14") {
     if (rms) kernels.split("rmsnorm_f32_qd14", M, hidden, residual, weight, q, scales, K, norm.eps);
     else kernels.split("layernorm_f32_qd14", M, hidden, residual, weight, bias, q, scales, K, norm.eps);
     return;
   }
-  const [G, scale] = [groupSize(linear), staticScale(linear)];
+  const [G, scale] = [input.sumsOf, staticScale(input)];
   if (rms) kernels.split("rmsnorm_f32_qd8", M, hidden, residual, weight, q, scales, sums, K, G, norm.eps, scale);
   else kernels.split("layernorm_f32_qd8", M, hidden, residual, weight, bias, q, scales, sums, K, G, norm.eps, scale);
 }

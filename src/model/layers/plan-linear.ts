@@ -1,0 +1,62 @@
+/** Memory for a linear layer, by how it is stored and will run. */
+import { NULL } from "../../kernels/pointer.ts";
+import type { Planner } from "../workspace.ts";
+import type { Linear, Product, ProductInput } from "./linear.ts";
+import { type LinearSpec, packedForm, productInputs, type ProductSpec, storedGroup, totalRank } from "./linear-spec.ts";
+import { planLowRank } from "./low-rank.ts";
+import { weightForm } from "./weight-forms.ts";
+
+/** Reserves memory for a layer of this spec. */
+export function planLinear(planner: Planner, spec: LinearSpec): Linear {
+  const { N, K: inFeatures, products } = spec;
+  const rank = totalRank(spec);
+  const what = spec.parts.map(({ name }) => name).join(", ");
+  const lowRankTerm = rank > 0 && { lowRank: planLowRank(planner, N, inFeatures, rank, what) };
+  const bias = spec.bias ? planner.plan.reserve("weights", 4 * N, `bias of ${what}`) : NULL;
+  const inputs = productInputForms(products, inFeatures);
+  let row = 0;
+  const planned = products.map((product, i): Product => {
+    const { N: rows } = product;
+    const begin = row;
+    row += rows;
+    return { ...planProduct(planner, product, inFeatures), input: inputs[i]!, row: begin, N: rows };
+  });
+  return { N, inFeatures, bias, products: planned as [Product, ...Product[]], ...lowRankTerm };
+}
+
+function planProduct({ plan, sizes }: Planner, product: ProductSpec, inFeatures: number) {
+  const form = packedForm(product);
+  const K = productInputs(product, inFeatures);
+  const groupSize = groupOf(product, inFeatures);
+  const bytes = weightForm(form).bytes(sizes, { N: product.N, K, G: groupSize });
+  const what = product.parts.map(({ name }) => name).join(", ");
+  return { form, K, groupSize, weights: plan.reserve("weights", bytes >>> 0, what) };
+}
+
+/** A group of the whole row grows with it. */
+function groupOf(product: ProductSpec, inFeatures: number): number {
+  const K = productInputs(product, inFeatures);
+  if (product.stored.kind === "float" || product.run.kind !== "qd8") return K;
+  const G = storedGroup(product.stored, inFeatures);
+  return G === inFeatures ? K : G;
+}
+
+/**
+ * What each product reads: one object where products read the same. Those that need no sums take those that
+ * others need.
+ */
+function productInputForms(products: readonly ProductSpec[], inFeatures: number): ProductInput[] {
+  const sums = products.map((product) =>
+    product.run.kind === "qd8" ? weightForm(packedForm(product)).sumsOf(groupOf(product, inFeatures)) : undefined,
+  );
+  const common = sums.find((group) => group !== undefined);
+  const known = new Map<string, ProductInput>();
+  return products.map((product, i) => {
+    const { run } = product;
+    const input = run.kind === "qd8" ? { ...run, sumsOf: sums[i] ?? common ?? productInputs(product, inFeatures) } : run;
+    const key = JSON.stringify(input);
+    const same = known.get(key);
+    if (!same) known.set(key, input);
+    return same ?? input;
+  });
+}
