@@ -1,6 +1,7 @@
 /**
  * What a caller may choose when loading a model, checked against what the checkpoint and the runtime offer.
  */
+import { blockModules, describeModel } from "../architecture/description.ts";
 import { longestContext } from "../architecture/rope-scaling.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { simulatedActivations, simulationNote } from "../checkpoint/quantization/simulated-activations.ts";
@@ -13,7 +14,15 @@ import { BUILD_NAMES, type BuildName } from "../kernels/kernel-build.ts";
 import { DEFAULT_POLL, MOST_POLL } from "../kernels/polling.ts";
 import type { Host } from "../host/host.ts";
 import type { WorkOptions } from "../host/work.ts";
-import { type CachePrecision, checkCachePrecision, checkPrecision, type KvPrecision, type Precision } from "./precision.ts";
+import {
+  type CachePrecision,
+  checkCachePrecision,
+  checkPrecision,
+  checkWeightPrecision,
+  type KvPrecision,
+  type Precision,
+  type WeightPrecision,
+} from "./precision.ts";
 
 /**
  * Tokens in a chunk of a forward pass, at most. Larger chunks reuse weights more, smaller ones stay in cache.
@@ -22,12 +31,18 @@ export const MAX_CHUNK_ROWS = 256;
 
 export interface LoadOptions extends WorkOptions {
   /**
-   * Precision of the KV cache; by default what the checkpoint asks for, float32 if it says nothing. "q8" is
+   * Precision of the KV cache; by default what the checkpoint asks for. Where it says nothing: "q8t" beside
+   * kept weights, float32 beside others. "q8" is
    * int8 with the checkpoint's scales, and where it has none, as "q8t", with a scale for each token and K/V
    * head.
    */
   readonly kvCache?: CachePrecision | Partial<KvPrecision> | undefined;
-  /** Precision of `lm_head`; by default as stored. */
+  /**
+   * How weights run that a file has quantized without saying how activations are, as a GGUF does: "kept", the
+   * default, multiplies them as they are with int8 activations, a scale per token; "f32" makes floats of them.
+   */
+  readonly weights?: WeightPrecision | undefined;
+  /** Precision of `lm_head`; by default as stored, and int8 where it is stored quantized and weights are kept. */
   readonly head?: Precision | undefined;
   /**
    * Tokens of a sequence, at most; by default the model's context, at most 4096. RoPE of types dynamic and
@@ -60,12 +75,13 @@ export interface LoadOptions extends WorkOptions {
 }
 
 export const LOAD_OPTIONS: OptionKeys = optionKeys<LoadOptions>({
-  kvCache: 0, head: 0, contextSize: 0, cacheTokens: 0, maxSequences: 0, chunkSize: 0, build: 0, poll: 0, threads: 0, signal: 0, onProgress: 0,
+  kvCache: 0, weights: 0, head: 0, contextSize: 0, cacheTokens: 0, maxSequences: 0, chunkSize: 0, build: 0, poll: 0, threads: 0, signal: 0, onProgress: 0,
   onWarning: 0,
 }); // prettier-ignore
 
 export interface ResolvedLoadOptions {
   readonly kv: KvPrecision;
+  readonly weights: WeightPrecision;
   readonly head: Precision | undefined;
   readonly contextSize: number;
   readonly chunkSize: number;
@@ -89,6 +105,7 @@ const MAX_CACHE_TOKENS = 2 ** 28;
 export function checkLoadOptions(options: LoadOptions): void {
   resolveBuild(options.build);
   checkPrecision("head", options.head);
+  checkWeightPrecision("weights", options.weights);
   kvPrecisions(options);
   resolvePoll(options.poll);
   for (const [option, most] of LIMITS) if (options[option] !== undefined) whole(option, options[option], most);
@@ -121,7 +138,8 @@ function kvPrecisions({ kvCache }: LoadOptions): { k: CachePrecision | undefined
 /** @throws OptionError naming the option, what was got and what is possible */
 export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint): ResolvedLoadOptions {
   const asked = kvPrecisions(options);
-  const stored = checkpoint.quantization?.kvCache ?? "f32";
+  const weights = checkWeightPrecision("weights", options.weights) ?? "kept";
+  const stored = checkpoint.quantization?.kvCache ?? (weights === "kept" && hasKeptWeights(checkpoint) ? "q8t" : "f32");
   const int8 = stored === "q8" ? "q8" : "q8t";
   const precision = (half: CachePrecision = stored): CachePrecision => (half === "q8" ? int8 : half);
   const kv = { k: precision(asked.k), v: precision(asked.v) };
@@ -130,6 +148,7 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint)
   const { chunkSize = MAX_CHUNK_ROWS } = options;
   return {
     kv,
+    weights,
     head: checkPrecision("head", options.head),
     contextSize,
     chunkSize: whole("chunkSize", chunkSize, MAX_CHUNK_ROWS),
@@ -138,6 +157,11 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint)
     build: resolveBuild(options.build),
     poll: resolvePoll(options.poll),
   };
+}
+
+/** Whether a block has weights that are stored quantized. */
+export function hasKeptWeights(checkpoint: Checkpoint): boolean {
+  return blockModules(describeModel(checkpoint.config)).some(({ name }) => checkpoint.keptForm(name) !== undefined);
 }
 
 function resolvePoll(poll: number = DEFAULT_POLL): number {

@@ -17,6 +17,7 @@ import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts
 import { BLOCK_TOKENS, blockBytes, type CacheScales, planCache, readCacheScales } from "./layers/attention.ts";
 import { loadEmbedding, planEmbedding } from "./layers/embedding.ts";
 import { loadHead, planHead, readHeadSpec } from "./layers/head.ts";
+import { isKeptProduct } from "./layers/linear-spec.ts";
 import { LayerThreads } from "./layer-threads.ts";
 import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
 import { LogitsFunctions, planLogits } from "./logits.ts";
@@ -122,18 +123,21 @@ export class Transformer implements ForwardPass, SequenceOwner {
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError
    */
   static async load(checkpoint: Checkpoint, host: Host, options: LoadOptions = {}, meanwhile = () => {}): Promise<Transformer> {
-    const { kv, head: headPrecision, contextSize, chunkSize, build, poll, ...room } = resolveLoadOptions(options, checkpoint);
+    const resolved = resolveLoadOptions(options, checkpoint);
+    const { kv, weights: weightPrecision, contextSize, chunkSize, build, poll, ...room } = resolved;
     const description = describeModel(checkpoint.config);
-    const headSpec = await readHeadSpec(checkpoint, headPrecision);
+    const headSpec = await readHeadSpec(checkpoint, resolved.head, weightPrecision);
     const specs: BlockSpec[] = [];
     const scales: CacheScales[] = [];
     // One after another, in the order of the files, as a network has them fastest.
     for (const block of description.blocks) {
-      specs.push(await readBlockSpec(checkpoint, block));
+      specs.push(await readBlockSpec(checkpoint, block, weightPrecision));
       scales.push(await readCacheScales(checkpoint, block, kv));
     }
     const rows = Math.min(chunkSize, contextSize);
-    const size = { rows, positions: contextSize, rank: Math.max(...specs.map(largestRank)), build, poll };
+    const linears = [headSpec.embedding, headSpec.head ?? [], specs.map((spec) => Object.values(spec.linears))].flat(2);
+    const keepsWeights = linears.some(({ products }) => products.some(isKeptProduct));
+    const size = { rows, positions: contextSize, rank: Math.max(...specs.map(largestRank)), build, poll, keepsWeights };
     const cacheBlocks = Math.ceil(room.cacheTokens / BLOCK_TOKENS);
     const work = { host, ...options };
     const { space, placed } = await openWorkspace(work, description, size, (planner: Planner) => {

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { addRequiredOption } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { BUILD_CHOICES, type LoadOptions } from "../../model/load-options.ts";
-import type { CachePrecision, Precision } from "../../model/precision.ts";
+import type { CachePrecision, Precision, WeightPrecision } from "../../model/precision.ts";
 import type { LoadedModel } from "../library-contract.ts";
 import { integer, nonEmpty, oneOf } from "./option-values.ts";
 import { displayProgress } from "../progress-display.ts";
@@ -37,6 +37,7 @@ export interface ModelFlags extends SourceFlags {
   readonly threads?: number | undefined;
   readonly cacheTypeK?: CachePrecision | undefined;
   readonly cacheTypeV?: CachePrecision | undefined;
+  readonly weights?: WeightPrecision | undefined;
   readonly head?: Precision;
   readonly build?: BuildChoice | undefined;
   readonly poll?: number | undefined;
@@ -48,7 +49,7 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
   addRequiredOption(
     command,
     "-m, --model <source>",
-    `quantized folder, or an unquantized folder or GGUF (then it runs in f32): ${SOURCE_FORMS}`,
+    `quantized folder or GGUF, or an unquantized one (then it runs in f32): ${SOURCE_FORMS}`,
     nonEmpty,
   );
   return addSourceOptions(command)
@@ -57,6 +58,11 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
     .option("--poll <0..100>", POLL_HELP, integer(0, 100))
     .option(...CACHE_TYPES.k, cachePrecision)
     .option(...CACHE_TYPES.v, cachePrecision)
+    .option(
+      "--weights <kept|f32>",
+      "quantized weights of a GGUF as they are, with int8 activations, or as floats (default: kept)",
+      oneOf<WeightPrecision>("kept", "f32"),
+    )
     .option("--head <f32|q8>", "precision of the output head (default: as stored)", PRECISION)
     .option(`--build <${BUILD_FORM}>`, "kernels to run; all give the same bits (default: auto, the fastest)", buildChoice);
 }
@@ -91,7 +97,7 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
 }
 
 export function loadOptions(flags: ModelFlags): LoadOptions {
-  const { ctxSize, cacheTokens, maxSequences, threads, cacheTypeK, cacheTypeV, head, build, poll } = flags;
+  const { ctxSize, cacheTokens, maxSequences, threads, cacheTypeK, cacheTypeV, weights, head, build, poll } = flags;
   const kvCache = { ...(cacheTypeK && { k: cacheTypeK }), ...(cacheTypeV && { v: cacheTypeV }) };
-  return { contextSize: ctxSize, cacheTokens, maxSequences, threads, head, build, poll, kvCache };
+  return { contextSize: ctxSize, cacheTokens, maxSequences, threads, weights, head, build, poll, kvCache };
 }
