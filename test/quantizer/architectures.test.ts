@@ -63,7 +63,11 @@ async function logitsOf(checkpoint: Checkpoint, ids: readonly number[], chunk: n
 /** The quantized model in floats: its weights dequantized, activations and cache as they are. */
 function dequantized(written: Checkpoint): Checkpoint {
   const { embedding, head, blocks } = describeModel(written.config);
-  const modules = [embedding, ...(head ? [head] : []), ...blocks.flatMap(({ inputs }) => inputs.flatMap((input) => input.modules))];
+  const modules = [
+    embedding,
+    ...(head ? [head] : []),
+    ...blocks.flatMap(({ inputs }) => inputs.flatMap((input) => input.modules)),
+  ];
   const packed = new Map(modules.filter(({ name }) => written.quantization!.linear(name)).map((module) => [`${module.name}.weight`, module])); // prettier-ignore
   const infos = [...packed].map(([name, { outFeatures: N, inFeatures: K }]) => [name, { name, type: "F32", shape: [N, K], bytes: 4 * N * K, file: written.name }] as const); // prettier-ignore
   return checkpointView(written, {
