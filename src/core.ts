@@ -52,7 +52,7 @@ export { lambada, type LambadaItem, type LambadaResult, parseLambadaItems } from
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
 export type { BatchedSpeedResult, BatchedSpeedTest } from "./evaluation/batched-speed.ts";
 export type { SpeedOptions, SpeedResult, SpeedTest } from "./evaluation/speed.ts";
-export { type BuildState, diagnose, type DiagnoseOptions, type Diagnosis } from "./evaluation/diagnose.ts";
+export { type BuildState, diagnose, type DiagnoseOptions, type Diagnosis } from "./evaluation/runtime-diagnosis.ts";
 export type { KernelSpeed } from "./evaluation/kernel-speed.ts";
 export type { Uncertain } from "./evaluation/statistics.ts";
 export { textKlDivergence as klDivergence } from "./evaluation/text-divergence.ts";

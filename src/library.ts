@@ -5,7 +5,7 @@
  */
 import * as core from "./core.ts";
 import { CapabilityError } from "./errors.ts";
-import { DIAGNOSE_OPTIONS } from "./evaluation/diagnose.ts";
+import { DIAGNOSE_OPTIONS } from "./evaluation/runtime-diagnosis.ts";
 import { HOST_OPTIONS, type HostOptions } from "./host/host-options.ts";
 import { checkLoadOptions, LOAD_OPTIONS } from "./model/load-options.ts";
 import { checkOptions, optionKeys, withOptionKeys } from "./option-keys.ts";

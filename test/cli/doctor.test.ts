@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Diagnosis } from "../../src/evaluation/diagnose.ts";
+import type { Diagnosis } from "../../src/evaluation/runtime-diagnosis.ts";
 import * as fptq from "../../src/index.ts";
 import { runCli } from "./command-harness.ts";
 

@@ -1,7 +1,7 @@
 /** `fptq doctor`: what this machine and runtime have, and what the kernels reach on them. */
 import { Command } from "commander";
 import { CapabilityError } from "../../errors.ts";
-import type { BuildState, Diagnosis } from "../../evaluation/diagnose.ts";
+import type { BuildState, Diagnosis } from "../../evaluation/runtime-diagnosis.ts";
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../options/model-options.ts";
 import { integer } from "../options/option-values.ts";

@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { AbortError, OptionError } from "../../src/errors.ts";
-import { diagnose } from "../../src/evaluation/diagnose.ts";
+import { diagnose } from "../../src/evaluation/runtime-diagnosis.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import type { Host } from "../../src/host/host.ts";
 
