@@ -11,6 +11,7 @@ import { multipleChoice, parseChoiceItems } from "../../src/evaluation/choice.ts
 import { klDivergence } from "../../src/evaluation/kl-divergence.ts";
 import { lambada, parseLambadaItems } from "../../src/evaluation/lambada.ts";
 import { perplexity } from "../../src/evaluation/perplexity.ts";
+import { RecordedPass } from "../../src/evaluation/recorded-pass.ts";
 import { type Checkpoint, type LanguageModel, loadModel, type OnProgress, openCheckpoint } from "../../src/index.ts";
 import { resolveThreads } from "../../src/model/load-options.ts";
 import { withTimeLeft } from "../../src/progress.ts";
@@ -25,7 +26,6 @@ import type { LayerInputReport, QuantizationReport } from "../../src/quantizer/w
 import { nodeHost } from "../../src/host/node.ts";
 import type { Work } from "../../src/host/work.ts";
 import { createOutputFolder } from "../../src/host/node/node-output-folder.ts";
-import { RecordedPass } from "./recorded-pass.ts";
 import {
   type ActivationFigures,
   type Environment,

@@ -3,8 +3,8 @@
  * same text and is run over it once. Memory: f32[V] for every row of logits asked for; 0.8 GB for 16 chunks
  * of 512 of which the second halves are scored, V = 49152.
  */
-import type { ModelConfig } from "../../src/architecture/model-config.ts";
-import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/model/forward-pass.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
+import type { ForwardOptions, ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
 
 interface RecordedBlock extends LogitsBlock {
   losses?: { readonly targets: string; readonly values: Float64Array };
@@ -15,6 +15,8 @@ export class RecordedPass implements ForwardPass {
   readonly contextSize: number;
   readonly mostTokens: number;
   readonly #pass: ForwardPass;
+  readonly #mostBytes: number;
+  #bytes = 0;
   /** By the ids up to and with those asked for, and how many of them were asked for. */
   readonly #blocks = new Map<string, RecordedBlock[]>();
   #ids: number[] = [];
@@ -23,9 +25,13 @@ export class RecordedPass implements ForwardPass {
   /** The block the model has just computed, which is still in its memory, and its copy. */
   #fresh: { readonly block: LogitsBlock; readonly copy: RecordedBlock } | undefined;
 
-  /** @param pass may be used for other things as long as it is left empty */
-  constructor(pass: ForwardPass) {
+  /**
+   * @param pass may be used for other things as long as it is left empty
+   * @param mostBytes of logits that are kept; for what comes after them the model is run each time
+   */
+  constructor(pass: ForwardPass, mostBytes = Infinity) {
     this.#pass = pass;
+    this.#mostBytes = mostBytes;
     this.config = pass.config;
     this.contextSize = pass.contextSize;
     this.mostTokens = pass.mostTokens;
@@ -74,6 +80,9 @@ export class RecordedPass implements ForwardPass {
     };
     await this.#pass.forward(added, { logits: keep, signal });
     this.#evaluated = this.#ids.length;
+    const bytes = blocks.reduce((sum, { values }) => sum + values.byteLength, 0);
+    if (this.#bytes + bytes > this.#mostBytes) return undefined;
+    this.#bytes += bytes;
     this.#blocks.set(key, blocks);
     return undefined;
   }

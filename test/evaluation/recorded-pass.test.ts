@@ -1,9 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { RecordedPass } from "../../../scripts/results/recorded-pass.ts";
-import { klDivergence } from "../../../src/evaluation/kl-divergence.ts";
-import { ToyForwardPass } from "../../decoding/toy-model.ts";
-import { mulberry32 } from "../../random.ts";
+import { klDivergence } from "../../src/evaluation/kl-divergence.ts";
+import { RecordedPass } from "../../src/evaluation/recorded-pass.ts";
+import { ToyForwardPass } from "../decoding/toy-model.ts";
+import { mulberry32 } from "../random.ts";
 
 const test = suite("recorded pass (seed 71)");
 const V = 7;
@@ -41,6 +41,17 @@ for (const contextSize of [16, 33, 64]) {
     assert.is(pass.length, 0);
   });
 }
+
+test("keeps no more bytes than it may, and runs the model again for the rest", async () => {
+  const pass = toy(1);
+  const scored = 8 - 1;
+  const recorded = new RecordedPass(pass, 2 * 4 * V * scored);
+  const expected = await klDivergence(toy(1), toy(2), TEXT, { contextSize: 16 });
+  for (const runs of [6, 6 + 4]) {
+    assert.equal(await klDivergence(recorded, toy(2), TEXT, { contextSize: 16 }), expected);
+    assert.is(evaluated(pass), 15 * runs);
+  }
+});
 
 test("goes on where an interrupted recording ended", async () => {
   const pass = toy(1);
