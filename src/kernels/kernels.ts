@@ -148,6 +148,9 @@ export class Kernels {
   i32(pointer: Pointer, length: number): Int32Array<ArrayBuffer> {
     return new Int32Array(this.memory.buffer as ArrayBuffer, pointer, length);
   }
+  i8(pointer: Pointer, length: number): Int8Array<ArrayBuffer> {
+    return new Int8Array(this.memory.buffer as ArrayBuffer, pointer, length);
+  }
   u8(pointer: Pointer, length: number): Uint8Array<ArrayBuffer> {
     return new Uint8Array(this.memory.buffer as ArrayBuffer, pointer, length);
   }

@@ -62,7 +62,8 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
     const scheme = checkpoint.quantization?.linear(module);
     if (!tensors.has(`${module}.weight_packed`)) {
       const [N, K] = tensors.get(`${module}.weight`)!.shape as [number, number];
-      return { N, K, values: await checkpoint.readF32(`${module}.weight`), scale: undefined, bias, input: { kind: "none" } };
+      const input = await inputOf(module, checkpoint.quantization?.floatLinearInput?.(module).kind ?? "none");
+      return { N, K, values: await checkpoint.readF32(`${module}.weight`), scale: undefined, bias, input };
     }
     const [N, K] = readShape(await checkpoint.readRaw(`${module}.weight_shape`));
     const values = rowsOf(decodePacked(await checkpoint.readRaw(`${module}.weight_packed`), scheme!.weights), N, K);

@@ -40,6 +40,11 @@ export interface QuantizationScheme {
    * @throws UnsupportedModelError if its format is not that of its kind, `Linear` or `Conv1D`
    */
   linear(moduleName: string): LinearScheme | undefined;
+  /**
+   * What the input of a module stored as floats is rounded to while it runs, simulated; nothing where this is
+   * absent. No file says so: views of a checkpoint do, to tell what inputs cost without their weights.
+   */
+  floatLinearInput?(moduleName: string): ActivationQuantization;
   readonly kvCache: CacheScheme;
 }
 

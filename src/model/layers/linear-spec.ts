@@ -1,13 +1,15 @@
 /** How a linear layer is stored and will run: read before any memory exists, so that its size is known. */
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { type Float8Name, isFloat8 } from "../../checkpoint/formats/float8.ts";
+import { isFloat8 } from "../../checkpoint/formats/float8.ts";
 import type { KeptForm } from "../../checkpoint/quantization/kept-form.ts";
 import { lowRank } from "../../checkpoint/quantization/low-rank.ts";
+import type { ActivationQuantization } from "../../checkpoint/quantization/quantization-config.ts";
 import type { LinearModule } from "../../architecture/description.ts";
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { Precision, WeightPrecision } from "../precision.ts";
 import { type ActivationScale, paddedInputs } from "./linear.ts";
 import { paddedRank } from "./low-rank.ts";
+import type { InputRounding } from "./rounded-input.ts";
 import { type WeightForm, weightForm } from "./weight-forms.ts";
 
 /** int8 activations in a vector. */
@@ -21,7 +23,7 @@ export type StoredForm = { readonly kind: "float" } | { readonly kind: "kept"; r
 
 /** What weights are multiplied with; the weights are then floats, in their own form, or int8 by channels. */
 export type RunForm =
-  | { readonly kind: "f32"; readonly format?: Float8Name }
+  | { readonly kind: "f32"; readonly rounding?: InputRounding | undefined }
   | { readonly kind: "qd8"; readonly activation: ActivationScale }
   | { readonly kind: "qd14" };
 
@@ -74,7 +76,7 @@ export async function readLinearSpec(
       products.push({ parts: [part], N: part.outFeatures, stored, run });
     }
   }
-  checkFormats(checkpoint, products);
+  checkRoundings(checkpoint, products);
   return {
     parts: modules,
     N: products.reduce((sum, { N }) => sum + N, 0),
@@ -129,32 +131,56 @@ function storedForm(checkpoint: Checkpoint, part: ModulePart, { weights }: Linea
 
 async function runForm(
   checkpoint: Checkpoint,
-  { name, inFeatures: K }: ModulePart,
+  part: ModulePart,
   stored: StoredForm,
   { precision, weights }: LinearChoice,
 ): Promise<RunForm> {
-  if (stored.kind === "float") return { kind: precision === "q8" ? "qd14" : "f32" };
-  const kind = checkpoint.quantization?.linear(name)?.activations.kind ?? "none";
-  if (isFloat8(kind) && precision !== "f32") {
-    if (K % 16 === 0) return { kind: "f32", format: kind };
-    throw new UnsupportedModelError(`${name}: got ${K} in_features with ${kind} inputs, need a multiple of 16`);
+  const { name } = part;
+  if (stored.kind === "float") {
+    if (precision === "q8") return { kind: "qd14" };
+    return { kind: "f32", rounding: await readRounding(checkpoint, part, checkpoint.quantization?.floatLinearInput?.(name)) };
   }
+  const input = checkpoint.quantization?.linear(name)?.activations;
+  const kind = input?.kind ?? "none";
+  if (isFloat8(kind) && precision !== "f32") return { kind: "f32", rounding: await readRounding(checkpoint, part, input) };
   // Where nothing is said of activations, weights run as floats unless they are to be kept or int8 is asked for.
   const isFloat = precision === undefined && kind === "none" && weights !== "kept";
   if (isFloat8(kind) || precision === "f32" || isFloat) return { kind: "f32" };
-  if (kind === "static") return { kind: "qd8", activation: { kind, scale: await readScale(checkpoint, `${name}.input_scale`) } };
+  if (kind === "static") return { kind: "qd8", activation: await readActivation(checkpoint, part, kind) };
   // 14 bits cost 8-bit weights of a channel no more than 8 (docs/decisions/head-input.md).
   if (kind === "none" && stored.form.form === "qc8w") return { kind: "qd14" };
   return { kind: "qd8", activation: { kind: "dynamic" } };
 }
 
-/** A layer's input is rounded to an 8-bit float in its place, where other products could not read it. */
-function checkFormats({ name }: Checkpoint, products: readonly ProductSpec[]): void {
-  const formats = products.map(({ run }) => (run.kind === "f32" ? run.format : undefined));
-  if (formats.every((format) => format === formats[0])) return;
+async function readActivation(
+  checkpoint: Checkpoint,
+  { name }: ModulePart,
+  kind: "static" | "dynamic",
+): Promise<ActivationScale> {
+  return kind === "dynamic" ? { kind } : { kind, scale: await readScale(checkpoint, `${name}.input_scale`) };
+}
+
+/** What the input of a product in floats is rounded to. */
+async function readRounding(
+  checkpoint: Checkpoint,
+  part: ModulePart,
+  input: ActivationQuantization | undefined,
+): Promise<InputRounding | undefined> {
+  if (input === undefined || input.kind === "none") return undefined;
+  const { kind } = input;
+  const { name, inFeatures: K } = part;
+  if (K % VECTOR !== 0)
+    throw new UnsupportedModelError(`${name}: got ${K} in_features with ${kind} inputs, need a multiple of ${VECTOR}`);
+  return isFloat8(kind) ? { kind } : readActivation(checkpoint, part, kind);
+}
+
+/** A layer's input is rounded in its place, where products that want it otherwise could not read it. */
+function checkRoundings({ name }: Checkpoint, products: readonly ProductSpec[]): void {
+  const roundings = products.map(({ run }) => (run.kind === "f32" ? run.rounding : undefined));
+  if (new Set(roundings.map((rounding) => JSON.stringify(rounding))).size === 1) return;
   const modules = products.flatMap(({ parts }) => parts.map((part) => part.name)).join(", ");
   throw new UnsupportedModelError(
-    `${name}: ${modules}: got inputs in ${formats.map((format) => format ?? "other forms").join(", ")}, need one 8-bit float of all that share an input`,
+    `${name}: ${modules}: got inputs in ${roundings.map((rounding) => rounding?.kind ?? "other forms").join(", ")}, need one rounding of all that share an input`,
   );
 }
 

@@ -6,9 +6,9 @@
  * call: mostly all of them.
  */
 import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
-import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
 import type { Workspace } from "../workspace.ts";
 import { addLowRank, type LowRank } from "./low-rank.ts";
+import { type InputRounding, roundInput } from "./rounded-input.ts";
 import { type InputBits, type WeightForm, weightForm } from "./weight-forms.ts";
 
 /** How activations become int8 (FPTQ, section 3.3.1): one calibrated scale, or one per token. */
@@ -16,8 +16,8 @@ export type ActivationScale = { kind: "static"; scale: number } | { kind: "dynam
 
 /** What a product reads. */
 export type ProductInput =
-  /** Floats, rounded to an 8-bit float first where `format` says so. */
-  | { readonly kind: "f32"; readonly format?: Float8Name | undefined }
+  /** Floats, rounded first where `rounding` says so. */
+  | { readonly kind: "f32"; readonly rounding?: InputRounding | undefined }
   /** int8, and the sums of each `sumsOf` of a row, which divides K. */
   | { readonly kind: "qd8"; readonly activation: ActivationScale; readonly sumsOf: number }
   /** 14 bits with a scale per token: the head's. */
@@ -109,17 +109,14 @@ function makeInput(space: Workspace, { input, K }: Product, inFeatures: number, 
 /**
  * y = x * W^T + bias over M rows, whose input was made before: by `quantizeInput`, a norm or an activation.
  *
- * @param x f32[M, inFeatures], read by a layer that `readsFloats`, and rounded in place where its input is an
- *   8-bit float
+ * @param x f32[M, inFeatures], read by a layer that `readsFloats`, and rounded in place where its input is
+ *   (`rounded-input.ts`)
  * @param y f32[M, N]
  */
 export function multiply(space: Workspace, linear: Linear, x: Pointer, y: Pointer, M: number): void {
   const { N, inFeatures, products, lowRank } = linear;
   let { input } = products[0];
-  if (input.kind === "f32" && input.format) {
-    const { mantissaBits, minExponent, largest } = FLOAT8_FORMATS[input.format];
-    space.kernels.split("round_f32_f8", M, x, inFeatures, mantissaBits, minExponent, largest);
-  }
+  if (input.kind === "f32" && input.rounding) roundInput(space, input.rounding, x, M, inFeatures);
   for (const product of products) {
     if (product.input !== input) makeInput(space, product, inFeatures, x, M);
     input = product.input;
