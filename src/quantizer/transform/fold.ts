@@ -35,39 +35,65 @@ export function foldObstacle(fold: Fold, { qkNorm, gatedMlp, activation }: Model
  */
 export function foldTransform(config: ModelConfig, block: Block, stats: LayerStats, folds: readonly Fold[]): Transform {
   const possible = folds.filter((fold) => foldObstacle(fold, config) === undefined);
-  return joinTransforms(possible.map((fold) => ({ modules: new Map(FACTORS[fold](config, block, stats)), norms: new Map() })));
+  return joinTransforms(possible.map((fold) => foldWith(config, block, fold, FACTORS[fold](stats, config, block))));
 }
+
+/**
+ * Makes the transform of one fold in one layer from its factors.
+ *
+ * @param s f32[Hkv * D] for keys and values, f32[F] for up
+ */
+export function foldWith(config: ModelConfig, block: Block, fold: Fold, s: Float32Array): Transform {
+  const parts = MERGES[fold](s, config, block);
+  return joinTransforms(parts.map((part) => ({ modules: new Map([part]), norms: new Map() })));
+}
+
+const FACTORS: Readonly<Record<Fold, (stats: LayerStats, config: ModelConfig, block: Block) => Float32Array>> = {
+  key: (stats, config, block) => keyFactors(channelAbsmax(stats.k), config, block),
+  value: (stats) => powersOfTwo(rootMeanSquare(stats.v), 0.5),
+  up: (stats) => powersOfTwo(rootMeanSquare(stats.down), 0.5),
+};
 
 type NamedFactors = readonly [module: string, factors: ModuleFactors];
 
-const FACTORS: Readonly<Record<Fold, (config: ModelConfig, block: Block, stats: LayerStats) => readonly NamedFactors[]>> = {
-  key(config, block, stats) {
-    const { heads: H, headDim: D } = config;
-    const s = keyFactors(channelAbsmax(stats.k), config, block);
-    const { modules } = inputOf(block, "qkv");
-    const [queries, keys] = [rowFactors(modules, 0, toQueryHeads(s, config)), rowFactors(modules, H * D, reciprocal(s))];
-    return [...joinTransforms([queries, keys].map((part) => ({ modules: new Map(part), norms: new Map() }))).modules];
+const MERGES: Readonly<Record<Fold, (s: Float32Array, config: ModelConfig, block: Block) => readonly NamedFactors[]>> = {
+  key(s, config, block) {
+    const { input, firstRow } = foldedRows(config, block, "key");
+    return [...rowFactors(input.modules, 0, toQueryHeads(s, config)), ...rowFactors(input.modules, firstRow, reciprocal(s))];
   },
-  value(config, block, stats) {
-    const { heads: H, kvHeads: Hkv, headDim: D } = config;
-    const s = powersOfTwo(rootMeanSquare(stats.v), 0.5);
+  value(s, config, block) {
+    const { input, firstRow } = foldedRows(config, block, "value");
     const columns = toQueryHeads(s, config);
     return [
-      ...rowFactors(inputOf(block, "qkv").modules, (H + Hkv) * D, reciprocal(s)),
+      ...rowFactors(input.modules, firstRow, reciprocal(s)),
       ...inputOf(block, "o").modules.map(({ name }) => [name, { columns }] as const),
     ];
   },
-  up(_config, block, stats) {
-    const s = powersOfTwo(rootMeanSquare(stats.down), 0.5);
-    // The MLP's first linears come last among those of their input, and of a gated MLP's rows the gated ones.
-    const { modules } = block.inputs.find(({ name }) => name === "up") ?? inputOf(block, "qkv");
-    const rows = modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0);
+  up(s, config, block) {
+    const { input, firstRow } = foldedRows(config, block, "up");
     return [
-      ...rowFactors(modules, rows - s.length, reciprocal(s)),
+      ...rowFactors(input.modules, firstRow, reciprocal(s)),
       ...inputOf(block, "down").modules.map(({ name }) => [name, { columns: s }] as const),
     ];
   },
 };
+
+/**
+ * The rows that a fold divides: those of `input`'s modules, as they are fused, from `firstRow` on, `rows` of
+ * them.
+ */
+export function foldedRows(
+  { heads: H, kvHeads: Hkv, headDim: D, ffnSize: F }: ModelConfig,
+  block: Block,
+  fold: Fold,
+): { readonly input: LinearInput; readonly firstRow: number; readonly rows: number } {
+  const qkv = inputOf(block, "qkv");
+  if (fold !== "up") return { input: qkv, firstRow: (fold === "key" ? H : H + Hkv) * D, rows: Hkv * D };
+  // The MLP's first linears come last among those of their input, and of a gated MLP's two the gated one.
+  const input = block.inputs.find(({ name }) => name === "up") ?? qkv;
+  const total = input.modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0);
+  return { input, firstRow: total - F, rows: F };
+}
 
 function inputOf({ inputs }: Block, name: "qkv" | "o" | "down"): LinearInput {
   return inputs.find((input) => input.name === name)!;
@@ -100,23 +126,24 @@ function toQueryHeads(s: Float32Array, { heads: H, kvHeads: Hkv, headDim: D }: M
   return Float32Array.from({ length: H * D }, (_, c) => s[Math.floor(Math.floor(c / D) / (H / Hkv)) * D + (c % D)]!);
 }
 
+/** A key's channels are all to fill the cache's one range. */
+function keyFactors(absmax: Float32Array, config: ModelConfig, block: Pick<Block, "rope">): Float32Array {
+  const pairs = absmax.map((own, c) => Math.max(own, absmax[turningWith(c, config, block)]!));
+  return powersOfTwo(pairs, 1);
+}
+
 /**
- * A key's channels are all to fill the cache's one range. Two channels of the first r of a head turn
- * together: i and i + r/2, or 2i and 2i + 1.
+ * The channel of all key heads that turns together with channel c: of the first r of a head, i and i + r/2 do,
+ * or 2i and 2i + 1; the others stay alone.
  */
-function keyFactors(
-  absmax: Float32Array,
+export function turningWith(
+  c: number,
   { headDim: D, rotaryDim, rotaryPairs }: ModelConfig,
   { rope }: Pick<Block, "rope">,
-): Float32Array {
-  const half = rotaryDim / 2;
-  const pairs = absmax.map((own, c) => {
-    const channel = c % D;
-    if (rope === undefined || channel >= rotaryDim) return own;
-    const other = rotaryPairs === "neighbours" ? channel ^ 1 : (channel + half) % rotaryDim;
-    return Math.max(own, absmax[c - channel + other]!);
-  });
-  return powersOfTwo(pairs, 1);
+): number {
+  const channel = c % D;
+  if (rope === undefined || channel >= rotaryDim) return c;
+  return c - channel + (rotaryPairs === "neighbours" ? channel ^ 1 : (channel + rotaryDim / 2) % rotaryDim);
 }
 
 function rootMeanSquare({ secondMoment }: ChannelStats): Float32Array {
