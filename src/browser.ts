@@ -29,6 +29,8 @@ const place: library.EntryPoint = { host, sources: pageSources, baseUrl: () => g
 export const loadModel: typeof entry.loadModel = (source, options) => library.loadModel(place, source, options);
 export const quantize: typeof entry.quantize = (source, options) => library.quantize(place, source, options);
 export const analyze: typeof entry.analyze = (source, options) => library.analyze(place, source, options);
+export const lossByPart: typeof entry.lossByPart = (quantized, base, text, options) =>
+  library.lossByPart(place, [quantized, base], text, options);
 export const openCheckpoint: typeof entry.openCheckpoint = (source, options) => library.openCheckpoint(place, source, options);
 export const diagnose: typeof entry.diagnose = (options) => library.diagnose(place, options);
 export const folderBlockStore: typeof entry.folderBlockStore = library.noFolderBlockStore;

@@ -8,6 +8,7 @@ import { describeModel } from "./architecture/description.ts";
 import { openModel } from "./checkpoint/open-checkpoint.ts";
 import { LanguageModel } from "./decoding/language-model.ts";
 import { batchedSpeed, type BatchedSpeedResult, type BatchedSpeedTest } from "./evaluation/batched-speed.ts";
+import * as parts from "./evaluation/loss-by-part.ts";
 import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 import { checkLoadOptions, LOAD_OPTIONS, type LoadOptions } from "./model/load-options.ts";
 import { checkOptions, optionKeys, withOptionKeys } from "./option-keys.ts";
@@ -47,6 +48,8 @@ export * from "./errors.ts";
 export { type ChoiceItem, type ChoiceResult, multipleChoice, parseChoiceItems } from "./evaluation/choice.ts";
 export type { EvaluationOptions } from "./evaluation/continuation.ts";
 export type { DivergenceStatistics, Distribution } from "./evaluation/divergence-statistics.ts";
+export type { ModelPart } from "./evaluation/float-parts.ts";
+export type { LossByPart, LossByPartOptions, PartLoss } from "./evaluation/loss-by-part.ts";
 export type { KlDivergenceOptions, KlDivergenceProgress, KlDivergenceResult } from "./evaluation/kl-divergence.ts";
 export { lambada, type LambadaItem, type LambadaResult, parseLambadaItems } from "./evaluation/lambada.ts";
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
@@ -165,6 +168,36 @@ export async function analyze(location: ModelLocation, host: Host, options: Anal
     return analyzeInputs(describeModel(checkpoint.config), stats, recipe.equalize, weightStats);
   } finally {
     await checkpoint.close();
+  }
+}
+
+/**
+ * Tells where a quantized model's loss comes from: how far its predictions are from those of the float model
+ * it was made of, as it is and with each of its parts put back to float, alone and one after another.
+ *
+ * @param base the float model
+ * @throws OptionError if the two differ in size or vocabulary, the base is quantized, the text is shorter
+ *   than one chunk or an option is outside its domain; UnsupportedModelError if the weights of one are not
+ *   those of the other, rounded; CheckpointError; CapabilityError; NumericError; AbortError
+ */
+export async function lossByPart(
+  location: ModelLocation,
+  base: ModelLocation,
+  text: string,
+  host: Host,
+  options: parts.LossByPartOptions = {},
+): Promise<parts.LossByPart> {
+  checkOptions(options, parts.LOSS_BY_PART_OPTIONS, SOURCE_OPTIONS);
+  const quantized = await openModel(location, options);
+  try {
+    const float = await openModel(base, options);
+    try {
+      return await withWork(host, options, (work) => parts.lossByPart(quantized, float, text, options, work));
+    } finally {
+      await float.close();
+    }
+  } finally {
+    await quantized.close();
   }
 }
 

@@ -17,7 +17,7 @@ import { withGivenKernels } from "./host/host-options.ts";
 
 // What this file exports under the same name takes the place of the core's.
 export * from "./core.ts";
-export type { AnalyzeOptions, DiagnoseOptions, LoadOptions, QuantizeOptions } from "./library.ts";
+export type { AnalyzeOptions, DiagnoseOptions, LoadOptions, LossByPartOptions, QuantizeOptions } from "./library.ts";
 export { folderBlockStore } from "./host/node/node-block-store.ts";
 export type { HostOptions, HostOptions as RuntimeOptions } from "./host/host-options.ts";
 
@@ -40,6 +40,16 @@ export function quantize(source: core.ModelSource, options: library.QuantizeOpti
 /** @see core.analyze */
 export function analyze(source: core.ModelSource, options?: library.AnalyzeOptions): Promise<core.InputAnalysis[]> {
   return library.analyze(place, source, options);
+}
+
+/** @see core.lossByPart */
+export function lossByPart(
+  quantized: core.ModelSource,
+  base: core.ModelSource,
+  text: string,
+  options?: library.LossByPartOptions,
+): Promise<core.LossByPart> {
+  return library.lossByPart(place, [quantized, base], text, options);
 }
 
 /** The tensors and configuration of a model, without loading it. Close it after use. */

@@ -5,6 +5,7 @@
  */
 import * as core from "./core.ts";
 import { CapabilityError } from "./errors.ts";
+import { LOSS_BY_PART_OPTIONS } from "./evaluation/loss-by-part.ts";
 import { DIAGNOSE_OPTIONS } from "./evaluation/runtime-diagnosis.ts";
 import { HOST_OPTIONS, type HostOptions } from "./host/host-options.ts";
 import { checkLoadOptions, LOAD_OPTIONS } from "./model/load-options.ts";
@@ -23,6 +24,8 @@ export interface QuantizeOptions extends core.QuantizeOptions, core.SourceOption
   /** Replace the folder of this path if it exists; it stays whole until the new one is. Default false. */
   readonly force?: boolean | undefined;
 }
+
+export interface LossByPartOptions extends core.LossByPartOptions, core.SourceOptions, HostOptions {}
 
 const OUTPUT_OPTIONS = optionKeys<Pick<QuantizeOptions, "output" | "force">>({ output: 0, force: 0 });
 
@@ -86,6 +89,18 @@ export async function analyze(
   checkOptions(options, QUANTIZE_OPTIONS, SOURCE_OPTIONS, HOST_OPTIONS);
   const location = await locate(place, source, options);
   return core.analyze(location, place.host(options), withOptionKeys(options, QUANTIZE_OPTIONS));
+}
+
+/** @param sources the quantized model, and the float model it was made of */
+export async function lossByPart(
+  place: EntryPoint,
+  sources: readonly [quantized: core.ModelSource, base: core.ModelSource],
+  text: string,
+  options: LossByPartOptions = {},
+): Promise<core.LossByPart> {
+  checkOptions(options, LOSS_BY_PART_OPTIONS, SOURCE_OPTIONS, HOST_OPTIONS);
+  const [quantized, base] = [await locate(place, sources[0], options), await locate(place, sources[1], options)];
+  return core.lossByPart(quantized, base, text, place.host(options), withOptionKeys(options, LOSS_BY_PART_OPTIONS));
 }
 
 export async function openCheckpoint(

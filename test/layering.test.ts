@@ -21,7 +21,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   decoding: ["model", "tokenizer", "architecture", "checkpoint"],
   quantizer: ["training", "model", "kernels", "architecture", "checkpoint", "tokenizer"],
   server: ["decoding", "tokenizer"],
-  evaluation: ["decoding", "model", "kernels", "tokenizer", "checkpoint"],
+  evaluation: ["quantizer", "decoding", "model", "kernels", "tokenizer", "architecture", "checkpoint"],
   host: ["kernels", "checkpoint", "sources"],
   "core.ts": ["kernels", "sources", "model", "decoding", "quantizer", "evaluation", "tokenizer", "architecture", "checkpoint"],
   "library.ts": ["core.ts", "host", "model", "sources", "quantizer", "evaluation"],

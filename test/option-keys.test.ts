@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { analyze, diagnose, loadModel, openCheckpoint, quantize } from "../src/index.ts";
+import { analyze, diagnose, loadModel, lossByPart, openCheckpoint, quantize } from "../src/index.ts";
 import * as core from "../src/core.ts";
 import { OptionError } from "../src/errors.ts";
 import { checkOptions, optionKeys, withOptionKeys } from "../src/option-keys.ts";
@@ -105,6 +105,8 @@ test("every function of the library refuses what it does not know, before it ope
     analyze: refusal(analyze(none, unknown)),
     openCheckpoint: refusal(openCheckpoint(none, unknown)),
     diagnose: refusal(diagnose(unknown)),
+    lossByPart: refusal(lossByPart(none, none, "", unknown)),
+    "core.lossByPart": refusal(core.lossByPart({} as never, {} as never, "", {} as never, unknown)),
     resolveRecipe: refusal(Promise.resolve().then(() => core.resolveRecipe("fptq", unknown))),
     "core.loadModel": refusal(core.loadModel({} as never, {} as never, unknown)),
     "core.analyze": refusal(core.analyze({} as never, {} as never, unknown)),

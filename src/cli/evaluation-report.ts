@@ -75,7 +75,7 @@ export function divergenceDocument(result: KlDivergenceResult) {
   };
 }
 
-function withError({ value, standardError }: Uncertain) {
+export function withError({ value, standardError }: Uncertain) {
   return { value, stderr: standardError };
 }
 

@@ -19,6 +19,8 @@ import type {
   LambadaResult,
   LanguageModel,
   LoadOptions,
+  LossByPart,
+  LossByPartOptions,
   PerplexityOptions,
   PerplexityResult,
   QuantizeOptions,
@@ -54,6 +56,7 @@ export interface Library {
   diagnose(options: DiagnoseOptions): Promise<Diagnosis>;
   perplexity(model: LoadedModel, text: string, options: PerplexityOptions): Promise<PerplexityResult>;
   klDivergence(base: LoadedModel, model: LoadedModel, text: string, options: KlDivergenceOptions): Promise<KlDivergenceResult>;
+  lossByPart(quantized: string, base: string, text: string, options: LossByPartOptions & SourceOptions): Promise<LossByPart>;
   parseLambadaItems(content: string, name: string): LambadaItem[];
   lambada(model: LoadedModel, items: readonly LambadaItem[], options: EvaluationOptions): Promise<LambadaResult>;
   parseChoiceItems(content: string, name: string): ChoiceItem[];

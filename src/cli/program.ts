@@ -6,6 +6,7 @@ import { analyzeCommand } from "./commands/analyze.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { choiceCommand } from "./commands/choice.ts";
+import { diagnoseCommand } from "./commands/diagnose.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { embedCommand } from "./commands/embed.ts";
 import { inspectCommand } from "./commands/inspect.ts";
@@ -43,6 +44,7 @@ export function createProgram(context: CommandContext, version: string): Command
     rerankCommand,
     pplCommand,
     kldCommand,
+    diagnoseCommand,
     lambadaCommand,
     choiceCommand,
     benchCommand,

@@ -2,6 +2,7 @@
 import type { LanguageModel } from "../decoding/language-model.ts";
 import { OptionError } from "../errors.ts";
 import { checkOptions, optionKeys } from "../option-keys.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { klDivergence, type KlDivergenceOptions, type KlDivergenceResult } from "./kl-divergence.ts";
 
 /**
@@ -17,7 +18,7 @@ export async function textKlDivergence(
   options: Omit<KlDivergenceOptions, "bosTokenId"> = {},
 ): Promise<KlDivergenceResult> {
   checkOptions(options, optionKeys<typeof options>({ contextSize: 0, chunks: 0, signal: 0, onProgress: 0 }));
-  checkSameVocabulary(base, model);
+  checkSameVocabulary(base.tokenizer, model.tokenizer);
   const { tokenizer } = base;
   const ids = tokenizer.encode(text, { addSpecialTokens: false, parseSpecial: false });
   using expected = base.forwardPass.createSequence();
@@ -25,11 +26,13 @@ export async function textKlDivergence(
   return await klDivergence(expected, found, ids, { ...options, bosTokenId: tokenizer.addedBosTokenId });
 }
 
+type Vocabulary = Pick<Tokenizer, "vocabSize" | "idToToken">;
+
 /** An id must be the same token to both, or their distributions are over different things. */
-function checkSameVocabulary(base: LanguageModel, model: LanguageModel): void {
-  const size = Math.max(base.tokenizer.vocabSize, model.tokenizer.vocabSize);
+export function checkSameVocabulary(base: Vocabulary, model: Vocabulary): void {
+  const size = Math.max(base.vocabSize, model.vocabSize);
   for (let id = 0; id < size; id++) {
-    const [expected, found] = [base.tokenizer.idToToken(id), model.tokenizer.idToToken(id)];
+    const [expected, found] = [base.idToToken(id), model.idToToken(id)];
     if (expected === found) continue;
     const [ours, theirs] = [expected, found].map((token) => (token === undefined ? "no token" : JSON.stringify(token)));
     throw new OptionError(`vocabulary: id ${id}: got ${theirs}, need ${ours}, which it is to the base model`);

@@ -52,7 +52,16 @@ export class TextSink extends Writable {
 }
 
 const NOTHING = Object.fromEntries(
-  ["loadModel", "quantize", "analyze", "perplexity", "klDivergence", "lambada", "multipleChoice", "measureSpeed", "diagnose"].map(
-    (name) => [name, refuse(name)],
-  ),
+  [
+    "loadModel",
+    "quantize",
+    "analyze",
+    "perplexity",
+    "klDivergence",
+    "lambada",
+    "multipleChoice",
+    "measureSpeed",
+    "diagnose",
+    "lossByPart",
+  ].map((name) => [name, refuse(name)]),
 );
