@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { QuantizeOptions } from "../../src/index.ts";
-import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import { RECIPE_OPTIONS, type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import type { QuantizationReport } from "../../src/quantizer/write/quantization-report.ts";
 import { runCli } from "./command-harness.ts";
 
@@ -128,6 +128,21 @@ test("a calibration file that is missing is named, and nothing is quantized", as
 });
 
 const given = (options: object) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+
+test("every option of a recipe has a flag that reaches the library", async () => {
+  const words: Record<string, string> = {
+    overrides: "--override *.down=dynamic", actOrder: "--act-order", groupSize: "--group-size 32", weights: "--weights fp4",
+    activations: "--activations int8", equalize: "--equalize lae", folds: "--folds key,up", policy: "--policy auto", round: "--round gptq",
+    search: "--search hessian", propagate: "--propagate float", scales: "--scales bf16", scaleConstraint: "--scale-constraint m1",
+    embedding: "--embedding f16", kvCache: "--kv-cache q8t",
+  }; // prettier-ignore
+  const hyphens = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  for (const name of RECIPE_OPTIONS) {
+    const { code, calls, stderr } = await quantize((words[name] ?? `--${hyphens(name)} 1`).split(" "));
+    assert.is(code, 0, stderr);
+    assert.ok(calls[0]!.options[name as keyof RecipeOptions] !== undefined, name);
+  }
+});
 
 test("recipe options reach the library as given, and are left to the recipe where not", async () => {
   const { calls } = await quantize(["--recipe", "rtn", "--group-size", "64", "--embedding", "f16", "--samples", "3", "-c", "128", "--force"]); // prettier-ignore

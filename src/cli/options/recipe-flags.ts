@@ -6,11 +6,12 @@ import { EQUALIZATIONS } from "../../quantizer/transform/equalize.ts";
 import { type Fold, FOLDS } from "../../quantizer/transform/fold.ts";
 import { parsePolicyOverride, type PolicyOverride } from "../../quantizer/decide/policy.ts";
 import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../../quantizer/recipe/recipe.ts";
-import { POLICY_RULES, type RecipeOptions } from "../../quantizer/recipe/resolve-recipe.ts";
+import { POLICY_RULES, RECIPE_OPTIONS, type RecipeOptions } from "../../quantizer/recipe/resolve-recipe.ts";
 import { RECIPE_NAMES } from "../../quantizer/recipe/recipe-presets.ts";
 import { ROUNDINGS, SEARCH_WEIGHTINGS } from "../../quantizer/recipe/rounding-method.ts";
 import { SCALE_CONSTRAINTS } from "../../quantizer/round/scale-constraint.ts";
 import { SCALE_TYPES } from "../../quantizer/recipe/scale-type.ts";
+import { withOptionKeys } from "../../option-keys.ts";
 import { integer, number, oneOf } from "./option-values.ts";
 
 /**
@@ -84,12 +85,7 @@ export function addRecipeOptions(command: Command): Command {
 }
 
 export function recipeOptions({ override, ...flags }: RecipeFlags): RecipeOptions {
-  const { weights, activations, groupSize, lorcRank, scales, scaleConstraint, embedding } = flags;
-  const { equalize, alpha, folds, policy, v0, v1, tolerance } = flags;
-  const { round, search, damping, actOrder, refine, propagate, distillSteps } = flags;
-  const stored = { weights, activations, groupSize, lorcRank, scales, scaleConstraint, embedding };
-  const decided = { equalize, alpha, folds, policy, v0, v1, tolerance, overrides: override };
-  return { ...stored, ...decided, round, search, damping, actOrder, refine, propagate, distillSteps };
+  return { ...withOptionKeys<RecipeOptions>(flags, RECIPE_OPTIONS), overrides: override };
 }
 
 function parseGroupSize(text: string): number | "channel" {
