@@ -3,7 +3,7 @@
  *
  *     npm run results -- [--only PATTERN ...] [--all] [--report] [--list]
  *                        [--model FILE] [--text FILE] [--calibration FILE] [--lambada FILE]
- *                        [--hellaswag FILE] [--chunks 16] [--ctx-size 512] [--samples 32]
+ *                        [--hellaswag FILE] [--chunks 16] [--part-chunks 4] [--ctx-size 512] [--samples 32]
  *                        [--lambada-items 500] [--hellaswag-items 400] [--threads N] [--output docs]
  *
  * Measured is what is missing in results.json or was made with something else: of the rows whose id is or
@@ -45,6 +45,7 @@ const { values: flags } = parseArgs({
     lambada: { type: "string", default: DEFAULT_SETTINGS.lambada },
     hellaswag: { type: "string", default: DEFAULT_SETTINGS.hellaswag },
     chunks: { type: "string", default: `${DEFAULT_SETTINGS.chunks}` },
+    "part-chunks": { type: "string", default: `${DEFAULT_SETTINGS.partChunks}` },
     "ctx-size": { type: "string", default: `${DEFAULT_SETTINGS.contextSize}` },
     samples: { type: "string", default: `${DEFAULT_SETTINGS.samples}` },
     "lambada-items": { type: "string", default: `${DEFAULT_SETTINGS.lambadaItems}` },
@@ -61,6 +62,7 @@ const settings: Settings = {
   lambada: flags.lambada,
   hellaswag: flags.hellaswag,
   chunks: Number(flags.chunks),
+  partChunks: Number(flags["part-chunks"]),
   contextSize: Number(flags["ctx-size"]),
   samples: Number(flags.samples),
   lambadaItems: Number(flags["lambada-items"]),
@@ -147,7 +149,8 @@ async function measureAll(todo: typeof jobs): Promise<number> {
   return signal.aborted ? failed + 1 : failed;
 }
 
-function summary({ text, lambada, seconds }: RowResult): string {
+function summary({ text, lambada, parts, seconds }: RowResult): string {
+  if (parts) return `${parts.parts.length} parts, in ${formatDuration(seconds)}`;
   const ratio = text?.divergence && `, ratio ${text.divergence.pplRatio.value.toFixed(3)}`;
   const words = lambada && `, LAMBADA ${(100 * lambada.accuracy.value).toFixed(1)} %`;
   return `PPL ${text?.ppl.value.toFixed(2)}${ratio ?? ""}${words ?? ""}, in ${formatDuration(seconds)}`;

@@ -10,6 +10,7 @@ import { describeModel, INPUT_NAMES } from "../../src/architecture/description.t
 import { multipleChoice, parseChoiceItems } from "../../src/evaluation/choice.ts";
 import { klDivergence } from "../../src/evaluation/kl-divergence.ts";
 import { lambada, parseLambadaItems } from "../../src/evaluation/lambada.ts";
+import { lossByPart } from "../../src/evaluation/loss-by-part.ts";
 import { perplexity } from "../../src/evaluation/perplexity.ts";
 import { RecordedPass } from "../../src/evaluation/recorded-pass.ts";
 import { type Checkpoint, type LanguageModel, loadModel, type OnProgress, openCheckpoint } from "../../src/index.ts";
@@ -26,6 +27,7 @@ import type { LayerInputReport, QuantizationReport } from "../../src/quantizer/w
 import { nodeHost } from "../../src/host/node.ts";
 import type { Work } from "../../src/host/work.ts";
 import { createOutputFolder } from "../../src/host/node/node-output-folder.ts";
+import { type PartFigures, partFigures } from "./parts.ts";
 import {
   type ActivationFigures,
   type Environment,
@@ -65,15 +67,14 @@ export class Measurement implements AsyncDisposable {
   }
 
   /** @throws whatever quantizing, loading or evaluating throws */
-  async measure(row: Row): Promise<Pick<RowResult, "quantization" | "text" | "lambada" | "hellaswag">> {
+  async measure(row: Row): Promise<Pick<RowResult, "quantization" | Evaluation>> {
     if (row.folder !== undefined) return this.#measureFolder(row.folder, row);
     if (row.recipe === undefined) return this.#evaluate(row.evaluate, (await this.#floatModel()).model);
     const folder = mkdtempSync(join(tmpdir(), "fptq-results-"));
     try {
       const output = join(folder, "model");
       const report = await this.#quantize(resolveRecipe(row.recipe, row.options), row.calibration ?? "text", output);
-      await using model = await this.#load(output);
-      const figures = await this.#evaluate(row.evaluate, model);
+      const figures = await this.#evaluateFolder(output, row.evaluate);
       return { quantization: quantizationFigures(report, row.layerErrors ?? false), ...figures };
     } finally {
       rmSync(folder, { recursive: true, force: true });
@@ -81,8 +82,31 @@ export class Measurement implements AsyncDisposable {
   }
 
   async #measureFolder(folder: string, { evaluate, layerErrors = false }: Row) {
-    await using model = await this.#load(fileURLToPath(new URL(`../../${folder}`, import.meta.url)));
-    return { quantization: quantizationFigures(readReport(folder), layerErrors), ...(await this.#evaluate(evaluate, model)) };
+    const path = fileURLToPath(new URL(`../../${folder}`, import.meta.url));
+    return {
+      quantization: quantizationFigures(readReport(folder), layerErrors),
+      ...(await this.#evaluateFolder(path, evaluate)),
+    };
+  }
+
+  async #evaluateFolder(path: string, evaluations: readonly Evaluation[]): Promise<Pick<RowResult, Evaluation>> {
+    const parts = evaluations.includes("parts") ? { parts: await this.#lossByPart(path) } : {};
+    const others = evaluations.filter((evaluation) => evaluation !== "parts");
+    if (others.length === 0) return parts;
+    await using model = await this.#load(path);
+    return { ...parts, ...(await this.#evaluate(others, model)) };
+  }
+
+  async #lossByPart(path: string): Promise<PartFigures> {
+    const { text, partChunks, contextSize } = this.#settings;
+    const quantized = await openCheckpoint(path);
+    try {
+      const excerpt = { contextSize, chunks: partChunks };
+      const base = await this.#openCheckpoint();
+      return partFigures(await lossByPart(quantized, base, readFileSync(text, "utf8"), excerpt, this.#work));
+    } finally {
+      await quantized.close();
+    }
   }
 
   /** Ranges before and after LAE as the preset `fptq` has it. */

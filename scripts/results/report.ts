@@ -4,8 +4,9 @@
  */
 import { basename } from "node:path";
 import { formatSignificant } from "../../src/cli/quantities.ts";
-import type { Uncertain } from "../../src/evaluation/statistics.ts";
 import { evaluationCommands, quantizeCommand } from "./command.ts";
+import { percent, plusMinus } from "./numbers.ts";
+import { partBlocks } from "./parts.ts";
 import { type Environment, isCurrent, madeWith, type Results, type RowResult } from "./results-file.ts";
 import { GIVEN, ROWS, type Row, type Section, SECTIONS } from "./rows.ts";
 import type { Settings } from "./settings.ts";
@@ -31,6 +32,7 @@ export function renderReport(results: Results, { settings, notes, figures }: Rep
     ...figure("perplexity", "Perplexity ratio of each recipe to float32"),
     given(),
     ...hellaswagBlocks(results),
+    ...partBlocks(results, settings),
     ...others.flatMap((section) => sectionBlocks(section, results, settings)),
     "## Activations and errors by layer",
     ...figure("ranges", "Largest activation of each linear input, over the layers"),
@@ -199,11 +201,3 @@ function environments({ rows, activations }: Results): string {
     })
     .join("\n");
 }
-
-const plusMinus = ({ value, standardError }: Uncertain, digits: number) =>
-  `${fixed(value, digits)} ± ${fixed(standardError, digits)}`;
-
-/** A perplexity of thousands needs no hundredths. */
-const fixed = (value: number, digits: number) => value.toFixed(Math.abs(value) >= 1000 ? 0 : digits);
-
-const percent = ({ value, standardError }: Uncertain) => `${(100 * value).toFixed(1)} ± ${(100 * standardError).toFixed(1)}`;

@@ -11,6 +11,7 @@ import { REPORT_FILE } from "../../src/quantizer/write/model-files.ts";
 import type { Recipe } from "../../src/quantizer/recipe/recipe.ts";
 import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import type { QuantizationReport } from "../../src/quantizer/write/quantization-report.ts";
+import type { PartFigures } from "./parts.ts";
 import type { CalibrationKind, Evaluation, Row } from "./rows.ts";
 import type { Settings } from "./settings.ts";
 
@@ -49,6 +50,7 @@ export interface RowResult {
   readonly text?: TextFigures;
   readonly lambada?: { readonly items: number; readonly accuracy: Uncertain; readonly targetPerplexity: Uncertain };
   readonly hellaswag?: { readonly items: number; readonly accuracy: Uncertain; readonly normalizedAccuracy: Uncertain };
+  readonly parts?: PartFigures;
   /** The time the whole row took. */
   readonly seconds: number;
   /** Why there are no figures. Such a row is measured again. */
@@ -122,13 +124,14 @@ export function readReport(folder: string): QuantizationReport {
 }
 
 function dataOf({ recipe, calibration = "text", evaluate }: Omit<Row, "id" | "label">, settings: Settings): DataDescription {
-  const { model, contextSize, chunks, samples, lambadaItems, hellaswagItems } = settings;
+  const { model, contextSize, chunks, partChunks, samples, lambadaItems, hellaswagItems } = settings;
   return {
     model: basename(model),
     contextSize,
     ...(recipe !== undefined && { samples }),
     ...(recipe !== undefined && calibration === "text" && { calibration: basename(settings.calibration) }),
     ...(evaluate.includes("text") && { text: basename(settings.text), chunks }),
+    ...(evaluate.includes("parts") && { text: basename(settings.text), partChunks }),
     ...(evaluate.includes("lambada") && { lambada: basename(settings.lambada), lambadaItems }),
     ...(evaluate.includes("hellaswag") && { hellaswag: basename(settings.hellaswag), hellaswagItems }),
   };

@@ -6,9 +6,9 @@ import type { RecipeOptions } from "../../src/quantizer/recipe/resolve-recipe.ts
 
 /**
  * "text": perplexity, and beside float32 its ratio, KL divergence and top-1 agreement; "lambada": the last
- * words; "hellaswag": multiple choice.
+ * words; "hellaswag": multiple choice; "parts": its loss by part, in a section of its own.
  */
-export type Evaluation = "text" | "lambada" | "hellaswag";
+export type Evaluation = "text" | "lambada" | "hellaswag" | "parts";
 
 /** What the model is calibrated on: the calibration text, or as many random tokens of seed 0. */
 export type CalibrationKind = "text" | "random";
@@ -186,9 +186,19 @@ const CALIBRATIONS: readonly Row[] = [
   },
 ];
 
+const BY_PART: readonly Row[] = [
+  {
+    id: "embedded-parts",
+    label: "Where the model in this repository loses",
+    folder: "models/smollm2-135m-instruct-w4a8",
+    evaluate: ["parts"],
+  },
+];
+
 /** In the order they are measured. */
 export const ROWS: readonly Row[] = [
   ...RECIPES,
+  ...BY_PART,
   ...ZEROQUANT_FP,
   ...SMOOTHQUANT,
   ...THRESHOLDS,

@@ -12,6 +12,8 @@ export interface Settings {
   readonly contextSize: number;
   /** Chunks of the text that are scored. */
   readonly chunks: number;
+  /** Chunks of it over which a model's loss is split by part. */
+  readonly partChunks: number;
   /** Sequences calibrated on. */
   readonly samples: number;
   /** The first so many. */
@@ -30,6 +32,7 @@ export const DEFAULT_SETTINGS: Settings = {
   hellaswag: shared("data/hellaswag_val_400.jsonl"),
   contextSize: 512,
   chunks: 16,
+  partChunks: 4,
   samples: 32,
   lambadaItems: 500,
   hellaswagItems: 400,

@@ -63,6 +63,35 @@ test("columns and sections of which there is nothing are left out", () => {
   assert.not.match(render(results), /LAMBADA, %/);
 });
 
+test("a model's loss by part has a section, with the command that prints it", () => {
+  const figures = (value: number) => ({
+    kld: { value, standardError: 0.001 },
+    pplRatio: { value: 1 + value, standardError: 0.01 },
+    sameTop: { value: 0.875, standardError: 0.01 },
+  });
+  const results = exampleResults();
+  const parts = [
+    { part: "weights", alone: figures(0.02), cumulative: figures(0.02) },
+    { part: "down", alone: figures(0.06), cumulative: figures(0) },
+  ] as const;
+  const row = rowResult("embedded-parts", 1);
+  results.rows["embedded-parts"] = { ...row, parts: { scored: 1020, quantized: figures(0.07), parts } };
+  const report = render(results);
+  assert.match(report, /## Where the model in this repository loses\n/);
+  assert.match(
+    report,
+    /over 1020 targets\. Printed by\n\n```\nfptq diagnose -m models\/\S+ --base \S+ -f wiki\.test\.txt -c 512 --chunks 4\n/,
+  );
+  assert.is(cells(report, "weights")[1], "0.0200 ± 0.0010");
+  assert.equal(cells(report, "inputs of down").slice(1, 5), [
+    "0.0600 ± 0.0010",
+    "1.060 ± 0.010",
+    "87.5 ± 1.0",
+    "0.0000 ± 0.0010",
+  ]);
+  assert.not.match(render(exampleResults()), /Where the model in this repository loses\n/);
+});
+
 test("the notes of a person stand before the tables, figures where they are asked for", () => {
   const report = render(exampleResults(), "It is so.\n", { perplexity: "p.svg" });
   assert.ok(report.indexOf("## What to read from it\n\nIt is so.\n\n") < report.indexOf("## Recipes"));

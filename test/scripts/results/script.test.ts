@@ -34,6 +34,7 @@ const DATA = Object.entries({
   hellaswag: file("choice.jsonl", `${JSON.stringify({ context: words(4), choices: [" ab", " cd"], answer: 1 })}\n`),
   "ctx-size": 32,
   chunks: 3,
+  "part-chunks": 2,
   samples: 2,
   "lambada-items": 2,
 }).flatMap(([option, value]) => [`--${option}`, `${value}`]);
