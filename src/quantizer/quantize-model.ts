@@ -164,11 +164,12 @@ async function checkRoom({ config }: Checkpoint, output: OutputFolder): Promise<
  * @throws RecipeError for a stage that takes whole vectors only, naming the input that has none
  */
 function checkWidths(description: Description, recipe: Recipe): void {
-  const { round, equalize, policy, activations } = recipe;
+  const { round, equalize, policy, ranges = "absmax", activations } = recipe;
   const stages: readonly (readonly [option: string, got: string, need: string, multiple: number])[] = [
     ["round", round.kind, "nearest", round.kind === "nearest" ? 1 : 8],
     ["equalize", equalize.kind, "none, lae or smoothquant", equalize.kind === "awq" ? 8 : 1],
     ["policy", policy.kind, "uniform or range", policy.kind === "auto" ? 8 : 1],
+    ["ranges", ranges, "absmax", ranges === "absmax" ? 1 : 8],
     ["activations", activations, "int8 or none", isFloat8(activations) ? 16 : 1],
   ];
   for (const [option, got, need, multiple] of stages) {

@@ -5,6 +5,7 @@ import { CACHE_SCHEMES } from "../../checkpoint/quantization/quantization-config
 import { EQUALIZATIONS } from "../../quantizer/transform/equalize.ts";
 import { type Fold, FOLDS } from "../../quantizer/transform/fold.ts";
 import { parsePolicyOverride, type PolicyOverride } from "../../quantizer/decide/policy.ts";
+import { RANGE_NORMS } from "../../quantizer/decide/range-search.ts";
 import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../../quantizer/recipe/recipe.ts";
 import { POLICY_RULES, RECIPE_OPTIONS, type RecipeOptions } from "../../quantizer/recipe/resolve-recipe.ts";
 import { RECIPE_NAMES } from "../../quantizer/recipe/recipe-presets.ts";
@@ -66,8 +67,13 @@ export function addRecipeOptions(command: Command): Command {
       "--override <name=policy>",
       "set a policy by hand, * in the name: 'model.layers.3.*=dynamic'; repeatable",
       policyOverrides,
-    )
-    .optionsGroup("Rounding:");
+    );
+  choice(
+    "ranges",
+    ["absmax", ...RANGE_NORMS],
+    "what a static scale covers: the largest value, or the range of least L_p error (default: absmax)",
+  );
+  command.optionsGroup("Rounding:");
   choice("round", ROUNDINGS, "nearest code; nearest under scales of least error; or GPTQ, which looks at whole activations");
   choice("search", [...SEARCH_WEIGHTINGS, "none"], "search, gptq: what a scale search weights errors by");
   command

@@ -23,27 +23,36 @@ export interface InputPlan extends PolicyRow {
   readonly groupSize: number;
   /** s of the equalization, f32[K]; undefined if the input is not equalized. */
   readonly factors: Float32Array | undefined;
-  /** The range a static scale covers: after equalization, if there is any. */
+  /** The largest magnitude, after equalization if there is any. */
   readonly equalizedRange: number;
+  /** The range a static scale covers: that, or a smaller one that was searched. */
+  readonly staticRange: number;
   /** Undefined unless the input is static. */
   readonly inputScale: number | undefined;
 }
 
-/** @param factors in place of the analysis' own, where the method searches them */
+/** What was searched for an input, in place of what its analysis says. */
+export interface SearchedInput {
+  readonly factors?: Float32Array | undefined;
+  /** Finds the range of a static scale from the largest magnitude after equalization. */
+  readonly searchRange?: ((largest: number, factors: Float32Array | undefined) => number) | undefined;
+}
+
 export function planInput(
   { channelAbsmax, factors: ownFactors }: InputAnalysis,
   row: PolicyRow,
   groupSize: number,
-  factors = ownFactors,
+  { factors = ownFactors, searchRange = (largest) => largest }: SearchedInput = {},
 ): InputPlan {
   const used = row.policy.equalize ? factors : undefined;
   const range = equalizedRange(channelAbsmax, used);
-  const inputScale = row.policy.kind === "static" ? staticScale(range) : undefined;
-  return { ...row, groupSize, factors: used, equalizedRange: range, inputScale };
+  const staticRange = searchRange(range, used);
+  const inputScale = row.policy.kind === "static" ? staticScale(staticRange) : undefined;
+  return { ...row, groupSize, factors: used, equalizedRange: range, staticRange, inputScale };
 }
 
 export interface CacheScales {
-  /** max|k| after RoPE and max|v| over all calibration tokens, and the scales that cover them. */
+  /** max|k| after RoPE and max|v| over all calibration tokens; the scales cover them, or most of them. */
   readonly kRange: number;
   readonly vRange: number;
   readonly kScale: number;
@@ -75,22 +84,32 @@ export interface QuantizationPlan {
   readonly tensors: readonly PlannedTensor[];
 }
 
-/** @param inputs every linear input of the model, in the order data flows */
+/** Ranges of the cache of a layer that were searched. */
+export interface CacheRanges {
+  readonly k: number;
+  readonly v: number;
+}
+
+/**
+ * @param inputs every linear input of the model, in the order data flows
+ * @param ranges of the cache, by layer, in place of the largest magnitudes
+ */
 export function planQuantization(
   description: Description,
   stats: ActivationStats,
   inputs: readonly InputPlan[],
   recipe: Recipe,
+  ranges?: readonly CacheRanges[],
 ): QuantizationPlan {
-  const cache = recipe.kvCache === "q8" ? stats.map(cacheScales) : undefined;
+  const cache = recipe.kvCache === "q8" ? stats.map((layer, l) => cacheScales(layer, ranges?.[l])) : undefined;
   const modules = planModules(description, inputs, recipe);
   const tensors = planTensors(description, recipe, modules);
   return { description, recipe, inputs, cache, modules, tensors };
 }
 
-function cacheScales({ k, v }: ActivationStats[number]): CacheScales {
+function cacheScales({ k, v }: ActivationStats[number], ranges: CacheRanges | undefined): CacheScales {
   const [kRange, vRange] = [absmax(k), absmax(v)];
-  return { kRange, vRange, kScale: staticScale(kRange), vScale: staticScale(vRange) };
+  return { kRange, vRange, kScale: staticScale(ranges?.k ?? kRange), vScale: staticScale(ranges?.v ?? vRange) };
 }
 
 function planModules(description: Description, inputs: readonly InputPlan[], recipe: Recipe): Map<string, ModulePlan> {

@@ -9,6 +9,7 @@ import type { EqualizationMethod } from "../transform/equalize.ts";
 import type { Fold } from "../transform/fold.ts";
 import type { GroupSize } from "./group-size.ts";
 import type { PolicyOverride, PolicyRule } from "../decide/policy.ts";
+import type { RangeNorm } from "../decide/range-search.ts";
 import type { GptqMethod, RoundingMethod } from "./rounding-method.ts";
 import type { ScaleConstraint } from "../round/scale-constraint.ts";
 import type { ScaleType } from "./scale-type.ts";
@@ -37,6 +38,11 @@ export interface Recipe {
   readonly policy: PolicyRule;
   /** Applied after the rule, later ones win. */
   readonly overrides: readonly PolicyOverride[];
+  /**
+   * How the range of a static scale is found, for inputs and a static cache: by least L_p error over rows of
+   * the calibration (`range-search.ts`); absent: the largest magnitude.
+   */
+  readonly ranges?: RangeNorm;
   readonly round: RoundingMethod;
   /**
    * Weights along in_features that share a scale; "auto": the largest of 128, 64, 32 that divides, per input;
@@ -74,6 +80,6 @@ export function channelStatsSuffice(recipe: Recipe): recipe is StatsRecipe {
 }
 
 /** Whether the recipe looks at more of an activation than the range and mean square of each channel. */
-export function needsHessians({ equalize, policy, round }: Recipe): boolean {
-  return equalize.kind === "awq" || policy.kind === "auto" || round.kind === "gptq";
+export function needsHessians({ equalize, policy, ranges, round }: Recipe): boolean {
+  return equalize.kind === "awq" || policy.kind === "auto" || ranges !== undefined || round.kind === "gptq";
 }

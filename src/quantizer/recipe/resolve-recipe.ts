@@ -18,6 +18,7 @@ import {
 } from "../decide/policy.ts";
 import { ACTIVATION_TYPES, type ActivationType, type Recipe, WEIGHT_TYPES } from "./recipe.ts";
 import { PRESETS, RECIPE_NAMES, type RecipeName } from "./recipe-presets.ts";
+import { RANGE_NORMS, type RangeNorm } from "../decide/range-search.ts";
 import { checkRounding, GPTQ_DEFAULTS, ROUNDINGS, type RoundingMethod, SEARCH_WEIGHTINGS, type SearchWeighting } from "./rounding-method.ts"; // prettier-ignore
 import { SCALE_CONSTRAINTS, type ScaleConstraint } from "../round/scale-constraint.ts";
 import { SCALE_TYPES, type ScaleType } from "./scale-type.ts";
@@ -39,6 +40,8 @@ export interface RecipeOptions {
   /** Read by policy "auto" alone. */
   readonly tolerance?: number | undefined;
   readonly overrides?: readonly PolicyOverride[] | undefined;
+  /** The range of a static scale: the largest magnitude, or the one of least L2, L3 or L4 error. */
+  readonly ranges?: "absmax" | RangeNorm | undefined;
   readonly round?: RoundingMethod["kind"] | undefined;
   /** What a scale search weights errors by; "none" searches no scales, for gptq. */
   readonly search?: SearchWeighting | "none" | undefined;
@@ -57,7 +60,7 @@ export interface RecipeOptions {
 }
 
 export const RECIPE_OPTIONS: OptionKeys = optionKeys<RecipeOptions>({
-  weights: 0, activations: 0, equalize: 0, alpha: 0, folds: 0, policy: 0, v0: 0, v1: 0, tolerance: 0, overrides: 0, round: 0, search: 0,
+  weights: 0, activations: 0, equalize: 0, alpha: 0, folds: 0, policy: 0, v0: 0, v1: 0, tolerance: 0, overrides: 0, ranges: 0, round: 0, search: 0,
   damping: 0, actOrder: 0, refine: 0, propagate: 0, groupSize: 0, lorcRank: 0, distillSteps: 0, scales: 0, scaleConstraint: 0,
   embedding: 0, kvCache: 0,
 }); // prettier-ignore
@@ -71,8 +74,12 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
   const preset = PRESETS[checkChoice("recipe", RECIPE_NAMES, name)];
   const weights = checkChoice("weights", WEIGHT_TYPES, options.weights ?? preset.weights);
   const activations = checkChoice("activations", ACTIVATION_TYPES, options.activations ?? preset.activations);
+  const { ranges: ownRanges, ...others } = preset;
+  const ranges = checkChoice("ranges", ["absmax", ...RANGE_NORMS], options.ranges ?? ownRanges ?? "absmax");
   const recipe: Recipe = {
-    ...preset,
+    ...others,
+    // Absent where it says nothing, as in the recipes of checkpoints that were made before it could be said.
+    ...(ranges !== "absmax" && { ranges }),
     weights,
     activations,
     equalize: changeEqualization(preset, options),
@@ -88,6 +95,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
     embedding: checkChoice("embedding", ["q8", "f16"], options.embedding ?? preset.embedding),
     kvCache: checkChoice("kvCache", CACHE_SCHEMES, options.kvCache ?? preset.kvCache),
   };
+  checkRanges(recipe);
   checkPolicyRule(recipe.policy);
   checkEqualization(recipe.equalize);
   checkRounding(recipe.round);
@@ -213,6 +221,14 @@ function checkRank(rank: number): number {
 function checkSteps(steps: number): number {
   if (Number.isInteger(steps) && steps >= 0) return steps;
   throw new RecipeError(`distillSteps: got ${steps}, need a whole number from 0`);
+}
+
+/** Something has to have a static scale. */
+function checkRanges({ ranges, policy, overrides, kvCache }: Recipe): void {
+  if (ranges === undefined || kvCache === "q8") return;
+  const isStatic = policy.kind !== "uniform" || policy.activations === "static";
+  if (isStatic || overrides.some((override) => parsePolicyName(override.policy).kind === "static")) return;
+  throw new RecipeError(`ranges ${ranges}: no input and no cache of this recipe has a static scale; "absmax" says that`);
 }
 
 /** What each option allows may still not fit together. */

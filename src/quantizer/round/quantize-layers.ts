@@ -9,12 +9,14 @@ import { packRows } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { Work } from "../../host/work.ts";
 import type { LayerStream } from "../../model/layer-stream.ts";
 import type { Planner } from "../../model/workspace.ts";
-import type { LayerStats } from "../calibrate/activation-stats.ts";
+import { absmax, type LayerStats } from "../calibrate/activation-stats.ts";
 import { ChannelObservers, type ChannelRegions, placeChannels } from "../calibrate/channel-observers.ts";
 import { HessianObservers, type HessianRegions, placeHessians } from "../calibrate/hessian.ts";
 import { countTokens, type LayerVisitor, type Seen, walkLayers } from "../calibrate/layer-walk.ts";
+import { SpreadRows } from "../calibrate/spread-rows.ts";
 import type { InputAnalysis } from "../decide/analyze-inputs.ts";
-import type { InputPlan } from "../decide/quantization-plan.ts";
+import type { CacheRanges, InputPlan } from "../decide/quantization-plan.ts";
+import { searchRange } from "../decide/range-search.ts";
 import { chooseGroupSizes } from "../recipe/group-size.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { StageClock } from "../stage-clock.ts";
@@ -44,6 +46,8 @@ export interface QuantizedLayers {
   readonly errors: Map<string, ModuleErrors>;
   /** By input name. */
   readonly outputs: Map<string, OutputErrors>;
+  /** One per layer where ranges are searched, else empty. */
+  readonly cacheRanges: CacheRanges[];
 }
 
 /** What quantizing layers is given. */
@@ -65,6 +69,7 @@ export async function quantizeLayers(task: LayersToQuantize, work: Work): Promis
     modules: new Map(),
     errors: new Map(),
     outputs: new Map(),
+    cacheRanges: [],
   };
   const groupSizes = chooseGroupSizes(describeModel(checkpoint.config), recipe.groupSize);
   await walkLayers(checkpoint, samples, work, {
@@ -104,6 +109,7 @@ class RoundingVisitor implements LayerVisitor {
   readonly #hessians: HessianObservers;
   readonly #rounder: InputRounder;
   readonly #kept = new Map<InputName, Float32Array[]>();
+  readonly #spread: SpreadRows | undefined;
 
   constructor(task: RoundingTask, regions: Regions, result: QuantizedLayers) {
     const { stream, samples, recipe } = task;
@@ -114,6 +120,7 @@ class RoundingVisitor implements LayerVisitor {
     this.#channels = new ChannelObservers(kernels, regions.channels);
     this.#hessians = new HessianObservers(kernels, regions.hessians);
     this.#rounder = new InputRounder({ kernels, regions: regions.gptq }, recipe);
+    this.#spread = recipe.ranges === undefined ? undefined : new SpreadRows(kernels, this.#tokens);
     this.replaces = recipe.round.kind === "gptq" && recipe.round.propagate === "quantized";
   }
 
@@ -121,10 +128,13 @@ class RoundingVisitor implements LayerVisitor {
     this.#channels.reset();
     this.#hessians.reset();
     this.#kept.clear();
+    this.#spread?.clear();
   }
 
-  observe(sample: number, { site, x, M, K, stride }: Seen): void {
+  observe(sample: number, seen: Seen): void {
+    const { site, x, M, K, stride } = seen;
     this.#channels.observe(site, x, M, stride);
+    this.#spread?.observe(seen);
     if (site === "k" || site === "v") return;
     this.#hessians.observe(site, x, M);
     const { recipe, stream } = this.#task;
@@ -141,6 +151,7 @@ class RoundingVisitor implements LayerVisitor {
         stats: this.#channels.readSite(input.name, this.#tokens),
         hessian: this.#hessians.read(input, this.#tokens),
         kept: this.#kept.get(input.name) ?? [],
+        spread: this.#spread?.rows(input.name),
         weights,
         groupSize: groupSizes[input.name]!,
       }),
@@ -150,7 +161,16 @@ class RoundingVisitor implements LayerVisitor {
   }
 
   end(): void {
-    this.#result.stats.push(this.#channels.read(this.#tokens));
+    const stats = this.#channels.read(this.#tokens);
+    this.#result.stats.push(stats);
+    const { ranges } = this.#task.recipe;
+    const spread = this.#spread;
+    if (ranges === undefined || !spread) return;
+    const search = (half: "k" | "v") => {
+      const rows = { x: spread.rows(half), K: stats[half].min.length, factors: undefined };
+      return searchRange(rows, absmax(stats[half]), ranges);
+    };
+    this.#result.cacheRanges.push({ k: search("k"), v: search("v") });
   }
 
   #keep({ analysis, plan, modules, output }: RoundedInput): void {

@@ -10,7 +10,8 @@ import { activationErrors, type ActivationErrors } from "../decide/activation-er
 import { staticScale } from "../decide/activation-scale.ts";
 import { analyzeInput, type InputAnalysis } from "../decide/analyze-inputs.ts";
 import { selectPolicies } from "../decide/policy.ts";
-import { type InputPlan, planInput } from "../decide/quantization-plan.ts";
+import { type InputPlan, planInput, type SearchedInput } from "../decide/quantization-plan.ts";
+import { columnEnergy, searchRange } from "../decide/range-search.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { searchFactors } from "../transform/awq.ts";
 import { equalizeColumns } from "../transform/equalize.ts";
@@ -28,6 +29,8 @@ export interface ObservedInput {
   readonly hessian: Hessian;
   /** Rows of a few samples, f32[tokens, K] each; only for policy "auto". */
   readonly kept: readonly Float32Array[];
+  /** Rows of all samples, f32[tokens, K]; only where ranges are searched. */
+  readonly spread: Float32Array | undefined;
   /** Weights of the input's modules, f32[N, K] each. */
   readonly weights: readonly Float32Array[];
   readonly groupSize: number;
@@ -101,7 +104,14 @@ export class InputRounder {
     const analysis = analyzeInput(observed.input, observed.stats, equalize, this.#weightAbsmax(observed));
     const [row] = selectPolicies([analysis], policy, overrides, equalize.kind !== "none");
     const factors = row!.policy.equalize ? this.#factors(observed, analysis, format) : undefined;
-    return { analysis, plan: planInput(analysis, row!, observed.groupSize, factors) };
+    const searched = { factors, searchRange: this.#rangeSearch(observed) };
+    return { analysis, plan: planInput(analysis, row!, observed.groupSize, searched) };
+  }
+
+  #rangeSearch({ spread, weights, hessian: { K } }: ObservedInput): SearchedInput["searchRange"] {
+    const { ranges } = this.#recipe;
+    if (ranges === undefined || spread === undefined) return undefined;
+    return (largest, factors) => searchRange({ x: spread, K, factors }, largest, ranges, columnEnergy(weights, K, factors));
   }
 
   #weightAbsmax({ hessian, weights }: ObservedInput): Float32Array | undefined {
@@ -147,7 +157,7 @@ export class InputRounder {
       x.set(rows, offset);
       return offset + rows.length;
     }, 0);
-    const scale = staticScale(plan.equalizedRange);
+    const scale = staticScale(plan.staticRange);
     return activationErrors(this.#memory, { x, K: hessian.K, factors: plan.factors }, scale, weights);
   }
 

@@ -10,7 +10,7 @@ import { SafetensorsWriter } from "../../checkpoint/safetensors/safetensors-writ
 import type { Work } from "../../host/work.ts";
 import type { ActivationStats } from "../calibrate/activation-stats.ts";
 import type { InputAnalysis } from "../decide/analyze-inputs.ts";
-import { type InputPlan, planQuantization, type QuantizationPlan } from "../decide/quantization-plan.ts";
+import { type CacheRanges, type InputPlan, planQuantization, type QuantizationPlan } from "../decide/quantization-plan.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { ModuleErrors } from "../round/error-stats.ts";
 import type { StoredModule } from "../round/quantize-layers.ts";
@@ -49,13 +49,15 @@ export interface Decided {
   readonly modules?: ReadonlyMap<string, StoredModule>;
   readonly errors?: ReadonlyMap<string, ModuleErrors>;
   readonly outputs?: ReadonlyMap<string, OutputErrors>;
+  /** Those that were searched, by layer. */
+  readonly cacheRanges?: readonly CacheRanges[];
 }
 
 /** @throws as `writeModel` and `distillQuantized` */
 export async function writeQuantized(task: WritingTask, decided: Decided, work: Work): Promise<QuantizationReport> {
   const { checkpoint, recipe, output, source: calibrationSource, clock } = task;
   const { stats, analysis, inputs, outputs } = decided;
-  const plan = planQuantization(describeModel(checkpoint.config), stats, inputs, recipe);
+  const plan = planQuantization(describeModel(checkpoint.config), stats, inputs, recipe, decided.cacheRanges);
   // What is distilled is read again before it is written where it belongs.
   const rounded = recipe.distillSteps > 0 ? new MemoryFolder(`${output.name} before distillation`) : undefined;
   const written = await clock.time(decided.modules ? "write" : "round and write", () =>

@@ -246,6 +246,35 @@ test("the measured policy keeps to its tolerance, and to what is set by hand", a
   for (const { name, policy } of overridden) assert.is(policy, name.endsWith(".down") ? "dynamic" : "static");
 });
 
+test("searched ranges: static scales and those of the cache are at most the largest magnitude's, nothing else changes", async () => {
+  for (const name of ["rtn-static", "fptq", "fptq-best"]) {
+    const plain = await quantizeTiny(name);
+    for (const ranges of ["l2", "l4"] as const) {
+      const searched = await quantizeTiny(name, { ranges });
+      assert.is(searched.report.recipe.ranges, ranges);
+      let smaller = 0;
+      for (const [tensor, { shape }] of plain.written.tensors) {
+        if (!/input_scale$|[kv]_scale$/.test(tensor)) continue;
+        const found = searched.written.tensors.has(tensor) ? (await searched.written.readF32(tensor))[0]! : 0;
+        const before = (await plain.written.readF32(tensor))[0]!;
+        assert.equal(shape, [1], tensor);
+        assert.ok(found <= before, `${tensor}: ${found} is more than ${before}`);
+        if (found > 0 && found < before) smaller++;
+      }
+      assert.ok(smaller > 0, `${name}, ${ranges}`);
+      const packed = "model.layers.0.self_attn.q_proj.weight_packed";
+      if (name !== "fptq-best") assert.equal(await searched.written.readRaw(packed), await plain.written.readRaw(packed));
+      await runs(searched);
+    }
+  }
+});
+
+test("ranges are the same for any number of threads", async () => {
+  const files = await Promise.all([1, 3].map((threads) => quantizeTiny("fptq", { ranges: "l3" }, {}, threads)));
+  const [one, three] = files.map(({ written }) => written);
+  for (const tensor of one!.tensors.keys()) assert.equal(await one!.readRaw(tensor), await three!.readRaw(tensor), tensor);
+});
+
 test("statistics alone cannot serve a recipe that needs Hessians", async () => {
   const source = await openSafetensorsCheckpoint(tinyModel(SEED));
   const stats = await calibrate(source, SAMPLES, { host: nodeHost, threads: 1 });

@@ -76,6 +76,8 @@ test("options change what they name and nothing else", () => {
   assert.equal(resolveRecipe("fptq", { alpha: 0.5 }).equalize, { kind: "lae", alpha: 0.5 });
   assert.equal(resolveRecipe("rtn", { groupSize: 64 }), { ...resolveRecipe("rtn"), groupSize: 64 });
   assert.equal(resolveRecipe("fptq", { embedding: "f16" }), { ...resolveRecipe(), embedding: "f16" });
+  assert.equal(resolveRecipe("fptq", { ranges: "absmax" }), resolveRecipe());
+  assert.equal(resolveRecipe("fptq", { ranges: "l4" }), { ...resolveRecipe(), ranges: "l4" });
   assert.equal(resolveRecipe("fptq", { kvCache: "f32", v1: undefined }), { ...resolveRecipe(), kvCache: "f32" });
 });
 
@@ -85,6 +87,9 @@ for (const [name, options, message] of [
   ["rtn", { v0: 15 }, /recipe "rtn" has no thresholds under policy "dynamic"/],
   ["rtn", { alpha: 1 }, /recipe "rtn" does not equalize/],
   ["rtn", { overrides: [parsePolicyOverride("*.qkv=lae+static")] }, /recipe "rtn" does not equalize/],
+  ["fptq", { ranges: "l5" as "l4" }, /ranges: got "l5", need one of absmax, l2, l3, l4/],
+  ["rtn", { ranges: "l2", kvCache: "q8t" }, /ranges l2: no input and no cache of this recipe has a static scale/],
+  ["gptq", { ranges: "l2", kvCache: "f32" }, /ranges l2: no input and no cache of this recipe has a static scale/],
   ["fptq", { v0: 200 }, /v0 = 200 above v1 = 150/],
   ["fptq", { v0: NaN }, /v0: got NaN/],
   ["fptq", { alpha: Infinity }, /alpha: got Infinity/],
