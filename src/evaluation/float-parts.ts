@@ -84,7 +84,7 @@ function moduleSources(description: Description, weights: Checkpoint, ends: Ends
   const inBlocks = allInputs(description).flatMap(({ modules }) => modules);
   return new Map([
     ...inBlocks.map(({ name }) => [name, { from: weights, name }] as const),
-    [head.name, { from: ends.head, name: describeModel(ends.head.config).head.name }],
+    ...(head ? [[head.name, { from: ends.head, name: describeModel(ends.head.config).head?.name ?? head.name }] as const] : []),
     [embedding.name, { from: ends.embedding, name: embedding.name }],
   ]);
 }
@@ -133,7 +133,7 @@ function takeBlock(
     take(quantized, [from.weight]);
     take(weights, [from.bias]);
   }
-  take(weights, [queryNorm, keyNorm]);
+  take(weights, [queryNorm?.weight, keyNorm?.weight]);
   take(quantized, [`${attention}.k_scale`, `${attention}.v_scale`]);
 }
 
