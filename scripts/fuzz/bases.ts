@@ -113,6 +113,15 @@ async function familyGguf(name: keyof typeof CONFIGS): Promise<Files> {
   return gguf(buildGguf({ ...fixture, metadata: [...fixture.metadata, ...byteLevel()] }).bytes);
 }
 
+/** Several types in a layer: they run apart. */
+const MIXED: Readonly<Record<string, BlockType>> = {
+  attn_v: "Q6_K",
+  attn_output: "Q5_1",
+  ffn_gate: "Q3_K",
+  ffn_up: "IQ4_XS",
+  ffn_down: "Q5_K",
+};
+
 /** A chat template in a file of its own, as newer folders have it. */
 function withTemplateFile(folder: MemoryFolder): MemoryFolder {
   folder.set("chat_template.jinja", utf8.encode(TEMPLATE));
@@ -138,6 +147,10 @@ const MAKERS: Readonly<Record<string, () => Files | Promise<Files>>> = {
   "gguf-q4_1": () => llamaGguf("Q4_1"),
   "gguf-q8_0": () => llamaGguf("Q8_0", { architecture: "qwen3", isTied: false }),
   "gguf-q6_k": () => llamaGguf("Q6_K", { architecture: "qwen2" }),
+  "gguf-q4_k": () => llamaGguf("Q4_K", { architecture: "llama", size: "small" }),
+  "gguf-mixed": () =>
+    llamaGguf("Q2_K", { architecture: "llama", size: "small", typeOf: (name) => MIXED[name.split(".")[2] ?? ""] }),
+  "gguf-mxfp4": () => llamaGguf("MXFP4", { architecture: "llama", size: "small" }),
   "gguf-gpt2": () => familyGguf("gpt2"),
   "gguf-phi": () => familyGguf("phi"),
   "gguf-neox": () => familyGguf("gpt_neox"),

@@ -242,7 +242,7 @@ export class Measurement implements AsyncDisposable {
     const { threads, contextSize } = this.#settings;
     const checkpoint = await this.#openCheckpoint();
     const fits = Math.min(checkpoint.config.contextLength, Math.max(contextSize, LONGEST_ITEM));
-    return loadModel(path, { ...this.#options, threads, contextSize: fits });
+    return loadModel(path, { ...this.#options, threads, contextSize: fits, weights: "f32" });
   }
 }
 

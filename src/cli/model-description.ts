@@ -28,6 +28,8 @@ export interface ModelDescription {
   readonly bytes: number;
   /** All stored bytes, scales included, over the parameters. */
   readonly bits_per_weight: number;
+  /** By element type as stored: weights, and bits of each with its scales. */
+  readonly weight_types: readonly { readonly dtype: string; readonly parameters: number; readonly bits: number }[];
   readonly context_length: number;
   readonly quantized: {
     /** The fewest of any linear layer. */
@@ -72,12 +74,26 @@ export async function describeModel(checkpoint: Checkpoint, equalized: ReadonlyS
     parameters,
     bytes,
     bits_per_weight: (8 * bytes) / parameters,
+    weight_types: describeTypes(checkpoint),
     context_length: checkpoint.config.contextLength,
     quantized: describeQuantization(checkpoint),
     notes: checkpoint.notes,
     policy: await describePolicy(checkpoint, equalized),
     tensors: tensors.map(({ name, type, shape, bytes: size, file }) => ({ name, dtype: type, shape, bytes: size, file })),
   };
+}
+
+/** The most weights first; what counts as none (`SIDE_TENSOR`) is left out. */
+function describeTypes(checkpoint: Checkpoint): ModelDescription["weight_types"] {
+  const types = new Map<string, { parameters: number; bytes: number }>();
+  for (const tensor of checkpoint.tensors.values()) {
+    const parameters = parameterCount(checkpoint, tensor);
+    const found = types.get(tensor.type) ?? { parameters: 0, bytes: 0 };
+    if (parameters > 0) types.set(tensor.type, { parameters: found.parameters + parameters, bytes: found.bytes + tensor.bytes });
+  }
+  return [...types]
+    .map(([dtype, { parameters, bytes }]) => ({ dtype, parameters, bits: (8 * bytes) / parameters }))
+    .toSorted((a, b) => b.parameters - a.parameters);
 }
 
 function parameterCount({ config, quantization }: Checkpoint, { name, shape }: TensorInfo): number {

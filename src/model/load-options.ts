@@ -38,8 +38,9 @@ export interface LoadOptions extends WorkOptions {
    */
   readonly kvCache?: CachePrecision | Partial<KvPrecision> | undefined;
   /**
-   * How weights run that a file has quantized without saying how activations are, as a GGUF does: "kept", the
-   * default, multiplies them as they are with int8 activations, a scale per token; "f32" makes floats of them.
+   * How weights run that a file has quantized without quantizing activations. "kept", the default for a GGUF,
+   * multiplies them as they are with int8 activations, a scale per token; "f32", that for a folder whose
+   * configuration leaves activations as floats, makes floats of them.
    */
   readonly weights?: WeightPrecision | undefined;
   /** Precision of `lm_head`; by default as stored, and int8 where it is stored quantized and weights are kept. */
@@ -138,7 +139,7 @@ function kvPrecisions({ kvCache }: LoadOptions): { k: CachePrecision | undefined
 /** @throws OptionError naming the option, what was got and what is possible */
 export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint): ResolvedLoadOptions {
   const asked = kvPrecisions(options);
-  const weights = checkWeightPrecision("weights", options.weights) ?? "kept";
+  const weights = checkWeightPrecision("weights", options.weights) ?? (checkpoint.quantization ? "f32" : "kept");
   const stored = checkpoint.quantization?.kvCache ?? (weights === "kept" && hasKeptWeights(checkpoint) ? "q8t" : "f32");
   const int8 = stored === "q8" ? "q8" : "q8t";
   const precision = (half: CachePrecision = stored): CachePrecision => (half === "q8" ? int8 : half);

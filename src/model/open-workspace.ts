@@ -9,7 +9,7 @@
 import { type Description, widestInput } from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Work } from "../host/work.ts";
-import { chooseKernels } from "../kernels/choose-kernels.ts";
+import { type ChosenKernels, chooseKernels } from "../kernels/choose-kernels.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
 import { type BuildName, kernelBuild } from "../kernels/kernel-build.ts";
 import { kernelSizes } from "../kernels/kernels.ts";
@@ -49,25 +49,34 @@ export interface WorkspaceSize {
   readonly keepsWeights?: boolean;
 }
 
+/** Memory that is planned, and who is to run over it. */
+interface PlannedWorkspace<Placed> {
+  readonly planner: Planner;
+  readonly placed: Placed;
+  readonly chosen: ChosenKernels;
+  readonly shared: boolean;
+  readonly board: Pointer;
+  readonly scratch: readonly Pointer[];
+  readonly parts: Pick<Workspace, "tables" | "blockTable" | "staging" | "buffers">;
+}
+
 /**
- * Plans the memory, creates it, and starts the threads, which come while weights are loaded.
+ * Plans the memory of a workspace.
  *
  * @param place plans what lies in this memory besides
- * @throws OptionError for a number of threads that cannot be; CapabilityError if a build or memory is refused
+ * @throws OptionError for a number of threads that cannot be; CapabilityError if a build is refused, or if
+ *   the plan does not fit a memory
  */
-export async function openWorkspace<Placed>(
+export async function planWorkspace<Placed>(
   work: Work,
   description: Description,
   size: WorkspaceSize,
   place: (planner: Planner) => Placed,
-): Promise<{ space: Workspace; placed: Placed }> {
-  const { rows, positions, rank = 0, build = "auto", poll, threadScratch = 0, quantizes = false, keepsWeights = false } = size;
+): Promise<PlannedWorkspace<Placed>> {
+  const { rows, positions, rank = 0, build = "auto", threadScratch = 0, keepsWeights = false } = size;
   const threads = resolveThreads(work, work.host);
   const shared = threads > 1;
   const chosen = await chooseKernels(work.host, shared, build, keepsWeights);
-  const modules = quantizes
-    ? [...chosen.modules, await work.host.kernelModule(kernelBuild("quantizer", shared))]
-    : chosen.modules;
   const { config } = description;
   const planner: Planner = { plan: new MemoryPlan(), sizes: kernelSizes(chosen.modules, shared), description, config };
   const { plan, sizes } = planner;
@@ -82,20 +91,38 @@ export async function openWorkspace<Placed>(
     plan.reserve("scratch", scratchBytes, `scratch of thread ${thread}`),
   );
   const placed = place(planner);
-  const tables = planPositions(planner, positions);
-  const blocks = Math.ceil(positions / BLOCK_TOKENS);
-  const blockTable = plan.reserve("scratch", 4 * blocks, "block table");
-  const staging = planStaging(plan, maxK);
-  const buffers = planBuffers(planner, rows, rank);
-
-  const kernels = openKernels(work.host, { plan, modules, shared, board, scratch, poll });
-  fillPositions(kernels, config, tables, positions);
-  kernels.i32(blockTable, blocks).set(Array.from({ length: blocks }, (_, block) => block));
-  const regions = plan.bytes();
-  return {
-    space: { description, config, kernels, buffers, tables, blockTable, staging, positions, build: chosen.build, regions },
-    placed,
+  const parts = {
+    tables: planPositions(planner, positions),
+    blockTable: plan.reserve("scratch", 4 * Math.ceil(positions / BLOCK_TOKENS), "block table"),
+    staging: planStaging(plan, maxK),
+    buffers: planBuffers(planner, rows, rank),
   };
+  return { planner, placed, chosen, shared, board, scratch, parts };
+}
+
+/**
+ * Plans the memory, creates it, and starts the threads, which come while weights are loaded.
+ *
+ * @param place plans what lies in this memory besides
+ * @throws OptionError for a number of threads that cannot be; CapabilityError if a build or memory is refused
+ */
+export async function openWorkspace<Placed>(
+  work: Work,
+  description: Description,
+  size: WorkspaceSize,
+  place: (planner: Planner) => Placed,
+): Promise<{ space: Workspace; placed: Placed }> {
+  const { positions, poll, quantizes = false } = size;
+  const { planner, placed, chosen, shared, board, scratch, parts } = await planWorkspace(work, description, size, place);
+  const { plan, config } = planner;
+  const modules = quantizes
+    ? [...chosen.modules, await work.host.kernelModule(kernelBuild("quantizer", shared))]
+    : chosen.modules;
+  const kernels = openKernels(work.host, { plan, modules, shared, board, scratch, poll });
+  fillPositions(kernels, config, parts.tables, positions);
+  const blocks = Math.ceil(positions / BLOCK_TOKENS);
+  kernels.i32(parts.blockTable, blocks).set(Array.from({ length: blocks }, (_, block) => block));
+  return { space: { description, config, kernels, ...parts, positions, build: chosen.build, regions: plan.bytes() }, placed };
 }
 
 /**

@@ -2,7 +2,6 @@
  * A loaded model: token ids in, logits out, of many sequences. Prefill and decode are the same function over
  * more or fewer rows.
  */
-import { describeModel } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { CapacityError, DisposedError, OptionError, UnsupportedModelError } from "../errors.ts";
@@ -11,17 +10,16 @@ import { type BuildName, type KernelBuild, kernelBuild } from "../kernels/kernel
 import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
-import { type BlockSpec, largestRank, loadBlock, planBlock, readBlockSpec } from "./block.ts";
+import { loadBlock } from "./block.ts";
 import { EventLoopPacer } from "./event-loop-pacer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
-import { BLOCK_TOKENS, blockBytes, type CacheScales, planCache, readCacheScales } from "./layers/attention.ts";
-import { loadEmbedding, planEmbedding } from "./layers/embedding.ts";
-import { loadHead, planHead, readHeadSpec } from "./layers/head.ts";
-import { isKeptProduct } from "./layers/linear-spec.ts";
+import { loadEmbedding } from "./layers/embedding.ts";
+import { loadHead } from "./layers/head.ts";
 import { LayerThreads } from "./layer-threads.ts";
-import { type LoadOptions, resolveLoadOptions } from "./load-options.ts";
-import { LogitsFunctions, planLogits } from "./logits.ts";
+import type { LoadOptions } from "./load-options.ts";
+import { LogitsFunctions } from "./logits.ts";
 import { type LoadedModel, runPass } from "./pass.ts";
+import { placeModel, readModelPlan } from "./plan-model.ts";
 import type { KvPrecision } from "./precision.ts";
 import { type Job, type Part, Scheduler } from "./sequences/scheduler.ts";
 import { SavedSequences } from "./sequences/saved-sequences.ts";
@@ -29,7 +27,6 @@ import { KvCache, type KvCacheMemory } from "./sequences/kv-cache.ts";
 import { Sequence, type SequenceOwner } from "./sequences/sequence.ts";
 import type { WeightLoader } from "./weight-loader.ts";
 import { loadWorkspace, openWorkspace } from "./open-workspace.ts";
-import type { Planner } from "./workspace.ts";
 
 /** What `load` makes and a transformer is. */
 interface Parts extends LoadedModel, KvCacheMemory {
@@ -123,58 +120,24 @@ export class Transformer implements ForwardPass, SequenceOwner {
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError
    */
   static async load(checkpoint: Checkpoint, host: Host, options: LoadOptions = {}, meanwhile = () => {}): Promise<Transformer> {
-    const resolved = resolveLoadOptions(options, checkpoint);
-    const { kv, weights: weightPrecision, contextSize, chunkSize, build, poll, ...room } = resolved;
-    const description = describeModel(checkpoint.config);
-    const headSpec = await readHeadSpec(checkpoint, resolved.head, weightPrecision);
-    const specs: BlockSpec[] = [];
-    const scales: CacheScales[] = [];
-    // One after another, in the order of the files, as a network has them fastest.
-    for (const block of description.blocks) {
-      specs.push(await readBlockSpec(checkpoint, block, weightPrecision));
-      scales.push(await readCacheScales(checkpoint, block, kv));
-    }
-    const rows = Math.min(chunkSize, contextSize);
-    const linears = [headSpec.embedding, headSpec.head ?? [], specs.map((spec) => Object.values(spec.linears))].flat(2);
-    const keepsWeights = linears.some(({ products }) => products.some(isKeptProduct));
-    const size = { rows, positions: contextSize, rank: Math.max(...specs.map(largestRank)), build, poll, keepsWeights };
-    const cacheBlocks = Math.ceil(room.cacheTokens / BLOCK_TOKENS);
+    const plan = await readModelPlan(checkpoint, options);
+    const { description, head, blocks, cacheBlocks } = plan;
     const work = { host, ...options };
-    const { space, placed } = await openWorkspace(work, description, size, (planner: Planner) => {
-      const { plan } = planner;
-      const caches = scales.map((ofLayer) => planCache(planner, cacheBlocks, kv, ofLayer));
-      const tableBytes = 4 * Math.ceil(contextSize / BLOCK_TOKENS);
-      const tables = Array.from({ length: room.maxSequences }, () => plan.reserve("scratch", tableBytes, "block table"));
-      const begin = plan.reserve("weights", 0, "weights");
-      const blocks = specs.map((spec, l) => planBlock(planner, spec, caches[l]!));
-      const { table, head } = planHead(planner, headSpec);
-      const embedding = planEmbedding(planner, table, contextSize);
-      const weights = [begin, plan.reserve("weights", 0, "weights")] as const;
-      return {
-        caches,
-        blocks,
-        head,
-        embedding,
-        weights,
-        tables,
-        logits: planLogits(planner, rows),
-        blockBytes: blockBytes(planner, kv),
-      };
-    });
+    const { space, placed } = await openWorkspace(work, description, plan.size, (planner) => placeModel(planner, plan));
     const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     let done = 0;
     const ask = (loader: WeightLoader) => {
       meanwhile();
-      loadHead(loader, description, headSpec, placed.embedding.table, placed.head);
+      loadHead(loader, description, head, placed.embedding.table, placed.head);
       loadEmbedding(loader, space, placed.embedding);
-      for (const [l, spec] of specs.entries()) loadBlock(loader, description.config, spec, placed.blocks[l]!);
+      for (const [l, spec] of blocks.entries()) loadBlock(loader, description.config, spec, placed.blocks[l]!);
     };
     await loadWorkspace(space, checkpoint, ask, options, (bytes) => {
       done += bytes;
       options.onProgress?.({ phase: "load", done: Math.min(done, total), total, unit: "bytes" });
     });
     const layerThreads = new LayerThreads(space.kernels, options.onWarning);
-    return new Transformer({ space, ...placed, cacheBlocks, contextSize, layerThreads }, host);
+    return new Transformer({ space, ...placed, cacheBlocks, contextSize: plan.options.contextSize, layerThreads }, host);
   }
 
   /** Makes a sequence, empty. It takes room in the cache only with its first token. */

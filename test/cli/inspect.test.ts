@@ -118,6 +118,24 @@ test("a GGUF file: Hugging Face names and block types", async () => {
   const rows = stdout.split("\n").filter((line) => line.includes(".self_attn.q_proj.weight"));
   assert.is(rows.length, 30);
   assert.match(rows[2]!, /^model\.layers\.2\..* Q4_1 +576 x 576 +202\.5 KiB +SmolLM2/);
+  assert.match(stdout, /^weights +Q4_1 106\.2 M, 5\.00 bits; Q8_0 28\.3 M, 8\.50 bits; F32 /m);
+  assert.match(stdout, /^runs +yes: weights as qb4aw, head as qc8w, cache as q8t$/m);
+  assert.match(stdout, /^memory +[0-9.]+ MiB for 4096 tokens: weights 9[0-9.]+ MiB, cache [0-9.]+ MiB, scratch [0-9.]+ MiB$/m);
+});
+
+test("memory at a context, and why a model does not run", async () => {
+  const long = join(parent, "long");
+  mkdirSync(long);
+  for (const [fileName, { bytes }] of tinyModel(SEED, { config: { contextLength: 2 ** 24 } }).files) {
+    writeFileSync(join(long, fileName), bytes);
+  }
+  const { run } = JSON.parse((await runCli(["inspect", long, "-c", "64", "--json"])).stdout);
+  assert.equal([run.runs, run.forms, run.head, run.context_size], [true, ["f32w"], "f32w", 64]);
+  // Keys and values of 64 tokens in three layers, 32 floats of either.
+  assert.is(run.memory.kv_cache, 3 * 2 * 64 * 32 * 4);
+  const { code, stdout, stderr } = await runCli(["inspect", long, "-c", `${2 ** 24}`]);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /^runs +no: .*a 32-bit WebAssembly memory has at most 4294901760$/m);
 });
 
 test("a model that is missing, no model, or damaged is named, exit 1, nothing on stdout", async () => {

@@ -19,7 +19,7 @@ const TOLERANCE = 5e-3;
 if (path !== undefined && file !== undefined && reference !== undefined) {
   test("log-likelihoods of the first five items", async () => {
     const items = parseChoiceItems(readFileSync(file, "utf8"), "hellaswag");
-    const model = await loadModel(path, { contextSize: 512 });
+    const model = await loadModel(path, { contextSize: 512, weights: "f32" });
     try {
       const { logLikelihoods } = await multipleChoice(model, items, { limit: 5 });
       for (const [i, choices] of reference.hellaswag_val_400.first_5_loglikelihoods.entries()) {

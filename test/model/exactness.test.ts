@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
+import { openGgufCheckpoint } from "../../src/checkpoint/gguf/gguf-checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import type { BuildName } from "../../src/kernels/kernel-build.ts";
@@ -16,6 +17,9 @@ import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
 import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
+import type { BlockType } from "../checkpoint/gguf/ggml-oracle.ts";
+import { buildGguf, memoryFile } from "../checkpoint/gguf/gguf-fixture.ts";
+import { tinyGguf } from "../checkpoint/gguf/tiny-gguf.ts";
 import { SIMD_BUILDS } from "../kernels/kernel-memory.ts";
 import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";
 import { tinySamples } from "../quantizer/tiny-samples.ts";
@@ -109,6 +113,34 @@ everyWay(
   async () => quantize(await openSafetensorsCheckpoint(tinyModel(SEED)), 32, tinySamples(SEED, 4, 64), { weights: "fp4" }),
   "22baffeae295433c27fdd036858370d803c3570a895d4c53695f216e88d777c0",
 );
+
+/** Types of a GGUF's matrices by their names; the others have the first. Some layers have several. */
+const KEPT: readonly [types: Record<string, BlockType>, hash: string][] = [
+  [
+    { "": "Q4_1", attn_v: "Q8_0", attn_output: "Q4_0", ffn_gate: "Q5_0", ffn_up: "Q5_1", ffn_down: "IQ4_NL" },
+    "f5c348f7f8c507851174e3fd923def05b8887307d1f588228d2162824d10547d",
+  ],
+  [
+    { "": "Q4_K", attn_v: "Q6_K", attn_output: "MXFP4", ffn_down: "Q6_K" },
+    "197ca070a352614bd30f92f834a093ac06dc0c71a3542bf051826efae9374e84",
+  ],
+  [
+    { "": "Q2_K", attn_v: "Q4_K", attn_output: "F32", ffn_gate: "IQ4_XS", ffn_up: "Q3_K", ffn_down: "Q5_K" },
+    "adb90a977255aa4c63022a664a0669d1292819fd333d475215e6cda1d81fd79a",
+  ],
+];
+
+for (const [types, hash] of KEPT) {
+  everyWay(
+    `weights kept as ${[...new Set(Object.values(types))].join(", ")}`,
+    () => {
+      const typeOf = (name: string) => types[/^blk\.\d+\.(.*)\.weight$/.exec(name)?.[1] ?? ""];
+      const { fixture } = tinyGguf({ architecture: "llama", type: types[""]!, typeOf, size: "small", seed: SEED });
+      return openGgufCheckpoint(memoryFile(buildGguf(fixture).bytes));
+    },
+    hash,
+  );
+}
 
 const gguf = sharedFile(SMOLLM2);
 if (gguf) {

@@ -16,7 +16,7 @@ const LOGIT_TOLERANCE = 5e-3;
 const PERPLEXITY_TOLERANCE = 1e-3;
 
 if (path !== undefined && text !== undefined && reference !== undefined) {
-  const model = await loadModel(path, { contextSize: 512 });
+  const model = await loadModel(path, { contextSize: 512, weights: "f32" });
 
   for (const { text: prompt, ids, top10_ids, top10_logits, greedy24 } of reference.prompts) {
     test(`${JSON.stringify(prompt)}: ten likeliest tokens, their logits, greedy continuation`, async () => {

@@ -14,7 +14,7 @@ import {
 import type { Choices } from "../choices.ts";
 import { editBytes, editNumbers, joined } from "./byte-edits.ts";
 import { brief, type Edit, named, ofFile } from "./edit.ts";
-import { type GgufForm, GGUF_TYPE, putTogether, takeApart } from "./gguf-form.ts";
+import { BLOCK_SIZES, type GgufForm, GGUF_TYPE, putTogether, takeApart } from "./gguf-form.ts";
 import { HOSTILE_TEMPLATES } from "./template-edits.ts";
 
 const FILE = named("model.gguf");
@@ -138,7 +138,7 @@ export const tensor: Edit = ofFile(FILE, (bytes, choices) => {
   const at = choices.below(tensors.length);
   const { name, dims, typeId, data } = tensors[at]!;
   let what: string;
-  switch (choices.below(6)) {
+  switch (choices.below(8)) {
     case 0:
       tensors.splice(at, 1);
       what = `${name}: left out`;
@@ -153,7 +153,7 @@ export const tensor: Edit = ofFile(FILE, (bytes, choices) => {
       break;
     }
     case 2: {
-      const type = choices.pick([0, 1, 2, 3, 6, 7, 8, 9, 10, 12, 13, 14, 24, 26, 27, 28, 30, 39, 77, 2 ** 31]);
+      const type = choices.pick([0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 20, 21, 23, 24, 26, 27, 28, 30, 39, 77, 2 ** 31]);
       tensors[at] = { name, dims, typeId: type, data };
       what = `${name}: type ${type}`;
       break;
@@ -170,6 +170,25 @@ export const tensor: Edit = ofFile(FILE, (bytes, choices) => {
       const freqs = Float32Array.from({ length: choices.pick([0, 1, 7, 8, 16]) }, () => choices.pick([1, 0, -1, Number.NaN, 1e38, 1e-45]));
       tensors.push({ name: "rope_freqs.weight", dims: [freqs.length], typeId: 0, data: new Uint8Array(freqs.buffer) });
       what = `rope_freqs.weight: ${freqs.join(" ")}`;
+      break;
+    }
+    case 5: {
+      // Of another type, and as long as that: neighbours of one layer that are stored in different ways.
+      const [type, [elements, blockBytes]] = choices.pick([...BLOCK_SIZES]);
+      const size = dims.reduce((product, length) => product * length, 1);
+      if (dims[0]! % elements !== 0 || size > 2 ** 20) return undefined;
+      tensors[at] = { name, dims, typeId: type, data: filledTo(data, (size / elements) * blockBytes) };
+      what = `${name}: stored as type ${type}`;
+      break;
+    }
+    case 6: {
+      // Scales are float16 or, of MXFP4, a byte: infinity, NaN, -0, the least and the largest.
+      if (data.length < 4) return undefined;
+      const [changed, place] = [data.slice(), choices.below(data.length - 1)];
+      const bits = choices.pick([0x7c00, 0x7e00, 0xfc00, 0xffff, 0x8000, 0x0001, 0x7bff]);
+      changed.set([bits & 255, bits >> 8], place);
+      tensors[at] = { name, dims, typeId, data: changed };
+      what = `${name}: float16 ${bits.toString(16)} at ${place}`;
       break;
     }
     default: {

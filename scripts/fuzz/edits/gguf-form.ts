@@ -1,10 +1,13 @@
 /** A GGUF taken apart and put together again, by the format document; for files that are whole. */
+import { BLOCKS } from "../../../test/checkpoint/gguf/ggml-oracle.ts";
 import { buildGguf, type Fixture, type FixtureTensor, type FixtureValue } from "../../../test/checkpoint/gguf/gguf-fixture.ts";
 
 export const GGUF_TYPE = { u8: 0, i8: 1, u16: 2, i16: 3, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9, u64: 10, i64: 11, f64: 12 } as const; // prettier-ignore
 const WIDTHS = [1, 1, 2, 2, 4, 4, 4, 1, undefined, undefined, 8, 8, 8];
-/** Block elements and bytes of the types the bases have. */
-const BLOCKS: Readonly<Record<number, readonly [elements: number, bytes: number]>> = { 0: [1, 4], 1: [1, 2], 3: [32, 20], 8: [32, 34], 14: [256, 210], 30: [1, 2] }; // prettier-ignore
+/** Block elements and bytes by id. */
+export const BLOCK_SIZES: ReadonlyMap<number, readonly [elements: number, bytes: number]> = new Map(
+  Object.values(BLOCKS).map(({ id, elements, bytes }) => [id, [elements, bytes]]),
+);
 
 const MOST_DIMENSIONS = 8;
 /** Padding beyond this makes files too large to try many. */
@@ -87,7 +90,7 @@ function parse(bytes: Uint8Array): GgufForm | undefined {
   const data = Math.ceil(at / alignment) * alignment;
   const ends: number[] = [];
   const tensors = infos.map(({ name, dims, typeId, offset }) => {
-    const [elements, blockBytes] = BLOCKS[typeId]!;
+    const [elements, blockBytes] = BLOCK_SIZES.get(typeId)!;
     const length = (dims.reduce((product, size) => product * size, 1) / elements) * blockBytes;
     ends.push(data + offset + length);
     return { name, dims, typeId, data: bytes.slice(data + offset, data + offset + length) };

@@ -12,9 +12,10 @@ import { settleHead } from "../../checkpoint/settle-head.ts";
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../options/model-options.ts";
 import { describeModel, type InputPolicy, type ModelDescription, readEqualizedInputs } from "../model-description.ts";
-import { nonEmpty } from "../options/option-values.ts";
+import { integer, nonEmpty } from "../options/option-values.ts";
 import { formatBytes, formatCount, formatSignificant } from "../quantities.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../options/source-options.ts";
+import { describeRun, type RunDescription, runFields } from "../run-description.ts";
 import { formatFields, formatTable } from "../table.ts";
 
 const EXAMPLES = `
@@ -24,15 +25,17 @@ Examples:
 
 export function inspectCommand(context: CommandContext): Command {
   const command = new Command("inspect")
-    .description("show a model's shape, policy per layer and tensors")
+    .description("show a model's shape, what running it takes, policy per layer and tensors")
     .argument("<model>", `quantized or unquantized folder, or a GGUF: ${SOURCE_FORMS}`, nonEmpty);
   addSourceOptions(command);
+  command.option("-c, --ctx-size <n>", "tokens to say the memory of (default: as a model is loaded)", integer(1));
   return addOutputOptions(command, "the same, as data")
     .addHelpText("after", EXAMPLES)
     .action((source: string, flags: InspectFlags) => inspectModel(context, source, flags));
 }
 
 interface InspectFlags extends SourceFlags {
+  readonly ctxSize?: number;
   readonly json?: boolean;
 }
 
@@ -47,15 +50,17 @@ async function inspectModel(context: CommandContext, source: string, flags: Insp
     const settled = isRemote ? checkpoint : await settleHead(checkpoint, signal);
     const { config, notes } = settled;
     const description = await describeModel(checkpointView(checkpoint, { config, notes }), await readEqualizedInputs(location));
-    if (flags.json) context.output.json(description);
-    else context.output.print(screen(description, config));
+    const run = await describeRun(settled, flags.ctxSize);
+    if (flags.json) context.output.json({ ...description, run });
+    else context.output.print(screen(description, run, config));
   } finally {
     await checkpoint.close();
   }
 }
 
-function screen(model: ModelDescription, config: ModelConfig): string {
-  const sections = [formatFields([...summary(model, config), ...model.notes.map((note): [string, string] => ["note", note])])];
+function screen(model: ModelDescription, run: RunDescription, config: ModelConfig): string {
+  const notes = model.notes.map((note): [string, string] => ["note", note]);
+  const sections = [formatFields([...summary(model, config), ...runFields(run), ...notes])];
   if (model.policy.length > 0) sections.push(policyTable(model));
   sections.push(tensorTable(model));
   return sections.join("\n\n");
@@ -70,13 +75,14 @@ function summary(model: ModelDescription, config: ModelConfig): [string, string]
     ["parameters", `${formatCount(model.parameters)}${config.tiedEmbedding ? ", the head shares the embedding" : ""}`],
     ["size", formatBytes(model.bytes)],
     ["bits per weight", `${model.bits_per_weight.toFixed(2)}, everything stored over all parameters`],
+    ["weights", model.weight_types.map(({ dtype, parameters, bits }) => `${dtype} ${formatCount(parameters)}, ${bits.toFixed(2)} bits`).join("; ")],
     ["context", `${model.context_length} tokens${contextNote(config)}`],
     ["layers", `${config.layers}, hidden ${config.hiddenSize}, ffn ${config.ffnSize}`],
     ["attention", `${config.heads} heads, ${config.kvHeads} kv heads, head size ${config.headDim}${windows.length > 0 ? `, window ${windows.join(", ")}` : ""}`],
     ["vocabulary", `${config.vocabSize}`],
     ["rope", `theta ${config.ropeTheta}${scalingNote(config)}`],
     ...(model.quantized?.simulated ? [["simulated", model.quantized.simulated] satisfies [string, string]] : []),
-    ["quantized", model.quantized ? `W${model.quantized.weight_bits}A8, ${model.quantized.weight_types.join(" and ")} weights, groups of ${model.quantized.group_sizes.join(", ")}, cache ${model.quantized.kv_cache}` : "no (linear layers run in f32)"],
+    ["quantized", model.quantized ? `W${model.quantized.weight_bits}A8, ${model.quantized.weight_types.join(" and ")} weights, groups of ${model.quantized.group_sizes.join(", ")}, cache ${model.quantized.kv_cache}` : model.weight_types.some(({ bits }) => bits < 16) ? "weights alone, by the file's types" : "no (linear layers run in f32)"],
   ]; // prettier-ignore
 }
 

@@ -22,7 +22,7 @@ const DEFAULT_CONTEXT = 512;
 
 const EXAMPLES = `
 Both models run side by side over the text, cut into chunks of -c tokens; the second half of each is compared. Options of precision
-(-ctk, -ctv, --head) are the model's; the base runs as it is stored.
+(--weights, -ctk, -ctv, --head) are the model's; the base runs in f32, or as W4A8 if it is that.
 
 Examples:
   fptq kld --base SmolLM2.gguf -m SmolLM2-w4a8 -f wiki.test.txt --chunks 16
@@ -44,7 +44,7 @@ async function compare(context: CommandContext, flags: KldFlags): Promise<void> 
   const contextSize = flags.ctxSize ?? DEFAULT_CONTEXT;
   const text = await readTextFile(context, "--file", flags.file);
   const { klDivergence } = await context.library();
-  const { head: _, ...baseFlags } = { ...flags, cacheTypeK: undefined, cacheTypeV: undefined };
+  const { head: _, ...baseFlags } = { ...flags, cacheTypeK: undefined, cacheTypeV: undefined, weights: "f32" as const };
   await using base = await loadModelFromFlags(context, { ...baseFlags, model: flags.base, ctxSize: contextSize });
   await using model = await loadModelFromFlags(context, { ...flags, ctxSize: contextSize });
   using progress = displayProgress(output.logStream);

@@ -60,7 +60,7 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
     .option(...CACHE_TYPES.v, cachePrecision)
     .option(
       "--weights <kept|f32>",
-      "quantized weights of a GGUF as they are, with int8 activations, or as floats (default: kept)",
+      "quantized weights as they are, with int8 activations, or as floats (default: kept for a GGUF)",
       oneOf<WeightPrecision>("kept", "f32"),
     )
     .option("--head <f32|q8>", "precision of the output head (default: as stored)", PRECISION)
