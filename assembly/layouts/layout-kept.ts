@@ -89,8 +89,8 @@ export function packed_bytes_qb4zw(N: i32, K: i32, G: i32): usize {
  *   pair of s   s[n 0, 2p], s[n 1, 2p], .. s[n 7, 2p], s[n 0, 2p + 1], ..        u8[2, 8]
  *   group       8 times the 16 bytes of qb4w. Padding: 0 throughout.
  *
- *   GGUF's Q4_K is B = 256 with s and m of 6 bits, in 4.75 bits a weight; one pair of multipliers for a channel
- *   is B = K.
+ *   GGUF's Q4_K is B = 256 with s and m of 6 bits, in 4.75 bits a weight; one pair of multipliers for a
+ *   channel is B = K.
  *   Why integers: sums over groups stay integers, so a superblock ends in two float products, not sixteen.
  */
 
@@ -141,11 +141,11 @@ export function packed_bytes_qb4mw(N: i32, K: i32, B: i32): usize {
  *
  *   w[n, k] = d[n, k / G] * u + m[n, k / G]        u in 0..15
  *
- *   group       +-----------------+-----------------+--------------+--------------+-----+------------------+
- *               | 8 binary16 d    | 8 binary16 m    | k 0 .. 3     | k 4 .. 7     | ... | k G - 4 .. G - 1 |
- *               | channel 0 .. 7  | channel 0 .. 7  | 16 bytes     | 16 bytes     |     | 16 bytes         |
- *               +-----------------+-----------------+--------------+--------------+-----+------------------+
- *               0                 16                32             48             64                       32 + 4G
+ *   group       +-----------------+-----------------+-----------+-----------+-----+------------------+
+ *               | 8 binary16 d    | 8 binary16 m    | k 0 .. 3  | k 4 .. 7  | ... | k G - 4 .. G - 1 |
+ *               | channel 0 .. 7  | channel 0 .. 7  | 16 bytes  | 16 bytes  |     | 16 bytes         |
+ *               +-----------------+-----------------+-----------+-----------+-----+------------------+
+ *               0                 16                32          48          64                       32 + 4G
  *
  *   16 bytes    those of qb4w. Padding: 0 throughout. d and m are finite, which the reader of a file sees to.
  *
@@ -179,11 +179,11 @@ export function packed_bytes_qb4aw(N: i32, K: i32, G: i32): usize {
  *
  *   w[n, k] = scale[n, k / G] * (q + 128) + minimum[n, k / G]
  *
- *   group       +-----------------+-----------------+--------------+--------------+-----+------------------+
- *               | 8 f32 scales    | 8 f32 minima    | k 0 .. 3     | k 4 .. 7     | ... | k G - 4 .. G - 1 |
- *               | channel 0 .. 7  | channel 0 .. 7  | 32 bytes     | 32 bytes     |     | 32 bytes         |
- *               +-----------------+-----------------+--------------+--------------+-----+------------------+
- *               0                 32                64             96             128                      64 + 8G
+ *   group       +-----------------+-----------------+-----------+-----------+-----+------------------+
+ *               | 8 f32 scales    | 8 f32 minima    | k 0 .. 3  | k 4 .. 7  | ... | k G - 4 .. G - 1 |
+ *               | channel 0 .. 7  | channel 0 .. 7  | 32 bytes  | 32 bytes  |     | 32 bytes         |
+ *               +-----------------+-----------------+-----------+-----------+-----+------------------+
+ *               0                 32                64          96          128                      64 + 8G
  *
  *   32 bytes    those of qc8w; q = u - 128 in -128..127, u being what files have. Padding: q = 0, the rest 0.
  *   Why q: of 8-bit products the relaxed build knows those of signed weights only. The 128 is made up for

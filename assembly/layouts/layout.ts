@@ -150,7 +150,7 @@ export function packed_bytes_qc8w(N: i32, K: i32): usize {
  *                 plane of activations, from which those over the other go on;
  *                 relaxed-i16: sums over the chunks of a group
  *   starts        where accumulators start, qb4fw     i32[min(M, ROW_BLOCK), K/G], G at least 16
- *                 scales and minima as floats, qb4aw  f32[K/G, 2, NR], G at least 32: as much as 8 rows of that
+ *                 scales and minima as floats, qb4aw  f32[K/G, 2, NR], G at least 32: as much as 8 rows
  */
 
 /**

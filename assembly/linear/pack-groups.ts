@@ -44,8 +44,8 @@ export function packNibbles(words: usize, end: usize, stride: usize, present: i3
 const OFFSETS: u32 = 0x80808080;
 
 /**
- * Words `words` .. `end - 1` of a row, each four bytes u, and of `present - 1` rows `stride` bytes further each, to
- * blocks of 32 bytes of q = u - 128 at `panel` (layout.ts); q = 0 for rows that are missing.
+ * Words `words` .. `end - 1` of a row, each four bytes u, and of `present - 1` rows `stride` bytes further
+ * each, to blocks of 32 bytes of q = u - 128 at `panel` (layout.ts); q = 0 for rows that are missing.
  */
 @inline
 export function packOffsetBytes(words: usize, end: usize, stride: usize, present: i32, panel: usize): void {

@@ -20,6 +20,8 @@ export interface ModuleStorage {
 export interface StorageOptions {
   /** undefined for a module stored as floats */
   readonly storage: (module: LinearModule) => ModuleStorage | undefined;
+  /** Whether the input of a module that counts as floats has a scale, stored beside it; by default not. */
+  readonly inputScale?: (module: LinearModule) => boolean;
   /** Rank of the low-rank term beside a module of a block; 0 for none. */
   readonly rank: (module: LinearModule) => number;
   /** Whether the scales of an int8 cache are stored. */
@@ -71,10 +73,13 @@ function inputTensors({ from, width, modules, outputNorm }: LinearInput, options
   return tensors;
 }
 
-function moduleTensors(module: LinearModule, { storage }: StorageOptions): ModelTensor[] {
+function moduleTensors(module: LinearModule, { storage, inputScale }: StorageOptions): ModelTensor[] {
   const { name, outFeatures: N, inFeatures: K } = module;
   const stored = storage(module);
-  if (!stored) return [tensor("weight", `${name}.weight`, N, K), ...biasTensors(module)];
+  if (!stored) {
+    const scale = inputScale?.(module) ? [tensor("input_scale", `${name}.input_scale`, 1)] : [];
+    return [tensor("weight", `${name}.weight`, N, K), ...scale, ...biasTensors(module)];
+  }
   const G = stored.groupSize === "channel" ? K : stored.groupSize;
   return [
     tensor("packed", `${name}.weight_packed`, N, Math.ceil((K * stored.bits) / 32)),

@@ -19,6 +19,7 @@ export function checkpointView(checkpoint: Checkpoint, changes: Partial<Checkpoi
     readRaw: (tensor, options) => checkpoint.readRaw(tensor, options),
     keptForm: (module) => checkpoint.keptForm(module),
     readKept: (module, options) => checkpoint.readKept(module, options),
+    readKeptOrder: async (module, signal) => checkpoint.readKeptOrder?.(module, signal),
     startVerifying: () => checkpoint.startVerifying?.(),
     verify: (signal) => checkpoint.verify(signal),
     close: () => checkpoint.close(),

@@ -11,9 +11,13 @@ import type { KeptForm, KeptRows } from "./quantization/kept-form.ts";
 import type { QuantizationScheme } from "./quantization/quantization-config.ts";
 import type { RecommendedSampling } from "./recommended-sampling.ts";
 
-/** Element types of stored tensors: the safetensors names, and the block formats of GGUF. */
+/**
+ * Element types of stored tensors: the safetensors names, integers with scales and zero points in tensors of
+ * their own (`quantization/integer-scheme.ts`), and the block formats of GGUF.
+ */
 export type TensorType =
   | "F32" | "F16" | "BF16" | "F64" | "I8" | "U8" | "I16" | "I32" | "I64" | "BOOL"
+  | "INT4" | "INT8"
   | "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q2_K" | "Q3_K" | "Q4_K" | "Q5_K" | "Q6_K" | "IQ4_NL" | "IQ4_XS" | "MXFP4"; // prettier-ignore
 
 export interface TensorInfo {
@@ -93,11 +97,18 @@ export interface Checkpoint {
 
   /**
    * Weights of rows of a module that has a `keptForm`, as that form's kernels take them; in Hugging Face row
-   * order. Nothing is rounded.
+   * order, their columns in the order of `readKeptOrder`. Nothing is rounded.
    *
    * @throws CheckpointError if the module has no such form, or its bytes cannot be read
    */
   readKept(module: string, options?: ReadOptions): Promise<KeptRows>;
+
+  /**
+   * Which column of a module's weights each column of `readKept` is; undefined where it is each its own.
+   *
+   * @throws CheckpointError if the order that is stored is none
+   */
+  readKeptOrder?(module: string, signal?: AbortSignal): Promise<Int32Array | undefined>;
 
   /**
    * Begins what `verify` waits for, where that can be done beside other work. To be called before loading.

@@ -36,7 +36,8 @@ export function expectedTensors(
     if (K % G !== 0) throw new CheckpointError(`${where}: ${name}: got group size ${G}, need a divisor of its ${K} in_features`);
     return { bits: WEIGHT_BITS[scheme.weights], groupSize: G, inputScale: scheme.activations.kind === "static" };
   };
-  return tensorsOf(describeModel(config), { storage, rank, kvCache: quantization?.kvCache === "q8" });
+  const inputScale = ({ name }: LinearModule) => quantization?.integers?.(name)?.activations.kind === "static";
+  return tensorsOf(describeModel(config), { storage, inputScale, rank, kvCache: quantization?.kvCache === "q8" });
 }
 
 /**

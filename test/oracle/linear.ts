@@ -123,9 +123,9 @@ interface AffineWeights {
 
 /**
  * The same for weights with a scale and a minimum for each group. A group's dot product and its sum of
- * activations are exact integers, and each passes one conversion, one multiplication, the addition of the other
- * and at most K/G additions; then come the activation scale and the bias: n = K/G + 5 roundings of relative size
- * 2^-24, of the magnitudes of both parts, which may cancel.
+ * activations are exact integers, and each passes one conversion, one multiplication, the addition of the
+ * other and at most K/G additions; then come the activation scale and the bias: n = K/G + 5 roundings of
+ * relative size 2^-24, of the magnitudes of both parts, which may cancel.
  */
 export function affineOracle(rows: QuantizedRows, weights: AffineWeights, bias?: Float32Array): LinearOracle {
   const { M } = rows;

@@ -1,6 +1,6 @@
 /**
- * A panel of 8-bit weights with a scale for each group, or (`affine`, a literal) with a scale and a minimum, as
- * the tile of a GEMM takes it (gemm-tile.ts).
+ * A panel of 8-bit weights with a scale for each group, or (`affine`, a literal) with a scale and a minimum,
+ * as the tile of a GEMM takes it (gemm-tile.ts).
  *
  * simd128: groups widened to int16, one after the other. relaxed: the packed groups themselves, signed, twice
  * for each group: products with the signs of the activations, then those with their lower seven bits, which
@@ -30,7 +30,7 @@ export function unpackSignedGroups(affine: bool, packed: usize, panel: usize, K:
   }
 }
 
-/** R rows against a panel: `packed`, and what became of it at `panel`. `sum`: the first row's sums, of affine ones. */
+/** R rows against a panel: `packed`, and what became of it at `panel`. `sum`: affine, the first row's sum. */
 @inline
 export function multiplySignedGroups(
   R: i32,

@@ -1,5 +1,5 @@
 /**
- * `quantization_config` of compressed-tensors, `pack-quantized` (its
+ * `quantization_config` of compressed-tensors, `pack-quantized` and `int-quantized` (its
  * `src/compressed_tensors/quantization/quant_args.py`), read into a scheme that answers one question: how is
  * this linear module stored?
  *
@@ -8,9 +8,9 @@
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { Float8Name } from "../formats/float8.ts";
 import { describe, isJsonObject, JsonFields } from "../../json-object.ts";
-import { compileModulePattern } from "./module-pattern.ts";
+import type { IntegerScheme } from "./integer-scheme.ts";
+import { TargetTable } from "./module-targets.ts";
 import { CONV1D_FORMATS, WEIGHT_FORMATS, type WeightType } from "./pack-quantized.ts";
-import { isEmbedding } from "../../architecture/families.ts";
 
 /**
  * The quantization of a linear layer's input while the model runs: int8 with one scale or one per token, or
@@ -35,7 +35,7 @@ export type CacheScheme = (typeof CACHE_SCHEMES)[number];
 export interface QuantizationScheme {
   /**
    * The scheme of a module by its name (`model.layers.0.self_attn.q_proj`); undefined if it is stored as
-   * floats.
+   * floats, or as `integers` has it.
    *
    * @throws UnsupportedModelError if its format is not that of its kind, `Linear` or `Conv1D`
    */
@@ -45,14 +45,12 @@ export interface QuantizationScheme {
    * absent. No file says so: views of a checkpoint do, to tell what inputs cost without their weights.
    */
   floatLinearInput?(moduleName: string): ActivationQuantization;
+  /** The same of integers that are not stored as this package writes them. */
+  integers?(moduleName: string): IntegerScheme | undefined;
   readonly kvCache: CacheScheme;
 }
 
 const QUANT_METHOD = "compressed-tensors";
-/** A bound for the work on a hostile file: more targets than modules make no sense. */
-const MAX_TARGETS = 4096;
-const MAX_PATTERN_CHARACTERS = 65_536;
-
 /** The key in `input_activations` that says which 8-bit float; "e4m3" where it is absent. */
 export const FLOAT_FORMAT_KEY = "float_format";
 
@@ -92,7 +90,10 @@ export function parseQuantizationConfig(
   if (!isJsonObject(json)) throw new CheckpointError(`${where}: got ${describe(json)}, need an object`);
   const fields = new JsonFields(json, where);
 
-  requireValue(fields, "quant_method", fields.raw("quant_method"), QUANT_METHOD);
+  const method = fields.raw("quant_method");
+  if (method !== QUANT_METHOD) {
+    throw new UnsupportedModelError(`${where}: quant_method: got ${describe(method)}, need "${QUANT_METHOD}", "gptq" or "awq"`);
+  }
   // Without it the tensors tell: those of a model that is not compressed have other names.
   requireValue(fields, "quantization_status", fields.raw("quantization_status") ?? "compressed", "compressed");
   for (const key of ["sparsity_config", "transform_config", "moe_sparsity_config"]) {
@@ -107,7 +108,7 @@ export function parseQuantizationConfig(
   const groups = fields.object("config_groups");
   if (!groups) throw new CheckpointError(`${where}: config_groups is missing`);
 
-  const targets = new TargetTable(where, isConv1D);
+  const targets = new TargetTable<Entry>(where, isConv1D);
   for (const name of groups.keys()) {
     const group = groups.object(name);
     if (!group) throw new CheckpointError(`${groups.where}: ${name}: got nothing, need an object`);
@@ -116,20 +117,79 @@ export function parseQuantizationConfig(
   }
   for (const pattern of fields.strings("ignore", [])) targets.ignore(pattern);
   const kvCache = parseCacheScheme(fields.object("kv_cache_scheme"));
-  return { linear: (moduleName) => targets.find(moduleName), kvCache };
+  const entryOf = (name: string) => {
+    const entry = targets.find(name);
+    if (!entry || entry.conv1D === isConv1D(name)) return entry;
+    const need = (entry.conv1D ? WEIGHT_FORMATS : CONV1D_FORMATS)[entry.scheme?.weights ?? "int4"];
+    throw new UnsupportedModelError(`${where}: ${name}: format: got "${entry.format}", supported: "${need}"`);
+  };
+  return { linear: (name) => entryOf(name)?.scheme, integers: (name) => entryOf(name)?.integers, kvCache };
 }
+
+/** What a group says of a module: one of the two schemes. */
+interface Entry {
+  readonly format: string;
+  readonly scheme?: LinearScheme;
+  readonly integers?: IntegerScheme;
+  /** Whether its format is one for modules whose floats are stored transposed. */
+  readonly conv1D: boolean;
+}
+
+/** Formats of an int8 a weight: the second is what the first was called. */
+const INT8_FORMATS: readonly unknown[] = ["int-quantized", "naive-quantized"];
 
 function parseGroup(group: JsonFields, globalFormat: unknown): Entry {
   refuseUnknownKeys(group, GROUP_KEYS);
   const format = group.raw("format") ?? globalFormat;
   const conv1D = format === CONV1D_FORMATS.int4 || format === CONV1D_FORMATS.fp4;
   const float = format === WEIGHT_FORMATS.fp4 || format === CONV1D_FORMATS.fp4;
-  if (!float && !conv1D) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
+  const int8 = INT8_FORMATS.includes(format);
+  if (!float && !conv1D && !int8) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
   requireValue(group, "output_activations", group.raw("output_activations"), undefined);
   const weights = group.object("weights");
   if (!weights) throw new UnsupportedModelError(`${group.where}: weights: got nothing, need quantized weights`);
-  const scheme = { ...parseWeights(weights, float), activations: parseActivations(group.object("input_activations")) };
-  return { scheme, conv1D };
+  const activations = parseActivations(group.object("input_activations"));
+  const common = { format: String(format), conv1D };
+  if (!float && !conv1D && (int8 || !isPlain(weights))) {
+    return { ...common, integers: { ...parseIntegers(weights), layout: int8 ? "int8" : "packed", activations } };
+  }
+  return { ...common, scheme: { ...parseWeights(weights, float), activations } };
+}
+
+/** Whether packed integers are as this package writes them: symmetric, in order, 8 bits by channel only. */
+function isPlain(args: JsonFields): boolean {
+  const symmetric = (args.raw("symmetric") ?? true) === true;
+  const byGroup = args.raw("actorder") === "group" || args.raw("actorder") === "dynamic";
+  const strategy = args.raw("strategy") ?? (hasGroups(args) ? "group" : "channel");
+  return symmetric && !byGroup && (strategy === "channel" || (strategy === "group" && args.raw("num_bits") === 4));
+}
+
+function hasGroups(args: JsonFields): boolean {
+  return args.raw("group_size") !== undefined && args.raw("group_size") !== -1;
+}
+
+/** Integers of 4 or 8 bits with one scale for a tensor, a channel or a group, and zero points or none. */
+function parseIntegers(args: JsonFields): Omit<IntegerScheme, "layout" | "activations"> {
+  refuseUnknownKeys(args, ARGS_KEYS);
+  requireValue(args, "type", args.raw("type") ?? "int", "int");
+  requireValue(args, "dynamic", args.raw("dynamic") ?? false, false);
+  requireValue(args, "block_structure", args.raw("block_structure"), undefined);
+  const order = args.raw("actorder");
+  const anyOrder = order === "group" || order === "dynamic";
+  if (!anyOrder && order !== false && order !== "weight" && order !== "static") requireValue(args, "actorder", order, undefined);
+  const bits = args.positiveInteger("num_bits", 32, 8);
+  const strategy = args.string("strategy", hasGroups(args) ? "group" : "channel");
+  if (
+    (bits === 4 || bits === 8) &&
+    (strategy === "group" || (!hasGroups(args) && (strategy === "channel" || strategy === "tensor")))
+  ) {
+    const groupSize = strategy === "group" ? args.positiveInteger("group_size", 2 ** 20) : strategy;
+    return { bits, groupSize, symmetric: args.boolean("symmetric", true), anyOrder, zeroOffset: 0 };
+  }
+  throw new UnsupportedModelError(
+    `${args.where}: got num_bits ${bits}, strategy ${strategy}, group_size ${describe(args.raw("group_size"))}, ` +
+      "need 4 or 8 bits by tensor, channel or group",
+  );
 }
 
 /**
@@ -224,87 +284,4 @@ function requireValue(fields: JsonFields, key: string, value: unknown, supported
 function isEmpty(value: unknown): boolean {
   if (typeof value === "object" && value !== null) return Object.values(value).every(isEmpty);
   return value === undefined || value === null;
-}
-
-/** What a group says of a module. */
-interface Entry {
-  readonly scheme: LinearScheme;
-  /** Whether its format is one for modules whose floats are stored transposed. */
-  readonly conv1D: boolean;
-}
-
-/**
- * The target that takes a module (`src/compressed_tensors/utils/match.py`): an exact name before patterns,
- * patterns in alphabetical order, class names last; then `ignore` overrules.
- */
-class TargetTable {
-  readonly #where: string;
-  readonly #isConv1D: (moduleName: string) => boolean;
-  readonly #exact = new Map<string, Entry>();
-  readonly #patterns: { source: string; matches: (name: string) => boolean; entry: Entry }[] = [];
-  readonly #ignored: ((name: string) => boolean)[] = [];
-  readonly #found = new Map<string, LinearScheme | undefined>();
-  #count = 0;
-  #characters = 0;
-
-  constructor(where: string, isConv1D: (moduleName: string) => boolean) {
-    this.#where = where;
-    this.#isConv1D = isConv1D;
-  }
-
-  add(target: string, entry: Entry, where: string): void {
-    this.#checkSize(target);
-    if (this.#exact.has(target) || this.#patterns.some(({ source }) => source === target)) {
-      throw new CheckpointError(`${where}: target ${describe(target)}: got it in two groups, need it in one`);
-    }
-    if (target.startsWith("re:")) {
-      this.#patterns.push({ source: target, matches: compile(target, where), entry });
-      this.#patterns.sort((a, b) => (a.source < b.source ? -1 : 1));
-    } else if (/^[A-Z][A-Za-z0-9]*$/.test(target) && target !== "Linear" && target !== "Embedding") {
-      throw new UnsupportedModelError(`${where}: target: got class ${describe(target)}, need Linear or Embedding`);
-    } else this.#exact.set(target, entry);
-  }
-
-  ignore(target: string): void {
-    this.#checkSize(target);
-    const matches = target.startsWith("re:") ? compile(target, `${this.#where}: ignore`) : undefined;
-    this.#ignored.push(matches ?? ((name) => name === target || this.#className(name) === target));
-  }
-
-  find(name: string): LinearScheme | undefined {
-    if (!this.#found.has(name)) this.#found.set(name, this.#resolve(name));
-    return this.#found.get(name);
-  }
-
-  #resolve(name: string): LinearScheme | undefined {
-    if (this.#ignored.some((matches) => matches(name))) return undefined;
-    const pattern = () => this.#patterns.find(({ matches }) => matches(name))?.entry;
-    const entry = this.#exact.get(name) ?? pattern() ?? this.#exact.get(this.#className(name));
-    if (!entry || entry.conv1D === this.#isConv1D(name)) return entry?.scheme;
-    const [found, need] = entry.conv1D ? [CONV1D_FORMATS, WEIGHT_FORMATS] : [WEIGHT_FORMATS, CONV1D_FORMATS];
-    const { weights } = entry.scheme;
-    throw new UnsupportedModelError(`${this.#where}: ${name}: format: got "${found[weights]}", supported: "${need[weights]}"`);
-  }
-
-  /** The class of a module in transformers, as far as targets can name it. */
-  #className(moduleName: string): string {
-    if (this.#isConv1D(moduleName)) return "Conv1D";
-    return isEmbedding(moduleName) ? "Embedding" : "Linear";
-  }
-
-  #checkSize(target: string): void {
-    this.#characters += target.length;
-    if (++this.#count <= MAX_TARGETS && this.#characters <= MAX_PATTERN_CHARACTERS) return;
-    throw new UnsupportedModelError(
-      `${this.#where}: targets: got more than ${MAX_TARGETS}, or ${MAX_PATTERN_CHARACTERS} characters of them, need at most that`,
-    );
-  }
-}
-
-function compile(target: string, where: string): (name: string) => boolean {
-  try {
-    return compileModulePattern(target.slice("re:".length));
-  } catch (cause) {
-    throw new UnsupportedModelError(`${where}: target ${describe(target)}: ${(cause as Error).message}`, { cause });
-  }
 }

@@ -11,30 +11,29 @@ import type { Checkpoint, GenerationConfig, ReadOptions, TensorInfo, TokenizerFi
 import { checkTensors, expectedTensors } from "../expected-tensors.ts";
 import { decodeBF16, decodeF16, decodeF32 } from "../formats/float-formats.ts";
 import { parseGenerationConfig } from "../generation-config.ts";
-import { describe, type JsonObject, type LargeParts, parseJsonObject } from "../../json-object.ts";
+import { type JsonObject, type LargeParts, parseJsonObject } from "../../json-object.ts";
 import { blockModules, describeModel } from "../../architecture/description.ts";
 import { parseModelConfig } from "../../architecture/families.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import type { Pooling } from "../pooling.ts";
 import type { KeptForm, KeptRows } from "../quantization/kept-form.ts";
 import { packedKeptForm, readPackedRows } from "../quantization/kept-packed.ts";
+import { IntegerModules, type ReadTensor } from "../quantization/integer-modules.ts";
+import { parseIntegerConfig } from "../quantization/integer-scheme.ts";
 import { parseQuantizationConfig, type QuantizationScheme } from "../quantization/quantization-config.ts";
+import { IntegerTensors } from "./integer-tensors.ts";
 import { readPooling, withoutHead } from "./pooling-files.ts";
-import { INDEX_FILE, readSafetensorsHeader, readSafetensorsRows, type SafetensorsFile } from "./safetensors.ts";
-import { parseSafetensorsIndex, type SafetensorsIndex } from "./safetensors-index.ts";
-import { joinTensors, type StoredPart } from "./split-tensors.ts";
+import { INDEX_FILE } from "./safetensors.ts";
+import { parseSafetensorsIndex } from "./safetensors-index.ts";
+import { closeAll, digestsOf, openShards, type Parts, readParts, SINGLE_FILE, sourcesOf, tensorInfo } from "./shards.ts";
 import { StoredOrders, transposedModules } from "./stored-order.ts";
 import { unreadFiles } from "./unread-files.ts";
 import { unwrapNames, withEmbedding } from "./wrapped-names.ts";
 
 const TOKENIZER_PARTS: LargeParts = { of: "model", table: "vocab", texts: "merges" };
-const SINGLE_FILE = "model.safetensors";
 
 /** The largest sizes read: several times the largest in use. */
 const MAX_BYTES = { config: 16 * 2 ** 20, index: 64 * 2 ** 20, tokenizer: 128 * 2 ** 20, template: 4 * 2 ** 20 };
-
-/** Entries of the files and the parts that make up each tensor. */
-type Parts = ReadonlyMap<string, readonly StoredPart<SafetensorsFile>[]>;
 
 /**
  * Opens a folder and checks that it holds a whole model. Close the result.
@@ -53,12 +52,17 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   const notes: string[] = [];
   const parsed = parseModelConfig(configJson, `${folder.name}: config.json`, (note) => notes.push(note));
   const conv1D = transposedModules(describeModel(parsed));
-  const quantization = parseQuantizationConfig(
-    configJson["quantization_config"],
-    `${folder.name}: config.json`,
-    (name) => conv1D.has(name),
-    (note) => notes.push(note),
-  );
+  const where = `${folder.name}: config.json`;
+  const quantizationJson = configJson["quantization_config"];
+  const oneScheme = parseIntegerConfig(quantizationJson, where, (note) => notes.push(note));
+  const quantization = oneScheme
+    ? undefined
+    : parseQuantizationConfig(
+        quantizationJson,
+        where,
+        (name) => conv1D.has(name),
+        (note) => notes.push(note),
+      );
   const generationJson = await readJsonIfThere("generation_config.json", MAX_BYTES.config);
   const generation = parseGenerationConfig(generationJson, configJson, (note) => notes.push(`${folder.name}: ${note}`));
   const tokenizerJson = await readJsonIfThere("tokenizer.json", MAX_BYTES.tokenizer, TOKENIZER_PARTS);
@@ -74,11 +78,21 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
   const stored = await openShards(folder, files, index, signal);
   try {
     const config = pooling ? withoutHead(parsed, stored.keys()) : parsed;
-    const needed = expectedTensors(config, quantization, folder.name).map(({ name }) => name);
+    const description = describeModel(config);
+    const integers = new IntegerTensors(description, folder.name, quantization, oneScheme);
+    const needed = expectedTensors(config, quantization, folder.name).flatMap(({ name }) =>
+      integers.mayHave(name) ? [] : [name],
+    );
     const { tensors: parts, note } = unwrapNames(withEmbedding(stored, config), config.architecture, needed, folder.name);
     if (note !== undefined) notes.push(note);
-    const orders = new StoredOrders(describeModel(config));
-    const tensors = new Map([...parts].map(([name, entries]) => [name, orders.canonical(tensorInfo(name, entries))]));
+    const orders = new StoredOrders(description);
+    const entries = new Map([...parts].map(([name, entry]) => [name, orders.canonical(tensorInfo(name, entry))]));
+    const read: ReadTensor = (name, { rows, signal: stop }) => readParts(parts.get(name)!, entries.get(name)!, rows, stop);
+    const modules = new IntegerModules(integers.find(entries), read);
+    const tensors = integers.views(
+      await integers.withoutEmptyBiases(entries, modules, read, (text) => notes.push(text)),
+      modules,
+    );
     notes.push(...checkTensors(tensors, config, quantization, folder.name));
     const tokenizer = tokenizerJson && { tokenizerJson, tokenizerConfig };
     return new SafetensorsCheckpoint(
@@ -93,8 +107,7 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
         tensors,
         notes,
       },
-      parts,
-      orders,
+      { parts, orders, integers: modules },
       digestsOf(parts, index),
     );
   } catch (error) {
@@ -112,130 +125,6 @@ async function readFile(folder: Folder, fileName: string, limitBytes: number): P
   }
 }
 
-/**
- * Opens every file with tensors, reads the headers, compares them with the index, and puts split tensors
- * together.
- */
-async function openShards(
-  folder: Folder,
-  files: ReadonlySet<string>,
-  index: SafetensorsIndex | undefined,
-  signal: AbortSignal | undefined,
-): Promise<Parts> {
-  const weightMap = index?.weightMap;
-  if (weightMap) checkFilesThere(weightMap, files, `${folder.name}: ${INDEX_FILE}`);
-  if (!weightMap && !files.has(SINGLE_FILE)) {
-    const other = [...files].find((file) => /\.(bin|pth?|gguf|h5)$/.test(file));
-    const found = other === undefined ? "no file of weights" : `${other} (a GGUF is opened by its own path)`;
-    throw new CheckpointError(`${folder.name}: got ${found}, need ${SINGLE_FILE} or ${INDEX_FILE}`);
-  }
-  const sources: ByteSource[] = [];
-  try {
-    const entries: StoredPart<SafetensorsFile>[] = [];
-    for (const fileName of weightMap ? new Set(weightMap.values()) : [SINGLE_FILE]) {
-      const source = await folder.open(fileName);
-      sources.push(source);
-      const file = await readSafetensorsHeader(source, signal);
-      for (const tensor of file.tensors.values()) {
-        const listed = weightMap ? weightMap.get(tensor.name) : fileName;
-        if (listed !== fileName) {
-          throw new CheckpointError(
-            `${source.name}: tensor ${describe(tensor.name)}: got it in this file, need it in ${describe(listed)}, where the index has it`,
-          );
-        }
-        entries.push({ file, tensor });
-      }
-    }
-    checkAllListed(weightMap, entries, `${folder.name}: ${INDEX_FILE}`);
-    return joinTensors(entries, folder.name);
-  } catch (error) {
-    await closeAll(sources);
-    throw error;
-  }
-}
-
-/** Checks that every file is one of the folder's own. */
-function checkFilesThere(weightMap: ReadonlyMap<string, string>, files: ReadonlySet<string>, where: string): void {
-  for (const [tensor, file] of weightMap) {
-    if (files.has(file)) continue;
-    throw new CheckpointError(
-      `${where}: tensor ${describe(tensor)}: got ${describe(file)}, need a .safetensors file of this folder`,
-    );
-  }
-}
-
-function checkAllListed(
-  weightMap: ReadonlyMap<string, string> | undefined,
-  entries: readonly StoredPart<SafetensorsFile>[],
-  where: string,
-): void {
-  if (!weightMap || weightMap.size === entries.length) return;
-  const found = new Set(entries.map(({ tensor }) => tensor.name));
-  const [tensor, file] = [...weightMap].find(([name]) => !found.has(name))!;
-  throw new CheckpointError(`${where}: tensor ${describe(tensor)}: got nothing in ${file}, need it there`);
-}
-
-/** One entry, or the parts of a split tensor as the one tensor they are. */
-function tensorInfo(name: string, parts: readonly StoredPart<SafetensorsFile>[]): TensorInfo {
-  const { type, shape } = parts[0]!.tensor;
-  const rows = parts.reduce((sum, { tensor }) => sum + (tensor.shape[0] ?? 0), 0);
-  return {
-    name,
-    type,
-    shape: parts.length === 1 ? shape : [rows, ...shape.slice(1)],
-    bytes: parts.reduce((sum, { tensor }) => sum + tensor.bytes, 0),
-    file: [...new Set(parts.map(({ file }) => file.source.name))].join(", "),
-  };
-}
-
-/** Rows of a tensor as the file has them, from one entry or from the parts it was split into. */
-async function readParts(
-  parts: readonly StoredPart<SafetensorsFile>[],
-  { name, shape, bytes, file }: TensorInfo,
-  rows: ReadOptions["rows"],
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  if (parts.length === 1) return readSafetensorsRows(parts[0]!.file.source, parts[0]!.tensor, rows, signal);
-
-  const [begin, end] = rows ?? [0, shape[0]!];
-  if (!(begin >= 0 && begin <= end && end <= shape[0]!)) {
-    throw new CheckpointError(`${file}: tensor ${name}: got rows ${begin} to ${end}, need rows within 0 to ${shape[0]}`);
-  }
-  const rowBytes = bytes / shape[0]!;
-  const result = new Uint8Array((end - begin) * rowBytes);
-  let first = 0;
-  for (const part of parts) {
-    const last = first + part.tensor.shape[0]!;
-    const [from, to] = [Math.max(begin, first), Math.min(end, last)];
-    if (from < to) {
-      const piece = await readSafetensorsRows(part.file.source, part.tensor, [from - first, to - first], signal);
-      result.set(piece, (from - begin) * rowBytes);
-    }
-    first = last;
-  }
-  return result;
-}
-
-/** The file each source was opened as -> the digest the index has for it, where it has one. */
-function digestsOf(parts: Parts, index: SafetensorsIndex | undefined): ReadonlyMap<ByteSource, string | undefined> {
-  const digests = new Map<ByteSource, string | undefined>();
-  for (const stored of parts.values()) {
-    for (const { file, tensor } of stored) {
-      const shard = index?.weightMap.get(tensor.name);
-      digests.set(file.source, shard === undefined ? undefined : index?.shards.get(shard)?.sha256);
-    }
-  }
-  return digests;
-}
-
-function sourcesOf(parts: Parts): ReadonlySet<ByteSource> {
-  return new Set([...parts.values()].flatMap((stored) => stored.map(({ file }) => file.source)));
-}
-
-async function closeAll(sources: Iterable<ByteSource>): Promise<void> {
-  for (const source of sources) await source.close();
-}
-
 class SafetensorsCheckpoint implements Checkpoint {
   readonly format = "safetensors";
   readonly name: string;
@@ -249,14 +138,17 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly notes: readonly string[];
   readonly #parts: Parts;
   readonly #orders: StoredOrders;
+  readonly #integers: IntegerModules;
   readonly #digests: ReadonlyMap<ByteSource, string | undefined>;
   /** in_features by module. */
   #widths: ReadonlyMap<string, number> | undefined;
 
   constructor(
-    fields: Omit<Checkpoint, "format" | "readF32" | "readRaw" | "keptForm" | "readKept" | "startVerifying" | "verify" | "close">,
-    parts: Parts,
-    orders: StoredOrders,
+    fields: Omit<
+      Checkpoint,
+      "format" | "readF32" | "readRaw" | "keptForm" | "readKept" | "readKeptOrder" | "startVerifying" | "verify" | "close"
+    >,
+    { parts, orders, integers }: { parts: Parts; orders: StoredOrders; integers: IntegerModules },
     digests: ReadonlyMap<ByteSource, string | undefined>,
   ) {
     this.name = fields.name;
@@ -270,11 +162,14 @@ class SafetensorsCheckpoint implements Checkpoint {
     this.notes = fields.notes;
     this.#parts = parts;
     this.#orders = orders;
+    this.#integers = integers;
     this.#digests = digests;
   }
 
   async readF32(name: string, options: ReadOptions = {}): Promise<Float32Array> {
     const { type, file } = this.#info(name);
+    const module = this.#integers.ofTensor(name);
+    if (module) return this.#integers.readF32(module, options);
     const decode = type === "F32" ? decodeF32 : type === "F16" ? decodeF16 : type === "BF16" ? decodeBF16 : undefined;
     if (!decode) throw new UnsupportedModelError(`${file}: tensor ${name}: got element type ${type}, need F32, F16 or BF16`);
     return decode(await this.readRaw(name, options));
@@ -282,6 +177,11 @@ class SafetensorsCheckpoint implements Checkpoint {
 
   async readRaw(name: string, { rows, signal }: ReadOptions = {}): Promise<Uint8Array> {
     const info = this.#info(name);
+    if (this.#integers.ofTensor(name)) {
+      throw new CheckpointError(
+        `${info.file}: tensor ${name}: got ${info.type} of several tensors, need one with bytes of its own`,
+      );
+    }
     const parts = this.#parts.get(name)!;
     if (!this.#orders.has(name)) return readParts(parts, info, rows, signal);
     throwIfAborted(signal, `reading tensor ${name}`); // what is kept is given without a read
@@ -290,12 +190,20 @@ class SafetensorsCheckpoint implements Checkpoint {
   }
 
   keptForm(module: string): KeptForm | undefined {
+    const integers = this.#integers.get(module);
+    if (integers) return this.#integers.keptForm(integers);
     const scheme = this.quantization?.linear(module);
     return scheme && packedKeptForm(scheme, this.#inFeatures(module));
   }
 
   readKept(module: string, options: ReadOptions = {}): Promise<KeptRows> {
-    return readPackedRows(this, module, options);
+    const integers = this.#integers.get(module);
+    return integers ? this.#integers.readKept(integers, options) : readPackedRows(this, module, options);
+  }
+
+  async readKeptOrder(module: string, signal?: AbortSignal): Promise<Int32Array | undefined> {
+    const integers = this.#integers.get(module);
+    return integers && this.#integers.readOrder(integers, signal);
   }
 
   startVerifying(): void {
@@ -308,6 +216,7 @@ class SafetensorsCheckpoint implements Checkpoint {
 
   close(): Promise<void> {
     this.#orders.clear();
+    this.#integers.clear();
     return closeAll(sourcesOf(this.#parts));
   }
 

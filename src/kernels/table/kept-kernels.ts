@@ -33,7 +33,7 @@ export const KEPT_KERNELS = {
    * f32[rowCount, K/B, 2], of scales and of minima.
    */
   pack_qb4mw: { args: "source scales minima multipliers packed rowBegin rowCount N K B" },
-  /** `source` i32[rowCount, K/8], nibbles u; `halves` u16[rowCount, K/G, 2], scale and minimum in binary16. */
+  /** `source` i32[rowCount, K/8], nibbles u; `halves` u16[rowCount, K/G, 2], binary16 scale and minimum. */
   pack_qb4aw: { args: "source halves packed rowBegin rowCount N K G" },
   /** `source` i32[rowCount, K/4], bytes u; `affine` f32[rowCount, K/G, 2], scale and minimum. */
   pack_qb8aw: { args: "source affine packed rowBegin rowCount N K G" },

@@ -240,18 +240,19 @@ for (const [what, change, pattern] of [
   ["another method", (_, config) => (config["quant_method"] = "gptq"), /quant_method: got "gptq"/],
   ["not yet compressed", (_, config) => (config["quantization_status"] = "frozen"), /quantization_status: got "frozen"/],
   ["a transform", (_, config) => (config["transform_config"] = { config_groups: { u: {} , v: 1 } }), /transform_config/],
-  ["another format", (group) => Object.assign(group, { format: "int-quantized" }), /group_0: format: got "int-quantized"/],
+  ["another format", (group) => Object.assign(group, { format: "float-quantized" }), /group_0: format: got "float-quantized"/],
   ["an unknown key", (group) => Object.assign(group, { special: 1 }), /group_0: key: got "special", need one of targets, /],
   ["an unknown argument", (group) => (group["weights"]!["zero"] = 1), /weights: key: got "zero", need one of num_bits, /],
-  ["asymmetric weights", (group) => (group["weights"]!["symmetric"] = false), /weights: symmetric: got false/],
+  ["asymmetric floats", (group) => Object.assign(group, { format: "fp4-pack-quantized", weights: { type: "float", num_bits: 4, symmetric: false } }), /weights: symmetric: got false/],
   ["4-bit floats in an integer format", (group) => Object.assign(group["weights"]!, { type: "float", num_bits: 4 }), /weights: type: got "float"/],
   ["integers in the format of floats", (group) => Object.assign(group, { format: "fp4-pack-quantized" }), /weights: type: got "int", need "float"/],
   ["eight-bit floats", (group) => Object.assign(group, { format: "fp4-pack-quantized", weights: { type: "float", num_bits: 8 } }), /num_bits 8, strategy channel.*need 4 bits by group or channel$/],
   ["floats with scales of eight bits", (group) => Object.assign(group, { format: "nvfp4-pack-quantized" }), /format: got "nvfp4-pack-quantized"/],
   ["float weights", (group) => (group["weights"]!["type"] = "float"), /weights: type: got "float"/],
-  ["reordered weights", (group) => (group["weights"]!["actorder"] = "group"), /weights: actorder: got "group"/],
+  ["floats stored in another order", (group) => Object.assign(group, { format: "fp4-pack-quantized", weights: { type: "float", num_bits: 4, actorder: "group" } }), /weights: actorder: got "group"/],
+  ["weights that change", (group) => Object.assign(group["weights"]!, { symmetric: false, dynamic: true }), /weights: dynamic: got true/],
   ["three bits", (group) => (group["weights"]!["num_bits"] = 3), /num_bits 3/],
-  ["eight bits by group", (group) => (group["weights"]!["num_bits"] = 8), /num_bits 8, strategy group/],
+  ["eight bits by block", (group) => Object.assign(group["weights"]!, { num_bits: 8, strategy: "block" }), /num_bits 8, strategy block.*need 4 or 8 bits by tensor, channel or group/],
   ["no weights", (group) => Object.assign(group, { weights: null }), /group_0: weights: got nothing, need quantized weights/],
   ["float activations with one scale", (group) => (group["input_activations"]!["type"] = "float"), /input_activations: strategy: got "tensor", need "token"/],
   ["floats of four bits", (group) => Object.assign(group["input_activations"]!, { ...FLOAT, num_bits: 4 }), /input_activations: num_bits: got 4/],
@@ -276,6 +277,28 @@ for (const [what, change, pattern] of [
     assert.throws(withGroup(change), (error: unknown) => error instanceof UnsupportedModelError && pattern.test(error.message));
   });
 } // prettier-ignore
+
+test("integers that are not stored as this package writes them have a scheme of their own", () => {
+  const weights = (change: Parameters<typeof withGroup>[0]) => {
+    const scheme = withGroup(change)();
+    assert.is(scheme!.linear("model.layers.0.mlp.up_proj"), undefined);
+    const { activations, ...integers } = scheme!.integers!("model.layers.0.mlp.up_proj")!;
+    assert.equal(activations, { kind: "static" });
+    return integers;
+  };
+  const packed = { layout: "packed", bits: 4, groupSize: 64, symmetric: true, anyOrder: false, zeroOffset: 0 };
+  assert.equal(weights((group) => (group["weights"]!["symmetric"] = false)), { ...packed, symmetric: false }); // prettier-ignore
+  assert.equal(weights((group) => (group["weights"]!["actorder"] = "group")), { ...packed, anyOrder: true }); // prettier-ignore
+  assert.equal(weights((group) => (group["weights"]!["num_bits"] = 8)), { ...packed, bits: 8 }); // prettier-ignore
+  const one = { strategy: "tensor", group_size: null };
+  assert.equal(weights((group) => Object.assign(group["weights"]!, one)), { ...packed, groupSize: "tensor" }); // prettier-ignore
+  for (const format of ["int-quantized", "naive-quantized"]) {
+    assert.equal(weights((group) => Object.assign(group, { format })), { ...packed, layout: "int8" }); // prettier-ignore
+  }
+  const plain = withGroup(() => undefined)()!;
+  assert.ok(plain.linear("model.layers.0.mlp.up_proj"));
+  assert.is(plain.integers!("model.layers.0.mlp.up_proj"), undefined);
+});
 
 test("values of the wrong type are errors of the file", () => {
   for (const change of [
