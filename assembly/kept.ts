@@ -8,6 +8,7 @@ export {
   packed_bytes_qb8aw,
   packed_bytes_qb8w,
 } from "./layouts/layout-kept";
+export { gather_qd8 } from "./elementwise/gather-columns";
 export { pack_qb8w } from "./linear/kept/pack-qb8w";
 export { pack_qb4zw } from "./linear/kept/pack-qb4zw";
 export { pack_qb4mw } from "./linear/kept/pack-qb4mw";

@@ -79,6 +79,7 @@ export {
   packed_bytes_qb8aw,
   packed_bytes_qb8w,
 } from "../layouts/layout-kept";
+export { gather_qd8 } from "../elementwise/gather-columns";
 export { gemm_qd8_f32_qb8w_x8c4, gemv_qd8_f32_qb8w_1x8c4, pack_qb8w } from "./linear-qb8w";
 export { gemm_qd8_f32_qb4zw_x8c4, gemv_qd8_f32_qb4zw_1x8c4, pack_qb4zw } from "./linear-qb4zw";
 export { gemm_qd8_f32_qb4mw_x8c4, gemv_qd8_f32_qb4mw_1x8c4, pack_qb4mw } from "./linear-qb4mw";

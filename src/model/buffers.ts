@@ -34,6 +34,8 @@ export interface ActivationBuffers {
   readonly q: Pointer; // i8[M, K]; i16[M, K] of 14 bits
   readonly scales: Pointer; // f32[M]
   readonly sums: Pointer; // i32[M, K/G]
+  /** Both of rows whose columns are in another order; undefined if no file can have that. */
+  readonly ordered?: { readonly q: Pointer; readonly sums: Pointer } | undefined;
   /** undefined if no layer has a low-rank term */
   readonly lowRank?: LowRankBuffers | undefined;
 }

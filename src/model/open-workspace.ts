@@ -95,7 +95,7 @@ export async function planWorkspace<Placed>(
     tables: planPositions(planner, positions),
     blockTable: plan.reserve("scratch", 4 * Math.ceil(positions / BLOCK_TOKENS), "block table"),
     staging: planStaging(plan, maxK),
-    buffers: planBuffers(planner, rows, rank),
+    buffers: planBuffers(planner, rows, rank, keepsWeights),
   };
   return { planner, placed, chosen, shared, board, scratch, parts };
 }
@@ -174,8 +174,11 @@ export function packRows(
   }
 }
 
-/** @param rank the largest of any layer's low-rank terms */
-function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
+/**
+ * @param rank the largest of any layer's low-rank terms
+ * @param keepsWeights whether weights may have their columns in another order
+ */
+function planBuffers(planner: Planner, maxRows: number, rank: number, keepsWeights: boolean): Buffers {
   const { plan, description } = planner;
   const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = description.config;
   const maxK = paddedInputs(widestInput(description));
@@ -187,6 +190,8 @@ function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
     ]),
   );
   const f32 = (what: string, columns: number) => plan.reserve("scratch", 4 * maxRows * columns, `${what} of ${maxRows} rows`);
+  // Two bytes an element: activations of 14 bits, or of 8 bits twice.
+  const q = plan.reserve("scratch", 2 * maxRows * maxK, "quantized activations");
   const qkvStride = widths.get("qkv")!;
   const qkv = f32("queries, keys and values", qkvStride);
   const upStride = widths.get("up") ?? qkvStride;
@@ -206,10 +211,12 @@ function planBuffers(planner: Planner, maxRows: number, rank: number): Buffers {
     padded: planHeads(planner, maxRows),
     paddedInput: isRagged ? f32("padded inputs", maxK) : NULL,
     activations: {
-      // Two bytes an element: activations of 14 bits.
-      q: plan.reserve("scratch", 2 * maxRows * maxK, "quantized activations"),
+      q,
       scales: f32("activation scales", 1),
       sums: f32("activation group sums", maxK / MIN_GROUP_SIZE),
+      ordered: keepsWeights
+        ? { q: offsetBy(q, maxRows * maxK), sums: f32("sums of ordered activations", maxK / MIN_GROUP_SIZE) }
+        : undefined,
       lowRank: rank > 0 ? planLowRankBuffers(planner, maxRows, rank, Math.max(...widths.values())) : undefined,
     },
   };

@@ -12,7 +12,7 @@ import { throwIfAborted } from "../errors.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { Staging } from "./buffers.ts";
-import { checkShape, type LinearSpec, type ModulePart } from "./layers/linear-spec.ts";
+import { checkShape, type LinearSpec, type ModulePart, orderOf } from "./layers/linear-spec.ts";
 import { type LowRank, paddedRank } from "./layers/low-rank.ts";
 import type { Linear } from "./layers/linear.ts";
 import { type PackedTarget, PANEL_ROWS, stagedRows, WeightPacker } from "./weight-packer.ts";
@@ -109,6 +109,8 @@ export class WeightLoader {
     }
     for (const [i, { parts, stored }] of spec.products.entries()) {
       const target = { product: linear.products[i]!, inFeatures: spec.K, stored };
+      const order = orderOf({ stored });
+      if (order) this.#kernels.i32(target.product.order!, order.length).set(order);
       // Parts that each begin a panel are read where the file has them; others share panels, and are read one
       // after another.
       let begin = 0;

@@ -38,6 +38,9 @@ export const KEPT_KERNELS = {
   /** `source` i32[rowCount, K/4], bytes u; `affine` f32[rowCount, K/G, 2], scale and minimum. */
   pack_qb8aw: { args: "source affine packed rowBegin rowCount N K G" },
 
+  /** Rows q i8[M, K] with column columns[k] in the place of column k, to `y`, and their sums i32[M, K/G]. */
+  gather_qd8: { args: "q columns y sums K G", units: "rows" },
+
   // --- linear layers: y[M, N] = x[M, K] * w[N, K]^T + bias (bias 0: none)
   gemm_qd8_f32_qb8w_x8c4: { args: "q scales w bias y M N K G", ...PANELS },
   gemv_qd8_f32_qb8w_1x8c4: { args: "q scales w bias y N K G", ...PANELS },

@@ -83,6 +83,7 @@ export interface Arguments {
   multipliers: [multipliers: Pointer];
   halves: [halves: Pointer];
   affine: [affine: Pointer];
+  columns: [columns: Pointer];
   errors: [errors: Pointer];
   scratch: [scratch: Pointer];
   // Dimensions (their letters: `src/architecture/model-config.ts`), and how many of something.

@@ -19,7 +19,10 @@ const VECTOR = 16;
 export type ModulePart = Pick<LinearModule, "name" | "outFeatures" | "inFeatures" | "bias">;
 
 /** Floats, to be rounded if a product of integers is wanted, or codes that are moved as they are. */
-export type StoredForm = { readonly kind: "float" } | { readonly kind: "kept"; readonly form: KeptForm };
+export type StoredForm =
+  | { readonly kind: "float" }
+  /** `order`: which column of the input each column is (`Checkpoint.readKeptOrder`). */
+  | { readonly kind: "kept"; readonly form: KeptForm; readonly order?: Int32Array | undefined };
 
 /** What weights are multiplied with; the weights are then floats, in their own form, or int8 by channels. */
 export type RunForm =
@@ -67,8 +70,9 @@ export async function readLinearSpec(
   const products: ProductSpec[] = [];
   for (const part of modules) {
     if (part.bias) checkShape(checkpoint, `${part.name}.bias`, [part.outFeatures]);
-    const stored = storedForm(checkpoint, part, choice);
-    const run = await runForm(checkpoint, part, stored, choice);
+    const form = storedForm(checkpoint, part, choice);
+    const run = await runForm(checkpoint, part, form, choice);
+    const stored = await withOrder(checkpoint, part, form, run);
     const last = products.at(-1);
     if (last && sameForm(last, { stored, run })) {
       products[products.length - 1] = { ...last, parts: [...last.parts, part], N: last.N + part.outFeatures };
@@ -101,7 +105,25 @@ export function storedGroup({ form }: Extract<StoredForm, { kind: "kept" }>, K: 
 }
 
 function sameForm(a: Pick<ProductSpec, "stored" | "run">, b: Pick<ProductSpec, "stored" | "run">): boolean {
-  return JSON.stringify([a.stored, a.run]) === JSON.stringify([b.stored, b.run]);
+  const form = ({ stored, run }: Pick<ProductSpec, "stored" | "run">) => JSON.stringify([{ ...stored, order: undefined }, run]);
+  return form(a) === form(b) && sameOrder(orderOf(a), orderOf(b));
+}
+
+function sameOrder(a: Int32Array | undefined, b: Int32Array | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && a.every((column, k) => column === b[k]));
+}
+
+/** The order of a product's columns, if it is not their own. */
+export function orderOf({ stored }: Pick<ProductSpec, "stored">): Int32Array | undefined {
+  return stored.kind === "kept" ? stored.order : undefined;
+}
+
+/** What runs as floats is read as floats where it can be, each column in its own place. */
+async function withOrder(checkpoint: Checkpoint, { name }: ModulePart, stored: StoredForm, run: RunForm): Promise<StoredForm> {
+  if (stored.kind === "float") return stored;
+  if (run.kind === "f32" && checkpoint.tensors.has(`${name}.weight`)) return { kind: "float" };
+  const order = await checkpoint.readKeptOrder?.(name);
+  return order ? { ...stored, order } : stored;
 }
 
 function storedForm(checkpoint: Checkpoint, part: ModulePart, { weights }: LinearChoice): StoredForm {
@@ -140,7 +162,8 @@ async function runForm(
     if (precision === "q8") return { kind: "qd14" };
     return { kind: "f32", rounding: await readRounding(checkpoint, part, checkpoint.quantization?.floatLinearInput?.(name)) };
   }
-  const input = checkpoint.quantization?.linear(name)?.activations;
+  const { quantization } = checkpoint;
+  const input = (quantization?.linear(name) ?? quantization?.integers?.(name))?.activations;
   const kind = input?.kind ?? "none";
   if (isFloat8(kind) && precision !== "f32") return { kind: "f32", rounding: await readRounding(checkpoint, part, input) };
   // Where nothing is said of activations, weights run as floats unless they are to be kept or int8 is asked for.
@@ -211,9 +234,9 @@ export function totalRank({ ranks }: LinearSpec): number {
   return ranks.reduce((sum, rank) => sum + paddedRank(rank), 0);
 }
 
-/** Whether a product's kernels are those of the third module. */
+/** Whether a product's kernels, or that which orders its input, are of the third module. */
 export function isKeptProduct(product: ProductSpec): boolean {
-  return weightForm(packedForm(product)).isKept ?? false;
+  return orderOf(product) !== undefined || (weightForm(packedForm(product)).isKept ?? false);
 }
 
 /** in_features of a product as its kernels take them. */

@@ -38,6 +38,8 @@ export interface Product {
   readonly groupSize: number;
   /** Packed panels of 8 channels (`assembly/layouts/`). */
   readonly weights: Pointer;
+  /** i32[K], which column of the input meets each column of the weights; undefined where it is its own. */
+  readonly order?: Pointer | undefined;
 }
 
 export interface Linear {
@@ -131,8 +133,10 @@ function multiplyProduct(
   product: Product,
   { x, y, M }: { readonly x: Pointer; readonly y: Pointer; readonly M: number },
 ): void {
-  const { form, input, row, N, K, groupSize: G, weights: w } = product;
-  const { q, scales, sums } = buffers.activations;
+  const { form, input, row, N, K, groupSize: G, weights: w, order } = product;
+  const { scales, ordered } = buffers.activations;
+  const { q, sums } = order ? ordered! : buffers.activations;
+  if (order) kernels.split("gather_qd8", M, buffers.activations.q, order, q, sums, K, G);
   const { gemm, gemv, longestGemvGroup = Infinity } = weightForm(form);
   const bits = INPUT_BITS[input.kind];
   const bias = linear.bias ? offsetBy(linear.bias, 4 * row) : NULL;
@@ -141,7 +145,7 @@ function multiplyProduct(
   // A GEMM writes whole panels of a row of y, unless the row ends there.
   const isWhole = N === linear.N || N % PANEL_ROWS === 0;
   if (isWhole && (M > GEMV_ROWS || one === gemm)) return gemm(kernels, bits, all);
-  const rowSums = input.kind === "qd8" ? K / input.sumsOf : 0;
+  const rowSums = order ? K / G : input.kind === "qd8" ? K / input.sumsOf : 0;
   for (let m = 0; m < M; m++) {
     one(kernels, bits, {
       ...all,

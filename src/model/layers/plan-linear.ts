@@ -2,7 +2,7 @@
 import { NULL } from "../../kernels/pointer.ts";
 import type { Planner } from "../workspace.ts";
 import type { Linear, Product, ProductInput } from "./linear.ts";
-import { type LinearSpec, packedForm, productInputs, type ProductSpec, storedGroup, totalRank } from "./linear-spec.ts";
+import { type LinearSpec, orderOf, packedForm, productInputs, type ProductSpec, storedGroup, totalRank } from "./linear-spec.ts";
 import { planLowRank } from "./low-rank.ts";
 import { weightForm } from "./weight-forms.ts";
 
@@ -30,7 +30,8 @@ function planProduct({ plan, sizes }: Planner, product: ProductSpec, inFeatures:
   const groupSize = groupOf(product, inFeatures);
   const bytes = weightForm(form).bytes(sizes, { N: product.N, K, G: groupSize });
   const what = product.parts.map(({ name }) => name).join(", ");
-  return { form, K, groupSize, weights: plan.reserve("weights", bytes >>> 0, what) };
+  const order = orderOf(product) && plan.reserve("weights", 4 * K, `order of columns of ${what}`);
+  return { form, K, groupSize, weights: plan.reserve("weights", bytes >>> 0, what), order };
 }
 
 /** A group of the whole row grows with it. */

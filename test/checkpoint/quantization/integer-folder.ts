@@ -100,7 +100,7 @@ function drawWeights(kind: IntegerKind, [N, K]: [number, number], random: () => 
     scaleType,
   );
   const zero = () =>
-    symmetric ? middle : random() < 0.1 ? (random() < 0.5 ? 0 : count - 1) : middle - 3 + Math.floor(7 * random());
+    symmetric ? middle : !isTensor && random() < 0.1 ? (random() < 0.5 ? 0 : count - 1) : middle - 3 + Math.floor(7 * random());
   const drawnZeros = Uint8Array.from({ length: perScale }, zero);
   const at = (i: number) => (isTensor ? 0 : i);
   const scales = Float32Array.from({ length: N * groups }, (_, i) => drawn[at(i)]!);
