@@ -16,10 +16,11 @@ export function reportDocument({
 }: QuantizationReport) {
   return {
     recipe,
-    layers: layers.map(({ name, range, policy, input_scale, ...errors }) => ({
+    layers: layers.map(({ name, range, policy, weights, input_scale, ...errors }) => ({
       name,
       range,
       policy,
+      ...(weights !== undefined && { weights }),
       input_scale,
       weight_nmse: errors.weight_nmse,
       nearest_weight_nmse: errors.nearest_weight_nmse,
@@ -51,6 +52,7 @@ export function reportTable({ layers }: QuantizationReport): string {
     { head: "output NMSE", cell: (row) => row.output_nmse },
     { head: "of nearest", cell: (row) => row.nearest_output_nmse },
   ];
+  const isMixed = layers.some(({ weights }) => weights !== undefined);
   const sameAsNearest = layers.every((row) => row.weight_nmse === row.nearest_weight_nmse);
   const shown = columns.filter(
     ({ head, cell }) => layers.some((row) => cell(row) !== null) && !(sameAsNearest && head === "of nearest"),
@@ -60,6 +62,7 @@ export function reportTable({ layers }: QuantizationReport): string {
       { head: "layer input" },
       { head: "range", align: "right" },
       { head: "policy" },
+      ...(isMixed ? [{ head: "weights" }] : []),
       { head: "input scale", align: "right" },
       ...shown.map(({ head }) => ({ head, align: "right" as const })),
     ],
@@ -67,6 +70,7 @@ export function reportTable({ layers }: QuantizationReport): string {
       row.name,
       formatSignificant(row.range),
       row.policy,
+      ...(isMixed ? [row.weights!] : []),
       inputScale(row),
       ...shown.map(({ cell }) => formatSignificant(cell(row)!)),
     ]),
@@ -80,7 +84,7 @@ function inputScale({ policy, input_scale }: LayerInputReport): string {
 
 /** The choices made and the time they took, in lines for people. */
 export function reportSummary(report: QuantizationReport): string {
-  const { recipe, bits_per_weight, distillation, simulated, static_share, seconds, stages } = report;
+  const { recipe, layers, bits_per_weight, distillation, simulated, static_share, seconds, stages } = report;
   const { name, weights, activations, equalize, policy, round, scaleConstraint } = recipe;
   const kinds = `${weights} weights, ${activations === "none" ? "float" : activations} activations`;
   const parts = `equalize ${equalize.kind}, policy ${policy.kind}, round ${round.kind}${scaleConstraint === "none" ? "" : `, scale constraint ${scaleConstraint}`}`;
@@ -90,9 +94,14 @@ export function reportSummary(report: QuantizationReport): string {
     `recipe ${name}: ${kinds}, ${parts}`,
     ...(distillation === null ? [] : [distillationLine(distillation)]),
     ...(simulated === null ? [] : [simulated]),
-    `${bits_per_weight.toFixed(2)} bits per weight in the layers${share}`,
+    `${bits_per_weight.toFixed(2)} bits per weight in the layers${mixture(layers)}${share}`,
     `took ${formatDuration(seconds)}: ${spent}`,
   ].join("\n");
+}
+
+function mixture(layers: QuantizationReport["layers"]): string {
+  if (layers.every(({ weights }) => weights === undefined)) return "";
+  return `, 8 bits at ${layers.filter(({ weights }) => weights === "int8").length} of ${layers.length} layer inputs`;
 }
 
 function distillationLine({ steps, first_kld, last_kld }: DistillationSummary): string {

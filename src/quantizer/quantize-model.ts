@@ -17,6 +17,7 @@ import { checkOverrides, selectPolicies } from "./decide/policy.ts";
 import { planInput } from "./decide/quantization-plan.ts";
 import { chooseGroupSizes } from "./recipe/group-size.ts";
 import { channelStatsSuffice, type Recipe, type StatsRecipe } from "./recipe/recipe.ts";
+import { checkBits, giveEightBits } from "./round/mixed-bits.ts";
 import { quantizeLayers } from "./round/quantize-layers.ts";
 import { SearchRounder } from "./round/search-rounder.ts";
 import { StageClock } from "./stage-clock.ts";
@@ -69,6 +70,7 @@ export async function quantizeModel(
       return quantizeByStats({ ...task, recipe }, stats, work);
     }
     const layers = await clock.time("calibrate", () => quantizeLayers({ checkpoint, samples, recipe, clock }, work));
+    if (recipe.bits !== undefined) giveEightBits(layers, describeModel(checkpoint.config), recipe);
     return writeQuantized({ ...task, recipe }, layers, work);
   });
 }
@@ -138,6 +140,7 @@ function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe)
   chooseGroupSizes(description, recipe.groupSize);
   checkWidths(description, recipe);
   checkRank(description, recipe);
+  checkBits(description, recipe);
   if (recipe.distillSteps > 0) checkDifferentiable(name, config);
   checkOverrides(
     allInputs(description).map(({ path }) => path),

@@ -36,6 +36,11 @@ export function addRecipeOptions(command: Command): Command {
     "int8; 8-bit floats E4M3 or E5M2, simulated in float32; or none: left in float, weights run dequantized",
   );
   command.option("--group-size <32|64|128|channel>", "in_features that share a weight scale (default: the largest that divides)", parseGroupSize); // prettier-ignore
+  command.option(
+    "--bits <x>",
+    "bits per weight in the layers: linears of 8 bits are added up to it, where they help most",
+    number(0),
+  );
   choice("scales", SCALE_TYPES, "how weight scales are stored");
   choice("scale-constraint", SCALE_CONSTRAINTS, "weight scales are powers of two (m1), or a row's differ by powers of two (m2)");
   command.option(

@@ -21,6 +21,8 @@ import type { PolicyRow } from "./policy.ts";
 export interface InputPlan extends PolicyRow {
   /** Weights that share a scale; K for one scale per row. */
   readonly groupSize: number;
+  /** How the weights are stored, where that is not the recipe's. */
+  readonly weights?: Recipe["weights"];
   /** s of the equalization, f32[K]; undefined if the input is not equalized. */
   readonly factors: Float32Array | undefined;
   /** The largest magnitude, after equalization if there is any. */
@@ -127,10 +129,11 @@ function planModules(description: Description, inputs: readonly InputPlan[], rec
   return new Map(plans.map((plan) => [plan.module.name, plan]));
 }
 
-function inputScheme({ policy, groupSize }: InputPlan, recipe: Recipe): LinearScheme {
-  const stored = recipe.groupSize === "channel" ? "channel" : groupSize;
+function inputScheme(input: InputPlan, recipe: Recipe): LinearScheme {
+  const { policy, groupSize, weights = recipe.weights } = input;
+  const stored = recipe.groupSize === "channel" || weights === "int8" ? "channel" : groupSize;
   const float8 = policy.kind === "dynamic" && isFloat8(recipe.activations) ? recipe.activations : undefined;
-  return { weights: recipe.weights, groupSize: stored, activations: { kind: float8 ?? policy.kind } };
+  return { weights, groupSize: stored, activations: { kind: float8 ?? policy.kind } };
 }
 
 const TENSOR_TYPES: Readonly<Record<Exclude<ModelTensor["role"], "scale">, TensorPlan["type"]>> = {

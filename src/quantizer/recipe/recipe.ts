@@ -49,6 +49,11 @@ export interface Recipe {
    * "channel": a whole row.
    */
   readonly groupSize: GroupSize | "auto" | "channel";
+  /**
+   * Bits per weight in the blocks, scales included, that linears of 8 bits may bring it to, where they help
+   * most (`mixed-bits.ts`); absent: all are of `weights`.
+   */
+  readonly bits?: number;
   /** Rank of what makes up for rounding errors beside each weight (LoRC); 0 for none. */
   readonly lorcRank: number;
   /**
@@ -80,6 +85,7 @@ export function channelStatsSuffice(recipe: Recipe): recipe is StatsRecipe {
 }
 
 /** Whether the recipe looks at more of an activation than the range and mean square of each channel. */
-export function needsHessians({ equalize, policy, ranges, round }: Recipe): boolean {
-  return equalize.kind === "awq" || policy.kind === "auto" || ranges !== undefined || round.kind === "gptq";
+export function needsHessians({ equalize, policy, ranges, round, bits }: Recipe): boolean {
+  const isMeasured = equalize.kind === "awq" || policy.kind === "auto" || ranges !== undefined || bits !== undefined;
+  return isMeasured || round.kind === "gptq";
 }

@@ -51,6 +51,8 @@ export interface RecipeOptions {
   readonly refine?: number | undefined;
   readonly propagate?: "float" | "quantized" | undefined;
   readonly groupSize?: number | "auto" | "channel" | undefined;
+  /** Bits per weight in the blocks, to which linears of 8 bits are added where they help most. */
+  readonly bits?: number | undefined;
   readonly lorcRank?: number | undefined;
   readonly distillSteps?: number | undefined;
   readonly scales?: ScaleType | undefined;
@@ -61,7 +63,7 @@ export interface RecipeOptions {
 
 export const RECIPE_OPTIONS: OptionKeys = optionKeys<RecipeOptions>({
   weights: 0, activations: 0, equalize: 0, alpha: 0, folds: 0, policy: 0, v0: 0, v1: 0, tolerance: 0, overrides: 0, ranges: 0, round: 0, search: 0,
-  damping: 0, actOrder: 0, refine: 0, propagate: 0, groupSize: 0, lorcRank: 0, distillSteps: 0, scales: 0, scaleConstraint: 0,
+  damping: 0, actOrder: 0, refine: 0, propagate: 0, groupSize: 0, bits: 0, lorcRank: 0, distillSteps: 0, scales: 0, scaleConstraint: 0,
   embedding: 0, kvCache: 0,
 }); // prettier-ignore
 
@@ -80,6 +82,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
     ...others,
     // Absent where it says nothing, as in the recipes of checkpoints that were made before it could be said.
     ...(ranges !== "absmax" && { ranges }),
+    ...(options.bits !== undefined && { bits: options.bits }),
     weights,
     activations,
     equalize: changeEqualization(preset, options),
@@ -96,6 +99,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
     kvCache: checkChoice("kvCache", CACHE_SCHEMES, options.kvCache ?? preset.kvCache),
   };
   checkRanges(recipe);
+  checkMixture(recipe);
   checkPolicyRule(recipe.policy);
   checkEqualization(recipe.equalize);
   checkRounding(recipe.round);
@@ -229,6 +233,16 @@ function checkRanges({ ranges, policy, overrides, kvCache }: Recipe): void {
   const isStatic = policy.kind !== "uniform" || policy.activations === "static";
   if (isStatic || overrides.some((override) => parsePolicyName(override.policy).kind === "static")) return;
   throw new RecipeError(`ranges ${ranges}: no input and no cache of this recipe has a static scale; "absmax" says that`);
+}
+
+/** How many bits there can be depends on the model's sizes (`checkBits`). */
+function checkMixture({ bits, weights, lorcRank, distillSteps }: Recipe): void {
+  if (bits === undefined) return;
+  if (!(bits > 4 && bits < 9)) throw new RecipeError(`bits: got ${bits}, need a number between 4 and 9`);
+  if (weights === "int8") throw new RecipeError(`bits: got ${bits} for int8 weights, need weights of 4 bits`);
+  if (lorcRank > 0) throw new RecipeError(`bits: got ${bits} and low-rank terms of rank ${lorcRank}, need one of them`);
+  if (distillSteps > 0)
+    throw new RecipeError(`distillation: got bits ${bits}; it tunes the scales of 4-bit weights, need none of 8`);
 }
 
 /** What each option allows may still not fit together. */

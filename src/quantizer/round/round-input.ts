@@ -43,6 +43,8 @@ export interface OutputErrors {
   /** Energy that rounding weights adds: as it was done, and to nearest. */
   readonly chosen: number;
   readonly nearest: number;
+  /** The same of 8 bits a weight; measured where some linears may have them. */
+  readonly eight: number | undefined;
   /** Relative errors of rounding activations; measured for policy "auto". */
   readonly activations: ActivationErrors | undefined;
 }
@@ -78,11 +80,13 @@ export class InputRounder {
     const error = OutputError.load(this.#memory, hessian);
     const cost = (rows: readonly QuantizedRows[]) =>
       rows.reduce((sum, quantized, i) => sum + error.of(roundingError(weights[i]!, quantized, factors)), 0);
-    const { round, policy } = this.#recipe;
+    const { round, policy, bits } = this.#recipe;
+    const inEight = () => weights.map((weight, i) => quantizeRows(weight, eightBits(format), originOf(input, i)));
     const output = {
       signal: observed.weights.reduce((sum, weight) => sum + error.of(weight), 0),
       chosen: cost(rounded),
       nearest: round.kind === "nearest" ? cost(rounded) : cost(nearest),
+      eight: bits === undefined ? undefined : cost(inEight()),
       activations: policy.kind === "auto" ? this.#activationErrors(observed, plan, weights) : undefined,
     };
     const modules = rounded.map((rows, i) => ({
@@ -168,6 +172,10 @@ export class InputRounder {
     if (activations.static - activations.dynamic <= rule.tolerance) return plan;
     return { ...plan, policy: { ...plan.policy, kind: "dynamic" }, inputScale: undefined };
   }
+}
+
+function eightBits(format: RowFormat): RowFormat {
+  return { ...format, type: "int8", G: format.K };
 }
 
 /** The whole weight of an input's module. */

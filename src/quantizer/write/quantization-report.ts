@@ -28,6 +28,8 @@ export interface LayerInputReport {
   /** null for a dynamic input. */
   readonly input_scale: number | null;
   readonly group_size: number;
+  /** How the weights are stored, where some of the model's have more bits than others. */
+  readonly weights?: Recipe["weights"];
   /** Errors of rounding the linears that read this input, taken together, after equalization. */
   readonly weight_nmse: number;
   /** The same if they were rounded to nearest: what the rounding method started from. */
@@ -187,6 +189,7 @@ function layerInputReport(
     override: input.override ?? null,
     input_scale: input.inputScale ?? null,
     group_size: input.groupSize,
+    ...(recipe.bits !== undefined && { weights: input.weights ?? recipe.weights }),
     weight_nmse: total.nmse,
     nearest_weight_nmse: nearest.nmse,
     lorc_weight_nmse: recipe.lorcRank > 0 ? left / (chosen.signal || 1) : null,
@@ -201,13 +204,13 @@ function layerInputReport(
 }
 
 function bitsPerWeight({ modules, recipe }: QuantizationPlan): number {
-  const codeBits = WEIGHT_BITS[recipe.weights];
   const scaleBits = SCALE_STORAGE[recipe.scales].bits;
   let weights = 0;
   let bits = 0;
   for (const { module, input } of modules.values()) {
     if (!input) continue;
     const { outFeatures, inFeatures } = module;
+    const codeBits = WEIGHT_BITS[input.weights ?? recipe.weights];
     weights += outFeatures * inFeatures;
     bits += outFeatures * (codeBits * inFeatures + scaleBits * (inFeatures / input.groupSize));
     bits += 16 * recipe.lorcRank * (outFeatures + inFeatures);
