@@ -38,6 +38,35 @@ export function exp4(x: v128): v128 {
   return f32x4.mul(f32x4.mul(p, powerOfTwo(first)), powerOfTwo(i32x4.sub(exponent, first)));
 }
 
+/**
+ * log(x) of positive normal floats, within 2 units in the last place or 2^-25, whichever is more (measured in
+ * test/kernels/math.test.ts).
+ *
+ *   x = 2^e (1 + r), 1 + r in [sqrt 1/2, sqrt 2)      log(1 + r) = r - r^2 / 2 + r^3 P(r)
+ *   P of degree 8 (coefficients: Cephes, logf)
+ *
+ * log(1) = 0 exactly. Anything else gives a finite number of no meaning.
+ */
+@inline
+export function log4(x: v128): v128 {
+  const e = i32x4.shr_s(i32x4.sub(x, i32x4.splat(0x3f3504f3)), 23); // bits of sqrt 1/2
+  const r = f32x4.sub(i32x4.sub(x, i32x4.shl(e, 23)), f32x4.splat(1));
+  const n = f32x4.convert_i32x4_s(e);
+  let p = f32x4.add(f32x4.mul(f32x4.splat(7.0376836292e-2), r), f32x4.splat(-1.151461031e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.167699874e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(-1.2420140846e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.4249322787e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(-1.6668057665e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(2.0000714765e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(-2.4999993993e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(3.3333331174e-1));
+  const z = f32x4.mul(r, r);
+  p = f32x4.mul(p, f32x4.mul(z, r));
+  p = f32x4.add(p, f32x4.mul(n, f32x4.splat(-2.1219444e-4)));
+  p = f32x4.sub(p, f32x4.mul(z, f32x4.splat(0.5)));
+  return f32x4.add(f32x4.add(r, p), f32x4.mul(n, f32x4.splat(0.693359375)));
+}
+
 /** 2^n for n in -126..127. */
 @inline
 export function powerOfTwo(n: v128): v128 {

@@ -4,8 +4,8 @@ export function lowestCode(top: i32): i32 {
   return top == 12 ? -12 : -top - 1;
 }
 
-/** Rounds within an octave of E2M1 whose steps are `step`. */
-function stepOf(magnitude: f64, top: i32): f64 {
+/** Between the codes around a magnitude: octaves of E2M1 have steps of their own. */
+export function stepOf(magnitude: f64, top: i32): f64 {
   if (top != 12 || magnitude < 4) return 1;
   return magnitude < 8 ? 2 : 4;
 }

@@ -16,6 +16,41 @@ const ofLayer = ({ name, N, K }: LinearShape): BenchRow[] => [
     },
   },
   {
+    name: `transpose_qc8w_f32w ${name}`,
+    prepare(bench) {
+      const [w, transposed] = [bench.reserve(bench.run.packed_bytes_qc8w(N, K)), bench.floats(N * K)];
+      return { bytes: 5 * N * K, run: () => bench.run.transpose_qc8w_f32w(w, transposed, N, K, 0, N / 8) };
+    },
+  },
+  {
+    name: `transpose_f32w_f32w ${name}`,
+    prepare(bench) {
+      const [w, transposed] = [bench.floats(N * K), bench.reserve(4 * N * K)];
+      return { bytes: 8 * N * K, run: () => bench.run.transpose_f32w_f32w(w, transposed, N, K, 0, N / 8) };
+    },
+  },
+  {
+    name: `transpose_f32 ${name} M=${M}`,
+    prepare(bench) {
+      const [source, transposed] = [bench.floats(M * N), bench.reserve(4 * M * N)];
+      return { bytes: 8 * M * N, run: () => bench.run.transpose_f32(source, transposed, M, N, 0, M) };
+    },
+  },
+  {
+    name: `round_range_f32 ${name} M=${M}`,
+    prepare(bench) {
+      const [x, y] = [bench.floats(M * K), bench.reserve(4 * M * K)];
+      return { bytes: 8 * M * K, run: () => bench.run.round_range_f32(x, y, K, K, 0.02, 0, M) };
+    },
+  },
+  {
+    name: `range_gradient_f32 ${name} M=${M}`,
+    prepare(bench) {
+      const [x, dx, sums] = [bench.floats(M * K), bench.floats(M * K), bench.reserve(8 * M)];
+      return { bytes: 12 * M * K, run: () => bench.run.range_gradient_f32(x, dx, sums, K, K, 0.02, 0, M) };
+    },
+  },
+  {
     name: `pack_columns_f32w ${name} M=${M}`,
     prepare(bench) {
       const [source, packed] = [bench.floats(M * K), bench.reserve(4 * M * K)];
@@ -64,6 +99,13 @@ export const rows: BenchRow[] = [
     prepare(bench) {
       const [x, y] = [bench.floats(V), bench.floats(V)];
       return { bytes: 12 * V, run: () => bench.run.kl_gradient_f32(x, y, 1, V, 0, 1) };
+    },
+  },
+  {
+    name: `jsd_gradient_f32 ${MODELS[0]!.name} V=${V}`,
+    prepare(bench) {
+      const [x, y, losses] = [bench.floats(V), bench.floats(V), bench.reserve(8)];
+      return { bytes: 16 * V, run: () => bench.run.jsd_gradient_f32(x, y, losses, 1, V, 0, 1) };
     },
   },
 ];

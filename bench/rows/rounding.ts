@@ -30,6 +30,23 @@ function ofLayer({ name, N, K }: LinearShape): BenchRow[] {
       },
     },
     {
+      name: `round_learned_f32 ${name} G=${G}`,
+      prepare(bench) {
+        const [w, offsets, scales] = [bench.floats(N * K), bench.floats(N * K), bench.floats((N * K) / G)];
+        const rounded = bench.reserve(4 * N * K);
+        return { bytes: 12 * N * K, run: () => bench.run.round_learned_f32(w, offsets, scales, rounded, K, G, TOP, 0, N) };
+      },
+    },
+    {
+      name: `step_learned_f32 ${name} G=${G}`,
+      prepare(bench) {
+        const [w, offsets, gradients] = [bench.floats(N * K), bench.floats(N * K), bench.floats(N * K)];
+        const [scales, clips] = [bench.floats((N * K) / G), bench.floats((N * K) / G)];
+        const run = () => bench.run.step_learned_f32(w, offsets, scales, gradients, clips, K, G, TOP, 0.005, 0, N);
+        return { bytes: 16 * N * K, run };
+      },
+    },
+    {
       name: `cholesky_f64 ${name} K=${K}`,
       prepare(bench) {
         const { pointer, refill } = hessian(bench, K);

@@ -53,6 +53,7 @@ const CALLS_FROM_LOOPS: Record<string, string> = {
   gemv_qd8_f32_qb4aw_1x8c4: LAST_PANEL,
   gemv_qd8_f32_qb8aw_1x8c4: LAST_PANEL,
   kl_gradient_f32: "two calls for each row of logits",
+  jsd_gradient_f32: "two calls for each row of logits",
   rmsnorm_backward_f32: "one call for each row",
   attention_backward_f32: "a few calls for each query row",
   rmsnorm_f32: "one call for each row",

@@ -9,6 +9,8 @@ import { mulberry32 } from "../random.ts";
 interface Probe {
   exp_f32(x: number, y: number, count: number): void;
   exp_f32_scalar(x: number, y: number, count: number): void;
+  log_f32(x: number, y: number, count: number): void;
+  log_f32_scalar(x: number, y: number, count: number): void;
   exp_f64(x: number): number;
   log_f64(x: number): number;
 }
@@ -88,6 +90,34 @@ test("exp is within 1 unit in the last place, over every 499th float from -104 t
 test("exp at its borders", () => {
   const values = [0, -0, -Infinity, Infinity, -104, -1e30, 88.8, 1e30, 1e-30, -1e-45, Number.NaN];
   assert.equal([...exp(values)], [1, 1, 0, Infinity, 0, 0, Infinity, Infinity, 1, 1, Number.NaN]);
+});
+
+test("log is within 2 units in the last place, or 2^-25 near 1, over every 4999th positive normal float", () => {
+  const bits = new Uint32Array(1);
+  const float = new Float32Array(bits.buffer);
+  const check = (values: number[]) => {
+    x.fill(1);
+    x.set(values);
+    probe.log_f32_scalar(x.byteOffset, y.byteOffset, COUNT);
+    const twin = y.slice();
+    probe.log_f32(x.byteOffset, y.byteOffset, COUNT);
+    assertSameBits(y, twin, "twins of log");
+    for (const [i, value] of values.entries()) {
+      const exact = Math.log(value);
+      const bound = Math.max(2 * ulp(Math.abs(exact)), 2 ** -25);
+      if (Math.abs(y[i]! - exact) > bound) assert.unreachable(`log(${value}): got ${y[i]}, need ${exact} within ${bound}`);
+    }
+  };
+  for (let next = 0x00800000; next < 0x7f800000;) {
+    const values: number[] = [];
+    for (; values.length < COUNT && next < 0x7f800000; next += 4999) {
+      bits[0] = next;
+      values.push(float[0]!);
+    }
+    check(values);
+  }
+  check(Array.from({ length: COUNT }, () => Math.fround(1 + (random() - 0.5) / 16)));
+  check([1, 2, 0.5, Math.fround(Math.SQRT1_2), Math.fround(Math.SQRT2)]);
 });
 
 test("exp and log in f64 are within 2 units in the last place", () => {

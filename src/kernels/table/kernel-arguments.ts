@@ -85,6 +85,9 @@ export interface Arguments {
   affine: [affine: Pointer];
   columns: [columns: Pointer];
   errors: [errors: Pointer];
+  offsets: [offsets: Pointer];
+  clips: [clips: Pointer];
+  rounded: [rounded: Pointer];
   scratch: [scratch: Pointer];
   // Dimensions (their letters: `src/architecture/model-config.ts`), and how many of something.
   M: [M: number];
@@ -126,6 +129,7 @@ export interface Arguments {
   top: [top: number];
   type: [type: number];
   search: [search: number];
+  rate: [rate: number];
 }
 
 type Words<Text extends string> = Text extends `${infer First} ${infer Rest}` ? [First, ...Words<Rest>] : [Text];

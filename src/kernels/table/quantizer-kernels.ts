@@ -17,8 +17,19 @@ export const QUANTIZER_KERNELS = {
    * `lossFactor`.
    */
   kl_gradient_f32: { args: "x y lossFactor V", units: "rows" },
+  /**
+   * losses f64[M] of the Jensen-Shannon divergence between the softmax of x and of y f32[M, V], whose
+   * gradient times `lossFactor` y becomes; x is overwritten.
+   */
+  jsd_gradient_f32: { args: "x y losses lossFactor V", units: "rows" },
   /** w qb4w or qb4fw panels of [N, K], values f32[16] of its codes -> transposed f32w panels of [K, N]. */
   transpose_qb4w_f32w: { args: "w values transposed N K G", units: "panels of 8 channels" },
+  /** w qc8w panels of [N, K] -> transposed f32w panels of [K, N]; K a multiple of 8. */
+  transpose_qc8w_f32w: { args: "w transposed N K", units: "panels of 8 channels" },
+  /** w f32w panels of [N, K] -> transposed f32w panels of [K, N]. */
+  transpose_f32w_f32w: { args: "w transposed N K", units: "panels of 8 channels" },
+  /** source f32[M, N] -> transposed f32[N, M]. */
+  transpose_f32: { args: "source transposed M N", units: "rows" },
   /** source f32[M, K] -> packed f32w panels of [K, M]. */
   pack_columns_f32w: { args: "source packed M K", units: "panels of 8 columns" },
   /**
@@ -26,6 +37,16 @@ export const QUANTIZER_KERNELS = {
    * M], w of [K, N].
    */
   scale_gradient_f32: { args: "dy x w gradients M N K G", units: "groups" },
+  /**
+   * y = x as a static int8 scale leaves it, M rows of K, `stride` elements apart; y may be x. K a multiple of
+   * 4.
+   */
+  round_range_f32: { args: "x y K stride scale", units: "rows" },
+  /**
+   * sums f64[M] of the gradient of the logarithm of a static int8 `scale`, x and dx being M rows of K,
+   * `stride` elements apart; dx becomes 0 where x is beyond the range. K a multiple of 4.
+   */
+  range_gradient_f32: { args: "x dx sums K stride scale", units: "rows" },
   /** dx f32[M, K] and dweight f32[K] += gradients of rmsnorm_f32; K a multiple of 4. */
   rmsnorm_backward_f32: { args: "x weight dy dx dweight M K eps" },
   /** x f32[M, 2F] (gate, then up) becomes its gradient; dy f32[M, F]; F a multiple of 4. */
@@ -39,6 +60,13 @@ export const QUANTIZER_KERNELS = {
   // --- rounding weights
   /** w f32[N, K], importance f32[K] or 0 -> scales f32[N, K/G] of least weighted square error. */
   search_scales_f32: { args: "w importance scales K G top type", units: "rows" },
+  /** w, offsets f32[N, K], scales f32[N, K/G] -> rounded f32[N, K]; G a multiple of 4. */
+  round_learned_f32: { args: "w offsets scales rounded K G top", units: "rows" },
+  /**
+   * One step of offsets f32[N, K] and clips f32[N, K/G] against the signs of gradients f32[N, K] of
+   * `rounded`.
+   */
+  step_learned_f32: { args: "w offsets scales gradients clips K G top rate", units: "rows" },
   /** gram f64[K, K] += x^T x over x f32[M, K], upper triangle. */
   gram_f64_f32: { args: "x gram M K", units: "pairs of row tiles, K / 8" },
   /**
