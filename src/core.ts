@@ -139,7 +139,7 @@ export async function quantize(
     const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
     const checkpoint = await openModel(location, options);
     try {
-      const data = calibrationSamples(checkpoint, options, recipe.distillSteps);
+      const data = calibrationSamples(checkpoint, options, recipe);
       return await withWork(host, options, (work) => quantizeModel(checkpoint, data, recipe, output, work));
     } finally {
       await checkpoint.close();

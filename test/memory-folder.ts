@@ -120,6 +120,21 @@ export class MemoryOutputFolder implements OutputFolder {
     });
   }
 
+  /** What is kept of unfinished work, by key; undefined as long as a test does not want it. */
+  kept: Map<string, Uint8Array> | undefined;
+
+  get unfinished(): OutputFolder["unfinished"] {
+    const { kept, name } = this;
+    return (
+      kept &&
+      ((key) => ({
+        name: `${name}.unfinished-${key}`,
+        read: () => Promise.resolve(kept.get(key)),
+        write: (bytes) => Promise.resolve(void kept.set(key, bytes.slice())),
+      }))
+    );
+  }
+
   commit(): Promise<void> {
     if (this.#open.size > 0) throw new Error(`${this.name}: still open: ${[...this.#open].join(", ")}`);
     for (const [fileName, pieces] of this.#pieces) {

@@ -19,7 +19,7 @@ import { withTimeLeft } from "../../src/progress.ts";
 import type { ActivationStats } from "../../src/quantizer/calibrate/activation-stats.ts";
 import { analyzeInputs } from "../../src/quantizer/decide/analyze-inputs.ts";
 import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
-import { type CalibrationSamples, calibrationSamples } from "../../src/quantizer/calibrate/calibration-source.ts";
+import { type CalibrationSamples, calibrationSamples, type DistillationSequences } from "../../src/quantizer/calibrate/calibration-source.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
 import { needsHessians, type Recipe } from "../../src/quantizer/recipe/recipe.ts";
 import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
@@ -157,7 +157,7 @@ export class Measurement implements AsyncDisposable {
     const checkpoint = await this.#openCheckpoint();
     const output = await createOutputFolder(path);
     if (needsHessians(recipe) || recipe.distillSteps > 0) {
-      return quantizeModel(checkpoint, await this.#samples(kind, recipe.distillSteps), recipe, output, this.#work);
+      return quantizeModel(checkpoint, await this.#samples(kind, recipe), recipe, output, this.#work);
     }
     const { stats, source, seconds } = await this.#calibrate(kind);
     const report = await quantizeWithStats(checkpoint, { stats, source }, recipe, output, this.#work);
@@ -178,14 +178,14 @@ export class Measurement implements AsyncDisposable {
     return made(this.#calibrated, kind, calibrating);
   }
 
-  /** @param distillSteps sequences wanted behind those of the calibration */
-  async #samples(kind: CalibrationKind, distillSteps = 0): Promise<CalibrationSamples> {
+  /** @param distillation what is wanted behind the samples of the calibration */
+  async #samples(kind: CalibrationKind, distillation?: DistillationSequences): Promise<CalibrationSamples> {
     const { calibration: path, samples, contextSize } = this.#settings;
     const calibration =
       kind === "random"
         ? ({ kind, seed: 0 } as const)
         : ({ kind, text: readFileSync(path, "utf8"), name: basename(path) } as const);
-    return calibrationSamples(await this.#openCheckpoint(), { calibration, samples, contextSize }, distillSteps);
+    return calibrationSamples(await this.#openCheckpoint(), { calibration, samples, contextSize }, distillation);
   }
 
   get #evaluationOptions(): Pick<MeasureOptions, "signal" | "onProgress"> {

@@ -68,6 +68,23 @@ export interface OutputFolder {
   discard(): Promise<void>;
   /** Room that is left where the files go, where that can be found out. */
   freeBytes?(): Promise<number | undefined>;
+  /**
+   * A place for work of this key that is not done yet, beside the final path. It outlives `discard` and the
+   * process; `commit` removes it. Absent where nothing does.
+   *
+   * @param key letters and digits
+   */
+  readonly unfinished?: ((key: string) => UnfinishedWork) | undefined;
+}
+
+/** The state of long work, so that the same work can go on from it after an interruption. */
+export interface UnfinishedWork {
+  /** The path, for messages. */
+  readonly name: string;
+  /** What was written last; undefined if nothing was. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Replaces that, all at once. @throws CapabilityError if it cannot be written */
+  write(bytes: Uint8Array): Promise<void>;
 }
 
 /** The whole of a small text file. @throws CheckpointError if it is larger than `limitBytes` */

@@ -104,7 +104,12 @@ function mixture(layers: QuantizationReport["layers"]): string {
   return `, 8 bits at ${layers.filter(({ weights }) => weights === "int8").length} of ${layers.length} layer inputs`;
 }
 
-function distillationLine({ steps, first_kld, last_kld }: DistillationSummary): string {
-  const change = `${formatSignificant(first_kld)} to ${formatSignificant(last_kld)} nats on the samples`;
-  return `distilled in ${steps} steps: KL divergence to the float model from ${change}`;
+function distillationLine({ loss, steps, first_loss, last_loss, validation, stopped }: DistillationSummary): string {
+  const divergence = loss === "kl" ? "KL divergence" : "Jensen-Shannon divergence";
+  const change = `${formatSignificant(first_loss)} to ${formatSignificant(last_loss)} nats on the samples`;
+  const held =
+    validation &&
+    `, ${formatSignificant(validation.first_loss)} to ${formatSignificant(validation.kept_loss)} on those held out, kept after step ${validation.kept_step}`;
+  const end = stopped === null ? "" : `; stopped: ${stopped}`;
+  return `distilled in ${steps} steps: ${divergence} to the float model from ${change}${held ?? ""}${end}`;
 }

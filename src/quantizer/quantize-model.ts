@@ -8,7 +8,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { isFloat8 } from "../checkpoint/formats/float8.ts";
 import { CapabilityError, RecipeError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
-import { checkDifferentiable } from "../training/student.ts";
+import { checkDistillable } from "../training/differentiable.ts";
 import type { ActivationStats } from "./calibrate/activation-stats.ts";
 import { calibrate } from "./calibrate/calibrate.ts";
 import { collectWeightStats } from "./calibrate/weight-stats.ts";
@@ -34,6 +34,8 @@ export interface QuantizationData {
    * calibration.
    */
   readonly distillationSamples?: readonly Int32Array[] | undefined;
+  /** Sequences that decide which step's numbers are kept; as many as the recipe says. */
+  readonly validationSamples?: readonly Int32Array[] | undefined;
   /** Where the samples are from, for the report. */
   readonly source?: string | undefined;
 }
@@ -53,18 +55,19 @@ export interface CalibratedData {
  */
 export async function quantizeModel(
   original: Checkpoint,
-  { samples, distillationSamples = [], source = "unnamed samples" }: QuantizationData,
+  { samples, distillationSamples = [], validationSamples = [], source = "unnamed samples" }: QuantizationData,
   recipe: Recipe,
   output: OutputFolder,
   work: Work,
 ): Promise<QuantizationReport> {
   const clock = new StageClock();
   return discardOnError(output, async () => {
+    checkValidation(validationSamples, recipe);
     checkBefore(original, recipe); // what cannot work is refused before minutes of calibration
     await checkRoom(original, output);
     const checkpoint = await clock.time("fold", () => foldModel(original, samples, recipe.folds, work));
     const distilled = distillationSamples.length > 0 ? distillationSamples : samples;
-    const task = { checkpoint, output, source, distillationSamples: distilled, clock };
+    const task = { checkpoint, output, source, distillationSamples: distilled, validationSamples, clock };
     if (channelStatsSuffice(recipe)) {
       const stats = await clock.time("calibrate", () => calibrate(checkpoint, samples, work));
       return quantizeByStats({ ...task, recipe }, stats, work);
@@ -94,7 +97,7 @@ export async function quantizeWithStats(
     if (!channelStatsSuffice(recipe)) throw refuse("the samples");
     if (recipe.folds.length > 0) throw refuse("those of the folded model");
     if (recipe.distillSteps > 0) throw refuse("the samples");
-    const task = { checkpoint, recipe, output, source, distillationSamples: [], clock: new StageClock() };
+    const task = { checkpoint, recipe, output, source, distillationSamples: [], validationSamples: [], clock: new StageClock() };
     return quantizeByStats(task, stats, work);
   });
 }
@@ -141,11 +144,22 @@ function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe)
   checkWidths(description, recipe);
   checkRank(description, recipe);
   checkBits(description, recipe);
-  if (recipe.distillSteps > 0) checkDifferentiable(name, config);
+  if (recipe.distillSteps > 0) {
+    checkDistillable(name, config);
+    const hasBiases = blockModules(description).some(({ bias }) => bias);
+    if (recipe.distillTrain.includes("biases") && !hasBiases) {
+      throw new RecipeError(`distillTrain: got biases, but ${name} has none in its blocks`);
+    }
+  }
   checkOverrides(
     allInputs(description).map(({ path }) => path),
     recipe.overrides,
   );
+}
+
+/** @throws RecipeError */
+function checkValidation(samples: readonly Int32Array[], { distillValidation: need }: Recipe): void {
+  if (samples.length !== need) throw new RecipeError(`validation: got ${samples.length} sequences, need ${need} by the recipe`);
 }
 
 /**

@@ -5,6 +5,14 @@
 
 const [BETA1, BETA2, EPSILON] = [0.9, 0.95, 1e-8];
 
+/** Moments, and what is left of the powers of both betas. */
+export interface AdamState {
+  readonly mean: Float32Array;
+  readonly square: Float32Array;
+  readonly left1: number;
+  readonly left2: number;
+}
+
 /** One array of numbers that are multiplied by 1 - rate at each step, which keeps their signs. */
 export class RelativeAdam {
   readonly #mean: Float32Array;
@@ -16,6 +24,18 @@ export class RelativeAdam {
   constructor(count: number) {
     this.#mean = new Float32Array(count);
     this.#square = new Float32Array(count);
+  }
+
+  /** What the next step depends on beside values and gradients; `restore` takes it. */
+  state(): AdamState {
+    return { mean: this.#mean, square: this.#square, left1: this.#left1, left2: this.#left2 };
+  }
+
+  restore({ mean, square, left1, left2 }: AdamState): void {
+    this.#mean.set(mean);
+    this.#square.set(square);
+    this.#left1 = left1;
+    this.#left2 = left2;
   }
 
   /**

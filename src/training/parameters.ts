@@ -1,165 +1,182 @@
-/** What is tuned, as numbers of full precision beside the rounded ones that kernels read. */
+/** What is tuned of a model: all its parameters, layer by layer. */
+import type { Block, LinearInput } from "../architecture/description.ts";
+import { describeModel } from "../architecture/description.ts";
+import { lowRankTensors } from "../architecture/tensors.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { STORED_SCALES } from "../checkpoint/quantization/pack-quantized.ts";
-import { describeModel, type InputName } from "../architecture/description.ts";
-import type { Pointer } from "../kernels/pointer.ts";
-import type { Kernels } from "../kernels/kernels.ts";
-import { RelativeAdam } from "./adam.ts";
-import type { GroupedLinear } from "../model/layers/linear-gradient.ts";
+import { lowRank } from "../checkpoint/quantization/low-rank.ts";
+import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
+import { lowRankA, lowRankB, lowRankParts, type ScaledLinear, staticRange, weightScales } from "./linear-places.ts";
+import { Parameter, type Place, vector } from "./parameter.ts";
 import type { Student } from "./student.ts";
+import type { Trainable } from "./trainable.ts";
 
-export interface TunedTensors {
-  /** By tensor name, f32[E]. */
-  readonly norms: ReadonlyMap<string, Float32Array>;
-  /** `weight_scale` by module name, f32[N, K/G], as it is to be stored. */
-  readonly scales: ReadonlyMap<string, Float32Array>;
-}
+/** Tensors as they are to be stored, by name. */
+export type TunedTensors = ReadonlyMap<string, Float32Array>;
 
-/** One norm's weight. */
-class Norm {
-  readonly tensor: string;
-  readonly values: Float32Array;
-  readonly #pointer: Pointer;
-  readonly #adam: RelativeAdam;
-
-  constructor(tensor: string, values: Float32Array, pointer: Pointer) {
-    this.tensor = tensor;
-    this.values = values;
-    this.#pointer = pointer;
-    this.#adam = new RelativeAdam(values.length);
-  }
-
-  /** @param gradient f32[E] of the weight itself */
-  step(kernels: Kernels, gradient: Pointer, rate: number): void {
-    const E = this.values.length;
-    const relative = kernels.f32(gradient, E).map((value, i) => value * this.values[i]!);
-    this.#adam.step(this.values, relative, rate);
-    kernels.f32(this.#pointer, E).set(this.values);
-  }
-}
-
-/** All scales of a fused linear layer. */
-class Scales {
-  readonly #linear: GroupedLinear;
-  readonly #parts: readonly { readonly name: string; readonly outFeatures: number }[];
-  readonly #values: Float32Array; // f32[N, K/G], not rounded
-  readonly #adam: RelativeAdam;
-  readonly #round: (scale: number) => number;
-
-  constructor(
-    linear: GroupedLinear,
-    parts: readonly { readonly name: string; readonly outFeatures: number }[],
-    values: Float32Array,
-    round: (scale: number) => number,
-  ) {
-    this.#linear = linear;
-    this.#parts = parts;
-    this.#values = values;
-    this.#adam = new RelativeAdam(values.length);
-    this.#round = round;
-  }
-
-  step(kernels: Kernels, gradient: Pointer, rate: number): void {
-    this.#adam.step(this.#values, kernels.f32(gradient, this.#values.length), rate);
-    this.#write(kernels);
-  }
-
-  /** As they are to be stored, by module. */
-  *stored(): Generator<[string, Float32Array]> {
-    const columns = this.#linear.K / this.#linear.groupSize;
-    let row = 0;
-    for (const { name, outFeatures } of this.#parts) {
-      yield [name, this.#values.subarray(row * columns, (row + outFeatures) * columns).map(this.#round)];
-      row += outFeatures;
-    }
-  }
-
-  /**
-   * Into the packed panels, where each group begins with the scales of its eight channels
-   * (`assembly/layouts/layout.ts`).
-   */
-  #write(kernels: Kernels): void {
-    const { N, K, groupSize: G, weights, codes } = this.#linear;
-    const columns = K / G;
-    const group = kernels.run.packed_bytes_qb4w(8, G, G) / 4;
-    const panels = kernels.f32(weights, Math.ceil(N / 8) * columns * group);
-    const unit = 1 / STORED_SCALES[codes];
-    for (let n = 0; n < N; n++) {
-      let at = (n >> 3) * columns * group + (n & 7);
-      for (let g = 0; g < columns; g++, at += group) panels[at] = this.#round(this.#values[n * columns + g]!) * unit;
-    }
-  }
-}
-
-interface LayerParameters {
-  /** Norms before the linear inputs that have one. */
-  readonly norms: ReadonlyMap<"qkv" | "up", Norm>;
-  readonly scales: ReadonlyMap<InputName, Scales>;
+export interface TrainingChoice {
+  readonly trained: readonly Trainable[];
+  /** A weight scale to one that can be stored. */
+  readonly round: (scale: number) => number;
 }
 
 export class Parameters {
   readonly #student: Student;
-  readonly #layers: readonly LayerParameters[];
-  readonly #final: Norm;
+  readonly #layers: readonly (readonly Parameter[])[];
+  readonly #final: readonly Parameter[];
 
-  private constructor(student: Student, layers: readonly LayerParameters[], final: Norm) {
+  private constructor(student: Student, layers: readonly (readonly Parameter[])[], final: readonly Parameter[]) {
     this.#student = student;
     this.#layers = layers;
     this.#final = final;
   }
 
-  /**
-   * @param checkpoint what the student was loaded from
-   * @param round a scale to one that can be stored
-   */
-  static async read(checkpoint: Checkpoint, student: Student, round: (scale: number) => number): Promise<Parameters> {
+  /** @param checkpoint what the student was loaded from */
+  static async read(checkpoint: Checkpoint, student: Student, choice: TrainingChoice): Promise<Parameters> {
     const { blocks, finalNorm } = describeModel(checkpoint.config);
-    const norm = async (tensor: string, pointer: Pointer) => new Norm(tensor, await checkpoint.readF32(tensor), pointer);
-    const layers: LayerParameters[] = [];
-    for (const [l, { inputs }] of blocks.entries()) {
-      const loaded = student.blocks[l]!.inputs;
-      const norms = new Map<"qkv" | "up", Norm>();
-      const scales = new Map<InputName, Scales>();
-      for (const { name, modules, from } of inputs) {
-        const { linear, norm: loadedNorm } = loaded[name]!;
-        const values = new Float32Array(linear.N * (linear.K / linear.groupSize));
-        let end = 0;
-        for (const module of modules) {
-          const own = await checkpoint.readF32(`${module.name}.weight_scale`);
-          values.set(own, end);
-          end += own.length;
-        }
-        scales.set(name, new Scales(linear, modules, values, round));
-        if (typeof from !== "string") norms.set(name as "qkv" | "up", await norm(from.weight, loadedNorm!.weight));
-      }
-      layers.push({ norms, scales });
-    }
-    return new Parameters(student, layers, await norm(finalNorm.weight, student.finalNorm));
+    const reader = new ParameterReader(checkpoint, student, choice);
+    const layers: (readonly Parameter[])[] = [];
+    for (const block of blocks) layers.push(await reader.block(block));
+    const final = await reader.norm(finalNorm.weight, student.finalNorm, student.gradients.norms.final);
+    return new Parameters(student, layers, final);
   }
 
   /** From the gradients that `backwardHead` has left. */
   stepFinalNorm(rate: number): void {
-    const { kernels, gradients } = this.#student;
-    this.#final.step(kernels, gradients.norms.final, rate);
+    for (const parameter of this.#final) parameter.step(this.#student.kernels, rate);
   }
 
   /** From the gradients that `backwardLayer` has left of layer `l`. */
   stepLayer(l: number, rate: number): void {
-    const { kernels, gradients } = this.#student;
-    const { norms, scales } = this.#layers[l]!;
-    for (const [name, norm] of norms) norm.step(kernels, gradients.norms[name], rate);
-    for (const [name, own] of scales) own.step(kernels, gradients.scales[name]!, rate);
+    for (const parameter of this.#layers[l]!) parameter.step(this.#student.kernels, rate);
+  }
+
+  /** Every parameter, in an order that depends on the model and the choice alone. */
+  get all(): readonly Parameter[] {
+    return [...this.#layers.flat(), ...this.#final];
+  }
+
+  /** Copies of all values. */
+  values(): Float32Array[] {
+    return this.all.map(({ values }) => values.slice());
+  }
+
+  /** Puts values back that `values` has given. */
+  restore(values: readonly Float32Array[]): void {
+    for (const [i, parameter] of this.all.entries()) {
+      parameter.values.set(values[i]!);
+      parameter.write(this.#student.kernels);
+    }
   }
 
   tuned(): TunedTensors {
-    const norms = new Map<string, Float32Array>();
-    const scales = new Map<string, Float32Array>();
-    const keep = ({ tensor, values }: Norm) => norms.set(tensor, values);
-    for (const layer of this.#layers) {
-      for (const norm of layer.norms.values()) keep(norm);
-      for (const own of layer.scales.values()) for (const [name, stored] of own.stored()) scales.set(name, stored);
+    return new Map(this.all.flatMap((parameter) => [...parameter.stored()]));
+  }
+}
+
+class ParameterReader {
+  readonly #checkpoint: Checkpoint;
+  readonly #student: Student;
+  readonly #round: TrainingChoice["round"];
+  readonly #trained: ReadonlySet<Trainable>;
+
+  constructor(checkpoint: Checkpoint, student: Student, { trained, round }: TrainingChoice) {
+    this.#checkpoint = checkpoint;
+    this.#student = student;
+    this.#round = round;
+    this.#trained = new Set(trained);
+  }
+
+  /** One norm's weight, if norms are tuned. */
+  async norm(tensor: string, pointer: Pointer, gradient: Pointer): Promise<Parameter[]> {
+    return this.#trained.has("norms") ? [await this.#parameter(tensor, vector(tensor, pointer, gradient))] : [];
+  }
+
+  async block(block: Block): Promise<readonly Parameter[]> {
+    const { norms, linears } = this.#student.gradients;
+    const loaded = this.#student.blocks[block.layer]!;
+    const found: Parameter[] = [];
+    for (const input of block.inputs) {
+      const { norm } = loaded.inputs[input.name]!;
+      if (norm) found.push(...(await this.norm(norm.norm.weight, norm.weight, norms[input.name as "qkv" | "up"])));
+      if (this.#trained.has("scales")) found.push(...(await this.#scales(input, linears[input.name]!.scales)));
+      if (this.#trained.has("biases")) found.push(...(await this.#biases(input, linears[input.name]!.bias)));
+      if (this.#trained.has("lorc")) found.push(...(await this.#lowRank(input)));
+      if (this.#trained.has("ranges")) found.push(...this.#inputRange(input, linears[input.name]!.range));
     }
-    keep(this.#final);
-    return { norms, scales };
+    const { queryNorm, keyNorm } = block;
+    if (queryNorm) found.push(...(await this.norm(queryNorm.weight, loaded.queryNorm, norms.query)));
+    if (keyNorm) found.push(...(await this.norm(keyNorm.weight, loaded.keyNorm, norms.key)));
+    if (this.#trained.has("ranges")) found.push(...this.#cacheRanges(block));
+    return found;
+  }
+
+  async #parameter(tensor: string, place: Place): Promise<Parameter> {
+    return new Parameter(await this.#checkpoint.readF32(tensor), place);
+  }
+
+  async #scales({ name, layer, modules }: LinearInput, gradient: Pointer): Promise<Parameter[]> {
+    const { linear } = this.#student.blocks[layer]!.inputs[name]!;
+    if (linear.form === "f32w") return [];
+    const parts: Float32Array[] = [];
+    for (const module of modules) parts.push(await this.#checkpoint.readF32(`${module.name}.weight_scale`));
+    const values = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+    parts.reduce((end, part) => (values.set(part, end), end + part.length), 0);
+    return [new Parameter(values, weightScales(linear as ScaledLinear, modules, gradient, this.#round))];
+  }
+
+  async #biases({ name, layer, modules }: LinearInput, gradient: Pointer): Promise<Parameter[]> {
+    const { bias } = this.#student.blocks[layer]!.inputs[name]!.linear;
+    const found: Parameter[] = [];
+    let row = 0;
+    for (const module of modules) {
+      const [at, from] = [offsetBy(bias, 4 * row), offsetBy(gradient, 4 * row)];
+      const tensor = `${module.name}.bias`;
+      if (module.bias) found.push(await this.#parameter(tensor, vector(tensor, at, from)));
+      row += module.outFeatures;
+    }
+    return found;
+  }
+
+  async #lowRank({ name, layer, modules }: LinearInput): Promise<Parameter[]> {
+    const { linear } = this.#student.blocks[layer]!.inputs[name]!;
+    const gradients = this.#student.gradients.linears[name]!.lowRank;
+    if (!linear.lowRank || !gradients) return [];
+    const found: Parameter[] = [];
+    for (const part of lowRankParts(
+      modules,
+      modules.map((module) => lowRank(this.#checkpoint.tensors, module)),
+    )) {
+      // prettier-ignore
+      const { a, b } = lowRankTensors(part.module.name);
+      found.push(await this.#parameter(a, lowRankA(part, linear.lowRank, gradients)));
+      found.push(await this.#parameter(b, lowRankB(part, linear.lowRank, gradients)));
+    }
+    return found;
+  }
+
+  /** The scale of a static input, which all of its modules have. */
+  #inputRange({ name, layer, modules }: LinearInput, sums: Pointer): Parameter[] {
+    const { linear } = this.#student.blocks[layer]!.inputs[name]!;
+    const { activation } = linear;
+    if (activation?.kind !== "static") return [];
+    const tensors = modules.map((module) => `${module.name}.input_scale`);
+    return [this.#range(tensors, activation.scale, sums, (scale) => (activation.scale = scale))];
+  }
+
+  #cacheRanges({ layer, attention }: Block): Parameter[] {
+    const { cache } = this.#student.gradients;
+    const scales = this.#student.cacheScales[layer]!;
+    return (["k", "v"] as const).flatMap((half) =>
+      this.#student.hasStaticCache && cache[half] !== NULL
+        ? [this.#range([`${attention}.${half}_scale`], scales[half], cache[half], (scale) => (scales[half] = scale))]
+        : [],
+    );
+  }
+
+  #range(tensors: readonly string[], scale: number, sums: Pointer, set: (scale: number) => void): Parameter {
+    return new Parameter(
+      Float32Array.of(scale),
+      staticRange(tensors, sums, () => this.#student.rows, set),
+    );
   }
 }

@@ -1,33 +1,30 @@
-/**
- * A quantized model in memory with room to differentiate it, and the numbers of it that are tuned: norms and
- * weight scales.
- */
-import { describeModel, mapInputs } from "../architecture/description.ts";
-import type { ModelConfig } from "../architecture/model-config.ts";
+/** A quantized model in memory with room to differentiate it. */
+import { describeModel } from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { NumericError, UnsupportedModelError } from "../errors.ts";
+import { NumericError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
 import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { enterRows, wholeSequence } from "../model/batch.ts";
 import { backwardBlock } from "../model/block-gradient.ts";
-import { type BlockSpec, forwardBlock, loadBlock, type LoadedBlock, planBlock, readBlockSpec } from "../model/block.ts";
-import type { GradientBuffers } from "../model/gradient-buffers.ts";
-import { fillGradientTables, type GroupedBlock, planGradients } from "../model/gradients.ts";
-import { BLOCK_TOKENS, type CacheScales, planCache, readCacheScales } from "../model/layers/attention.ts";
+import { type BlockSpec, forwardBlock, largestRank, loadBlock, planBlock, readBlockSpec } from "../model/block.ts";
+import type { GradientBuffers, GradientKind } from "../model/gradient-buffers.ts";
+import { type DifferentiableBlock, fillGradientTables, planGradients } from "../model/gradients.ts";
+import { BLOCK_TOKENS, planCache, readCacheScales } from "../model/layers/attention.ts";
 import { embed, type LoadedEmbedding, loadEmbedding, planEmbedding } from "../model/layers/embedding.ts";
 import { type LoadedHead, loadHead, planHead, readHeadSpec } from "../model/layers/head.ts";
-import { groupedLinear } from "../model/layers/linear-gradient.ts";
 import { readLinearSpec } from "../model/layers/linear-spec.ts";
 import { loadNorm, planNorm } from "../model/layers/norm.ts";
 import { planLinear } from "../model/layers/plan-linear.ts";
 import { loadWorkspace, openWorkspace } from "../model/open-workspace.ts";
 import type { Workspace } from "../model/workspace.ts";
-import { backwardHead, type LossBuffers, planLoss } from "./head-gradient.ts";
+import { checkDistillable, differentiable } from "./differentiable.ts";
+import { backwardHead, headLoss, type HeadTask, type LossBuffers, planLoss } from "./head-gradient.ts";
+import type { LossKind } from "./loss.ts";
 
 interface Placed {
   readonly embedding: LoadedEmbedding;
-  readonly blocks: readonly GroupedBlock[];
+  readonly blocks: readonly DifferentiableBlock[];
   readonly student: LoadedHead;
   readonly teacher: LoadedHead;
   readonly gradients: GradientBuffers;
@@ -37,44 +34,56 @@ interface Placed {
   readonly teacherHidden: Pointer; // f32[rows, E]
 }
 
+export interface StudentOptions {
+  /** Tokens of the longest sample. */
+  readonly rows: number;
+  /** What gradients are wanted of beside the norms. */
+  readonly wanted: ReadonlySet<GradientKind>;
+}
+
 export class Student {
+  /** Scales of the static int8 cache, by layer; what is set here the next pass computes with. */
+  readonly cacheScales: readonly { k: number; v: number }[];
   readonly #space: Workspace;
   readonly #placed: Placed;
+  #rows = 0;
 
-  private constructor(space: Workspace, placed: Placed) {
+  private constructor(space: Workspace, placed: Placed, cacheScales: readonly { k: number; v: number }[]) {
     this.#space = space;
     this.#placed = placed;
+    this.cacheScales = cacheScales;
   }
 
   /**
-   * @param checkpoint quantized: 4-bit weights, int8 activations
+   * @param checkpoint quantized: 4-bit or 8-bit weights with int8 activations, or linears left in float
    * @param teacher the float model it was made of, whose head is needed
-   * @param rows tokens of the longest sample
    * @throws UnsupportedModelError for what is not differentiated; CheckpointError, OptionError,
    *   CapabilityError, AbortError
    */
-  static async load(checkpoint: Checkpoint, teacher: Checkpoint, rows: number, work: Work): Promise<Student> {
+  static async load(checkpoint: Checkpoint, teacher: Checkpoint, options: StudentOptions, work: Work): Promise<Student> {
+    const { rows, wanted } = options;
     const { config } = checkpoint;
     const { hiddenSize: E } = config;
-    checkDifferentiable(checkpoint.name, config);
+    checkDistillable(checkpoint.name, config);
     const description = describeModel(config);
     const half = checkpoint.quantization?.kvCache ?? "f32";
     const precision = { k: half, v: half } as const;
     const specs: BlockSpec[] = [];
-    const scales: CacheScales[] = [];
+    const scales: { k: number; v: number }[] = [];
     for (const block of description.blocks) {
       specs.push(await readBlockSpec(checkpoint, block));
-      scales.push(await readCacheScales(checkpoint, block, precision));
+      scales.push({ ...(await readCacheScales(checkpoint, block, precision)) });
     }
     const headSpec = await readHeadSpec(checkpoint, undefined);
     const teacherSpec = await readLinearSpec(teacher, [description.head!]);
 
-    const size = { rows, positions: rows, threadScratch: 8 * (rows + 4), quantizes: true };
+    const rank = Math.max(...specs.map(largestRank));
+    const size = { rows, positions: rows, rank, threadScratch: 8 * (rows + 4), quantizes: true };
     const { space, placed } = await openWorkspace(work, description, size, (planner) => {
       const { plan } = planner;
       // Layers run one after another, each from position 0, so one layer's memory serves all of their caches.
       const cache = planCache(planner, Math.ceil(rows / BLOCK_TOKENS), precision, { k: 1, v: 1 });
-      const blocks = specs.map((spec, l) => grouped(planBlock(planner, spec, { ...cache, scales: scales[l]! })));
+      const blocks = specs.map((spec, l) => differentiable(planBlock(planner, spec, { ...cache, scales: scales[l]! })));
       const { table, head } = planHead(planner, headSpec);
       const teacherLinear = planLinear(planner, teacherSpec);
       const stream = (what: string) => plan.reserve("scratch", 4 * rows * E, what);
@@ -83,7 +92,7 @@ export class Student {
         blocks,
         student: head,
         teacher: { norm: planNorm(planner, description.finalNorm, E), linear: teacherLinear },
-        gradients: planGradients(planner, rows, blocks[0]!),
+        gradients: planGradients(planner, rows, blocks, wanted),
         loss: planLoss(planner),
         inputs: blocks.map((_, l) => stream(`input of layer ${l}`)),
         teacherHidden: stream("hidden states of the float model"),
@@ -110,16 +119,32 @@ export class Student {
       work,
     );
     fillGradientTables(space, gradients, rows);
-    transposeHead(space, teacherHead.linear.products[0].weights, loss.transposedHead);
-    return new Student(space, placed);
+    const { vocabSize: V } = config;
+    const teacherLinear = teacherHead.linear.products[0].weights;
+    space.kernels.split("transpose_f32w_f32w", Math.ceil(V / 8), teacherLinear, loss.transposedHead, V, E);
+    return new Student(space, placed, scales);
   }
 
   get kernels(): Kernels {
     return this.#space.kernels;
   }
 
-  get blocks(): readonly GroupedBlock[] {
+  get blocks(): readonly DifferentiableBlock[] {
     return this.#placed.blocks;
+  }
+
+  /** Tokens of the sample that went through last. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Tokens of the longest sample. */
+  get maxRows(): number {
+    return this.#space.buffers.maxRows;
+  }
+
+  get hasStaticCache(): boolean {
+    return this.blocks[0]!.cache.precision.k === "q8";
   }
 
   /** The final norm's weight, f32[E]. */
@@ -136,6 +161,7 @@ export class Student {
     const { kernels, config, buffers } = this.#space;
     const { embedding, blocks, inputs } = this.#placed;
     const elements = ids.length * config.hiddenSize;
+    this.#rows = ids.length;
     const batch = wholeSequence(this.#space, ids.length, ids);
     enterRows(this.#space, batch);
     embed(this.#space, embedding, batch);
@@ -154,17 +180,24 @@ export class Student {
    * @param teacherHidden f32[M, E]
    * @returns nats
    */
-  backwardHead(teacherHidden: Float32Array): number {
-    const { kernels, config } = this.#space;
-    const { teacher, student, gradients, loss, teacherHidden: region } = this.#placed;
-    kernels.f32(region, teacherHidden.length).set(teacherHidden);
-    const M = teacherHidden.length / config.hiddenSize;
-    return backwardHead(this.#space, { teacher, student, teacherHidden: region }, M, gradients, loss);
+  backwardHead(teacherHidden: Float32Array, loss: LossKind): number {
+    return backwardHead(this.#space, this.#headTask(teacherHidden, loss), this.gradients, this.#placed.loss);
+  }
+
+  /** After `forward` of the same sample: the loss alone. */
+  lossOf(teacherHidden: Float32Array, loss: LossKind): number {
+    return headLoss(this.#space, this.#headTask(teacherHidden, loss), this.#placed.loss);
+  }
+
+  #headTask(hidden: Float32Array, loss: LossKind): HeadTask {
+    const { teacher, student, teacherHidden } = this.#placed;
+    this.kernels.f32(teacherHidden, hidden.length).set(hidden);
+    return { heads: { teacher, student, teacherHidden }, M: hidden.length / this.#space.config.hiddenSize, loss };
   }
 
   /**
-   * From the output of layer `l` to its input; `gradients.norms` and `gradients.scales` are then this
-   * layer's.
+   * From the output of layer `l` to its input; `gradients.norms`, `gradients.linears` and `gradients.cache`
+   * are then this layer's.
    */
   backwardLayer(l: number, M: number): void {
     const { blocks, inputs, gradients } = this.#placed;
@@ -173,47 +206,5 @@ export class Student {
 
   async dispose(): Promise<void> {
     await this.#space.kernels.dispose();
-  }
-}
-
-/** @throws UnsupportedModelError for models whose gradient is not written here */
-export function checkDifferentiable(name: string, config: ModelConfig): void {
-  const { hiddenSize: E, headDim: D, ffnSize: F } = config;
-  if (config.norm !== "rms" || !config.gatedMlp || config.parallelResidual || config.positions !== "rope") {
-    throw new UnsupportedModelError(`${name}: got ${config.architecture}, need an architecture of RMSNorm and SwiGLU to distil`);
-  }
-  if (config.headless) throw new UnsupportedModelError(`${name}: got a model without a head, need one with logits to distil`);
-  const { blocks } = describeModel(config);
-  const isPlain =
-    config.rotaryPairs === "halves" &&
-    blocks.every(({ rope, inputs }) => rope === 0 && inputs.every(({ from, outputNorm }) => from !== "stream" && !outputNorm)) &&
-    blocks.every(({ inputs }) => inputs.every((input) => input.name !== "up" || input.modules.length === 2));
-  if (!isPlain) throw new UnsupportedModelError(`${name}: distillation does not differentiate blocks of ${config.architecture}`);
-  if (config.qkNorm !== "none")
-    throw new UnsupportedModelError(`${name}: distillation does not differentiate norms of queries and keys`);
-  if (D % 8 !== 0) throw new UnsupportedModelError(`${name}: heads of ${D} elements, distillation needs a multiple of 8`);
-  if (E % 8 !== 0 || F % 8 !== 0) {
-    throw new UnsupportedModelError(`${name}: hidden size ${E} and MLP size ${F}, distillation needs multiples of 8`);
-  }
-}
-
-/** @throws UnsupportedModelError for a layer without 4-bit weights in groups, or with low-rank terms */
-function grouped(loaded: LoadedBlock): GroupedBlock {
-  const inputs = mapInputs(loaded.block, ({ name }) => {
-    const input = loaded.inputs[name]!;
-    const linear = groupedLinear(input.linear);
-    if (typeof linear !== "string") return { ...input, linear };
-    throw new UnsupportedModelError(`${loaded.block.name}: got ${linear}, distillation needs 4-bit weights and int8 activations`);
-  });
-  return { ...loaded, inputs };
-}
-
-/** f32w panels of [V, E] -> of [E, V]. */
-function transposeHead({ kernels, config }: Workspace, from: Pointer, to: Pointer): void {
-  const { vocabSize: V, hiddenSize: E } = config;
-  const [source, target] = [kernels.f32(from, Math.ceil(V / 8) * 8 * E), kernels.f32(to, Math.ceil(E / 8) * 8 * V)];
-  for (let v = 0; v < V; v++) {
-    const row = Math.floor(v / 8) * 8 * E + (v % 8);
-    for (let e = 0; e < E; e++) target[(Math.floor(e / 8) * V + v) * 8 + (e % 8)] = source[row + 8 * e]!;
   }
 }

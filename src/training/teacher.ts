@@ -1,6 +1,6 @@
 /** What the float model makes of the samples: all the student is compared with. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { throwIfAborted } from "../errors.ts";
+import { RecipeError, throwIfAborted } from "../errors.ts";
 import { blockWork } from "../model/block.ts";
 import { EventLoopPacer } from "../model/event-loop-pacer.ts";
 import { LayerStream } from "../model/layer-stream.ts";
@@ -9,6 +9,7 @@ import type { Work } from "../host/work.ts";
 /**
  * Runs the samples through a float model, one layer in memory at a time.
  *
+ * @param rows tokens of the longest sample there is: some kinds of RoPE follow it
  * @returns for each sample the residual stream behind the last layer, f32[S, E], before the final norm
  * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError; NumericError
  *   naming the layer
@@ -16,10 +17,10 @@ import type { Work } from "../host/work.ts";
 export async function finalHiddenStates(
   checkpoint: Checkpoint,
   samples: readonly Int32Array[],
+  rows: number,
   work: Work,
 ): Promise<Float32Array[]> {
   const { signal, onProgress, host } = work;
-  const rows = Math.max(...samples.map(({ length }) => length));
   const { stream } = await LayerStream.open(checkpoint, work, { rows }, () => {});
   const { config, blocks } = stream.description;
   try {
@@ -40,4 +41,24 @@ export async function finalHiddenStates(
   } finally {
     await stream.dispose();
   }
+}
+
+/**
+ * A teacher has to speak of the same tokens, and its residual stream goes through the student's memory.
+ *
+ * @throws RecipeError naming what differs
+ */
+export function checkTeacher(teacher: Checkpoint, student: Checkpoint): void {
+  for (const [what, size] of [
+    ["vocabulary", "vocabSize"],
+    ["hidden size", "hiddenSize"],
+  ] as const) {
+    const [got, need] = [teacher.config[size], student.config[size]];
+    if (got !== need) throw new RecipeError(`teacher ${teacher.name}: ${what}: got ${got}, need ${need} as ${student.name} has`);
+  }
+  if (!teacher.tokenizer || !student.tokenizer) return;
+  const vocabularyOf = ({ tokenizer }: Checkpoint) =>
+    (tokenizer!.tokenizerJson["model"] as { vocab?: unknown } | undefined)?.vocab;
+  if (JSON.stringify(vocabularyOf(teacher)) === JSON.stringify(vocabularyOf(student))) return;
+  throw new RecipeError(`teacher ${teacher.name}: vocabulary: got other tokens than ${student.name} has, need the same`);
 }

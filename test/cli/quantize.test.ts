@@ -93,7 +93,8 @@ test("a constraint on scales stands in the summary", async () => {
 });
 
 test("what distillation did stands in the summary", async () => {
-  const distillation = { steps: 64, first_kld: 0.0731, last_kld: 0.0612 };
+  const trained = ["norms", "scales"] as const;
+  const distillation = { loss: "kl", trained, steps: 64, first_loss: 0.0731, last_loss: 0.0612, validation: null, stopped: null } as const; // prettier-ignore
   const { stderr, calls } = await quantize(["--distill-steps", "64"], { ...REPORT, distillation });
   assert.match(stderr, /distilled in 64 steps: KL divergence to the float model from 0\.0731 to 0\.0612 nats on the samples\n/);
   assert.is(calls[0]!.options.distillSteps, 64);

@@ -206,6 +206,43 @@ test("folders that were made above a place go when it is discarded, and those wi
   assert.equal(readdirSync(root), ["there"]);
 });
 
+test("unfinished work outlives discard and the process, is replaced whole, and goes when the work is done", async ({ root }) => {
+  const target = join(root, "model");
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const first = await written(target, "{}");
+  const work = first.unfinished!("0123456789abcdef");
+  assert.is(work.name, join(root, ".model.unfinished-0123456789abcdef"));
+  assert.is(await work.read(), undefined);
+  await work.write(bytes("step 16"));
+  await work.write(bytes("step 32"));
+  await first.discard();
+  assert.equal(readdirSync(root), [".model.unfinished-0123456789abcdef"]);
+
+  // What a process that was killed while saving left; that is removed as other things are, the state is not.
+  const saving = `.model.saving-00000001-${deadPid()}-1-${HOST}`;
+  writeFileSync(join(root, saving), "half");
+  const then = Date.now() / 1000 - 400 * DAY;
+  for (const name of readdirSync(root)) utimesSync(join(root, name), then, then);
+  const warnings: string[] = [];
+  const second = await written(target, "{}", { onWarning: (message) => void warnings.push(message) });
+  assert.match(warnings[0]!, /^output: removed .*\.model\.saving-00000001-/);
+  const other = second.unfinished!("fedcba9876543210");
+  assert.is(await other.read(), undefined);
+  assert.equal(await second.unfinished!("0123456789abcdef").read(), Buffer.from("step 32"));
+  await second.commit();
+  assert.equal(readdirSync(root), ["model"]);
+});
+
+test("unfinished work that cannot be written is said by name, and what was there stays", async ({ root }) => {
+  const output = await written(join(root, "model"), "{}");
+  const work = output.unfinished!("0123456789abcdef");
+  mkdirSync(work.name); // nothing can take the name of a folder
+  writeFileSync(join(work.name, "mine"), "x");
+  await rejects(work.write(new Uint8Array(3)), CapabilityError, /\.model\.unfinished-0123456789abcdef: cannot be written: /);
+  await output.discard();
+  assert.equal(readdirSync(root), [".model.unfinished-0123456789abcdef"]);
+});
+
 test("a parent that is a file, or cannot be written to", async ({ root }) => {
   writeFileSync(join(root, "file"), "x");
   for (const path of [join(root, "file", "model"), join(root, "file", "deep", "model")]) {

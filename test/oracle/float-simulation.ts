@@ -58,6 +58,7 @@ function cached(head: Float64Array, precision: CachePrecision | undefined, scale
 
 function quantizeInput(x: Float64Array, input: InputQuantization): Float64Array {
   if (input.kind === "none") return x;
+  if (input.kind === "function") return input.round(x);
   if (input.kind === "static") return fakeQuantize(x, input.scale);
   const absmax = x.reduce((high, value) => Math.max(high, Math.abs(value)), 0);
   if (absmax === 0) return x;
@@ -243,8 +244,8 @@ function attention(
   const v = splitHeads(multiply(layer.v, x), D);
   observe?.("k", index, joinHeads(k));
   observe?.("v", index, joinHeads(v));
-  cache.k.push(k.map((head) => cached(head, kCache, layer.kScale)));
-  cache.v.push(v.map((head) => cached(head, vCache, layer.vScale)));
+  cache.k.push(k.map(layer.roundKey ?? ((head) => cached(head, kCache, layer.kScale))));
+  cache.v.push(v.map(layer.roundValue ?? ((head) => cached(head, vCache, layer.vScale))));
 
   const window = config.attentionWindows[index]!;
   const first = window === 0 ? 0 : Math.max(0, position - window + 1);

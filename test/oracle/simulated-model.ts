@@ -21,7 +21,11 @@ export interface Linear {
 
 /** "dynamic": per token, to -largest..largest. */
 export type InputQuantization =
-  { kind: "none" | "fp8" | "fp8-e5m2" } | { kind: "dynamic"; largest: 127 | 8191 } | { kind: "static"; scale: number };
+  | { kind: "none" | "fp8" | "fp8-e5m2" }
+  /** Whatever a test wants of it. */
+  | { kind: "function"; round: (x: Float64Array) => Float64Array }
+  | { kind: "dynamic"; largest: 127 | 8191 }
+  | { kind: "static"; scale: number };
 
 export interface Layer {
   readonly attentionNorm: Float32Array;
@@ -37,6 +41,9 @@ export interface Layer {
   readonly down: Linear;
   readonly kScale: number;
   readonly vScale: number;
+  /** In place of what the cache's precision does to a head. */
+  readonly roundKey?: (head: Float64Array) => Float64Array;
+  readonly roundValue?: (head: Float64Array) => Float64Array;
 }
 
 export interface Simulation {
@@ -53,7 +60,7 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
   const optional = async (name: string) => (tensors.has(name) ? await checkpoint.readF32(name) : undefined);
   const scalar = async (name: string) => (await optional(name))?.[0] ?? Number.NaN;
 
-  const inputOf = async (module: string, kind: InputQuantization["kind"]): Promise<InputQuantization> => {
+  const inputOf = async (module: string, kind: Exclude<InputQuantization["kind"], "function">): Promise<InputQuantization> => {
     if (kind === "static") return { kind, scale: await scalar(`${module}.input_scale`) };
     return kind === "dynamic" ? { kind, largest: 127 } : { kind };
   };

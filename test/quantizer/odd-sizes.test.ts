@@ -84,7 +84,7 @@ for (const [preset, options, Kind, pattern] of [
   ["rtn", { round: "search" }, RecipeError, /round: got "search"/],
   ["awq", {}, RecipeError, /equalize: got "awq"/],
   ["rtn", { activations: "fp8" }, RecipeError, /activations: got "fp8" .* a multiple of 16/],
-  ["rtn", { distillSteps: 1 }, UnsupportedModelError, /MLP size 172, distillation needs multiples of 8/],
+  ["rtn", { distillSteps: 1 }, UnsupportedModelError, /MLP size: got 172, need a multiple of 8 to differentiate it/],
 ] as readonly (readonly [string, RecipeOptions, new (message: string) => Error, RegExp])[]) {
   test(`refused for ffn 172: ${preset} ${JSON.stringify(options)}`, async () => {
     try {

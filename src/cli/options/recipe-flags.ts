@@ -13,6 +13,7 @@ import { ROUNDINGS, SEARCH_WEIGHTINGS } from "../../quantizer/recipe/rounding-me
 import { SCALE_CONSTRAINTS } from "../../quantizer/round/scale-constraint.ts";
 import { SCALE_TYPES } from "../../quantizer/recipe/scale-type.ts";
 import { withOptionKeys } from "../../option-keys.ts";
+import { LOSSES, TRAINABLE, type Trainable } from "../../quantizer/recipe/resolve-recipe.ts";
 import { integer, number, oneOf } from "./option-values.ts";
 
 /**
@@ -86,11 +87,19 @@ export function addRecipeOptions(command: Command): Command {
     .option("--act-order", "gptq: round the channels of the largest activations first")
     .option("--refine <n>", "gptq: passes of coordinate descent over scales and codes afterwards (default: 0)", integer(0));
   choice("propagate", ["float", "quantized"], "gptq: whether later layers see what float or rounded ones before give");
-  return command
+  command
     .optionsGroup("Distillation:")
     .option(
       "--distill-steps <n>",
       "tune norms and weight scales towards the float model's predictions, each step on a sequence behind the calibration's (default: 0, none)",
+      integer(0),
+    );
+  choice("distill-loss", LOSSES, "divergence it lowers: Kullback-Leibler's, or Jensen and Shannon's (default: kl)");
+  return command
+    .option("--distill-train <list>", `what it tunes: ${TRAINABLE.join(",")} (default: norms,scales)`, parseTrainable)
+    .option(
+      "--distill-validation <n>",
+      "sequences held out of the text; the step that is best on them is kept, and training ends where nothing gets better (default: 0, the last step)",
       integer(0),
     );
 }
@@ -110,6 +119,11 @@ function parseFolds(text: string): Fold[] {
   if (text === "none") return [];
   const allowed = oneOf(...FOLDS);
   return text.split(",").map((name) => allowed(name) as Fold);
+}
+
+function parseTrainable(text: string): Trainable[] {
+  const allowed = oneOf(...TRAINABLE);
+  return text.split(",").map((name) => allowed(name) as Trainable);
 }
 
 function policyOverrides(text: string, earlier: readonly PolicyOverride[] = []): PolicyOverride[] {

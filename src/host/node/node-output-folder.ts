@@ -2,10 +2,11 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, readlink, realpath, rename, rm, rmdir, stat, statfs } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { OutputFolder } from "../../checkpoint/byte-source.ts";
+import type { OutputFolder, UnfinishedWork } from "../../checkpoint/byte-source.ts";
 import { CapabilityError, CheckpointError, OptionError } from "../../errors.ts";
 import { newSibling, ownedSibling, removeAbandoned } from "./node-output-owner.ts";
 import { pathOf } from "./node-paths.ts";
+import { NodeUnfinishedWork } from "./node-unfinished-work.ts";
 import { codeOf, messageOf } from "./system-error.ts";
 
 export interface OutputFolderOptions {
@@ -27,7 +28,7 @@ export async function createOutputFolder(place: string | URL, options: OutputFol
   const { force = false, onWarning } = options;
   const target = await throughLinks(path);
   await checkReplaceable(path, target, force);
-  await removeAbandoned(target, "partial", onWarning);
+  for (const what of ["partial", "saving"]) await removeAbandoned(target, what, onWarning);
   let made: string | undefined;
   try {
     made = await mkdir(dirname(target), { recursive: true });
@@ -87,6 +88,7 @@ class NodeOutputFolder implements OutputFolder {
   readonly name: string;
   readonly #places: Places;
   readonly #open = new Set<FileHandle>();
+  readonly #unfinished: NodeUnfinishedWork[] = [];
 
   constructor(places: Places) {
     this.name = places.path;
@@ -135,7 +137,15 @@ class NodeOutputFolder implements OutputFolder {
       throw await this.#keepFinished(error);
     }
     await syncFolder(dirname(target));
+    for (const work of this.#unfinished) await work.remove();
   }
+
+  readonly unfinished = (key: string): UnfinishedWork => {
+    const { target, onWarning } = this.#places;
+    const work = new NodeUnfinishedWork(target, key, onWarning);
+    this.#unfinished.push(work);
+    return work;
+  };
 
   /**
    * A name can be given to a folder only if it is free, so the old folder steps aside first and comes back if

@@ -27,8 +27,9 @@ export async function ownedSibling(target: string, what: string): Promise<string
 }
 
 /**
- * Removes folders that killed processes left beside a target. Kept are those written to within a day, and
- * those of a process that lives on this machine; whether one on another machine lives cannot be seen.
+ * Removes folders and files that killed processes left beside a target. Kept are those written to within a
+ * day, and those of a process that lives on this machine; whether one on another machine lives cannot be
+ * seen.
  *
  * @param now milliseconds since 1970
  */
@@ -55,9 +56,12 @@ export async function removeAbandoned(
   }
 }
 
-/** The latest change to a folder or a file in it, in milliseconds; infinite if it is no folder. */
+/**
+ * The latest change to a file, or to a folder or a file in it, in milliseconds; infinite for anything else.
+ */
 async function lastWrite(path: string): Promise<number> {
   const found = await lstat(path).catch(() => undefined);
+  if (found?.isFile()) return found.mtimeMs;
   if (!found?.isDirectory()) return Infinity;
   let latest = found.mtimeMs;
   for (const name of await readdir(path).catch(() => [])) {

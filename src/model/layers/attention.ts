@@ -186,15 +186,32 @@ export function attend(space: Workspace, cache: LayerCache, window: number, M: n
 }
 
 /**
- * The chain rule through attention of M rows from position 0: `gradients.attended` to `gradients.qkv`, what
- * is cached in int8 taken as exact.
+ * The chain rule through attention of M rows from position 0: `gradients.attended` to `gradients.qkv`. What
+ * is cached in int8 counts as exact; where the ranges of a static cache are trained, keys and values are what
+ * these have left of them, and `gradients.cache` receives what concerns the scales.
  */
-export function backwardAttention(
-  { kernels, config, buffers }: Workspace,
-  window: number,
-  M: number,
-  gradients: GradientBuffers,
-): void {
+export function backwardAttention(space: Workspace, loaded: LoadedAttention, M: number, gradients: GradientBuffers): void {
+  const { kernels, config, buffers } = space;
   const { heads: H, kvHeads: Hkv, headDim: D } = config;
-  kernels.split("attention_backward_f32", Hkv, buffers.qkv, gradients.attended, gradients.qkv, M, H, Hkv, D, window);
+  const { qkv, qkvStride: stride } = buffers;
+  const { precision, scales } = loaded.cache;
+  const offsets = { k: 4 * H * D, v: 4 * (H + Hkv) * D };
+  const halves = (["k", "v"] as const).filter((half) => precision[half] === "q8" && gradients.cache[half]);
+  if (halves.length > 0) kernels.f32(gradients.cacheInput, M * stride).set(kernels.f32(qkv, M * stride));
+  for (const half of halves) {
+    const x = offsetBy(qkv, offsets[half]);
+    kernels.split("round_range_f32", M, x, x, Hkv * D, stride, scales[half]);
+  }
+  const { window } = loaded.block;
+  kernels.split("attention_backward_f32", Hkv, qkv, gradients.attended, gradients.qkv, M, H, Hkv, D, window);
+  for (const half of halves) {
+    const [x, dx] = [offsetBy(gradients.cacheInput, offsets[half]), offsetBy(gradients.qkv, offsets[half])];
+    kernels.split("range_gradient_f32", M, x, dx, gradients.cache[half], Hkv * D, stride, scales[half]);
+  }
+}
+
+/** What a block's attention depends on beside its input. */
+export interface LoadedAttention {
+  readonly block: Pick<Block, "window">;
+  readonly cache: LayerCache;
 }

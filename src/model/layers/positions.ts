@@ -105,3 +105,34 @@ export function normalizeHeads(
   if (queryNorm) normalize(qkv, weights.queryNorm, queryNorm);
   if (keyNorm) normalize(offsetBy(qkv, 4 * H * D), weights.keyNorm, keyNorm);
 }
+
+/**
+ * The chain rule through the norms of queries and keys, for M rows of `gradients.qkv` from position 0; nothing
+ * without norms. `gradients.projected` has queries and keys as they were before.
+ */
+export function backwardHeadNorms(
+  { kernels, config, buffers }: Workspace,
+  { queryNorm, keyNorm }: Pick<Block, "queryNorm" | "keyNorm">,
+  weights: HeadNormWeights,
+  M: number,
+  { projected, qkv, heads, norms }: GradientBuffers,
+): void {
+  if (!queryNorm || !keyNorm) return;
+  const { heads: H, kvHeads: Hkv, headDim: D, rmsNormEps: eps } = config;
+  kernels.f32(norms.query, queryNorm.width).fill(0);
+  kernels.f32(norms.key, keyNorm.width).fill(0);
+  const elements = (H + Hkv) * D;
+  const dx = kernels.f32(heads, elements);
+  for (let m = 0; m < M; m++) {
+    const row = 4 * m * buffers.qkvStride;
+    const [x, dy] = [offsetBy(projected, row), offsetBy(qkv, row)];
+    dx.fill(0);
+    const back = (offset: number, { parts, width }: HeadNorm, weight: Pointer, gradient: Pointer) => {
+      const [from, of, to] = [offsetBy(x, offset), offsetBy(dy, offset), offsetBy(heads, offset)];
+      kernels.run.rmsnorm_backward_f32(from, weight, of, to, gradient, parts, width, eps);
+    };
+    back(0, queryNorm, weights.queryNorm, norms.query);
+    back(4 * H * D, keyNorm, weights.keyNorm, norms.key);
+    kernels.f32(dy, elements).set(dx);
+  }
+}

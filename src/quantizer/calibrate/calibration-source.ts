@@ -4,7 +4,7 @@
  */
 import { longestContext } from "../../architecture/rope-scaling.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { OptionError, UnsupportedModelError } from "../../errors.ts";
+import { OptionError, RecipeError, UnsupportedModelError } from "../../errors.ts";
 import { need } from "../../need.ts";
 import { type OptionKeys, optionKeys } from "../../option-keys.ts";
 import { Tokenizer } from "../../tokenizer/tokenizer.ts";
@@ -32,16 +32,35 @@ export interface CalibrationSamples {
   readonly samples: readonly Int32Array[];
   /** Sequences behind those in the same text, as many as were asked for or as there are. */
   readonly distillationSamples: readonly Int32Array[];
+  /**
+   * Some of those, evenly apart, so that a text of several kinds has them all among them; not distilled on.
+   */
+  readonly validationSamples: readonly Int32Array[];
   /** For the report. */
   readonly source: string;
 }
 
+/** Times that a sequence is distilled on at most: beyond that a model learns its text by heart. */
+const MOST_REPEATS = 8;
+
+/** What a recipe wants behind the samples of the calibration. */
+export interface DistillationSequences {
+  readonly distillSteps: number;
+  readonly distillValidation: number;
+}
+
+const NONE: DistillationSequences = { distillSteps: 0, distillValidation: 0 };
+
 /**
- * @param distillSteps sequences wanted behind those that are calibrated on
- * @throws RecipeError if the text is empty or too short, naming the tokens found and needed; OptionError for
- *   counts outside their domain; UnsupportedModelError if the checkpoint has no tokenizer
+ * @throws RecipeError if the text is empty or too short, naming the tokens or sequences found and needed;
+ *   OptionError for counts outside their domain; UnsupportedModelError if the checkpoint has no tokenizer
  */
-export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationOptions, distillSteps = 0): CalibrationSamples {
+export function calibrationSamples(
+  checkpoint: Checkpoint,
+  options: CalibrationOptions,
+  distillation: DistillationSequences = NONE,
+): CalibrationSamples {
+  const extraSamples = distillation.distillSteps + distillation.distillValidation;
   const { vocabSize, contextLength } = checkpoint.config;
   const samples = positive("samples", options.samples ?? 32, 65_536);
   const ctxSize = positive("contextSize", options.contextSize ?? Math.min(512, contextLength), longestContext(checkpoint.config));
@@ -51,20 +70,42 @@ export function calibrationSamples(checkpoint: Checkpoint, options: CalibrationO
   if (calibration.kind === "random") {
     const { seed } = calibration;
     const exclude = tokenizer?.specialIds ?? new Set<number>();
-    const drawn = samplesFromRandomTokens({ vocabSize, exclude, seed, samples: samples + distillSteps, ctxSize });
-    return { ...divide(drawn, samples), source: `random tokens, seed ${seed}` };
+    const drawn = samplesFromRandomTokens({ vocabSize, exclude, seed, samples: samples + extraSamples, ctxSize });
+    return { ...divide(drawn, samples, distillation), source: `random tokens, seed ${seed}` };
   }
   if (!tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer to read calibration text with`);
   const { name } = calibration;
   const encode = (piece: string) => tokenizer.encode(piece, { addSpecialTokens: false, parseSpecial: false });
   const text = name.endsWith(".jsonl") ? textFromJsonLines(calibration.text, name) : calibration.text;
   const bosTokenId = tokenizer.addedBosTokenId;
-  const found = samplesFromText(text, { name, encode, bosTokenId, samples, ctxSize, extraSamples: distillSteps });
-  return { ...divide(found, samples), source: name };
+  const found = samplesFromText(text, { name, encode, bosTokenId, samples, ctxSize, extraSamples });
+  checkEnough(found.length - samples, distillation, name);
+  return { ...divide(found, samples, distillation), source: name };
 }
 
-function divide(all: readonly Int32Array[], samples: number): Pick<CalibrationSamples, "samples" | "distillationSamples"> {
-  return { samples: all.slice(0, samples), distillationSamples: all.slice(samples) };
+/** @throws RecipeError if a text has too little behind the calibration's samples */
+function checkEnough(found: number, { distillSteps, distillValidation }: DistillationSequences, name: string): void {
+  if (distillSteps === 0) return;
+  const needed = distillValidation + Math.ceil(distillSteps / MOST_REPEATS);
+  if (found >= needed) return;
+  throw new RecipeError(
+    `calibration text ${name}: got ${found} sequences behind those calibrated on, need ${needed} for ${distillSteps} steps of distillation (each at most ${MOST_REPEATS} times) and ${distillValidation} held out: fewer samples, fewer steps or more text`,
+  );
+}
+
+function divide(
+  all: readonly Int32Array[],
+  samples: number,
+  { distillValidation }: DistillationSequences,
+): Pick<CalibrationSamples, "samples" | "distillationSamples" | "validationSamples"> {
+  const behind = all.slice(samples);
+  const isHeld = (i: number) =>
+    Math.floor(((i + 1) * distillValidation) / behind.length) > Math.floor((i * distillValidation) / behind.length);
+  return {
+    samples: all.slice(0, samples),
+    distillationSamples: behind.filter((_, i) => !isHeld(i)),
+    validationSamples: behind.filter((_, i) => isHeld(i)),
+  };
 }
 
 function positive(option: string, value: number, most: number): number {

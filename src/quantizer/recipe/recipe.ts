@@ -3,6 +3,8 @@
  * checkpoint, compared, repeated.
  */
 import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8.ts";
+import type { LossKind } from "../../training/loss.ts";
+import type { Trainable } from "../../training/trainable.ts";
 import type { WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { CacheScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import type { EqualizationMethod } from "../transform/equalize.ts";
@@ -57,10 +59,16 @@ export interface Recipe {
   /** Rank of what makes up for rounding errors beside each weight (LoRC); 0 for none. */
   readonly lorcRank: number;
   /**
-   * Steps of distillation, which tunes norms and weight scales once all is rounded (`src/training`); 0 for
-   * none.
+   * Steps of distillation, which tunes what is not rounded to few bits once all is rounded (`src/training`);
+   * 0 for none.
    */
   readonly distillSteps: number;
+  /** What its steps lower (`src/training/loss.ts`). */
+  readonly distillLoss: LossKind;
+  /** What they tune; in the order of `TRAINABLE`. */
+  readonly distillTrain: readonly Trainable[];
+  /** Sequences that are held out to decide which step's numbers are kept; 0: those of the last one are. */
+  readonly distillValidation: number;
   /** How weight scales are stored. */
   readonly scales: ScaleType;
   /** What they must be, relative to two or to each other. */

@@ -22,6 +22,8 @@ import { RANGE_NORMS, type RangeNorm } from "../decide/range-search.ts";
 import { checkRounding, GPTQ_DEFAULTS, ROUNDINGS, type RoundingMethod, SEARCH_WEIGHTINGS, type SearchWeighting } from "./rounding-method.ts"; // prettier-ignore
 import { SCALE_CONSTRAINTS, type ScaleConstraint } from "../round/scale-constraint.ts";
 import { SCALE_TYPES, type ScaleType } from "./scale-type.ts";
+import { LOSSES, type LossKind } from "../../training/loss.ts";
+import { TRAINABLE, type Trainable } from "../../training/trainable.ts";
 
 export const POLICY_RULES = ["auto", "range", "static", "dynamic"] as const;
 
@@ -55,6 +57,10 @@ export interface RecipeOptions {
   readonly bits?: number | undefined;
   readonly lorcRank?: number | undefined;
   readonly distillSteps?: number | undefined;
+  /** Read where there are steps of distillation, as are the two behind it. */
+  readonly distillLoss?: LossKind | undefined;
+  readonly distillTrain?: readonly Trainable[] | undefined;
+  readonly distillValidation?: number | undefined;
   readonly scales?: ScaleType | undefined;
   readonly scaleConstraint?: ScaleConstraint | undefined;
   readonly embedding?: "q8" | "f16" | undefined;
@@ -63,8 +69,8 @@ export interface RecipeOptions {
 
 export const RECIPE_OPTIONS: OptionKeys = optionKeys<RecipeOptions>({
   weights: 0, activations: 0, equalize: 0, alpha: 0, folds: 0, policy: 0, v0: 0, v1: 0, tolerance: 0, overrides: 0, ranges: 0, round: 0, search: 0,
-  damping: 0, actOrder: 0, refine: 0, propagate: 0, groupSize: 0, bits: 0, lorcRank: 0, distillSteps: 0, scales: 0, scaleConstraint: 0,
-  embedding: 0, kvCache: 0,
+  damping: 0, actOrder: 0, refine: 0, propagate: 0, groupSize: 0, bits: 0, lorcRank: 0, distillSteps: 0, distillLoss: 0,
+  distillTrain: 0, distillValidation: 0, scales: 0, scaleConstraint: 0, embedding: 0, kvCache: 0,
 }); // prettier-ignore
 
 /**
@@ -92,7 +98,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
     round: changeRounding(preset, options),
     groupSize: changeGroupSize(preset, weights, options.groupSize),
     lorcRank: checkRank(options.lorcRank ?? preset.lorcRank),
-    distillSteps: checkSteps(options.distillSteps ?? preset.distillSteps),
+    ...changeDistillation(preset, options),
     scales: checkChoice("scales", SCALE_TYPES, options.scales ?? preset.scales),
     scaleConstraint: checkChoice("scaleConstraint", SCALE_CONSTRAINTS, options.scaleConstraint ?? preset.scaleConstraint),
     embedding: checkChoice("embedding", ["q8", "f16"], options.embedding ?? preset.embedding),
@@ -222,9 +228,24 @@ function checkRank(rank: number): number {
   throw new RecipeError(`lorcRank: got ${rank}, need a whole number from 0 to ${MAX_RANK}`);
 }
 
-function checkSteps(steps: number): number {
-  if (Number.isInteger(steps) && steps >= 0) return steps;
-  throw new RecipeError(`distillSteps: got ${steps}, need a whole number from 0`);
+function changeDistillation(preset: Recipe, options: RecipeOptions) {
+  const { distillSteps, distillLoss, distillTrain, distillValidation } = options;
+  const steps = checkCount("distillSteps", distillSteps ?? preset.distillSteps);
+  const given = Object.entries({ distillLoss, distillTrain, distillValidation }).find(([, value]) => value !== undefined);
+  if (steps === 0 && given) throw new RecipeError(`${given[0]}: got it without distillation, need distillSteps above 0`);
+  const train = distillTrain ?? preset.distillTrain;
+  for (const kind of train) checkChoice("distillTrain", TRAINABLE, kind);
+  return {
+    distillSteps: steps,
+    distillLoss: checkChoice("distillLoss", LOSSES, distillLoss ?? preset.distillLoss),
+    distillTrain: TRAINABLE.filter((kind) => train.includes(kind)),
+    distillValidation: checkCount("distillValidation", distillValidation ?? preset.distillValidation),
+  };
+}
+
+function checkCount(option: string, count: number): number {
+  if (Number.isInteger(count) && count >= 0) return count;
+  throw new RecipeError(`${option}: got ${count}, need a whole number from 0`);
 }
 
 /** Something has to have a static scale. */
@@ -284,17 +305,25 @@ function checkScaleConstraint({ scaleConstraint, round, groupSize }: Recipe): vo
 }
 
 /** What distillation tunes must be there, and nothing else in its way. */
-function checkDistillation({ distillSteps, weights, activations, overrides, lorcRank, scaleConstraint }: Recipe): void {
+function checkDistillation({
+  distillSteps,
+  distillTrain,
+  activations,
+  policy,
+  kvCache,
+  lorcRank,
+  scaleConstraint,
+}: Recipe): void {
   if (distillSteps === 0) return;
   const refuse = (found: string, need: string) => new RecipeError(`distillation: ${found}; it tunes ${need}`);
-  if (weights === "int8") throw refuse("int8 weights have one scale per channel", "the scales of 4-bit weights");
+  const tunes = (kind: Trainable) => distillTrain.includes(kind);
+  if (distillTrain.length === 0) throw refuse("nothing to train", `one of ${TRAINABLE.join(", ")}, or several`);
   if (activations !== "int8") throw refuse(`${activations} activations`, "what the int8 kernels compute");
-  if (lorcRank > 0) throw refuse(`low-rank terms of rank ${lorcRank}`, "models without");
-  if (scaleConstraint !== "none")
+  if (scaleConstraint !== "none" && tunes("scales"))
     throw refuse(`scale constraint ${scaleConstraint}`, "scales one by one, which then keep to none");
-  const left = overrides.find(({ policy }) => parsePolicyName(policy).kind === "none");
-  if (left)
-    throw refuse(`policy override "${left.pattern}=${left.policy}" leaves activations in float`, "what the int8 kernels compute");
+  if (tunes("lorc") && lorcRank === 0) throw refuse("lorc to train, but no low-rank terms", "those of lorcRank above 0");
+  if (tunes("ranges") && kvCache !== "q8" && policy.kind === "uniform" && policy.activations !== "static")
+    throw refuse("ranges to train, but every scale is one per token", "static inputs and a static cache");
 }
 
 function checkChoice<T extends string>(option: string, choices: readonly T[], value: string): T {
@@ -303,4 +332,5 @@ function checkChoice<T extends string>(option: string, choices: readonly T[], va
   return known;
 }
 
-export type { RecipeName };
+export { LOSSES, TRAINABLE };
+export type { RecipeName, Trainable };

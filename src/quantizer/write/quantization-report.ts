@@ -13,6 +13,9 @@ import type { Recipe } from "../recipe/recipe.ts";
 import type { OutputErrors } from "../round/round-input.ts";
 import { SCALE_STORAGE } from "../recipe/scale-type.ts";
 import type { StageClock } from "../stage-clock.ts";
+import type { Distillation } from "../../training/distill.ts";
+import type { LossKind } from "../../training/loss.ts";
+import type { Trainable } from "../../training/trainable.ts";
 
 /** One linear input of one layer. */
 export interface LayerInputReport {
@@ -86,12 +89,24 @@ export interface QuantizationReport {
   readonly stages: Readonly<Record<string, number>>;
 }
 
-/** Mean KL divergence to the float model over the samples of some steps, in nats, each before its step. */
+/**
+ * Divergence from the float model, in nats: of the samples of some steps, each before its step, and held out.
+ */
 export interface DistillationSummary {
+  readonly loss: LossKind;
+  readonly trained: readonly Trainable[];
+  /** Steps taken; fewer than the recipe's if training was stopped. */
   readonly steps: number;
   /** Means over the first eight steps, or all if there are fewer, and over the last eight. */
-  readonly first_kld: number;
-  readonly last_kld: number;
+  readonly first_loss: number;
+  readonly last_loss: number;
+  /**
+   * Mean losses of the sequences held out: before the first step and at the best, whose numbers were kept;
+   * null without.
+   */
+  readonly validation: { readonly first_loss: number; readonly kept_loss: number; readonly kept_step: number } | null;
+  /** The reason why it ended before its last step, or null. */
+  readonly stopped: string | null;
 }
 
 export interface CalibrationDescription {
@@ -112,8 +127,7 @@ export interface ReportInputs {
   readonly compensated: ReadonlyMap<string, number>;
   /** By input name; undefined if the recipe looked at no Hessians. */
   readonly outputs: ReadonlyMap<string, OutputErrors> | undefined;
-  /** Loss of each step; undefined without distillation. */
-  readonly losses?: readonly number[] | undefined;
+  readonly distillation?: Distillation | undefined;
   readonly bytes: number;
   readonly clock: StageClock;
 }
@@ -127,7 +141,7 @@ export function buildReport({
   errors,
   compensated,
   outputs,
-  losses,
+  distillation,
   bytes,
   clock,
 }: ReportInputs): QuantizationReport {
@@ -135,26 +149,27 @@ export function buildReport({
   const activations = summarizeStats(stats);
   const { description } = plan;
   const { embedding, head } = description;
+  const tuned = distillation?.tuned;
   return {
     format_version: 1,
     source: source.split(/[\\/]/).findLast((part) => part !== "") ?? source,
     recipe: plan.recipe,
     calibration: { source: calibrationSource, tokens: activations.tokens },
-    layers: plan.inputs.map((input) => layerInputReport(plan, input, { errors, compensated, outputs })),
+    layers: plan.inputs.map((input) => layerInputReport(plan, input, { errors, compensated, outputs, tuned })),
     kv_cache:
       plan.cache?.map(({ kRange, vRange, kScale, vScale }, layer) => ({
         name: description.blocks[layer]!.attention,
         k_range: kRange,
         v_range: vRange,
-        k_scale: kScale,
-        v_scale: vScale,
+        k_scale: tuned?.get(`${description.blocks[layer]!.attention}.k_scale`)?.[0] ?? kScale,
+        v_scale: tuned?.get(`${description.blocks[layer]!.attention}.v_scale`)?.[0] ?? vScale,
       })) ?? null,
     ranges: summarizeRanges(analysis),
     activations,
     embedding_nmse: nmse(embedding.name),
     head_nmse: head === undefined || head === embedding ? null : nmse(head.name),
     bits_per_weight: bitsPerWeight(plan),
-    distillation: losses ? summarizeLosses(losses) : null,
+    distillation: distillation ? summarizeDistillation(distillation, plan.recipe) : null,
     simulated: isFloat8(plan.recipe.activations) ? simulationNote(plan.recipe.activations) : null,
     static_share: staticShare(plan),
     bytes,
@@ -163,15 +178,32 @@ export function buildReport({
   };
 }
 
-function summarizeLosses(losses: readonly number[]): DistillationSummary {
-  const mean = (some: readonly number[]) => some.reduce((sum, loss) => sum + loss, 0) / some.length;
-  return { steps: losses.length, first_kld: mean(losses.slice(0, 8)), last_kld: mean(losses.slice(-8)) };
+function summarizeDistillation(
+  { losses, validation, kept, stopped }: Distillation,
+  { distillLoss: loss, distillTrain: trained }: Recipe,
+): DistillationSummary {
+  const mean = (some: readonly number[]) => some.reduce((sum, each) => sum + each, 0) / some.length;
+  const [first, best] = [validation[0], validation.find(({ step }) => step === kept)];
+  return {
+    loss,
+    trained,
+    steps: losses.length,
+    first_loss: mean(losses.slice(0, 8)),
+    last_loss: mean(losses.slice(-8)),
+    validation: first && best ? { first_loss: first.loss, kept_loss: best.loss, kept_step: kept } : null,
+    stopped: stopped ?? null,
+  };
+}
+
+interface Measured extends Pick<ReportInputs, "errors" | "compensated" | "outputs"> {
+  /** Tensors as they were tuned, by name; undefined without distillation. */
+  readonly tuned: Distillation["tuned"] | undefined;
 }
 
 function layerInputReport(
   { modules: plans, recipe }: QuantizationPlan,
   input: InputPlan,
-  { errors, compensated, outputs }: Pick<ReportInputs, "errors" | "compensated" | "outputs">,
+  { errors, compensated, outputs, tuned }: Measured,
 ): LayerInputReport {
   const names = [...plans.values()].filter((plan) => plan.input === input).map(({ module }) => module.name);
   const output = outputs?.get(input.name);
@@ -187,7 +219,7 @@ function layerInputReport(
     equalized_range: input.equalizedRange,
     policy: policyName(input.policy, recipe.equalize.kind),
     override: input.override ?? null,
-    input_scale: input.inputScale ?? null,
+    input_scale: tuned?.get(`${names[0]!}.input_scale`)?.[0] ?? input.inputScale ?? null,
     group_size: input.groupSize,
     ...(recipe.bits !== undefined && { weights: input.weights ?? recipe.weights }),
     weight_nmse: total.nmse,

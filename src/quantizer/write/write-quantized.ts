@@ -8,6 +8,7 @@ import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { MemoryFolder } from "../../checkpoint/memory-folder.ts";
 import { SafetensorsWriter } from "../../checkpoint/safetensors/safetensors-writer.ts";
 import type { Work } from "../../host/work.ts";
+import type { Distillation } from "../../training/distill.ts";
 import type { ActivationStats } from "../calibrate/activation-stats.ts";
 import type { InputAnalysis } from "../decide/analyze-inputs.ts";
 import { type CacheRanges, type InputPlan, planQuantization, type QuantizationPlan } from "../decide/quantization-plan.ts";
@@ -35,6 +36,7 @@ export interface WritingTask {
   /** Where the samples are from. */
   readonly source: string;
   readonly distillationSamples: readonly Int32Array[];
+  readonly validationSamples: readonly Int32Array[];
   readonly clock: StageClock;
 }
 
@@ -64,15 +66,15 @@ export async function writeQuantized(task: WritingTask, decided: Decided, work: 
     writeTensors(checkpoint, plan, decided, rounded ?? output, work),
   );
   const { name: source } = checkpoint;
-  const report = (losses?: readonly number[]) =>
-    buildReport({ source, calibrationSource, plan, stats, analysis, outputs, losses, clock, ...written });
-  let losses: readonly number[] | undefined;
+  const report = (distillation?: Distillation) =>
+    buildReport({ source, calibrationSource, plan, stats, analysis, outputs, distillation, clock, ...written });
+  let distillation: Distillation | undefined;
   if (rounded) {
     await writeModelFiles(rounded, checkpoint, plan, report());
-    const model = { checkpoint, rounded, samples: task.distillationSamples };
-    losses = await clock.time("distill", () => distillQuantized(model, plan, output, work));
+    const model = { checkpoint, rounded, samples: task.distillationSamples, validation: task.validationSamples };
+    distillation = await clock.time("distill", () => distillQuantized(model, plan, output, work));
   }
-  const final = report(losses);
+  const final = report(distillation);
   await writeModelFiles(output, checkpoint, plan, final);
   await output.commit();
   return final;
