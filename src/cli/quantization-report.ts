@@ -84,7 +84,7 @@ function inputScale({ policy, input_scale }: LayerInputReport): string {
 
 /** The choices made and the time they took, in lines for people. */
 export function reportSummary(report: QuantizationReport): string {
-  const { recipe, layers, bits_per_weight, distillation, simulated, static_share, seconds, stages } = report;
+  const { recipe, layers, bits_per_weight, blocks, distillation, simulated, static_share, seconds, stages } = report;
   const { name, weights, activations, equalize, policy, round, scaleConstraint } = recipe;
   const kinds = `${weights} weights, ${activations === "none" ? "float" : activations} activations`;
   const parts = `equalize ${equalize.kind}, policy ${policy.kind}, round ${round.kind}${scaleConstraint === "none" ? "" : `, scale constraint ${scaleConstraint}`}`;
@@ -92,6 +92,7 @@ export function reportSummary(report: QuantizationReport): string {
   const spent = Object.entries(stages).map(([stage, time]) => `${stage} ${formatDuration(time)}`).join(", "); // prettier-ignore
   return [
     `recipe ${name}: ${kinds}, ${parts}`,
+    ...(blocks === null ? [] : [learnedLine(blocks)]),
     ...(distillation === null ? [] : [distillationLine(distillation)]),
     ...(simulated === null ? [] : [simulated]),
     `${bits_per_weight.toFixed(2)} bits per weight in the layers${mixture(layers)}${share}`,
@@ -102,6 +103,13 @@ export function reportSummary(report: QuantizationReport): string {
 function mixture(layers: QuantizationReport["layers"]): string {
   if (layers.every(({ weights }) => weights === undefined)) return "";
   return `, 8 bits at ${layers.filter(({ weights }) => weights === "int8").length} of ${layers.length} layer inputs`;
+}
+
+function learnedLine(blocks: NonNullable<QuantizationReport["blocks"]>): string {
+  const mean = (of: (block: (typeof blocks)[number]) => number) =>
+    formatSignificant(blocks.reduce((sum, block) => sum + of(block), 0) / blocks.length);
+  const before = `nearest ${mean((block) => block.nearest_output_nmse)}, searched ${mean((block) => block.searched_output_nmse)}`;
+  return `learned rounding: mean output NMSE of blocks ${mean((block) => block.learned_output_nmse)}; ${before}`;
 }
 
 function distillationLine({ loss, steps, first_loss, last_loss, validation, stopped }: DistillationSummary): string {

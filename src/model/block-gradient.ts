@@ -18,25 +18,19 @@ import { backwardHeadNorms, turnBack } from "./layers/positions.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
- * Runs the block again over the rows of `batch`, one sequence from position 0, and then backwards.
+ * Runs the block over the rows of `batch`, one sequence from position 0, and keeps what the way back needs.
  *
  * @param input f32[M, E], the block's input, kept; `buffers.hidden` becomes its output
- * @param gradients `hidden` holds the gradient of the block's output and receives that of its input; `norms`,
- *   `linears` and `cache` receive theirs
  */
-export function backwardBlock(
+export function forwardForGradients(
   space: Workspace,
   loaded: DifferentiableBlock,
   batch: Batch,
   input: Pointer,
   gradients: GradientBuffers,
 ): void {
-  const { kernels, buffers, config } = space;
-  const { hiddenSize: E } = config;
-  const M = batch.rows;
-  const { qkv, up } = loaded.inputs;
-  const { hidden, normed, attended, activated, norms, linears } = gradients;
-  const copy = (from: Pointer, to: Pointer) => kernels.f32(to, M * E).set(kernels.f32(from, M * E));
+  const { buffers } = space;
+  const copy = (from: Pointer, to: Pointer) => copyStates(space, from, to, batch.rows);
   copy(input, buffers.hidden);
   forwardBlock(space, loaded, batch, (site) => {
     if (site === "qkv") copy(buffers.normed, gradients.normedQkv);
@@ -45,6 +39,29 @@ export function backwardBlock(
       copy(buffers.hidden, gradients.middle);
     }
   });
+}
+
+function copyStates({ kernels, config }: Workspace, from: Pointer, to: Pointer, M: number): void {
+  kernels.f32(to, M * config.hiddenSize).set(kernels.f32(from, M * config.hiddenSize));
+}
+
+/**
+ * Goes back through the block that `forwardForGradients` has just run.
+ *
+ * @param gradients `hidden` holds the gradient of the block's output and receives that of its input; `norms`,
+ *   `linears` and `cache` receive theirs
+ */
+export function backwardBlock(
+  space: Workspace,
+  loaded: DifferentiableBlock,
+  M: number,
+  input: Pointer,
+  gradients: GradientBuffers,
+): void {
+  const { kernels, buffers, config } = space;
+  const { hiddenSize: E } = config;
+  const { qkv, up } = loaded.inputs;
+  const { hidden, normed, attended, activated, norms, linears } = gradients;
   const norm = (loadedNorm: LoadedNorm, x: Pointer, weight: Pointer) => {
     kernels.f32(weight, E).fill(0);
     backwardNorm(space, loadedNorm, { x, dy: normed, dx: hidden, weight }, M);

@@ -12,7 +12,9 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { NumericError, OptionError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
 import type { Kernels } from "../kernels/kernels.ts";
+import type { Pointer } from "../kernels/pointer.ts";
 import { enterRows, wholeSequence } from "./batch.ts";
+import { backwardBlock, forwardForGradients } from "./block-gradient.ts";
 import {
   type BlockSpec,
   forwardBlock,
@@ -23,6 +25,8 @@ import {
   planBlock,
   readBlockSpec,
 } from "./block.ts";
+import type { GradientBuffers } from "./gradient-buffers.ts";
+import type { DifferentiableBlock } from "./gradients.ts";
 import { BLOCK_TOKENS, planCache } from "./layers/attention.ts";
 import { loadNorm, type LoadedNorm, planNorm, applyNorm } from "./layers/norm.ts";
 import { loadWorkspace, openWorkspace, packRows } from "./open-workspace.ts";
@@ -64,7 +68,7 @@ export class LayerStream {
     checkpoint: Checkpoint,
     work: Work,
     { rows, threadScratch = 0 }: LayerStreamOptions,
-    place: (planner: Planner) => Own,
+    place: (planner: Planner, block: LoadedBlock) => Own,
   ): Promise<{ stream: LayerStream; own: Own }> {
     const most = longestContext(checkpoint.config);
     if (!Number.isInteger(rows) || rows < 1 || rows > most) {
@@ -78,11 +82,12 @@ export class LayerStream {
     const { space, placed } = await openWorkspace(work, description, size, (planner) => {
       const cache = planCache(planner, Math.ceil(rows / BLOCK_TOKENS), { k: "f32", v: "f32" }, { k: 1, v: 1 });
       const { embeddingNorm } = description;
+      // Layers of one model have one shape, so the first one's memory serves them all in turn.
+      const block = planBlock(planner, specs[0]!, cache);
       return {
-        // Layers of one model have one shape, so the first one's memory serves them all in turn.
-        block: planBlock(planner, specs[0]!, cache),
+        block,
         embeddingNorm: embeddingNorm && planNorm(planner, embeddingNorm, description.config.hiddenSize),
-        own: place(planner),
+        own: place(planner, block),
       };
     });
     const norm = placed.embeddingNorm;
@@ -167,6 +172,42 @@ export class LayerStream {
     enterRows(this.#space, batch);
     forwardBlock(this.#space, { ...this.#block, block: this.description.blocks[this.#layer]! }, batch, observe);
     return inMemory;
+  }
+
+  /**
+   * Runs the loaded layer over one sample from position 0 and back.
+   *
+   * @param differentiable the block that `open` has planned, as one with a gradient
+   * @param input where the sample's f32[S, E] may be put
+   * @param toGradient makes the gradient of the output f32[S, E] of the output itself, in place
+   */
+  differentiate(
+    differentiable: DifferentiableBlock,
+    hidden: Float32Array,
+    input: Pointer,
+    gradients: GradientBuffers,
+    toGradient: (output: Float32Array) => void,
+  ): void {
+    const { kernels, buffers } = this.#space;
+    const block = { ...differentiable, block: this.description.blocks[this.#layer]! };
+    const batch = wholeSequence(this.#space, hidden.length / this.description.config.hiddenSize);
+    enterRows(this.#space, batch);
+    kernels.f32(input, hidden.length).set(hidden);
+    forwardForGradients(this.#space, block, batch, input, gradients);
+    const output = kernels.f32(gradients.hidden, hidden.length);
+    output.set(kernels.f32(buffers.hidden, hidden.length));
+    toGradient(output);
+    backwardBlock(this.#space, block, batch.rows, input, gradients);
+  }
+
+  /** Packed weights of the loaded layer's fused linear at an input, f32w panels of [N, K]. */
+  weights(input: InputName): Pointer {
+    return this.#block.inputs[input]!.linear.products[0].weights;
+  }
+
+  /** The space the layer runs in, for what fills tables of its own. */
+  get space(): Workspace {
+    return this.#space;
   }
 
   /**

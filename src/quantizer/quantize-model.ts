@@ -8,7 +8,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { isFloat8 } from "../checkpoint/formats/float8.ts";
 import { CapabilityError, RecipeError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
-import { checkDistillable } from "../training/differentiable.ts";
+import { checkDifferentiable, checkDistillable } from "../training/differentiable.ts";
 import type { ActivationStats } from "./calibrate/activation-stats.ts";
 import { calibrate } from "./calibrate/calibrate.ts";
 import { collectWeightStats } from "./calibrate/weight-stats.ts";
@@ -18,9 +18,11 @@ import { planInput } from "./decide/quantization-plan.ts";
 import { chooseGroupSizes } from "./recipe/group-size.ts";
 import { channelStatsSuffice, type Recipe, type StatsRecipe } from "./recipe/recipe.ts";
 import { checkBits, giveEightBits } from "./round/mixed-bits.ts";
+import { type LearnedLayers, learnRounding, type LearningTask } from "./round/learn-rounding.ts";
 import { quantizeLayers } from "./round/quantize-layers.ts";
 import { SearchRounder } from "./round/search-rounder.ts";
 import { StageClock } from "./stage-clock.ts";
+import { equalizedCheckpoint } from "./transform/equalized-checkpoint.ts";
 import { foldModel } from "./transform/fold-model.ts";
 import type { QuantizationReport } from "./write/quantization-report.ts";
 import { writeQuantized, type WritingTask } from "./write/write-quantized.ts";
@@ -70,11 +72,12 @@ export async function quantizeModel(
     const task = { checkpoint, output, source, distillationSamples: distilled, validationSamples, clock };
     if (channelStatsSuffice(recipe)) {
       const stats = await clock.time("calibrate", () => calibrate(checkpoint, samples, work));
-      return quantizeByStats({ ...task, recipe }, stats, work);
+      return quantizeByStats({ ...task, recipe, samples }, stats, work);
     }
     const layers = await clock.time("calibrate", () => quantizeLayers({ checkpoint, samples, recipe, clock }, work));
     if (recipe.bits !== undefined) giveEightBits(layers, describeModel(checkpoint.config), recipe);
-    return writeQuantized({ ...task, recipe }, layers, work);
+    const learned = await learnIfAsked({ checkpoint, recipe, samples, clock }, layers, work);
+    return writeQuantized({ ...task, recipe }, { ...layers, ...learned }, work);
   });
 }
 
@@ -96,14 +99,25 @@ export async function quantizeWithStats(
     const refuse = (need: string) => new RecipeError(`recipe "${recipe.name}": got statistics of channels, need ${need}`);
     if (!channelStatsSuffice(recipe)) throw refuse("the samples");
     if (recipe.folds.length > 0) throw refuse("those of the folded model");
-    if (recipe.distillSteps > 0) throw refuse("the samples");
+    if (recipe.distillSteps > 0 || recipe.round.kind === "autoround") throw refuse("the samples");
     const task = { checkpoint, recipe, output, source, distillationSamples: [], validationSamples: [], clock: new StageClock() };
-    return quantizeByStats(task, stats, work);
+    return quantizeByStats({ ...task, samples: [] }, stats, work);
   });
 }
 
+/** Learns to round what was decided on, where the recipe does that. */
+async function learnIfAsked(
+  { checkpoint, recipe, samples, clock }: Pick<LearningTask, "checkpoint" | "recipe" | "samples"> & Pick<WritingTask, "clock">,
+  { stats, inputs }: Pick<LearningTask, "stats" | "inputs">,
+  work: Work,
+): Promise<Partial<LearnedLayers>> {
+  if (recipe.round.kind !== "autoround") return {};
+  const equalized = equalizedCheckpoint(checkpoint, inputs);
+  return clock.time("learn rounding", () => learnRounding({ checkpoint: equalized, samples, recipe, stats, inputs }, work));
+}
+
 async function quantizeByStats(
-  task: WritingTask & { readonly recipe: StatsRecipe },
+  task: WritingTask & { readonly recipe: StatsRecipe; readonly samples: readonly Int32Array[] },
   stats: ActivationStats,
   work: Work,
 ): Promise<QuantizationReport> {
@@ -118,9 +132,10 @@ async function quantizeByStats(
   const inputs = selectPolicies(analysis, policy, overrides, equalize.kind !== "none").map((row, index) =>
     planInput(analysis[index]!, row, groupSizes[row.input]!),
   );
+  const learned = await learnIfAsked(task, { stats, inputs }, work);
   const rounder = round.kind === "search" ? await SearchRounder.open(round.weighting, description, work) : undefined;
   try {
-    return await writeQuantized(task, { stats, analysis, inputs, rounder }, work);
+    return await writeQuantized(task, { stats, analysis, inputs, rounder, ...learned }, work);
   } finally {
     await rounder?.dispose();
   }
@@ -144,6 +159,7 @@ function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe)
   checkWidths(description, recipe);
   checkRank(description, recipe);
   checkBits(description, recipe);
+  if (recipe.round.kind === "autoround") checkDifferentiable(name, config);
   if (recipe.distillSteps > 0) {
     checkDistillable(name, config);
     const hasBiases = blockModules(description).some(({ bias }) => bias);

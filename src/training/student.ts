@@ -6,7 +6,7 @@ import type { Work } from "../host/work.ts";
 import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { enterRows, wholeSequence } from "../model/batch.ts";
-import { backwardBlock } from "../model/block-gradient.ts";
+import { backwardBlock, forwardForGradients } from "../model/block-gradient.ts";
 import { type BlockSpec, forwardBlock, largestRank, loadBlock, planBlock, readBlockSpec } from "../model/block.ts";
 import type { GradientBuffers, GradientKind } from "../model/gradient-buffers.ts";
 import { type DifferentiableBlock, fillGradientTables, planGradients } from "../model/gradients.ts";
@@ -201,7 +201,8 @@ export class Student {
    */
   backwardLayer(l: number, M: number): void {
     const { blocks, inputs, gradients } = this.#placed;
-    backwardBlock(this.#space, blocks[l]!, wholeSequence(this.#space, M), inputs[l]!, gradients);
+    forwardForGradients(this.#space, blocks[l]!, wholeSequence(this.#space, M), inputs[l]!, gradients);
+    backwardBlock(this.#space, blocks[l]!, M, inputs[l]!, gradients);
   }
 
   async dispose(): Promise<void> {

@@ -34,6 +34,7 @@ const REPORT = {
   ...PRINTED,
   format_version: 1,
   source: "model.gguf",
+  blocks: null,
   layers: LAYERS.map((layer) => Object.assign({ group_size: 64, weight_sqnr_db: 22 }, layer)),
 } as unknown as QuantizationReport;
 
@@ -98,6 +99,38 @@ test("what distillation did stands in the summary", async () => {
   const { stderr, calls } = await quantize(["--distill-steps", "64"], { ...REPORT, distillation });
   assert.match(stderr, /distilled in 64 steps: KL divergence to the float model from 0\.0731 to 0\.0612 nats on the samples\n/);
   assert.is(calls[0]!.options.distillSteps, 64);
+});
+
+test("what was held out and why training ended stand in the summary; flags are handed on", async () => {
+  const trained = ["ranges", "lorc"] as const;
+  const validation = { first_loss: 0.08, kept_loss: 0.06, kept_step: 32 };
+  const distillation = { loss: "jsd", trained, steps: 96, first_loss: 0.02, last_loss: 0.01, validation, stopped: "no better since step 32" } as const; // prettier-ignore
+  const flags = [
+    "--distill-steps",
+    "400",
+    "--distill-loss",
+    "jsd",
+    "--distill-train",
+    "ranges,lorc",
+    "--distill-validation",
+    "8",
+  ];
+  const { stderr, calls } = await quantize(flags, { ...REPORT, distillation });
+  assert.match(
+    stderr,
+    /distilled in 96 steps: Jensen-Shannon divergence to the float model from 0\.02\d* to 0\.01\d* nats on the samples, 0\.08\d* to 0\.06\d* on those held out, kept after step 32; stopped: no better since step 32\n/,
+  );
+  const { distillSteps, distillLoss, distillTrain, distillValidation } = calls[0]!.options;
+  assert.equal([distillSteps, distillLoss, distillTrain, distillValidation], [400, "jsd", trained, 8]);
+  assert.match((await quantize(["--distill-train", "codes"])).stderr, /--distill-train <list>' argument 'codes' is invalid/);
+});
+
+test("what learned rounding did stands in the summary; its flags are handed on", async () => {
+  const block = (name: string, learned: number) => ({ name, nearest_output_nmse: 0.04, searched_output_nmse: 0.02, learned_output_nmse: learned }); // prettier-ignore
+  const blocks = [block("model.layers.0", 0.01), block("model.layers.1", 0.006)];
+  const { stderr, calls } = await quantize(["--round", "autoround", "--round-steps", "50"], { ...REPORT, blocks });
+  assert.match(stderr, /learned rounding: mean output NMSE of blocks 0\.008\d*; nearest 0\.04\d*, searched 0\.02\d*\n/);
+  assert.equal([calls[0]!.options.round, calls[0]!.options.roundSteps], ["autoround", 50]);
 });
 
 test("--json is the report with the keys that are promised", async () => {

@@ -80,7 +80,11 @@ export function addRecipeOptions(command: Command): Command {
     "what a static scale covers: the largest value, or the range of least L_p error (default: absmax)",
   );
   command.optionsGroup("Rounding:");
-  choice("round", ROUNDINGS, "nearest code; nearest under scales of least error; or GPTQ, which looks at whole activations");
+  choice(
+    "round",
+    ROUNDINGS,
+    "nearest code; nearest under scales of least error; GPTQ, which looks at whole activations; or learned, block by block",
+  );
   choice("search", [...SEARCH_WEIGHTINGS, "none"], "search, gptq: what a scale search weights errors by");
   command
     .option("--damping <x>", "gptq: added to the Hessian's diagonal, as a share of its mean (default: 0.01)", number(0))
@@ -88,6 +92,7 @@ export function addRecipeOptions(command: Command): Command {
     .option("--refine <n>", "gptq: passes of coordinate descent over scales and codes afterwards (default: 0)", integer(0));
   choice("propagate", ["float", "quantized"], "gptq: whether later layers see what float or rounded ones before give");
   command
+    .option("--round-steps <n>", "autoround: steps for each block (default: 200)", integer(1))
     .optionsGroup("Distillation:")
     .option(
       "--distill-steps <n>",

@@ -19,7 +19,7 @@ import {
 import { ACTIVATION_TYPES, type ActivationType, type Recipe, WEIGHT_TYPES } from "./recipe.ts";
 import { PRESETS, RECIPE_NAMES, type RecipeName } from "./recipe-presets.ts";
 import { RANGE_NORMS, type RangeNorm } from "../decide/range-search.ts";
-import { checkRounding, GPTQ_DEFAULTS, ROUNDINGS, type RoundingMethod, SEARCH_WEIGHTINGS, type SearchWeighting } from "./rounding-method.ts"; // prettier-ignore
+import { checkRounding, GPTQ_DEFAULTS, LEARNED_DEFAULTS, ROUNDINGS, type RoundingMethod, SEARCH_WEIGHTINGS, type SearchWeighting } from "./rounding-method.ts"; // prettier-ignore
 import { SCALE_CONSTRAINTS, type ScaleConstraint } from "../round/scale-constraint.ts";
 import { SCALE_TYPES, type ScaleType } from "./scale-type.ts";
 import { LOSSES, type LossKind } from "../../training/loss.ts";
@@ -52,6 +52,8 @@ export interface RecipeOptions {
   readonly actOrder?: boolean | undefined;
   readonly refine?: number | undefined;
   readonly propagate?: "float" | "quantized" | undefined;
+  /** Read by autoround alone. */
+  readonly roundSteps?: number | undefined;
   readonly groupSize?: number | "auto" | "channel" | undefined;
   /** Bits per weight in the blocks, to which linears of 8 bits are added where they help most. */
   readonly bits?: number | undefined;
@@ -69,8 +71,8 @@ export interface RecipeOptions {
 
 export const RECIPE_OPTIONS: OptionKeys = optionKeys<RecipeOptions>({
   weights: 0, activations: 0, equalize: 0, alpha: 0, folds: 0, policy: 0, v0: 0, v1: 0, tolerance: 0, overrides: 0, ranges: 0, round: 0, search: 0,
-  damping: 0, actOrder: 0, refine: 0, propagate: 0, groupSize: 0, bits: 0, lorcRank: 0, distillSteps: 0, distillLoss: 0,
-  distillTrain: 0, distillValidation: 0, scales: 0, scaleConstraint: 0, embedding: 0, kvCache: 0,
+  damping: 0, actOrder: 0, refine: 0, propagate: 0, roundSteps: 0, groupSize: 0, bits: 0, lorcRank: 0, distillSteps: 0,
+  distillLoss: 0, distillTrain: 0, distillValidation: 0, scales: 0, scaleConstraint: 0, embedding: 0, kvCache: 0,
 }); // prettier-ignore
 
 /**
@@ -180,7 +182,15 @@ function changeRounding(preset: Recipe, options: RecipeOptions): RoundingMethod 
     const given = Object.entries({ damping, actOrder, refine, propagate }).find(([, value]) => value !== undefined);
     if (given) throw new RecipeError(`${given[0]}: rounding "${kind}" has none; "gptq" does`);
   }
+  if (kind !== "autoround" && options.roundSteps !== undefined) {
+    throw new RecipeError(`roundSteps: rounding "${kind}" has none; "autoround" does`);
+  }
   switch (kind) {
+    case "autoround": {
+      if (search !== undefined) throw new RecipeError(`search: rounding "autoround" begins with the scales of "search" by hessian and learns from there`); // prettier-ignore
+      const own = preset.round.kind === "autoround" ? preset.round : LEARNED_DEFAULTS;
+      return { kind, steps: options.roundSteps ?? own.steps };
+    }
     case "nearest":
       if (search !== undefined) throw new RecipeError(`search: rounding "nearest" takes its scales from the largest weights; use "search" or "gptq"`); // prettier-ignore
       return { kind };
@@ -257,10 +267,11 @@ function checkRanges({ ranges, policy, overrides, kvCache }: Recipe): void {
 }
 
 /** How many bits there can be depends on the model's sizes (`checkBits`). */
-function checkMixture({ bits, weights, lorcRank, distillSteps }: Recipe): void {
+function checkMixture({ bits, weights, round, lorcRank, distillSteps }: Recipe): void {
   if (bits === undefined) return;
   if (!(bits > 4 && bits < 9)) throw new RecipeError(`bits: got ${bits}, need a number between 4 and 9`);
   if (weights === "int8") throw new RecipeError(`bits: got ${bits} for int8 weights, need weights of 4 bits`);
+  if (round.kind === "autoround") throw new RecipeError(`bits: got ${bits} and round autoround, which learns codes of 4 bits`);
   if (lorcRank > 0) throw new RecipeError(`bits: got ${bits} and low-rank terms of rank ${lorcRank}, need one of them`);
   if (distillSteps > 0)
     throw new RecipeError(`distillation: got bits ${bits}; it tunes the scales of 4-bit weights, need none of 8`);
@@ -292,7 +303,7 @@ function checkTogether({ name, equalize, activations, overrides, policy }: Recip
 function checkScaleConstraint({ scaleConstraint, round, groupSize }: Recipe): void {
   if (scaleConstraint === "none") return;
   const where = `scale constraint ${scaleConstraint}`;
-  if (round.kind === "search" || (round.kind === "gptq" && round.search !== "none")) {
+  if (round.kind === "search" || round.kind === "autoround" || (round.kind === "gptq" && round.search !== "none")) {
     const remedy = `use rounding "nearest", or "gptq" with search "none"`;
     throw new RecipeError(`${where}: rounding "${round.kind}" searches scales of least error, which keep to none; ${remedy}`);
   }

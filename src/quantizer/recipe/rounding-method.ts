@@ -1,7 +1,7 @@
 /** How weights become integers: the choices of the rounding stage, as data. */
 import { RecipeError } from "../../errors.ts";
 
-export const ROUNDINGS = ["nearest", "search", "gptq"] as const;
+export const ROUNDINGS = ["nearest", "search", "gptq", "autoround"] as const;
 
 /**
  * What a scale search weights errors by: nothing, or the diagonal of the Hessian, the mean square of each
@@ -17,7 +17,17 @@ export type RoundingMethod =
   /** Scales of least square error (`search-scales.ts` among the kernels), codes nearest to the weights. */
   | { readonly kind: "search"; readonly weighting: Exclude<SearchWeighting, "pivots"> }
   /** Codes that make up for the errors of other columns (GPTQ, Frantar et al. 2022). */
-  | GptqMethod;
+  | GptqMethod
+  /** Codes and scales learned from those of a search, block by block (AutoRound, Cheng et al. 2023). */
+  | LearnedMethod;
+
+export interface LearnedMethod {
+  readonly kind: "autoround";
+  /** Steps for each block; what one moves falls from 1 / steps to 0. */
+  readonly steps: number;
+}
+
+export const LEARNED_DEFAULTS: LearnedMethod = { kind: "autoround", steps: 200 };
 
 export interface GptqMethod {
   readonly kind: "gptq";
@@ -45,9 +55,16 @@ export const GPTQ_DEFAULTS: GptqMethod = {
 /** Beyond this the Hessian says nothing any more. */
 const MOST_DAMPING = 10;
 const MOST_REFINEMENTS = 16;
+const MOST_LEARNING_STEPS = 100_000;
 
 /** @throws RecipeError for a value outside its domain or stages that contradict each other */
 export function checkRounding(method: RoundingMethod): void {
+  if (
+    method.kind === "autoround" &&
+    !(Number.isInteger(method.steps) && method.steps >= 1 && method.steps <= MOST_LEARNING_STEPS)
+  ) {
+    throw new RecipeError(`roundSteps: got ${method.steps}, need a whole number from 1 to ${MOST_LEARNING_STEPS}`);
+  }
   if (method.kind !== "gptq") return;
   const { damping, refine, actOrder, search } = method;
   if (!(damping >= 0 && damping <= MOST_DAMPING)) {

@@ -41,7 +41,8 @@ export interface OutputErrors {
   /** Energy of the output itself. */
   readonly signal: number;
   /** Energy that rounding weights adds: as it was done, and to nearest. */
-  readonly chosen: number;
+  /** undefined where rounding goes on once the layer is done */
+  readonly chosen: number | undefined;
   readonly nearest: number;
   /** The same of 8 bits a weight; measured where some linears may have them. */
   readonly eight: number | undefined;
@@ -84,7 +85,7 @@ export class InputRounder {
     const inEight = () => weights.map((weight, i) => quantizeRows(weight, eightBits(format), originOf(input, i)));
     const output = {
       signal: observed.weights.reduce((sum, weight) => sum + error.of(weight), 0),
-      chosen: cost(rounded),
+      chosen: round.kind === "autoround" ? undefined : cost(rounded),
       nearest: round.kind === "nearest" ? cost(rounded) : cost(nearest),
       eight: bits === undefined ? undefined : cost(inEight()),
       activations: policy.kind === "auto" ? this.#activationErrors(observed, plan, weights) : undefined,
@@ -141,8 +142,10 @@ export class InputRounder {
     switch (round.kind) {
       case "nearest":
         return weights.map((weight, i) => quantizeRows(weight, format, originOf(input, i)));
+      case "autoround": // what it begins with
       case "search": {
-        const importance = round.weighting === "hessian" ? Float32Array.from(hessianDiagonal(hessian)) : undefined;
+        const weighting = round.kind === "search" ? round.weighting : "hessian";
+        const importance = weighting === "hessian" ? Float32Array.from(hessianDiagonal(hessian)) : undefined;
         return weights.map((weight) => searchRows(this.#memory, weight, importance, format));
       }
       case "gptq": {

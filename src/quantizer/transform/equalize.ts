@@ -102,3 +102,8 @@ export function equalizeColumns(weight: Float32Array, factors: Float32Array): Fl
   multiply(equalized, { columns: factors }, factors.length);
   return equalized;
 }
+
+/** Mean square of each channel once it is divided by its factor, f32[K]. */
+export function equalizedMoment(secondMoment: Float64Array, factors: Float32Array | undefined): Float32Array {
+  return Float32Array.from(secondMoment, (value, k) => value / (factors?.[k] ?? 1) ** 2);
+}

@@ -10,6 +10,7 @@ import { WEIGHT_BITS } from "../../checkpoint/quantization/pack-quantized.ts";
 import { type PolicyName, policyName } from "../decide/policy.ts";
 import type { InputPlan, QuantizationPlan } from "../decide/quantization-plan.ts";
 import type { Recipe } from "../recipe/recipe.ts";
+import type { BlockErrors } from "../round/learn-rounding.ts";
 import type { OutputErrors } from "../round/round-input.ts";
 import { SCALE_STORAGE } from "../recipe/scale-type.ts";
 import type { StageClock } from "../stage-clock.ts";
@@ -73,6 +74,19 @@ export interface QuantizationReport {
   readonly head_nmse: number | null;
   /** Bits stored per weight of the linear layers in the blocks, scales and low-rank terms included. */
   readonly bits_per_weight: number;
+  /**
+   * What learned rounding did, block by block; null without. Errors of the block's output, over what the
+   * block adds to the residual stream, mean squares: rounded to nearest, under searched scales, and as
+   * learned.
+   */
+  readonly blocks:
+    | readonly {
+        readonly name: string;
+        readonly nearest_output_nmse: number;
+        readonly searched_output_nmse: number;
+        readonly learned_output_nmse: number;
+      }[]
+    | null;
   /** What distillation did; null without. */
   readonly distillation: DistillationSummary | null;
   /** What the model computes by imitation, in words; null if nothing. */
@@ -127,6 +141,8 @@ export interface ReportInputs {
   readonly compensated: ReadonlyMap<string, number>;
   /** By input name; undefined if the recipe looked at no Hessians. */
   readonly outputs: ReadonlyMap<string, OutputErrors> | undefined;
+  /** Of learned rounding. */
+  readonly blocks: readonly BlockErrors[] | undefined;
   readonly distillation?: Distillation | undefined;
   readonly bytes: number;
   readonly clock: StageClock;
@@ -141,6 +157,7 @@ export function buildReport({
   errors,
   compensated,
   outputs,
+  blocks,
   distillation,
   bytes,
   clock,
@@ -169,6 +186,13 @@ export function buildReport({
     embedding_nmse: nmse(embedding.name),
     head_nmse: head === undefined || head === embedding ? null : nmse(head.name),
     bits_per_weight: bitsPerWeight(plan),
+    blocks:
+      blocks?.map(({ name, nearest, searched, learned }) => ({
+        name,
+        nearest_output_nmse: nearest,
+        searched_output_nmse: searched,
+        learned_output_nmse: learned,
+      })) ?? null,
     distillation: distillation ? summarizeDistillation(distillation, plan.recipe) : null,
     simulated: isFloat8(plan.recipe.activations) ? simulationNote(plan.recipe.activations) : null,
     static_share: staticShare(plan),

@@ -6,12 +6,13 @@
 import { packRows } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { LinearScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import type { ActivationStats } from "../calibrate/activation-stats.ts";
-import type { InputPlan, ModulePlan } from "../decide/quantization-plan.ts";
+import type { ModulePlan } from "../decide/quantization-plan.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { addErrors, type ErrorSums, measureErrors, type ModuleErrors, NO_ERRORS } from "../round/error-stats.ts";
 import type { StoredModule } from "../round/quantize-layers.ts";
 import { quantizeRows, type RowFormat, type RowsOrigin, storedScales } from "../round/quantize-weights.ts";
 import type { SearchRounder } from "../round/search-rounder.ts";
+import { equalizedMoment } from "../transform/equalize.ts";
 import type { RowReader } from "./row-reader.ts";
 
 /** Consecutive rows as they are to be stored. */
@@ -117,9 +118,4 @@ export class RoundedBefore implements RoundedRowsSource {
       }
     }
   }
-}
-
-/** Mean square of each channel once it is divided by its factor, f32[K]. */
-export function equalizedMoment(secondMoment: Float64Array, factors: InputPlan["factors"]): Float32Array {
-  return Float32Array.from(secondMoment, (value, k) => value / (factors?.[k] ?? 1) ** 2);
 }

@@ -18,8 +18,8 @@ import type { StoredModule } from "../round/quantize-layers.ts";
 import type { OutputErrors } from "../round/round-input.ts";
 import type { SearchRounder } from "../round/search-rounder.ts";
 import type { StageClock } from "../stage-clock.ts";
-import { equalization } from "../transform/equalize.ts";
-import { joinTransforms, transformCheckpoint } from "../transform/transform.ts";
+import type { BlockErrors } from "../round/learn-rounding.ts";
+import { equalizedCheckpoint } from "../transform/equalized-checkpoint.ts";
 import { distillQuantized } from "./distill-quantized.ts";
 import { writeModelFiles } from "./model-files.ts";
 import { buildReport, type QuantizationReport } from "./quantization-report.ts";
@@ -47,18 +47,19 @@ export interface Decided {
   readonly inputs: readonly InputPlan[];
   /** Rounds what is not rounded yet; to nearest if undefined. */
   readonly rounder?: SearchRounder | undefined;
-  /** What was rounded layer by layer, and what that did: by module name, and by input name. */
+  /** What was rounded layer by layer, and what that did: by module name, by input name, and by block. */
   readonly modules?: ReadonlyMap<string, StoredModule>;
   readonly errors?: ReadonlyMap<string, ModuleErrors>;
   readonly outputs?: ReadonlyMap<string, OutputErrors>;
   /** Those that were searched, by layer. */
   readonly cacheRanges?: readonly CacheRanges[];
+  readonly blocks?: readonly BlockErrors[];
 }
 
 /** @throws as `writeModel` and `distillQuantized` */
 export async function writeQuantized(task: WritingTask, decided: Decided, work: Work): Promise<QuantizationReport> {
   const { checkpoint, recipe, output, source: calibrationSource, clock } = task;
-  const { stats, analysis, inputs, outputs } = decided;
+  const { stats, analysis, inputs, outputs, blocks } = decided;
   const plan = planQuantization(describeModel(checkpoint.config), stats, inputs, recipe, decided.cacheRanges);
   // What is distilled is read again before it is written where it belongs.
   const rounded = recipe.distillSteps > 0 ? new MemoryFolder(`${output.name} before distillation`) : undefined;
@@ -67,7 +68,7 @@ export async function writeQuantized(task: WritingTask, decided: Decided, work: 
   );
   const { name: source } = checkpoint;
   const report = (distillation?: Distillation) =>
-    buildReport({ source, calibrationSource, plan, stats, analysis, outputs, distillation, clock, ...written });
+    buildReport({ source, calibrationSource, plan, stats, analysis, outputs, blocks, distillation, clock, ...written });
   let distillation: Distillation | undefined;
   if (rounded) {
     await writeModelFiles(rounded, checkpoint, plan, report());
@@ -95,7 +96,7 @@ async function writeTensors(
   folder: OutputFolder,
   work: Work,
 ): Promise<Written> {
-  const reader = new RowReader(equalize(checkpoint, plan), work);
+  const reader = new RowReader(equalizedCheckpoint(checkpoint, plan.inputs), work);
   const rounding = new RoundWhileReading(reader, plan.recipe, rounder, stats);
   const rows = modules ? new RoundedBefore(modules, reader, rounding) : rounding;
   const writer = new SafetensorsWriter(folder, plan.tensors);
@@ -103,15 +104,4 @@ async function writeTensors(
   const compensated = await writeModel(plan, { reader, rows, rowOrder }, writer);
   await writer.finish();
   return { errors: new Map([...errors, ...rounding.errors]), compensated, bytes: writer.totalBytes };
-}
-
-/** The model with the equalization of its plan. */
-function equalize(checkpoint: Checkpoint, { description, inputs }: QuantizationPlan): Checkpoint {
-  const transforms = description.blocks
-    .flatMap((block) => block.inputs)
-    .flatMap((input, i) => {
-      const { factors } = inputs[i]!;
-      return factors ? [equalization(input, factors)] : [];
-    });
-  return transformCheckpoint(checkpoint, joinTransforms(transforms));
 }

@@ -127,6 +127,23 @@ test("every preset runs as it is", async () => {
   }
 });
 
+test("every preset runs with learned rounding", async () => {
+  for (const name of RECIPE_NAMES) {
+    const result = await quantizeTiny(name, { round: "autoround", roundSteps: 2 });
+    await runs(result);
+    assert.equal(result.report.recipe.round, { kind: "autoround", steps: 2 });
+    assert.ok(
+      result.report.blocks!.every((block) => block.learned_output_nmse <= block.searched_output_nmse),
+      name,
+    );
+    assert.ok(
+      result.report.layers.every(({ output_nmse }) => output_nmse === null),
+      "of inputs alone nothing is known",
+    );
+    assert.ok((await logitError(result)) < 0.6, name);
+  }
+});
+
 test("scales of 16 bits are stored as such: bits per weight, tensor type, values", async () => {
   for (const [scales, type, bits] of [
     ["bf16", "BF16", 16],
