@@ -1,4 +1,4 @@
-/** The machine of a run: its processor, and those of its instruction sets that decide how fast engines are. */
+/** The machine of a run: its processor, and the instruction sets that decide how fast engines are. */
 import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import type { Measurements } from "./measurements.ts";

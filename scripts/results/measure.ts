@@ -19,7 +19,11 @@ import { withTimeLeft } from "../../src/progress.ts";
 import type { ActivationStats } from "../../src/quantizer/calibrate/activation-stats.ts";
 import { analyzeInputs } from "../../src/quantizer/decide/analyze-inputs.ts";
 import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
-import { type CalibrationSamples, calibrationSamples, type DistillationSequences } from "../../src/quantizer/calibrate/calibration-source.ts";
+import {
+  type CalibrationSamples,
+  calibrationSamples,
+  type DistillationSequences,
+} from "../../src/quantizer/calibrate/calibration-source.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
 import { needsHessians, type Recipe } from "../../src/quantizer/recipe/recipe.ts";
 import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";

@@ -21,7 +21,8 @@ export interface ChosenKernels {
  * The kernels to run: those asked for, or with "auto" the fastest that the host has and that pass the
  * self-test.
  *
- * @param keepsWeights whether kernels for weights as a file has them are needed too; they pass one of their own
+ * @param keepsWeights whether kernels for weights as a file has them are needed too; they pass one of their
+ *   own
  * @throws CapabilityError if a build is asked for that is missing or computes wrong values
  */
 export async function chooseKernels(

@@ -43,7 +43,9 @@ export interface LoadOptions extends WorkOptions {
    * configuration leaves activations as floats, makes floats of them.
    */
   readonly weights?: WeightPrecision | undefined;
-  /** Precision of `lm_head`; by default as stored, and int8 where it is stored quantized and weights are kept. */
+  /**
+   * Precision of `lm_head`; by default as stored, and int8 where it is stored quantized and weights are kept.
+   */
   readonly head?: Precision | undefined;
   /**
    * Tokens of a sequence, at most; by default the model's context, at most 4096. RoPE of types dynamic and

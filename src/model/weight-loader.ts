@@ -26,7 +26,10 @@ const READ_ELEMENTS = 1 << 20;
 const READ_BYTES = 1 << 20;
 const READS_AHEAD = 4;
 
-/** Rows of K elements that are read at a time of so many in so many bytes: as many as are staged, or several times that. */
+/**
+ * Rows of K elements that are read at a time of so many in so many bytes: as many as are staged, or several
+ * times that.
+ */
 function readRows(bytes: number, N: number, K: number): number {
   const staged = stagedRows(K);
   const rows = Math.min(READ_ELEMENTS / K, (READ_BYTES * N) / bytes);

@@ -110,7 +110,9 @@ async function outputOf(checkpoint: Checkpoint, modules: readonly LinearModule[]
   return { y, N: spec.N, forms };
 }
 
-/** Types of the matrices of each layer, the forms of its products, and an odd number of rows of gate and up. */
+/**
+ * Types of the matrices of each layer, the forms of its products, and an odd number of rows of gate and up.
+ */
 const MIXED = [
   { types: { attn_q: "Q4_K", attn_k: "Q4_K", attn_v: "Q6_K" }, input: "qkv", forms: ["qb4mw", "qb8w"] },
   { types: { attn_q: "Q2_K", attn_k: "Q5_K", attn_v: "Q4_K" }, input: "qkv", forms: ["qb8aw", "qb8aw", "qb4mw"] },

@@ -173,7 +173,7 @@ export const tensor: Edit = ofFile(FILE, (bytes, choices) => {
       break;
     }
     case 5: {
-      // Of another type, and as long as that: neighbours of one layer that are stored in different ways.
+      // Another type, and as long as that: neighbours of one layer that are stored in different ways.
       const [type, [elements, blockBytes]] = choices.pick([...BLOCK_SIZES]);
       const size = dims.reduce((product, length) => product * length, 1);
       if (dims[0]! % elements !== 0 || size > 2 ** 20) return undefined;

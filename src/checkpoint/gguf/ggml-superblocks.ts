@@ -35,7 +35,10 @@ function scaleQ3(blocks: DataView, at: number, g: number): number {
   return ((low & 15) | ((high & 3) << 4)) - 32;
 }
 
-/** hmask[32] | qs[64] | scales[12] | d; d * scale * (q - 4), q of two bits and one of hmask: a byte of a word is q + 124 */
+/**
+ * hmask[32] | qs[64] | scales[12] | d; d * scale * (q - 4), q of two bits and one of hmask: a byte of a word
+ * is q + 124
+ */
 export function unpackQ3_K(blocks: DataView, count: number): KeptRows["arrays"] {
   const half = f16Values();
   const [words, scales] = [new Int32Array(64 * count), new Float32Array(16 * count)];
@@ -84,7 +87,9 @@ export function unpackQ4_K(blocks: DataView, count: number): KeptRows["arrays"] 
   return [words, scales, minima, multipliers];
 }
 
-/** d | dmin | scales[12] | qh[32], bit s of byte j is the fifth of code j of sub-block s | qs[128]; as Q4_K */
+/**
+ * d | dmin | scales[12] | qh[32], bit s of byte j is the fifth of code j of sub-block s | qs[128]; as Q4_K
+ */
 export function unpackQ5_K(blocks: DataView, count: number): KeptRows["arrays"] {
   const half = f16Values();
   const [words, affine] = [new Int32Array(64 * count), new Float32Array(16 * count)];
@@ -104,7 +109,10 @@ export function unpackQ5_K(blocks: DataView, count: number): KeptRows["arrays"] 
   return [words, affine];
 }
 
-/** ql[128] | qh[64] | i8 scales[16] | d; two halves of 128, each four runs of 32 that share bytes; d * scale * (q - 32): a byte of a word is q + 96 */
+/**
+ * ql[128] | qh[64] | i8 scales[16] | d; two halves of 128, each four runs of 32 that share bytes; d * scale *
+ * (q - 32): a byte of a word is q + 96
+ */
 export function unpackQ6_K(blocks: DataView, count: number): KeptRows["arrays"] {
   const half = f16Values();
   const [words, scales] = [new Int32Array(64 * count), new Float32Array(16 * count)];

@@ -4,7 +4,10 @@
  * Dequantized by the rule beside each form, in float32, they are what the file's own rule gives, bit for bit.
  */
 
-/** In which packed form a module's weights run when they are kept as the file has them. Rules: w[n, k], g = k / G. */
+/**
+ * In which packed form a module's weights run when they are kept as the file has them. Rules: w[n, k], g = k
+ * / G.
+ */
 export type KeptForm =
   /** w = scale[g] * q, q in -8..7: Q4_0, GPTQ symmetric, compressed-tensors of 4 bits. */
   | { readonly form: "qb4w"; readonly groupSize: number }

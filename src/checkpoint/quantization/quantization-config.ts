@@ -136,14 +136,14 @@ interface Entry {
 }
 
 /** Formats of an int8 a weight: the second is what the first was called. */
-const INT8_FORMATS: readonly unknown[] = ["int-quantized", "naive-quantized"];
+const INT8_FORMATS: ReadonlySet<unknown> = new Set(["int-quantized", "naive-quantized"]);
 
 function parseGroup(group: JsonFields, globalFormat: unknown): Entry {
   refuseUnknownKeys(group, GROUP_KEYS);
   const format = group.raw("format") ?? globalFormat;
   const conv1D = format === CONV1D_FORMATS.int4 || format === CONV1D_FORMATS.fp4;
   const float = format === WEIGHT_FORMATS.fp4 || format === CONV1D_FORMATS.fp4;
-  const int8 = INT8_FORMATS.includes(format);
+  const int8 = INT8_FORMATS.has(format);
   if (!float && !conv1D && !int8) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
   requireValue(group, "output_activations", group.raw("output_activations"), undefined);
   const weights = group.object("weights");

@@ -166,7 +166,8 @@ async function runForm(
   const input = (quantization?.linear(name) ?? quantization?.integers?.(name))?.activations;
   const kind = input?.kind ?? "none";
   if (isFloat8(kind) && precision !== "f32") return { kind: "f32", rounding: await readRounding(checkpoint, part, input) };
-  // Where nothing is said of activations, weights run as floats unless they are to be kept or int8 is asked for.
+  // Where nothing is said of activations, weights run as floats unless they are to be kept or int8 is asked
+  // for.
   const isFloat = precision === undefined && kind === "none" && weights !== "kept";
   if (isFloat8(kind) || precision === "f32" || isFloat) return { kind: "f32" };
   if (kind === "static") return { kind: "qd8", activation: await readActivation(checkpoint, part, kind) };

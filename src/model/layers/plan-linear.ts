@@ -15,12 +15,11 @@ export function planLinear(planner: Planner, spec: LinearSpec): Linear {
   const bias = spec.bias ? planner.plan.reserve("weights", 4 * N, `bias of ${what}`) : NULL;
   const inputs = productInputForms(products, inFeatures);
   let row = 0;
-  const planned = products.map((product, i): Product => {
-    const { N: rows } = product;
-    const begin = row;
-    row += rows;
-    return { ...planProduct(planner, product, inFeatures), input: inputs[i]!, row: begin, N: rows };
-  });
+  const planned: Product[] = [];
+  for (const [i, product] of products.entries()) {
+    planned.push({ ...planProduct(planner, product, inFeatures), input: inputs[i]!, row, N: product.N });
+    row += product.N;
+  }
   return { N, inFeatures, bias, products: planned as [Product, ...Product[]], ...lowRankTerm };
 }
 

@@ -107,8 +107,8 @@ export function normalizeHeads(
 }
 
 /**
- * The chain rule through the norms of queries and keys, for M rows of `gradients.qkv` from position 0; nothing
- * without norms. `gradients.projected` has queries and keys as they were before.
+ * The chain rule through the norms of queries and keys, for M rows of `gradients.qkv` from position 0;
+ * nothing without norms. `gradients.projected` has queries and keys as they were before.
  */
 export function backwardHeadNorms(
   { kernels, config, buffers }: Workspace,

@@ -7,7 +7,9 @@ import type { KernelExports } from "../../kernels/kernel-table.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import type { Pointer } from "../../kernels/pointer.ts";
 
-/** A packed matrix: rows, in_features (padded), and k that share a scale, of a superblock, or all of a row. */
+/**
+ * A packed matrix: rows, in_features (padded), and k that share a scale, of a superblock, or all of a row.
+ */
 export interface PackedShape {
   readonly N: number;
   readonly K: number;

@@ -74,11 +74,11 @@ export async function learnRounding(task: LearningTask, work: Work): Promise<Lea
   const options = { rows, threadScratch: 8 * (rows + 4) };
   const { stream, own } = await LayerStream.open(checkpoint, work, options, (planner, block): Regions => {
     const { plan, config, description } = planner;
-    const own = differentiable(block);
-    const linears = Object.values(own.inputs).map(({ linear }) => linear.N * linear.K);
+    const learned = differentiable(block);
+    const linears = Object.values(learned.inputs).map(({ linear }) => linear.N * linear.K);
     return {
-      block: own,
-      gradients: planGradients(planner, rows, [own], new Set(["weights"])),
+      block: learned,
+      gradients: planGradients(planner, rows, [learned], new Set(["weights"])),
       input: plan.reserve("scratch", 4 * rows * config.hiddenSize, "input of a block"),
       rounding: placeRounding(plan, widestInput(description)),
       rounded: plan.reserve("scratch", 4 * Math.max(...linears), "rounded weights"),

@@ -59,7 +59,7 @@ export function giveEightBits(layers: QuantizedLayers, description: Description,
     const { groupSize } = layers.inputs[i]!;
     const { signal, chosen, eight } = layers.outputs.get(input.path)!;
     const bits = storedBits(input, "int8", input.width, recipe) - storedBits(input, recipe.weights, groupSize, recipe);
-    return { i, input, bits, gain: (chosen - eight!) / (signal || 1) / bits };
+    return { i, input, bits, gain: (chosen! - eight!) / (signal || 1) / bits };
   });
   const weights = candidates.reduce(
     (sum, { input }) => sum + input.width * input.modules.reduce((rows, { outFeatures }) => rows + outFeatures, 0),

@@ -133,8 +133,8 @@ function keyFactors(absmax: Float32Array, config: ModelConfig, block: Pick<Block
 }
 
 /**
- * The channel of all key heads that turns together with channel c: of the first r of a head, i and i + r/2 do,
- * or 2i and 2i + 1; the others stay alone.
+ * The channel of all key heads that turns together with channel c: of the first r of a head, i and i + r/2
+ * do, or 2i and 2i + 1; the others stay alone.
  */
 export function turningWith(
   c: number,

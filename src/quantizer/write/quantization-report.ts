@@ -141,7 +141,7 @@ export interface ReportInputs {
   readonly compensated: ReadonlyMap<string, number>;
   /** By input name; undefined if the recipe looked at no Hessians. */
   readonly outputs: ReadonlyMap<string, OutputErrors> | undefined;
-  /** Of learned rounding. */
+  /** By layer, where rounding was learned. */
   readonly blocks: readonly BlockErrors[] | undefined;
   readonly distillation?: Distillation | undefined;
   readonly bytes: number;
