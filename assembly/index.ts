@@ -7,7 +7,7 @@ export { pack_qc8w } from "./linear/pack-qc8w";
 export { embed_f32w } from "./elementwise/embed-f32w";
 export { embed_qc8w } from "./elementwise/embed-qc8w";
 export { rmsnorm_f32, rmsnorm_heads_f32 } from "./elementwise/rmsnorm";
-export { layernorm_f32 } from "./elementwise/layernorm";
+export { layernorm_f32, layernorm_heads_f32 } from "./elementwise/layernorm";
 export { log_f64, power_f64, rope_frequencies_f32, rope_table_f32 } from "./attention/rope-table";
 export { rope_f32, rope_pairs_f32 } from "./attention/rope";
 export { swiglu_f32 } from "./elementwise/swiglu";
@@ -37,6 +37,7 @@ export {
 } from "./layouts/layout-kv";
 export { append_k_f32, append_v_f32 } from "./attention/append-f32";
 export { append_k_qd8, append_k_qs8, append_v_qd8, append_v_qs8 } from "./attention/append-q8";
+export { append_gated_f32, convolve_f32 } from "./attention/short-convolution";
 export {
   attention_f32_kf32_vf32,
   attention_f32_kqs8_vqs8,

@@ -4,8 +4,9 @@
  *   mean = sum of x[k] / K      r = 1 / sqrt(sum of (x[k] - mean)^2 / K + eps)
  *   y[k] = ((x[k] - mean) * r) * weight[k] + bias[k]
  *
- *   x, y          f32[M, K]   y may be x
- *   weight, bias  f32[K]      bias 0: none is added, not even a zero
+ *   x, y          f32[M, K]   y may be x; or `heads` heads of D at the start of rows of `stride` floats, in
+ *                             place
+ *   weight, bias  f32[K]      bias 0: none is added, not even a zero; f32[heads, D] for heads, without bias
  *
  * Order of the sums: sum-row.ts. Square root and divisions are exact (IEEE), so all bits are fixed.
  * Units: rows; pointers are those of row 0. Reads and writes nothing outside the shapes.
@@ -30,8 +31,7 @@ export function reciprocalDeviation(x: usize, K: i32, mean: f32, eps: f32): f32 
   return 1 / sqrt<f32>(sumRow(CENTRED_SQUARES, x, K, f32x4.splat(mean)) / <f32>K + eps);
 }
 
-
-@inline
+/** One row of K. Not inlined: one call for each costs nothing, and two kernels share it. */
 function normalize(x: usize, weight: usize, bias: usize, y: usize, K: i32, eps: f32): void {
   const average = meanRow(x, K);
   const mean = f32x4.splat(average);
@@ -61,4 +61,24 @@ export function layernorm_f32(
 ): void {
   const row = (<usize>K) << 2;
   for (let m = <usize>begin; m < <usize>end; m++) normalize(x + m * row, weight, bias, y + m * row, K, eps);
+}
+
+/** In place, each head by its own weights (Cohere, StableLM). Units: rows. */
+export function layernorm_heads_f32(
+  x: usize,
+  weight: usize,
+  heads: i32,
+  D: i32,
+  stride: i32,
+  eps: f32,
+  begin: i32,
+  end: i32,
+): void {
+  const bytes = (<usize>D) << 2;
+  for (let m = <usize>begin; m < <usize>end; m++) {
+    const row = x + ((m * stride) << 2);
+    for (let h: usize = 0; h < <usize>heads; h++) {
+      normalize(row + h * bytes, weight + h * bytes, 0, row + h * bytes, D, eps);
+    }
+  }
 }

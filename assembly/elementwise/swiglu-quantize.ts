@@ -5,7 +5,8 @@
  *   a[m,f] = silu(x[m,f]) * x[m,F+f]           as in swiglu.ts
  *   q, scales, sums of a                       as in quantize-activations.ts, K = F
  *
- *   x       f32[M, 2F]     gate, then up; a[m] replaces the gate of row m
+ *   x       f32[M, 2F]     gate, then up, at the start of rows of `stride` floats; a[m] replaces the gate of
+ *                          row m
  *   q       i8[M, F]
  *   scales  f32[M]
  *   sums    i32[M, F/G]
@@ -28,13 +29,14 @@ export function swiglu_f32_qd8(
   sums: usize,
   F: i32,
   G: i32,
+  stride: i32,
   scale: f32,
   begin: i32,
   end: i32,
 ): void {
   const groups = F / G;
   for (let m = <usize>begin; m < <usize>end; m++) {
-    const row = x + ((m * F) << 3);
+    const row = x + ((m * stride) << 2);
     swigluRow(row, row + ((<usize>F) << 2), row, F);
     quantizeFloats(row, q + m * F, scales + (m << 2), sums + ((m * groups) << 2), F, G, scale);
   }

@@ -1,7 +1,7 @@
 /**
  * SwiGLU (Shazeer 2020, equation 6): y[m,f] = silu(x[m,f]) * x[m,F+f].
  *
- *   x  f32[M, 2F]   gate, then up
+ *   x  f32[M, 2F]   gate, then up, at the start of rows of `stride` floats
  *   y  f32[M, F]    must not overlap x
  *
  * Reads and writes nothing outside the shapes. Units: rows. Error of silu: see math.ts.
@@ -38,10 +38,10 @@ export function swigluRow(gate: usize, up: usize, y: usize, F: i32): void {
   }
 }
 
-export function swiglu_f32(x: usize, y: usize, F: i32, begin: i32, end: i32): void {
+export function swiglu_f32(x: usize, y: usize, F: i32, stride: i32, begin: i32, end: i32): void {
   const row = (<usize>F) << 2;
   for (let m = <usize>begin; m < <usize>end; m++) {
-    const gate = x + m * (row << 1);
+    const gate = x + ((m * stride) << 2);
     swigluRow(gate, gate + row, y + m * row, F);
   }
 }

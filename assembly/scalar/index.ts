@@ -8,7 +8,7 @@ export { pack_qc8w } from "./pack-qc8w";
 export { embed_f32w } from "../elementwise/embed-f32w";
 export { embed_qc8w } from "./embed-qc8w";
 export { rmsnorm_f32, rmsnorm_heads_f32 } from "./rmsnorm";
-export { layernorm_f32 } from "./layernorm";
+export { layernorm_f32, layernorm_heads_f32 } from "./layernorm";
 export { log_f64, power_f64, rope_frequencies_f32, rope_table_f32 } from "../attention/rope-table";
 export { rope_f32, rope_pairs_f32 } from "./rope";
 export { swiglu_f32 } from "./swiglu";
@@ -43,6 +43,7 @@ export {
   attention_scratch_bytes,
 } from "../layouts/layout-kv";
 export { append_k_f32, append_v_f32, append_k_qs8, append_v_qs8, append_k_qd8, append_v_qd8 } from "./append-kv";
+export { append_gated_f32, convolve_f32 } from "./short-convolution";
 export {
   attention_f32_kf32_vf32,
   attention_f32_kqs8_vqs8,

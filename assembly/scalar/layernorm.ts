@@ -37,3 +37,24 @@ export function layernorm_f32(
     }
   }
 }
+
+export function layernorm_heads_f32(
+  x: usize,
+  weight: usize,
+  heads: i32,
+  D: i32,
+  stride: i32,
+  eps: f32,
+  begin: i32,
+  end: i32,
+): void {
+  for (let m = <usize>begin; m < <usize>end; m++) {
+    for (let h: usize = 0; h < <usize>heads; h++) {
+      const head = x + ((m * stride + h * D) << 2);
+      const mean = meanRow(head, D);
+      const r = reciprocalDeviation(head, D, mean, eps);
+      const own = weight + ((h * D) << 2);
+      for (let d: usize = 0; d < <usize>D; d++) store<f32>(head + (d << 2), normalized(head, own, 0, mean, r, d));
+    }
+  }
+}

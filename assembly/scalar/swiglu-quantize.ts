@@ -16,12 +16,13 @@ export function swiglu_f32_qd8(
   sums: usize,
   F: i32,
   G: i32,
+  stride: i32,
   scale: f32,
   begin: i32,
   end: i32,
 ): void {
   for (let m = <usize>begin; m < <usize>end; m++) {
-    const row = x + ((m * F) << 3);
+    const row = x + ((m * stride) << 2);
     swigluRow(row, F);
     const rowScale: f32 = scale > 0 ? scale : absmaxRow(row, F) / 127;
     store<f32>(scales + (m << 2), rowScale);

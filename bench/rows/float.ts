@@ -2,6 +2,7 @@
  * What lies between linear layers, over a prompt's rows, and what becomes of logits: bytes read and written.
  */
 import type { BenchRow } from "../bench-row.ts";
+import { NULL } from "../../src/kernels/pointer.ts";
 import { MODELS } from "../shapes.ts";
 
 const M = 64;
@@ -34,6 +35,30 @@ const betweenLayers = MODELS.flatMap(({ name, hidden: K, ffn: F, heads, headDim:
     },
   },
   {
+    name: `layernorm_heads_f32 ${name} M=${M} heads=${heads} D=${D}`,
+    prepare(bench) {
+      const [x, zeros] = [bench.floats(M * heads * D), bench.reserve(4 * heads * D)];
+      const [weight, sin] = [bench.reserve(4 * heads * D), bench.reserve(4 * heads * D)];
+      bench.run.rope_table_f32(zeros, weight, sin, 0, 1, 2 * heads * D);
+      return { bytes: 8 * M * heads * D, run: () => bench.run.layernorm_heads_f32(x, weight, heads, D, heads * D, EPS, 0, M) };
+    },
+  },
+  {
+    name: `append_gated_f32 ${name} M=${M} E=${K}`,
+    prepare(bench) {
+      const [x, cache, rows] = [bench.floats(M * 3 * K), bench.reserve(4 * M * K), bench.rows(1, M, 0)];
+      return { bytes: 12 * M * K, run: () => bench.run.append_gated_f32(x, cache, rows, 3 * K, K, 0, M) };
+    },
+  },
+  {
+    name: `convolve_f32 ${name} M=${M} E=${K} K=3`,
+    prepare(bench) {
+      const [x, cache, weight] = [bench.floats(M * 3 * K), bench.floats(M * K), bench.floats(3 * K)];
+      const [y, rows] = [bench.reserve(4 * M * K), bench.rows(1, M, 0)];
+      return { bytes: 12 * M * K, run: () => bench.run.convolve_f32(x, cache, weight, NULL, y, rows, 3 * K, K, 3, 0, M) };
+    },
+  },
+  {
     name: `rope_f32 ${name} M=${M} heads=${heads} D=${D}`,
     prepare(bench) {
       const [x, frequencies] = [bench.floats(M * heads * D), bench.reserve(2 * D)];
@@ -48,7 +73,7 @@ const betweenLayers = MODELS.flatMap(({ name, hidden: K, ffn: F, heads, headDim:
     name: `swiglu_f32 ${name} M=${M} F=${F}`,
     prepare(bench) {
       const [x, y] = [bench.floats(2 * M * F), bench.reserve(4 * M * F)];
-      return { bytes: 12 * M * F, run: () => bench.run.swiglu_f32(x, y, F, 0, M) };
+      return { bytes: 12 * M * F, run: () => bench.run.swiglu_f32(x, y, F, 2 * F, 0, M) };
     },
   },
   ...(["gelu_f32", "gelu_tanh_f32", "relu_f32"] as const).map((kernel): BenchRow => ({

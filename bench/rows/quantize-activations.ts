@@ -68,7 +68,7 @@ const fused: BenchRow[] = MODELS.flatMap(({ name, hidden: K, ffn: F }): BenchRow
         prepare(bench) {
           const x = bench.floats(2 * M * F);
           const [q, scales, sums] = outputs(bench, F);
-          return { bytes: 13 * M * F, run: () => bench.run.swiglu_f32_qd8(x, q, scales, sums, F, G, scale, 0, M) };
+          return { bytes: 13 * M * F, run: () => bench.run.swiglu_f32_qd8(x, q, scales, sums, F, G, 2 * F, scale, 0, M) };
         },
       },
     ];

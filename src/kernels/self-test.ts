@@ -105,9 +105,9 @@ class Problem extends TestMemory {
     this.mix(wide, (M * K) / 2);
     this.mix(scales, M);
     // The second call's gates are the first one's results.
-    run.swiglu_f32_qd8(gateUp, q, scales, sums, K, G, 0, 0, M);
+    run.swiglu_f32_qd8(gateUp, q, scales, sums, K, G, 2 * K, 0, 0, M);
     mix();
-    run.swiglu_f32_qd8(gateUp, q, scales, sums, K, G, scale, 0, M);
+    run.swiglu_f32_qd8(gateUp, q, scales, sums, K, G, 2 * K, scale, 0, M);
     mix();
     this.mix(x, M * K);
     this.end = start;

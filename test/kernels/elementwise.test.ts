@@ -11,7 +11,7 @@ const test = suite("swiglu and add (seed 23)");
 function swiglu(x: Float32Array, M: number, F: number, ranges: [number, number][] = [[0, M]]): Float32Array {
   return onBothBuilds(`M=${M} F=${F}`, (kernels) => {
     const [xAt, y] = [kernels.put(x, 4 * (F % 4)), kernels.region(4 * M * F)];
-    for (const [begin, end] of ranges) kernels.run.swiglu_f32(xAt, y, F, begin, end);
+    for (const [begin, end] of ranges) kernels.run.swiglu_f32(xAt, y, F, 2 * F, begin, end);
     return kernels.f32(y, M * F);
   });
 }
@@ -42,6 +42,18 @@ test("swiglu equals the definition for every tail, and in ranges", () => {
       assertSameBits(swiglu(x, M, F, ranges), y, `M=${M} F=${F}, split`);
     }
   }
+});
+
+test("swiglu of rows that hold more than gate and up", () => {
+  const [M, F, stride] = [4, 9, 23];
+  const x = fill(M * stride, gaussian);
+  const y = onBothBuilds("stride", (kernels) => {
+    const [xAt, yAt] = [kernels.put(x), kernels.region(4 * M * F)];
+    kernels.run.swiglu_f32(xAt, yAt, F, stride, 0, M);
+    return kernels.f32(yAt, M * F);
+  });
+  const packed = fill(M * 2 * F, () => 0).map((_, i) => x[Math.floor(i / (2 * F)) * stride + (i % (2 * F))]!);
+  assertSameBits(y, swiglu(packed, M, F), "stride");
 });
 
 test("swiglu over the whole range of gates; far ones saturate, NaN stays", () => {

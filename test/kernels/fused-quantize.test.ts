@@ -53,12 +53,12 @@ function swiglu(shape: Shape, x: Float32Array, dynamic: boolean, how: readonly R
     const out = new Outputs(kernels, shape);
     if (how === "unfused") {
       const activated = kernels.region(4 * M * K);
-      run.swiglu_f32(xAt, activated, K, 0, M);
+      run.swiglu_f32(xAt, activated, K, 2 * K, 0, M);
       quantize(kernels, activated, out, shape, dynamic);
     } else {
       for (const [begin, end] of how) {
         const { q, scales, sums } = out;
-        run.swiglu_f32_qd8(xAt, q, scales, sums, K, G, dynamic ? 0 : STATIC_SCALE, begin, end);
+        run.swiglu_f32_qd8(xAt, q, scales, sums, K, G, 2 * K, dynamic ? 0 : STATIC_SCALE, begin, end);
       }
     }
     return out.words(NULL);
@@ -203,6 +203,20 @@ test("NaN counts as zero, an infinity makes the scale infinite or saturates", ()
     const [q, [scale]] = [new Int8Array(words.buffer, 0, 32), new Float32Array(words.buffer, 32, 1)];
     assert.equal([q[3], q[7], scale], dynamic ? [0, 0, Infinity] : [0, 127, STATIC_SCALE]);
   }
+});
+
+test("swiglu of rows that hold more than gate and up", () => {
+  const [M, K, G, stride] = [5, 48, 16, 96 + 7];
+  const x = fill(M * stride, gaussian);
+  const packed = fill(M * 2 * K, () => 0).map((_, i) => x[Math.floor(i / (2 * K)) * stride + (i % (2 * K))]!);
+  const expected = swiglu({ M, K, G }, packed, true, [[0, M]]);
+  const found = onBothBuilds("stride", (kernels) => {
+    const out = new Outputs(kernels, { M, K, G });
+    const { q, scales, sums } = out;
+    kernels.run.swiglu_f32_qd8(kernels.put(x), q, scales, sums, K, G, stride, 0, 0, M);
+    return out.words(NULL);
+  });
+  assert.equal(found, expected);
 });
 
 test.run();

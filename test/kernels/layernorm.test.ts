@@ -105,4 +105,34 @@ test("ranges of rows together equal one call, and y may be x", () => {
   assertSameBits(inPlace, whole, "in place");
 });
 
+test("heads: each head of each row by its own weights, and the rest of a row is left alone", () => {
+  for (const [M, heads, D, extra] of [
+    [0, 2, 8, 0],
+    [1, 1, 4, 0],
+    [3, 2, 8, 5],
+    [2, 3, 6, 1],
+    [5, 4, 64, 64],
+  ] as const) {
+    const stride = heads * D + extra;
+    const [x, weight] = [fill(M * stride, gaussian), fill(heads * D, gaussian)];
+    for (const middle of [0, M >> 1, M]) {
+      const y = onBothBuilds(`M=${M} heads=${heads} D=${D}`, (kernels) => {
+        const [xAt, weightAt] = [kernels.put(x), kernels.put(weight)];
+        kernels.run.layernorm_heads_f32(xAt, weightAt, heads, D, stride, EPS, middle, M);
+        kernels.run.layernorm_heads_f32(xAt, weightAt, heads, D, stride, EPS, 0, middle);
+        return kernels.f32(xAt, M * stride);
+      });
+      const expected = x.slice();
+      for (let m = 0; m < M; m++) {
+        for (let h = 0; h < heads; h++) {
+          const at = m * stride + h * D;
+          const own = { x: x.slice(at, at + D), weight: weight.slice(h * D, (h + 1) * D), bias: undefined };
+          expected.set(assertLayernorm(own, 1, `head ${h}`), at);
+        }
+      }
+      assertSameBits(y, expected, `M=${M} heads=${heads} D=${D}`);
+    }
+  }
+});
+
 test.run();

@@ -82,6 +82,8 @@ export const INFERENCE_KERNELS = {
   rmsnorm_heads_f32: { args: "x weight heads D stride eps", ...ROWS },
   /** bias NULL: none. y may be x. */
   layernorm_f32: { args: "x weight bias y M K eps", ...ROWS },
+  /** As rmsnorm_heads_f32, with weights f32[heads, D] and no bias (Cohere, StableLM). */
+  layernorm_heads_f32: { args: "x weight heads D stride eps", ...ROWS },
   /** f32[D/2] frequencies theta^(-2i/D); D is the number of channels that turn. */
   rope_frequencies_f32: { args: "frequencies theta D" },
   /** Natural logarithm, and base^exponent: for the numbers that change those frequencies. */
@@ -97,8 +99,10 @@ export const INFERENCE_KERNELS = {
   rope_f32: ROPE,
   /** The same, interleaved: 2i with 2i + 1 (GPT-J, Cohere). */
   rope_pairs_f32: ROPE,
-  /** x f32[M, 2F] (gate, then up) -> y f32[M, F] = silu(gate) * up */
-  swiglu_f32: { args: "x y F", ...ROWS },
+  /**
+   * x f32[M, 2F] (gate, then up) at the start of rows of `stride` elements -> y f32[M, F] = silu(gate) * up
+   */
+  swiglu_f32: { args: "x y F stride", ...ROWS },
   /**
    * x f32[M, F] at the start of rows of `stride` elements -> y f32[M, F] = x/2 (1 + erf(x / sqrt 2)); y may
    * be x where stride is F
@@ -127,8 +131,8 @@ export const INFERENCE_KERNELS = {
   layernorm_f32_qd8: { args: "x residual weight bias q scales sums K G eps scale", ...ROWS },
   /** The same to 14 bits, q i16[M, K], dynamic. */
   layernorm_f32_qd14: { args: "x residual weight bias q scales K eps", ...ROWS },
-  /** x f32[M, 2F] (gate, then up; the gate is overwritten) -> q i8[M, F] */
-  swiglu_f32_qd8: { args: "x q scales sums F G scale", ...ROWS },
+  /** x f32[M, 2F] as above (the gate is overwritten) -> q i8[M, F] */
+  swiglu_f32_qd8: { args: "x q scales sums F G stride scale", ...ROWS },
 
   /**
    * x f32[M, F] at the start of rows of `stride` elements (overwritten) -> q i8[M, F] = quantized gelu of x
@@ -164,6 +168,12 @@ export const INFERENCE_KERNELS = {
   append_v_qs8: APPEND_QS8,
   append_k_qd8: APPEND,
   append_v_qd8: APPEND,
+
+  // --- short convolution (LFM2), in place of attention: x rows of `stride` elements, B, C and u of E each
+  /** cache f32[block][64][E]: v of the row's token = B * u */
+  append_gated_f32: { args: "x cache rows stride E", ...ROWS },
+  /** y f32[M, E] = C * (sum over K tokens of weight f32[K, E] * v, + bias f32[E]); bias NULL: none. */
+  convolve_f32: { args: "x cache weight bias y rows stride E K", ...ROWS },
 
   // --- attention
   attention_f32_kf32_vf32: ATTENTION,

@@ -7,7 +7,7 @@ import { type Linear, quantizeInput, readsFloats, staticScale } from "./linear.t
 
 /** Rows that an activation reads. */
 export interface MlpRows {
-  /** f32[M, 2F] (gate, then up); without a gate F elements at the start of each row of `stride`. */
+  /** Gate, then up, F elements each, or F without a gate, at the start of each row of `stride`. */
   readonly x: Pointer;
   readonly stride: number;
   readonly M: number;
@@ -25,14 +25,14 @@ export function activate(space: Workspace, down: Linear, { x, stride, M, floats 
   const { activation, gatedMlp } = config;
   const { input } = down.products[0];
   if (input.kind !== "qd8" || readsFloats(down) || floats) {
-    if (gatedMlp) kernels.split("swiglu_f32", M, x, buffers.activated, F);
+    if (gatedMlp) kernels.split("swiglu_f32", M, x, buffers.activated, F, stride);
     else kernels.split(plainKernel(activation), M, x, buffers.activated, F, stride);
     quantizeInput(space, down, buffers.activated, M);
     return;
   }
   const { q, scales, sums } = buffers.activations;
   const [G, scale] = [input.sumsOf, staticScale(input)];
-  if (gatedMlp) kernels.split("swiglu_f32_qd8", M, x, q, scales, sums, F, G, scale);
+  if (gatedMlp) kernels.split("swiglu_f32_qd8", M, x, q, scales, sums, F, G, stride, scale);
   else kernels.split(`${plainKernel(activation)}_qd8`, M, x, q, scales, sums, F, G, stride, scale);
 }
 
