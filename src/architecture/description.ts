@@ -4,7 +4,7 @@
  * architecture by name.
  */
 import { familyOf } from "./families.ts";
-import type { BlockNames, ModuleNames, StoredOrder } from "./family.ts";
+import { type BlockNames, blockNames, type ModuleNames, type StoredOrder } from "./family.ts";
 import type { ModelConfig, Rope } from "./model-config.ts";
 
 /**
@@ -52,9 +52,12 @@ export interface LinearInput {
   readonly outputNorm: Norm | undefined;
 }
 
-/** An RMSNorm of queries or keys. */
+/** A norm of queries or keys. */
 export interface HeadNorm {
-  readonly weight: string; // f32[width]
+  /** An RMSNorm, of one weight for all parts; a LayerNorm without bias, of weights for each. */
+  readonly kind: "rms" | "layer";
+  /** The tensors that hold its weights, one after another: f32[width] or f32[parts, width]. */
+  readonly weights: readonly { readonly tensor: string; readonly shape: readonly number[] }[];
   /** How many parts of a token are normalized by themselves, and elements of each. */
   readonly parts: number;
   readonly width: number;
@@ -118,18 +121,19 @@ function describe(config: ModelConfig): Description {
   };
 }
 
-function norm({ norm: kind, rmsNormEps: eps }: ModelConfig, module: string): Norm {
-  return { kind, eps, weight: `${module}.weight`, bias: kind === "layer" ? `${module}.bias` : undefined };
+function norm({ norm: kind, normBias, rmsNormEps: eps }: ModelConfig, module: string): Norm {
+  return { kind, eps, weight: `${module}.weight`, bias: kind === "layer" && normBias ? `${module}.bias` : undefined };
 }
 
 function describeBlock(
   config: ModelConfig,
-  { blocks, block: names }: ModuleNames,
+  moduleNames: ModuleNames,
   storedOrder: Readonly<Partial<Record<keyof BlockNames, StoredOrder>>>,
   layer: number,
 ): Block {
   const { hiddenSize: E, ffnSize: F, heads: H, kvHeads: Hkv, headDim: D, attentionBias, mlpBias } = config;
-  const name = `${blocks}.${layer}`;
+  const names = blockNames(moduleNames, config, layer);
+  const name = `${moduleNames.blocks}.${layer}`;
   const linear = (role: keyof BlockNames, outFeatures: number, inFeatures: number, bias: boolean): LinearModule[] =>
     names[role] === undefined
       ? []
@@ -182,9 +186,21 @@ function describeBlock(
 }
 
 function headNorm({ qkNorm, headDim: D }: ModelConfig, module: string, heads: number): HeadNorm | undefined {
-  if (qkNorm === "none") return undefined;
-  const weight = `${module}.weight`;
-  return qkNorm === "head" ? { weight, parts: heads, width: D } : { weight, parts: 1, width: heads * D };
+  const weight = (name: string, ...shape: number[]) => ({ tensor: `${name}.weight`, shape });
+  switch (qkNorm) {
+    case "none":
+      return undefined;
+    case "head":
+      return { kind: "rms", weights: [weight(module, D)], parts: heads, width: D };
+    case "all":
+      return { kind: "rms", weights: [weight(module, heads * D)], parts: 1, width: heads * D };
+    case "each": {
+      const weights = module.endsWith("*")
+        ? Array.from({ length: heads }, (_, head) => weight(module.replace("*", `${head}`), D))
+        : [weight(module, heads, D)];
+      return { kind: "layer", weights, parts: heads, width: D };
+    }
+  }
 }
 
 /** Every linear input of a model, in the order data flows. */

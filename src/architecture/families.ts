@@ -2,6 +2,7 @@
 import { UnsupportedModelError } from "../errors.ts";
 import { describe, JsonFields, type JsonObject } from "../json-object.ts";
 import { bloom } from "./bloom.ts";
+import { cohere } from "./cohere.ts";
 import { checkUnreadKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
 import { glm, glm4 } from "./glm.ts";
@@ -15,9 +16,11 @@ import { phi } from "./phi.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2, qwen3 } from "./qwen.ts";
 import { smollm3 } from "./smollm3.ts";
+import { stablelm } from "./stablelm.ts";
+import { starcoder2 } from "./starcoder2.ts";
 
 export const FAMILIES: readonly Family[] = [
-  llama, mistral, qwen2, qwen3, olmo2, glm, glm4, phi3, smollm3, gpt2, phi, gptNeox, bloom,
+  llama, mistral, qwen2, qwen3, olmo2, glm, glm4, phi3, smollm3, gpt2, phi, gptNeox, bloom, starcoder2, stablelm, cohere,
 ]; // prettier-ignore
 
 export function familyOf(architecture: Architecture): Family {

@@ -18,9 +18,18 @@ export interface ModuleNames {
   readonly embeddingNorm?: string;
   /** Prefix of the blocks: `model.layers` in `model.layers.0.self_attn.q_proj`. */
   readonly blocks: string;
-  readonly block: BlockNames;
+  /** By configuration and layer where blocks of one family differ. */
+  readonly block: BlockNames | ((config: BlockVariant, layer: number) => BlockNames);
   readonly finalNorm: string;
   readonly head: string; // [V, E]; absent if the embedding is tied
+}
+
+/** What names of a block may depend on. */
+export type BlockVariant = Pick<ModelConfig, "parallelResidual">;
+
+/** The names of a layer's block. */
+export function blockNames({ block }: ModuleNames, config: BlockVariant, layer: number): BlockNames {
+  return typeof block === "function" ? block(config, layer) : block;
 }
 
 export interface BlockNames {
@@ -33,7 +42,7 @@ export interface BlockNames {
   readonly key?: string;
   readonly value?: string;
   readonly qkv?: string;
-  /** Norms of queries and keys. */
+  /** Norms of queries and keys; `*` stands for the number of a head, where each has a tensor of its own. */
   readonly queryNorm?: string;
   readonly keyNorm?: string;
   readonly output: string;
@@ -71,10 +80,17 @@ export interface GgufForm {
   };
   /** What no key says and other numbers do. */
   readonly unstated?: (config: ModelConfig) => Partial<ModelConfig>;
-  /** What no key says. A residual that is "stated" has one, `use_parallel_residual`. */
+  /** The norms of queries and keys that a file has or has not; told by their tensors. */
+  readonly mayNormHeads?: "each";
+  /** Whether `logit_scale` is there, and multiplies. */
+  readonly logitScale?: "factor";
+  /**
+   * What no key says. A residual that is "stated" has one, `use_parallel_residual`; one "by_norm" is parallel if
+   * the MLP has no norm of its own.
+   */
   readonly traits: Pick<ModelConfig, "norm" | "positions" | "activation" | "gatedMlp" | "qkNorm"> & {
-    readonly parallelResidual: boolean | "stated";
-  } & Partial<Pick<ModelConfig, "rotaryPairs">>;
+    readonly parallelResidual: boolean | "stated" | "by_norm";
+  } & Partial<Pick<ModelConfig, "rotaryPairs" | "normBias">>;
 }
 
 export interface Family {

@@ -2,7 +2,7 @@
  * Tensor names: what a GGUF calls them (ggml `docs/gguf.md`, "Standardized tensor names") to what Hugging
  * Face does.
  */
-import type { BlockNames, ModuleNames } from "./family.ts";
+import { type BlockNames, blockNames, type BlockVariant, type ModuleNames } from "./family.ts";
 
 const MODEL_ROLES: Readonly<Record<string, Exclude<keyof ModuleNames, "block" | "blocks">>> = {
   token_embd: "embedding",
@@ -34,15 +34,16 @@ const MODEL_TENSOR = /^([a-z_]+)\.(weight|bias)$/;
 
 /**
  * Gives the Hugging Face names of a GGUF tensor: one, or those of q, k and v where a file has them in one
- * tensor and the model in three; none if a model with these names has no such tensor.
+ * tensor and the model in three; none if a model with these names has no such tensor. In a name `*` stands
+ * for the number of each head (`BlockNames.queryNorm`).
  */
-export function huggingFaceNames(ggufName: string, names: ModuleNames): readonly string[] {
+export function huggingFaceNames(ggufName: string, names: ModuleNames, config: BlockVariant): readonly string[] {
   const [, layer, inBlock, kind] = BLOCK_TENSOR.exec(ggufName) ?? [];
   if (inBlock !== undefined) {
     const role = Object.hasOwn(BLOCK_ROLES, inBlock) ? BLOCK_ROLES[inBlock]! : undefined;
-    const { query, key, value } = names.block;
-    const modules =
-      role === undefined ? [] : role === "qkv" && names.block.qkv === undefined ? [query, key, value] : [names.block[role]];
+    const block = blockNames(names, config, Number(layer));
+    const { query, key, value } = block;
+    const modules = role === undefined ? [] : role === "qkv" && block.qkv === undefined ? [query, key, value] : [block[role]];
     return modules.flatMap((module) => (module === undefined ? [] : [`${names.blocks}.${layer}.${module}.${kind}`]));
   }
   const [, module, moduleKind] = MODEL_TENSOR.exec(ggufName) ?? [];

@@ -1,11 +1,11 @@
 /** LLaMA and what is converted to it: SmolLM2, TinyLlama, Vicuna. */
 import { UnsupportedModelError } from "../errors.ts";
 import type { JsonFields, JsonObject } from "../json-object.ts";
-import type { Family, GgufForm, ModuleNames } from "./family.ts";
+import type { BlockNames, Family, GgufForm, ModuleNames } from "./family.ts";
 import { type Architecture, MAX, type ModelConfig, USUAL } from "./model-config.ts";
 import { parsePartialRotary, parseRope, refusePartialRotary, writeRope } from "./rope-config.ts";
 
-export const LLAMA_NAMES: ModuleNames = {
+export const LLAMA_NAMES: ModuleNames & { readonly block: BlockNames } = {
   embedding: "model.embed_tokens",
   blocks: "model.layers",
   block: {
@@ -66,6 +66,8 @@ export interface LlamaDefaults {
   readonly contextLength: number;
   /** undefined: 1e-6 */
   readonly eps?: number;
+  /** undefined: `rms_norm_eps` */
+  readonly epsKey?: string;
   /** undefined: 10000 */
   readonly theta?: number;
   /** undefined: all of each head turns, and nothing else is supported */
@@ -103,7 +105,7 @@ export function parseLlamaConfig(fields: JsonFields, defaults: LlamaDefaults): M
     headDim,
     ffnSize: fields.positiveInteger("intermediate_size", MAX.ffn),
     norm: "rms",
-    rmsNormEps: fields.positiveNumber("rms_norm_eps", defaults.eps ?? 1e-6),
+    rmsNormEps: fields.positiveNumber(defaults.epsKey ?? "rms_norm_eps", defaults.eps ?? 1e-6),
     positions: "rope",
     rotaryDim,
     ...parseRope(fields, { rotaryDim, contextLength, theta: defaults.theta }),
@@ -120,7 +122,8 @@ export function parseLlamaConfig(fields: JsonFields, defaults: LlamaDefaults): M
   };
 }
 
-export function writeLlamaConfig(config: ModelConfig): JsonObject {
+/** @param epsKey as in `LlamaDefaults` */
+export function writeLlamaConfig(config: ModelConfig, epsKey = "rms_norm_eps"): JsonObject {
   return {
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
@@ -130,7 +133,7 @@ export function writeLlamaConfig(config: ModelConfig): JsonObject {
     head_dim: config.headDim,
     intermediate_size: config.ffnSize,
     hidden_act: "silu",
-    rms_norm_eps: config.rmsNormEps,
+    [epsKey]: config.rmsNormEps,
     max_position_embeddings: config.contextLength,
     ...writeRope(config),
     tie_word_embeddings: config.tiedEmbedding,

@@ -9,7 +9,7 @@ import { CheckpointError } from "../errors.ts";
 
 export type Architecture =
   | "llama" | "mistral" | "qwen2" | "qwen3" | "olmo2" | "glm" | "glm4" | "phi3" | "smollm3"
-  | "gpt2" | "phi" | "gpt_neox" | "bloom"; // prettier-ignore
+  | "gpt2" | "phi" | "gpt_neox" | "bloom" | "starcoder2" | "stablelm" | "cohere"; // prettier-ignore
 
 /**
  * What an MLP does between its linear layers; "gelu" with erf, "gelu_tanh" with its approximation by tanh.
@@ -64,8 +64,9 @@ export interface ModelConfig extends Rope {
   readonly kvHeads: number; // Hkv, divides H
   readonly headDim: number; // D, even
   readonly ffnSize: number; // F
-  /** RMSNorm, or LayerNorm with a bias. */
   readonly norm: "rms" | "layer";
+  /** Whether LayerNorms have a bias; RMSNorms have none. */
+  readonly normBias: boolean;
   /** Added to the mean square, or the variance, before its root: by norms of either kind. */
   readonly rmsNormEps: number;
   /**
@@ -99,8 +100,13 @@ export interface ModelConfig extends Rope {
   readonly gatedMlp: boolean;
   /** Whether attention and MLP read the same residual stream: x + attention(norm(x)) + mlp(norm(x)). */
   readonly parallelResidual: boolean;
-  /** RMSNorms of q and k before RoPE: over each head (Qwen3), or over all heads of a token (OLMo 2). */
-  readonly qkNorm: "none" | "head" | "all";
+  /**
+   * Norms of q and k before RoPE: RMSNorms over each head (Qwen3), or over all heads of a token together
+   * (OLMo 2); LayerNorms without bias over each head, with weights of its own (Cohere, StableLM).
+   */
+  readonly qkNorm: "none" | "head" | "all" | "each";
+  /** What logits are multiplied by. */
+  readonly logitScale: number;
 }
 
 /** What few architectures have, as the others have it: a configuration begins with these. */
@@ -108,6 +114,8 @@ export const USUAL = {
   rotaryPairs: "halves",
   windowRope: undefined,
   unrotatedLayers: [],
+  normBias: true,
+  logitScale: 1,
 } as const satisfies Partial<ModelConfig>;
 
 /** Far above any model of these architectures; they bound what a hostile file can make a loader allocate. */

@@ -54,7 +54,7 @@ function blockTensors({ inputs, queryNorm, keyNorm, attention }: Block, options:
   const scales = options.kvCache ? ["k_scale", "v_scale"] : [];
   return [
     ...inputs.flatMap((input) => inputTensors(input, options)),
-    ...headNorms.map(({ weight, width }) => tensor("norm", weight, width)),
+    ...headNorms.flatMap(({ weights }) => weights.map(({ tensor: name, shape }) => tensor("norm", name, ...shape))),
     ...scales.map((scale) => tensor("cache_scale", `${attention}.${scale}`, 1)),
   ];
 }

@@ -133,7 +133,7 @@ function takeBlock(
     take(quantized, [from.weight]);
     take(weights, [from.bias]);
   }
-  take(weights, [queryNorm?.weight, keyNorm?.weight]);
+  for (const norm of [queryNorm, keyNorm]) take(weights, norm?.weights.map(({ tensor }) => tensor) ?? []);
   take(quantized, [`${attention}.k_scale`, `${attention}.v_scale`]);
 }
 

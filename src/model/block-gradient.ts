@@ -14,7 +14,8 @@ import { backwardLinear } from "./layers/linear-gradient.ts";
 import { multiply, quantizeInput } from "./layers/linear.ts";
 import { backwardSwiglu } from "./layers/mlp.ts";
 import { backwardNorm, type LoadedNorm } from "./layers/norm.ts";
-import { backwardHeadNorms, turnBack } from "./layers/positions.ts";
+import { backwardHeadNorms } from "./layers/head-norms.ts";
+import { turnBack } from "./layers/positions.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**

@@ -8,14 +8,7 @@
  * Each norm may be missing; what o and down give may have norms of its own, before it is added.
  */
 import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
-import {
-  type Block,
-  type ByInput,
-  type HeadNorm,
-  type InputName,
-  type LinearInput,
-  mapInputs,
-} from "../architecture/description.ts";
+import { type Block, type ByInput, type InputName, type LinearInput, mapInputs } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Batch } from "./batch.ts";
@@ -25,8 +18,9 @@ import { type Linear, multiply, quantizeInput } from "./layers/linear.ts";
 import { activate } from "./layers/mlp.ts";
 import { applyNorm, type LoadedNorm, loadNorm, normInput, type NormRows, planNorm, streamInput } from "./layers/norm.ts";
 import { planLinear } from "./layers/plan-linear.ts";
-import { normalizeHeads, turn } from "./layers/positions.ts";
 import type { WeightPrecision } from "./precision.ts";
+import { turn } from "./layers/positions.ts";
+import { loadHeadNorm, normalizeHeads, planHeadNorm } from "./layers/head-norms.ts";
 import type { WeightLoader } from "./weight-loader.ts";
 import type { Planner, Workspace } from "./workspace.ts";
 
@@ -72,8 +66,7 @@ export interface LoadedBlock {
 }
 
 export function planBlock(planner: Planner, { block, linears }: BlockSpec, cache: LayerCache): LoadedBlock {
-  const { plan, config } = planner;
-  const headNorm = (norm: HeadNorm | undefined) => (norm ? plan.reserve("weights", 4 * norm.width, norm.weight) : NULL);
+  const { config } = planner;
   return {
     block,
     inputs: mapInputs(block, (input) => ({
@@ -82,8 +75,8 @@ export function planBlock(planner: Planner, { block, linears }: BlockSpec, cache
       linear: planLinear(planner, linears[input.name]!),
       outputNorm: input.outputNorm && planNorm(planner, input.outputNorm, config.hiddenSize),
     })),
-    queryNorm: headNorm(block.queryNorm),
-    keyNorm: headNorm(block.keyNorm),
+    queryNorm: planHeadNorm(planner, block.queryNorm),
+    keyNorm: planHeadNorm(planner, block.keyNorm),
     cache,
   };
 }
@@ -102,8 +95,8 @@ export function loadBlock(
     if (outputNorm) loadNorm(loader, { ...outputNorm, norm: input.outputNorm! }, E);
   }
   const { queryNorm, keyNorm } = block;
-  if (queryNorm) loader.vector(queryNorm.weight, loaded.queryNorm, queryNorm.width);
-  if (keyNorm) loader.vector(keyNorm.weight, loaded.keyNorm, keyNorm.width);
+  if (queryNorm) loadHeadNorm(loader, queryNorm, loaded.queryNorm);
+  if (keyNorm) loadHeadNorm(loader, keyNorm, loaded.keyNorm);
 }
 
 /**

@@ -81,11 +81,16 @@ export class WeightLoader {
 
   /** Asks for a float vector, f32[length] at `pointer`. */
   vector(tensor: string, pointer: Pointer, length: number): void {
-    checkShape(this.#checkpoint, tensor, [length]);
+    this.floats(tensor, pointer, [length]);
+  }
+
+  /** Asks for a small tensor of floats as it is, at `pointer`. */
+  floats(tensor: string, pointer: Pointer, shape: readonly number[]): void {
+    checkShape(this.#checkpoint, tensor, shape);
     this.#ask(
       tensor,
       () => this.#readF32(tensor),
-      (values) => this.#kernels.f32(pointer, length).set(values),
+      (values) => this.#kernels.f32(pointer, values.length).set(values),
     );
   }
 

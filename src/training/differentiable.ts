@@ -8,7 +8,7 @@ import { differentiableLinear } from "../model/layers/linear-gradient.ts";
 
 /** @throws UnsupportedModelError naming all of a model's blocks that is not differentiated */
 export function checkDifferentiable(name: string, config: ModelConfig): void {
-  const { architecture, norm, gatedMlp, activation, parallelResidual, positions, rotaryPairs } = config;
+  const { architecture, norm, gatedMlp, activation, parallelResidual, positions, rotaryPairs, qkNorm } = config;
   const { blocks } = describeModel(config);
   const inputs = blocks.flatMap((block) => block.inputs);
   const found = [
@@ -19,6 +19,7 @@ export function checkDifferentiable(name: string, config: ModelConfig): void {
     positions !== "rope" && `positions by ${positions}`,
     positions === "rope" && rotaryPairs !== "halves" && "pairs of neighbours in RoPE",
     positions === "rope" && blocks.some(({ rope }) => rope !== 0) && "blocks without RoPE, or several",
+    qkNorm === "each" && "norms of heads by weights of each",
     inputs.some(({ from }) => from === "stream") && "blocks without norms before",
     inputs.some(({ outputNorm }) => outputNorm) && "norms behind attention and MLP",
     gatedMlp && inputs.some((input) => input.name === "up" && input.modules.length !== 2) && "gate and up in one matrix",

@@ -104,8 +104,8 @@ class ParameterReader {
       if (this.#trained.has("ranges")) found.push(...this.#inputRange(input, linears[input.name]!.range));
     }
     const { queryNorm, keyNorm } = block;
-    if (queryNorm) found.push(...(await this.norm(queryNorm.weight, loaded.queryNorm, norms.query)));
-    if (keyNorm) found.push(...(await this.norm(keyNorm.weight, loaded.keyNorm, norms.key)));
+    if (queryNorm) found.push(...(await this.norm(queryNorm.weights[0]!.tensor, loaded.queryNorm, norms.query)));
+    if (keyNorm) found.push(...(await this.norm(keyNorm.weights[0]!.tensor, loaded.keyNorm, norms.key)));
     if (this.#trained.has("ranges")) found.push(...this.#cacheRanges(block));
     return found;
   }

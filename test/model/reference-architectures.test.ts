@@ -139,6 +139,11 @@ const OTHERS = [
   "phi3-longrope-short",
   "phi3-longrope-long",
   "smollm3",
+  "starcoder2",
+  "stablelm",
+  "stablelm-parallel",
+  "cohere",
+  "cohere-qk-norm",
 ];
 
 for (const name of OTHERS) {

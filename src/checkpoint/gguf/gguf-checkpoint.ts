@@ -128,7 +128,7 @@ function nameTensors(
   const stored = new Map<string, StoredRows>();
   for (const tensor of tensors.values()) {
     if (ROPE_FACTOR_TENSORS.includes(tensor.name) || UNUSED.test(tensor.name)) continue;
-    const found = huggingFaceNames(tensor.name, names);
+    const found = huggingFaceNames(tensor.name, names, config);
     // Whether rows of one tensor for q, k and v would be interleaved is not known.
     if (found.length === 0 || (found.length > 1 && gguf.interleavedHeads)) {
       throw new UnsupportedModelError(`${file}: tensor: got "${tensor.name}", need one that this model has`);
@@ -139,7 +139,8 @@ function nameTensors(
       );
     }
     const whole = storedRows(tensor, interleavedBy(tensor.name));
-    if (found.length === 1) stored.set(found[0]!, whole);
+    if (found[0]!.includes("*")) for (const [name, part] of splitHeads(found[0]!, whole)) stored.set(name, part);
+    else if (found.length === 1) stored.set(found[0]!, whole);
     else for (const [i, part] of splitQkv(whole, config, file).entries()) stored.set(found[i]!, part);
   }
   return stored;
@@ -155,6 +156,15 @@ function splitQkv(whole: StoredRows, { heads: H, kvHeads: Hkv, headDim: D }: Mod
     { ...whole, firstRow: H * D, rows: Hkv * D },
     { ...whole, firstRow: (H + Hkv) * D, rows: Hkv * D },
   ];
+}
+
+/** The weights of a norm for each head, each a tensor. */
+function splitHeads(name: string, whole: StoredRows): [string, StoredRows][] {
+  const { tensor, columns, rowBytes } = whole;
+  return Array.from({ length: whole.rows }, (_, head) => {
+    const own = { ...tensor, dims: [columns], offset: tensor.offset + head * rowBytes, bytes: rowBytes };
+    return [name.replace("*", `${head}`), storedRows(own, undefined)];
+  });
 }
 
 function tensorInfo(name: string, { tensor, rows, rowBytes }: StoredRows, file: string): TensorInfo {

@@ -80,7 +80,14 @@ export function ggufModelConfig(
     mlpBias,
     headBias: form.biases.head,
     ...traits,
-    parallelResidual: parallelResidual === "stated" ? statedResidual(metadata, key("use_parallel_residual")) : parallelResidual,
+    qkNorm: form.mayNormHeads && tensors.has("blk.0.attn_q_norm.weight") ? form.mayNormHeads : traits.qkNorm,
+    parallelResidual:
+      parallelResidual === "stated"
+        ? statedResidual(metadata, key("use_parallel_residual"))
+        : parallelResidual === "by_norm"
+          ? !tensors.has("blk.0.ffn_norm.weight")
+          : parallelResidual,
+    logitScale: form.logitScale ? logitScale(metadata, key("logit_scale"), file) : 1,
   };
   const config = { ...stated, ...form.unstated?.(stated) };
   checkModelConfig(config, file);
@@ -92,6 +99,12 @@ export function ggufModelConfig(
 function attentionBiasOf(tensors: Gguf["tensors"]): ModelConfig["attentionBias"] {
   if (!tensors.has("blk.0.attn_q.bias") && !tensors.has("blk.0.attn_qkv.bias")) return "none";
   return tensors.has("blk.0.attn_output.bias") ? "qkvo" : "qkv";
+}
+
+function logitScale(metadata: GgufMetadata, key: string, file: string): number {
+  const scale = metadata.required(key, metadata.number(key));
+  if (scale > 0 && scale < Infinity) return shortestDecimal(scale);
+  throw new CheckpointError(`${file}: ${key}: got ${scale}, need a finite number above 0`);
 }
 
 function statedResidual(metadata: GgufMetadata, key: string): boolean {

@@ -47,10 +47,16 @@ const MOST_LISTED = 8;
 const FLOAT32_STEP = 2 ** -22;
 
 /** @throws UnsupportedModelError naming a key whose value would change what is computed */
-export function refuseVariants(metadata: GgufMetadata, { architecture, traits }: GgufForm, headDim: number, file: string): void {
+export function refuseVariants(
+  metadata: GgufMetadata,
+  { architecture, traits, logitScale }: GgufForm,
+  headDim: number,
+  file: string,
+): void {
   const usual = 1 / Math.sqrt(headDim);
   const alibi = traits.positions === "alibi" ? { "attention.max_alibi_bias": ALIBI_BIAS } : {};
   for (const [name, neutral] of Object.entries({ ...NEUTRAL_VALUES, ...alibi })) {
+    if (name === "logit_scale" && logitScale) continue;
     const value = metadata.number(`${architecture}.${name}`);
     const isUsual = name === "attention.scale" && Math.abs((value ?? 0) - usual) <= FLOAT32_STEP * usual;
     if (value !== undefined && value !== neutral && value !== 0 && !isUsual) {

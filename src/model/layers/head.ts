@@ -70,4 +70,14 @@ export function multiplyHead(space: Workspace, { norm, linear }: LoadedHead, hid
   if (!linear) throw new RangeError("head: got a model without one, need one with logits");
   normInput(space, norm, linear, { hidden, residual: NULL, M });
   multiply(space, linear, space.buffers.normed, logits, M);
+  scaleLogits(space, logits, M);
+}
+
+/** Products of float32 numbers, rounded once. */
+function scaleLogits({ kernels, config }: Workspace, logits: Pointer, M: number): void {
+  const { logitScale, vocabSize: V } = config;
+  if (logitScale === 1) return;
+  const values = kernels.f32(logits, M * V);
+  const factor = Math.fround(logitScale);
+  for (let i = 0; i < values.length; i++) values[i]! *= factor;
 }

@@ -5,10 +5,10 @@
  *
  * Powers, sines and cosines are taken in wasm; what is done here uses only operations that IEEE 754 fixes.
  */
-import { type Block, type HeadNorm, ropesOf } from "../../architecture/description.ts";
+import { type Block, ropesOf } from "../../architecture/description.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
-import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
+import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import type { PositionTables, RopeTable } from "../buffers.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { Planner, Workspace } from "../workspace.ts";
@@ -83,56 +83,4 @@ export function turnBack({ kernels, config, buffers, tables }: Workspace, M: num
   const { heads: H, kvHeads: Hkv, headDim: D, rotaryDim } = config;
   const { rows, qkvStride } = buffers;
   kernels.split("rope_f32", M, gradients.qkv, tables.ropes[0]!.cos, gradients.sin, rows, H + Hkv, D, rotaryDim, qkvStride);
-}
-
-/** The weights of a block's norms of q and k; NULL for none. */
-export interface HeadNormWeights {
-  readonly queryNorm: Pointer;
-  readonly keyNorm: Pointer;
-}
-
-/** Normalizes queries and keys, where the model has norms for them. */
-export function normalizeHeads(
-  { kernels, config, buffers }: Workspace,
-  { queryNorm, keyNorm }: Pick<Block, "queryNorm" | "keyNorm">,
-  weights: HeadNormWeights,
-  M: number,
-): void {
-  const { heads: H, headDim: D, rmsNormEps: eps } = config;
-  const { qkv, qkvStride } = buffers;
-  const normalize = (x: Pointer, weight: Pointer, { parts, width }: HeadNorm) =>
-    kernels.split("rmsnorm_heads_f32", M, x, weight, parts, width, qkvStride, eps);
-  if (queryNorm) normalize(qkv, weights.queryNorm, queryNorm);
-  if (keyNorm) normalize(offsetBy(qkv, 4 * H * D), weights.keyNorm, keyNorm);
-}
-
-/**
- * The chain rule through the norms of queries and keys, for M rows of `gradients.qkv` from position 0;
- * nothing without norms. `gradients.projected` has queries and keys as they were before.
- */
-export function backwardHeadNorms(
-  { kernels, config, buffers }: Workspace,
-  { queryNorm, keyNorm }: Pick<Block, "queryNorm" | "keyNorm">,
-  weights: HeadNormWeights,
-  M: number,
-  { projected, qkv, heads, norms }: GradientBuffers,
-): void {
-  if (!queryNorm || !keyNorm) return;
-  const { heads: H, kvHeads: Hkv, headDim: D, rmsNormEps: eps } = config;
-  kernels.f32(norms.query, queryNorm.width).fill(0);
-  kernels.f32(norms.key, keyNorm.width).fill(0);
-  const elements = (H + Hkv) * D;
-  const dx = kernels.f32(heads, elements);
-  for (let m = 0; m < M; m++) {
-    const row = 4 * m * buffers.qkvStride;
-    const [x, dy] = [offsetBy(projected, row), offsetBy(qkv, row)];
-    dx.fill(0);
-    const back = (offset: number, { parts, width }: HeadNorm, weight: Pointer, gradient: Pointer) => {
-      const [from, of, to] = [offsetBy(x, offset), offsetBy(dy, offset), offsetBy(heads, offset)];
-      kernels.run.rmsnorm_backward_f32(from, weight, of, to, gradient, parts, width, eps);
-    };
-    back(0, queryNorm, weights.queryNorm, norms.query);
-    back(4 * H * D, keyNorm, weights.keyNorm, norms.key);
-    kernels.f32(dy, elements).set(dx);
-  }
 }
