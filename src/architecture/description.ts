@@ -221,7 +221,7 @@ export function widestInput({ blocks }: Description): number {
 }
 
 /** The norm an input comes from; undefined if another step makes it. */
-export function precedingNorm({ from }: LinearInput): Norm | undefined {
+export function precedingNorm({ from }: Pick<LinearInput, "from">): Norm | undefined {
   return typeof from === "string" ? undefined : from;
 }
 

@@ -6,6 +6,7 @@
  */
 
 import { CheckpointError } from "../errors.ts";
+import type { OnlineTransforms } from "./online-transforms.ts";
 
 export type Architecture =
   | "llama" | "mistral" | "qwen2" | "qwen3" | "olmo2" | "glm" | "glm4" | "phi3" | "smollm3"
@@ -107,6 +108,8 @@ export interface ModelConfig extends Rope {
   readonly qkNorm: "none" | "head" | "all" | "each";
   /** What logits are multiplied by. */
   readonly logitScale: number;
+  /** What a transformed model computes besides; no architecture says it, and no `config.json` of one. */
+  readonly online?: OnlineTransforms;
 }
 
 /** What few architectures have, as the others have it: a configuration begins with these. */

@@ -10,6 +10,7 @@
  * are those of a P x P matrix. Errors of rounding have slowly falling singular values, so that vectors near
  * the R-th are mixed, at next to no loss of what they hold together.
  */
+import { symmetricEigen } from "../matrix/square-matrix.ts";
 
 export interface LowRankFactors {
   readonly a: Float32Array; // f32[R, K]
@@ -136,36 +137,4 @@ function gram(X: Float64Array, K: number, P: number): Float64Array {
     for (let p = 0; p < P; p++) for (let q = 0; q < P; q++) result[p * P + q]! += X[k * P + p]! * X[k * P + q]!;
   }
   return result;
-}
-
-/**
- * Eigenvalues f64[P] and eigenvectors, the columns of f64[P, P], of a symmetric matrix: cyclic Jacobi
- * rotations.
- */
-function symmetricEigen(matrix: Float64Array, P: number): { values: Float64Array; vectors: Float64Array } {
-  const S = matrix.slice();
-  const vectors = Float64Array.from({ length: P * P }, (_, i) => (i % (P + 1) === 0 ? 1 : 0));
-  const rotate = (M: Float64Array, i: number, j: number, cosine: number, sine: number) => {
-    const [x, y] = [M[i]!, M[j]!];
-    M[i] = cosine * x - sine * y;
-    M[j] = sine * x + cosine * y;
-  };
-  for (let sweep = 0; sweep < 60; sweep++) {
-    let rotated = false;
-    for (let p = 0; p < P; p++) {
-      for (let q = p + 1; q < P; q++) {
-        const [off, pp, qq] = [S[p * P + q]!, S[p * P + p]!, S[q * P + q]!];
-        if (Math.abs(off) <= 1e-15 * Math.sqrt(Math.abs(pp * qq))) continue;
-        rotated = true;
-        const theta = (qq - pp) / (2 * off);
-        const tangent = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.sqrt(theta * theta + 1));
-        const cosine = 1 / Math.sqrt(tangent * tangent + 1);
-        for (let k = 0; k < P; k++) rotate(S, k * P + p, k * P + q, cosine, tangent * cosine);
-        for (let k = 0; k < P; k++) rotate(S, p * P + k, q * P + k, cosine, tangent * cosine);
-        for (let k = 0; k < P; k++) rotate(vectors, k * P + p, k * P + q, cosine, tangent * cosine);
-      }
-    }
-    if (!rotated) break;
-  }
-  return { values: Float64Array.from({ length: P }, (_, p) => S[p * P + p]!), vectors };
 }

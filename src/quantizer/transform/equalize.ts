@@ -87,7 +87,7 @@ export function equalizedRange(absmax: Float32Array, factors: Float32Array | und
  * @param input one that a norm makes
  * @param factors s, f32[K]
  */
-export function equalization(input: LinearInput, factors: Float32Array): Transform {
+export function equalization(input: Pick<LinearInput, "from" | "modules">, factors: Float32Array): Transform {
   const { weight, bias } = precedingNorm(input)!;
   const norms = [weight, ...(bias === undefined ? [] : [bias])];
   return {

@@ -15,6 +15,7 @@
 import type { Block, LinearInput, LinearModule } from "../../architecture/description.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import { type ChannelStats, channelAbsmax, type LayerStats } from "../calibrate/activation-stats.ts";
+import { inputOf, partsOfRows } from "./block-modules.ts";
 import { joinTransforms, type ModuleFactors, type Transform } from "./transform.ts";
 
 export const FOLDS = ["key", "value", "up"] as const;
@@ -95,27 +96,13 @@ export function foldedRows(
   return { input, firstRow: total - F, rows: F };
 }
 
-function inputOf({ inputs }: Block, name: "qkv" | "o" | "down"): LinearInput {
-  return inputs.find((input) => input.name === name)!;
-}
-
-/**
- * Divides factors of some rows of all modules, as they are fused, among the modules that have those rows: q,
- * k and v are one after another, whether in three modules or in one.
- */
+/** Divides factors of some rows of all modules, as they are fused, among the modules that have those rows. */
 function rowFactors(modules: readonly LinearModule[], firstRow: number, factors: Float32Array): NamedFactors[] {
-  const found: NamedFactors[] = [];
-  let begin = 0;
-  for (const { name, outFeatures } of modules) {
-    const [from, to] = [Math.max(firstRow, begin), Math.min(firstRow + factors.length, begin + outFeatures)];
-    if (from < to) {
-      const rows = new Float32Array(outFeatures).fill(1);
-      rows.set(factors.subarray(from - firstRow, to - firstRow), from - begin);
-      found.push([name, { rows }]);
-    }
-    begin += outFeatures;
-  }
-  return found;
+  return partsOfRows(modules, firstRow, factors.length).map(({ module, row, from, to }) => {
+    const rows = new Float32Array(module.outFeatures).fill(1);
+    rows.set(factors.subarray(from, to), row);
+    return [module.name, { rows }];
+  });
 }
 
 /**
