@@ -1,0 +1,197 @@
+/**
+ * T_k, a scale and a rotation of each pair of key channels that RoPE turns together (FPTQuant): read as
+ * complex numbers, keys are multiplied by s e^(i phi), queries by e^(i phi) / s, and both commute with RoPE.
+ *
+ *   a' = s (cos a - sin b)    b' = s (sin a + cos b)     rows c and c + R/2 of a head of k, R = rotaryDim
+ *   the same with 1/s                                    in q, for every query head of the key head
+ *
+ * and their biases. Pairs of different frequency cannot mix. Channels that do not turn have a scale each.
+ * Where norms lie between (Qwen3), rows cannot carry it; the gains of the norms can carry scales, one for all
+ * heads.
+ *
+ *   tau = tan(phi / 2): cos = (1 - tau^2) / (1 + tau^2), sin = 2 tau / (1 + tau^2)
+ *   dL/dlog s = (g_a . a' + g_b . b') of k - the same of q
+ *   dL/dphi   = (g_b . a' - g_a . b') of k + the same of q
+ */
+import type { Block } from "../../../architecture/description.ts";
+import type { ModelConfig } from "../../../architecture/model-config.ts";
+import { inputOf, partsOfRows } from "../block-modules.ts";
+import { denseBlocks, type SideMatrix } from "../side-matrix.ts";
+import type { ModuleTransform, Transform } from "../transform.ts";
+import { boundedScale, boundedScaleArgument, boundedScaleSlope, centered, type Sides, type TunableTransform } from "./tunable.ts";
+
+/** What a transform of keys is made of, for each key head: one for all of them where gains carry it. */
+export interface KeyTurns {
+  readonly scales: Float32Array; // f32[heads, D], alike in both halves of a pair
+  /** cos and sin of phi, f64[heads, R/2]; undefined for no rotation. */
+  readonly turns?: { readonly cos: Float64Array; readonly sin: Float64Array } | undefined;
+}
+
+type Shape = Pick<ModelConfig, "heads" | "kvHeads" | "headDim" | "rotaryDim">;
+
+/** The transform of one layer. */
+export function keyTransform(config: ModelConfig, block: Block, { scales, turns }: KeyTurns): Transform {
+  if (config.qkNorm) return gainTransform(block, scales);
+  const { heads: H, kvHeads: Hkv, headDim: D } = config;
+  const { modules } = inputOf(block, "qkv");
+  const changed = new Map<string, ModuleTransform>();
+  for (const [firstHead, heads] of [
+    [0, H],
+    [H, Hkv],
+  ] as const) {
+    const isKey = firstHead > 0;
+    const keyHead = (head: number) => (isKey ? head : Math.floor(head / (H / Hkv)));
+    for (const { module, row, from, to } of partsOfRows(modules, firstHead * D, heads * D)) {
+      const before = changed.get(module.name);
+      const rows = before?.rows ?? new Float32Array(module.outFeatures).fill(1);
+      for (let c = from; c < to; c++) {
+        const scale = scales[keyHead(Math.floor(c / D)) * D + (c % D)]!;
+        rows[row + c - from] = isKey ? scale : 1 / scale;
+      }
+      const ofHead = (_: unknown, i: number) => rotation(config, turns!, keyHead(from / D + i));
+      const matrices = turns && [denseBlocks(row, D, Array.from({ length: (to - from) / D }, ofHead))];
+      const rowMatrices: SideMatrix[] = [...(before?.rowMatrices ?? []), ...(matrices ?? [])];
+      changed.set(module.name, { rows, ...(rowMatrices.length > 0 && { rowMatrices }) });
+    }
+  }
+  return { modules: changed, norms: new Map() };
+}
+
+function gainTransform({ queryNorm, keyNorm }: Block, scales: Float32Array): Transform {
+  const norms = new Map([
+    [queryNorm!, scales],
+    [keyNorm!, scales.map((scale) => 1 / scale)],
+  ]);
+  return { modules: new Map(), norms };
+}
+
+/** A head's rotation as v M, M = f64[D, D]. */
+function rotation({ headDim: D, rotaryDim }: Shape, { cos, sin }: NonNullable<KeyTurns["turns"]>, head: number): Float64Array {
+  const half = rotaryDim / 2;
+  const M = new Float64Array(D * D);
+  for (let c = 0; c < D; c++) M[c * D + c] = 1;
+  for (let c = 0; c < half; c++) {
+    const [a, b, at] = [c, c + half, head * half + c];
+    M[a * D + a] = M[b * D + b] = cos[at]!;
+    M[a * D + b] = sin[at]!;
+    M[b * D + a] = -sin[at]!;
+  }
+  return M;
+}
+
+/**
+ * Parameters: for each head R/2 scales of pairs and D - R of single channels, then for each head R/2 tangents
+ * of half the angle, none where gains carry the scales.
+ */
+export class KeyTurn implements TunableTransform {
+  readonly name: string;
+  readonly N: number;
+  readonly K = 0;
+  readonly parameters: Float64Array;
+  readonly #config: ModelConfig;
+  readonly #block: Block;
+  /** As the sides have them: one head of gains each where norms carry the scales. */
+  readonly #shape: Shape;
+  readonly #scales: number;
+
+  /**
+   * @param absmax of keys as they enter the cache, f32[Hkv * D]; that all fill its range alike is where it
+   *   starts
+   */
+  constructor(config: ModelConfig, block: Block, absmax: Float32Array) {
+    this.name = `${block.name}: transform "key"`;
+    this.#config = config;
+    this.#block = block;
+    const { headDim: D, rotaryDim, qkNorm } = config;
+    this.#shape = qkNorm ? { heads: 1, kvHeads: 1, headDim: D, rotaryDim } : config;
+    const { heads, kvHeads } = this.#shape;
+    this.N = (heads + kvHeads) * D;
+    const own = D - rotaryDim / 2;
+    this.#scales = kvHeads * own;
+    this.parameters = new Float64Array(this.#scales + (qkNorm ? 0 : (kvHeads * rotaryDim) / 2));
+    const peaks = new Float64Array(this.#scales);
+    for (const [c, value] of absmax.entries()) {
+      const at = (Math.floor(c / D) % kvHeads) * own + this.#slot(c % D);
+      peaks[at] = Math.max(peaks[at]!, value);
+    }
+    this.parameters.set(centered(peaks).map((peak) => boundedScaleArgument(1 / peak)));
+  }
+
+  /** Which scale of a head a channel has. */
+  #slot(channel: number): number {
+    const { rotaryDim } = this.#shape;
+    return channel < rotaryDim ? channel % (rotaryDim / 2) : channel - rotaryDim / 2;
+  }
+
+  #scale(head: number, channel: number): number {
+    const { headDim: D, rotaryDim } = this.#shape;
+    return boundedScale(this.parameters[head * (D - rotaryDim / 2) + this.#slot(channel)]!);
+  }
+
+  /** cos and sin of a head's pair. */
+  #turn(head: number, pair: number): readonly [number, number] {
+    if (this.parameters.length === this.#scales) return [1, 0];
+    const tau = this.parameters[this.#scales + (head * this.#shape.rotaryDim) / 2 + pair]!;
+    const square = tau * tau;
+    return [(1 - square) / (1 + square), (2 * tau) / (1 + square)];
+  }
+
+  merge({ rows, columns }: Sides): Sides {
+    const { heads: H, kvHeads: Hkv, headDim: D, rotaryDim } = this.#shape;
+    const [n, half] = [rows.length / this.N, rotaryDim / 2];
+    const merged = rows.slice();
+    for (let head = 0; head < H + Hkv; head++) {
+      const keyHead = head < H ? Math.floor(head / (H / Hkv)) : head - H;
+      for (let c = 0; c < D; c++) {
+        if (c >= half && c < rotaryDim) continue;
+        const scale = head < H ? 1 / this.#scale(keyHead, c) : this.#scale(keyHead, c);
+        const a = (head * D + c) * n;
+        if (c >= rotaryDim) {
+          for (let i = a; i < a + n; i++) merged[i] = scale * rows[i]!;
+          continue;
+        }
+        const [cos, sin] = this.#turn(keyHead, c);
+        const b = a + half * n;
+        for (let i = 0; i < n; i++) {
+          merged[a + i] = scale * (cos * rows[a + i]! - sin * rows[b + i]!);
+          merged[b + i] = scale * (sin * rows[a + i]! + cos * rows[b + i]!);
+        }
+      }
+    }
+    return { rows: merged, columns };
+  }
+
+  gradient(_: Sides, { rows }: Sides, { rows: g }: Sides): Float64Array {
+    const { heads: H, kvHeads: Hkv, headDim: D, rotaryDim } = this.#shape;
+    const [n, half, own] = [rows.length / this.N, rotaryDim / 2, D - rotaryDim / 2];
+    const result = new Float64Array(this.parameters.length);
+    const turns = this.parameters.length > this.#scales;
+    for (let head = 0; head < H + Hkv; head++) {
+      const keyHead = head < H ? Math.floor(head / (H / Hkv)) : head - H;
+      const sign = head < H ? -1 : 1;
+      for (let c = 0; c < D; c++) {
+        const at = (head * D + c) * n;
+        const other = (head * D + c + half) * n;
+        for (let i = 0; i < n; i++) {
+          result[keyHead * own + this.#slot(c)]! += sign * g[at + i]! * rows[at + i]!;
+          if (!turns || c >= half) continue;
+          result[this.#scales + keyHead * half + c]! += g[other + i]! * rows[at + i]! - g[at + i]! * rows[other + i]!;
+        }
+      }
+    }
+    return result.map((value, i) => {
+      const x = this.parameters[i]!;
+      return value * (i < this.#scales ? boundedScaleSlope(x) : 2 / (1 + x * x));
+    });
+  }
+
+  transform(): Transform {
+    const { kvHeads: Hkv, headDim: D, rotaryDim } = this.#shape;
+    const half = rotaryDim / 2;
+    const scales = Float32Array.from({ length: Hkv * D }, (_, c) => this.#scale(Math.floor(c / D), c % D));
+    const turned = this.parameters.subarray(this.#scales).some((tau) => tau !== 0);
+    const turn = (part: 0 | 1) =>
+      Float64Array.from({ length: Hkv * half }, (_, i) => this.#turn(Math.floor(i / half), i % half)[part]);
+    return keyTransform(this.#config, this.#block, { scales, turns: turned ? { cos: turn(0), sin: turn(1) } : undefined });
+  }
+}
