@@ -91,6 +91,36 @@ const betweenLayers = MODELS.flatMap(({ name, hidden: K, ffn: F, heads, headDim:
     },
   },
   {
+    name: `hadamard_f32 ${name} M=${M} K=${F} size=${F & -F}`,
+    prepare(bench) {
+      const [x, y] = [bench.floats(M * F), bench.reserve(4 * M * F)];
+      return { bytes: 8 * M * F, run: () => bench.run.hadamard_f32(x, y, F, F & -F, 1 / Math.sqrt(F & -F), 0, M) };
+    },
+  },
+  {
+    name: `residual_scales_f32 ${name} M=${M} K=${K}`,
+    prepare(bench) {
+      const [x, scales] = [bench.floats(M * K), bench.reserve(8 * M)];
+      return { bytes: 4 * M * K, run: () => bench.run.residual_scales_f32(x, scales, M, K, EPS, 0, M) };
+    },
+  },
+  {
+    name: `scale_rows_f32 ${name} M=${M} K=${K}`,
+    prepare(bench) {
+      const [x, zeros, scales] = [bench.floats(M * K), bench.reserve(4 * M), bench.reserve(4 * M)];
+      // In place, run after run, so the factors are ones: cosines of zero.
+      bench.run.rope_table_f32(zeros, scales, zeros, 0, 1, 2 * M);
+      return { bytes: 8 * M * K, run: () => bench.run.scale_rows_f32(x, scales, K, 0, M) };
+    },
+  },
+  {
+    name: `clamp_f32 ${name} M=${M} K=${K}`,
+    prepare(bench) {
+      const x = bench.floats(M * K);
+      return { bytes: 8 * M * K, run: () => bench.run.clamp_f32(x, K, K, -0.5, 0.5, 0, M) };
+    },
+  },
+  {
     name: `observe_f32 ${name} M=${M} K=${K}`,
     prepare(bench) {
       const [x, min, max] = [bench.floats(M * K), bench.reserve(4 * K), bench.reserve(4 * K)];

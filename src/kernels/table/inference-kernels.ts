@@ -115,6 +115,16 @@ export const INFERENCE_KERNELS = {
   /** x += y, both f32[M, K] */
   add_f32: { args: "x y K", ...ROWS },
 
+  // --- what transforms of weights need while the model runs
+  /** y = H x * scale in blocks of `size`, a power of two, both f32[M, K]; y may be x */
+  hadamard_f32: { args: "x y K size scale", ...ROWS },
+  /** scales f32[2, M] = reciprocal root mean square of each row of x f32[M, K], and its reciprocal */
+  residual_scales_f32: { args: "x scales M K eps", ...ROWS },
+  /** x[m] *= scales[m] */
+  scale_rows_f32: { args: "x scales K", ...ROWS },
+  /** x f32[M, K] at the start of rows of `stride` elements, in place: within low..high */
+  clamp_f32: { args: "x K stride low high", ...ROWS },
+
   // --- quantization of activations (FPTQ, section 3); sums i32[M, K/G] = -8 * group sums; G = K for qc8w
   quantize_f32_qd8: { args: "x q scales sums K G", ...ROWS },
   /** Also fills scales[m] = scale, so that one GEMM serves static and dynamic rows. */

@@ -105,6 +105,7 @@ export interface Arguments {
   heads: [heads: number];
   rotary: [rotary: number];
   stride: [stride: number];
+  size: [size: number];
   count: [count: number];
   rowBegin: [rowBegin: number];
   rowCount: [rowCount: number];
@@ -119,6 +120,8 @@ export interface Arguments {
   base: [base: number];
   exponent: [exponent: number];
   scale: [scale: number];
+  low: [low: number];
+  high: [high: number];
   kScale: [kScale: number];
   vScale: [vScale: number];
   temperature: [temperature: number];
