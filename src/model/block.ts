@@ -17,6 +17,7 @@ import { type LinearSpec, readLinearSpec, totalRank } from "./layers/linear-spec
 import { type Linear, multiply, quantizeInput } from "./layers/linear.ts";
 import { activate } from "./layers/mlp.ts";
 import { applyNorm, type LoadedNorm, loadNorm, normInput, type NormRows, planNorm, streamInput } from "./layers/norm.ts";
+import { measureResidual, scaleInput, scaleOutput } from "./layers/online-transforms.ts";
 import { planLinear } from "./layers/plan-linear.ts";
 import type { WeightPrecision } from "./precision.ts";
 import { turn } from "./layers/positions.ts";
@@ -131,6 +132,7 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
   const stops = (site: InputName, x: Pointer, K: number) => observe?.(site, x, M, K, K) === "stop";
 
   makeInput(space, qkv, { hidden, residual: NULL, M, floats });
+  measureResidual(space, M);
   if (stops("qkv", normed, E)) return;
   multiply(space, qkv.linear, normed, buffers.qkv, M);
   normalizeHeads(space, loaded.block, loaded, M);
@@ -138,12 +140,16 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
   if (observe) observeCache(space, observe, M);
   append(space, loaded.cache, M);
   attend(space, loaded.cache, loaded.block.window, M);
+  scaleInput(space, attended, M, H * D);
   if (stops("o", attended, H * D)) return;
   quantizeInput(space, o.linear, attended, M);
   multiply(space, o.linear, attended, projected, M);
   finishBranch(space, o, M);
 
-  if (up) makeInput(space, up, { hidden, residual: parallelResidual ? NULL : projected, M, floats });
+  if (up) {
+    makeInput(space, up, { hidden, residual: parallelResidual ? NULL : projected, M, floats });
+    measureResidual(space, M);
+  }
   // The MLP of a parallel block has read what attention read; now the stream may have attention's part.
   if (parallelResidual) kernels.split("add_f32", M, hidden, projected, E);
   if (up) {
@@ -166,6 +172,7 @@ function makeInput(space: Workspace, { norm, linear }: LoadedInput, rows: NormRo
 /** Finishes what attention or MLP gave, `buffers.projected`, before it is added to the residual stream. */
 function finishBranch(space: Workspace, { outputNorm }: LoadedInput, M: number): void {
   const { projected } = space.buffers;
+  scaleOutput(space, projected, M);
   if (outputNorm) applyNorm(space, outputNorm, projected, projected, M);
 }
 

@@ -8,6 +8,8 @@ export interface Buffers {
   readonly rows: Pointer; // i32[M, 2], the row table (`batch.ts`)
   readonly hidden: Pointer; // f32[M, E], the residual stream
   readonly normed: Pointer; // f32[M, E]
+  /** f32[2, M]: reciprocal sizes of rows of the residual stream, and sizes; NULL where nothing needs them. */
+  readonly residualScales: Pointer;
   readonly qkv: Pointer; // f32[M, qkvStride]: H heads of queries, Hkv of keys, Hkv of values, and what else reads the same norm
   readonly qkvStride: number;
   readonly attended: Pointer; // f32[M, H * D]

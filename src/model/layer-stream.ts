@@ -29,6 +29,7 @@ import type { GradientBuffers } from "./gradient-buffers.ts";
 import type { DifferentiableBlock } from "./gradients.ts";
 import { BLOCK_TOKENS, planCache } from "./layers/attention.ts";
 import { loadNorm, type LoadedNorm, planNorm, applyNorm } from "./layers/norm.ts";
+import { turnResidual, turnsResidual } from "./layers/online-transforms.ts";
 import { loadWorkspace, openWorkspace, packRows } from "./open-workspace.ts";
 import type { Planner, Workspace } from "./workspace.ts";
 
@@ -117,10 +118,12 @@ export class LayerStream {
       const rows = await this.#checkpoint.readF32(positions, { rows: [0, ids.length], signal: this.#work.signal });
       for (let i = 0; i < hidden.length; i++) hidden[i]! += rows[i]!;
     }
-    if (this.#embeddingNorm) {
-      const inMemory = this.kernels.f32(this.#space.buffers.hidden, hidden.length);
+    if (this.#embeddingNorm || turnsResidual(this.#space)) {
+      const { hidden: rows } = this.#space.buffers;
+      const inMemory = this.kernels.f32(rows, hidden.length);
       inMemory.set(hidden);
-      applyNorm(this.#space, this.#embeddingNorm, this.#space.buffers.hidden, this.#space.buffers.hidden, ids.length);
+      if (this.#embeddingNorm) applyNorm(this.#space, this.#embeddingNorm, rows, rows, ids.length);
+      turnResidual(this.#space, rows, rows, ids.length);
       hidden.set(inMemory);
     }
     return hidden;

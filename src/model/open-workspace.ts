@@ -201,6 +201,7 @@ function planBuffers(planner: Planner, maxRows: number, rank: number, keepsWeigh
     rows: f32("row table", 2),
     hidden: f32("hidden states", E),
     normed: f32("normalized states", E),
+    residualScales: description.config.online?.residualScaling ? f32("residual scales", 2) : NULL,
     qkv,
     qkvStride,
     attended: f32("attention output", H * D),

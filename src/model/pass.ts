@@ -11,6 +11,7 @@ import { embed, type LoadedEmbedding } from "./layers/embedding.ts";
 import type { LayerThreads } from "./layer-threads.ts";
 import { type LoadedHead, multiplyHead } from "./layers/head.ts";
 import { applyNorm } from "./layers/norm.ts";
+import { turnedBack } from "./layers/online-transforms.ts";
 import type { LogitsBuffers } from "./logits.ts";
 import { type Job, type Part, settle, wanted } from "./sequences/scheduler.ts";
 import type { Workspace } from "./workspace.ts";
@@ -156,7 +157,8 @@ function giveStates({ space, head }: LoadedModel, job: Job, { begin, rows, posit
   const skipped = of === "last" ? rows - 1 : Math.max(0, job.next - position);
   const count = rows - skipped;
   if (count <= 0) return;
-  applyNorm(space, head.norm, offsetBy(buffers.hidden, 4 * (begin + skipped) * E), buffers.normed, count);
+  const hidden = turnedBack(space, offsetBy(buffers.hidden, 4 * (begin + skipped) * E), count);
+  applyNorm(space, head.norm, hidden, buffers.normed, count);
   if (kernels.run.first_nonfinite_f32(buffers.normed, count * E) >= 0)
     throw new NumericError(`${head.norm.norm.weight}: output has NaN or infinity`);
   job.next = position + rows;

@@ -6,6 +6,7 @@
  * readers differ in which of two matching targets wins; `format` stands in every group as well as globally,
  * because older and newer readers look at one of them only.
  */
+import type { OnlineName, OnlineTransforms } from "../../architecture/online-transforms.ts";
 import type { JsonObject } from "../../json-object.ts";
 import { CONV1D_FORMATS, WEIGHT_BITS, WEIGHT_FORMATS } from "./pack-quantized.ts";
 import {
@@ -13,7 +14,10 @@ import {
   type CacheScheme,
   FLOAT_FORMAT_KEY,
   type LinearScheme,
+  ONLINE_KEY,
+  ONLINE_NAMES,
   PER_HEAD_KEY,
+  TRANSFORMED_KEY,
 } from "./quantization-config.ts";
 
 /** Version of compressed-tensors whose schema this is. */
@@ -26,6 +30,8 @@ export interface QuantizationConfigOptions {
   readonly kvCache: CacheScheme;
   /** Whether a module's floats are stored transposed (`storedOrder`); none by default. */
   readonly isConv1D?: (moduleName: string) => boolean;
+  /** What the model computes online; none by default. */
+  readonly online?: OnlineTransforms | undefined;
 }
 
 /**
@@ -36,7 +42,7 @@ export interface QuantizationConfigOptions {
  */
 export function buildQuantizationConfig(
   modules: ReadonlyMap<string, LinearScheme | undefined>,
-  { kvCache, isConv1D = () => false }: QuantizationConfigOptions,
+  { kvCache, isConv1D = () => false, online }: QuantizationConfigOptions,
 ): JsonObject {
   const groups = new Map<string, { scheme: LinearScheme; format: string; names: string[] }>();
   for (const [name, scheme] of modules) {
@@ -53,7 +59,7 @@ export function buildQuantizationConfig(
     `group_${i}`,
     {
       targets: buildTargets(names, layersOf),
-      weights: weightArgs(scheme),
+      weights: { ...weightArgs(scheme), ...(online && { [TRANSFORMED_KEY]: true }) },
       input_activations: activationArgs(scheme.activations),
       output_activations: null,
       format,
@@ -69,7 +75,7 @@ export function buildQuantizationConfig(
     ignore: [...modules].filter(([, scheme]) => !scheme).map(([name]) => name),
     kv_cache_scheme: cacheArgs(kvCache),
     sparsity_config: {},
-    transform_config: {},
+    transform_config: online ? { [ONLINE_KEY]: onlineArgs(online) } : {},
   };
 }
 
@@ -84,6 +90,11 @@ function weightArgs({ weights, groupSize }: LinearScheme): JsonObject {
     dynamic: false,
     actorder: null,
   };
+}
+
+function onlineArgs(online: OnlineTransforms): JsonObject {
+  const names = Object.keys(ONLINE_NAMES) as OnlineName[];
+  return Object.fromEntries(names.flatMap((name) => (online[name] ? [[ONLINE_NAMES[name], online[name]]] : [])));
 }
 
 function cacheArgs(kvCache: CacheScheme): JsonObject | null {

@@ -11,6 +11,8 @@ import { describe, isJsonObject, JsonFields } from "../../json-object.ts";
 import type { IntegerScheme } from "./integer-scheme.ts";
 import { TargetTable } from "./module-targets.ts";
 import { CONV1D_FORMATS, WEIGHT_FORMATS, type WeightType } from "./pack-quantized.ts";
+import { MAX } from "../../architecture/model-config.ts";
+import type { OnlineName, OnlineTransforms } from "../../architecture/online-transforms.ts";
 
 /**
  * The quantization of a linear layer's input while the model runs: int8 with one scale or one per token, or
@@ -48,6 +50,8 @@ export interface QuantizationScheme {
   /** The same of integers that are not stored as this package writes them. */
   integers?(moduleName: string): IntegerScheme | undefined;
   readonly kvCache: CacheScheme;
+  /** What the weights were transformed to be used with; undefined for nothing. */
+  readonly online?: OnlineTransforms | undefined;
 }
 
 const QUANT_METHOD = "compressed-tensors";
@@ -59,6 +63,24 @@ export const FLOAT_FORMAT_KEY = "float_format";
  * compressed-tensors "token" does not say of what.
  */
 export const PER_HEAD_KEY = "per_kv_head";
+
+/**
+ * The key in `transform_config`, of this package's own, that says what the model computes online. In
+ * compressed-tensors its values are schemes of other fields.
+ */
+export const ONLINE_KEY = "fptq";
+/**
+ * The key in `weights` of every group of such a model, `true`: readers that pass over `transform_config`
+ * refuse it, rather than compute something else.
+ */
+export const TRANSFORMED_KEY = "online_transforms";
+
+/** Names in the file. */
+export const ONLINE_NAMES = {
+  residualHadamard: "residual_hadamard",
+  downHadamard: "down_hadamard",
+  residualScaling: "residual_scaling",
+} as const satisfies Record<OnlineName, string>;
 
 /** Keys beside the groups: those that are read, and those that say how a file was made or is to be run. */
 const KNOWN_KEYS: ReadonlySet<string> = new Set([
@@ -96,8 +118,10 @@ export function parseQuantizationConfig(
   }
   // Without it the tensors tell: those of a model that is not compressed have other names.
   requireValue(fields, "quantization_status", fields.raw("quantization_status") ?? "compressed", "compressed");
+  const online = parseOnline(fields.object("transform_config")?.object(ONLINE_KEY));
   for (const key of ["sparsity_config", "transform_config", "moe_sparsity_config"]) {
     const part = fields.object(key);
+    if (key === "transform_config" && online && part?.keys().length === 1) continue;
     // A dense format says that nothing is sparse: what else it has are statistics.
     const isDense = key === "sparsity_config" && part?.raw("format") === "dense";
     const empty = isDense || (part?.keys().every((name) => isEmpty(part.raw(name))) ?? true);
@@ -112,7 +136,7 @@ export function parseQuantizationConfig(
   for (const name of groups.keys()) {
     const group = groups.object(name);
     if (!group) throw new CheckpointError(`${groups.where}: ${name}: got nothing, need an object`);
-    const scheme = parseGroup(group, fields.raw("format"));
+    const scheme = parseGroup(group, fields.raw("format"), online !== undefined);
     for (const target of group.strings("targets")) targets.add(target, scheme, group.where);
   }
   for (const pattern of fields.strings("ignore", [])) targets.ignore(pattern);
@@ -123,7 +147,20 @@ export function parseQuantizationConfig(
     const need = (entry.conv1D ? WEIGHT_FORMATS : CONV1D_FORMATS)[entry.scheme?.weights ?? "int4"];
     throw new UnsupportedModelError(`${where}: ${name}: format: got "${entry.format}", supported: "${need}"`);
   };
-  return { linear: (name) => entryOf(name)?.scheme, integers: (name) => entryOf(name)?.integers, kvCache };
+  const linear = (name: string) => entryOf(name)?.scheme;
+  return { linear, integers: (name) => entryOf(name)?.integers, kvCache, ...(online && { online }) };
+}
+
+function parseOnline(fields: JsonFields | undefined): OnlineTransforms | undefined {
+  if (!fields) return undefined;
+  refuseUnknownKeys(fields, new Set(Object.values(ONLINE_NAMES)));
+  const size = (key: string) => (fields.has(key) ? fields.positiveInteger(key, MAX.ffn) : undefined);
+  const { residualHadamard, downHadamard, residualScaling } = ONLINE_NAMES;
+  return {
+    residualHadamard: size(residualHadamard),
+    downHadamard: size(downHadamard),
+    residualScaling: fields.boolean(residualScaling, false),
+  };
 }
 
 /** What a group says of a module: one of the two schemes. */
@@ -138,7 +175,7 @@ interface Entry {
 /** Formats of an int8 a weight: the second is what the first was called. */
 const INT8_FORMATS: ReadonlySet<unknown> = new Set(["int-quantized", "naive-quantized"]);
 
-function parseGroup(group: JsonFields, globalFormat: unknown): Entry {
+function parseGroup(group: JsonFields, globalFormat: unknown, isTransformed: boolean): Entry {
   refuseUnknownKeys(group, GROUP_KEYS);
   const format = group.raw("format") ?? globalFormat;
   const conv1D = format === CONV1D_FORMATS.int4 || format === CONV1D_FORMATS.fp4;
@@ -148,6 +185,7 @@ function parseGroup(group: JsonFields, globalFormat: unknown): Entry {
   requireValue(group, "output_activations", group.raw("output_activations"), undefined);
   const weights = group.object("weights");
   if (!weights) throw new UnsupportedModelError(`${group.where}: weights: got nothing, need quantized weights`);
+  requireValue(weights, TRANSFORMED_KEY, weights.raw(TRANSFORMED_KEY) ?? false, isTransformed);
   const activations = parseActivations(group.object("input_activations"));
   const common = { format: String(format), conv1D };
   if (!float && !conv1D && (int8 || !isPlain(weights))) {
@@ -197,7 +235,7 @@ function parseIntegers(args: JsonFields): Omit<IntegerScheme, "layout" | "activa
  * scale per channel.
  */
 function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "weights" | "groupSize"> {
-  checkSymmetric(args, float ? "float" : "int");
+  checkSymmetric(args, float ? "float" : "int", new Set([...ARGS_KEYS, TRANSFORMED_KEY]));
   requireValue(args, "dynamic", args.raw("dynamic") ?? false, false);
   // By weight, the order is one of rounding, not of storing.
   const order = args.raw("actorder");

@@ -15,6 +15,7 @@ import { type JsonObject, type LargeParts, parseJsonObject } from "../../json-ob
 import { blockModules, describeModel } from "../../architecture/description.ts";
 import { parseModelConfig } from "../../architecture/families.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
+import { checkOnlineTransforms } from "../../architecture/online-transforms.ts";
 import type { Pooling } from "../pooling.ts";
 import type { KeptForm, KeptRows } from "../quantization/kept-form.ts";
 import { packedKeptForm, readPackedRows } from "../quantization/kept-packed.ts";
@@ -50,8 +51,8 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
 
   const configJson = await readJson("config.json", MAX_BYTES.config);
   const notes: string[] = [];
-  const parsed = parseModelConfig(configJson, `${folder.name}: config.json`, (note) => notes.push(note));
-  const conv1D = transposedModules(describeModel(parsed));
+  const ownConfig = parseModelConfig(configJson, `${folder.name}: config.json`, (note) => notes.push(note));
+  const conv1D = transposedModules(describeModel(ownConfig));
   const where = `${folder.name}: config.json`;
   const quantizationJson = configJson["quantization_config"];
   const oneScheme = parseIntegerConfig(quantizationJson, where, (note) => notes.push(note));
@@ -63,6 +64,7 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
         (name) => conv1D.has(name),
         (note) => notes.push(note),
       );
+  const parsed = withOnlineTransforms(ownConfig, quantization, where);
   const generationJson = await readJsonIfThere("generation_config.json", MAX_BYTES.config);
   const generation = parseGenerationConfig(generationJson, configJson, (note) => notes.push(`${folder.name}: ${note}`));
   const tokenizerJson = await readJsonIfThere("tokenizer.json", MAX_BYTES.tokenizer, TOKENIZER_PARTS);
@@ -114,6 +116,13 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
     await closeAll(sourcesOf(stored));
     throw error;
   }
+}
+
+/** @throws CheckpointError for one that such a model cannot have */
+function withOnlineTransforms(config: ModelConfig, quantization: QuantizationScheme | undefined, where: string): ModelConfig {
+  if (!quantization?.online) return config;
+  checkOnlineTransforms(quantization.online, config, `${where}: quantization_config: transform_config`);
+  return { ...config, online: quantization.online };
 }
 
 async function readFile(folder: Folder, fileName: string, limitBytes: number): Promise<string> {

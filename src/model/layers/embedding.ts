@@ -8,6 +8,7 @@ import type { WeightLoader } from "../weight-loader.ts";
 import type { Planner, Workspace } from "../workspace.ts";
 import { copyRows, type Linear } from "./linear.ts";
 import { applyNorm, type LoadedNorm, loadNorm, planNorm } from "./norm.ts";
+import { turnResidual } from "./online-transforms.ts";
 
 /**
  * The embedding matrix [V, E], packed by channels of which each is a token's row, and what comes after it.
@@ -55,4 +56,5 @@ export function embed(space: Workspace, { table, positions, norm }: LoadedEmbedd
     }
   }
   if (norm) applyNorm(space, norm, buffers.hidden, buffers.hidden, batch.rows);
+  turnResidual(space, buffers.hidden, buffers.hidden, batch.rows);
 }

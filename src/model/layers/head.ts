@@ -11,6 +11,7 @@ import type { Planner, Workspace } from "../workspace.ts";
 import { type LinearSpec, readLinearSpec } from "./linear-spec.ts";
 import { type Linear, multiply } from "./linear.ts";
 import { type LoadedNorm, loadNorm, normInput, planNorm } from "./norm.ts";
+import { turnedBack } from "./online-transforms.ts";
 import { planLinear } from "./plan-linear.ts";
 
 export interface HeadSpec {
@@ -68,7 +69,7 @@ export function loadHead(loader: WeightLoader, { config }: Description, spec: He
 /** Writes the logits f32[M, V] of `hidden` f32[M, E] to `logits`, in a model that has a head. */
 export function multiplyHead(space: Workspace, { norm, linear }: LoadedHead, hidden: Pointer, logits: Pointer, M: number): void {
   if (!linear) throw new RangeError("head: got a model without one, need one with logits");
-  normInput(space, norm, linear, { hidden, residual: NULL, M });
+  normInput(space, norm, linear, { hidden: turnedBack(space, hidden, M), residual: NULL, M });
   multiply(space, linear, space.buffers.normed, logits, M);
   scaleLogits(space, logits, M);
 }

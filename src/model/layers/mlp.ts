@@ -4,6 +4,7 @@
 import type { Pointer } from "../../kernels/pointer.ts";
 import type { Workspace } from "../workspace.ts";
 import { type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
+import { changesDownInput, scaleInput, turnDownInput } from "./online-transforms.ts";
 
 /** Rows that an activation reads. */
 export interface MlpRows {
@@ -24,9 +25,11 @@ export function activate(space: Workspace, down: Linear, { x, stride, M, floats 
   const F = down.inFeatures;
   const { activation, gatedMlp } = config;
   const { input } = down.products[0];
-  if (input.kind !== "qd8" || readsFloats(down) || floats) {
+  if (input.kind !== "qd8" || readsFloats(down) || changesDownInput(space) || floats) {
     if (gatedMlp) kernels.split("swiglu_f32", M, x, buffers.activated, F, stride);
     else kernels.split(plainKernel(activation), M, x, buffers.activated, F, stride);
+    turnDownInput(space, buffers.activated, M);
+    scaleInput(space, buffers.activated, M, F);
     quantizeInput(space, down, buffers.activated, M);
     return;
   }

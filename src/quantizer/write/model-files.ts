@@ -28,6 +28,7 @@ export async function writeModelFiles(
     quantization_config: buildQuantizationConfig(schemes, {
       kvCache: plan.recipe.kvCache,
       isConv1D: (name) => conv1D.has(name),
+      online: plan.description.config.online,
     }),
     // What compressed-tensors has no words for. No times or paths here: equal input gives an equal file.
     fptq: {
