@@ -1,6 +1,6 @@
 /**
- * The quantizer: checkpoint -> fold -> calibrate -> analyze -> decide -> equalize -> round -> (distil) ->
- * W4A8 checkpoint (FPTQ, Algorithm 1).
+ * The quantizer: checkpoint -> fold -> transform -> calibrate -> analyze -> decide -> equalize -> round ->
+ * (distil) -> W4A8 checkpoint (FPTQ, Algorithm 1).
  */
 import { allInputs, blockModules, describeModel, type Description } from "../architecture/description.ts";
 import type { OutputFolder } from "../checkpoint/byte-source.ts";
@@ -24,6 +24,8 @@ import { SearchRounder } from "./round/search-rounder.ts";
 import { StageClock } from "./stage-clock.ts";
 import { equalizedCheckpoint } from "./transform/equalized-checkpoint.ts";
 import { foldModel } from "./transform/fold-model.ts";
+import { transformModel } from "./transform/fptquant/transform-model.ts";
+import { checkTransforms } from "./transform/fptquant/transform-names.ts";
 import type { QuantizationReport } from "./write/quantization-report.ts";
 import { writeQuantized, type WritingTask } from "./write/write-quantized.ts";
 
@@ -67,9 +69,12 @@ export async function quantizeModel(
     checkValidation(validationSamples, recipe);
     checkBefore(original, recipe); // what cannot work is refused before minutes of calibration
     await checkRoom(original, output);
-    const checkpoint = await clock.time("fold", () => foldModel(original, samples, recipe.folds, work));
+    const folded = await clock.time("fold", () => foldModel(original, samples, recipe.folds, work));
+    const transform = () => transformModel(folded, samples, recipe, work);
+    const { checkpoint, tuned } =
+      recipe.transforms.length > 0 ? await clock.time("transform", transform) : { checkpoint: folded, tuned: [] };
     const distilled = distillationSamples.length > 0 ? distillationSamples : samples;
-    const task = { checkpoint, output, source, distillationSamples: distilled, validationSamples, clock };
+    const task = { checkpoint, output, source, distillationSamples: distilled, validationSamples, tuned, clock };
     if (channelStatsSuffice(recipe)) {
       const stats = await clock.time("calibrate", () => calibrate(checkpoint, samples, work));
       return quantizeByStats({ ...task, recipe, samples }, stats, work);
@@ -99,9 +104,10 @@ export async function quantizeWithStats(
     const refuse = (need: string) => new RecipeError(`recipe "${recipe.name}": got statistics of channels, need ${need}`);
     if (!channelStatsSuffice(recipe)) throw refuse("the samples");
     if (recipe.folds.length > 0) throw refuse("those of the folded model");
+    if (recipe.transforms.length > 0) throw refuse("those of the transformed model");
     if (recipe.distillSteps > 0 || recipe.round.kind === "autoround") throw refuse("the samples");
-    const task = { checkpoint, recipe, output, source, distillationSamples: [], validationSamples: [], clock: new StageClock() };
-    return quantizeByStats({ ...task, samples: [] }, stats, work);
+    const nothing = { distillationSamples: [], validationSamples: [], tuned: [] };
+    return quantizeByStats({ ...nothing, checkpoint, recipe, output, source, clock: new StageClock(), samples: [] }, stats, work);
   });
 }
 
@@ -156,6 +162,7 @@ function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe)
   if (quantization) throw new RecipeError(`${name}: already quantized; start from the original floating-point model`);
   const description = describeModel(config);
   chooseGroupSizes(description, recipe.groupSize);
+  checkTransforms(recipe.transforms, config);
   checkWidths(description, recipe);
   checkRank(description, recipe);
   checkBits(description, recipe);

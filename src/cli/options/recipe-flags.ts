@@ -4,6 +4,7 @@ import { MAX_RANK } from "../../checkpoint/quantization/low-rank.ts";
 import { CACHE_SCHEMES } from "../../checkpoint/quantization/quantization-config.ts";
 import { EQUALIZATIONS } from "../../quantizer/transform/equalize.ts";
 import { type Fold, FOLDS } from "../../quantizer/transform/fold.ts";
+import { type TransformName, TRANSFORMS } from "../../quantizer/transform/fptquant/transform-names.ts";
 import { parsePolicyOverride, type PolicyOverride } from "../../quantizer/decide/policy.ts";
 import { RANGE_NORMS } from "../../quantizer/decide/range-search.ts";
 import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../../quantizer/recipe/recipe.ts";
@@ -59,6 +60,18 @@ export function addRecipeOptions(command: Command): Command {
   choice("equalize", EQUALIZATIONS, "even out the channels of inputs that follow a norm");
   command.option("--alpha <x>", "strength of lae (default: 1) or smoothquant (default: 0.5)", number(0));
   command.option("--folds <list>", `even out channels that only two linears see: ${FOLDS.join(",")}, or none`, parseFolds);
+  command.optionsGroup("Transforms:");
+  command
+    .option(
+      "--transforms <list>",
+      `those of FPTQuant, before anything is decided: ${TRANSFORMS.join(",")}, or none`,
+      parseTransforms,
+    )
+    .option(
+      "--local-steps <n>",
+      "key, value, up: steps that tune them to even out weights and activations (default: 0)",
+      integer(0),
+    );
   command.optionsGroup("Policy:");
   choice(
     "policy",
@@ -129,6 +142,12 @@ function parseFolds(text: string): Fold[] {
 function parseTrainable(text: string): Trainable[] {
   const allowed = oneOf(...TRAINABLE);
   return text.split(",").map((name) => allowed(name) as Trainable);
+}
+
+function parseTransforms(text: string): TransformName[] {
+  if (text === "none") return [];
+  const allowed = oneOf(...TRANSFORMS);
+  return text.split(",").map((name) => allowed(name) as TransformName);
 }
 
 function policyOverrides(text: string, earlier: readonly PolicyOverride[] = []): PolicyOverride[] {

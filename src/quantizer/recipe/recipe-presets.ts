@@ -1,5 +1,6 @@
 /** Recipes by name. Those of papers keep to the papers; `fptq-best` is what this package recommends. */
 import { FOLDS } from "../transform/fold.ts";
+import { TRANSFORMS } from "../transform/fptquant/transform-names.ts";
 import { DEFAULT_TOLERANCE, PAPER_THRESHOLDS } from "../decide/policy.ts";
 import type { Recipe } from "./recipe.ts";
 import { GPTQ_DEFAULTS } from "./rounding-method.ts";
@@ -14,6 +15,7 @@ export const RECIPE_NAMES = [
   "gptq",
   "awq",
   "zeroquant-fp",
+  "fptquant",
 ] as const;
 export type RecipeName = (typeof RECIPE_NAMES)[number];
 
@@ -23,6 +25,8 @@ const RTN: Recipe = {
   activations: "int8",
   equalize: { kind: "none" },
   folds: [],
+  transforms: [],
+  localSteps: 0,
   policy: { kind: "uniform", activations: "dynamic" },
   overrides: [],
   round: { kind: "nearest" },
@@ -45,6 +49,11 @@ const FPTQ: Recipe = {
   policy: { kind: "range", ...PAPER_THRESHOLDS },
 };
 
+/** Steps of FPTQuant's local stage; AIMET's implementation has 200. */
+const LOCAL_STEPS = 100;
+
+const CAREFUL_GPTQ: Recipe["round"] = { ...GPTQ_DEFAULTS, search: "hessian", damping: 0.05, refine: 2, propagate: "quantized" };
+
 const WEIGHT_ONLY = { activations: "none", policy: { kind: "uniform", activations: "none" } } as const;
 
 export const PRESETS: Readonly<Record<RecipeName, Recipe>> = {
@@ -61,7 +70,7 @@ export const PRESETS: Readonly<Record<RecipeName, Recipe>> = {
     name: "fptq-best",
     folds: FOLDS,
     policy: { kind: "auto", tolerance: DEFAULT_TOLERANCE },
-    round: { ...GPTQ_DEFAULTS, search: "hessian", damping: 0.05, refine: 2, propagate: "quantized" },
+    round: CAREFUL_GPTQ,
     groupSize: 32,
     scales: "bf16",
   },
@@ -88,4 +97,18 @@ export const PRESETS: Readonly<Record<RecipeName, Recipe>> = {
    * activations with a scale per token.
    */
   "zeroquant-fp": { ...RTN, name: "zeroquant-fp", weights: "fp4", activations: "fp8", round: GPTQ_DEFAULTS, scales: "bf16" },
+  /**
+   * FPTQuant as reconstructed here (docs/fptquant.md): all of its transforms with a local stage, every input
+   * static. Rounding is that of fptq-best, in place of training end to end.
+   */
+  fptquant: {
+    ...RTN,
+    name: "fptquant",
+    transforms: TRANSFORMS,
+    localSteps: LOCAL_STEPS,
+    policy: { kind: "uniform", activations: "static" },
+    round: CAREFUL_GPTQ,
+    groupSize: 32,
+    scales: "bf16",
+  },
 };

@@ -9,6 +9,7 @@ import type { WeightType } from "../../checkpoint/quantization/pack-quantized.ts
 import type { CacheScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import type { EqualizationMethod } from "../transform/equalize.ts";
 import type { Fold } from "../transform/fold.ts";
+import type { TransformName } from "../transform/fptquant/transform-names.ts";
 import type { GroupSize } from "./group-size.ts";
 import type { PolicyOverride, PolicyRule } from "../decide/policy.ts";
 import type { RangeNorm } from "../decide/range-search.ts";
@@ -37,6 +38,13 @@ export interface Recipe {
    * `FOLDS`.
    */
   readonly folds: readonly Fold[];
+  /**
+   * FPTQuant's transforms, which leave the float model's function as it is and its numbers easier to round;
+   * behind the folds, in the order of `TRANSFORMS`.
+   */
+  readonly transforms: readonly TransformName[];
+  /** Steps of the local stage, which tunes those that have numbers to tune; 0 keeps what they start with. */
+  readonly localSteps: number;
   readonly policy: PolicyRule;
   /** Applied after the rule, later ones win. */
   readonly overrides: readonly PolicyOverride[];

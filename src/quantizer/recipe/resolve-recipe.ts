@@ -7,6 +7,7 @@ import { RecipeError } from "../../errors.ts";
 import { checkOptions, type OptionKeys, optionKeys } from "../../option-keys.ts";
 import { checkEqualization, EQUALIZATIONS, type EqualizationMethod } from "../transform/equalize.ts";
 import { type Fold, FOLDS } from "../transform/fold.ts";
+import { type TransformName, TRANSFORMS } from "../transform/fptquant/transform-names.ts";
 import { GROUP_SIZES, type GroupSize } from "./group-size.ts";
 import {
   checkPolicyRule,
@@ -25,6 +26,9 @@ import { SCALE_TYPES, type ScaleType } from "./scale-type.ts";
 import { LOSSES, type LossKind } from "../../training/loss.ts";
 import { TRAINABLE, type Trainable } from "../../training/trainable.ts";
 
+/** Far beyond what changes anything. */
+const MOST_LOCAL_STEPS = 100_000;
+
 export const POLICY_RULES = ["auto", "range", "static", "dynamic"] as const;
 
 /** What a caller may change in a preset, under the names of the command line. */
@@ -35,6 +39,9 @@ export interface RecipeOptions {
   /** Strength of the equalization: exponent of LAE, or SmoothQuant's balance of activations and weights. */
   readonly alpha?: number | undefined;
   readonly folds?: readonly Fold[] | undefined;
+  readonly transforms?: readonly TransformName[] | undefined;
+  /** Read where a transform has numbers to tune. */
+  readonly localSteps?: number | undefined;
   readonly policy?: (typeof POLICY_RULES)[number] | undefined;
   /** Thresholds of policy "range". */
   readonly v0?: number | undefined;
@@ -70,7 +77,7 @@ export interface RecipeOptions {
 }
 
 export const RECIPE_OPTIONS: OptionKeys = optionKeys<RecipeOptions>({
-  weights: 0, activations: 0, equalize: 0, alpha: 0, folds: 0, policy: 0, v0: 0, v1: 0, tolerance: 0, overrides: 0, ranges: 0, round: 0, search: 0,
+  weights: 0, activations: 0, equalize: 0, alpha: 0, folds: 0, transforms: 0, localSteps: 0, policy: 0, v0: 0, v1: 0, tolerance: 0, overrides: 0, ranges: 0, round: 0, search: 0,
   damping: 0, actOrder: 0, refine: 0, propagate: 0, roundSteps: 0, groupSize: 0, bits: 0, lorcRank: 0, distillSteps: 0,
   distillLoss: 0, distillTrain: 0, distillValidation: 0, scales: 0, scaleConstraint: 0, embedding: 0, kvCache: 0,
 }); // prettier-ignore
@@ -95,6 +102,7 @@ export function resolveRecipe(name: string = "fptq", options: RecipeOptions = {}
     activations,
     equalize: changeEqualization(preset, options),
     folds: changeFolds(preset, options),
+    ...changeTransforms(preset, options),
     policy: changePolicy(preset, activations, options),
     overrides: options.overrides ?? preset.overrides,
     round: changeRounding(preset, options),
@@ -132,6 +140,21 @@ function changeFolds(preset: Recipe, { folds }: RecipeOptions): Recipe["folds"] 
   if (folds === undefined) return preset.folds;
   for (const fold of folds) checkChoice("folds", FOLDS, fold);
   return FOLDS.filter((fold) => folds.includes(fold));
+}
+
+/** A local stage is one of transforms that have numbers to tune. */
+function changeTransforms(
+  preset: Recipe,
+  { transforms: asked, localSteps }: RecipeOptions,
+): Pick<Recipe, "transforms" | "localSteps"> {
+  for (const name of asked ?? []) checkChoice("transforms", TRANSFORMS, name);
+  const transforms = asked ? TRANSFORMS.filter((name) => asked.includes(name)) : preset.transforms;
+  const tunable = transforms.some((name) => name === "key" || name === "value" || name === "up");
+  if (!tunable && localSteps)
+    throw new RecipeError(`localSteps: got ${localSteps} without a transform of key, value or up; need one of them`);
+  const steps = localSteps ?? (tunable ? preset.localSteps : 0);
+  if (Number.isInteger(steps) && steps >= 0 && steps <= MOST_LOCAL_STEPS) return { transforms, localSteps: steps };
+  throw new RecipeError(`localSteps: got ${steps}, need a whole number from 0 to ${MOST_LOCAL_STEPS}`);
 }
 
 function changePolicy(preset: Recipe, activations: ActivationType, options: RecipeOptions): PolicyRule {
@@ -315,6 +338,9 @@ function checkScaleConstraint({ scaleConstraint, round, groupSize }: Recipe): vo
   }
 }
 
+/** Transforms that a model computes online, or may have to. */
+const ONLINE: ReadonlySet<TransformName> = new Set<TransformName>(["residual", "down", "tokens"]);
+
 /** What distillation tunes must be there, and nothing else in its way. */
 function checkDistillation({
   distillSteps,
@@ -322,6 +348,7 @@ function checkDistillation({
   activations,
   policy,
   kvCache,
+  transforms,
   lorcRank,
   scaleConstraint,
 }: Recipe): void {
@@ -330,6 +357,8 @@ function checkDistillation({
   const tunes = (kind: Trainable) => distillTrain.includes(kind);
   if (distillTrain.length === 0) throw refuse("nothing to train", `one of ${TRAINABLE.join(", ")}, or several`);
   if (activations !== "int8") throw refuse(`${activations} activations`, "what the int8 kernels compute");
+  const online = transforms.filter((name) => ONLINE.has(name));
+  if (online.length > 0) throw refuse(`transforms ${online.join(", ")}, which are computed online`, "models without");
   if (scaleConstraint !== "none" && tunes("scales"))
     throw refuse(`scale constraint ${scaleConstraint}`, "scales one by one, which then keep to none");
   if (tunes("lorc") && lorcRank === 0) throw refuse("lorc to train, but no low-rank terms", "those of lorcRank above 0");

@@ -89,6 +89,8 @@ export interface QuantizationReport {
     | null;
   /** What distillation did; null without. */
   readonly distillation: DistillationSummary | null;
+  /** What the local stage did to transforms, layer by layer; null without. */
+  readonly local_stage: readonly LocalStageReport[] | null;
   /** What the model computes by imitation, in words; null if nothing. */
   readonly simulated: string | null;
   /**
@@ -101,6 +103,16 @@ export interface QuantizationReport {
   readonly seconds: number;
   /** Seconds of each stage. */
   readonly stages: Readonly<Record<string, number>>;
+}
+
+/** One transform of one layer. */
+export interface LocalStageReport {
+  /** `model.layers.0: transform "value"` */
+  readonly name: string;
+  /** What is left of the loss that the transform started with. */
+  readonly loss: number;
+  /** Whether it ended early, with the best before. */
+  readonly diverged: boolean;
 }
 
 /**
@@ -144,6 +156,7 @@ export interface ReportInputs {
   /** By layer, where rounding was learned. */
   readonly blocks: readonly BlockErrors[] | undefined;
   readonly distillation?: Distillation | undefined;
+  readonly tuned: readonly LocalStageReport[];
   readonly bytes: number;
   readonly clock: StageClock;
 }
@@ -159,6 +172,7 @@ export function buildReport({
   outputs,
   blocks,
   distillation,
+  tuned,
   bytes,
   clock,
 }: ReportInputs): QuantizationReport {
@@ -194,6 +208,7 @@ export function buildReport({
         learned_output_nmse: learned,
       })) ?? null,
     distillation: distillation ? summarizeDistillation(distillation, plan.recipe) : null,
+    local_stage: tuned.length > 0 ? tuned : null,
     simulated: isFloat8(plan.recipe.activations) ? simulationNote(plan.recipe.activations) : null,
     static_share: staticShare(plan),
     bytes,

@@ -20,6 +20,7 @@ import type { SearchRounder } from "../round/search-rounder.ts";
 import type { StageClock } from "../stage-clock.ts";
 import type { BlockErrors } from "../round/learn-rounding.ts";
 import { equalizedCheckpoint } from "../transform/equalized-checkpoint.ts";
+import type { TunedLayer } from "../transform/fptquant/layer-transforms.ts";
 import { distillQuantized } from "./distill-quantized.ts";
 import { writeModelFiles } from "./model-files.ts";
 import { buildReport, type QuantizationReport } from "./quantization-report.ts";
@@ -37,6 +38,8 @@ export interface WritingTask {
   readonly source: string;
   readonly distillationSamples: readonly Int32Array[];
   readonly validationSamples: readonly Int32Array[];
+  /** What the local stage of transforms did. */
+  readonly tuned: readonly TunedLayer[];
   readonly clock: StageClock;
 }
 
@@ -67,8 +70,8 @@ export async function writeQuantized(task: WritingTask, decided: Decided, work: 
     writeTensors(checkpoint, plan, decided, rounded ?? output, work),
   );
   const { name: source } = checkpoint;
-  const report = (distillation?: Distillation) =>
-    buildReport({ source, calibrationSource, plan, stats, analysis, outputs, blocks, distillation, clock, ...written });
+  const common = { source, calibrationSource, plan, stats, analysis, outputs, blocks, tuned: task.tuned };
+  const report = (distillation?: Distillation) => buildReport({ ...common, distillation, clock, ...written });
   let distillation: Distillation | undefined;
   if (rounded) {
     await writeModelFiles(rounded, checkpoint, plan, report());

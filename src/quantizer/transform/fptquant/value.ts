@@ -2,11 +2,10 @@
  * T_v, an invertible matrix for each value head (FPTQuant): attention is a weighted mean over tokens, linear
  * in the values of a head.
  *
- *   W_v[h]' = T_h W_v[h], b_v[h]' = T_h b_v[h]
- *   W_o[:, i]' = W_o[:, i] T_h^-1 for each query head i of h
+ *   W_v[h]' = T_h W_v[h], b_v[h]' = T_h b_v[h];  W_o[:, i]' = W_o[:, i] T_h^-1, i the query heads of h
  *
- * T = Q diag(s) P C: Q and P as the start leaves them, s bounded (`tunable.ts`), C = (I - A) (I + A)^-1 with A
- * skew (Cayley). So no step makes T singular: its condition is at most e^6 times that of nothing.
+ * T = Q diag(s) P C: Q and P as the start leaves them, s bounded (`tunable.ts`), C = (I - A) (I + A)^-1 with
+ * A skew (Cayley). So no step makes T singular: its condition is at most e^6 times that of nothing.
  *
  * Start: with S = E[v v^T] and M = sum over i of W_o[:, i]^T W_o[:, i], and Q making all channels alike, the
  * error at the output grows with tr(T S T^T) tr(T^-T M T^-1), which is least for T = Q B^(1/2),
