@@ -157,6 +157,7 @@ const MAKERS: Readonly<Record<string, () => Files | Promise<Files>>> = {
   "gguf-bloom": () => familyGguf("bloom"),
   w4a8: () => quantized(llamaLike("llama"), "fptq", {}),
   "w4a8-lorc": () => quantized(llamaLike("qwen2"), "fptq", { lorcRank: 4, embedding: "f16", kvCache: "f32" }),
+  "w4a8-online": () => quantized(llamaLike("llama"), "fptquant", { localSteps: 0 }),
   "w4a8-float": () => quantized(llamaLike("qwen3"), "zeroquant-fp", {}),
   "w4a8-gpt2": () => quantized(family("gpt2"), "rtn", {}),
 };

@@ -83,7 +83,24 @@ const RECIPES: readonly Row[] = [
     options: { lorcRank: 8 },
     evaluate: TEXT_AND_WORDS,
   },
+  { id: "fptquant", label: "FPTQuant W4A8, reconstructed", recipe: "fptquant", evaluate: TEXT_AND_WORDS },
 ];
+
+/** Codes of 4 bits under static scales for inputs and cache: what FPTQuant is made for. */
+const W4A4: readonly Row[] = (
+  [
+    ["rtn", "RTN", "rtn-static", {}],
+    ["smoothquant", "SmoothQuant", "smoothquant", { weights: "int4" }],
+    ["gptq", "GPTQ", "gptq", {}],
+    ["fptquant", "FPTQuant, reconstructed", "fptquant-w4a4", {}],
+  ] as const
+).map(([id, label, recipe, options]) => ({
+  id: `${id}-w4a4`,
+  label: `${label} W4A4, static, 4-bit cache`,
+  recipe,
+  options: id === "fptquant" ? {} : { ...options, activations: "int4", kvCache: "q4" },
+  evaluate: TEXT,
+}));
 
 /** What each part of ZeroQuant-FP is worth: its weights, its activations, and its constraints on scales. */
 const ZEROQUANT_FP: readonly Row[] = (
@@ -200,6 +217,7 @@ export const ROWS: readonly Row[] = [
   ...RECIPES,
   ...BY_PART,
   ...ZEROQUANT_FP,
+  ...W4A4,
   ...SMOOTHQUANT,
   ...THRESHOLDS,
   ...ALPHAS,
@@ -223,6 +241,12 @@ model wrote itself; its folder says how.`,
     about: `Weights in FP4 as the paper has them, and in int4; activations in E4M3, in E5M2, and in int8, all with a scale per token; and weight scales held to powers of two in the
 paper's two ways. 8-bit floats are simulated: rounded exactly, multiplied in float32.`,
     rows: ["zeroquant-fp", ...ids(ZEROQUANT_FP), "zeroquant-fp+lorc"],
+  },
+  {
+    title: "Four bits everywhere",
+    about: `Weights, inputs and KV cache in int4, all of the latter under static scales; simulated in kernels of 8 bits. Embedding and head
+stay int8.`,
+    rows: [FLOAT_ROW, ...ids(W4A4)],
   },
   {
     title: "SmoothQuant, step by step",

@@ -3,6 +3,7 @@
  * to be used with them (FPTQuant; docs/quantization.md). Together with the weights they change nothing.
  */
 import { CheckpointError } from "../errors.ts";
+import { describeModel } from "./description.ts";
 import type { ModelConfig } from "./model-config.ts";
 
 export interface OnlineTransforms {
@@ -24,12 +25,14 @@ export type OnlineName = keyof OnlineTransforms;
 
 /** Says why a model cannot have an online transform; undefined if it can. */
 export function onlineObstacle(name: OnlineName, config: ModelConfig): string | undefined {
-  const { norm, parallelResidual, attentionBias, mlpBias, positions } = config;
+  const { norm, parallelResidual, attentionBias, mlpBias, positions, headless } = config;
   switch (name) {
     case "downHadamard":
       return undefined;
     case "residualHadamard":
       if (norm !== "rms") return "got LayerNorms, whose mean a rotation changes; need RMSNorms";
+      if (headless) return "got a model that gives states, need one with a head";
+      if (hasOutputNorms(config)) return "got norms behind attention and MLP, whose gains nothing can take; need none";
       return positions === "learned" ? "got learned positions, need rotary ones" : undefined;
     case "residualScaling":
       if (norm !== "rms") return "got LayerNorms, need RMSNorms";
@@ -37,6 +40,10 @@ export function onlineObstacle(name: OnlineName, config: ModelConfig): string | 
       if (attentionBias === "qkvo" || mlpBias) return "got biases behind scaled inputs, need none at o and down";
       return undefined;
   }
+}
+
+function hasOutputNorms(config: ModelConfig): boolean {
+  return describeModel(config).blocks.some(({ inputs }) => inputs.some(({ outputNorm }) => outputNorm !== undefined));
 }
 
 /**

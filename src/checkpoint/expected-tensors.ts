@@ -11,7 +11,7 @@ import { describe } from "../json-object.ts";
 import type { TensorInfo, TensorType } from "./checkpoint.ts";
 import { lowRank } from "./quantization/low-rank.ts";
 import { WEIGHT_BITS } from "./quantization/pack-quantized.ts";
-import type { QuantizationScheme } from "./quantization/quantization-config.ts";
+import { type QuantizationScheme, staticCacheBits } from "./quantization/quantization-config.ts";
 import { nameLike } from "./safetensors/wrapped-names.ts";
 
 /** Element types by role, where not any float will do. */
@@ -37,7 +37,12 @@ export function expectedTensors(
     return { bits: WEIGHT_BITS[scheme.weights], groupSize: G, inputScale: scheme.activations.kind === "static" };
   };
   const inputScale = ({ name }: LinearModule) => quantization?.integers?.(name)?.activations.kind === "static";
-  return tensorsOf(describeModel(config), { storage, inputScale, rank, kvCache: quantization?.kvCache === "q8" });
+  return tensorsOf(describeModel(config), {
+    storage,
+    inputScale,
+    rank,
+    kvCache: staticCacheBits(quantization?.kvCache) !== undefined,
+  });
 }
 
 /**

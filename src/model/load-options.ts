@@ -21,6 +21,7 @@ import {
   checkWeightPrecision,
   type KvPrecision,
   type Precision,
+  type StoredCachePrecision,
   type WeightPrecision,
 } from "./precision.ts";
 
@@ -109,7 +110,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   resolveBuild(options.build);
   checkPrecision("head", options.head);
   checkWeightPrecision("weights", options.weights);
-  kvPrecisions(options);
+  kvPrecisions(options, "q4"); // whether the checkpoint has its scales is not known yet
   resolvePoll(options.poll);
   for (const [option, most] of LIMITS) if (options[option] !== undefined) whole(option, options[option], most);
 }
@@ -133,18 +134,21 @@ export function resolveContextSize({ contextSize }: LoadOptions, config: ModelCo
   throw new OptionError(`contextSize: got ${size}, need an integer from 1 to the model's ${most}`);
 }
 
-function kvPrecisions({ kvCache }: LoadOptions): { k: CachePrecision | undefined; v: CachePrecision | undefined } {
+function kvPrecisions(
+  { kvCache }: LoadOptions,
+  stored: StoredCachePrecision,
+): { k: StoredCachePrecision | undefined; v: StoredCachePrecision | undefined } {
   const asked = typeof kvCache === "object" ? kvCache : { k: kvCache, v: kvCache };
-  return { k: checkCachePrecision("kvCache.k", asked.k), v: checkCachePrecision("kvCache.v", asked.v) };
+  return { k: checkCachePrecision("kvCache.k", asked.k, stored), v: checkCachePrecision("kvCache.v", asked.v, stored) };
 }
 
 /** @throws OptionError naming the option, what was got and what is possible */
 export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint): ResolvedLoadOptions {
-  const asked = kvPrecisions(options);
   const weights = checkWeightPrecision("weights", options.weights) ?? (checkpoint.quantization ? "f32" : "kept");
   const stored = checkpoint.quantization?.kvCache ?? (weights === "kept" && hasKeptWeights(checkpoint) ? "q8t" : "f32");
+  const asked = kvPrecisions(options, stored);
   const int8 = stored === "q8" ? "q8" : "q8t";
-  const precision = (half: CachePrecision = stored): CachePrecision => (half === "q8" ? int8 : half);
+  const precision = (half: StoredCachePrecision = stored): StoredCachePrecision => (half === "q8" ? int8 : half);
   const kv = { k: precision(asked.k), v: precision(asked.v) };
   for (const name of simulatedActivations(checkpoint)) options.onWarning?.(simulationNote(name));
   const contextSize = resolveContextSize(options, checkpoint.config);

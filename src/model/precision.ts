@@ -14,10 +14,13 @@ export type Precision = "f32" | "q8";
  */
 export type CachePrecision = Precision | "q8t";
 
+/** What a checkpoint can ask for besides: "q4", as "q8" but of codes of 4 bits, which take 8 in memory. */
+export type StoredCachePrecision = CachePrecision | "q4";
+
 /** Precision of the two halves of the KV cache. */
 export interface KvPrecision {
-  readonly k: CachePrecision;
-  readonly v: CachePrecision;
+  readonly k: StoredCachePrecision;
+  readonly v: StoredCachePrecision;
 }
 
 /** @throws OptionError naming the option unless the value is a precision or undefined */
@@ -26,9 +29,17 @@ export function checkPrecision(option: string, value: unknown): Precision | unde
   throw new OptionError(`${option}: got ${JSON.stringify(value)}, need "f32" or "q8"`);
 }
 
-/** @throws OptionError naming the option unless the value is a precision of a cache or undefined */
-export function checkCachePrecision(option: string, value: unknown): CachePrecision | undefined {
+/**
+ * @param stored what the checkpoint asks for: only one with scales of 4 bits has "q4"
+ * @throws OptionError naming the option unless the value is a precision of a cache or undefined
+ */
+export function checkCachePrecision(
+  option: string,
+  value: unknown,
+  stored: StoredCachePrecision,
+): StoredCachePrecision | undefined {
   if (value === undefined || value === "f32" || value === "q8" || value === "q8t") return value;
+  if (value === "q4" && stored === "q4") return value;
   throw new OptionError(`${option}: got ${JSON.stringify(value)}, need "f32", "q8" or "q8t"`);
 }
 

@@ -136,7 +136,7 @@ async function quantizeByStats(
   });
   const groupSizes = chooseGroupSizes(description, recipe.groupSize);
   const inputs = selectPolicies(analysis, policy, overrides, equalize.kind !== "none").map((row, index) =>
-    planInput(analysis[index]!, row, groupSizes[row.input]!),
+    planInput(analysis[index]!, row, { groupSize: groupSizes[row.input]!, activations: recipe.activations }),
   );
   const learned = await learnIfAsked(task, { stats, inputs }, work);
   const rounder = round.kind === "search" ? await SearchRounder.open(round.weighting, description, work) : undefined;

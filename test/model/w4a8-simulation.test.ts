@@ -51,6 +51,9 @@ const RECIPES: readonly [name: string, options: RecipeOptions][] = [
   ["rtn", { weights: "fp4" }],
   ["rtn", { activations: "fp8" }],
   ["rtn", { activations: "fp8-e5m2" }],
+  ["rtn", { activations: "int4" }],
+  ["fptquant", { localSteps: 3 }],
+  ["fptquant-w4a4", { localSteps: 3 }],
 ];
 
 for (const [name, options] of RECIPES) {

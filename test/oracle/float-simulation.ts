@@ -9,7 +9,7 @@
  */
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
-import type { CachePrecision } from "../../src/model/precision.ts";
+import type { StoredCachePrecision } from "../../src/model/precision.ts";
 import { magnitudes, roundFloat8 } from "./float8.ts";
 import { roundHalfEven } from "./round-half-even.ts";
 import { type InputQuantization, type Layer, type Linear, loadSimulation, type Simulation } from "./simulated-model.ts";
@@ -23,8 +23,8 @@ export interface SimulationOptions {
    * k and v in the cache: float, int8 with the checkpoint's `k_scale` and `v_scale`, or int8 with a scale for
    * each token and K/V head. Default "f32".
    */
-  readonly kCache?: CachePrecision;
-  readonly vCache?: CachePrecision;
+  readonly kCache?: StoredCachePrecision;
+  readonly vCache?: StoredCachePrecision;
   /** Tokens a sequence may have, which some kinds of RoPE follow; by default the model's context. */
   readonly contextSize?: number;
   /** Imitates references that stored rotary frequencies rounded. */
@@ -51,15 +51,16 @@ function fakeQuantize(x: Float64Array, scale: number, [lowest, highest] = [-128,
 }
 
 /** One head of a token as the cache has it. */
-function cached(head: Float64Array, precision: CachePrecision | undefined, scale: number): Float64Array {
+function cached(head: Float64Array, precision: StoredCachePrecision | undefined, scale: number): Float64Array {
   if (precision === "q8") return fakeQuantize(head, scale);
+  if (precision === "q4") return fakeQuantize(head, scale, [-8, 7]);
   return precision === "q8t" ? quantizeInput(head, { kind: "dynamic", largest: 127 }) : head;
 }
 
 function quantizeInput(x: Float64Array, input: InputQuantization): Float64Array {
   if (input.kind === "none") return x;
   if (input.kind === "function") return input.round(x);
-  if (input.kind === "static") return fakeQuantize(x, input.scale);
+  if (input.kind === "static") return fakeQuantize(x, input.scale, input.bits === 4 ? [-8, 7] : undefined);
   const absmax = x.reduce((high, value) => Math.max(high, Math.abs(value)), 0);
   if (absmax === 0) return x;
   if (input.kind === "dynamic") return fakeQuantize(x, absmax / input.largest, [-input.largest, input.largest]);
@@ -98,9 +99,25 @@ function embed({ K, values, scale }: Linear, id: number): Float64Array {
   return scale ? row.map((value) => value * scale[id]!) : row;
 }
 
+function meanSquare(x: Float64Array): number {
+  return x.reduce((sum, value) => sum + value * value, 0) / x.length;
+}
+
 function rmsNorm(x: Float64Array, weight: Float32Array, eps: number): Float64Array {
-  const meanSquare = x.reduce((sum, value) => sum + value * value, 0) / x.length;
-  return x.map((value, i) => (value / Math.sqrt(meanSquare + eps)) * weight[i]!);
+  const root = Math.sqrt(meanSquare(x) + eps);
+  return x.map((value, i) => (value / root) * weight[i]!);
+}
+
+/** Blocks of `size` elements by the Hadamard matrix of signs (-1)^(bits i and j share), made orthogonal. */
+function turned(x: Float64Array, size: number | undefined): Float64Array {
+  if (size === undefined) return x;
+  const shared = (bits: number): number => (bits === 0 ? 0 : (bits & 1) + shared(bits >> 1));
+  return x.map((_, at) => {
+    const [block, i] = [at - (at % size), at % size];
+    let sum = 0;
+    for (let j = 0; j < size; j++) sum += x[block + j]! * (shared(i & j) % 2 === 0 ? 1 : -1);
+    return sum / Math.sqrt(size);
+  });
 }
 
 /**
@@ -214,13 +231,18 @@ export function simulateLogits(model: Simulation, ids: ArrayLike<number>, option
   const caches = model.layers.map((): Cache => ({ k: [], v: [] }));
   const logits = new Float64Array(ids.length * config.vocabSize);
   for (let position = 0; position < ids.length; position++) {
-    let hidden = embed(model.embedding, ids[position]!);
+    const { residualHadamard, downHadamard, residualScaling } = config.online ?? {};
+    const unitOf = (x: Float64Array) => (residualScaling ? Math.sqrt(meanSquare(x) + config.rmsNormEps) : 1);
+    let hidden = turned(embed(model.embedding, ids[position]!), residualHadamard);
     model.layers.forEach((layer, index) => {
-      const attended = attention(config, layer, index, rmsNorm(hidden, layer.attentionNorm, config.rmsNormEps), caches[index]!, position, rotation, options); // prettier-ignore
+      const unit = unitOf(hidden);
+      const attended = attention(config, layer, index, rmsNorm(hidden, layer.attentionNorm, config.rmsNormEps), caches[index]!, position, rotation, { ...options, unit }); // prettier-ignore
       hidden = hidden.map((value, i) => value + attended[i]!);
-      const fed = feedForward(layer, index, rmsNorm(hidden, layer.mlpNorm, config.rmsNormEps), options);
+      const online = { unit: unitOf(hidden), downHadamard };
+      const fed = feedForward(layer, index, rmsNorm(hidden, layer.mlpNorm, config.rmsNormEps), { ...options, ...online });
       hidden = hidden.map((value, i) => value + fed[i]!);
     });
+    hidden = turned(hidden, residualHadamard);
     logits.set(multiply(model.head, rmsNorm(hidden, model.finalNorm, config.rmsNormEps)), position * config.vocabSize);
   }
   return logits;
@@ -234,7 +256,7 @@ function attention(
   cache: Cache,
   position: number,
   rotation: Rotation,
-  { observe, kCache, vCache }: SimulationOptions,
+  { observe, kCache, vCache, unit }: SimulationOptions & { readonly unit: number },
 ): Float64Array {
   const { headDim: D, heads, kvHeads, rmsNormEps } = config;
   const normed = (head: Float64Array, norm: Float32Array | undefined) => (norm ? rmsNorm(head, norm, rmsNormEps) : head);
@@ -258,15 +280,21 @@ function attention(
     values.forEach((value, token) => value.forEach((element, d) => (sum[d]! += weights[token]! * element)));
     return sum;
   });
-  const joined = joinHeads(mixed);
+  const joined = joinHeads(mixed).map((value) => value / unit);
   observe?.("o", index, joined);
-  return multiply(layer.o, joined);
+  return multiply(layer.o, joined).map((value) => value * unit);
 }
 
-function feedForward(layer: Layer, index: number, x: Float64Array, { observe }: SimulationOptions): Float64Array {
+function feedForward(
+  layer: Layer,
+  index: number,
+  x: Float64Array,
+  { observe, unit, downHadamard }: SimulationOptions & { readonly unit: number; readonly downHadamard: number | undefined },
+): Float64Array {
   observe?.("up", index, x);
   const up = multiply(layer.up, x);
   const activated = multiply(layer.gate, x).map((gate, i) => (gate / (1 + Math.exp(-gate))) * up[i]!);
-  observe?.("down", index, activated);
-  return multiply(layer.down, activated);
+  const input = turned(activated, downHadamard).map((value) => value / unit);
+  observe?.("down", index, input);
+  return multiply(layer.down, input).map((value) => value * unit);
 }

@@ -3,6 +3,7 @@
  * nothing else.
  */
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
+import type { ActivationQuantization } from "../../src/checkpoint/quantization/quantization-config.ts";
 import type { ModelConfig } from "../../src/architecture/model-config.ts";
 import { roundHalfEven } from "./round-half-even.ts";
 
@@ -19,13 +20,13 @@ export interface Linear {
   readonly lowRank?: { readonly a: Float32Array; readonly b: Float32Array } | undefined;
 }
 
-/** "dynamic": per token, to -largest..largest. */
+/** "dynamic": per token, to -largest..largest; "static": to -128..127, or -8..7 where bits are 4. */
 export type InputQuantization =
   | { kind: "none" | "fp8" | "fp8-e5m2" }
   /** Whatever a test wants of it. */
   | { kind: "function"; round: (x: Float64Array) => Float64Array }
   | { kind: "dynamic"; largest: 127 | 8191 }
-  | { kind: "static"; scale: number };
+  | { kind: "static"; scale: number; bits?: 4 | 8 };
 
 export interface Layer {
   readonly attentionNorm: Float32Array;
@@ -60,8 +61,9 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
   const optional = async (name: string) => (tensors.has(name) ? await checkpoint.readF32(name) : undefined);
   const scalar = async (name: string) => (await optional(name))?.[0] ?? Number.NaN;
 
-  const inputOf = async (module: string, kind: Exclude<InputQuantization["kind"], "function">): Promise<InputQuantization> => {
-    if (kind === "static") return { kind, scale: await scalar(`${module}.input_scale`) };
+  const inputOf = async (module: string, activations: ActivationQuantization): Promise<InputQuantization> => {
+    const { kind } = activations;
+    if (kind === "static") return { kind, scale: await scalar(`${module}.input_scale`), bits: activations.bits ?? 8 };
     return kind === "dynamic" ? { kind, largest: 127 } : { kind };
   };
   const linear = async (module: string): Promise<Linear> => {
@@ -69,13 +71,13 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
     const scheme = checkpoint.quantization?.linear(module);
     if (!tensors.has(`${module}.weight_packed`)) {
       const [N, K] = tensors.get(`${module}.weight`)!.shape as [number, number];
-      const input = await inputOf(module, checkpoint.quantization?.floatLinearInput?.(module).kind ?? "none");
+      const input = await inputOf(module, checkpoint.quantization?.floatLinearInput?.(module) ?? { kind: "none" });
       return { N, K, values: await checkpoint.readF32(`${module}.weight`), scale: undefined, bias, input };
     }
     const [N, K] = readShape(await checkpoint.readRaw(`${module}.weight_shape`));
     const values = rowsOf(decodePacked(await checkpoint.readRaw(`${module}.weight_packed`), scheme!.weights), N, K);
     const scale = await checkpoint.readF32(`${module}.weight_scale`);
-    const input = await inputOf(module, scheme!.activations.kind);
+    const input = await inputOf(module, scheme!.activations);
     const [a, b] = [await optional(`${module}.lora_A.weight`), await optional(`${module}.lora_B.weight`)];
     return { N, K, values, scale, bias, input, lowRank: a && b && { a, b } };
   };

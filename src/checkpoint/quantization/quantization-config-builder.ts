@@ -17,6 +17,7 @@ import {
   ONLINE_KEY,
   ONLINE_NAMES,
   PER_HEAD_KEY,
+  staticCacheBits,
   TRANSFORMED_KEY,
 } from "./quantization-config.ts";
 
@@ -26,7 +27,7 @@ const SCHEMA_VERSION = "0.18.0";
 const MIXED_FORMAT = "mixed-precision";
 
 export interface QuantizationConfigOptions {
-  /** "q8" says that layers carry `k_scale` and `v_scale`. */
+  /** "q8" and "q4" say that layers carry `k_scale` and `v_scale`. */
   readonly kvCache: CacheScheme;
   /** Whether a module's floats are stored transposed (`storedOrder`); none by default. */
   readonly isConv1D?: (moduleName: string) => boolean;
@@ -48,7 +49,7 @@ export function buildQuantizationConfig(
   for (const [name, scheme] of modules) {
     if (!scheme) continue;
     const format = (isConv1D(name) ? CONV1D_FORMATS : WEIGHT_FORMATS)[scheme.weights];
-    const key = JSON.stringify([scheme.weights, scheme.groupSize, scheme.activations.kind, format]);
+    const key = JSON.stringify([scheme.weights, scheme.groupSize, scheme.activations, format]);
     const group = groups.get(key) ?? { scheme, format, names: [] };
     groups.set(key, group);
     group.names.push(name);
@@ -100,15 +101,18 @@ function onlineArgs(online: OnlineTransforms): JsonObject {
 function cacheArgs(kvCache: CacheScheme): JsonObject | null {
   if (kvCache === "f32") return null;
   // As with E5M2 below: a reader that does not know the key refuses it.
-  return kvCache === "q8" ? activationArgs({ kind: "static" }) : { ...activationArgs({ kind: "dynamic" }), [PER_HEAD_KEY]: true };
+  const bits = staticCacheBits(kvCache);
+  return bits !== undefined
+    ? activationArgs({ kind: "static", bits })
+    : { ...activationArgs({ kind: "dynamic" }), [PER_HEAD_KEY]: true };
 }
 
-function activationArgs({ kind }: ActivationQuantization): JsonObject | null {
-  switch (kind) {
+function activationArgs(activations: ActivationQuantization): JsonObject | null {
+  switch (activations.kind) {
     case "none":
       return null;
     case "static":
-      return { num_bits: 8, type: "int", symmetric: true, strategy: "tensor", dynamic: false };
+      return { num_bits: activations.bits ?? 8, type: "int", symmetric: true, strategy: "tensor", dynamic: false };
     case "dynamic":
       return { num_bits: 8, type: "int", symmetric: true, strategy: "token", dynamic: true, observer: null };
     case "fp8":

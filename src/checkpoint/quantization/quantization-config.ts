@@ -18,7 +18,11 @@ import type { OnlineName, OnlineTransforms } from "../../architecture/online-tra
  * The quantization of a linear layer's input while the model runs: int8 with one scale or one per token, or
  * an 8-bit float per token.
  */
-export type ActivationQuantization = { kind: "none" } | { kind: "static" } | { kind: "dynamic" } | { kind: Float8Name };
+export type ActivationQuantization =
+  { kind: "none" } | { kind: "static"; bits?: ActivationBits } | { kind: "dynamic" } | { kind: Float8Name };
+
+/** Bits of integer codes with a static scale; 8 where nothing is said. */
+export type ActivationBits = 4 | 8;
 
 export interface LinearScheme {
   readonly weights: WeightType;
@@ -29,10 +33,16 @@ export interface LinearScheme {
 
 /**
  * The cache a model was made for: "q8", static int8, for which layers carry `k_scale` and `v_scale`; "q8t",
- * int8 with a scale for each token and K/V head, which needs none; or floats.
+ * int8 with a scale for each token and K/V head, which needs none; "q4", as "q8" but of codes of 4 bits,
+ * which take 8 in memory; or floats.
  */
-export const CACHE_SCHEMES = ["q8", "q8t", "f32"] as const;
+export const CACHE_SCHEMES = ["q8", "q8t", "q4", "f32"] as const;
 export type CacheScheme = (typeof CACHE_SCHEMES)[number];
+
+/** Bits of the codes of a cache with calibrated scales; undefined for one without. */
+export function staticCacheBits(scheme: CacheScheme | undefined): ActivationBits | undefined {
+  return scheme === "q8" ? 8 : scheme === "q4" ? 4 : undefined;
+}
 
 export interface QuantizationScheme {
   /**
@@ -255,15 +265,19 @@ function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "wei
   );
 }
 
-/** Reads one of: none, symmetric int8 with one scale or one per token, an 8-bit float per token. */
+/**
+ * Reads one of: none, symmetric int8 with one scale or one per token, int4 with one, an 8-bit float per token.
+ */
 function parseActivations(args: JsonFields | undefined, known = ARGS_KEYS): ActivationQuantization {
   if (!args) return { kind: "none" };
   if (args.raw("type") === "float") return { kind: parseFloat8(args) };
   checkSymmetric(args, "int", known);
-  requireValue(args, "num_bits", args.positiveInteger("num_bits", 32, 8), 8);
+  const bits = args.positiveInteger("num_bits", 32, 8);
   requireValue(args, "group_size", args.raw("group_size"), undefined);
   const strategy = args.string("strategy", "tensor");
   const dynamic = args.raw("dynamic") ?? false;
+  if (strategy === "tensor" && dynamic === false && bits === 4) return { kind: "static", bits };
+  requireValue(args, "num_bits", bits, 8);
   if (strategy === "tensor" && dynamic === false) return { kind: "static" };
   if (strategy === "token" && dynamic === true) return { kind: "dynamic" };
   throw new UnsupportedModelError(
@@ -288,14 +302,17 @@ function parseFloat8(args: JsonFields): Float8Name {
   throw new UnsupportedModelError(`${args.where}: ${FLOAT_FORMAT_KEY}: got ${describe(format)}, need "e4m3" or "e5m2"`);
 }
 
-/** Reads one of: none, symmetric int8 with one scale, symmetric int8 with one per token and K/V head. */
+/**
+ * Reads one of: none, symmetric int8 or int4 with one scale, symmetric int8 with one per token and K/V head.
+ */
 function parseCacheScheme(args: JsonFields | undefined): CacheScheme {
   if (!args) return "f32";
   const keys = new Set([...ARGS_KEYS, PER_HEAD_KEY]);
   checkSymmetric(args, "int", keys);
-  const { kind } = parseActivations(args, keys);
+  const parsed = parseActivations(args, keys);
+  const { kind } = parsed;
   const perHead = args.raw(PER_HEAD_KEY) ?? false;
-  if (kind === "static" && perHead === false) return "q8";
+  if (parsed.kind === "static" && perHead === false) return parsed.bits === 4 ? "q4" : "q8";
   if (kind === "dynamic" && perHead === true) return "q8t";
   throw new UnsupportedModelError(
     `${args.where}: got a ${kind} cache with ${PER_HEAD_KEY} ${describe(perHead)}, need a static one without it or a dynamic one with true`,

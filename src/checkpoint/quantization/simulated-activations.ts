@@ -3,13 +3,20 @@ import type { Checkpoint } from "../checkpoint.ts";
 import { FLOAT8_FORMATS, type Float8Name, isFloat8 } from "../formats/float8.ts";
 import { blockModules, describeModel } from "../../architecture/description.ts";
 
-/** The 8-bit floats that inputs of the model's linear layers are rounded to. */
-export function simulatedActivations({ config, quantization }: Checkpoint): readonly Float8Name[] {
-  const kinds = blockModules(describeModel(config)).map(({ name }) => quantization?.linear(name)?.activations.kind);
-  return [...new Set(kinds)].filter((kind) => kind !== undefined && isFloat8(kind)) as Float8Name[];
+/** Inputs of linear layers that no instruction has: 8-bit floats, and integers of 4 bits. */
+export type SimulatedName = Float8Name | "int4";
+
+/** What inputs of the model's linear layers are rounded to by imitation. */
+export function simulatedActivations({ config, quantization }: Checkpoint): readonly SimulatedName[] {
+  const kinds = blockModules(describeModel(config)).map(({ name }): string | undefined => {
+    const activations = quantization?.linear(name)?.activations;
+    return activations?.kind === "static" && activations.bits === 4 ? "int4" : activations?.kind;
+  });
+  return [...new Set(kinds)].filter((kind) => kind === "int4" || (kind !== undefined && isFloat8(kind))) as SimulatedName[];
 }
 
 /** The words of every report on a model with such activations. */
-export function simulationNote(name: Float8Name): string {
+export function simulationNote(name: SimulatedName): string {
+  if (name === "int4") return "int4 activations are simulated: codes of 4 bits, exact, in operands of 8 and at their speed";
   return `${name} activations (${FLOAT8_FORMATS[name].title}) are simulated: rounded exactly, multiplied in float32`;
 }

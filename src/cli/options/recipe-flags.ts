@@ -35,7 +35,7 @@ export function addRecipeOptions(command: Command): Command {
   choice(
     "activations",
     ACTIVATION_TYPES,
-    "int8; 8-bit floats E4M3 or E5M2, simulated in float32; or none: left in float, weights run dequantized",
+    "int8; int4 under static scales, in operands of 8 bits; 8-bit floats E4M3 or E5M2, simulated in float32; or none: left in float, weights run dequantized",
   );
   command.option("--group-size <32|64|128|channel>", "in_features that share a weight scale (default: the largest that divides)", parseGroupSize); // prettier-ignore
   command.option(
@@ -54,7 +54,7 @@ export function addRecipeOptions(command: Command): Command {
   choice(
     "kv-cache",
     CACHE_SCHEMES,
-    "KV cache it is made for: int8 with calibrated scales, with one per token and head, or floats (default: q8)",
+    "KV cache it is made for: int8 with calibrated scales, with one per token and head, q4 in 8 bits, or floats (default: q8)",
   );
   command.optionsGroup("Equalization:");
   choice("equalize", EQUALIZATIONS, "even out the channels of inputs that follow a norm");
@@ -69,7 +69,7 @@ export function addRecipeOptions(command: Command): Command {
     )
     .option(
       "--local-steps <n>",
-      "key, value, up: steps that tune them to even out weights and activations (default: 0)",
+      "key, value, up: steps that tune them to even out weights and activations; none without them",
       integer(0),
     );
   command.optionsGroup("Policy:");

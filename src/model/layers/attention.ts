@@ -12,8 +12,9 @@ import type { Block } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { HeadBuffers } from "../buffers.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
-import type { CachePrecision, KvPrecision } from "../precision.ts";
+import type { KvPrecision, StoredCachePrecision } from "../precision.ts";
 import type { Planner, Workspace } from "../workspace.ts";
+import { clampToInt4 } from "./int4-activations.ts";
 import { readScale } from "./linear-spec.ts";
 
 /**
@@ -27,7 +28,9 @@ const LANES = 8;
 const MOST_HEAD_DIM = 2048;
 
 /** What kernels call a precision. */
-const KIND = { f32: "f32", q8: "qs8", q8t: "qd8" } as const satisfies Record<CachePrecision, string>;
+const KIND = { f32: "f32", q8: "qs8", q4: "qs8", q8t: "qd8" } as const satisfies Record<StoredCachePrecision, string>;
+
+const isStatic = (precision: StoredCachePrecision) => precision === "q8" || precision === "q4";
 
 /** Real values of one step of static int8; 1 and unused for others. */
 export interface CacheScales {
@@ -49,7 +52,7 @@ export async function readCacheScales(
   { attention }: Block,
   precision: KvPrecision,
 ): Promise<CacheScales> {
-  const scale = (half: "k" | "v") => (precision[half] === "q8" ? readScale(checkpoint, `${attention}.${half}_scale`) : 1);
+  const scale = (half: "k" | "v") => (isStatic(precision[half]) ? readScale(checkpoint, `${attention}.${half}_scale`) : 1);
   return { k: await scale("k"), v: await scale("v") };
 }
 
@@ -145,10 +148,13 @@ export function append(space: Workspace, cache: LayerCache, M: number): void {
   const { D, qkv, stride } = headsOf(space);
   const k = offsetBy(qkv, 4 * H * D);
   const v = offsetBy(k, 4 * Hkv * D);
-  if (precision.k === "q8") kernels.split("append_k_qs8", M, k, cache.k, rows, stride, Hkv, D, scales.k);
-  else kernels.split(`append_k_${KIND[precision.k]}`, M, k, cache.k, rows, stride, Hkv, D);
-  if (precision.v === "q8") kernels.split("append_v_qs8", M, v, cache.v, rows, stride, Hkv, D, scales.v);
-  else kernels.split(`append_v_${KIND[precision.v]}`, M, v, cache.v, rows, stride, Hkv, D);
+  if (precision.k === "q4") clampToInt4(space, k, M, { K: Hkv * D, stride, scale: scales.k });
+  if (precision.v === "q4") clampToInt4(space, v, M, { K: Hkv * D, stride, scale: scales.v });
+  const [kKind, vKind] = [KIND[precision.k], KIND[precision.v]];
+  if (kKind === "qs8") kernels.split("append_k_qs8", M, k, cache.k, rows, stride, Hkv, D, scales.k);
+  else kernels.split(`append_k_${kKind}`, M, k, cache.k, rows, stride, Hkv, D);
+  if (vKind === "qs8") kernels.split("append_v_qs8", M, v, cache.v, rows, stride, Hkv, D, scales.v);
+  else kernels.split(`append_v_${vKind}`, M, v, cache.v, rows, stride, Hkv, D);
 }
 
 /**

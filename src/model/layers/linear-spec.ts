@@ -81,14 +81,25 @@ export async function readLinearSpec(
     }
   }
   checkRoundings(checkpoint, products);
+  const ranks = modules.map((part) => lowRank(checkpoint.tensors, part));
+  checkInt4(checkpoint, products, ranks);
   return {
     parts: modules,
     N: products.reduce((sum, { N }) => sum + N, 0),
     K,
     bias: modules.some((part) => part.bias),
     products,
-    ranks: modules.map((part) => lowRank(checkpoint.tensors, part)),
+    ranks,
   };
+}
+
+/** Floats are cut off in their place for inputs of 4 bits, where a low-rank term could not read them. */
+function checkInt4({ name }: Checkpoint, products: readonly ProductSpec[], ranks: readonly number[]): void {
+  const int4 = products.find(({ run }) => run.kind === "qd8" && run.activation.kind === "static" && run.activation.bits === 4);
+  if (!int4 || ranks.every((rank) => rank === 0)) return;
+  throw new UnsupportedModelError(
+    `${name}: ${int4.parts[0]!.name}: got a low-rank term beside inputs of 4 bits, need inputs of 8`,
+  );
 }
 
 /** The form of a product's packed weights. */
@@ -170,7 +181,7 @@ async function runForm(
   // for.
   const isFloat = precision === undefined && kind === "none" && weights !== "kept";
   if (isFloat8(kind) || precision === "f32" || isFloat) return { kind: "f32" };
-  if (kind === "static") return { kind: "qd8", activation: await readActivation(checkpoint, part, kind) };
+  if (input?.kind === "static") return { kind: "qd8", activation: await readActivation(checkpoint, part, input) };
   // 14 bits cost 8-bit weights of a channel no more than 8 (docs/decisions/head-input.md).
   if (kind === "none" && stored.form.form === "qc8w") return { kind: "qd14" };
   return { kind: "qd8", activation: { kind: "dynamic" } };
@@ -179,9 +190,10 @@ async function runForm(
 async function readActivation(
   checkpoint: Checkpoint,
   { name }: ModulePart,
-  kind: "static" | "dynamic",
+  input: Extract<ActivationQuantization, { kind: "static" | "dynamic" }>,
 ): Promise<ActivationScale> {
-  return kind === "dynamic" ? { kind } : { kind, scale: await readScale(checkpoint, `${name}.input_scale`) };
+  if (input.kind === "dynamic") return { kind: "dynamic" };
+  return { kind: "static", scale: await readScale(checkpoint, `${name}.input_scale`), ...(input.bits === 4 && { bits: 4 }) };
 }
 
 /** What the input of a product in floats is rounded to. */
@@ -195,7 +207,7 @@ async function readRounding(
   const { name, inFeatures: K } = part;
   if (K % VECTOR !== 0)
     throw new UnsupportedModelError(`${name}: got ${K} in_features with ${kind} inputs, need a multiple of ${VECTOR}`);
-  return isFloat8(kind) ? { kind } : readActivation(checkpoint, part, kind);
+  return input.kind === "static" || input.kind === "dynamic" ? readActivation(checkpoint, part, input) : { kind: input.kind };
 }
 
 /** A layer's input is rounded in its place, where products that want it otherwise could not read it. */

@@ -6,13 +6,15 @@
  * call: mostly all of them.
  */
 import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
+import type { ActivationBits } from "../../checkpoint/quantization/quantization-config.ts";
 import type { Workspace } from "../workspace.ts";
+import { clampToInt4 } from "./int4-activations.ts";
 import { addLowRank, type LowRank } from "./low-rank.ts";
 import { type InputRounding, roundInput } from "./rounded-input.ts";
 import { type InputBits, type WeightForm, weightForm } from "./weight-forms.ts";
 
 /** How activations become int8 (FPTQ, section 3.3.1): one calibrated scale, or one per token. */
-export type ActivationScale = { kind: "static"; scale: number } | { kind: "dynamic" };
+export type ActivationScale = { kind: "static"; scale: number; bits?: ActivationBits } | { kind: "dynamic" };
 
 /** What a product reads. */
 export type ProductInput =
@@ -65,13 +67,20 @@ export function paddedInputs(inFeatures: number): number {
 
 /**
  * Whether a layer reads its input as floats: it multiplies floats, or has a low-rank term that does, or needs
- * zeros behind them, or makes of them what its products do not share.
+ * zeros behind them, or cuts them off, or makes of them what its products do not share.
  */
 export function readsFloats({ products, inFeatures, lowRank }: Linear): boolean {
   const [{ input }] = products;
   return (
-    lowRank !== undefined || products.some((other) => other.input !== input || input.kind === "f32" || other.K !== inFeatures)
+    lowRank !== undefined ||
+    hasInt4(input) ||
+    products.some((other) => other.input !== input || input.kind === "f32" || other.K !== inFeatures)
   );
+}
+
+/** Whether codes have 4 bits: floats are cut off before they are quantized. */
+function hasInt4(input: ProductInput): boolean {
+  return input.kind === "qd8" && input.activation.kind === "static" && input.activation.bits === 4;
 }
 
 /** Copies rows of `from` elements to rows of `to`, cut off or with zeros behind them; not in place. */
@@ -104,6 +113,9 @@ function makeInput(space: Workspace, { input, K }: Product, inFeatures: number, 
   const { q, scales, sums } = buffers.activations;
   if (input.kind === "qd14") return kernels.split("quantize_f32_qd14", M, x, q, scales, K);
   const { activation, sumsOf } = input;
+  if (activation.kind === "static" && activation.bits === 4) {
+    clampToInt4(space, x, M, { K, stride: K, scale: activation.scale });
+  }
   if (activation.kind === "static") kernels.split("quantize_f32_qs8", M, x, q, scales, sums, K, sumsOf, activation.scale);
   else kernels.split("quantize_f32_qd8", M, x, q, scales, sums, K, sumsOf);
 }

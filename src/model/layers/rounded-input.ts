@@ -2,6 +2,7 @@
  * Inputs rounded to the grid of a format and then multiplied as floats: 8-bit floats, for which there is no
  * integer kernel, and int8 under weights that stay floats, which tells what one costs without the other.
  */
+import { clampToInt4 } from "./int4-activations.ts";
 import { FLOAT8_FORMATS, type Float8Name, isFloat8 } from "../../checkpoint/formats/float8.ts";
 import type { Pointer } from "../../kernels/pointer.ts";
 import type { Workspace } from "../workspace.ts";
@@ -21,6 +22,7 @@ export function roundInput({ kernels, buffers }: Workspace, rounding: InputRound
     return;
   }
   const { q, scales, sums } = buffers.activations;
+  if (rounding.kind === "static" && rounding.bits === 4) clampToInt4({ kernels }, x, M, { K, stride: K, scale: rounding.scale });
   if (rounding.kind === "static") kernels.split("quantize_f32_qs8", M, x, q, scales, sums, K, K, rounding.scale);
   else kernels.split("quantize_f32_qd8", M, x, q, scales, sums, K, K);
   const [codes, rowScales, values] = [kernels.i8(q, M * K), kernels.f32(scales, M), kernels.f32(x, M * K)];

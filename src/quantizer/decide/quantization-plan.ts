@@ -7,10 +7,10 @@ import { allInputs, type Description, type LinearModule } from "../../architectu
 import { type ModelTensor, tensorsOf } from "../../architecture/tensors.ts";
 import { isFloat8 } from "../../checkpoint/formats/float8.ts";
 import { WEIGHT_BITS } from "../../checkpoint/quantization/pack-quantized.ts";
-import type { LinearScheme } from "../../checkpoint/quantization/quantization-config.ts";
+import { type ActivationBits, type LinearScheme, staticCacheBits } from "../../checkpoint/quantization/quantization-config.ts";
 import type { TensorPlan } from "../../checkpoint/safetensors/safetensors-writer.ts";
 import { absmax, type ActivationStats } from "../calibrate/activation-stats.ts";
-import type { Recipe } from "../recipe/recipe.ts";
+import type { ActivationType, Recipe } from "../recipe/recipe.ts";
 import { SCALE_STORAGE } from "../recipe/scale-type.ts";
 import { equalizedRange } from "../transform/equalize.ts";
 import { staticScale } from "./activation-scale.ts";
@@ -40,16 +40,29 @@ export interface SearchedInput {
   readonly searchRange?: ((largest: number, factors: Float32Array | undefined) => number) | undefined;
 }
 
+/** How the codes of an input and its weights are: sizes that its scales depend on. */
+export interface InputSizes {
+  /** Weights that share a scale; K for one scale per row. */
+  readonly groupSize: number;
+  /** What a static scale is for: int4 activations have codes of 4 bits. */
+  readonly activations: ActivationType;
+}
+
+/** Bits of codes under a static scale. */
+export function staticBits(activations: ActivationType): ActivationBits {
+  return activations === "int4" ? 4 : 8;
+}
+
 export function planInput(
   { channelAbsmax, factors: ownFactors }: InputAnalysis,
   row: PolicyRow,
-  groupSize: number,
+  { groupSize, activations }: InputSizes,
   { factors = ownFactors, searchRange = (largest) => largest }: SearchedInput = {},
 ): InputPlan {
   const used = row.policy.equalize ? factors : undefined;
   const range = equalizedRange(channelAbsmax, used);
   const staticRange = searchRange(range, used);
-  const inputScale = row.policy.kind === "static" ? staticScale(staticRange) : undefined;
+  const inputScale = row.policy.kind === "static" ? staticScale(staticRange, staticBits(activations)) : undefined;
   return { ...row, groupSize, factors: used, equalizedRange: range, staticRange, inputScale };
 }
 
@@ -103,15 +116,17 @@ export function planQuantization(
   recipe: Recipe,
   ranges?: readonly CacheRanges[],
 ): QuantizationPlan {
-  const cache = recipe.kvCache === "q8" ? stats.map((layer, l) => cacheScales(layer, ranges?.[l])) : undefined;
+  const bits = staticCacheBits(recipe.kvCache);
+  const cache = bits === undefined ? undefined : stats.map((layer, l) => cacheScales(layer, ranges?.[l], bits));
   const modules = planModules(description, inputs, recipe);
   const tensors = planTensors(description, recipe, modules);
   return { description, recipe, inputs, cache, modules, tensors };
 }
 
-function cacheScales({ k, v }: ActivationStats[number], ranges: CacheRanges | undefined): CacheScales {
+function cacheScales({ k, v }: ActivationStats[number], ranges: CacheRanges | undefined, bits: ActivationBits): CacheScales {
   const [kRange, vRange] = [absmax(k), absmax(v)];
-  return { kRange, vRange, kScale: staticScale(ranges?.k ?? kRange), vScale: staticScale(ranges?.v ?? vRange) };
+  const scale = (range: number) => staticScale(range, bits);
+  return { kRange, vRange, kScale: scale(ranges?.k ?? kRange), vScale: scale(ranges?.v ?? vRange) };
 }
 
 function planModules(description: Description, inputs: readonly InputPlan[], recipe: Recipe): Map<string, ModulePlan> {
@@ -133,7 +148,9 @@ function inputScheme(input: InputPlan, recipe: Recipe): LinearScheme {
   const { policy, groupSize, weights = recipe.weights } = input;
   const stored = recipe.groupSize === "channel" || weights === "int8" ? "channel" : groupSize;
   const float8 = policy.kind === "dynamic" && isFloat8(recipe.activations) ? recipe.activations : undefined;
-  return { weights, groupSize: stored, activations: { kind: float8 ?? policy.kind } };
+  const isInt4 = policy.kind === "static" && recipe.activations === "int4";
+  const activations = isInt4 ? ({ kind: "static", bits: 4 } as const) : { kind: float8 ?? policy.kind };
+  return { weights, groupSize: stored, activations };
 }
 
 const TENSOR_TYPES: Readonly<Record<Exclude<ModelTensor["role"], "scale">, TensorPlan["type"]>> = {
@@ -162,7 +179,7 @@ function planTensors(
       return { bits: WEIGHT_BITS[weights], groupSize, inputScale: activations.kind === "static" };
     },
     rank: ({ name }) => (modules.get(name)?.input ? recipe.lorcRank : 0),
-    kvCache: recipe.kvCache === "q8",
+    kvCache: staticCacheBits(recipe.kvCache) !== undefined,
   });
   return tensors.map(({ name, shape, role }) => {
     const type = role === "scale" ? SCALE_STORAGE[recipe.scales].tensorType : TENSOR_TYPES[role];

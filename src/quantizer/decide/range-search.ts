@@ -5,10 +5,11 @@
  *   argmin over r in {1/40, ..., 1} max|x|
  *     of sum over rows of (sum over k of h_k^(p/2) |x_k - Q_r(x_k)|^p) / |x|^p
  *
- * Q_r rounds to the codes -127..127 of the scale r / 127. Each token counts relative to its own size, as in
+ * Q_r rounds to the codes -127..127 of the scale r / 127, or of 4 bits -7..7 of r / 7. Each token counts relative to its own size, as in
  * `activation-error.ts`; h_k is what the linears make of channel k. p = 2 is the mean square; larger ones, as
  * LR-QAT has them (Bondarenko et al. 2024, section 4), give more weight to what is cut off.
  */
+import type { ActivationBits } from "../../checkpoint/quantization/quantization-config.ts";
 import type { ActivationRows } from "./activation-error.ts";
 
 /** Exponents p, by the name a recipe has for them. */
@@ -18,19 +19,25 @@ export type RangeNorm = (typeof RANGE_NORMS)[number];
 const CANDIDATES = 40;
 /** They divide the magnitudes: 512 in a step of the largest range, 12 in one of the smallest. */
 const BINS = 2 ** 16;
-const LARGEST_CODE = 127;
 
 /**
  * @param largest the largest magnitude, of these rows or of more, after equalization
  * @param importance h of each channel, after equalization; all the same if undefined
  * @returns a range of at most `largest`
  */
-export function searchRange(rows: ActivationRows, largest: number, norm: RangeNorm, importance?: Float64Array): number {
+export function searchRange(
+  rows: ActivationRows,
+  largest: number,
+  norm: RangeNorm,
+  importance?: Float64Array,
+  bits: ActivationBits = 8,
+): number {
+  const largestCode = 2 ** (bits - 1) - 1;
   const histogram = magnitudes(rows, largest, norm, importance);
   let [best, least] = [largest, Infinity];
   for (let candidate = CANDIDATES; candidate > 0; candidate--) {
     const range = (largest * candidate) / CANDIDATES;
-    const error = errorOf(histogram, largest, range / LARGEST_CODE, norm);
+    const error = errorOf(histogram, largest, { scale: range / largestCode, largestCode }, norm);
     if (error < least) [best, least] = [range, error];
   }
   return best;
@@ -69,12 +76,17 @@ function magnitudes(
   return histogram;
 }
 
-function errorOf(histogram: Float64Array, largest: number, scale: number, norm: RangeNorm): number {
+function errorOf(
+  histogram: Float64Array,
+  largest: number,
+  { scale, largestCode }: { readonly scale: number; readonly largestCode: number },
+  norm: RangeNorm,
+): number {
   let sum = 0;
   for (let bin = 0; bin < BINS; bin++) {
     if (histogram[bin] === 0) continue;
     const magnitude = ((bin + 0.5) / BINS) * largest;
-    const code = Math.min(LARGEST_CODE, Math.round(magnitude / scale));
+    const code = Math.min(largestCode, Math.round(magnitude / scale));
     sum += histogram[bin]! * power(Math.abs(magnitude - code * scale), norm);
   }
   return sum;

@@ -16,6 +16,7 @@ export const RECIPE_NAMES = [
   "awq",
   "zeroquant-fp",
   "fptquant",
+  "fptquant-w4a4",
 ] as const;
 export type RecipeName = (typeof RECIPE_NAMES)[number];
 
@@ -53,6 +54,17 @@ const FPTQ: Recipe = {
 const LOCAL_STEPS = 100;
 
 const CAREFUL_GPTQ: Recipe["round"] = { ...GPTQ_DEFAULTS, search: "hessian", damping: 0.05, refine: 2, propagate: "quantized" };
+
+const FPTQUANT: Recipe = {
+  ...RTN,
+  name: "fptquant",
+  transforms: TRANSFORMS,
+  localSteps: LOCAL_STEPS,
+  policy: { kind: "uniform", activations: "static" },
+  round: CAREFUL_GPTQ,
+  groupSize: 32,
+  scales: "bf16",
+};
 
 const WEIGHT_ONLY = { activations: "none", policy: { kind: "uniform", activations: "none" } } as const;
 
@@ -98,17 +110,10 @@ export const PRESETS: Readonly<Record<RecipeName, Recipe>> = {
    */
   "zeroquant-fp": { ...RTN, name: "zeroquant-fp", weights: "fp4", activations: "fp8", round: GPTQ_DEFAULTS, scales: "bf16" },
   /**
-   * FPTQuant as reconstructed here (docs/fptquant.md): all of its transforms with a local stage, every input
-   * static. Rounding is that of fptq-best, in place of training end to end.
+   * FPTQuant as reconstructed here (docs/fptquant.md): its transforms with a local stage, every input static.
+   * Rounding is that of fptq-best, in place of training end to end.
    */
-  fptquant: {
-    ...RTN,
-    name: "fptquant",
-    transforms: TRANSFORMS,
-    localSteps: LOCAL_STEPS,
-    policy: { kind: "uniform", activations: "static" },
-    round: CAREFUL_GPTQ,
-    groupSize: 32,
-    scales: "bf16",
-  },
+  fptquant: FPTQUANT,
+  /** The same with codes of 4 bits for inputs and cache, static too (the paper's 4-4-4), in operands of 8. */
+  "fptquant-w4a4": { ...FPTQUANT, name: "fptquant-w4a4", activations: "int4", kvCache: "q4" },
 };

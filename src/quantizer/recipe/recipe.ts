@@ -19,16 +19,22 @@ import type { ScaleType } from "./scale-type.ts";
 
 export const WEIGHT_TYPES = ["int4", "fp4", "int8"] as const satisfies readonly WeightType[];
 
-export type ActivationType = "int8" | Float8Name | "none";
-export const ACTIVATION_TYPES: readonly ActivationType[] = ["int8", ...(Object.keys(FLOAT8_FORMATS) as Float8Name[]), "none"];
+export type ActivationType = "int8" | "int4" | Float8Name | "none";
+export const ACTIVATION_TYPES: readonly ActivationType[] = [
+  "int8",
+  "int4",
+  ...(Object.keys(FLOAT8_FORMATS) as Float8Name[]),
+  "none",
+];
 
 export interface Recipe {
   /** The preset it started from. */
   readonly name: string;
   readonly weights: WeightType;
   /**
-   * "none" leaves activations in float: W4A16, run on dequantized weights. 8-bit floats are simulated on such
-   * weights, a scale per token.
+   * "int4" has codes of 4 bits under static scales, which the kernels of int8 multiply. "none" leaves
+   * activations in float: W4A16, run on dequantized weights. 8-bit floats are simulated on such weights, a
+   * scale per token.
    */
   readonly activations: ActivationType;
   /** What equalizing means where the policy asks for it. */

@@ -166,6 +166,13 @@ function changePolicy(preset: Recipe, activations: ActivationType, options: Reci
     if (given !== undefined) throw new RecipeError(`policy ${given}: activations are left in float, there is nothing to decide`);
     return { kind: "uniform", activations: "none" };
   }
+  if (activations === "int4") {
+    const given = v0 !== undefined || v1 !== undefined ? "range" : tolerance === undefined ? policy : "auto";
+    if (given !== undefined && given !== "static") {
+      throw new RecipeError(`policy ${given}: int4 activations have one calibrated scale and no other; "static" says that`);
+    }
+    return { kind: "uniform", activations: "static" };
+  }
   if (isFloat8(activations)) {
     const given = v0 !== undefined || v1 !== undefined ? "range" : tolerance === undefined ? policy : "auto";
     if (given !== undefined && given !== "dynamic") {
@@ -301,7 +308,12 @@ function checkMixture({ bits, weights, round, lorcRank, distillSteps }: Recipe):
 }
 
 /** What each option allows may still not fit together. */
-function checkTogether({ name, equalize, activations, overrides, policy }: Recipe): void {
+function checkTogether({ name, equalize, activations, overrides, policy, lorcRank }: Recipe): void {
+  if (activations === "int4" && lorcRank > 0) {
+    throw new RecipeError(
+      `lorcRank: got ${lorcRank} with int4 activations, which are cut off before its term reads them; need 0`,
+    );
+  }
   if (equalize.kind === "awq" && policy.kind === "range") {
     throw new RecipeError(`equalize awq: policy "range" equalizes by range only; use "auto", "static" or "dynamic"`);
   }
@@ -314,6 +326,9 @@ function checkTogether({ name, equalize, activations, overrides, policy }: Recip
     }
     if (isFloat8(activations) && kind === "static") {
       throw new RecipeError(`${where}: ${activations} activations have a scale per token and no other; use dynamic or none`);
+    }
+    if (activations === "int4" && kind === "dynamic") {
+      throw new RecipeError(`${where}: int4 activations have one calibrated scale and no other; use static or none`);
     }
     if (activations === "none" && kind !== "none") throw new RecipeError(`${where}: activations are left in float`);
   }

@@ -5,6 +5,7 @@
  */
 import { type ByInput, describeModel, type InputName, type LinearInput, widestInput } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import { staticCacheBits } from "../../checkpoint/quantization/quantization-config.ts";
 import { packRows } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { Work } from "../../host/work.ts";
 import type { LayerStream } from "../../model/layer-stream.ts";
@@ -163,12 +164,12 @@ class RoundingVisitor implements LayerVisitor {
   end(): void {
     const stats = this.#channels.read(this.#tokens);
     this.#result.stats.push(stats);
-    const { ranges } = this.#task.recipe;
+    const { ranges, kvCache } = this.#task.recipe;
     const spread = this.#spread;
     if (ranges === undefined || !spread) return;
     const search = (half: "k" | "v") => {
       const rows = { x: spread.rows(half), K: stats[half].min.length, factors: undefined };
-      return searchRange(rows, absmax(stats[half]), ranges);
+      return searchRange(rows, absmax(stats[half]), ranges, undefined, staticCacheBits(kvCache));
     };
     this.#result.cacheRanges.push({ k: search("k"), v: search("v") });
   }

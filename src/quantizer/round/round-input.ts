@@ -10,7 +10,7 @@ import { activationErrors, type ActivationErrors } from "../decide/activation-er
 import { staticScale } from "../decide/activation-scale.ts";
 import { analyzeInput, type InputAnalysis } from "../decide/analyze-inputs.ts";
 import { selectPolicies } from "../decide/policy.ts";
-import { type InputPlan, planInput, type SearchedInput } from "../decide/quantization-plan.ts";
+import { type InputPlan, planInput, type SearchedInput, staticBits } from "../decide/quantization-plan.ts";
 import { columnEnergy, searchRange } from "../decide/range-search.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import { searchFactors } from "../transform/awq.ts";
@@ -105,18 +105,19 @@ export class InputRounder {
 
   /** What can be decided before rounding. */
   #plan(observed: ObservedInput, format: RowFormat): { analysis: InputAnalysis; plan: InputPlan } {
-    const { equalize, policy, overrides } = this.#recipe;
+    const { equalize, policy, overrides, activations } = this.#recipe;
     const analysis = analyzeInput(observed.input, observed.stats, equalize, this.#weightAbsmax(observed));
     const [row] = selectPolicies([analysis], policy, overrides, equalize.kind !== "none");
     const factors = row!.policy.equalize ? this.#factors(observed, analysis, format) : undefined;
     const searched = { factors, searchRange: this.#rangeSearch(observed) };
-    return { analysis, plan: planInput(analysis, row!, observed.groupSize, searched) };
+    return { analysis, plan: planInput(analysis, row!, { groupSize: observed.groupSize, activations }, searched) };
   }
 
   #rangeSearch({ spread, weights, hessian: { K } }: ObservedInput): SearchedInput["searchRange"] {
-    const { ranges } = this.#recipe;
+    const { ranges, activations } = this.#recipe;
+    const bits = staticBits(activations);
     if (ranges === undefined || spread === undefined) return undefined;
-    return (largest, factors) => searchRange({ x: spread, K, factors }, largest, ranges, columnEnergy(weights, K, factors));
+    return (largest, factors) => searchRange({ x: spread, K, factors }, largest, ranges, columnEnergy(weights, K, factors), bits);
   }
 
   #weightAbsmax({ hessian, weights }: ObservedInput): Float32Array | undefined {

@@ -95,7 +95,7 @@ export interface QuantizationReport {
   readonly simulated: string | null;
   /**
    * Share of layer inputs whose activations have one calibrated scale, the fast path; null unless activations
-   * are int8.
+   * are int8 or int4.
    */
   readonly static_share: number | null;
   /** Size of all tensors written. */
@@ -209,7 +209,7 @@ export function buildReport({
       })) ?? null,
     distillation: distillation ? summarizeDistillation(distillation, plan.recipe) : null,
     local_stage: tuned.length > 0 ? tuned : null,
-    simulated: isFloat8(plan.recipe.activations) ? simulationNote(plan.recipe.activations) : null,
+    simulated: simulated(plan.recipe),
     static_share: staticShare(plan),
     bytes,
     seconds: clock.total,
@@ -289,7 +289,11 @@ function bitsPerWeight({ modules, recipe }: QuantizationPlan): number {
   return bits / weights;
 }
 
+function simulated({ activations }: Recipe): string | null {
+  return activations === "int4" || isFloat8(activations) ? simulationNote(activations) : null;
+}
+
 function staticShare({ inputs, recipe }: QuantizationPlan): number | null {
-  if (recipe.activations !== "int8") return null;
+  if (recipe.activations !== "int8" && recipe.activations !== "int4") return null;
   return inputs.filter(({ policy }) => policy.kind === "static").length / inputs.length;
 }

@@ -2,12 +2,12 @@
  * T_k, a scale and a rotation of each pair of key channels that RoPE turns together (FPTQuant): read as
  * complex numbers, keys are multiplied by s e^(i phi), queries by e^(i phi) / s, and both commute with RoPE.
  *
- *   a' = s (cos a - sin b)    b' = s (sin a + cos b)     rows c and c + R/2 of a head of k, R = rotaryDim
+ *   a' = s (cos a - sin b)    b' = s (sin a + cos b)     rows of a pair of k: c and c + R/2, or 2c and 2c + 1
  *   the same with 1/s                                    in q, for every query head of the key head
  *
  * and their biases. Pairs of different frequency cannot mix. Channels that do not turn have a scale each.
- * Where norms lie between (Qwen3), rows cannot carry it; the gains of the norms can carry scales, one for all
- * heads.
+ * Where norms lie between, rows cannot carry it. The gains of the norms can carry scales: one for all heads
+ * (Qwen3), or one for each (OLMo 2).
  *
  *   tau = tan(phi / 2): cos = (1 - tau^2) / (1 + tau^2), sin = 2 tau / (1 + tau^2)
  *   dL/dlog s = (g_a . a' + g_b . b') of k - the same of q
@@ -27,11 +27,36 @@ export interface KeyTurns {
   readonly turns?: { readonly cos: Float64Array; readonly sin: Float64Array } | undefined;
 }
 
-type Shape = Pick<ModelConfig, "heads" | "kvHeads" | "headDim" | "rotaryDim">;
+/** Which channels of a head of D are a pair: the first R of them, 0 where none turn. */
+interface Shape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number; // D
+  readonly rotaryDim: number; // R
+  readonly rotaryPairs: ModelConfig["rotaryPairs"];
+}
+
+/** As a layer has it; heads are one of each where gains carry scales of all heads. */
+function shapeOf({ heads, kvHeads, headDim, rotaryDim: R, rotaryPairs, qkNorm }: ModelConfig, { rope }: Block): Shape {
+  const rotaryDim = rope === undefined ? 0 : R;
+  return { ...(qkNorm === "head" ? { heads: 1, kvHeads: 1 } : { heads, kvHeads }), headDim, rotaryDim, rotaryPairs };
+}
+
+/** Channels of a pair. */
+function channelsOf({ rotaryDim, rotaryPairs }: Shape, pair: number): readonly [number, number] {
+  return rotaryPairs === "neighbours" ? [2 * pair, 2 * pair + 1] : [pair, pair + rotaryDim / 2];
+}
+
+/** Which scale of a head a channel has: pairs first, then channels that do not turn. */
+function slotOf({ rotaryDim, rotaryPairs }: Shape, channel: number): number {
+  if (channel >= rotaryDim) return channel - rotaryDim / 2;
+  return rotaryPairs === "neighbours" ? channel >> 1 : channel % (rotaryDim / 2);
+}
 
 /** The transform of one layer. */
 export function keyTransform(config: ModelConfig, block: Block, { scales, turns }: KeyTurns): Transform {
-  if (config.qkNorm) return gainTransform(block, scales);
+  if (config.qkNorm !== "none") return gainTransform(config, block, scales);
+  const shape = shapeOf(config, block);
   const { heads: H, kvHeads: Hkv, headDim: D } = config;
   const { modules } = inputOf(block, "qkv");
   const changed = new Map<string, ModuleTransform>();
@@ -48,7 +73,7 @@ export function keyTransform(config: ModelConfig, block: Block, { scales, turns 
         const scale = scales[keyHead(Math.floor(c / D)) * D + (c % D)]!;
         rows[row + c - from] = isKey ? scale : 1 / scale;
       }
-      const ofHead = (_: unknown, i: number) => rotation(config, turns!, keyHead(from / D + i));
+      const ofHead = (_: unknown, i: number) => rotation(shape, turns!, keyHead(from / D + i));
       const matrices = turns && [denseBlocks(row, D, Array.from({ length: (to - from) / D }, ofHead))];
       const rowMatrices: SideMatrix[] = [...(before?.rowMatrices ?? []), ...(matrices ?? [])];
       changed.set(module.name, { rows, ...(rowMatrices.length > 0 && { rowMatrices }) });
@@ -57,21 +82,25 @@ export function keyTransform(config: ModelConfig, block: Block, { scales, turns 
   return { modules: changed, norms: new Map() };
 }
 
-function gainTransform({ queryNorm, keyNorm }: Block, scales: Float32Array): Transform {
+/** Gains have as many elements as there are scales, of queries as many as their heads need. */
+function gainTransform({ headDim: D }: ModelConfig, { queryNorm, keyNorm }: Block, scales: Float32Array): Transform {
+  const group = queryNorm!.width / scales.length;
+  const ofQueries = Float32Array.from({ length: queryNorm!.width }, (_, c) => scales[Math.floor(c / D / group) * D + (c % D)]!);
   const norms = new Map([
-    [queryNorm!, scales],
-    [keyNorm!, scales.map((scale) => 1 / scale)],
+    [queryNorm!.weight, ofQueries],
+    [keyNorm!.weight, scales.map((scale) => 1 / scale)],
   ]);
   return { modules: new Map(), norms };
 }
 
 /** A head's rotation as v M, M = f64[D, D]. */
-function rotation({ headDim: D, rotaryDim }: Shape, { cos, sin }: NonNullable<KeyTurns["turns"]>, head: number): Float64Array {
+function rotation(shape: Shape, { cos, sin }: NonNullable<KeyTurns["turns"]>, head: number): Float64Array {
+  const { headDim: D, rotaryDim } = shape;
   const half = rotaryDim / 2;
   const M = new Float64Array(D * D);
   for (let c = 0; c < D; c++) M[c * D + c] = 1;
-  for (let c = 0; c < half; c++) {
-    const [a, b, at] = [c, c + half, head * half + c];
+  for (let pair = 0; pair < half; pair++) {
+    const [[a, b], at] = [channelsOf(shape, pair), head * half + pair];
     M[a * D + a] = M[b * D + b] = cos[at]!;
     M[a * D + b] = sin[at]!;
     M[b * D + a] = -sin[at]!;
@@ -102,30 +131,23 @@ export class KeyTurn implements TunableTransform {
     this.name = `${block.name}: transform "key"`;
     this.#config = config;
     this.#block = block;
-    const { headDim: D, rotaryDim, qkNorm } = config;
-    this.#shape = qkNorm ? { heads: 1, kvHeads: 1, headDim: D, rotaryDim } : config;
-    const { heads, kvHeads } = this.#shape;
+    this.#shape = shapeOf(config, block);
+    const { heads, kvHeads, headDim: D, rotaryDim } = this.#shape;
     this.N = (heads + kvHeads) * D;
     const own = D - rotaryDim / 2;
     this.#scales = kvHeads * own;
-    this.parameters = new Float64Array(this.#scales + (qkNorm ? 0 : (kvHeads * rotaryDim) / 2));
+    this.parameters = new Float64Array(this.#scales + (config.qkNorm === "none" ? (kvHeads * rotaryDim) / 2 : 0));
     const peaks = new Float64Array(this.#scales);
     for (const [c, value] of absmax.entries()) {
-      const at = (Math.floor(c / D) % kvHeads) * own + this.#slot(c % D);
+      const at = (Math.floor(c / D) % kvHeads) * own + slotOf(this.#shape, c % D);
       peaks[at] = Math.max(peaks[at]!, value);
     }
     this.parameters.set(centered(peaks).map((peak) => boundedScaleArgument(1 / peak)));
   }
 
-  /** Which scale of a head a channel has. */
-  #slot(channel: number): number {
-    const { rotaryDim } = this.#shape;
-    return channel < rotaryDim ? channel % (rotaryDim / 2) : channel - rotaryDim / 2;
-  }
-
   #scale(head: number, channel: number): number {
     const { headDim: D, rotaryDim } = this.#shape;
-    return boundedScale(this.parameters[head * (D - rotaryDim / 2) + this.#slot(channel)]!);
+    return boundedScale(this.parameters[head * (D - rotaryDim / 2) + slotOf(this.#shape, channel)]!);
   }
 
   /** cos and sin of a head's pair. */
@@ -142,20 +164,19 @@ export class KeyTurn implements TunableTransform {
     const merged = rows.slice();
     for (let head = 0; head < H + Hkv; head++) {
       const keyHead = head < H ? Math.floor(head / (H / Hkv)) : head - H;
-      for (let c = 0; c < D; c++) {
-        if (c >= half && c < rotaryDim) continue;
-        const scale = head < H ? 1 / this.#scale(keyHead, c) : this.#scale(keyHead, c);
-        const a = (head * D + c) * n;
-        if (c >= rotaryDim) {
-          for (let i = a; i < a + n; i++) merged[i] = scale * rows[i]!;
-          continue;
-        }
-        const [cos, sin] = this.#turn(keyHead, c);
-        const b = a + half * n;
+      const scaleOf = (c: number) => (head < H ? 1 / this.#scale(keyHead, c) : this.#scale(keyHead, c));
+      for (let pair = 0; pair < half; pair++) {
+        const [a, b] = channelsOf(this.#shape, pair).map((c) => (head * D + c) * n) as [number, number];
+        const [cos, sin] = this.#turn(keyHead, pair);
+        const scale = scaleOf(channelsOf(this.#shape, pair)[0]);
         for (let i = 0; i < n; i++) {
           merged[a + i] = scale * (cos * rows[a + i]! - sin * rows[b + i]!);
           merged[b + i] = scale * (sin * rows[a + i]! + cos * rows[b + i]!);
         }
+      }
+      for (let c = rotaryDim; c < D; c++) {
+        const [at, scale] = [(head * D + c) * n, scaleOf(c)];
+        for (let i = at; i < at + n; i++) merged[i] = scale * rows[i]!;
       }
     }
     return { rows: merged, columns };
@@ -171,12 +192,15 @@ export class KeyTurn implements TunableTransform {
       const sign = head < H ? -1 : 1;
       for (let c = 0; c < D; c++) {
         const at = (head * D + c) * n;
-        const other = (head * D + c + half) * n;
-        for (let i = 0; i < n; i++) {
-          result[keyHead * own + this.#slot(c)]! += sign * g[at + i]! * rows[at + i]!;
-          if (!turns || c >= half) continue;
-          result[this.#scales + keyHead * half + c]! += g[other + i]! * rows[at + i]! - g[at + i]! * rows[other + i]!;
-        }
+        let sum = 0;
+        for (let i = at; i < at + n; i++) sum += g[i]! * rows[i]!;
+        result[keyHead * own + slotOf(this.#shape, c)]! += sign * sum;
+      }
+      for (let pair = 0; turns && pair < half; pair++) {
+        const [a, b] = channelsOf(this.#shape, pair).map((c) => (head * D + c) * n) as [number, number];
+        let sum = 0;
+        for (let i = 0; i < n; i++) sum += g[b + i]! * rows[a + i]! - g[a + i]! * rows[b + i]!;
+        result[this.#scales + keyHead * half + pair]! += sum;
       }
     }
     return result.map((value, i) => {

@@ -7,7 +7,8 @@ import { EventLoopPacer } from "../../../model/event-loop-pacer.ts";
 import type { LayerStream } from "../../../model/layer-stream.ts";
 import type { ChannelRegions } from "../../calibrate/channel-observers.ts";
 import { countTokens, type LayerVisitor, type Seen } from "../../calibrate/layer-walk.ts";
-import { inputOf, partsOfRows, upModule } from "../block-modules.ts";
+import { inputOf, partsOfRows } from "../block-modules.ts";
+import { foldedRows } from "../fold.ts";
 import type { Transform } from "../transform.ts";
 import { KeyTurn } from "./key.ts";
 import { KEPT_VECTORS, LayerSamples } from "./layer-samples.ts";
@@ -115,8 +116,8 @@ export class LayerTransforms implements LayerVisitor {
     const absmax = k.max.map((high, c) => Math.max(high, -k.min[c]!));
     const transform = new KeyTurn(config, block, absmax);
     const kept = this.#samples.rows("k");
-    if (qkNorm) return { transform, ...gainSides(kept, D) };
-    const weights = await this.#rowVectors(block, 0, (H + Hkv) * D);
+    if (qkNorm !== "none") return { transform, ...gainSides(kept, qkNorm === "head" ? 1 : Hkv, H / Hkv, D) };
+    const weights = await this.#rowVectors(inputOf(block, "qkv").modules, 0, (H + Hkv) * D);
     const n = weights.length;
     const width = n + kept.length;
     const rows = new Float64Array((H + Hkv) * D * width);
@@ -137,15 +138,16 @@ export class LayerTransforms implements LayerVisitor {
     const output = await this.#read(`${o!.name}.weight`);
     const second = this.#samples.secondMoments();
     const transform = new ValueMatrices(config, block, { second, output: outputMoments(output, config) });
-    const weights = await this.#rowVectors(block, (H + Hkv) * D, Hkv * D);
+    const weights = await this.#rowVectors(inputOf(block, "qkv").modules, (H + Hkv) * D, Hkv * D);
     return { transform, ...this.#bothSides(weights, this.#samples.rows("v"), someRows(output, H * D), H * D) };
   }
 
   async #startUp(block: Block): Promise<Start> {
-    const { ffnSize: F } = this.#task.stream.description.config;
-    const transform = new UpScales(block, this.#samples.stats().down.secondMoment);
-    const up = upModule(block);
-    const weights = someColumns(await this.#read(`${up.name}.weight`), up);
+    const { config } = this.#task.stream.description;
+    const { ffnSize: F } = config;
+    const transform = new UpScales(config, block, this.#samples.stats().down.secondMoment);
+    const { input, firstRow } = foldedRows(config, block, "up");
+    const weights = await this.#rowVectors(input.modules, firstRow, F);
     const [down] = inputOf(block, "down").modules;
     const columns = someRows(await this.#read(`${down!.name}.weight`), F);
     return { transform, ...this.#bothSides(weights, this.#samples.rows("down"), columns, F) };
@@ -170,9 +172,8 @@ export class LayerTransforms implements LayerVisitor {
     return { sides: { rows, columns }, terms };
   }
 
-  /** Some columns of fused rows of q, k and v. */
-  async #rowVectors(block: Block, first: number, count: number): Promise<Float32Array[]> {
-    const { modules } = inputOf(block, "qkv");
+  /** Some columns of rows of modules as they are fused. */
+  async #rowVectors(modules: readonly LinearModule[], first: number, count: number): Promise<Float32Array[]> {
     let vectors: Float32Array[] = [];
     for (const { module, row, from, to } of partsOfRows(modules, first, count)) {
       const found = someColumns(await this.#read(`${module.name}.weight`), module);
@@ -187,13 +188,18 @@ export class LayerTransforms implements LayerVisitor {
   }
 }
 
-/** Keys of all heads are vectors of one: gains scale all heads alike, those of queries the other way. */
-function gainSides(kept: readonly Float32Array[], D: number): Omit<Start, "transform"> {
-  const keys = kept.flatMap((row) => Array.from({ length: row.length / D }, (_, head) => row.subarray(head * D, (head + 1) * D)));
+/**
+ * Keys are vectors of as many heads as have gains of their own; rows of queries, which gains scale the other
+ * way, stay empty.
+ */
+function gainSides(kept: readonly Float32Array[], heads: number, group: number, D: number): Omit<Start, "transform"> {
+  const [K, queries] = [heads * D, heads === 1 ? D : heads * group * D];
+  const keys = kept.flatMap((row) => Array.from({ length: row.length / K }, (_, i) => row.subarray(i * K, (i + 1) * K)));
   const width = keys.length;
-  const rows = new Float64Array(2 * D * width);
-  for (const [i, key] of keys.entries()) key.forEach((value, c) => (rows[(D + c) * width + i] = value));
-  return { sides: { rows, columns: new Float64Array(0) }, terms: [activations([D, 2 * D], [0, width], width)] };
+  const rows = new Float64Array((queries + K) * width);
+  for (const [i, key] of keys.entries()) key.forEach((value, c) => (rows[(queries + c) * width + i] = value));
+  const terms = [activations([queries, queries + K], [0, width], width)];
+  return { sides: { rows, columns: new Float64Array(0) }, terms };
 }
 
 function activations(row: readonly [number, number], column: readonly [number, number], width: number): Term {

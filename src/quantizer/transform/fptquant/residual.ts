@@ -30,15 +30,18 @@ export async function residualTransform(
   const { config, blocks, embedding, head, finalNorm } = description;
   const { hiddenSize: E } = config;
   const isTied = head === embedding;
+  if (checkpoint.pooling && !isTied) {
+    throw new RecipeError(`transform "residual": ${checkpoint.name}: got a model whose states are used, need one of logits`);
+  }
   const size = largestPowerOfTwo(E);
   const R = isTied ? hadamardBlocks(E, size) : spreading(E);
-  const last = { modules: [head], from: finalNorm };
-  const readers = [...blocks.flatMap(({ inputs }) => inputs), ...(isTied ? [] : [last])];
+  const last = isTied || !head ? [] : [{ modules: [head], from: finalNorm }];
+  const readers = [...blocks.flatMap(({ inputs }) => inputs), ...last];
   const fused: Transform[] = [];
   for (const reader of readers) if (typeof reader.from !== "string") fused.push(await fusion(checkpoint, reader, signal));
   const turned = new Map<string, ModuleTransform>();
   for (const { from, modules } of readers) {
-    for (const { name } of modules) turned.set(name, typeof from === "string" ? writes(R) : reads(R));
+    for (const { name } of modules) turned.set(name, from === "attention" || from === "activation" ? writes(R) : reads(R));
   }
   if (!isTied) turned.set(embedding.name, reads(R));
   const rotation: Transform = {

@@ -8,17 +8,24 @@
  *   dL/dlog u_f = g_up[f] . W_up[f]' - g_down[:, f] . W_down[:, f]'
  */
 import type { Block } from "../../../architecture/description.ts";
-import { inputOf, upModule } from "../block-modules.ts";
+import type { ModelConfig } from "../../../architecture/model-config.ts";
+import { inputOf, partsOfRows } from "../block-modules.ts";
+import { foldedRows } from "../fold.ts";
 import type { ModuleTransform, Transform } from "../transform.ts";
 import { boundedScale, boundedScaleArgument, boundedScaleSlope, centered, type Sides, type TunableTransform } from "./tunable.ts";
 
 /** @param scales u, f32[F] */
-export function upTransform(block: Block, scales: Float32Array): Transform {
-  const up = upModule(block);
+export function upTransform(config: ModelConfig, block: Block, scales: Float32Array): Transform {
   const columns = scales.map((scale) => 1 / scale);
+  const { input, firstRow } = foldedRows(config, block, "up");
+  const rows = partsOfRows(input.modules, firstRow, scales.length).map(({ module, row, from, to }) => {
+    const factors = new Float32Array(module.outFeatures).fill(1);
+    factors.set(scales.subarray(from, to), row);
+    return [module.name, { rows: factors }] as const;
+  });
   return {
     modules: new Map<string, ModuleTransform>([
-      [up.name, { rows: scales }],
+      ...rows,
       ...inputOf(block, "down").modules.map(({ name }) => [name, { columns }] as const),
     ]),
     norms: new Map(),
@@ -30,15 +37,17 @@ export class UpScales implements TunableTransform {
   readonly N: number;
   readonly K: number;
   readonly parameters: Float64Array; // f64[F]
+  readonly #config: ModelConfig;
   readonly #block: Block;
 
   /**
    * @param secondMoment mean square of each channel of down's input, f64[F]; halfway to all alike is where it
    *   starts
    */
-  constructor(block: Block, secondMoment: Float64Array) {
+  constructor(config: ModelConfig, block: Block, secondMoment: Float64Array) {
     this.name = `${block.name}: transform "up"`;
     this.N = this.K = secondMoment.length;
+    this.#config = config;
     this.#block = block;
     const sizes = centered(secondMoment.map(Math.sqrt));
     this.parameters = sizes.map((size) => boundedScaleArgument(1 / Math.sqrt(size)));
@@ -62,6 +71,6 @@ export class UpScales implements TunableTransform {
   }
 
   transform(): Transform {
-    return upTransform(this.#block, Float32Array.from(this.parameters, boundedScale));
+    return upTransform(this.#config, this.#block, Float32Array.from(this.parameters, boundedScale));
   }
 }

@@ -84,7 +84,7 @@ test("values", () => {
 
 test("up", () => {
   const config = tinyConfig();
-  const up = new UpScales(block(config), drawn(config.ffnSize).map((value) => value * value)); // prettier-ignore
+  const up = new UpScales(config, block(config), drawn(config.ffnSize).map((value) => value * value)); // prettier-ignore
   assertGradient(up);
 });
 

@@ -51,7 +51,7 @@ const TRANSFORMS: Readonly<Record<string, Make>> = {
     return value.transform();
   },
   up: ({ config }, block) => {
-    const up = new UpScales(block, new Float64Array(config.ffnSize).fill(1));
+    const up = new UpScales(config, block, new Float64Array(config.ffnSize).fill(1));
     up.parameters.set(drawn(up.parameters.length));
     return up.transform();
   },
@@ -84,7 +84,21 @@ for (const model of Object.keys(TINY)) {
   });
 }
 
-for (const model of ["llama-tied", "mistral-window", "qwen2", "qwen3", "phi", "gpt-neox", "bloom", "gpt2"]) {
+for (const model of [
+  "llama-tied",
+  "mistral-window",
+  "qwen2",
+  "qwen3",
+  "olmo2",
+  "glm",
+  "glm4",
+  "phi3",
+  "smollm3",
+  "phi",
+  "gpt-neox",
+  "bloom",
+  "gpt2",
+]) {
   test(`${model} of another implementation: logits stay`, async () => {
     const checkpoint = await openReference(model);
     if (!checkpoint) return;
@@ -117,7 +131,7 @@ test("scales that are powers of two change no bit", async () => {
     const { kvHeads, headDim: D, ffnSize: F } = config;
     const power = () => 2 ** Math.floor(7 * random() - 3);
     const makes: Record<string, Make> = {
-      up: (_checkpoint, block) => upTransform(block, Float32Array.from({ length: F }, power)),
+      up: (_checkpoint, block) => upTransform(config, block, Float32Array.from({ length: F }, power)),
       value: (_checkpoint, block) => {
         const scales = Array.from({ length: kvHeads }, () =>
           Float64Array.from({ length: D * D }, (_, at) => (at % (D + 1) === 0 ? power() : 0)),
@@ -128,7 +142,7 @@ test("scales that are powers of two change no bit", async () => {
         const half = Float32Array.from({ length: D / 2 }, power);
         const head = Float32Array.from({ length: D }, (_, c) => half[c % (D / 2)]!);
         const scales = Float32Array.from({ length: kvHeads * D }, (_, c) => head[c % D]!);
-        return keyTransform(config, block, { scales: config.qkNorm ? head : scales });
+        return keyTransform(config, block, { scales: config.qkNorm === "head" ? head : scales });
       },
     };
     const expected = await logitsOf(checkpoint, SAMPLE);
@@ -140,8 +154,8 @@ test("scales that are powers of two change no bit", async () => {
 
 test("scores of turned queries and keys stay to the last digits, at any position", () => {
   const D = 64;
-  const config = { heads: 3, kvHeads: 1, headDim: D, rotaryDim: D, qkNorm: false };
-  const turn = new KeyTurn(config as never, { name: "layer" } as never, new Float32Array(D).fill(1));
+  const config = { heads: 3, kvHeads: 1, headDim: D, rotaryDim: D, rotaryPairs: "halves", qkNorm: "none" };
+  const turn = new KeyTurn(config as never, { name: "layer", rope: 0 } as never, new Float32Array(D).fill(1));
   turn.parameters.set(drawn(turn.parameters.length));
   let interleaved = 0;
   for (let trial = 0; trial < 200; trial++) {
