@@ -180,20 +180,20 @@ export function buildReport({
   const activations = summarizeStats(stats);
   const { description } = plan;
   const { embedding, head } = description;
-  const tuned = distillation?.tuned;
+  const trained = distillation?.tuned;
   return {
     format_version: 1,
     source: source.split(/[\\/]/).findLast((part) => part !== "") ?? source,
     recipe: plan.recipe,
     calibration: { source: calibrationSource, tokens: activations.tokens },
-    layers: plan.inputs.map((input) => layerInputReport(plan, input, { errors, compensated, outputs, tuned })),
+    layers: plan.inputs.map((input) => layerInputReport(plan, input, { errors, compensated, outputs, tuned: trained })),
     kv_cache:
       plan.cache?.map(({ kRange, vRange, kScale, vScale }, layer) => ({
         name: description.blocks[layer]!.attention,
         k_range: kRange,
         v_range: vRange,
-        k_scale: tuned?.get(`${description.blocks[layer]!.attention}.k_scale`)?.[0] ?? kScale,
-        v_scale: tuned?.get(`${description.blocks[layer]!.attention}.v_scale`)?.[0] ?? vScale,
+        k_scale: trained?.get(`${description.blocks[layer]!.attention}.k_scale`)?.[0] ?? kScale,
+        v_scale: trained?.get(`${description.blocks[layer]!.attention}.v_scale`)?.[0] ?? vScale,
       })) ?? null,
     ranges: summarizeRanges(analysis),
     activations,

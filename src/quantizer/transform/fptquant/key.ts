@@ -87,8 +87,8 @@ function gainTransform({ headDim: D }: ModelConfig, { queryNorm, keyNorm }: Bloc
   const group = queryNorm!.width / scales.length;
   const ofQueries = Float32Array.from({ length: queryNorm!.width }, (_, c) => scales[Math.floor(c / D / group) * D + (c % D)]!);
   const norms = new Map([
-    [queryNorm!.weight, ofQueries],
-    [keyNorm!.weight, scales.map((scale) => 1 / scale)],
+    [queryNorm!.weights[0]!.tensor, ofQueries],
+    [keyNorm!.weights[0]!.tensor, scales.map((scale) => 1 / scale)],
   ]);
   return { modules: new Map(), norms };
 }

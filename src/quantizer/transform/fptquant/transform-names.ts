@@ -14,6 +14,7 @@ export function transformObstacle(name: TransformName, config: ModelConfig): str
     case "residual":
       return onlineObstacle("residualHadamard", config);
     case "key":
+      return config.qkNorm === "each" ? "got norms of queries and keys with gains of each head, need one gain of all" : undefined;
     case "value":
       return undefined;
     case "up":
