@@ -59,12 +59,15 @@ export function withFloatParts({ quantized, base, parts }: FloatParts): Checkpoi
   const tensors = tensorSources(description, { quantized, weights, ...ends, modules });
   const infos = [...tensors].map(([name, source]) => [name, { ...source.from.tensors.get(source.name)!, name }] as const);
   const read = (name: string) => tensors.get(name) ?? { from: quantized, name };
+  const moduleOf = (name: string) => modules.get(name) ?? { from: quantized, name };
   return checkpointView(quantized, {
     config,
     tensors: new Map<string, TensorInfo>(infos),
     quantization: partScheme(description, { quantized, parts, modules }),
     readF32: (tensor, options) => read(tensor).from.readF32(read(tensor).name, options),
     readRaw: (tensor, options) => read(tensor).from.readRaw(read(tensor).name, options),
+    keptForm: (module) => (moduleOf(module).from === quantized ? quantized.keptForm(moduleOf(module).name) : undefined),
+    readKept: (module, options) => quantized.readKept(moduleOf(module).name, options),
   });
 }
 
@@ -84,15 +87,10 @@ function moduleSources(description: Description, weights: Checkpoint, ends: Ends
   const inBlocks = allInputs(description).flatMap(({ modules }) => modules);
   return new Map([
     ...inBlocks.map(({ name }) => [name, { from: weights, name }] as const),
-    ...(head ? [[head.name, { from: ends.head, name: describeModel(ends.head.config).head?.name ?? head.name }] as const] : []),
+    ...(head ? [[head.name, { from: ends.head, name: describeModel(ends.head.config).head!.name }] as const] : []),
     [embedding.name, { from: ends.embedding, name: embedding.name }],
   ]);
 }
-
-/** Tensors of a linear module, after its name, in any form; a checkpoint has some of them. */
-const MODULE_TENSORS = [
-  "weight", "weight_packed", "weight_scale", "weight_shape", "lora_A.weight", "lora_B.weight", "bias",
-] as const; // prettier-ignore
 
 interface TensorOrigins extends Ends {
   readonly quantized: Checkpoint;
@@ -108,8 +106,8 @@ function tensorSources(description: Description, origins: TensorOrigins): Map<st
     for (const name of names) if (name !== undefined && from.tensors.has(name)) sources.set(name, { from, name });
   };
   for (const [module, { from, name }] of origins.modules) {
-    for (const kind of MODULE_TENSORS) {
-      if (from.tensors.has(`${name}.${kind}`)) sources.set(`${module}.${kind}`, { from, name: `${name}.${kind}` });
+    for (const tensor of from.tensors.keys()) {
+      if (tensor.startsWith(`${name}.`)) sources.set(`${module}${tensor.slice(name.length)}`, { from, name: tensor });
     }
     take(origins.quantized, [`${module}.input_scale`]);
   }
@@ -128,7 +126,8 @@ function takeBlock(
   { quantized, weights }: TensorOrigins,
   take: (from: Checkpoint, names: readonly (string | undefined)[]) => void,
 ): void {
-  for (const { from } of inputs) {
+  for (const { from, outputNorm } of inputs) {
+    take(weights, normTensors(outputNorm));
     if (typeof from === "string") continue;
     take(quantized, [from.weight]);
     take(weights, [from.bias]);

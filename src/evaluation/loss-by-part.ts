@@ -75,7 +75,7 @@ export async function lossByPart(
   for (const checkpoint of [base, quantized]) checkpoint.startVerifying?.();
   const transformed = transformCheckpoint(base, await fitTransform(base, quantized, work));
   for (const checkpoint of [base, quantized]) await checkpoint.verify(signal);
-  const float = await Transformer.load(base, host, { threads, signal, onWarning, contextSize });
+  const float = await Transformer.load(base, host, { weights: "f32", kvCache: "f32", threads, signal, onWarning, contextSize });
   try {
     const recorded = new RecordedPass(float, RECORDED_BYTES);
     return await compareViews(recorded, { quantized, base: transformed }, excerpt, work);
@@ -107,7 +107,7 @@ async function compareViews(
   const results = new Map<string, KlDivergenceResult>();
   for (const [key, view] of views) {
     const floatParts: FloatParts = { ...pair, parts: new Set(view) };
-    const load = { threads, signal, contextSize, kvCache: floatCache(floatParts.parts) };
+    const load = { threads, signal, contextSize, kvCache: floatCache(floatParts.parts), weights: "f32" } as const;
     const model = await Transformer.load(withFloatParts(floatParts), host, load);
     const done = results.size * chunks;
     const report = (chunk: number) =>
@@ -135,6 +135,8 @@ const keyOf = (view: readonly ModelPart[]) => view.join();
 const SIZES = ["architecture", "layers", "hiddenSize", "heads", "kvHeads", "headDim", "ffnSize", "vocabSize"] as const;
 
 function checkPair(quantized: Checkpoint, base: Checkpoint): void {
+  if (quantized.config.headless)
+    throw new UnsupportedModelError(`${quantized.name}: got a model without a head, need one with logits`);
   if (base.quantization) throw new OptionError(`base: got ${base.name}, which is quantized, need the floats it was made of`);
   for (const size of SIZES) {
     const [found, needed] = [base.config[size], quantized.config[size]];

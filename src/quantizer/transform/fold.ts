@@ -90,7 +90,7 @@ export function foldedRows(
 ): { readonly input: LinearInput; readonly firstRow: number; readonly rows: number } {
   const qkv = inputOf(block, "qkv");
   if (fold !== "up") return { input: qkv, firstRow: (fold === "key" ? H : H + Hkv) * D, rows: Hkv * D };
-  // The MLP's first linears come last among those of their input, and of a gated MLP's two the gated one.
+  // The MLP's first linears come last among those of their input, and of a gated MLP's rows the gated ones.
   const input = block.inputs.find(({ name }) => name === "up") ?? qkv;
   const total = input.modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0);
   return { input, firstRow: total - F, rows: F };
@@ -114,7 +114,7 @@ function toQueryHeads(s: Float32Array, { heads: H, kvHeads: Hkv, headDim: D }: M
 }
 
 /** A key's channels are all to fill the cache's one range. */
-function keyFactors(absmax: Float32Array, config: ModelConfig, block: Pick<Block, "rope">): Float32Array {
+function keyFactors(absmax: Float32Array, config: ModelConfig, block: Block): Float32Array {
   const pairs = absmax.map((own, c) => Math.max(own, absmax[turningWith(c, config, block)]!));
   return powersOfTwo(pairs, 1);
 }

@@ -78,9 +78,10 @@ test("factors that are no powers of two are taken as they are", async () => {
   const { base, quantized } = await models("rtn", { folds: [] });
   const value = "model.layers.1.self_attn.v_proj";
   const scaled = checkpointView(quantized, {
-    readF32: async (tensor, options) => {
-      const values = await quantized.readF32(tensor, options);
-      return tensor === `${value}.weight_scale` ? values.map((scale) => Math.fround(1.4 * scale)) : values;
+    readKept: async (module, options) => {
+      const kept = await quantized.readKept(module, options);
+      const [words, scales] = kept.arrays as [Int32Array, Float32Array];
+      return module === value ? { ...kept, arrays: [words, scales.map((scale) => Math.fround(1.4 * scale))] } : kept;
     },
   });
   const { modules } = await fitTransform(base, scaled, {});
