@@ -1,7 +1,7 @@
 /**
  * Scores of a tile against an f32 K cache, in powers of two:
  *
- *   scores[r, s] = sum over d, ascending, of (q[r, d] * log2(e) / sqrt(D)) * K[s, d]
+ *   scores[r, s] = sum over d, ascending, of (q[r, d] * (log2(e) / divisor)) * K[s, d]
  *
  * for the tokens begin .. end - 1 of one block of the pool, both multiples of 8, begin its first. Tokens
  * outside a row's range give any value: attention.ts masks them.
@@ -11,8 +11,8 @@ import { kOffsetF32, LANES, queriesOffset, scoresOffset, storedTokens, TileRow }
 import { tileF32 } from "./attention-tile";
 
 /** Scales the tile's queries and stores them as f32[D][4]. */
-export function gather_queries_f32(R: i32, D: i32, scratch: usize): void {
-  const scale = LOG2E / sqrt<f32>(<f32>D);
+export function gather_queries_f32(R: i32, D: i32, divisor: f32, scratch: usize): void {
+  const scale = LOG2E / divisor;
   for (let r = 0; r < R; r++) {
     let query = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>()).query;
     let target = scratch + queriesOffset(D) + ((<usize>r) << 2);

@@ -18,13 +18,16 @@ export function attention_f32_kf32_vf32(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(F32, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(F32, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqs8_vqs8(
@@ -41,13 +44,16 @@ export function attention_f32_kqs8_vqs8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QS8, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QS8, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqd8_vqd8(
@@ -64,13 +70,16 @@ export function attention_f32_kqd8_vqd8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QD8, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QD8, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqs8_vf32(
@@ -87,13 +96,16 @@ export function attention_f32_kqs8_vf32(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QS8, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QS8, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kf32_vqs8(
@@ -110,13 +122,16 @@ export function attention_f32_kf32_vqs8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(F32, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(F32, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqd8_vf32(
@@ -133,13 +148,16 @@ export function attention_f32_kqd8_vf32(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QD8, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QD8, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kf32_vqd8(
@@ -156,13 +174,16 @@ export function attention_f32_kf32_vqd8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(F32, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(F32, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqd8_vqs8(
@@ -179,13 +200,16 @@ export function attention_f32_kqd8_vqs8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QD8, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QD8, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqs8_vqd8(
@@ -202,11 +226,14 @@ export function attention_f32_kqs8_vqd8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QS8, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QS8, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }

@@ -3,7 +3,7 @@
  *
  *   a[r]         = max over d of |q[r, d]| / 8191                  one scale per head and row
  *   u[r, d]      = clamp(roundHalfEven(q[r, d] / a[r]), -8191, 8191)
- *   scores[r, s] = f32(sum over d of u[r, d] * K[s, d]) * (a[r] * kScale * (log2(e) / sqrt(D)))
+ *   scores[r, s] = f32(sum over d of u[r, d] * K[s, d]) * (a[r] * kScale * (log2(e) / divisor))
  *
  * for the tokens begin .. end - 1 of one block of the pool, both multiples of 8, begin its first. Tokens
  * outside a row's range give any value: attention.ts masks them.
@@ -25,8 +25,8 @@ const ROUNDER_BITS: i32 = 0x4b400000;
  * Quantizes the tile's queries, stores them as operands of the tile and what a unit of each row's scores is
  * worth.
  */
-export function gather_queries_qs8(R: i32, D: i32, kScale: f32, scratch: usize): void {
-  const softmaxScale = LOG2E / sqrt<f32>(<f32>D);
+export function gather_queries_qs8(R: i32, D: i32, kScale: f32, divisor: f32, scratch: usize): void {
+  const softmaxScale = LOG2E / divisor;
   for (let r = 0; r < R; r++) {
     const query = changetype<TileRow>(scratch + <usize>r * offsetof<TileRow>()).query;
     const scale = absmax(query, D) / QUERY_MAX;

@@ -2,7 +2,8 @@
  * Causal attention of M new rows over a KV cache, with grouped-query heads and an optional sliding window:
  *
  *   y[m, h, :]  = sum over s of softmax over s of score[m, h, s] * V[g, s, :],      g = floor(h * Hkv / H)
- *   score       = q[m, h] . K[g, s] / sqrt(D) + slopes[h] * (s - p),                p = rows[m].position
+ *   score       = capped(q[m, h] . K[g, s] / divisor) + slopes[h] * (s - p),        p = rows[m].position
+ *   capped(x)   = cap * tanh(x / cap); x itself where cap is 0
  *   s from max(0, p - window + 1) (from 0 where window is 0) to p
  *
  *   q       rows of `stride` f32, head h at h * D
@@ -11,6 +12,7 @@
  *   y       f32[M, H * D]; the units begin .. end - 1 are written
  *   rows    Row[M] of layout-kv.ts; rows of one sequence follow one another in ascending positions
  *   slopes  f32[H] (alibi.ts), or 0: none
+ *   divisor of scores: the root of D in most models
  *   scratch attention_scratch_bytes(M, S, D), of the calling thread alone
  *
  * Units: H * M query rows, ordered by K/V head, then m, then head of the group. Preconditions: Hkv divides H,
@@ -34,6 +36,7 @@
  * GB/s).
  */
 import { LOG2E } from "../math/exp2";
+import { softcap } from "../elementwise/softcap";
 import { add_biases_f32_tile } from "./alibi";
 import { gather_queries_f32, scores_kf32 } from "./attention-kf32";
 import { scale_scores_kqd8 } from "./attention-kqd8";
@@ -80,6 +83,8 @@ export function attention(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
@@ -120,8 +125,8 @@ export function attention(
     // Rows ascend, so the first begins and the last ends the tile's range.
     const tileBegin = changetype<TileRow>(scratch).begin & -BLOCK;
     const tileEnd = storedTokens(changetype<TileRow>(scratch + <usize>(R - 1) * offsetof<TileRow>()).end);
-    if (kKind != F32) gather_queries_qs8(R, D, kScale, scratch);
-    else gather_queries_f32(R, D, scratch);
+    if (kKind != F32) gather_queries_qs8(R, D, kScale, divisor, scratch);
+    else gather_queries_f32(R, D, divisor, scratch);
     const kHead = k + <usize>group * kHeadBytes;
     const vHead = v + <usize>group * vHeadBytes;
     for (let s = tileBegin; s < tileEnd; s += BLOCK) {
@@ -130,6 +135,7 @@ export function attention(
       if (kKind != F32) scores_kqs8(R, kBlock, apart ? kHeadBytes : 0, D, S, s, blockEnd, scratch);
       else scores_kf32(R, kBlock, apart ? kHeadBytes : 0, D, S, s, blockEnd, scratch);
       if (kKind == QD8) scale_scores_kqd8(R, kBlock, apart ? kHeadBytes : 0, D, S, s, blockEnd, scratch);
+      if (cap != 0) cap_scores(R, D, S, s, blockEnd, cap * LOG2E, scratch);
       if (slopes != 0) add_biases_f32_tile(R, D, S, s, blockEnd, scratch);
       mask(R, D, S, s, blockEnd, scratch);
       // At once, while the block's scores are in the first-level cache.
@@ -161,6 +167,14 @@ function headBytes(kind: i32, D: i32): usize {
 function standsAlone(rows: usize, m: i32, M: i32): bool {
   const blocks = rowAt(rows, m).blocks;
   return (m == 0 || rowAt(rows, m - 1).blocks != blocks) && (m == M - 1 || rowAt(rows, m + 1).blocks != blocks);
+}
+
+/** Caps scores in powers of two, of the tokens begin .. end - 1. */
+@inline
+function cap_scores(R: i32, D: i32, S: i32, begin: i32, end: i32, cap: f32, scratch: usize): void {
+  for (let r = 0; r < R; r++) {
+    softcap(scratch + scoresOffset(D) + ((<usize>r * storedTokens(S) + begin) << 2), end - begin, cap);
+  }
 }
 
 /** Replaces scores, of the tokens begin .. end - 1, that a row does not attend to. */

@@ -17,7 +17,6 @@
  * Units: rows.
  */
 import { rowAt } from "../layouts/layout-kv";
-import { loadPartial, storePartial } from "../math/simd";
 
 export function rope_f32(
   x: usize,
@@ -31,9 +30,8 @@ export function rope_f32(
   begin: i32,
   end: i32,
 ): void {
-  const half = rotary >> 1;
-  const halfBytes = (<usize>half) << 2;
-  const whole = (<usize>(half & ~3)) << 2;
+  const halfBytes = (<usize>(rotary >> 1)) << 2;
+  const whole = halfBytes & ~15;
   for (let m = begin; m < end; m++) {
     const angles = <usize>rowAt(rows, m).position * halfBytes;
     const cosRow = cos + angles;
@@ -41,7 +39,8 @@ export function rope_f32(
     let head = x + <usize>m * ((<usize>stride) << 2);
     for (const rowEnd = head + ((<usize>(heads * D)) << 2); head < rowEnd; head += (<usize>D) << 2) {
       const other = head + halfBytes;
-      for (let i: usize = 0; i < whole; i += 16) {
+      let i: usize = 0;
+      for (; i < whole; i += 16) {
         const a = v128.load(head + i),
           b = v128.load(other + i);
         const c = v128.load(cosRow + i),
@@ -49,14 +48,14 @@ export function rope_f32(
         v128.store(head + i, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)));
         v128.store(other + i, f32x4.add(f32x4.mul(b, c), f32x4.mul(a, s)));
       }
-      const rest = half & 3;
-      if (rest == 0) continue;
-      const a = loadPartial(head + whole, rest),
-        b = loadPartial(other + whole, rest);
-      const c = loadPartial(cosRow + whole, rest),
-        s = loadPartial(sinRow + whole, rest);
-      storePartial(head + whole, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)), rest);
-      storePartial(other + whole, f32x4.add(f32x4.mul(b, c), f32x4.mul(a, s)), rest);
+      for (; i < halfBytes; i += 4) {
+        const a = load<f32>(head + i),
+          b = load<f32>(other + i);
+        const c = load<f32>(cosRow + i),
+          s = load<f32>(sinRow + i);
+        store<f32>(head + i, a * c - b * s);
+        store<f32>(other + i, b * c + a * s);
+      }
     }
   }
 }

@@ -16,8 +16,7 @@ export function reciprocalRms(x: usize, K: i32, eps: f32): f32 {
   return 1 / sqrt<f32>(sumRow(SQUARES, x, K, f32x4.splat(0)) / <f32>K + eps);
 }
 
-
-@inline
+/** Not inlined, for the same reason. */
 function normalize(x: usize, weight: usize, y: usize, K: i32, eps: f32): void {
   const r = f32x4.splat(reciprocalRms(x, K, eps));
   for (const end = x + ((<usize>(K & ~3)) << 2); x < end; x += 16) {

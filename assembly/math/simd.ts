@@ -18,8 +18,10 @@ export function nibbleMask(size: i32): v128 {
   return i8x16.splat(<i8>(0x0f | unknownZero(size)));
 }
 
-/** The `count` (0 to 3) floats at `p`, then the lanes of `fill`. Reads nothing past them. */
-@inline
+/**
+ * The `count` (0 to 3) floats at `p`, then the lanes of `fill`. Reads nothing past them. Not inlined, as the
+ * next two: a call or two for each row costs nothing, and thirty copies would take 2 KB.
+ */
 export function loadPartialOver(fill: v128, p: usize, count: i32): v128 {
   if (count == 3) return v128.load32_lane(p + 8, v128.load64_lane(p, fill, 0), 2);
   if (count == 2) return v128.load64_lane(p, fill, 0);
@@ -28,13 +30,11 @@ export function loadPartialOver(fill: v128, p: usize, count: i32): v128 {
 }
 
 /** The `count` (0 to 3) floats at `p`, then zeros. */
-@inline
 export function loadPartial(p: usize, count: i32): v128 {
   return loadPartialOver(f32x4.splat(0), p, count);
 }
 
 /** The first `count` (0 to 3) lanes of `v` to `p`. Writes nothing past them. */
-@inline
 export function storePartial(p: usize, v: v128, count: i32): void {
   if (count == 1) {
     v128.store32_lane(p, v, 0);

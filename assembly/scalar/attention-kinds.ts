@@ -16,13 +16,16 @@ export function attention_f32_kf32_vf32(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(F32, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(F32, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqs8_vqs8(
@@ -39,13 +42,16 @@ export function attention_f32_kqs8_vqs8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QS8, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QS8, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqd8_vqd8(
@@ -62,13 +68,16 @@ export function attention_f32_kqd8_vqd8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QD8, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QD8, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqs8_vf32(
@@ -85,13 +94,16 @@ export function attention_f32_kqs8_vf32(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QS8, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QS8, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kf32_vqs8(
@@ -108,13 +120,16 @@ export function attention_f32_kf32_vqs8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(F32, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(F32, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqd8_vf32(
@@ -131,13 +146,16 @@ export function attention_f32_kqd8_vf32(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QD8, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QD8, F32, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kf32_vqd8(
@@ -154,13 +172,16 @@ export function attention_f32_kf32_vqd8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(F32, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(F32, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqd8_vqs8(
@@ -177,13 +198,16 @@ export function attention_f32_kqd8_vqs8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QD8, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QD8, QS8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }
 
 export function attention_f32_kqs8_vqd8(
@@ -200,11 +224,14 @@ export function attention_f32_kqs8_vqd8(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
   end: i32,
   scratch: usize,
 ): void {
-  attention(QS8, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, kScale, vScale, begin, end, scratch);
+  // prettier-ignore
+  attention(QS8, QD8, q, k, v, y, rows, slopes, M, stride, H, Hkv, D, S, window, divisor, cap, kScale, vScale, begin, end, scratch);
 }

@@ -20,6 +20,7 @@ import {
 import { F32, QD8, QS8 } from "../attention/attention";
 import { LEAST_WEIGHT } from "../attention/attention-vqd8";
 import { exp2 } from "./exp2";
+import { softcap } from "./softcap";
 
 /** One head of a pool, as one sequence sees it. */
 @unmanaged
@@ -45,8 +46,8 @@ function headAt(at: usize, cache: usize, blocks: usize, Hkv: i32, group: i32, he
 }
 
 /** Scores of the tokens begin .. end - 1 against K f32, at `scores` f32[T]. */
-function scoresF32(q: usize, k: Head, scores: usize, D: i32, begin: i32, end: i32): void {
-  const scale = LOG2E / sqrt<f32>(<f32>D);
+function scoresF32(q: usize, k: Head, scores: usize, D: i32, divisor: f32, begin: i32, end: i32): void {
+  const scale = LOG2E / divisor;
   for (let s = begin; s < end; s++) {
     let sum: f32 = 0;
     for (let d = 0; d < D; d++)
@@ -56,11 +57,11 @@ function scoresF32(q: usize, k: Head, scores: usize, D: i32, begin: i32, end: i3
 }
 
 /** The same against K int8; `u` is i32[D]. */
-function scoresQs8(q: usize, k: Head, u: usize, scores: usize, D: i32, kScale: f32, begin: i32, end: i32): void {
+function scoresQs8(q: usize, k: Head, u: usize, scores: usize, D: i32, kScale: f32, divisor: f32, begin: i32, end: i32): void {
   let absmax: f32 = 0;
   for (let d = 0; d < D; d++) absmax = max<f32>(absmax, abs<f32>(load<f32>(q + ((<usize>d) << 2))));
   const scale = absmax / 8191;
-  const factor: f32 = scale * kScale * (LOG2E / sqrt<f32>(<f32>D));
+  const factor: f32 = scale * kScale * (LOG2E / divisor);
   for (let d = 0; d < D; d++) {
     const rounded = nearest<f32>(load<f32>(q + ((<usize>d) << 2)) / (scale == 0 ? 1 : scale));
     const clamped: f32 = rounded > 8191 ? 8191 : rounded < -8191 ? -8191 : rounded;
@@ -245,6 +246,8 @@ export function attention(
   D: i32,
   S: i32,
   window: i32,
+  divisor: f32,
+  cap: f32,
   kScale: f32,
   vScale: f32,
   begin: i32,
@@ -264,9 +267,10 @@ export function attention(
     const out = y + (((<usize>m * H + h) * D) << 2);
     const first = window > 0 ? max(0, row.position - window + 1) : 0;
     const last = row.position + 1;
-    if (kKind == F32) scoresF32(query, kHead, scores, D, first, last);
-    else scoresQs8(query, kHead, scratch + queriesOffset(D), scores, D, kKind == QD8 ? 1 : kScale, first, last);
+    if (kKind == F32) scoresF32(query, kHead, scores, D, divisor, first, last);
+    else scoresQs8(query, kHead, scratch + queriesOffset(D), scores, D, kKind == QD8 ? 1 : kScale, divisor, first, last);
     if (kKind == QD8) scaleScores(kHead, scores, D, first, last);
+    if (cap != 0) softcap(scores + ((<usize>first) << 2), last - first, cap * LOG2E);
     if (slopes != 0) addBiases(scores, load<f32>(slopes + ((<usize>h) << 2)) * LOG2E, first, last);
     const weights = scratch + weightsOffset(S, D);
     if (vKind == F32) valuesF32(scores, vHead, out, D, first, last);

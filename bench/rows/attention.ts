@@ -34,7 +34,7 @@ const attention = MODELS.flatMap(({ name, heads: H, kvHeads: Hkv, headDim: D }) 
           ...(each === 1 ? { bytes: 2 * Hkv * S * D * sequences } : { macs: 2 * M * H * D * (position + M / 2) }),
           run: () =>
           run[`attention_f32_k${kind}_v${kind}`](
-            q, k, v, y, rows, NULL, M, stride, H, Hkv, D, S, 0, KV_SCALE, KV_SCALE, 0, H * M, scratch,
+            q, k, v, y, rows, NULL, M, stride, H, Hkv, D, S, 0, Math.sqrt(D), 0, KV_SCALE, KV_SCALE, 0, H * M, scratch,
           ), // prettier-ignore
         };
       },

@@ -76,6 +76,27 @@ const betweenLayers = MODELS.flatMap(({ name, hidden: K, ffn: F, heads, headDim:
       return { bytes: 12 * M * F, run: () => bench.run.swiglu_f32(x, y, F, 2 * F, 0, M) };
     },
   },
+  {
+    name: `geglu_tanh_f32 ${name} M=${M} F=${F}`,
+    prepare(bench) {
+      const [x, y] = [bench.floats(2 * M * F), bench.reserve(4 * M * F)];
+      return { bytes: 12 * M * F, run: () => bench.run.geglu_tanh_f32(x, y, F, 2 * F, 0, M) };
+    },
+  },
+  {
+    name: `softcap_f32 ${name} M=${M} F=${F}`,
+    prepare(bench) {
+      const x = bench.floats(M * F);
+      return { bytes: 8 * M * F, run: () => bench.run.softcap_f32(x, F, 30, 0, M) };
+    },
+  },
+  {
+    name: `scale_f32 ${name} M=${M} F=${F}`,
+    prepare(bench) {
+      const x = bench.floats(M * F);
+      return { bytes: 8 * M * F, run: () => bench.run.scale_f32(x, F, 1, 0, M) };
+    },
+  },
   ...(["gelu_f32", "gelu_tanh_f32", "relu_f32"] as const).map((kernel): BenchRow => ({
     name: `${kernel} ${name} M=${M} F=${F}`,
     prepare(bench) {

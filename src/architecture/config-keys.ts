@@ -173,7 +173,7 @@ const MEANINGLESS: ReadonlySet<string> = new Set(
   typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
   num_return_sequences output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
   remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens tf_legacy_loss
-  quantization_config fptq is_llama_config max_window_layers num_experts_per_tok router_aux_loss_coef
+  cache_implementation quantization_config fptq is_llama_config max_window_layers num_experts_per_tok router_aux_loss_coef
   output_router_logits no_rope_layer_interval unsloth_version unsloth_fixed unsloth_tied_words_embeddings
   transformers.js_config original_max_position_embeddings rope_parameters rope_scaling`.split(/\s+/),
 );

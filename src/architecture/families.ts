@@ -5,9 +5,11 @@ import { bloom } from "./bloom.ts";
 import { cohere } from "./cohere.ts";
 import { checkUnreadKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
+import { gemma2, gemma3 } from "./gemma.ts";
 import { glm, glm4 } from "./glm.ts";
 import { gptNeox } from "./gpt-neox.ts";
 import { gpt2 } from "./gpt2.ts";
+import { granite } from "./granite.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { type Architecture, checkModelConfig, type ModelConfig } from "./model-config.ts";
@@ -20,7 +22,8 @@ import { stablelm } from "./stablelm.ts";
 import { starcoder2 } from "./starcoder2.ts";
 
 export const FAMILIES: readonly Family[] = [
-  llama, mistral, qwen2, qwen3, olmo2, glm, glm4, phi3, smollm3, gpt2, phi, gptNeox, bloom, starcoder2, stablelm, cohere,
+  llama, mistral, qwen2, qwen3, gemma2, gemma3, olmo2, glm, glm4, phi3, smollm3, granite, gpt2, phi, gptNeox, bloom, starcoder2,
+  stablelm, cohere,
 ]; // prettier-ignore
 
 export function familyOf(architecture: Architecture): Family {

@@ -78,12 +78,19 @@ export interface GgufForm {
     readonly mlp: readonly boolean[];
     readonly head: boolean;
   };
-  /** What no key says and other numbers do. */
-  readonly unstated?: (config: ModelConfig) => Partial<ModelConfig>;
   /** The norms of queries and keys that a file has or has not; told by their tensors. */
   readonly mayNormHeads?: "each";
   /** Whether `logit_scale` is there, and multiplies. */
   readonly logitScale?: "factor";
+  /** Keys that only this architecture has a meaning for, without its name in front. */
+  readonly ownKeys?: readonly string[];
+  /**
+   * What those say, and what no key says and other numbers do.
+   *
+   * @param config what the other keys say
+   * @param number reads a key of those; undefined where it is missing or 0, which is llama.cpp's for missing
+   */
+  readonly own?: (config: ModelConfig, number: (key: string) => number | undefined) => Partial<ModelConfig>;
   /**
    * What no key says. A residual that is "stated" has one, `use_parallel_residual`; one "by_norm" is parallel if
    * the MLP has no norm of its own.
@@ -102,6 +109,8 @@ export interface Family {
   /** Begins names of the model's tensors, but is missing in files that were saved without the head. */
   readonly optionalPrefix?: string;
   readonly gguf: GgufForm;
+  /** How a Hugging Face folder stores the weights of norms, where not as they are: less 1 (Gemma). */
+  readonly storedNorms?: "less_one";
   /** By name of a block's module, where it differs from rows one after another. */
   readonly storedOrder?: Readonly<Partial<Record<keyof BlockNames, StoredOrder>>>;
   /** @throws CheckpointError, UnsupportedModelError naming file and key */

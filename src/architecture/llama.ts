@@ -2,7 +2,7 @@
 import { UnsupportedModelError } from "../errors.ts";
 import type { JsonFields, JsonObject } from "../json-object.ts";
 import type { BlockNames, Family, GgufForm, ModuleNames } from "./family.ts";
-import { type Architecture, MAX, type ModelConfig, USUAL } from "./model-config.ts";
+import { type Activation, type Architecture, MAX, type ModelConfig, USUAL } from "./model-config.ts";
 import { parsePartialRotary, parseRope, refusePartialRotary, writeRope } from "./rope-config.ts";
 
 export const LLAMA_NAMES: ModuleNames & { readonly block: BlockNames } = {
@@ -56,6 +56,8 @@ export const llama: Family = {
   }),
 };
 
+const SILU = { key: "hidden_act", name: "silu", activation: "silu" } as const;
+
 /** What `config.json` leaves out: the defaults of `configuration_*.py` in transformers. */
 export interface LlamaDefaults {
   readonly architecture: Architecture;
@@ -64,6 +66,14 @@ export interface LlamaDefaults {
   /** undefined: hidden size / heads */
   readonly headDim?: number;
   readonly contextLength: number;
+  /** Where there are defaults for them. */
+  readonly vocabSize?: number;
+  readonly heads?: number;
+  readonly sizes?: { readonly hiddenSize: number; readonly layers: number; readonly ffnSize: number };
+  /** The one that is supported, its name and its key; undefined: silu, `hidden_act` */
+  readonly activation?: { readonly key: string; readonly name: string; readonly activation: Activation };
+  /** Reads the rotation; undefined: `parseRope` */
+  readonly rope?: typeof parseRope;
   /** undefined: 1e-6 */
   readonly eps?: number;
   /** undefined: `rms_norm_eps` */
@@ -81,14 +91,15 @@ export interface LlamaDefaults {
  * default says otherwise.
  */
 export function parseLlamaConfig(fields: JsonFields, defaults: LlamaDefaults): ModelConfig {
-  const activation = fields.string("hidden_act", "silu");
-  if (activation !== "silu") {
-    throw new UnsupportedModelError(`${fields.where}: hidden_act: got "${activation}", supported: silu`);
+  const { sizes, activation: supported = SILU, rope = parseRope } = defaults;
+  const activation = fields.string(supported.key, supported.name);
+  if (activation !== supported.name) {
+    throw new UnsupportedModelError(`${fields.where}: ${supported.key}: got "${activation}", supported: ${supported.name}`);
   }
   if (defaults.partialRotary === undefined) refusePartialRotary(fields);
-  const hiddenSize = fields.positiveInteger("hidden_size", MAX.hidden);
-  const layers = fields.positiveInteger("num_hidden_layers", MAX.layers);
-  const heads = fields.positiveInteger("num_attention_heads", MAX.heads);
+  const hiddenSize = fields.positiveInteger("hidden_size", MAX.hidden, sizes?.hiddenSize);
+  const layers = fields.positiveInteger("num_hidden_layers", MAX.layers, sizes?.layers);
+  const heads = fields.positiveInteger("num_attention_heads", MAX.heads, defaults.heads);
   const headDim = fields.positiveInteger("head_dim", MAX.headDim, defaults.headDim ?? hiddenSize / heads);
   const contextLength = fields.positiveInteger("max_position_embeddings", MAX.context, defaults.contextLength);
   const rotaryDim = defaults.partialRotary === undefined ? headDim : parsePartialRotary(fields, headDim, defaults.partialRotary);
@@ -97,25 +108,25 @@ export function parseLlamaConfig(fields: JsonFields, defaults: LlamaDefaults): M
   return {
     ...USUAL,
     architecture: defaults.architecture,
-    vocabSize: fields.positiveInteger("vocab_size", MAX.vocab),
+    vocabSize: fields.positiveInteger("vocab_size", MAX.vocab, defaults.vocabSize),
     hiddenSize,
     layers,
     heads,
     kvHeads: fields.positiveInteger("num_key_value_heads", MAX.heads, kvHeads),
     headDim,
-    ffnSize: fields.positiveInteger("intermediate_size", MAX.ffn),
+    ffnSize: fields.positiveInteger("intermediate_size", MAX.ffn, sizes?.ffnSize),
     norm: "rms",
     rmsNormEps: fields.positiveNumber(defaults.epsKey ?? "rms_norm_eps", defaults.eps ?? 1e-6),
     positions: "rope",
     rotaryDim,
-    ...parseRope(fields, { rotaryDim, contextLength, theta: defaults.theta }),
+    ...rope(fields, { rotaryDim, contextLength, theta: defaults.theta }),
     contextLength,
     attentionWindows: Array.from({ length: layers }, () => 0),
     tiedEmbedding: fields.boolean("tie_word_embeddings", defaults.tiedEmbedding ?? false),
     attentionBias: "none",
     mlpBias: false,
     headBias: false,
-    activation,
+    activation: supported.activation,
     gatedMlp: true,
     parallelResidual: false,
     qkNorm: "none",

@@ -9,7 +9,7 @@ import { CheckpointError } from "../errors.ts";
 import type { OnlineTransforms } from "./online-transforms.ts";
 
 export type Architecture =
-  | "llama" | "mistral" | "qwen2" | "qwen3" | "olmo2" | "glm" | "glm4" | "phi3" | "smollm3"
+  | "llama" | "mistral" | "qwen2" | "qwen3" | "gemma2" | "gemma3_text" | "olmo2" | "glm" | "glm4" | "phi3" | "smollm3" | "granite"
   | "gpt2" | "phi" | "gpt_neox" | "bloom" | "starcoder2" | "stablelm" | "cohere"; // prettier-ignore
 
 /**
@@ -106,7 +106,14 @@ export interface ModelConfig extends Rope {
    * (OLMo 2); LayerNorms without bias over each head, with weights of its own (Cohere, StableLM).
    */
   readonly qkNorm: "none" | "head" | "all" | "each";
-  /** What logits are multiplied by. */
+  /** What scores are divided by before softmax; undefined: the root of headDim. */
+  readonly scoreDivisor: number | undefined;
+  /** Scores, after that, and logits become cap * tanh(x / cap); 0: they stay. */
+  readonly scoreCap: number;
+  readonly logitCap: number;
+  /** What embedded tokens are multiplied by, each branch before it is added to the stream, and logits. */
+  readonly embeddingScale: number;
+  readonly residualScale: number;
   readonly logitScale: number;
   /** What a transformed model computes besides; no architecture says it, and no `config.json` of one. */
   readonly online?: OnlineTransforms;
@@ -118,6 +125,11 @@ export const USUAL = {
   windowRope: undefined,
   unrotatedLayers: [],
   normBias: true,
+  scoreDivisor: undefined,
+  scoreCap: 0,
+  logitCap: 0,
+  embeddingScale: 1,
+  residualScale: 1,
   logitScale: 1,
 } as const satisfies Partial<ModelConfig>;
 

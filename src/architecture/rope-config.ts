@@ -16,11 +16,16 @@ export interface RopeDefaults {
   readonly thetaKey?: string;
 }
 
-export function parseRope(
+export function parseRope(fields: JsonFields, defaults: RopeDefaults): Rope {
+  return parseRopeObject(fields, fields.object("rope_parameters") ?? fields.object("rope_scaling"), defaults);
+}
+
+/** @param scaling the object that has the kind; the base may stand in it, or in the configuration itself */
+export function parseRopeObject(
   fields: JsonFields,
+  scaling: JsonFields | undefined,
   { rotaryDim, contextLength, theta = 10_000, thetaKey = "rope_theta" }: RopeDefaults,
 ): Rope {
-  const scaling = fields.object("rope_parameters") ?? fields.object("rope_scaling");
   const ropeTheta =
     scaling?.raw("rope_theta") === undefined ? fields.positiveNumber(thetaKey, theta) : scaling.positiveNumber("rope_theta");
   const context = { fields, rotaryDim, contextLength };

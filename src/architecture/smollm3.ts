@@ -20,7 +20,7 @@ export const smollm3: Family = {
     biases: { attention: ["none", "qkvo"], mlp: [false, true], head: false },
     traits: LLAMA_TRAITS,
     // No key says which; llama.cpp leaves out every fourth.
-    unstated: ({ layers }) => ({ unrotatedLayers: everyLast(layers, INTERVAL) }),
+    own: ({ layers }) => ({ unrotatedLayers: everyLast(layers, INTERVAL) }),
   },
   parseConfig: (fields) => {
     // transformers gives a window to the layers that do not turn; no release has one.

@@ -137,7 +137,7 @@ class Problem extends TestMemory {
       const position = T - M;
       const query = offsetBy(qkv, 4 * position * QKV);
       const from = offsetBy(rows, 8 * position);
-      attention(query, k, v, y, from, NULL, M, QKV, H, HKV, D, T, 0, scale, scale, 0, units, scratch);
+      attention(query, k, v, y, from, NULL, M, QKV, H, HKV, D, T, 0, Math.sqrt(D), 0, scale, scale, 0, units, scratch);
       this.mix(y, M * H * D);
     };
     attend(T, T * H);

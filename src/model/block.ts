@@ -5,7 +5,8 @@
  *   sequential   hidden += o(attention(qkv(norm(hidden))));  hidden += down(activation(up(norm(hidden))))
  *   parallel     hidden += o(attention(qkv(norm(hidden)))) + down(activation(up(norm(hidden))))
  *
- * Each norm may be missing; what o and down give may have norms of its own, before it is added.
+ * Each norm may be missing; what o and down give may have norms of its own, and be multiplied by a number,
+ * before it is added.
  */
 import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import { type Block, type ByInput, type InputName, type LinearInput, mapInputs } from "../architecture/description.ts";
@@ -171,9 +172,11 @@ function makeInput(space: Workspace, { norm, linear }: LoadedInput, rows: NormRo
 
 /** Finishes what attention or MLP gave, `buffers.projected`, before it is added to the residual stream. */
 function finishBranch(space: Workspace, { outputNorm }: LoadedInput, M: number): void {
-  const { projected } = space.buffers;
+  const { kernels, buffers, config } = space;
+  const { projected } = buffers;
   scaleOutput(space, projected, M);
   if (outputNorm) applyNorm(space, outputNorm, projected, projected, M);
+  if (config.residualScale !== 1) kernels.split("scale_f32", M, projected, config.hiddenSize, Math.fround(config.residualScale));
 }
 
 function observeCache({ buffers, config }: Workspace, observe: Observe, M: number): void {

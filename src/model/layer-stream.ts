@@ -104,12 +104,15 @@ export class LayerStream {
   async embed(ids: ArrayLike<number>): Promise<Float32Array> {
     const { embedding, positions, config } = this.description;
     const { hiddenSize: E } = config;
+    const scale = Math.fround(config.embeddingScale);
     const hidden = new Float32Array(ids.length * E);
     for (let s = 0; s < ids.length; s++) {
       const id = ids[s]!;
       let row = this.#embedded.get(id);
       if (!row) {
         row = await this.#checkpoint.readF32(`${embedding.name}.weight`, { rows: [id, id + 1], signal: this.#work.signal });
+        // The product rounded to float32, as the kernel has it.
+        if (scale !== 1) row = row.map((value) => value * scale);
         this.#embedded.set(id, row);
       }
       hidden.set(row, s * E);

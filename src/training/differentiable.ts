@@ -19,6 +19,10 @@ export function checkDifferentiable(name: string, config: ModelConfig): void {
     positions !== "rope" && `positions by ${positions}`,
     positions === "rope" && rotaryPairs !== "halves" && "pairs of neighbours in RoPE",
     positions === "rope" && blocks.some(({ rope }) => rope !== 0) && "blocks without RoPE, or several",
+    config.scoreDivisor !== undefined && "a divisor of scores of its own",
+    (config.scoreCap !== 0 || config.logitCap !== 0) && "caps of scores or logits",
+    [config.embeddingScale, config.residualScale, config.logitScale].some((scale) => scale !== 1) &&
+      "numbers that multiply embedding, branches or logits",
     qkNorm === "each" && "norms of heads by weights of each",
     inputs.some(({ from }) => from === "stream") && "blocks without norms before",
     inputs.some(({ outputNorm }) => outputNorm) && "norms behind attention and MLP",

@@ -41,6 +41,18 @@ export const CONFIGS = {
     architectures: ["SmolLM3ForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 4, num_attention_heads: 4, intermediate_size: 64,
     num_key_value_heads: 2,
   },
+  granite: {
+    architectures: ["GraniteForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64,
+    num_key_value_heads: 2, attention_multiplier: 0.15, embedding_multiplier: 12, residual_multiplier: 0.22, logits_scaling: 13,
+  },
+  gemma2: {
+    architectures: ["Gemma2ForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 3, num_attention_heads: 4, intermediate_size: 64,
+    num_key_value_heads: 2, head_dim: 16, query_pre_attn_scalar: 16, sliding_window: 8,
+  },
+  gemma3_text: {
+    architectures: ["Gemma3ForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 7, num_attention_heads: 4, intermediate_size: 64,
+    num_key_value_heads: 2, head_dim: 16, query_pre_attn_scalar: 16, sliding_window: 8,
+  },
   bloom: { architectures: ["BloomForCausalLM"], vocab_size: 40, hidden_size: 32, n_layer: 2, n_head: 4 },
 } as const satisfies Record<string, JsonObject>; // prettier-ignore
 
@@ -66,7 +78,8 @@ export function canonicalTensors(config: ModelConfig, seed: number): Map<string,
 }
 
 /** What a file of this family holds for a canonical tensor. */
-export function storedTensor(name: string, { shape, values }: Values, { headDim: D, heads: H }: ModelConfig): Values {
+export function storedTensor(name: string, { shape, values }: Values, config: ModelConfig): Values {
+  const { headDim: D, heads: H } = config;
   const [rows, columns = 1] = shape as [number, number?];
   if (/\.(c_attn|c_proj|c_fc)\.weight$/.test(name)) {
     const stored = new Float32Array(values.length);
@@ -80,6 +93,7 @@ export function storedTensor(name: string, { shape, values }: Values, { headDim:
     }
     return { shape, values: stored };
   }
+  if (isNormOfGemma(name, config)) return { shape, values: values.map((value) => value - 1) };
   return { shape, values };
 }
 
@@ -91,6 +105,10 @@ export function byHead(rows: number, H: number, D: number): number[] {
   }
   return order;
 }
+
+/** Gemma's norms lie less 1 in a folder. */
+const isNormOfGemma = (name: string, { architecture }: ModelConfig) =>
+  architecture.startsWith("gemma") && name.endsWith("norm.weight");
 
 export interface FamilyFolder {
   readonly folder: MemoryFolder;

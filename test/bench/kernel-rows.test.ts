@@ -17,6 +17,7 @@ const UNROWED: Partial<Record<KernelName, string>> = {
   embed_qc8w: "copies one row a token",
   append_k_f32: "copies one row a token",
   append_v_f32: "copies one row a token",
+  geglu_tanh_f32_qd8: "geglu_tanh_f32, then what swiglu_f32_qd8 does",
   attention_f32_kf32_vf32: TWIN,
   attention_f32_kqs8_vf32: TWIN,
   attention_f32_kf32_vqs8: TWIN,

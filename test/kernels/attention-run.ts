@@ -79,7 +79,7 @@ export function runSequences(
   calls: readonly (readonly number[])[],
   { splits = [], forks = [], capacity = Math.max(...inputs.map(({ T }) => T)) }: SequencesOptions,
 ): { y: Float32Array[]; untouched: boolean } {
-  const { H, Hkv, D, window, kScale, vScale, kind, slopes } = inputs[0]!;
+  const { H, Hkv, D, window, kScale, vScale, kind, slopes, divisor = Math.sqrt(D), cap = 0 } = inputs[0]!;
   const stride = (H + 2 * Hkv) * D;
   const kernels = new KernelMemory(build);
   const { run } = kernels;
@@ -134,7 +134,7 @@ export function runSequences(
     for (let i = 1; i < heads.length; i++) {
       run[`attention_f32_${kind}`](
         x, k, v, yAt, rowsAt, slopesAt, M, stride, H, Hkv, D, capacity,
-        window, kScale, vScale, unit(heads[i - 1]!), unit(heads[i]!), scratch,
+        window, divisor, cap, kScale, vScale, unit(heads[i - 1]!), unit(heads[i]!), scratch,
       ); // prettier-ignore
     }
     const written = kernels.f32(yAt, M * H * D);

@@ -103,6 +103,24 @@ for (const build of SIMD_BUILDS) {
       }
     });
 
+    test(`${build} ${kind}: divisors and caps of scores, with windows, groups of heads and slopes`, () => {
+      for (const [H, Hkv, window, D, divisor, cap] of [[4, 2, 0, 16, 1, 2.5], [4, 4, 5, 8, 3, 0], [9, 3, 64, 16, 0.5, 50], [5, 1, 0, 32, 6, 0.125]] as const) {
+        const slopes = H === 4 ? { slopes: alibiSlopes(H) } : {};
+        const problem = input(kind, { T: 140, H, Hkv, D, window, divisor, cap, ...slopes });
+        check(build, problem, [[140], [7], [0, 3, 8, 2, 9, 4]], [[1], [Math.ceil(H / 2)]]);
+      }
+    }); // prettier-ignore
+
+    test(`${build} ${kind}: the root of D as divisor and no cap are what there is otherwise; a far cap is near none`, () => {
+      const problem = input(kind, { H: 4, Hkv: 2, D: 16 });
+      const { y } = runAttention(build, problem, [7]);
+      assertSameBits(runAttention(build, { ...problem, divisor: 4, cap: 0 }, [7]).y, y, "as it was");
+      const far = runAttention(build, { ...problem, cap: 1e5 }, [7]).y;
+      const near = runAttention(build, { ...problem, cap: 1 }, [7]).y;
+      const distance = (a: Float32Array) => rms(a, y) / rms(y, new Float32Array(y.length));
+      assert.ok(distance(far) < 1e-3 && distance(near) > 0.1, `${distance(far)}, ${distance(near)}`);
+    });
+
     test(`${build} ${kind}: all-zero queries average the values`, () => {
       const problem = input(kind, { H: 4, Hkv: 2, D: 16, T: 130 });
       for (let p = 0; p < 130; p++) problem.qkv.fill(0, p * 128, p * 128 + 64);

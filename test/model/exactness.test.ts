@@ -25,7 +25,7 @@ import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";
 import { tinySamples } from "../quantizer/tiny-samples.ts";
 import { mulberry32 } from "../random.ts";
 import { sharedFile, SMOLLM2 } from "../shared-data.ts";
-import { tinyModel } from "../tiny-model.ts";
+import { tinyModel, type TinyModelOptions } from "../tiny-model.ts";
 
 const SEED = 97;
 const POSITIONS = 64;
@@ -138,6 +138,47 @@ for (const [types, hash] of KEPT) {
       const { fixture } = tinyGguf({ architecture: "llama", type: types[""]!, typeOf, size: "small", seed: SEED });
       return openGgufCheckpoint(memoryFile(buildGguf(fixture).bytes));
     },
+    hash,
+  );
+}
+
+/** What Gemma, Granite, GLM and SmolLM3 bring, each from one of them. */
+const STRUCTURES: Record<string, [TinyModelOptions, string]> = {
+  "caps, windows in some layers, norms around both branches": [
+    {
+      architecture: "gemma2",
+      config: {
+        activation: "gelu_tanh", scoreDivisor: 3, scoreCap: 5, logitCap: 20, embeddingScale: 8, attentionWindows: [8, 0, 8],
+      },
+    },
+    "3ed912892765e19f9109c1647f64ba621d44c835145205a978577cadbf8f355d",
+  ],
+  "two rotations, norms of heads": [
+    {
+      architecture: "gemma3_text",
+      config: {
+        activation: "gelu_tanh", scoreDivisor: 4, qkNorm: "head", embeddingScale: 8, attentionWindows: [8, 8, 0], ropeTheta: 1e6,
+        ropeScaling: { kind: "linear", factor: 8 }, windowRope: { ropeTheta: 1e4, ropeScaling: { kind: "none" } },
+      },
+    },
+    "0d203dbb37cccda10e0323b81ecc27de11ecda70710f10671589192ce5f38317",
+  ],
+  "neighbouring channels turn, gate and up in one module": [
+    { architecture: "glm4", config: { rotaryPairs: "neighbours", rotaryDim: 8, attentionBias: "qkv" } },
+    "03e4f9b6a6a4d25bd895843a6054fca676635b91816869c7c8d2e3b3c2b142b8",
+  ],
+  "inputs from the stream, norms of all heads": [{ architecture: "olmo2", config: { qkNorm: "all" } }, "55af7d2df675bd266ac6cc38518cb63cbdcbee8b639b083cdabbc02dff34a29a"],
+  "numbers that multiply embedding, branches and logits": [
+    { architecture: "granite", config: { scoreDivisor: 3, embeddingScale: 12, residualScale: 0.22, logitScale: 1 / 3 } },
+    "149655dc523ac6dc0a5f4e87b510b9d94bbc2b0f780a464a344cc5cd0e211c8d",
+  ],
+}; // prettier-ignore
+
+for (const [name, [model, hash]] of Object.entries(STRUCTURES)) {
+  everyWay(
+    `tiny ${model.architecture}: ${name}`,
+    async () =>
+      quantize(await openSafetensorsCheckpoint(tinyModel(SEED, model)), 32, tinySamples(SEED, 4, 64), { kvCache: "q8t" }),
     hash,
   );
 }

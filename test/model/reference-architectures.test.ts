@@ -144,6 +144,9 @@ const OTHERS = [
   "stablelm-parallel",
   "cohere",
   "cohere-qk-norm",
+  "granite",
+  "gemma2",
+  "gemma3",
 ];
 
 for (const name of OTHERS) {

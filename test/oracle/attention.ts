@@ -32,6 +32,10 @@ export interface AttentionInput {
   kind: AttentionKind;
   /** f32[H], ALiBi: a token's score loses so much for each token it is further back. */
   slopes?: Float32Array;
+  /** What scores are divided by; the root of D by default. */
+  divisor?: number;
+  /** cap * tanh(score / cap); 0, the default, for none. */
+  cap?: number;
 }
 /** Keys or values in the cache: as they are, int8 with the scale given, or with one per token and head. */
 export type CacheKind = "f32" | "qs8" | "qd8";
@@ -100,7 +104,8 @@ export function attentionOracle(input: AttentionInput): { y: Float64Array; bound
     for (let p = 0; p < T; p++) {
       const first = window > 0 ? Math.max(0, p - window + 1) : 0;
       const n = p + 1 - first;
-      const toPowers = Math.LOG2E / Math.sqrt(D);
+      const toPowers = Math.LOG2E / Math.fround(input.divisor ?? Math.sqrt(D));
+      const cap = Math.fround(input.cap ?? 0) * Math.LOG2E;
       const q = qkv.subarray(p * stride + h * D, p * stride + h * D + D);
       const slope = input.slopes?.[h] ?? 0;
       const queryStep = q.reduce((a, x) => Math.max(a, Math.abs(x)), 0) / QUERY_MAX;
@@ -125,6 +130,12 @@ export function attentionOracle(input: AttentionInput): { y: Float64Array; bound
           const rounded = queryStep * (0.5 + 2 * QUERY_MAX * u) * keyNorm * toPowers;
           scoreError[i] = rounded + (kKind === "qd8" ? 9 : 8) * u * (magnitude * toPowers + rounded);
         } else scoreError[i] = (D + 6) * u * magnitude * toPowers;
+        if (cap !== 0) {
+          // tanh never magnifies; log2(e), its product with the cap (which counts twice), the quotient and
+          // the product are rounded; tanh is off by 2 units in the last place.
+          score[i] = cap * Math.tanh(score[i]! / cap);
+          scoreError[i]! += 10 * u * (Math.abs(score[i]!) + scoreError[i]!);
+        }
         if (slope !== 0) {
           // log2(e), the slope in powers of two and its product with the distance are rounded; so is the sum.
           const bias = slope * Math.LOG2E * (first + i - p);

@@ -89,7 +89,8 @@ export function ggufModelConfig(
           : parallelResidual,
     logitScale: form.logitScale ? logitScale(metadata, key("logit_scale"), file) : 1,
   };
-  const config = { ...stated, ...form.unstated?.(stated) };
+  const own = (name: string) => shortestDecimal(metadata.number(key(name)) ?? 0) || undefined;
+  const config = { ...stated, ...form.own?.(stated, own) };
   checkModelConfig(config, file);
   checkExpressible(config, file);
   return config;

@@ -47,16 +47,12 @@ const MOST_LISTED = 8;
 const FLOAT32_STEP = 2 ** -22;
 
 /** @throws UnsupportedModelError naming a key whose value would change what is computed */
-export function refuseVariants(
-  metadata: GgufMetadata,
-  { architecture, traits, logitScale }: GgufForm,
-  headDim: number,
-  file: string,
-): void {
+export function refuseVariants(metadata: GgufMetadata, form: GgufForm, headDim: number, file: string): void {
+  const { architecture, traits, logitScale, ownKeys = [] } = form;
   const usual = 1 / Math.sqrt(headDim);
   const alibi = traits.positions === "alibi" ? { "attention.max_alibi_bias": ALIBI_BIAS } : {};
   for (const [name, neutral] of Object.entries({ ...NEUTRAL_VALUES, ...alibi })) {
-    if (name === "logit_scale" && logitScale) continue;
+    if (ownKeys.includes(name) || (name === "logit_scale" && logitScale)) continue;
     const value = metadata.number(`${architecture}.${name}`);
     const isUsual = name === "attention.scale" && Math.abs((value ?? 0) - usual) <= FLOAT32_STEP * usual;
     if (value !== undefined && value !== neutral && value !== 0 && !isUsual) {
@@ -68,7 +64,7 @@ export function refuseVariants(
     if (value !== neutral) throw new UnsupportedModelError(`${file}: ${architecture}.${name}: got ${value}, need ${neutral}`);
   }
   const pattern = `${architecture}.attention.sliding_window_pattern`;
-  if (metadata.has(pattern)) {
+  if (metadata.has(pattern) && !ownKeys.includes("attention.sliding_window_pattern")) {
     throw new UnsupportedModelError(`${file}: ${pattern}: got windows that differ by layer, need the same in all`);
   }
 }

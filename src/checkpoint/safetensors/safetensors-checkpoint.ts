@@ -13,9 +13,10 @@ import { decodeBF16, decodeF16, decodeF32 } from "../formats/float-formats.ts";
 import { parseGenerationConfig } from "../generation-config.ts";
 import { type JsonObject, type LargeParts, parseJsonObject } from "../../json-object.ts";
 import { blockModules, describeModel } from "../../architecture/description.ts";
-import { parseModelConfig } from "../../architecture/families.ts";
+import { familyOf, parseModelConfig } from "../../architecture/families.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import { checkOnlineTransforms } from "../../architecture/online-transforms.ts";
+import { textPartOf } from "../../architecture/text-part.ts";
 import type { Pooling } from "../pooling.ts";
 import type { KeptForm, KeptRows } from "../quantization/kept-form.ts";
 import { packedKeptForm, readPackedRows } from "../quantization/kept-packed.ts";
@@ -49,8 +50,10 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
     parseJsonObject(await readFile(folder, fileName, limit), `${folder.name}: ${fileName}`, large);
   const readJsonIfThere = async (...file: Parameters<typeof readJson>) => (files.has(file[0]) ? readJson(...file) : undefined);
 
-  const configJson = await readJson("config.json", MAX_BYTES.config);
-  const notes: string[] = [];
+  const wholeJson = await readJson("config.json", MAX_BYTES.config);
+  const textPart = textPartOf(wholeJson, `${folder.name}: config.json`);
+  const configJson = textPart?.json ?? wholeJson;
+  const notes: string[] = textPart ? [textPart.note] : [];
   const ownConfig = parseModelConfig(configJson, `${folder.name}: config.json`, (note) => notes.push(note));
   const conv1D = transposedModules(describeModel(ownConfig));
   const where = `${folder.name}: config.json`;
@@ -85,7 +88,8 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
     const needed = expectedTensors(config, quantization, folder.name).flatMap(({ name }) =>
       integers.mayHave(name) ? [] : [name],
     );
-    const { tensors: parts, note } = unwrapNames(withEmbedding(stored, config), config.architecture, needed, folder.name);
+    const own = textPart ? new Map([...stored].filter(([name]) => !textPart.isOther(name))) : stored;
+    const { tensors: parts, note } = unwrapNames(withEmbedding(own, config), config.architecture, needed, folder.name);
     if (note !== undefined) notes.push(note);
     const orders = new StoredOrders(description);
     const entries = new Map([...parts].map(([name, entry]) => [name, orders.canonical(tensorInfo(name, entry))]));
@@ -125,6 +129,12 @@ function withOnlineTransforms(config: ModelConfig, quantization: QuantizationSch
   return { ...config, online: quantization.online };
 }
 
+function normsLessOne(config: ModelConfig): ReadonlySet<string> {
+  if (familyOf(config.architecture).storedNorms !== "less_one") return new Set();
+  const norms = expectedTensors(config, undefined, "norms").filter(({ role }) => role === "norm");
+  return new Set(norms.map(({ name }) => name));
+}
+
 async function readFile(folder: Folder, fileName: string, limitBytes: number): Promise<string> {
   const source = await folder.open(fileName);
   try {
@@ -148,6 +158,8 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly #parts: Parts;
   readonly #orders: StoredOrders;
   readonly #integers: IntegerModules;
+  /** Weights of norms that are stored less 1. */
+  readonly #lessOne: ReadonlySet<string>;
   readonly #digests: ReadonlyMap<ByteSource, string | undefined>;
   /** in_features by module. */
   #widths: ReadonlyMap<string, number> | undefined;
@@ -173,6 +185,7 @@ class SafetensorsCheckpoint implements Checkpoint {
     this.#orders = orders;
     this.#integers = integers;
     this.#digests = digests;
+    this.#lessOne = normsLessOne(fields.config);
   }
 
   async readF32(name: string, options: ReadOptions = {}): Promise<Float32Array> {
@@ -181,7 +194,9 @@ class SafetensorsCheckpoint implements Checkpoint {
     if (module) return this.#integers.readF32(module, options);
     const decode = type === "F32" ? decodeF32 : type === "F16" ? decodeF16 : type === "BF16" ? decodeBF16 : undefined;
     if (!decode) throw new UnsupportedModelError(`${file}: tensor ${name}: got element type ${type}, need F32, F16 or BF16`);
-    return decode(await this.readRaw(name, options));
+    const values = decode(await this.readRaw(name, options));
+    if (this.#lessOne.has(name)) for (let i = 0; i < values.length; i++) values[i]! += 1;
+    return values;
   }
 
   async readRaw(name: string, { rows, signal }: ReadOptions = {}): Promise<Uint8Array> {

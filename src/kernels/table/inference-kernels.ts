@@ -26,14 +26,15 @@ const APPEND_QS8 = { args: "k cache rows stride Hkv D scale", ...ROWS } as const
 /**
  * M rows over the pools; causal; window 0 means all. q: rows of `stride` elements, head h at h * D; y f32[M,
  * H * D]. Rows of one sequence follow one another in ascending positions, all below S. slopes: f32[H] of
- * ALiBi, or NULL for none. kScale and vScale are read for qs8 caches only. Units go by K/V head.
+ * ALiBi, or NULL for none. Scores are divided by `divisor`, then become cap * tanh(score / cap), cap 0: stay.
+ * kScale and vScale are read for qs8 caches only. Units go by K/V head.
  *
  * Not all of them are given out beforehand, because later rows of a prompt see more tokens: 32 are eight
  * tiles of rows; a row alone is given out whole. GEMVs are shared equally: their streams from memory must be
  * long, and pieces end them (512 against 434 tokens/s with two threads, docs/kernels.md).
  */
 const ATTENTION = {
-  args: "q k v y rows slopes M stride H Hkv D S window kScale vScale",
+  args: "q k v y rows slopes M stride H Hkv D S window divisor cap kScale vScale",
   units: "query rows, H * M",
   scratch: true,
   taken: 32,
@@ -103,6 +104,8 @@ export const INFERENCE_KERNELS = {
    * x f32[M, 2F] (gate, then up) at the start of rows of `stride` elements -> y f32[M, F] = silu(gate) * up
    */
   swiglu_f32: { args: "x y F stride", ...ROWS },
+  /** The same by GELU with tanh. */
+  geglu_tanh_f32: { args: "x y F stride", ...ROWS },
   /**
    * x f32[M, F] at the start of rows of `stride` elements -> y f32[M, F] = x/2 (1 + erf(x / sqrt 2)); y may
    * be x where stride is F
@@ -114,6 +117,10 @@ export const INFERENCE_KERNELS = {
   relu_f32: ACTIVATION_F32,
   /** x += y, both f32[M, K] */
   add_f32: { args: "x y K", ...ROWS },
+  /** x f32[M, K] *= scale */
+  scale_f32: { args: "x K scale", ...ROWS },
+  /** x f32[M, K] = cap * tanh(x / cap) */
+  softcap_f32: { args: "x K cap", ...ROWS },
 
   // --- what transforms of weights need while the model runs
   /** y = H x * scale in blocks of `size`, a power of two, both f32[M, K]; y may be x */
@@ -143,6 +150,7 @@ export const INFERENCE_KERNELS = {
   layernorm_f32_qd14: { args: "x residual weight bias q scales K eps", ...ROWS },
   /** x f32[M, 2F] as above (the gate is overwritten) -> q i8[M, F] */
   swiglu_f32_qd8: { args: "x q scales sums F G stride scale", ...ROWS },
+  geglu_tanh_f32_qd8: { args: "x q scales sums F G stride scale", ...ROWS },
 
   /**
    * x f32[M, F] at the start of rows of `stride` elements (overwritten) -> q i8[M, F] = quantized gelu of x

@@ -111,6 +111,8 @@ export interface Arguments {
   rowCount: [rowCount: number];
   position: [position: number];
   window: [window: number];
+  divisor: [divisor: number];
+  cap: [cap: number];
   passes: [passes: number];
   begin: [begin: number];
   end: [end: number];

@@ -8,6 +8,7 @@
  */
 import { UnsupportedModelError } from "../../errors.ts";
 import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
+import type { ModelConfig } from "../../architecture/model-config.ts";
 import type { Block } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { HeadBuffers } from "../buffers.ts";
@@ -112,8 +113,9 @@ function headsOf({ config, buffers }: Workspace): Heads {
 }
 
 /**
- * Copies the heads of M rows to their padded places, whose zeros are never written. Kernels divide scores by
- * the root of D, which has grown: queries make up for it. A product rounded to float32, as everywhere.
+ * Copies the heads of M rows to their padded places, whose zeros are never written. Scores are divided by
+ * what grows as the root of D does (`scoreDivisor`): queries make up for it. A product rounded to float32, as
+ * everywhere.
  */
 function spreadHeads({ kernels, config, buffers }: Workspace, { D, qkv }: HeadBuffers, M: number): void {
   const { heads: H, kvHeads: Hkv, headDim } = config;
@@ -128,6 +130,11 @@ function spreadHeads({ kernels, config, buffers }: Workspace, { D, qkv }: HeadBu
       for (let d = 0; d < headDim; d++) to[target + d] = from[source + d]! * scale;
     }
   }
+}
+
+/** What kernels divide the scores of heads of D elements by: as much more as padded heads are longer. */
+function scoreDivisor({ scoreDivisor: own, headDim }: ModelConfig, D: number): number {
+  return Math.fround(own === undefined ? Math.sqrt(D) : own * Math.sqrt(D / headDim));
 }
 
 /** Copies the output of M rows to where it is read. */
@@ -168,6 +175,7 @@ export function attend(space: Workspace, cache: LayerCache, window: number, M: n
   const { precision, k, v, scales } = cache;
   const { D, qkv, stride, attended } = headsOf(space);
   const { rows, padded } = buffers;
+  const divisor = scoreDivisor(config, D);
   const kernel = `attention_f32_k${KIND[precision.k]}_v${KIND[precision.v]}` as const;
   kernels.split(
     kernel,
@@ -185,6 +193,8 @@ export function attend(space: Workspace, cache: LayerCache, window: number, M: n
     D,
     positions,
     window,
+    divisor,
+    config.scoreCap,
     scales.k,
     scales.v,
   );

@@ -1,6 +1,6 @@
 /**
- * The embedding: token ids to the residual stream, with learned positions and a norm where the model has
- * them.
+ * The embedding: token ids to the residual stream, multiplied by a number, with learned positions and a norm
+ * where the model has them.
  */
 import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { Batch } from "../batch.ts";
@@ -43,13 +43,14 @@ export function loadEmbedding(loader: WeightLoader, space: Workspace, { position
 /** Writes f32[M, E] to `buffers.hidden` for the ids of a batch. */
 export function embed(space: Workspace, { table, positions, norm }: LoadedEmbedding, batch: Batch): void {
   const { kernels, buffers, config } = space;
-  const { vocabSize: V, hiddenSize: E } = config;
+  const { vocabSize: V, hiddenSize: E, embeddingScale } = config;
   kernels.i32(buffers.ids, batch.rows).set(batch.ids);
   const [{ form, weights, K }] = table.products;
   const kernel = form === "f32w" ? "embed_f32w" : "embed_qc8w";
   const target = K === E ? buffers.hidden : buffers.paddedInput;
   kernels.run[kernel](buffers.ids, weights, target, batch.rows, V, K);
   if (target !== buffers.hidden) copyRows(space, target, buffers.hidden, batch.rows, [K, E]);
+  if (embeddingScale !== 1) kernels.split("scale_f32", batch.rows, buffers.hidden, E, Math.fround(embeddingScale));
   if (positions) {
     for (const { begin, rows, position } of batch.spans) {
       kernels.split("add_f32", rows, offsetBy(buffers.hidden, 4 * begin * E), offsetBy(positions, 4 * position * E), E);

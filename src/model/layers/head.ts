@@ -66,19 +66,16 @@ export function loadHead(loader: WeightLoader, { config }: Description, spec: He
   loadNorm(loader, head.norm, config.hiddenSize);
 }
 
-/** Writes the logits f32[M, V] of `hidden` f32[M, E] to `logits`, in a model that has a head. */
+/**
+ * Writes the logits f32[M, V] of `hidden` f32[M, E] to `logits`, multiplied and capped as the model has it, in a
+ * model that has a head.
+ */
 export function multiplyHead(space: Workspace, { norm, linear }: LoadedHead, hidden: Pointer, logits: Pointer, M: number): void {
   if (!linear) throw new RangeError("head: got a model without one, need one with logits");
   normInput(space, norm, linear, { hidden: turnedBack(space, hidden, M), residual: NULL, M });
   multiply(space, linear, space.buffers.normed, logits, M);
-  scaleLogits(space, logits, M);
-}
-
-/** Products of float32 numbers, rounded once. */
-function scaleLogits({ kernels, config }: Workspace, logits: Pointer, M: number): void {
-  const { logitScale, vocabSize: V } = config;
-  if (logitScale === 1) return;
-  const values = kernels.f32(logits, M * V);
-  const factor = Math.fround(logitScale);
-  for (let i = 0; i < values.length; i++) values[i]! *= factor;
+  const { kernels, config } = space;
+  const { vocabSize: V, logitScale, logitCap } = config;
+  if (logitScale !== 1) kernels.split("scale_f32", M, logits, V, Math.fround(logitScale));
+  if (logitCap !== 0) kernels.split("softcap_f32", M, logits, V, Math.fround(logitCap));
 }

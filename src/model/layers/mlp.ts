@@ -1,5 +1,6 @@
 /**
- * What lies between the MLP's linear layers: silu(gate) * up, or an activation of what the first one gives.
+ * What lies between the MLP's linear layers: silu(gate) * up or gelu(gate) * up, or an activation of what the
+ * first one gives.
  */
 import type { Pointer } from "../../kernels/pointer.ts";
 import type { Workspace } from "../workspace.ts";
@@ -26,7 +27,7 @@ export function activate(space: Workspace, down: Linear, { x, stride, M, floats 
   const { activation, gatedMlp } = config;
   const { input } = down.products[0];
   if (input.kind !== "qd8" || readsFloats(down) || changesDownInput(space) || floats) {
-    if (gatedMlp) kernels.split("swiglu_f32", M, x, buffers.activated, F, stride);
+    if (gatedMlp) kernels.split(gatedKernel(activation), M, x, buffers.activated, F, stride);
     else kernels.split(plainKernel(activation), M, x, buffers.activated, F, stride);
     turnDownInput(space, buffers.activated, M);
     scaleInput(space, buffers.activated, M, F);
@@ -35,8 +36,14 @@ export function activate(space: Workspace, down: Linear, { x, stride, M, floats 
   }
   const { q, scales, sums } = buffers.activations;
   const [G, scale] = [input.sumsOf, staticScale(input)];
-  if (gatedMlp) kernels.split("swiglu_f32_qd8", M, x, q, scales, sums, F, G, stride, scale);
+  if (gatedMlp) kernels.split(`${gatedKernel(activation)}_qd8`, M, x, q, scales, sums, F, G, stride, scale);
   else kernels.split(`${plainKernel(activation)}_qd8`, M, x, q, scales, sums, F, G, stride, scale);
+}
+
+function gatedKernel(activation: Workspace["config"]["activation"]): "swiglu_f32" | "geglu_tanh_f32" {
+  if (activation === "silu") return "swiglu_f32";
+  if (activation === "gelu_tanh") return "geglu_tanh_f32";
+  throw new RangeError(`activation: got ${activation} with a gate, need silu or gelu_tanh`);
 }
 
 function plainKernel(activation: Workspace["config"]["activation"]): "gelu_f32" | "gelu_tanh_f32" | "relu_f32" {

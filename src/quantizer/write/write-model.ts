@@ -2,6 +2,7 @@
  * Writes every tensor of a quantized model, in the order of the plan: each role in its own way, modules
  * rounded as they come.
  */
+import { familyOf } from "../../architecture/families.ts";
 import { lowRankTensors } from "../../architecture/tensors.ts";
 import { decodeF16, encodeF16 } from "../../checkpoint/formats/float-formats.ts";
 import { dequantizeWords, wordsOfRow } from "../../checkpoint/quantization/pack-quantized.ts";
@@ -86,9 +87,16 @@ class ModelWriter {
       case "bias":
         return this.#writeFloats(tensor, Infinity, (values) => reorderRows(values, this.#orderOf(name)));
       case "norm":
+        return this.#writeFloats(tensor, Infinity, (values) => this.#storedNorm(values));
       case "positions":
         return this.#writeFloats(tensor, Infinity, (values) => values);
     }
+  }
+
+  /** What a reader of the file adds to a norm's weights is taken from them, in float32. */
+  #storedNorm(values: Float32Array): Float32Array {
+    const { storedNorms } = familyOf(this.#plan.description.config.architecture);
+    return storedNorms === "less_one" ? values.map((value) => value - 1) : values;
   }
 
   /** The module that a tensor belongs to: `${module}.weight_packed`. */

@@ -69,7 +69,7 @@ for (const [what, json] of Object.entries({
 }
 
 const REFERENCES = [
-  "gpt2", "phi", "gpt-neox", "gpt-neox-sequential", "bloom", "bloom-odd-heads", "olmo2", "glm", "glm4", "phi3", "smollm3",
+  "gpt2", "phi", "gpt-neox", "gpt-neox-sequential", "bloom", "bloom-odd-heads", "olmo2", "glm", "glm4", "phi3", "smollm3", "granite",
 ]; // prettier-ignore
 
 for (const name of REFERENCES) {
@@ -85,6 +85,27 @@ for (const name of REFERENCES) {
     await folder.close();
   });
 }
+
+test("Gemma as its files have it: norms with 1 added, and what no key says", async () => {
+  for (const name of ["gemma2", "gemma3"]) {
+    const path = sharedData(`reference/tiny/${name}`);
+    if (path === undefined) return;
+    const folder = await openSafetensorsCheckpoint(openFolder(path));
+    const checkpoint = await openGgufCheckpoint(memoryFile(buildGguf(await ggufOf(folder)).bytes));
+    // The reference models divide scores by another root, which a GGUF cannot say.
+    assert.equal({ ...checkpoint.config, scoreDivisor: folder.config.scoreDivisor }, folder.config);
+    assert.is(checkpoint.config.scoreDivisor, Math.sqrt(32));
+    for (const tensor of folder.tensors.keys())
+      assertSameBits(await checkpoint.readF32(tensor), await folder.readF32(tensor), tensor);
+    await folder.close();
+  }
+  const { config } = await open(CONFIGS.gemma3_text, { "gemma3.attention.sliding_window_pattern": u32(2) });
+  assert.equal(config.attentionWindows, [8, 0, 8, 0, 8, 0, 8]);
+  assert.is((await open(CONFIGS.gemma2, { "gemma2.attn_logit_softcapping": undefined })).config.scoreCap, 50);
+  const plain = await open(CONFIGS.granite, { "granite.attention.scale": f32(0), "granite.logit_scale": undefined });
+  assert.equal([plain.config.scoreDivisor, plain.config.logitScale], [Math.sqrt(8), 1]);
+  await refuses(open(CONFIGS.gemma3_text, { "gemma3.attn_logit_softcapping": f32(50) }), UnsupportedModelError, "attn_logit_softcapping: got 50, need 0"); // prettier-ignore
+});
 
 test("queries, keys and values in one tensor are read as three", async () => {
   const { folder, tensors } = familyFolder(CONFIGS.glm4, SEED);

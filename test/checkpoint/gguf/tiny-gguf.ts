@@ -5,7 +5,7 @@
 import type { Checkpoint } from "../../../src/checkpoint/checkpoint.ts";
 import { BLOCKS, type BlockType, blockValue, randomBlocks } from "./ggml-oracle.ts";
 import { type Fixture, type FixtureTensor, type FixtureValue, bool, concatenate, f32, string, u32 } from "./gguf-fixture.ts";
-import type { RopeScaling } from "../../../src/architecture/model-config.ts";
+import type { ModelConfig, RopeScaling } from "../../../src/architecture/model-config.ts";
 import { mulberry32 } from "../../random.ts";
 
 export interface TinyModel {
@@ -154,6 +154,13 @@ const LLAMA_NAMES = {
   "mlp.down_proj": "ffn_down",
 };
 
+const GEMMA_NAMES = {
+  ...LLAMA_NAMES,
+  post_attention_layernorm: "post_attention_norm",
+  pre_feedforward_layernorm: "ffn_norm",
+  post_feedforward_layernorm: "post_ffw_norm",
+};
+
 const GGUF_NAMES: Record<string, { architecture: string; names: Record<string, string>; isPermuted?: boolean }> = {
   olmo2: {
     architecture: "olmo2",
@@ -178,6 +185,9 @@ const GGUF_NAMES: Record<string, { architecture: string; names: Record<string, s
     names: { ...LLAMA_NAMES, "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up" },
   },
   smollm3: { architecture: "smollm3", names: LLAMA_NAMES, isPermuted: true },
+  granite: { architecture: "granite", names: LLAMA_NAMES, isPermuted: true },
+  gemma2: { architecture: "gemma2", names: GEMMA_NAMES },
+  gemma3_text: { architecture: "gemma3", names: GEMMA_NAMES },
   gpt2: {
     architecture: "gpt2",
     names: {
@@ -255,6 +265,31 @@ function longRopeAttention({ attention, originalContextLength }: Extract<RopeSca
   return Math.sqrt(1 + Math.log(attention.extension) / Math.log(originalContextLength));
 }
 
+/** Keys that the converter's classes of Granite and Gemma add. */
+function ownKeys(config: ModelConfig, prefix: string): [string, FixtureValue][] {
+  const linear: [string, FixtureValue][] =
+    config.ropeScaling.kind === "linear"
+      ? [
+          [`${prefix}.rope.scaling.type`, string("linear")],
+          [`${prefix}.rope.scaling.factor`, f32(config.ropeScaling.factor)],
+        ]
+      : [];
+  if (prefix === "granite") {
+    return [
+      [`${prefix}.attention.scale`, f32(1 / config.scoreDivisor!)],
+      [`${prefix}.embedding_scale`, f32(config.embeddingScale)],
+      [`${prefix}.residual_scale`, f32(config.residualScale)],
+      [`${prefix}.logit_scale`, f32(1 / config.logitScale)],
+    ];
+  }
+  if (!prefix.startsWith("gemma")) return linear;
+  return [
+    ...linear,
+    ...(config.scoreCap > 0 ? [[`${prefix}.attn_logit_softcapping`, f32(config.scoreCap)] as const] : []),
+    ...(config.logitCap > 0 ? [[`${prefix}.final_logit_softcapping`, f32(config.logitCap)] as const] : []),
+  ].map(([key, value]) => [key, value]);
+}
+
 /**
  * What llama.cpp's converter makes of a model: float32, canonical rows but those it permutes, and the keys
  * its classes write
@@ -309,6 +344,7 @@ export async function ggufOf(checkpoint: Checkpoint): Promise<Fixture> {
       ],
       ...(window > 0 ? [[`${architecture}.attention.sliding_window`, u32(window)] as const] : []),
       ...(config.positions === "rope" ? rope : []),
+      ...ownKeys(config, architecture),
       ...(architecture === "gptneox" ? [["gptneox.use_parallel_residual", bool(config.parallelResidual)] as const] : []),
     ],
     tensors,
