@@ -156,7 +156,8 @@ export async function readEqualizedInputs(location: ModelLocation): Promise<Read
 }
 
 async function describeInput(checkpoint: Checkpoint, module: string): Promise<InputPolicy> {
-  const scheme = checkpoint.quantization?.linear(module);
+  const { quantization } = checkpoint;
+  const scheme = quantization?.linear(module) ?? quantization?.integers?.(module);
   if (!scheme) return { policy: null, input_scale: null };
   const scaleName = `${module}.input_scale`;
   const stored = scheme.activations.kind === "static" && checkpoint.tensors.has(scaleName);

@@ -159,8 +159,11 @@ async function discardOnError<T>(output: OutputFolder, work: () => Promise<T>): 
 
 /** @throws RecipeError for what can be known to fail before anything is read */
 function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe): void {
-  if (quantization) throw new RecipeError(`${name}: already quantized; start from the original floating-point model`);
   const description = describeModel(config);
+  // Integers of another program are read as the floats they stand for.
+  const modules = [description.embedding, description.head ?? [], blockModules(description)].flat();
+  if (modules.some((module) => quantization?.linear(module.name)))
+    throw new RecipeError(`${name}: already quantized; start from the original floating-point model`);
   chooseGroupSizes(description, recipe.groupSize);
   checkTransforms(recipe.transforms, config);
   checkWidths(description, recipe);
