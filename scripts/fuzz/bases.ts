@@ -12,6 +12,7 @@ import { tinyModel, type TinyModelOptions } from "../../test/tiny-model.ts";
 import { tinyTokenizer } from "../../test/tiny-tokenizer.ts";
 import type { BlockType } from "../../test/checkpoint/gguf/ggml-oracle.ts";
 import { buildGguf, f32s, type FixtureValue, i32s, string, strings, u32 } from "../../test/checkpoint/gguf/gguf-fixture.ts";
+import { integerFolder, type IntegerKind } from "../../test/checkpoint/quantization/integer-folder.ts";
 import { ggufOf, tinyGguf, type TinyModel } from "../../test/checkpoint/gguf/tiny-gguf.ts";
 import type { Files } from "./subject.ts";
 
@@ -61,6 +62,12 @@ async function quantized(source: MemoryFolder, recipe: RecipeName, options: Reci
   await quantizeModel(checkpoint, { samples }, resolveRecipe(recipe, { groupSize: 32, ...options }), output, work);
   await checkpoint.close();
   return filesOf(output.result);
+}
+
+async function integers(kind: IntegerKind): Promise<Files> {
+  const { folder } = await integerFolder(kind, SEED, { config: { ...SIZES, attentionWindows: [0] } });
+  withTokenizer(folder);
+  return filesOf(folder);
 }
 
 const utf8 = new TextEncoder();
@@ -160,6 +167,11 @@ const MAKERS: Readonly<Record<string, () => Files | Promise<Files>>> = {
   "w4a8-online": () => quantized(llamaLike("llama"), "fptquant", { localSteps: 0 }),
   "w4a8-float": () => quantized(llamaLike("qwen3"), "zeroquant-fp", {}),
   "w4a8-gpt2": () => quantized(family("gpt2"), "rtn", {}),
+  "int-gptq": () => integers({ method: "gptq", bits: 4, groupSize: 16, symmetric: true, anyOrder: true }),
+  "int-gptq-8": () => integers({ method: "gptq_v2", bits: 8, groupSize: 16, symmetric: false }),
+  "int-awq": () => integers({ method: "awq", bits: 4, groupSize: 32, symmetric: false }),
+  "int-packed": () => integers({ method: "pack-quantized", bits: 4, groupSize: 16, symmetric: false, anyOrder: true }),
+  "int-int8": () => integers({ method: "int-quantized", bits: 8, groupSize: "channel", symmetric: false, activations: "static" }),
 };
 
 export const BASES: readonly string[] = Object.keys(MAKERS);
@@ -167,6 +179,7 @@ export const BASE_GROUPS = {
   folders: BASES.slice(0, BASES.indexOf("sharded")),
   gguf: BASES.filter((name) => name.startsWith("gguf-")),
   quantized: BASES.filter((name) => name.startsWith("w4a8")),
+  integers: BASES.filter((name) => name.startsWith("int-")),
 } as const;
 
 const made = new Map<string, Promise<Files>>();

@@ -42,7 +42,7 @@ const bytesOf = (name: (files: EditedFiles, choices: Choices) => string | undefi
 
 const NEUTRAL_TOKENIZER = [neutralJsonEdit(file.tokenizer), neutralJsonEdit(file.tokenizerConfig), neutralFile];
 const NEUTRAL_FOLDER = [neutralHeader, neutralJsonEdit(file.config), neutralJsonEdit(file.generation), ...NEUTRAL_TOKENIZER];
-const { folders, gguf, quantized } = BASE_GROUPS;
+const { folders, gguf, quantized, integers } = BASE_GROUPS;
 
 const KINDS: Readonly<Record<string, Kind>> = {
   gguf: {
@@ -93,6 +93,20 @@ const KINDS: Readonly<Record<string, Kind>> = {
       consistentTensor,
       tensorNumbers(/scale/),
       tensorNumbers(/packed|shape|lora/),
+      anyBytes,
+    ],
+    neutral: NEUTRAL_FOLDER,
+  },
+  integers: {
+    bases: integers,
+    edits: [
+      ...Array.from({ length: 3 }, () => jsonEdit(file.config, QUANTIZATION)),
+      headerJson,
+      consistentTensor,
+      consistentTensor,
+      tensorNumbers(/scale/),
+      tensorNumbers(/zero/),
+      tensorNumbers(/g_idx/),
       anyBytes,
     ],
     neutral: NEUTRAL_FOLDER,

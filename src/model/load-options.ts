@@ -39,9 +39,10 @@ export interface LoadOptions extends WorkOptions {
    */
   readonly kvCache?: CachePrecision | Partial<KvPrecision> | undefined;
   /**
-   * How weights run that a file has quantized without quantizing activations. "kept", the default for a GGUF,
-   * multiplies them as they are with int8 activations, a scale per token; "f32", that for a folder whose
-   * configuration leaves activations as floats, makes floats of them.
+   * How weights run that a file has quantized without quantizing activations. "kept", the default for a GGUF
+   * and for integers as GPTQ, AWQ and others store them, multiplies them as they are with int8 activations, a
+   * scale per token; "f32", that for a folder of this package's own whose configuration leaves activations as
+   * floats, makes floats of them.
    */
   readonly weights?: WeightPrecision | undefined;
   /**
@@ -144,7 +145,7 @@ function kvPrecisions(
 
 /** @throws OptionError naming the option, what was got and what is possible */
 export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint): ResolvedLoadOptions {
-  const weights = checkWeightPrecision("weights", options.weights) ?? (checkpoint.quantization ? "f32" : "kept");
+  const weights = checkWeightPrecision("weights", options.weights) ?? (isOwn(checkpoint) ? "f32" : "kept");
   const stored = checkpoint.quantization?.kvCache ?? (weights === "kept" && hasKeptWeights(checkpoint) ? "q8t" : "f32");
   const asked = kvPrecisions(options, stored);
   const int8 = stored === "q8" ? "q8" : "q8t";
@@ -164,6 +165,11 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint)
     build: resolveBuild(options.build),
     poll: resolvePoll(options.poll),
   };
+}
+
+/** Whether weights are quantized as this package does it: where it leaves activations, they run as floats. */
+function isOwn({ quantization, config }: Checkpoint): boolean {
+  return quantization !== undefined && !blockModules(describeModel(config)).some(({ name }) => quantization.integers?.(name));
 }
 
 /** Whether a block has weights that are stored quantized. */

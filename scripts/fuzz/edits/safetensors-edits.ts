@@ -21,6 +21,9 @@ const WORDS: JsonWords = {
     ["model.layers.0.mlp.down_proj.weight_packed.7", [{ dtype: "I32", shape: [0, 4], data_offsets: [0, 0] }]],
     ["model.layers.0.self_attn.k_scale", [{ dtype: "F32", shape: [0], data_offsets: [0, 0] }]],
     ["model.layers.0.self_attn.q_proj.weight_zero_point", [{ dtype: "I32", shape: [0, 1], data_offsets: [0, 0] }]],
+    ["model.layers.0.self_attn.q_proj.qweight", [{ dtype: "I32", shape: [4, 0], data_offsets: [0, 0] }]],
+    ["model.layers.0.self_attn.q_proj.g_idx", [{ dtype: "I32", shape: [0], data_offsets: [0, 0] }]],
+    ["model.layers.0.self_attn.q_proj.bias", [{ dtype: "F16", shape: [0], data_offsets: [0, 0] }]],
   ],
 };
 
