@@ -121,6 +121,10 @@ export class BenchMemory {
     return new Float32Array(this.memory.buffer, pointer, length);
   }
 
+  i32(pointer: Pointer, length: number): Int32Array {
+    return new Int32Array(this.memory.buffer, pointer, length);
+  }
+
   f64(pointer: Pointer, length: number): Float64Array {
     return new Float64Array(this.memory.buffer, pointer, length);
   }

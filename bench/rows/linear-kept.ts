@@ -88,7 +88,23 @@ const SIZES: readonly (readonly [Kept, number])[] = [
 ];
 const shapes = LAYERS.filter(({ name }) => name === "smollm2-135m/down" || name === "llama-3.2-1b/up");
 
+/** Rows put in the order of groups: bytes read and written. */
+function gathering({ name, M, K }: LinearShape): BenchRow {
+  return {
+    name: `gather_qd8 ${name} M=${M} K=${K}`,
+    prepare(bench) {
+      const G = 128;
+      const [q, columns, y] = [bench.noise(M * K), bench.reserve(4 * K), bench.reserve(M * K)];
+      const sums = bench.reserve((4 * M * K) / G);
+      // Every 37th column, around and around: 37 divides no size here.
+      bench.i32(columns, K).forEach((_, k, order) => (order[k] = (37 * k) % K));
+      return { bytes: 2 * M * K, run: () => bench.run.gather_qd8(q, columns, y, sums, K, G, 0, M) };
+    },
+  };
+}
+
 export const rows: BenchRow[] = [
+  ...shapes.map(gathering),
   ...shapes.flatMap((shape) =>
     SIZES.flatMap(([kind, G]) => [linear(kind, { ...shape, G }, shape.M), linear(kind, { ...shape, G }, 1)]),
   ),

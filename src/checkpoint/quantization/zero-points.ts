@@ -4,8 +4,8 @@
 import { CheckpointError } from "../../errors.ts";
 
 /**
- * The largest zero point: one more than the largest code, because GPTQ files hold z - 1 in 4 bits
- * (`qzeros` of AutoGPTQ's first format).
+ * The largest zero point that kernels multiply: one more than the largest code. GPTQ's first format holds
+ * z - 1 in 4 bits; AutoGPTQ once read 15 as 16, and reads it as 0 now, as this package does.
  */
 export const MOST_ZERO_POINT = 16;
 
