@@ -118,6 +118,28 @@ for (const kind of KINDS) {
   });
 }
 
+for (const activations of ["dynamic", "static"] as const) {
+  for (const weights of [
+    { bits: 8, groupSize: "channel" },
+    { bits: 4, groupSize: 32 },
+  ] as const) {
+    test(`${weights.bits} bits, ${activations} activations: an int8 a weight gives the bits of packed weights`, async () => {
+      const ids = Array.from({ length: 12 }, (_, i) => (41 * i + 3) % 300);
+      const logits = [];
+      for (const method of ["int-quantized", "pack-quantized"] as const) {
+        const { folder } = await integerFolder({ ...weights, method, symmetric: true, activations }, SEED);
+        const checkpoint = await openSafetensorsCheckpoint(folder);
+        // Packed and symmetric is how this package stores weights itself.
+        const own = checkpoint.quantization!.linear("model.layers.0.mlp.up_proj") !== undefined;
+        assert.is(own, method === "pack-quantized");
+        logits.push(await logitsOf(checkpoint, ids));
+        await checkpoint.close();
+      }
+      assertSameBits(logits[0]!, logits[1]!, "logits");
+    });
+  }
+}
+
 test("modules that share an order are one product", async () => {
   const share = (tensors: Map<string, { data: ArrayBufferView }>) => {
     const q = tensors.get("model.layers.0.self_attn.q_proj.g_idx")!.data as Int32Array;
