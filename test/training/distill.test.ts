@@ -187,6 +187,7 @@ const FIRST_MODULE = { qkv: "self_attn.q_proj", o: "self_attn.o_proj", up: "mlp.
 for (const [name, options, model] of [
   ["rtn", { distillLoss: "jsd" }, {}],
   ["smoothquant", { groupSize: "channel" }, {}],
+  ["fptq", { bits: 6 }, {}],
   ["rtn", { lorcRank: 4, distillTrain: ["lorc"] }, {}],
   ["rtn", { overrides: [{ pattern: "*.down", policy: "none" }] }, {}],
   ["rtn", { distillTrain: ["biases", "norms"] }, { architecture: "qwen2" }],

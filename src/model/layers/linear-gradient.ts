@@ -24,12 +24,13 @@ export interface DifferentiableLinear extends Linear {
 
 /** The layer as one that has a gradient; a string says why it has none. */
 export function differentiableLinear(linear: Linear): DifferentiableLinear | string {
-  const [{ form, input, K, groupSize, weights }, ...others] = linear.products;
+  const [{ form, input, K, groupSize, weights, order }, ...others] = linear.products;
   if (others.length > 0) return "weights in several forms";
   const known = FORMS.find((each) => each === form);
   if (known === undefined) return `weights as ${form}`;
   if (input.kind === "qd14") return "inputs of 14 bits";
   if (input.kind === "f32" && input.rounding) return `inputs rounded to ${input.rounding.kind}`;
+  if (order) return "weights whose columns are in another order";
   if (K !== linear.inFeatures) return `${linear.inFeatures} in_features`;
   const activation = input.kind === "qd8" ? input.activation : undefined;
   return { ...linear, form: known, K, groupSize: known === "qc8w" ? K : groupSize, weights, activation };

@@ -297,14 +297,12 @@ function checkRanges({ ranges, policy, overrides, kvCache }: Recipe): void {
 }
 
 /** How many bits there can be depends on the model's sizes (`checkBits`). */
-function checkMixture({ bits, weights, round, lorcRank, distillSteps }: Recipe): void {
+function checkMixture({ bits, weights, round, lorcRank }: Recipe): void {
   if (bits === undefined) return;
   if (!(bits > 4 && bits < 9)) throw new RecipeError(`bits: got ${bits}, need a number between 4 and 9`);
   if (weights === "int8") throw new RecipeError(`bits: got ${bits} for int8 weights, need weights of 4 bits`);
   if (round.kind === "autoround") throw new RecipeError(`bits: got ${bits} and round autoround, which learns codes of 4 bits`);
   if (lorcRank > 0) throw new RecipeError(`bits: got ${bits} and low-rank terms of rank ${lorcRank}, need one of them`);
-  if (distillSteps > 0)
-    throw new RecipeError(`distillation: got bits ${bits}; it tunes the scales of 4-bit weights, need none of 8`);
 }
 
 /** What each option allows may still not fit together. */

@@ -94,7 +94,7 @@ test("refused: bits that no mixture has, and what is not mixed", async () => {
     [{ bits: Number.NaN }, /^bits: got NaN/],
     [{ bits: 5, weights: "int8", groupSize: "channel" }, /^bits: got 5 for int8 weights, need weights of 4 bits$/],
     [{ bits: 5, lorcRank: 2 }, /^bits: got 5 and low-rank terms of rank 2, need one of them$/],
-    [{ bits: 5, distillSteps: 2 }, /^distillation: got bits 5; it tunes the scales of 4-bit weights/],
+    [{ bits: 5, round: "autoround" }, /^bits: got 5 and round autoround, which learns codes of 4 bits/],
   ] as const) {
     const error = await refused(options);
     assert.instance(error, RecipeError, error.message);
