@@ -156,8 +156,9 @@ function decode(bytes: Uint8Array, sizes: readonly number[]): { header: Header; 
   const lengths = [...sizes.flatMap((size) => [size, size, size]), ...(header.best === null ? [] : sizes)];
   const total = lengths.reduce((sum, size) => sum + size, 0);
   if (bytes.length !== 4 + length + 4 * total) return undefined;
-  // A copy of its own: the arrays are views of words.
-  const words = new Float32Array(bytes.slice(4 + length).buffer);
+  // A copy of its own: words have to begin at a multiple of four bytes.
+  const words = new Float32Array(total);
+  new Uint8Array(words.buffer).set(bytes.subarray(4 + length));
   let at = 0;
   return { header, arrays: lengths.map((size) => words.slice(at, (at += size))) };
 }

@@ -265,6 +265,48 @@ test("a parent that is a file, or cannot be written to", async ({ root }) => {
   }
 });
 
+test("a distillation that was killed goes on where it was kept, and nothing of it is left behind", async ({ root }) => {
+  const source = join(root, "source");
+  mkdirSync(source);
+  for (const [name, { bytes }] of tinyModel(SEED).files) writeFileSync(join(source, name), bytes);
+  const script = `
+    const { quantize } = await import("./src/index.ts");
+    const [source, output, killAt] = process.argv.slice(1);
+    const options = { samples: 2, contextSize: 24, groupSize: 32, threads: 1, distillSteps: 20, distillTrain: ["norms", "scales"] };
+    const onProgress = ({ phase, done }) => {
+      if (phase === "distill") console.log(done);
+      if (phase === "distill" && Number(killAt) > 0 && done >= Number(killAt)) process.kill(process.pid, "SIGKILL");
+    };
+    const onWarning = (message) => console.log(message);
+    await quantize(source, { ...options, output, onProgress, onWarning });`;
+  const run = (name: string, killAt: number) => {
+    const words = ["--import", "tsx", "--input-type=module", "-e", script, source, join(root, name), String(killAt)];
+    const { stdout, stderr, signal, status } = spawnSync(process.execPath, words, { cwd: repository, encoding: "utf8" });
+    return { lines: stdout.split("\n"), stderr, signal, status };
+  };
+  const killed = run("model", 18);
+  assert.is(killed.signal, "SIGKILL", killed.stderr);
+  const left = readdirSync(root).filter((name) => name.startsWith(".model.unfinished-"));
+  assert.is(left.length, 1);
+  const resumed = run("model", 0);
+  assert.is(resumed.status, 0, resumed.stderr);
+  assert.ok(
+    resumed.lines.includes(`distillation: goes on behind step 16, kept in ${join(root, left[0]!)}`),
+    resumed.lines.join(),
+  );
+  // Not every step is told, but none that was done before is done again.
+  assert.ok(
+    resumed.lines.every((line) => !(Number(line) >= 1 && Number(line) <= 16)),
+    resumed.lines.join(),
+  );
+  assert.is(run("whole", 0).status, 0);
+  const visible = (name: string) => name.includes("unfinished") || name.includes("saving");
+  assert.equal(readdirSync(root).filter(visible), []);
+  const shards = readdirSync(join(root, "whole")).filter((name) => name.endsWith(".safetensors"));
+  assert.ok(shards.length > 0);
+  for (const shard of shards) assert.equal(readFileSync(join(root, "model", shard)), readFileSync(join(root, "whole", shard)));
+});
+
 /** Makes every write fail from the `from`-th on, as a full disk does. */
 async function onFullDisk<T>(root: string, from: number, work: () => Promise<T>): Promise<T> {
   const handle = await open(join(root, "any"), "w");
