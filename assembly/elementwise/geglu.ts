@@ -11,8 +11,8 @@
  * `scale` is the calibrated one of all rows (static), or 0: each row gets its own (dynamic). The bits of the
  * second are those of geglu_tanh_f32 and quantize_f32_qs8 or qd8 one after the other. Units: rows; pointers
  * are those of row 0. Preconditions of the second: F % G == 0, G % 16 == 0.
- * Reads and writes nothing outside the shapes. Error of GELU, NaN and infinities: math/gelu.ts; the product is
- * rounded.
+ * Reads and writes nothing outside the shapes. Error of GELU, NaN and infinities: math/gelu.ts; the product
+ * is rounded.
  *
  * Why two passes over a row: the first is the one of MLPs without a gate, 680 bytes of code, and the second
  * takes a tenth of its time.

@@ -92,8 +92,8 @@ export interface GgufForm {
    */
   readonly own?: (config: ModelConfig, number: (key: string) => number | undefined) => Partial<ModelConfig>;
   /**
-   * What no key says. A residual that is "stated" has one, `use_parallel_residual`; one "by_norm" is parallel if
-   * the MLP has no norm of its own.
+   * What no key says. A residual that is "stated" has one, `use_parallel_residual`; one "by_norm" is parallel
+   * if the MLP has no norm of its own.
    */
   readonly traits: Pick<ModelConfig, "norm" | "positions" | "activation" | "gatedMlp" | "qkNorm"> & {
     readonly parallelResidual: boolean | "stated" | "by_norm";

@@ -76,7 +76,7 @@ test("geglu reads rows that are longer", () => {
   const [M, F, stride] = [3, 9, 23];
   const x = fill(M * stride, gaussian);
   const rows = Array.from({ length: M }, (_, m) => x.slice(m * stride, m * stride + 2 * F));
-  const packed = Float32Array.from(rows.flatMap((row) => [...row]));
+  const packed = Float32Array.from(rows.flatMap((row) => Array.from(row)));
   assertSameBits(geglu(x, M, F, stride), geglu(packed, M, F), "stride");
 });
 

@@ -266,7 +266,8 @@ function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "wei
 }
 
 /**
- * Reads one of: none, symmetric int8 with one scale or one per token, int4 with one, an 8-bit float per token.
+ * Reads one of: none, symmetric int8 with one scale or one per token, int4 with one, an 8-bit float per
+ * token.
  */
 function parseActivations(args: JsonFields | undefined, known = ARGS_KEYS): ActivationQuantization {
   if (!args) return { kind: "none" };

@@ -67,8 +67,8 @@ export function loadHead(loader: WeightLoader, { config }: Description, spec: He
 }
 
 /**
- * Writes the logits f32[M, V] of `hidden` f32[M, E] to `logits`, multiplied and capped as the model has it, in a
- * model that has a head.
+ * Writes the logits f32[M, V] of `hidden` f32[M, E] to `logits`, multiplied and capped as the model has it,
+ * in a model that has a head.
  */
 export function multiplyHead(space: Workspace, { norm, linear }: LoadedHead, hidden: Pointer, logits: Pointer, M: number): void {
   if (!linear) throw new RangeError("head: got a model without one, need one with logits");

@@ -5,9 +5,10 @@
  *   argmin over r in {1/40, ..., 1} max|x|
  *     of sum over rows of (sum over k of h_k^(p/2) |x_k - Q_r(x_k)|^p) / |x|^p
  *
- * Q_r rounds to the codes -127..127 of the scale r / 127, or of 4 bits -7..7 of r / 7. Each token counts relative to its own size, as in
- * `activation-error.ts`; h_k is what the linears make of channel k. p = 2 is the mean square; larger ones, as
- * LR-QAT has them (Bondarenko et al. 2024, section 4), give more weight to what is cut off.
+ * Q_r rounds to the codes -127..127 of the scale r / 127, or of 4 bits -7..7 of r / 7. Each token counts
+ * relative to its own size, as in `activation-error.ts`; h_k is what the linears make of channel k. p = 2 is
+ * the mean square; larger ones, as LR-QAT has them (Bondarenko et al. 2024, section 4), give more weight to
+ * what is cut off.
  */
 import type { ActivationBits } from "../../checkpoint/quantization/quantization-config.ts";
 import type { ActivationRows } from "./activation-error.ts";

@@ -196,7 +196,7 @@ export class KeyTurn implements TunableTransform {
         for (let i = at; i < at + n; i++) sum += g[i]! * rows[i]!;
         result[keyHead * own + slotOf(this.#shape, c)]! += sign * sum;
       }
-      for (let pair = 0; turns && pair < half; pair++) {
+      for (let pair = 0; pair < (turns ? half : 0); pair++) {
         const [a, b] = channelsOf(this.#shape, pair).map((c) => (head * D + c) * n) as [number, number];
         let sum = 0;
         for (let i = 0; i < n; i++) sum += g[b + i]! * rows[a + i]! - g[a + i]! * rows[b + i]!;
