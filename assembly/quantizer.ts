@@ -17,6 +17,7 @@ export { swiglu_backward_f32 } from "./gradients/swiglu-backward";
 export { attention_backward_f32 } from "./gradients/attention-backward";
 // Rounding weights (quantizer).
 export { search_scales_f32 } from "./rounding/search-scales";
+export { search_lines_f32 } from "./rounding/search-lines";
 export { round_learned_f32, step_learned_f32 } from "./rounding/learned-rounding";
 export { gram_f64_f32 } from "./rounding/gram";
 export { cholesky_f64 } from "./rounding/cholesky";

@@ -6,18 +6,22 @@
  *   code:              q[k] = code(q[k] + g[k] / (H[k,k] s))
  *
  * A scale is rounded to `type` before it is tried, and kept if the error falls; a code's step never raises
- * it. So no pass does.
+ * it. So no pass does. Weights in two levels, w ~ s u - m with u = q + 8, have their minima m set as well, by
+ * the same rule with -1 in place of q. Then s and m stay whole multiples of their quanta, 1 to 255 and 0 to
+ * 255 times.
  *
  *   w          f32[N, K]
  *   hessian    f64[K, stride]      both triangles
  *   scales     f32[N, K/G]         changed, as are codes; not 0
+ *   lows       f32[N, K/G]         m, changed; 0 where there are none
+ *   quanta     f32[N, K/G, 2]      of s and of m; read where there are lows
  *   codes      i8[N, K]
  *   top        the largest code, which tells the kind (code-grid.ts)
  *   errors     f64[panels, K, 8]   written: e, eight rows side by side
  *   gradients  f64[panels, K, 8]   written: g
  *
  * Order: f64, k ascending; columns outside the group learn of its changes when all of it is done.
- * Preconditions: K and G even; scratch has 128 + 128 * G bytes. Units: panels of 8 rows; the last may have
+ * Preconditions: K and G even; scratch has 128 + 192 * G bytes. Units: panels of 8 rows; the last may have
  * fewer. Reads and writes nothing outside the shapes.
  */
 import { roundCode } from "./code-grid";
@@ -45,36 +49,36 @@ function usable(scale: f64): bool {
   return abs<f64>(scale) >= 1.1754943508222875e-38 && abs<f64>(scale) < Infinity;
 }
 
+/** The whole multiple of a quantum nearest to x, of at least `least` and at most 255. */
+function wholeMultiple(x: f64, quantum: f64, least: f64): f32 {
+  return <f32>(quantum * max<f64>(least, min<f64>(255, nearest<f64>(x / quantum))));
+}
+
 /**
- * Scales of the group of columns low .. low+G-1. `moved` f64[G, 8] is left with what each weight gained; `q8`
- * f64[G, 8] is used. `sums` f64[8].
+ * What the group of columns low .. low+G-1 multiplies by `q8` f64[G, 8]: its scales, or its minima. What each
+ * weight gained is stored to `moved` f64[G, 8], or added for minima; `hq` f64[G, 8] is used. `sums` f64[8].
  */
-function refitScales(
+function refit(
   hessian: usize,
   scale: usize,
-  code: usize,
+  quantum: usize,
+  isLow: bool,
   e: usize,
   g: usize,
   moved: usize,
   q8: usize,
+  hq: usize,
   sums: usize,
   rows: i32,
-  K: i32,
   row: usize,
   G: i32,
   groupsOfRow: i32,
   low: i32,
   type: i32,
 ): void {
-  for (let c = 0; c < G; c++) {
-    for (let r = 0; r < 8; r++) {
-      store<f64>(at8(q8, c, r), r < rows ? <f64>load<i8>(code + <usize>(r * K + low + c)) : 0);
-    }
-  }
-  // H q, in the place of `moved` until it is needed.
   for (let c = 0; c < G; c += 2) {
     const h = hessian + <usize>(low + c) * row + ((<usize>low) << 3);
-    projectTwo(h, row, q8, 0, G, moved + ((<usize>c) << 6));
+    projectTwo(h, row, q8, 0, G, hq + ((<usize>c) << 6));
   }
   for (let r = 0; r < 8; r++) {
     let change: f64 = 0;
@@ -84,13 +88,17 @@ function refitScales(
       for (let c = 0; c < G; c++) {
         const q = load<f64>(at8(q8, c, r));
         gain += q * load<f64>(at8(g, low + c, r));
-        curvature += q * load<f64>(at8(moved, c, r));
+        curvature += q * load<f64>(at8(hq, c, r));
       }
       const p = scale + ((<usize>(r * groupsOfRow)) << 2);
       const before = <f64>load<f32>(p);
-      const after = <f64>storableScale(<f32>(before + gain / curvature), type);
+      const best = before + gain / curvature;
+      let stored: f32;
+      if (quantum == 0) stored = storableScale(<f32>best, type);
+      else stored = wholeMultiple(best, <f64>load<f32>(quantum + ((<usize>(r * groupsOfRow)) << 3)), isLow ? 0 : 1);
+      const after = <f64>stored;
       change = after - before;
-      if (curvature > 0 && usable(after) && change * change * curvature < 2 * change * gain) store<f32>(p, <f32>after);
+      if (curvature > 0 && (isLow || usable(after)) && change * change * curvature < 2 * change * gain) store<f32>(p, <f32>after);
       else change = 0;
     }
     store<f64>(sums + ((<usize>r) << 3), change);
@@ -99,9 +107,9 @@ function refitScales(
     for (let r = 0; r < 8; r++) {
       const change = load<f64>(sums + ((<usize>r) << 3));
       const gained = change * load<f64>(at8(q8, c, r));
-      store<f64>(at8(g, low + c, r), load<f64>(at8(g, low + c, r)) - change * load<f64>(at8(moved, c, r)));
+      store<f64>(at8(g, low + c, r), load<f64>(at8(g, low + c, r)) - change * load<f64>(at8(hq, c, r)));
       store<f64>(at8(e, low + c, r), load<f64>(at8(e, low + c, r)) - gained);
-      store<f64>(at8(moved, c, r), gained);
+      store<f64>(at8(moved, c, r), isLow ? load<f64>(at8(moved, c, r)) + gained : gained);
     }
   }
 }
@@ -155,6 +163,8 @@ export function refine_codes_f32(
   w: usize,
   hessian: usize,
   scales: usize,
+  lows: usize,
+  quanta: usize,
   codes: usize,
   errors: usize,
   gradients: usize,
@@ -173,21 +183,25 @@ export function refine_codes_f32(
   const groupsOfRow = K / G;
   const sums = scratch,
     moved = scratch + 128,
-    q8 = moved + ((<usize>G) << 6);
+    q8 = moved + ((<usize>G) << 6),
+    hq = q8 + ((<usize>G) << 6);
+  // Codes are u - 8, and scales multiply u, where there are minima.
+  const offset: f64 = lows == 0 ? 0 : 8;
   for (let panel = begin; panel < end; panel++) {
     const n = panel << 3;
     const rows = min(N - n, 8);
     const e = errors + ((<usize>(n * K)) << 3),
       g = gradients + ((<usize>(n * K)) << 3);
     const wPanel = w + ((<usize>(n * K)) << 2);
-    const scalePanel = scales + ((<usize>(n * groupsOfRow)) << 2);
     const codePanel = codes + <usize>(n * K);
     for (let k = 0; k < K; k++) {
       for (let r = 0; r < 8; r++) {
         let error: f64 = 0;
         if (r < rows) {
-          const step = <f64>load<f32>(scalePanel + ((<usize>(r * groupsOfRow + k / G)) << 2));
-          error = <f64>load<f32>(wPanel + ((<usize>(r * K + k)) << 2)) - step * <f64>load<i8>(codePanel + <usize>(r * K + k));
+          const group = (<usize>((n + r) * groupsOfRow + k / G)) << 2;
+          const code = <f64>load<i8>(codePanel + <usize>(r * K + k)) + offset;
+          error = <f64>load<f32>(wPanel + ((<usize>(r * K + k)) << 2)) - <f64>load<f32>(scales + group) * code;
+          if (lows != 0) error += <f64>load<f32>(lows + group);
         }
         store<f64>(at8(e, k, r), error);
       }
@@ -195,8 +209,19 @@ export function refine_codes_f32(
     for (let k = 0; k < K; k += 2) projectTwo(hessian + <usize>k * row, row, e, 0, K, at8(g, k, 0));
     for (let pass = 0; pass < passes; pass++) {
       for (let low = 0; low < K; low += G) {
-        const scale = scalePanel + ((<usize>(low / G)) << 2);
-        refitScales(hessian, scale, codePanel, e, g, moved, q8, sums, rows, K, row, G, groupsOfRow, low, type);
+        const group = (<usize>(n * groupsOfRow + low / G)) << 2;
+        const scale = scales + group;
+        const quantum: usize = lows == 0 ? 0 : quanta + (group << 1);
+        for (let c = 0; c < G; c++) {
+          for (let r = 0; r < 8; r++) {
+            store<f64>(at8(q8, c, r), r < rows ? <f64>load<i8>(codePanel + <usize>(r * K + low + c)) + offset : 0);
+          }
+        }
+        refit(hessian, scale, quantum, false, e, g, moved, q8, hq, sums, rows, row, G, groupsOfRow, low, type);
+        if (lows != 0) {
+          for (let at = q8; at < hq; at += 16) v128.store(at, f64x2.splat(-1));
+          refit(hessian, lows + group, quantum + 4, true, e, g, moved, q8, hq, sums, rows, row, G, groupsOfRow, low, type);
+        }
         refineGroup(hessian, scale, codePanel, e, g, moved, sums, rows, K, row, G, groupsOfRow, low, top);
         for (let k = 0; k < K; k += 2) {
           if (k == low) k = low + G;

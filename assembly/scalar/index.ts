@@ -79,6 +79,7 @@ export { rmsnorm_backward_f32 } from "./rmsnorm-backward";
 export { swiglu_backward_f32 } from "./swiglu-backward";
 export { attention_backward_f32 } from "./attention-backward";
 export { search_scales_f32 } from "./search-scales";
+export { search_lines_f32 } from "./search-lines";
 export { round_learned_f32, step_learned_f32 } from "./learned-rounding";
 export { gram_f64_f32 } from "./gram";
 export { cholesky_f64 } from "./cholesky";

@@ -65,6 +65,14 @@ function ofLayer({ name, N, K }: LinearShape): BenchRow[] {
       },
     },
     {
+      name: `search_lines_f32 ${name}`,
+      prepare(bench) {
+        const [w, importance, lines] = [bench.floats(N * K), bench.floats(K), bench.reserve((4 * N * K) / G)];
+        const [lows, centers] = [bench.reserve((4 * N * K) / G), bench.reserve((4 * N * K) / G)];
+        return { bytes: 4 * N * K, run: () => bench.run.search_lines_f32(w, importance, lines, lows, centers, K, 0, N) };
+      },
+    },
+    {
       name: `round_gptq_f32 ${name} G=${G}`,
       prepare(bench) {
         const factor = hessian(bench, K).pointer;
@@ -81,9 +89,28 @@ function ofLayer({ name, N, K }: LinearShape): BenchRow[] {
       prepare(bench) {
         const h = hessian(bench, K).pointer;
         const [w, scales, codes] = [bench.floats(N * K), bench.floats((N * K) / G), bench.reserve(N * K)];
-        const [errors, gradients, scratch] = [bench.reserve(64 * panels * K), bench.reserve(64 * panels * K), bench.reserve(128 + 128 * G)]; // prettier-ignore
+        const [errors, gradients, scratch] = [bench.reserve(64 * panels * K), bench.reserve(64 * panels * K), bench.reserve(128 + 192 * G)]; // prettier-ignore
         const run = () =>
-          bench.run.refine_codes_f32(w, h, scales, codes, errors, gradients, N, K, K + 8, G, TOP, BF16, 1, 0, panels, scratch);
+          bench.run.refine_codes_f32(
+            w,
+            h,
+            scales,
+            NULL,
+            NULL,
+            codes,
+            errors,
+            gradients,
+            N,
+            K,
+            K + 8,
+            G,
+            TOP,
+            BF16,
+            1,
+            0,
+            panels,
+            scratch,
+          );
         return { macs: 2 * N * K * K, run };
       },
     },

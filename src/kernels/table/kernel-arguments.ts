@@ -80,6 +80,10 @@ export interface Arguments {
   codes: [codes: Pointer];
   zeros: [zeros: Pointer];
   minima: [minima: Pointer];
+  steps: [steps: Pointer];
+  lows: [lows: Pointer];
+  centers: [centers: Pointer];
+  quanta: [quanta: Pointer];
   multipliers: [multipliers: Pointer];
   halves: [halves: Pointer];
   affine: [affine: Pointer];

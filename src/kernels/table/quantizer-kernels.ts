@@ -60,6 +60,11 @@ export const QUANTIZER_KERNELS = {
   // --- rounding weights
   /** w f32[N, K], importance f32[K] or 0 -> scales f32[N, K/G] of least weighted square error. */
   search_scales_f32: { args: "w importance scales K G top type", units: "rows" },
+  /**
+   * w f32[N, K], importance f32[K] or 0 -> steps, lows and centers f32[N, K/32] of least weighted square
+   * error for w ~ step * u - low, u in 0..15 with mean center; a step of 0 for a group of one weight.
+   */
+  search_lines_f32: { args: "w importance steps lows centers K", units: "rows" },
   /** w, offsets f32[N, K], scales f32[N, K/G] -> rounded f32[N, K]; G a multiple of 4. */
   round_learned_f32: { args: "w offsets scales rounded K G top", units: "rows" },
   /**
@@ -86,10 +91,11 @@ export const QUANTIZER_KERNELS = {
   },
   /**
    * Coordinate descent on scales f32[N, K/G] and codes i8[N, K] under hessian f64[K, stride], both triangles;
-   * errors and gradients f64[panels, K, 8] are written. Scratch of 128 + 128 * G bytes.
+   * errors and gradients f64[panels, K, 8] are written. Weights in two levels have lows f32[N, K/G] too and
+   * quanta f32[N, K/G, 2], others 0. Scratch of 128 + 192 * G bytes.
    */
   refine_codes_f32: {
-    args: "w hessian scales codes errors gradients N K stride G top type passes",
+    args: "w hessian scales lows quanta codes errors gradients N K stride G top type passes",
     units: "panels of 8 rows",
     scratch: true,
   },

@@ -2,6 +2,7 @@
  * After rounding: coordinate descent on codes and scales under the whole Hessian (`refine-codes.ts` among the
  * kernels).
  */
+import { NULL } from "../../kernels/pointer.ts";
 import { joinRows, largestCode, type QuantizedRows } from "./quantize-weights.ts";
 import { factorStride, type GptqMemory, rowsOfBlock } from "./rounding-memory.ts";
 import { SCALE_STORAGE } from "../recipe/scale-type.ts";
@@ -32,6 +33,8 @@ export function refineRows(
       regions.weights,
       regions.factor,
       regions.scales,
+      NULL,
+      NULL,
       regions.codes,
       regions.errors,
       regions.gradients,

@@ -87,5 +87,5 @@ export function placeGptq(plan: MemoryPlan, maxK: number): GptqRegions {
 
 /** Scratch of one thread in `round_gptq_f32` and `refine_codes_f32`, with groups of at most G columns. */
 export function gptqScratchBytes(G: number): number {
-  return 128 + 128 * G;
+  return 128 + 192 * G;
 }
