@@ -166,6 +166,7 @@ const MAKERS: Readonly<Record<string, () => Files | Promise<Files>>> = {
   "w4a8-lorc": () => quantized(llamaLike("qwen2"), "fptq", { lorcRank: 4, embedding: "f16", kvCache: "f32" }),
   "w4a8-online": () => quantized(llamaLike("llama"), "fptquant", { localSteps: 0 }),
   "w4a8-float": () => quantized(llamaLike("qwen3"), "zeroquant-fp", {}),
+  "w4a8-minima": () => quantized(llamaLike("llama"), "rtn", { weights: "int4m", scales: "bf16" }),
   "w4a8-gpt2": () => quantized(family("gpt2"), "rtn", {}),
   "int-gptq": () => integers({ method: "gptq", bits: 4, groupSize: 16, symmetric: true, anyOrder: true }),
   "int-gptq-8": () => integers({ method: "gptq_v2", bits: 8, groupSize: 16, symmetric: false }),

@@ -91,7 +91,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
       headerJson,
       consistentTensor,
       consistentTensor,
-      tensorNumbers(/scale/),
+      tensorNumbers(/scale|minimum|multiplier/),
       tensorNumbers(/packed|shape|lora/),
       anyBytes,
     ],

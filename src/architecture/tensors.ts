@@ -6,6 +6,9 @@
  * (`compressors/pack_quantized/base.py` of compressed-tensors; 4-bit floats too):
  *   weight_packed I32 [N, ceil(K * b / 32)]   weight_scale float [N, K / G]   weight_shape I64 [2]
  *                                             input_scale float [1], static only
+ * and in two levels, of superblocks of B (`checkpoint/quantization/two-level.ts`):
+ *   weight_packed, weight_shape as above        weight_multiplier float [N, K / B, 2]
+ *   weight_scale U8 [N, K / G]                  weight_minimum U8 [N, K / G]
  */
 import type { Block, Description, LinearInput, LinearModule, Norm } from "./description.ts";
 
@@ -13,6 +16,8 @@ import type { Block, Description, LinearInput, LinearModule, Norm } from "./desc
 export interface ModuleStorage {
   readonly bits: number;
   readonly groupSize: number | "channel";
+  /** The part of a row with multipliers of its own, of weights in two levels. */
+  readonly superblock?: number | undefined;
   /** Whether its input has one scale, stored beside it. */
   readonly inputScale: boolean;
 }
@@ -32,7 +37,8 @@ export interface ModelTensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly role:
-    "weight" | "packed" | "scale" | "shape" | "input_scale" | "low_rank" | "bias" | "norm" | "positions" | "cache_scale";
+    | "weight" | "packed" | "scale" | "whole_scale" | "whole_minimum" | "multiplier" | "shape" | "input_scale" | "low_rank"
+    | "bias" | "norm" | "positions" | "cache_scale"; // prettier-ignore
 }
 
 /** Lists every tensor of a model, in the order data flows. */
@@ -81,9 +87,18 @@ function moduleTensors(module: LinearModule, { storage, inputScale }: StorageOpt
     return [tensor("weight", `${name}.weight`, N, K), ...scale, ...biasTensors(module)];
   }
   const G = stored.groupSize === "channel" ? K : stored.groupSize;
+  const B = stored.superblock;
+  const scales =
+    B === undefined
+      ? [tensor("scale", `${name}.weight_scale`, N, K / G)]
+      : [
+          tensor("whole_scale", `${name}.weight_scale`, N, K / G),
+          tensor("whole_minimum", `${name}.weight_minimum`, N, K / G),
+          tensor("multiplier", `${name}.weight_multiplier`, N, K / B, 2),
+        ];
   return [
     tensor("packed", `${name}.weight_packed`, N, Math.ceil((K * stored.bits) / 32)),
-    tensor("scale", `${name}.weight_scale`, N, K / G),
+    ...scales,
     tensor("shape", `${name}.weight_shape`, 2),
     ...(stored.inputScale ? [tensor("input_scale", `${name}.input_scale`, 1)] : []),
     ...biasTensors(module),

@@ -12,10 +12,16 @@ import type { TensorInfo, TensorType } from "./checkpoint.ts";
 import { lowRank } from "./quantization/low-rank.ts";
 import { WEIGHT_BITS } from "./quantization/pack-quantized.ts";
 import { type QuantizationScheme, staticCacheBits } from "./quantization/quantization-config.ts";
+import { superblockOf } from "./quantization/two-level.ts";
 import { nameLike } from "./safetensors/wrapped-names.ts";
 
 /** Element types by role, where not any float will do. */
-const TYPES: Partial<Record<ModelTensor["role"], TensorType>> = { packed: "I32", shape: "I64" };
+const TYPES: Partial<Record<ModelTensor["role"], TensorType>> = {
+  packed: "I32",
+  shape: "I64",
+  whole_scale: "U8",
+  whole_minimum: "U8",
+};
 
 /**
  * Lists the tensors a checkpoint must have, in the order data flows.
@@ -34,7 +40,8 @@ export function expectedTensors(
     if (!scheme) return undefined;
     const G = scheme.groupSize === "channel" ? K : scheme.groupSize;
     if (K % G !== 0) throw new CheckpointError(`${where}: ${name}: got group size ${G}, need a divisor of its ${K} in_features`);
-    return { bits: WEIGHT_BITS[scheme.weights], groupSize: G, inputScale: scheme.activations.kind === "static" };
+    const superblock = scheme.weights === "int4m" ? superblockOf(K) : undefined;
+    return { bits: WEIGHT_BITS[scheme.weights], groupSize: G, superblock, inputScale: scheme.activations.kind === "static" };
   };
   const inputScale = ({ name }: LinearModule) => quantization?.integers?.(name)?.activations.kind === "static";
   return tensorsOf(describeModel(config), {

@@ -57,7 +57,7 @@ export interface InputPolicy {
 
 /** Tensors that describe other tensors, and hold no weights of their own. */
 const SIDE_TENSOR =
-  /(\.(weight_scale|weight_shape|weight_zero_point|input_scale|input_zero_point|k_scale|v_scale)|^rope_freqs\.weight)$/;
+  /(\.(weight_scale|weight_minimum|weight_multiplier|weight_shape|weight_zero_point|input_scale|input_zero_point|k_scale|v_scale)|^rope_freqs\.weight)$/;
 
 /**
  * @param equalized names of the layer inputs that were equalized (`readEqualizedInputs`); the tensors alone

@@ -8,6 +8,7 @@ export function reportDocument({
   recipe,
   layers,
   bits_per_weight,
+  kept,
   distillation,
   simulated,
   static_share,
@@ -26,8 +27,10 @@ export function reportDocument({
       nearest_weight_nmse: errors.nearest_weight_nmse,
       output_nmse: errors.output_nmse,
       nearest_output_nmse: errors.nearest_output_nmse,
+      kept_share: errors.kept_share,
     })),
     bits_per_weight,
+    kept,
     distillation,
     simulated,
     static_share,
@@ -93,11 +96,24 @@ export function reportSummary(report: QuantizationReport): string {
   return [
     `recipe ${name}: ${kinds}, ${parts}`,
     ...(blocks === null ? [] : [learnedLine(blocks)]),
+    ...keptLines(report),
     ...(distillation === null ? [] : [distillationLine(distillation)]),
     ...(simulated === null ? [] : [simulated]),
     `${bits_per_weight.toFixed(2)} bits per weight in the layers${mixture(layers)}${share}`,
     `took ${formatDuration(seconds)}: ${spent}`,
   ].join("\n");
+}
+
+/** Most modules named that could not keep their codes. */
+const MOST_NAMED = 4;
+
+/** What became of the codes of a source that were to be kept. */
+function keptLines({ kept }: QuantizationReport): string[] {
+  if (kept === null) return [];
+  const { share, rounded } = kept;
+  const more = rounded.length > MOST_NAMED ? ` and ${rounded.length - MOST_NAMED} more` : "";
+  const named = `on no grid of 4 bits, rounded: ${rounded.slice(0, MOST_NAMED).join(", ")}${more}`;
+  return [`${(100 * share).toFixed(2)} % of the weights keep their codes`, ...(rounded.length === 0 ? [] : [named])];
 }
 
 function mixture(layers: QuantizationReport["layers"]): string {

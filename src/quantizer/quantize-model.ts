@@ -6,6 +6,7 @@ import { allInputs, blockModules, describeModel, type Description } from "../arc
 import type { OutputFolder } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { isFloat8 } from "../checkpoint/formats/float8.ts";
+import { TWO_LEVEL_GROUP } from "../checkpoint/quantization/two-level.ts";
 import { CapabilityError, RecipeError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
 import { checkDifferentiable, checkDistillable } from "../training/differentiable.ts";
@@ -16,7 +17,7 @@ import { analyzeInputs } from "./decide/analyze-inputs.ts";
 import { checkOverrides, selectPolicies } from "./decide/policy.ts";
 import { planInput } from "./decide/quantization-plan.ts";
 import { chooseGroupSizes } from "./recipe/group-size.ts";
-import { channelStatsSuffice, type Recipe, type StatsRecipe } from "./recipe/recipe.ts";
+import { channelsAlike, channelStatsSuffice, type Recipe, type StatsRecipe, storedType } from "./recipe/recipe.ts";
 import { checkBits, giveEightBits } from "./round/mixed-bits.ts";
 import { type LearnedLayers, learnRounding, type LearningTask } from "./round/learn-rounding.ts";
 import { quantizeLayers } from "./round/quantize-layers.ts";
@@ -69,17 +70,19 @@ export async function quantizeModel(
     checkValidation(validationSamples, recipe);
     checkBefore(original, recipe); // what cannot work is refused before minutes of calibration
     await checkRoom(original, output);
-    const folded = await clock.time("fold", () => foldModel(original, samples, recipe.folds, work));
+    const folded = await clock.time("fold", () =>
+      foldModel(original, samples, { folds: recipe.folds, alike: channelsAlike(recipe) }, work),
+    );
     const transform = () => transformModel(folded, samples, recipe, work);
     const { checkpoint, tuned } =
       recipe.transforms.length > 0 ? await clock.time("transform", transform) : { checkpoint: folded, tuned: [] };
     const distilled = distillationSamples.length > 0 ? distillationSamples : samples;
-    const task = { checkpoint, output, source, distillationSamples: distilled, validationSamples, tuned, clock };
+    const task = { original, checkpoint, output, source, distillationSamples: distilled, validationSamples, tuned, clock };
     if (channelStatsSuffice(recipe)) {
       const stats = await clock.time("calibrate", () => calibrate(checkpoint, samples, work));
       return quantizeByStats({ ...task, recipe, samples }, stats, work);
     }
-    const layers = await clock.time("calibrate", () => quantizeLayers({ checkpoint, samples, recipe, clock }, work));
+    const layers = await clock.time("calibrate", () => quantizeLayers({ original, checkpoint, samples, recipe, clock }, work));
     if (recipe.bits !== undefined) giveEightBits(layers, describeModel(checkpoint.config), recipe);
     const learned = await learnIfAsked({ checkpoint, recipe, samples, clock }, layers, work);
     return writeQuantized({ ...task, recipe }, { ...layers, ...learned }, work);
@@ -106,7 +109,7 @@ export async function quantizeWithStats(
     if (recipe.folds.length > 0) throw refuse("those of the folded model");
     if (recipe.transforms.length > 0) throw refuse("those of the transformed model");
     if (recipe.distillSteps > 0 || recipe.round.kind === "autoround") throw refuse("the samples");
-    const nothing = { distillationSamples: [], validationSamples: [], tuned: [] };
+    const nothing = { original: checkpoint, distillationSamples: [], validationSamples: [], tuned: [] };
     return quantizeByStats({ ...nothing, checkpoint, recipe, output, source, clock: new StageClock(), samples: [] }, stats, work);
   });
 }
@@ -132,7 +135,7 @@ async function quantizeByStats(
   const description = describeModel(checkpoint.config);
   const analysis = await clock.time("decide", async () => {
     const weightStats = equalize.kind === "smoothquant" ? await collectWeightStats(checkpoint, work.signal) : undefined;
-    return analyzeInputs(description, stats, equalize, weightStats);
+    return analyzeInputs(description, stats, equalize, weightStats, channelsAlike(recipe));
   });
   const groupSizes = chooseGroupSizes(description, recipe.groupSize);
   const inputs = selectPolicies(analysis, policy, overrides, equalize.kind !== "none").map((row, index) =>
@@ -164,9 +167,9 @@ function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe)
   const modules = [description.embedding, description.head ?? [], blockModules(description)].flat();
   if (modules.some((module) => quantization?.linear(module.name)))
     throw new RecipeError(`${name}: already quantized; start from the original floating-point model`);
-  chooseGroupSizes(description, recipe.groupSize);
   checkTransforms(recipe.transforms, config);
   checkWidths(description, recipe);
+  chooseGroupSizes(description, recipe.groupSize);
   checkRank(description, recipe);
   checkBits(description, recipe);
   if (recipe.round.kind === "autoround") checkDifferentiable(name, config);
@@ -207,8 +210,9 @@ async function checkRoom({ config }: Checkpoint, output: OutputFolder): Promise<
  * @throws RecipeError for a stage that takes whole vectors only, naming the input that has none
  */
 function checkWidths(description: Description, recipe: Recipe): void {
-  const { round, equalize, policy, ranges = "absmax", activations } = recipe;
+  const { weights, round, equalize, policy, ranges = "absmax", activations } = recipe;
   const stages: readonly (readonly [option: string, got: string, need: string, multiple: number])[] = [
+    ["weights", weights, "int4, fp4 or int8", storedType(weights) === "int4m" ? TWO_LEVEL_GROUP : 1],
     ["round", round.kind, "nearest", round.kind === "nearest" ? 1 : 8],
     ["equalize", equalize.kind, "none, lae or smoothquant", equalize.kind === "awq" ? 8 : 1],
     ["policy", policy.kind, "uniform or range", policy.kind === "auto" ? 8 : 1],

@@ -73,6 +73,7 @@ test("quantize --json reports every layer input and writes a checkpoint", async 
     "recipe",
     "layers",
     "bits_per_weight",
+    "kept",
     "distillation",
     "simulated",
     "static_share",
@@ -81,7 +82,7 @@ test("quantize --json reports every layer input and writes a checkpoint", async 
   ]);
   assert.is(report.layers.length, 3 * 4);
   for (const layer of report.layers) {
-    const errors = ["weight_nmse", "nearest_weight_nmse", "output_nmse", "nearest_output_nmse"];
+    const errors = ["weight_nmse", "nearest_weight_nmse", "output_nmse", "nearest_output_nmse", "kept_share"];
     assert.equal(Object.keys(layer), ["name", "range", "policy", "input_scale"].concat(errors));
     assert.is(layer.policy === "dynamic", layer.input_scale === null);
     assert.ok(layer.range > 0 && layer.weight_nmse > 0);

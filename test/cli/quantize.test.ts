@@ -15,6 +15,7 @@ const errors = (weight: number, nearest: number, output: number | null = null, n
   nearest_weight_nmse: nearest,
   output_nmse: output,
   nearest_output_nmse: nearestOutput,
+  kept_share: null,
 });
 const LAYERS = [
   { name: "model.layers.0.qkv", range: 12.5, policy: "static" as const, input_scale: 0.0984, ...errors(0.0061, 0.0061) },
@@ -24,6 +25,7 @@ const LAYERS = [
 const PRINTED = {
   recipe: resolveRecipe("fptq"),
   bits_per_weight: 4.876,
+  kept: null,
   distillation: null,
   simulated: null,
   static_share: 0.5,
@@ -91,6 +93,14 @@ test("what is simulated is said so", async () => {
 test("a constraint on scales stands in the summary", async () => {
   const constrained = { ...REPORT, recipe: resolveRecipe("rtn", { scaleConstraint: "m2" }) };
   assert.match((await quantize([], constrained)).stderr, /round nearest, scale constraint m2\n/);
+});
+
+test("what became of codes that were to be kept stands in the summary", async () => {
+  const all = { ...REPORT, kept: { share: 0.99994, rounded: [] } };
+  assert.match((await quantize([], all)).stderr, /round nearest\n99\.99 % of the weights keep their codes\n4\.88 bits/);
+  const rounded = ["a", "b", "c", "d", "e", "f"].map((name) => `model.layers.0.${name}`);
+  const { stderr } = await quantize([], { ...REPORT, kept: { share: 0.5, rounded } });
+  assert.match(stderr, /50\.00 % .*\non no grid of 4 bits, rounded: model\.layers\.0\.a, .*model\.layers\.0\.d and 2 more\n/);
 });
 
 test("what distillation did stands in the summary", async () => {
@@ -200,11 +210,12 @@ test("recipe options reach the library as given, and are left to the recipe wher
     (
       "--weights int4 --activations int8 --scales bf16 --group-size channel --equalize smoothquant --policy auto --tolerance 0.2 " +
       "--override *.down=dynamic --override *.qkv=static --round gptq --search uniform --damping 0.1 --act-order --refine 2 " +
-      "--propagate quantized --scale-constraint m1"
+      "--propagate quantized --scale-constraint m1 --kv-cache q8t"
     ).split(" "),
   );
   const { recipe, weights, activations, scales, groupSize, equalize, policy, tolerance, overrides } = stages.calls[0]!.options;
   assert.is(stages.calls[0]!.options.scaleConstraint, "m1");
+  assert.is(stages.calls[0]!.options.kvCache, "q8t");
   assert.equal(
     { recipe, weights, activations, scales, groupSize, equalize, policy, tolerance, overrides },
     {

@@ -75,7 +75,17 @@ export async function loadSimulation(checkpoint: Checkpoint, head: "f32" | "q8" 
       return { N, K, values: await checkpoint.readF32(`${module}.weight`), scale: undefined, bias, input };
     }
     const [N, K] = readShape(await checkpoint.readRaw(`${module}.weight_shape`));
-    const values = rowsOf(decodePacked(await checkpoint.readRaw(`${module}.weight_packed`), scheme!.weights), N, K);
+    const words = await checkpoint.readRaw(`${module}.weight_packed`);
+    if (scheme!.weights === "int4m") {
+      const levels = {
+        scales: await checkpoint.readRaw(`${module}.weight_scale`),
+        minima: await checkpoint.readRaw(`${module}.weight_minimum`),
+        multipliers: await checkpoint.readF32(`${module}.weight_multiplier`),
+      };
+      const input = await inputOf(module, scheme!.activations);
+      return { N, K, values: decodeTwoLevels(words, levels, K), scale: undefined, bias, input };
+    }
+    const values = rowsOf(decodePacked(words, scheme!.weights), N, K);
     const scale = await checkpoint.readF32(`${module}.weight_scale`);
     const input = await inputOf(module, scheme!.activations);
     const [a, b] = [await optional(`${module}.lora_A.weight`), await optional(`${module}.lora_B.weight`)];
@@ -135,6 +145,22 @@ export function decodePacked(bytes: Uint8Array, type: "int4" | "fp4" | "int8"): 
   if (type === "int8") return Int8Array.from(bytes, (u) => u - 128);
   const codes = Int8Array.from({ length: bytes.length * 2 }, (_, i) => (bytes[i >> 1]! >> (4 * (i & 1))) & 15);
   return type === "int4" ? codes.map((u) => u - 8) : Float32Array.from(codes, decodeE2m1);
+}
+
+/** w = d sc u - dmin mn, by the drawing of the format: groups of 32, multipliers in equal parts of a row. */
+export function decodeTwoLevels(
+  bytes: Uint8Array,
+  levels: { readonly scales: Uint8Array; readonly minima: Uint8Array; readonly multipliers: Float32Array },
+  K: number,
+): Float32Array {
+  const rows = (bytes.length * 2) / K;
+  const B = (2 * rows * K) / levels.multipliers.length;
+  return Float32Array.from({ length: rows * K }, (_, i) => {
+    const u = (bytes[i >> 1]! >> (4 * (i & 1))) & 15;
+    const [group, block] = [Math.floor(i / 32), Math.floor(i / B)];
+    const [d, dmin] = [levels.multipliers[2 * block]!, levels.multipliers[2 * block + 1]!];
+    return d * levels.scales[group]! * u - dmin * levels.minima[group]!;
+  });
 }
 
 /** Sign, two bits of exponent with bias 1, one of mantissa; no implicit one where the exponent is 0. */

@@ -48,7 +48,9 @@ async function quantizeTiny(model: TinyModelOptions = {}, recipeName = "fptq", o
  */
 async function decodeModule(checkpoint: Checkpoint, name: string) {
   const scheme = checkpoint.quantization!.linear(name)!;
-  const q = decodePacked(await checkpoint.readRaw(`${name}.weight_packed`), scheme.weights);
+  assert.is.not(scheme.weights, "int4m");
+  const weights = scheme.weights as Exclude<typeof scheme.weights, "int4m">;
+  const q = decodePacked(await checkpoint.readRaw(`${name}.weight_packed`), weights);
   const scale = await checkpoint.readF32(`${name}.weight_scale`);
   const G = q.length / scale.length;
   return { q, scale, weight: Float32Array.from(q, (code, i) => code * scale[Math.floor(i / G)]!) };

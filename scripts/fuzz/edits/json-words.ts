@@ -123,7 +123,7 @@ export const TOKENIZER_CONFIG: JsonWords = {
 const ARGS = { num_bits: 8, type: "int", symmetric: true, strategy: "token", dynamic: true };
 export const QUANTIZATION: JsonWords = {
   focus: [["quantization_config"], ["quantization_config", "config_groups"], ["quantization_config", "config_groups"], ["quantization_config", "ignore"], ["quantization_config", "kv_cache_scheme"]],
-  values: ["re:.*", "re:(a|a)*b", "re:(.{0,999}){0,999}", "re:(", "re:model\\.layers\\.0.*", "Linear", "Embedding", "Conv1D", "pack-quantized", "fp4-pack-quantized", "static", "group", "channel", "tensor", "token"],
+  values: ["re:.*", "re:(a|a)*b", "re:(.{0,999}){0,999}", "re:(", "re:model\\.layers\\.0.*", "Linear", "Embedding", "Conv1D", "pack-quantized", "fp4-pack-quantized", "int4m-pack-quantized", "static", "group", "channel", "tensor", "token"],
   entries: [
     ["num_bits", [2, 3, 4, 8, 16]],
     ["group_size", [-1, 0, 1, 4, 8, 16, 32, 64, 128, 2 ** 20, null]],
@@ -134,7 +134,7 @@ export const QUANTIZATION: JsonWords = {
     ["actorder", [null, "group", "static"]],
     ["zp_dtype", ["torch.int8", null]],
     ["scale_dtype", ["torch.float16", null]],
-    ["format", ["pack-quantized", "fp4-pack-quantized", "conv1d-pack-quantized", "int-quantized", "naive-quantized", "marlin-24", null]],
+    ["format", ["pack-quantized", "fp4-pack-quantized", "int4m-pack-quantized", "conv1d-pack-quantized", "int-quantized", "naive-quantized", "marlin-24", null]],
     ["float_format", ["e4m3", "e5m2", "x"]],
     ["input_activations", [null, ARGS, { ...ARGS, strategy: "tensor", dynamic: false }, { ...ARGS, num_bits: 4 }, { num_bits: 8, type: "float", strategy: "token", dynamic: true, symmetric: true }]],
     ["output_activations", [null, ARGS]],

@@ -2,9 +2,11 @@
 import type { Checkpoint, ReadOptions } from "../checkpoint.ts";
 import type { KeptForm, KeptRows } from "./kept-form.ts";
 import type { LinearScheme } from "./quantization-config.ts";
+import { superblockOf } from "./two-level.ts";
 
 /** @param K in_features */
-export function packedKeptForm({ weights, groupSize }: LinearScheme, K: number): KeptForm {
+export function packedKeptForm({ weights, groupSize }: Pick<LinearScheme, "weights" | "groupSize">, K: number): KeptForm {
+  if (weights === "int4m") return { form: "qb4mw", superblock: superblockOf(K) };
   const G = groupSize === "channel" ? K : groupSize;
   if (weights === "int8") return G === K ? { form: "qc8w" } : { form: "qb8w", groupSize: G };
   return { form: weights === "fp4" ? "qb4fw" : "qb4w", groupSize: G };
@@ -16,7 +18,11 @@ export async function readPackedRows(checkpoint: Checkpoint, module: string, opt
   // Words are viewed as such, so they must lie on a boundary of four bytes.
   const { buffer, byteOffset, byteLength } = stored.byteOffset % 4 === 0 ? stored : stored.slice();
   const words = new Int32Array(buffer, byteOffset, byteLength / 4);
-  const scales = await checkpoint.readF32(`${module}.weight_scale`, options);
   const rows = options.rows ? options.rows[1] - options.rows[0] : checkpoint.tensors.get(`${module}.weight_packed`)!.shape[0]!;
-  return { rows, arrays: [words, scales] };
+  if (!checkpoint.tensors.has(`${module}.weight_multiplier`)) {
+    return { rows, arrays: [words, await checkpoint.readF32(`${module}.weight_scale`, options)] };
+  }
+  const scales = await checkpoint.readRaw(`${module}.weight_scale`, options);
+  const minima = await checkpoint.readRaw(`${module}.weight_minimum`, options);
+  return { rows, arrays: [words, scales, minima, await checkpoint.readF32(`${module}.weight_multiplier`, options)] };
 }

@@ -10,6 +10,7 @@
  *          +--------------+-------+------+---------+---------+
  *
  *   int4, int8   u = q + 2^(b-1), w = scale * q
+ *   int4m        the same codes, w = scale * u - minimum, both in two levels (`two-level.ts`)
  *   fp4          u the code of E2M1, w = scale * E2M1(u) = (scale / 2) * q, where q is twice the value and an
  *                integer (`e2m1.ts`)
  *
@@ -17,21 +18,22 @@
  */
 import { E2M1_DOUBLED, encodeDoubled } from "../formats/e2m1.ts";
 
-/** Symmetric integers of 4 or 8 bits, or 4-bit floats (E2M1). */
-export type WeightType = "int4" | "fp4" | "int8";
+/** Symmetric integers of 4 or 8 bits, 4-bit floats (E2M1), or integers of 4 bits with scales and minima. */
+export type WeightType = "int4" | "fp4" | "int8" | "int4m";
 
 /** Bits per weight in a packed word. */
-export const WEIGHT_BITS: Readonly<Record<WeightType, 4 | 8>> = { int4: 4, fp4: 4, int8: 8 };
+export const WEIGHT_BITS: Readonly<Record<WeightType, 4 | 8>> = { int4: 4, fp4: 4, int8: 8, int4m: 4 };
 
 /**
  * The name `quantization_config` has for the packing. compressed-tensors has no name for 4-bit floats with
- * scales of f32 or 16 bits (its own have scales of 8 bits), so they have one that its readers refuse rather
- * than take for integers.
+ * scales of f32 or 16 bits (its own have scales of 8 bits), nor for scales and minima in two levels, so they
+ * have one that its readers refuse rather than take for something else.
  */
 export const WEIGHT_FORMATS: Readonly<Record<WeightType, string>> = {
   int4: "pack-quantized",
   fp4: "fp4-pack-quantized",
   int8: "pack-quantized",
+  int4m: "int4m-pack-quantized",
 };
 
 /**
@@ -43,10 +45,11 @@ export const CONV1D_FORMATS: Readonly<Record<WeightType, string>> = {
   int4: "conv1d-pack-quantized",
   fp4: "conv1d-fp4-pack-quantized",
   int8: "conv1d-pack-quantized",
+  int4m: "conv1d-int4m-pack-quantized",
 };
 
 /** `weight_scale` as a multiple of the scale of q. */
-export const STORED_SCALES: Readonly<Record<WeightType, 1 | 2>> = { int4: 1, fp4: 2, int8: 1 };
+export const STORED_SCALES: Readonly<Record<WeightType, 1 | 2>> = { int4: 1, fp4: 2, int8: 1, int4m: 1 };
 
 /** Words of a row of K codes. */
 export function wordsOfRow(K: number, type: WeightType): number {
@@ -72,7 +75,7 @@ export function packInt32(q: Int8Array, type: WeightType): Int32Array {
     for (let w = 0, i = 0; w < words.length; w++) {
       for (let shift = 0; shift < 32; shift += 4) words[w]! |= codes[q[i++]! + 12]! << shift;
     }
-  } else if (type === "int4") {
+  } else if (type !== "int8") {
     for (let w = 0, i = 0; w < words.length; w++, i += 8) {
       words[w] =
         (q[i]! + 8) |

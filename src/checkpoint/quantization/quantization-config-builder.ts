@@ -85,7 +85,7 @@ function weightArgs({ weights, groupSize }: LinearScheme): JsonObject {
   return {
     num_bits: WEIGHT_BITS[weights],
     type: weights === "fp4" ? "float" : "int",
-    symmetric: true,
+    symmetric: weights !== "int4m",
     strategy,
     group_size: groupSize === "channel" ? null : groupSize,
     dynamic: false,

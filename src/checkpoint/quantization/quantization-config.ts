@@ -11,6 +11,7 @@ import { describe, isJsonObject, JsonFields } from "../../json-object.ts";
 import type { IntegerScheme } from "./integer-scheme.ts";
 import { TargetTable } from "./module-targets.ts";
 import { CONV1D_FORMATS, WEIGHT_FORMATS, type WeightType } from "./pack-quantized.ts";
+import { TWO_LEVEL_GROUP } from "./two-level.ts";
 import { MAX } from "../../architecture/model-config.ts";
 import type { OnlineName, OnlineTransforms } from "../../architecture/online-transforms.ts";
 
@@ -188,20 +189,22 @@ const INT8_FORMATS: ReadonlySet<unknown> = new Set(["int-quantized", "naive-quan
 function parseGroup(group: JsonFields, globalFormat: unknown, isTransformed: boolean): Entry {
   refuseUnknownKeys(group, GROUP_KEYS);
   const format = group.raw("format") ?? globalFormat;
-  const conv1D = format === CONV1D_FORMATS.int4 || format === CONV1D_FORMATS.fp4;
-  const float = format === WEIGHT_FORMATS.fp4 || format === CONV1D_FORMATS.fp4;
+  const is = (weights: WeightType) => format === WEIGHT_FORMATS[weights] || format === CONV1D_FORMATS[weights];
+  const packing = is("fp4") ? "fp4" : is("int4m") ? "int4m" : "int4";
+  const conv1D = format === CONV1D_FORMATS[packing];
   const int8 = INT8_FORMATS.has(format);
-  if (!float && !conv1D && !int8) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
+  if (packing === "int4" && !conv1D && !int8) requireValue(group, "format", format, WEIGHT_FORMATS.int4);
   requireValue(group, "output_activations", group.raw("output_activations"), undefined);
   const weights = group.object("weights");
   if (!weights) throw new UnsupportedModelError(`${group.where}: weights: got nothing, need quantized weights`);
   requireValue(weights, TRANSFORMED_KEY, weights.raw(TRANSFORMED_KEY) ?? false, isTransformed);
   const activations = parseActivations(group.object("input_activations"));
   const common = { format: String(format), conv1D };
-  if (!float && !conv1D && (int8 || !isPlain(weights))) {
+  if (packing === "int4" && !conv1D && (int8 || !isPlain(weights))) {
     return { ...common, integers: { ...parseIntegers(weights), layout: int8 ? "int8" : "packed", activations } };
   }
-  return { ...common, scheme: { ...parseWeights(weights, float), activations } };
+  const stored = packing === "int4m" ? parseTwoLevels(weights) : parseWeights(weights, packing === "fp4");
+  return { ...common, scheme: { ...stored, activations } };
 }
 
 /** Whether packed integers are as this package writes them: symmetric, in order, 8 bits by channel only. */
@@ -263,6 +266,15 @@ function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "wei
     `${args.where}: got num_bits ${numBits}, strategy ${strategy}, group_size ${describe(groupSize)}, ` +
       `need 4 bits by group or channel${float ? "" : ", or 8 bits by channel"}`,
   );
+}
+
+/** Integers of 4 bits with whole scales and minima of groups of 32 (`two-level.ts`). */
+function parseTwoLevels(args: JsonFields): Pick<LinearScheme, "weights" | "groupSize"> {
+  refuseUnknownKeys(args, ARGS_KEYS);
+  const fixed = { type: "int", num_bits: 4, symmetric: false, strategy: "group", group_size: TWO_LEVEL_GROUP, dynamic: false };
+  for (const [key, need] of Object.entries(fixed)) requireValue(args, key, args.raw(key), need);
+  for (const key of ["actorder", "block_structure"]) requireValue(args, key, args.raw(key), undefined);
+  return { weights: "int4m", groupSize: TWO_LEVEL_GROUP };
 }
 
 /**

@@ -2,7 +2,7 @@
  * Tensors of modules that a file lays out in another way (`StoredOrder`), in canonical order: weights
  * [out_features, in_features], rows of all q, then all k, then all v.
  *
- *   by_head      rows in runs of D: `.weight`, `.weight_packed`, `.weight_scale`, `.bias`, `.lora_B.weight`
+ *   by_head      rows in runs of D: `.weight`, the tensors of packed weights, `.bias`, `.lora_B.weight`
  *   transposed   floats stored as [in_features, out_features]: `.weight` alone, packed weights are as used
  */
 import { blockModules, type Description, type LinearModule } from "../../architecture/description.ts";
@@ -111,7 +111,9 @@ export function transposedModules(description: Description): ReadonlySet<string>
 function tensorsInStoredOrder({ name, storedOrder }: LinearModule): readonly string[] {
   if (storedOrder === undefined) return [];
   if (storedOrder === "transposed") return [`${name}.weight`];
-  const own = ["weight", "weight_packed", "weight_scale", "bias"].map((kind) => `${name}.${kind}`);
+  const own = ["weight", "weight_packed", "weight_scale", "weight_minimum", "weight_multiplier", "bias"].map(
+    (kind) => `${name}.${kind}`,
+  );
   return [...own, lowRankTensors(name).b];
 }
 

@@ -36,7 +36,10 @@ export function quantizeCommand(context: CommandContext): Command {
   addRecipeOptions(command);
   addCalibrationOptions(command);
   addSourceOptions(command.optionsGroup("Model:"));
-  return addOutputOptions(command, "recipe, layers, bits_per_weight, distillation, simulated, static_share, seconds, stages")
+  return addOutputOptions(
+    command,
+    "recipe, layers, bits_per_weight, kept, distillation, simulated, static_share, seconds, stages",
+  )
     .addHelpText("after", EXAMPLES)
     .action((source: string, flags: QuantizeFlags) => quantizeSource(context, source, flags));
 }

@@ -31,7 +31,11 @@ export function addRecipeOptions(command: Command): Command {
   command
     .optionsGroup("Recipe:")
     .option(`--recipe <name>`, `preset of choices for each stage: ${RECIPE_NAMES.join(", ")}`, oneOf(...RECIPE_NAMES), "fptq");
-  choice("weights", WEIGHT_TYPES, "how weights are stored: int4 or fp4 (E2M1 floats) in groups, int8 with a scale per channel");
+  choice(
+    "weights",
+    WEIGHT_TYPES,
+    "how weights are stored: int4 or fp4 (E2M1 floats) in groups, int4m with a minimum in each, keep with the codes of a 4-bit source, int8 with a scale per channel",
+  );
   choice(
     "activations",
     ACTIVATION_TYPES,

@@ -33,18 +33,19 @@ export interface InputAnalysis {
 
 /**
  * @param stats of this input
- * @param weightAbsmax as `equalizationFactors` has it
+ * @param weightAbsmax as `equalizationFactors` has it, and `alike`
  */
 export function analyzeInput(
   input: LinearInput,
   stats: ChannelStats,
   equalization: EqualizationMethod,
   weightAbsmax?: Float32Array,
+  alike = 1,
 ): InputAnalysis {
   const followsNorm = precedingNorm(input) !== undefined;
   const channels = channelAbsmax(stats);
   const sorted = channels.toSorted();
-  const factors = followsNorm ? equalizationFactors(channels, equalization, weightAbsmax) : undefined;
+  const factors = followsNorm ? equalizationFactors(channels, equalization, weightAbsmax, alike) : undefined;
   return {
     name: input.path,
     layer: input.layer,
@@ -66,10 +67,11 @@ export function analyzeInputs(
   stats: ActivationStats,
   equalization: EqualizationMethod,
   weightStats?: WeightStats,
+  alike = 1,
 ): InputAnalysis[] {
   return allInputs(description).map((input) => {
     const { layer, name } = input;
-    return analyzeInput(input, stats[layer]![name]!, equalization, weightStats?.[layer]?.[name]);
+    return analyzeInput(input, stats[layer]![name]!, equalization, weightStats?.[layer]?.[name], alike);
   });
 }
 

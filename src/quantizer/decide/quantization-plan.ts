@@ -8,9 +8,10 @@ import { type ModelTensor, tensorsOf } from "../../architecture/tensors.ts";
 import { isFloat8 } from "../../checkpoint/formats/float8.ts";
 import { WEIGHT_BITS } from "../../checkpoint/quantization/pack-quantized.ts";
 import { type ActivationBits, type LinearScheme, staticCacheBits } from "../../checkpoint/quantization/quantization-config.ts";
+import { superblockOf } from "../../checkpoint/quantization/two-level.ts";
 import type { TensorPlan } from "../../checkpoint/safetensors/safetensors-writer.ts";
 import { absmax, type ActivationStats } from "../calibrate/activation-stats.ts";
-import type { ActivationType, Recipe } from "../recipe/recipe.ts";
+import { type ActivationType, type Recipe, storedType } from "../recipe/recipe.ts";
 import { SCALE_STORAGE } from "../recipe/scale-type.ts";
 import { equalizedRange } from "../transform/equalize.ts";
 import { staticScale } from "./activation-scale.ts";
@@ -150,12 +151,18 @@ function inputScheme(input: InputPlan, recipe: Recipe): LinearScheme {
   const float8 = policy.kind === "dynamic" && isFloat8(recipe.activations) ? recipe.activations : undefined;
   const isInt4 = policy.kind === "static" && recipe.activations === "int4";
   const activations = isInt4 ? ({ kind: "static", bits: 4 } as const) : { kind: float8 ?? policy.kind };
-  return { weights, groupSize: stored, activations };
+  return { weights: storedType(weights), groupSize: stored, activations };
 }
 
-const TENSOR_TYPES: Readonly<Record<Exclude<ModelTensor["role"], "scale">, TensorPlan["type"]>> = {
+/** Roles whose type the recipe chooses. */
+type ScaleRole = "scale" | "multiplier";
+const isScale = (role: ModelTensor["role"]): role is ScaleRole => role === "scale" || role === "multiplier";
+
+const TENSOR_TYPES: Readonly<Record<Exclude<ModelTensor["role"], ScaleRole>, TensorPlan["type"]>> = {
   weight: "F16",
   packed: "I32",
+  whole_scale: "U8",
+  whole_minimum: "U8",
   shape: "I64",
   input_scale: "F32",
   low_rank: "F16",
@@ -172,17 +179,18 @@ function planTensors(
   modules: ReadonlyMap<string, ModulePlan>,
 ): readonly PlannedTensor[] {
   const tensors = tensorsOf(description, {
-    storage: ({ name }) => {
+    storage: ({ name, inFeatures: K }) => {
       const scheme = modules.get(name)?.scheme;
       if (!scheme) return undefined;
       const { weights, groupSize, activations } = scheme;
-      return { bits: WEIGHT_BITS[weights], groupSize, inputScale: activations.kind === "static" };
+      const superblock = weights === "int4m" ? superblockOf(K) : undefined;
+      return { bits: WEIGHT_BITS[weights], groupSize, superblock, inputScale: activations.kind === "static" };
     },
     rank: ({ name }) => (modules.get(name)?.input ? recipe.lorcRank : 0),
     kvCache: staticCacheBits(recipe.kvCache) !== undefined,
   });
   return tensors.map(({ name, shape, role }) => {
-    const type = role === "scale" ? SCALE_STORAGE[recipe.scales].tensorType : TENSOR_TYPES[role];
+    const type = isScale(role) ? SCALE_STORAGE[recipe.scales].tensorType : TENSOR_TYPES[role];
     return { name, type, shape, role };
   });
 }

@@ -6,6 +6,7 @@ import { FLOAT8_FORMATS, type Float8Name } from "../../checkpoint/formats/float8
 import type { LossKind } from "../../training/loss.ts";
 import type { Trainable } from "../../training/trainable.ts";
 import type { WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
+import { TWO_LEVEL_GROUP } from "../../checkpoint/quantization/two-level.ts";
 import type { CacheScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import type { EqualizationMethod } from "../transform/equalize.ts";
 import type { Fold } from "../transform/fold.ts";
@@ -17,7 +18,18 @@ import type { GptqMethod, RoundingMethod } from "./rounding-method.ts";
 import type { ScaleConstraint } from "../round/scale-constraint.ts";
 import type { ScaleType } from "./scale-type.ts";
 
-export const WEIGHT_TYPES = ["int4", "fp4", "int8"] as const satisfies readonly WeightType[];
+export const WEIGHT_TYPES = ["int4", "int4m", "keep", "fp4", "int8"] as const satisfies readonly (WeightType | "keep")[];
+export type RecipeWeights = (typeof WEIGHT_TYPES)[number];
+
+/** How weights are stored that a recipe asks for: those that keep their codes as what can have any such. */
+export function storedType(weights: RecipeWeights): WeightType {
+  return weights === "keep" ? "int4m" : weights;
+}
+
+/** How many channels a transform must multiply alike, for kept codes to stay (`round/kept-codes.ts`). */
+export function channelsAlike({ weights }: Pick<Recipe, "weights">): 1 | 32 {
+  return weights === "keep" ? TWO_LEVEL_GROUP : 1;
+}
 
 export type ActivationType = "int8" | "int4" | Float8Name | "none";
 export const ACTIVATION_TYPES: readonly ActivationType[] = [
@@ -30,7 +42,11 @@ export const ACTIVATION_TYPES: readonly ActivationType[] = [
 export interface Recipe {
   /** The preset it started from. */
   readonly name: string;
-  readonly weights: WeightType;
+  /**
+   * "int4m" has scales and minima in two levels, "keep" the codes of a 4-bit source in the same form; what is
+   * on no such grid is rounded as "int4m".
+   */
+  readonly weights: RecipeWeights;
   /**
    * "int4" has codes of 4 bits under static scales, which the kernels of int8 multiply. "none" leaves
    * activations in float: W4A16, run on dequantized weights. 8-bit floats are simulated on such weights, a

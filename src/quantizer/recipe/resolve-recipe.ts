@@ -1,7 +1,7 @@
 /** From a preset and what a caller changes in it to a recipe, checked as a whole. */
 import { isFloat8 } from "../../checkpoint/formats/float8.ts";
 import { MAX_RANK } from "../../checkpoint/quantization/low-rank.ts";
-import type { WeightType } from "../../checkpoint/quantization/pack-quantized.ts";
+import { TWO_LEVEL_GROUP } from "../../checkpoint/quantization/two-level.ts";
 import { CACHE_SCHEMES, type CacheScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import { RecipeError } from "../../errors.ts";
 import { checkOptions, type OptionKeys, optionKeys } from "../../option-keys.ts";
@@ -17,7 +17,7 @@ import {
   type PolicyOverride,
   type PolicyRule,
 } from "../decide/policy.ts";
-import { ACTIVATION_TYPES, type ActivationType, type Recipe, WEIGHT_TYPES } from "./recipe.ts";
+import { ACTIVATION_TYPES, type ActivationType, type Recipe, type RecipeWeights, storedType, WEIGHT_TYPES } from "./recipe.ts";
 import { PRESETS, RECIPE_NAMES, type RecipeName } from "./recipe-presets.ts";
 import { RANGE_NORMS, type RangeNorm } from "../decide/range-search.ts";
 import { checkRounding, GPTQ_DEFAULTS, LEARNED_DEFAULTS, ROUNDINGS, type RoundingMethod, SEARCH_WEIGHTINGS, type SearchWeighting } from "./rounding-method.ts"; // prettier-ignore
@@ -33,7 +33,7 @@ export const POLICY_RULES = ["auto", "range", "static", "dynamic"] as const;
 
 /** What a caller may change in a preset, under the names of the command line. */
 export interface RecipeOptions {
-  readonly weights?: WeightType | undefined;
+  readonly weights?: RecipeWeights | undefined;
   readonly activations?: ActivationType | undefined;
   readonly equalize?: EqualizationMethod["kind"] | undefined;
   /** Strength of the equalization: exponent of LAE, or SmoothQuant's balance of activations and weights. */
@@ -246,12 +246,16 @@ function changeRounding(preset: Recipe, options: RecipeOptions): RoundingMethod 
   }
 }
 
-function changeGroupSize(preset: Recipe, weights: WeightType, size: RecipeOptions["groupSize"]): Recipe["groupSize"] {
+function changeGroupSize(preset: Recipe, weights: RecipeWeights, size: RecipeOptions["groupSize"]): Recipe["groupSize"] {
   if (weights === "int8") {
     if (size !== undefined && size !== "channel") {
       throw new RecipeError(`group size: got ${size}, but int8 weights have one scale per channel; "channel" says that`);
     }
     return "channel";
+  }
+  if (storedType(weights) === "int4m") {
+    if (size === undefined || size === "auto" || size === TWO_LEVEL_GROUP) return TWO_LEVEL_GROUP;
+    throw new RecipeError(`group size: got ${size}, but ${weights} weights have groups of ${TWO_LEVEL_GROUP}`);
   }
   // A preset of int8 weights says "channel" because it must.
   if (size === undefined) return preset.weights === "int8" ? "auto" : preset.groupSize;
@@ -306,14 +310,23 @@ function checkMixture({ bits, weights, round, lorcRank }: Recipe): void {
 }
 
 /** What each option allows may still not fit together. */
-function checkTogether({ name, equalize, activations, overrides, policy, lorcRank }: Recipe): void {
+function checkTogether({ name, weights, equalize, activations, overrides, policy, round, lorcRank }: Recipe): void {
   if (activations === "int4" && lorcRank > 0) {
     throw new RecipeError(
       `lorcRank: got ${lorcRank} with int4 activations, which are cut off before its term reads them; need 0`,
     );
   }
+  if (equalize.kind === "awq" && weights === "keep") {
+    throw new RecipeError(`equalize awq: searches a factor for each channel, but kept codes need one for each 32; use lae, smoothquant or none`); // prettier-ignore
+  }
   if (equalize.kind === "awq" && policy.kind === "range") {
     throw new RecipeError(`equalize awq: policy "range" equalizes by range only; use "auto", "static" or "dynamic"`);
+  }
+  if (storedType(weights) === "int4m" && round.kind === "gptq" && round.search === "pivots") {
+    throw new RecipeError(`search pivots: finds scales while rounding, but those of ${weights} weights are found before; use uniform or hessian`); // prettier-ignore
+  }
+  if (storedType(weights) === "int4m" && round.kind === "autoround") {
+    throw new RecipeError(`round autoround: learns how to round symmetric codes, but ${weights} weights have minima; use nearest, search or gptq`); // prettier-ignore
   }
   for (const override of overrides) {
     const where = `policy override "${override.pattern}=${override.policy}"`;
@@ -336,9 +349,11 @@ function checkTogether({ name, equalize, activations, overrides, policy, lorcRan
  * Scales that a kernel looks for keep to no constraint: it would have to know which powers of two a row
  * allows.
  */
-function checkScaleConstraint({ scaleConstraint, round, groupSize }: Recipe): void {
+function checkScaleConstraint({ scaleConstraint, weights, round, groupSize }: Recipe): void {
   if (scaleConstraint === "none") return;
   const where = `scale constraint ${scaleConstraint}`;
+  if (storedType(weights) === "int4m")
+    throw new RecipeError(`${where}: ${weights} weights have whole scales times a row's; use int4`);
   if (round.kind === "search" || round.kind === "autoround" || (round.kind === "gptq" && round.search !== "none")) {
     const remedy = `use rounding "nearest", or "gptq" with search "none"`;
     throw new RecipeError(`${where}: rounding "${round.kind}" searches scales of least error, which keep to none; ${remedy}`);
@@ -358,6 +373,7 @@ const ONLINE: ReadonlySet<TransformName> = new Set<TransformName>(["residual", "
 function checkDistillation({
   distillSteps,
   distillTrain,
+  weights,
   activations,
   policy,
   kvCache,
@@ -369,6 +385,7 @@ function checkDistillation({
   const refuse = (found: string, need: string) => new RecipeError(`distillation: ${found}; it tunes ${need}`);
   const tunes = (kind: Trainable) => distillTrain.includes(kind);
   if (distillTrain.length === 0) throw refuse("nothing to train", `one of ${TRAINABLE.join(", ")}, or several`);
+  if (storedType(weights) === "int4m") throw refuse(`${weights} weights have whole scales`, "scales that are floats");
   if (activations !== "int8") throw refuse(`${activations} activations`, "what the int8 kernels compute");
   const online = transforms.filter((name) => ONLINE.has(name));
   if (online.length > 0) throw refuse(`transforms ${online.join(", ")}, which are computed online`, "models without");

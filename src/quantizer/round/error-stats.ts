@@ -2,12 +2,12 @@
  * What rounding cost: sums over a weight that can be added up over row blocks and linears, and the figures
  * made of them.
  */
-import type { QuantizedRows } from "./quantize-weights.ts";
+import { dequantizeModule, type ModuleRows } from "./module-rows.ts";
 
 /** Sums over elements; add two with `addErrors`. */
 export interface ErrorSums {
   readonly count: number;
-  /** Sum of w^2 and of (w - scale * q)^2. */
+  /** Sum of w^2 and of (w - Q(w))^2. */
   readonly signal: number;
   readonly noise: number;
   readonly maxAbsError: number;
@@ -17,23 +17,20 @@ export interface ErrorSums {
 
 export const NO_ERRORS: ErrorSums = { count: 0, signal: 0, noise: 0, maxAbsError: 0, roundedToZero: 0 };
 
-/** @param weight f32[rows, K] that was rounded to `quantized` */
-export function measureErrors(weight: Float32Array, { q, scale, G }: QuantizedRows): ErrorSums {
+/** @param weight f32[rows, K] that was rounded to `rows` */
+export function measureErrors(weight: Float32Array, rows: ModuleRows): ErrorSums {
+  const rounded = dequantizeModule(rows);
   let signal = 0;
   let noise = 0;
   let maxAbsError = 0;
   let roundedToZero = 0;
-  for (let group = 0; group < scale.length; group++) {
-    const step = scale[group]!;
-    for (let i = group * G; i < (group + 1) * G; i++) {
-      const value = weight[i]!;
-      const code = q[i]!;
-      const error = Math.abs(value - Math.fround(code * step));
-      signal += value * value;
-      noise += error * error;
-      if (error > maxAbsError) maxAbsError = error;
-      if (code === 0 && value !== 0) roundedToZero++;
-    }
+  for (let i = 0; i < weight.length; i++) {
+    const value = weight[i]!;
+    const error = Math.abs(value - rounded[i]!);
+    signal += value * value;
+    noise += error * error;
+    if (error > maxAbsError) maxAbsError = error;
+    if (rounded[i] === 0 && value !== 0) roundedToZero++;
   }
   return { count: weight.length, signal, noise, maxAbsError, roundedToZero };
 }
@@ -55,6 +52,8 @@ export function addErrors(a: ErrorSums, b: ErrorSums): ErrorSums {
 export interface ModuleErrors {
   readonly chosen: ErrorSums;
   readonly nearest: ErrorSums;
+  /** Weights with the codes of their source; 0 where none were to keep them. */
+  readonly kept: number;
 }
 
 export interface ErrorStats {

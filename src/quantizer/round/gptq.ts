@@ -46,28 +46,30 @@ export class GptqRounder {
 
   /**
    * @param weight f32[rows, K], equalized
+   * @param scales f32[rows, K/G] where they are not to be found
    * @throws RecipeError naming tensor, row and column of the first NaN or infinity
    */
-  round(weight: Float32Array, format: RowFormat, origin: RowsOrigin): QuantizedRows {
+  round(weight: Float32Array, format: RowFormat, origin: RowsOrigin, scales?: Float32Array): QuantizedRows {
     checkFinite(weight, format.K, origin);
     const elements = rowsOfBlock(format.K) * format.K;
     const blocks: QuantizedRows[] = [];
     for (let begin = 0; begin < weight.length; begin += elements) {
-      blocks.push(this.#roundBlock(weight.subarray(begin, begin + elements), format));
+      const own = scales?.subarray(begin / format.G, (begin + elements) / format.G);
+      blocks.push(this.#roundBlock(weight.subarray(begin, begin + elements), format, own));
     }
     return joinRows(blocks, format);
   }
 
-  #roundBlock(weight: Float32Array, format: RowFormat): QuantizedRows {
+  #roundBlock(weight: Float32Array, format: RowFormat, given: Float32Array | undefined): QuantizedRows {
     const { K, G, type, scaleType } = format;
     const { kernels, regions } = this.#memory;
     const { columns, pivots } = this.#factored;
     const rows = weight.length / K;
     // A group that is searched while rounding must lie together in the order of rounding.
-    const searching = this.#method.search !== "none" && !this.#method.actOrder && G <= LARGEST_SEARCHED_GROUP;
+    const searching = !given && this.#method.search !== "none" && !this.#method.actOrder && G <= LARGEST_SEARCHED_GROUP;
     const groupCount = K / G;
     if (!searching) {
-      const scales = this.#fixedScales(weight, format);
+      const scales = given ?? this.#fixedScales(weight, format);
       kernels.f32(regions.scales, scales.length).set(scales);
       const groups = kernels.i32(regions.groups, K);
       columns.forEach((column, p) => (groups[p] = Math.floor(column / G)));

@@ -11,7 +11,6 @@
  */
 import { type Block, type ByInput, describeModel, type InputName, widestInput } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import { packRows } from "../../checkpoint/quantization/pack-quantized.ts";
 import { throwIfAborted } from "../../errors.ts";
 import type { Work } from "../../host/work.ts";
 import type { Pointer } from "../../kernels/pointer.ts";
@@ -24,13 +23,13 @@ import { differentiable } from "../../training/differentiable.ts";
 import type { ActivationStats } from "../calibrate/activation-stats.ts";
 import type { InputPlan } from "../decide/quantization-plan.ts";
 import { chooseGroupSizes } from "../recipe/group-size.ts";
-import type { Recipe } from "../recipe/recipe.ts";
+import { type Recipe, storedType } from "../recipe/recipe.ts";
 import type { LearnedMethod } from "../recipe/rounding-method.ts";
 import { equalizedMoment } from "../transform/equalize.ts";
 import type { ModuleErrors } from "./error-stats.ts";
 import { LearnedLinear, type LearnedRegions, type LearningMemory, placeLearned } from "./learned-linear.ts";
-import type { StoredModule } from "./quantize-layers.ts";
-import { checkFinite, type RowFormat, storedScales } from "./quantize-weights.ts";
+import { type StoredModule, storedModule } from "./module-rows.ts";
+import { checkFinite, type RowFormat } from "./quantize-weights.ts";
 import { placeRounding } from "./rounding-memory.ts";
 
 /** Steps between looks at the block's error, and samples that are looked at. */
@@ -177,7 +176,8 @@ class BlockLearner {
       checkFinite(weight, input.width, { tensor, firstRow: 0 });
       weights.push(weight);
     }
-    const { weights: type, scales: scaleType, scaleConstraint: constraint } = recipe;
+    const { scales: scaleType, scaleConstraint: constraint } = recipe;
+    const type = storedType(recipe.weights);
     const format: RowFormat = { K: input.width, G: this.#groupSizes[name]!, type, scaleType, constraint };
     const moment = equalizedMoment(stats[layer]![name]!.secondMoment, plan.factors);
     return new LearnedLinear(this.#memory, this.#memory.linears.get(name)!, { input, format }, weights, moment);
@@ -206,7 +206,7 @@ class BlockLearner {
   #keep(linear: LearnedLinear): void {
     const { modules, errors } = this.result;
     for (const { name, rows, errors: own } of linear.modules()) {
-      modules.set(name, { packed: packRows(rows.q, rows.type, rows.K), scale: storedScales(rows) });
+      modules.set(name, storedModule(rows));
       errors.set(name, own);
     }
   }

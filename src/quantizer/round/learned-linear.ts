@@ -165,7 +165,7 @@ export class LearnedLinear {
       row += rows;
       const own: QuantizedRows = { ...this.#format, rows, q, scale };
       const nearest = measureErrors(weight, quantizeRows(weight, this.#format, this.#origin(i)));
-      return { name: this.#input.modules[i]!.name, rows: own, errors: { chosen: measureErrors(weight, own), nearest } };
+      return { name: this.#input.modules[i]!.name, rows: own, errors: { chosen: measureErrors(weight, own), nearest, kept: 0 } };
     });
   }
 

@@ -9,12 +9,11 @@
  * came later was rounded for inputs that 4 bits gave; the final ones differ by the error that goes.
  */
 import { allInputs, type Description, type LinearInput } from "../../architecture/description.ts";
-import { WEIGHT_BITS } from "../../checkpoint/quantization/pack-quantized.ts";
 import { RecipeError } from "../../errors.ts";
 import type { InputPlan } from "../decide/quantization-plan.ts";
 import { chooseGroupSizes } from "../recipe/group-size.ts";
 import type { Recipe } from "../recipe/recipe.ts";
-import { SCALE_STORAGE } from "../recipe/scale-type.ts";
+import { rowBits } from "../recipe/stored-bits.ts";
 import type { QuantizedLayers } from "./quantize-layers.ts";
 
 /** Bits of an input's linears, scales included. */
@@ -25,7 +24,7 @@ export function storedBits(
   recipe: Recipe,
 ): number {
   const N = modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0);
-  return N * (WEIGHT_BITS[type] * K + SCALE_STORAGE[recipe.scales].bits * (K / groupSize));
+  return N * rowBits(type, K, groupSize, recipe);
 }
 
 /** @throws RecipeError for fewer bits than 4-bit weights take, or more than 8-bit weights do */

@@ -6,7 +6,6 @@
 import { type ByInput, describeModel, type InputName, type LinearInput, widestInput } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { staticCacheBits } from "../../checkpoint/quantization/quantization-config.ts";
-import { packRows } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { Work } from "../../host/work.ts";
 import type { LayerStream } from "../../model/layer-stream.ts";
 import type { Planner } from "../../model/workspace.ts";
@@ -22,7 +21,8 @@ import { chooseGroupSizes } from "../recipe/group-size.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { StageClock } from "../stage-clock.ts";
 import type { ModuleErrors } from "./error-stats.ts";
-import { dequantizeRows, storedScales } from "./quantize-weights.ts";
+import { readCodes } from "./kept-codes.ts";
+import { dequantizeModule, type StoredModule, storedModule } from "./module-rows.ts";
 import { InputRounder, type OutputErrors, type RoundedInput } from "./round-input.ts";
 import { gptqScratchBytes, type GptqRegions, placeGptq } from "./rounding-memory.ts";
 
@@ -30,12 +30,6 @@ import { gptqScratchBytes, type GptqRegions, placeGptq } from "./rounding-memory
  * Sequences of which every row is kept until its layer is done, to measure what rounding activations costs.
  */
 const KEPT_SAMPLES = 4;
-
-/** A linear module as it is stored. */
-export interface StoredModule {
-  readonly packed: Int32Array; // i32[N, K * bits / 32]
-  readonly scale: Float32Array; // f32[N, K/G]
-}
 
 export interface QuantizedLayers {
   readonly stats: LayerStats[];
@@ -53,6 +47,9 @@ export interface QuantizedLayers {
 
 /** What quantizing layers is given. */
 export interface LayersToQuantize {
+  /** The model as its files have it, for codes that are kept. */
+  readonly original: Checkpoint;
+  /** The same with its folds. */
   readonly checkpoint: Checkpoint;
   readonly samples: readonly Int32Array[];
   readonly recipe: Recipe;
@@ -144,8 +141,11 @@ class RoundingVisitor implements LayerVisitor {
   }
 
   async finishInput(input: LinearInput): Promise<void> {
-    const { checkpoint, signal, clock, groupSizes } = this.#task;
+    const { original, checkpoint, recipe, signal, clock, groupSizes } = this.#task;
     const weights = await Promise.all(input.modules.map(({ name }) => checkpoint.readF32(`${name}.weight`, { signal })));
+    const codes = await Promise.all(
+      input.modules.map(({ name }) => (recipe.weights === "keep" ? readCodes(original, name, { signal }) : undefined)),
+    );
     const rounded = await clock.time("round", () =>
       this.#rounder.round({
         input,
@@ -154,6 +154,7 @@ class RoundingVisitor implements LayerVisitor {
         kept: this.#kept.get(input.name) ?? [],
         spread: this.#spread?.rows(input.name),
         weights,
+        codes,
         groupSize: groupSizes[input.name]!,
       }),
     );
@@ -180,7 +181,7 @@ class RoundingVisitor implements LayerVisitor {
     result.inputs.push(plan);
     result.outputs.set(plan.name, output);
     for (const { name, rows, errors } of modules) {
-      result.modules.set(name, { packed: packRows(rows.q, rows.type, rows.K), scale: storedScales(rows) });
+      result.modules.set(name, storedModule(rows));
       result.errors.set(name, errors);
     }
   }
@@ -192,7 +193,7 @@ class RoundingVisitor implements LayerVisitor {
   #replace({ name }: LinearInput, { modules, plan: { factors } }: RoundedInput): void {
     let row = 0;
     for (const { rows } of modules) {
-      const weight = dequantizeRows(rows);
+      const weight = dequantizeModule(rows);
       if (factors) for (let i = 0; i < weight.length; i++) weight[i]! /= factors[i % rows.K]!;
       this.#task.stream.replaceRows(name, row, weight);
       row += rows.rows;

@@ -12,14 +12,19 @@ import { analyzeInput, type InputAnalysis } from "../decide/analyze-inputs.ts";
 import { selectPolicies } from "../decide/policy.ts";
 import { type InputPlan, planInput, type SearchedInput, staticBits } from "../decide/quantization-plan.ts";
 import { columnEnergy, searchRange } from "../decide/range-search.ts";
-import type { Recipe } from "../recipe/recipe.ts";
+import { channelsAlike, type Recipe, storedType } from "../recipe/recipe.ts";
+import type { GptqMethod } from "../recipe/rounding-method.ts";
 import { searchFactors } from "../transform/awq.ts";
 import { equalizeColumns } from "../transform/equalize.ts";
 import { measureErrors, type ModuleErrors } from "./error-stats.ts";
 import { GptqRounder } from "./gptq.ts";
+import { linesOf, roundToLines } from "./gptq-levels.ts";
+import { keepCodes, type KeptCodeRows } from "./kept-codes.ts";
+import { searchLevels } from "./line-search.ts";
+import { dequantizeModule, type ModuleRows, nearestRows } from "./module-rows.ts";
 import { OutputError } from "./output-error.ts";
-import { dequantizeRows, type QuantizedRows, quantizeRows, type RowFormat } from "./quantize-weights.ts";
-import { refineRows } from "./refine.ts";
+import { checkFinite, quantizeRows, type RowFormat } from "./quantize-weights.ts";
+import { refineLevels, refineRows } from "./refine.ts";
 import type { GptqMemory } from "./rounding-memory.ts";
 import { searchRows } from "./scale-search.ts";
 
@@ -33,6 +38,8 @@ export interface ObservedInput {
   readonly spread: Float32Array | undefined;
   /** Weights of the input's modules, f32[N, K] each. */
   readonly weights: readonly Float32Array[];
+  /** Codes of their source, u8[N, K], of those that keep them. */
+  readonly codes: readonly (Uint8Array | undefined)[];
   readonly groupSize: number;
 }
 
@@ -53,7 +60,7 @@ export interface OutputErrors {
 export interface RoundedInput {
   readonly analysis: InputAnalysis;
   readonly plan: InputPlan;
-  readonly modules: readonly { readonly name: string; readonly rows: QuantizedRows; readonly errors: ModuleErrors }[];
+  readonly modules: readonly { readonly name: string; readonly rows: ModuleRows; readonly errors: ModuleErrors }[];
   readonly output: OutputErrors;
 }
 
@@ -76,10 +83,15 @@ export class InputRounder {
     const { analysis, plan } = this.#plan(observed, format);
     const { factors } = plan;
     const weights = factors ? observed.weights.map((weight) => equalizeColumns(weight, factors)) : observed.weights;
-    const rounded = this.#roundWeights({ ...hessian, factors }, input, weights, format);
-    const nearest = weights.map((weight, i) => quantizeRows(weight, format, originOf(input, i)));
+    for (const [i, weight] of weights.entries()) checkFinite(weight, format.K, originOf(input, i));
+    const equalized = { ...hessian, factors };
+    const kept = weights.map((weight, i) => this.#keepCodes(equalized, weight, observed.codes[i], format));
+    const left = weights.filter((_, i) => !kept[i]);
+    const others = left.length > 0 ? this.#roundWeights(equalized, input, left, format) : [];
+    const rounded = kept.map((module, i) => module?.rows ?? others[left.indexOf(weights[i]!)]!);
+    const nearest = weights.map((weight) => nearestRows(weight, format));
     const error = OutputError.load(this.#memory, hessian);
-    const cost = (rows: readonly QuantizedRows[]) =>
+    const cost = (rows: readonly ModuleRows[]) =>
       rows.reduce((sum, quantized, i) => sum + error.of(roundingError(weights[i]!, quantized, factors)), 0);
     const { round, policy, bits } = this.#recipe;
     const inEight = () => weights.map((weight, i) => quantizeRows(weight, eightBits(format), originOf(input, i)));
@@ -93,20 +105,25 @@ export class InputRounder {
     const modules = rounded.map((rows, i) => ({
       name: input.modules[i]!.name,
       rows,
-      errors: { chosen: measureErrors(weights[i]!, rows), nearest: measureErrors(weights[i]!, nearest[i]!) },
+      errors: {
+        chosen: measureErrors(weights[i]!, rows),
+        nearest: measureErrors(weights[i]!, nearest[i]!),
+        kept: kept[i]?.kept ?? 0,
+      },
     }));
     return { analysis, plan: this.#decide(plan, output), modules, output };
   }
 
   #formatOf({ hessian, groupSize }: ObservedInput): RowFormat {
     const { weights, scales, scaleConstraint } = this.#recipe;
-    return { K: hessian.K, G: groupSize, type: weights, scaleType: scales, constraint: scaleConstraint };
+    return { K: hessian.K, G: groupSize, type: storedType(weights), scaleType: scales, constraint: scaleConstraint };
   }
 
   /** What can be decided before rounding. */
   #plan(observed: ObservedInput, format: RowFormat): { analysis: InputAnalysis; plan: InputPlan } {
     const { equalize, policy, overrides, activations } = this.#recipe;
-    const analysis = analyzeInput(observed.input, observed.stats, equalize, this.#weightAbsmax(observed));
+    const alike = channelsAlike(this.#recipe);
+    const analysis = analyzeInput(observed.input, observed.stats, equalize, this.#weightAbsmax(observed), alike);
     const [row] = selectPolicies([analysis], policy, overrides, equalize.kind !== "none");
     const factors = row!.policy.equalize ? this.#factors(observed, analysis, format) : undefined;
     const searched = { factors, searchRange: this.#rangeSearch(observed) };
@@ -133,30 +150,63 @@ export class InputRounder {
   }
 
   /** @param hessian of the equalized input */
+  #keepCodes(hessian: Hessian, weight: Float32Array, codes: Uint8Array | undefined, format: RowFormat): KeptCodeRows | undefined {
+    const { round } = this.#recipe;
+    const search =
+      round.kind === "nearest"
+        ? "none"
+        : round.kind === "search"
+          ? round.weighting
+          : round.kind === "gptq"
+            ? round.search
+            : "hessian";
+    return codes && keepCodes(weight, codes, format, (rows) => linesOf(this.#memory, rows, hessian, search));
+  }
+
+  /** @param hessian of the equalized input */
   #roundWeights(
     hessian: Hessian,
     input: LinearInput,
     weights: readonly Float32Array[],
     format: RowFormat,
-  ): readonly QuantizedRows[] {
+  ): readonly ModuleRows[] {
     const { round } = this.#recipe;
     switch (round.kind) {
       case "nearest":
-        return weights.map((weight, i) => quantizeRows(weight, format, originOf(input, i)));
+        return weights.map((weight) => nearestRows(weight, format));
       case "autoround": // what it begins with
       case "search": {
         const weighting = round.kind === "search" ? round.weighting : "hessian";
         const importance = weighting === "hessian" ? Float32Array.from(hessianDiagonal(hessian)) : undefined;
-        return weights.map((weight) => searchRows(this.#memory, weight, importance, format));
+        const search = format.type === "int4m" ? searchLevels : searchRows;
+        return weights.map((weight) => search(this.#memory, weight, importance, format));
       }
-      case "gptq": {
-        const gptq = new GptqRounder(this.#memory, hessian, round);
-        const rounded = weights.map((weight, i) => gptq.round(weight, format, originOf(input, i)));
-        if (round.refine === 0) return rounded;
-        expandHessian(this.#memory, hessian, gptq.added);
-        return rounded.map((rows, i) => refineRows(this.#memory, weights[i]!, rows, round.refine));
-      }
+      case "gptq":
+        return this.#roundByGptq(hessian, round, input, weights, format);
     }
+  }
+
+  #roundByGptq(
+    hessian: Hessian,
+    method: GptqMethod,
+    input: LinearInput,
+    weights: readonly Float32Array[],
+    format: RowFormat,
+  ): readonly ModuleRows[] {
+    const memory = this.#memory;
+    // Before the factor is made: it is in memory as long as it is needed.
+    const lines = format.type === "int4m" && weights.map((weight) => linesOf(memory, weight, hessian, method.search));
+    const gptq = new GptqRounder(memory, hessian, method);
+    const rounded = weights.map((weight, i) =>
+      lines ? roundToLines(gptq, weight, lines[i]!, format, originOf(input, i)) : gptq.round(weight, format, originOf(input, i)),
+    );
+    if (method.refine === 0) return rounded;
+    expandHessian(memory, hessian, gptq.added);
+    return rounded.map((rows, i) =>
+      "levels" in rows
+        ? refineLevels(memory, weights[i]!, rows, method.refine)
+        : refineRows(memory, weights[i]!, rows, method.refine),
+    );
   }
 
   #activationErrors({ kept, hessian }: ObservedInput, plan: InputPlan, weights: readonly Float32Array[]): ActivationErrors {
@@ -188,8 +238,8 @@ function originOf({ modules }: LinearInput, i: number) {
 }
 
 /** (w - Q(w)) / s, f32[N, K]: an error of equalized weights as the unequalized input meets it. */
-function roundingError(weight: Float32Array, rows: QuantizedRows, factors: Float32Array | undefined): Float32Array {
-  const error = dequantizeRows(rows);
+function roundingError(weight: Float32Array, rows: ModuleRows, factors: Float32Array | undefined): Float32Array {
+  const error = dequantizeModule(rows);
   for (let i = 0; i < error.length; i++) error[i] = (weight[i]! - error[i]!) / (factors?.[i % rows.K] ?? 1);
   return error;
 }

@@ -2,6 +2,7 @@
  * Linear memory of the rounding kernels: one block of weight rows, whatever the size of a weight, and one
  * Hessian.
  */
+import { TWO_LEVEL_GROUP } from "../../checkpoint/quantization/two-level.ts";
 import type { Pointer } from "../../kernels/pointer.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import type { MemoryPlan } from "../../kernels/memory-plan.ts";
@@ -19,6 +20,9 @@ export interface RoundingRegions {
   readonly weights: Pointer; // f32[rows, K]
   readonly importance: Pointer; // f32[K]
   readonly scales: Pointer; // f32[rows, K/G]
+  /** Minima and mean codes of weights in two levels. */
+  readonly lows: Pointer; // f32[rows, K/32]
+  readonly centers: Pointer; // f32[rows, K/32]
 }
 
 /** What GPTQ needs beside them. */
@@ -29,6 +33,8 @@ export interface GptqRegions extends RoundingRegions {
   readonly codes: Pointer; // i8[rows, K]
   readonly errors: Pointer; // f64[rows, K]
   readonly gradients: Pointer; // f64[rows, K]
+  /** What scales and minima in two levels are multiples of. */
+  readonly quanta: Pointer; // f32[rows, K/G, 2]
   readonly losses: Pointer; // f64[rows]
   /** A symmetric matrix as the weights of a float linear layer, and its products with rows. */
   readonly matrix: Pointer; // f32w [K, K]
@@ -66,6 +72,8 @@ export function placeRounding(plan: MemoryPlan, maxK: number): RoundingRegions {
     weights: plan.reserve("scratch", 4 * elements, "rows being rounded"),
     importance: plan.reserve("scratch", 4 * maxK, "importance of columns"),
     scales: plan.reserve("scratch", (4 * elements) / SMALLEST_GROUP, "scales of rows being rounded"),
+    lows: plan.reserve("scratch", (4 * elements) / TWO_LEVEL_GROUP, "minima of rows being rounded"),
+    centers: plan.reserve("scratch", (4 * elements) / TWO_LEVEL_GROUP, "mean codes of rows being rounded"),
   };
 }
 
@@ -78,6 +86,7 @@ export function placeGptq(plan: MemoryPlan, maxK: number): GptqRegions {
     codes: plan.reserve("scratch", elements, "codes of rows being rounded"),
     errors: plan.reserve("scratch", 8 * elements, "errors of rows being rounded"),
     gradients: plan.reserve("scratch", 8 * elements, "gradients of rows being rounded"),
+    quanta: plan.reserve("scratch", (8 * elements) / TWO_LEVEL_GROUP, "multipliers of rows being rounded"),
     losses: plan.reserve("scratch", (8 * elements) / SMALLEST_GROUP, "losses of rows being rounded"),
     // maxK is a multiple of a panel's 8 channels
     matrix: plan.reserve("scratch", 4 * maxK * maxK, "Hessian as a linear layer"),

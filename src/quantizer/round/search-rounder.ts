@@ -5,7 +5,9 @@
 import { type Description, widestInput } from "../../architecture/description.ts";
 import type { Work } from "../../host/work.ts";
 import { openKernelMemory } from "../../model/open-kernel-memory.ts";
-import { checkFinite, type QuantizedRows, type RowFormat, type RowsOrigin } from "./quantize-weights.ts";
+import { searchLevels } from "./line-search.ts";
+import type { ModuleRows } from "./module-rows.ts";
+import { checkFinite, type RowFormat, type RowsOrigin } from "./quantize-weights.ts";
 import { placeRounding, type RoundingMemory } from "./rounding-memory.ts";
 import { searchRows } from "./scale-search.ts";
 
@@ -32,9 +34,10 @@ export class SearchRounder {
    * @param moment mean square of each channel of the input, f32[K]; used if errors are weighted by it
    * @throws RecipeError naming tensor, row and column of the first NaN or infinity
    */
-  round(weight: Float32Array, format: RowFormat, origin: RowsOrigin, moment: Float32Array): QuantizedRows {
+  round(weight: Float32Array, format: RowFormat, origin: RowsOrigin, moment: Float32Array): ModuleRows {
     checkFinite(weight, format.K, origin);
-    return searchRows(this.#memory, weight, this.#weighted ? moment : undefined, format);
+    const search = format.type === "int4m" ? searchLevels : searchRows;
+    return search(this.#memory, weight, this.#weighted ? moment : undefined, format);
   }
 
   async dispose(): Promise<void> {

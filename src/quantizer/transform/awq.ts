@@ -10,7 +10,8 @@
 import { type Hessian, hessianDiagonal } from "../calibrate/hessian.ts";
 import { equalizeColumns, SMALLEST_FACTOR } from "./equalize.ts";
 import type { OutputError } from "../round/output-error.ts";
-import { dequantizeRows, nearestScales, type RowFormat, roundToScales } from "../round/quantize-weights.ts";
+import { dequantizeModule, nearestRows } from "../round/module-rows.ts";
+import type { RowFormat } from "../round/quantize-weights.ts";
 
 const STEPS = 20;
 
@@ -48,7 +49,7 @@ function factorsOf(rms: Float64Array, t: number): Float32Array<ArrayBuffer> {
 /** w - Q(w * s) / s, f32[rows, K]. */
 function roundingError(weight: Float32Array, factors: Float32Array, format: RowFormat): Float32Array {
   const equalized = equalizeColumns(weight, factors);
-  const rounded = dequantizeRows(roundToScales(equalized, nearestScales(equalized, format), format));
+  const rounded = dequantizeModule(nearestRows(equalized, format));
   for (let i = 0; i < rounded.length; i++) rounded[i] = weight[i]! - rounded[i]! / factors[i % format.K]!;
   return rounded;
 }

@@ -14,7 +14,7 @@
 import { type LinearInput, precedingNorm } from "../../architecture/description.ts";
 import { RecipeError } from "../../errors.ts";
 import { largest } from "../calibrate/activation-stats.ts";
-import { multiply, type Transform } from "./transform.ts";
+import { multiply, sharedAlike, type Transform } from "./transform.ts";
 
 export const EQUALIZATIONS = ["lae", "smoothquant", "awq", "none"] as const;
 
@@ -37,13 +37,19 @@ export const SMALLEST_FACTOR = 1e-5;
  *
  * @param absmax max|X_i| of each channel, f32[K]
  * @param weightAbsmax max|W_i| over all rows that read channel i, f32[K]; for smoothquant
+ * @param alike consecutive channels that share a factor, that of the largest values of all of them
  * @returns undefined if the method leaves activations as they are, or searches
  */
 export function equalizationFactors(
   absmax: Float32Array,
   method: EqualizationMethod,
   weightAbsmax?: Float32Array,
+  alike = 1,
 ): Float32Array | undefined {
+  if (alike > 1) {
+    const [input, weights] = [absmax, weightAbsmax].map((values) => values && sharedAlike(values, alike, largest));
+    return equalizationFactors(input!, method, weights);
+  }
   switch (method.kind) {
     case "none":
     case "awq":

@@ -12,23 +12,24 @@ const FOLD_SAMPLES = 8;
 /**
  * Leaves out folds that the model cannot have, with a warning that names them.
  *
+ * @param alike consecutive columns of a weight that share a factor
  * @returns a view of the checkpoint, or the checkpoint itself if nothing is folded
  * @throws as `calibrate`
  */
 export async function foldModel(
   checkpoint: Checkpoint,
   samples: readonly Int32Array[],
-  folds: readonly Fold[],
+  { folds, alike }: { readonly folds: readonly Fold[]; readonly alike: number },
   work: Work,
 ): Promise<Checkpoint> {
   const { blocks, config } = describeModel(checkpoint.config);
   for (const fold of folds) {
-    const obstacle = foldObstacle(fold, config);
+    const obstacle = foldObstacle(fold, config, alike);
     if (obstacle !== undefined) work.onWarning?.(`fold ${fold}: ${obstacle}; it is left out`);
   }
-  const possible = folds.filter((fold) => foldObstacle(fold, config) === undefined);
+  const possible = folds.filter((fold) => foldObstacle(fold, config, alike) === undefined);
   if (possible.length === 0) return checkpoint;
   const stats = await calibrate(checkpoint, samples.slice(0, FOLD_SAMPLES), work);
-  const layers = blocks.map((block) => foldTransform(config, block, stats[block.layer]!, possible));
+  const layers = blocks.map((block) => foldTransform(config, block, stats[block.layer]!, possible, alike));
   return transformCheckpoint(checkpoint, joinTransforms(layers));
 }

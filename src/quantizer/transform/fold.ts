@@ -16,13 +16,15 @@ import type { Block, LinearInput, LinearModule } from "../../architecture/descri
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import { type ChannelStats, channelAbsmax, type LayerStats } from "../calibrate/activation-stats.ts";
 import { inputOf, partsOfRows } from "./block-modules.ts";
-import { joinTransforms, type ModuleFactors, type Transform } from "./transform.ts";
+import { joinTransforms, sharedAlike, type ModuleFactors, type Transform } from "./transform.ts";
 
 export const FOLDS = ["key", "value", "up"] as const;
 export type Fold = (typeof FOLDS)[number];
 
 /** Says why a model cannot have a fold; undefined if it can. */
-export function foldObstacle(fold: Fold, { qkNorm, gatedMlp, activation }: ModelConfig): string | undefined {
+export function foldObstacle(fold: Fold, config: ModelConfig, alike = 1): string | undefined {
+  const { qkNorm, gatedMlp, activation, headDim: D } = config;
+  if (fold === "value" && D % alike !== 0) return `got heads of ${D}, need a multiple of ${alike}, whose channels share a factor`;
   if (fold === "key" && qkNorm !== "none") return "got norms of queries and keys, which undo it";
   if (fold === "up" && !gatedMlp && activation !== "relu") return `got an MLP of ${activation}, need a gated one, or one of relu`;
   return undefined;
@@ -32,11 +34,19 @@ export function foldObstacle(fold: Fold, { qkNorm, gatedMlp, activation }: Model
  * Makes the transform of one layer.
  *
  * @param stats of the model as it is
+ * @param alike consecutive columns of a weight that share a factor
  * @returns nothing for folds that the model cannot have (`foldObstacle`)
  */
-export function foldTransform(config: ModelConfig, block: Block, stats: LayerStats, folds: readonly Fold[]): Transform {
-  const possible = folds.filter((fold) => foldObstacle(fold, config) === undefined);
-  return joinTransforms(possible.map((fold) => foldWith(config, block, fold, FACTORS[fold](stats, config, block))));
+export function foldTransform(
+  config: ModelConfig,
+  block: Block,
+  stats: LayerStats,
+  folds: readonly Fold[],
+  alike = 1,
+): Transform {
+  const possible = folds.filter((fold) => foldObstacle(fold, config, alike) === undefined);
+  const found = possible.map((fold) => ({ fold, s: FACTORS[fold](stats, { config, block, alike }) }));
+  return joinTransforms(found.map(({ fold, s }) => foldWith(config, block, fold, s)));
 }
 
 /**
@@ -49,10 +59,17 @@ export function foldWith(config: ModelConfig, block: Block, fold: Fold, s: Float
   return joinTransforms(parts.map((part) => ({ modules: new Map([part]), norms: new Map() })));
 }
 
-const FACTORS: Readonly<Record<Fold, (stats: LayerStats, config: ModelConfig, block: Block) => Float32Array>> = {
-  key: (stats, config, block) => keyFactors(channelAbsmax(stats.k), config, block),
-  value: (stats) => powersOfTwo(rootMeanSquare(stats.v), 0.5),
-  up: (stats) => powersOfTwo(rootMeanSquare(stats.down), 0.5),
+interface FoldedBlock {
+  readonly config: ModelConfig;
+  readonly block: Block;
+  /** Consecutive columns of a weight that share a factor. */
+  readonly alike: number;
+}
+
+const FACTORS: Readonly<Record<Fold, (stats: LayerStats, where: FoldedBlock) => Float32Array>> = {
+  key: (stats, { config, block }) => keyFactors(channelAbsmax(stats.k), config, block),
+  value: (stats, { alike }) => powersOfTwo(rootMeanSquare(stats.v, alike), 0.5),
+  up: (stats, { alike }) => powersOfTwo(rootMeanSquare(stats.down, alike), 0.5),
 };
 
 type NamedFactors = readonly [module: string, factors: ModuleFactors];
@@ -133,8 +150,11 @@ export function turningWith(
   return c - channel + (rotaryPairs === "neighbours" ? channel ^ 1 : (channel + rotaryDim / 2) % rotaryDim);
 }
 
-function rootMeanSquare({ secondMoment }: ChannelStats): Float32Array {
-  return Float32Array.from(secondMoment, Math.sqrt);
+/** Root mean square of each channel, or of each `alike` consecutive ones together. */
+function rootMeanSquare({ secondMoment }: ChannelStats, alike: number): Float32Array {
+  if (alike === 1) return Float32Array.from(secondMoment, Math.sqrt);
+  const mean = (some: Float32Array) => some.reduce((sum, value) => sum + value, 0) / some.length;
+  return sharedAlike(Float32Array.from(secondMoment), alike, (some) => Math.sqrt(mean(some)));
 }
 
 /**

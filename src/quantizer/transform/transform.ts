@@ -196,6 +196,16 @@ class MixedRows {
 }
 
 /**
+ * Values of channels with what `share` makes of those of each `alike` consecutive ones in the place of each;
+ * the last have fewer where `alike` does not divide their number.
+ */
+export function sharedAlike(values: Float32Array, alike: number, share: (some: Float32Array) => number): Float32Array {
+  const shared = new Float32Array(values.length);
+  for (let k = 0; k < values.length; k += alike) shared.fill(share(values.subarray(k, k + alike)), k, k + alike);
+  return shared;
+}
+
+/**
  * Multiplies rows of a weight, or elements of a bias, by a module's factors.
  *
  * @param values f32[rows, K], changed in place; their first row is row `firstRow` of the tensor

@@ -6,13 +6,12 @@ import { type InputAnalysis, type RangeSummary, summarizeRanges } from "../decid
 import { addErrors, errorStats, type ModuleErrors, NO_ERRORS } from "../round/error-stats.ts";
 import { isFloat8 } from "../../checkpoint/formats/float8.ts";
 import { simulationNote } from "../../checkpoint/quantization/simulated-activations.ts";
-import { WEIGHT_BITS } from "../../checkpoint/quantization/pack-quantized.ts";
 import { type PolicyName, policyName } from "../decide/policy.ts";
 import type { InputPlan, QuantizationPlan } from "../decide/quantization-plan.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { BlockErrors } from "../round/learn-rounding.ts";
 import type { OutputErrors } from "../round/round-input.ts";
-import { SCALE_STORAGE } from "../recipe/scale-type.ts";
+import { rowBits } from "../recipe/stored-bits.ts";
 import type { StageClock } from "../stage-clock.ts";
 import type { Distillation } from "../../training/distill.ts";
 import type { LossKind } from "../../training/loss.ts";
@@ -38,6 +37,11 @@ export interface LayerInputReport {
   readonly weight_nmse: number;
   /** The same if they were rounded to nearest: what the rounding method started from. */
   readonly nearest_weight_nmse: number;
+  /**
+   * Share of the weights that have the codes of their source; null unless they were to keep them. Those of
+   * modules that are on no grid of 4 bits were rounded.
+   */
+  readonly kept_share: number | null;
   /** What low-rank terms leave of `weight_nmse`; null without them. */
   readonly lorc_weight_nmse: number | null;
   /**
@@ -72,6 +76,8 @@ export interface QuantizationReport {
   /** NMSE of int8 embedding and head; null where they are stored as floats or, for the head, tied. */
   readonly embedding_nmse: number | null;
   readonly head_nmse: number | null;
+  /** What became of codes that were to be kept; null where none were to. */
+  readonly kept: KeptSummary | null;
   /** Bits stored per weight of the linear layers in the blocks, scales and low-rank terms included. */
   readonly bits_per_weight: number;
   /**
@@ -103,6 +109,13 @@ export interface QuantizationReport {
   readonly seconds: number;
   /** Seconds of each stage. */
   readonly stages: Readonly<Record<string, number>>;
+}
+
+export interface KeptSummary {
+  /** Weights with the codes of their source, of all in blocks. */
+  readonly share: number;
+  /** Modules of which none has: they were rounded. */
+  readonly rounded: readonly string[];
 }
 
 /** One transform of one layer. */
@@ -199,6 +212,7 @@ export function buildReport({
     activations,
     embedding_nmse: nmse(embedding.name),
     head_nmse: head === undefined || head === embedding ? null : nmse(head.name),
+    kept: plan.recipe.weights === "keep" ? summarizeKept(plan, errors) : null,
     bits_per_weight: bitsPerWeight(plan),
     blocks:
       blocks?.map(({ name, nearest, searched, learned }) => ({
@@ -263,6 +277,7 @@ function layerInputReport(
     ...(recipe.bits !== undefined && { weights: input.weights ?? recipe.weights }),
     weight_nmse: total.nmse,
     nearest_weight_nmse: nearest.nmse,
+    kept_share: recipe.weights === "keep" ? modules.reduce((sum, { kept }) => sum + kept, 0) / chosen.count : null,
     lorc_weight_nmse: recipe.lorcRank > 0 ? left / (chosen.signal || 1) : null,
     output_nmse: relative(output?.chosen),
     nearest_output_nmse: relative(output?.nearest),
@@ -274,16 +289,23 @@ function layerInputReport(
   };
 }
 
+function summarizeKept({ modules }: QuantizationPlan, errors: ReadonlyMap<string, ModuleErrors>): KeptSummary {
+  const inBlocks = [...modules].flatMap(([name, { input }]) => (input ? [{ name, ...errors.get(name)! }] : []));
+  const weights = inBlocks.reduce((sum, { chosen }) => sum + chosen.count, 0);
+  return {
+    share: inBlocks.reduce((sum, { kept }) => sum + kept, 0) / weights,
+    rounded: inBlocks.filter(({ kept }) => kept === 0).map(({ name }) => name),
+  };
+}
+
 function bitsPerWeight({ modules, recipe }: QuantizationPlan): number {
-  const scaleBits = SCALE_STORAGE[recipe.scales].bits;
   let weights = 0;
   let bits = 0;
   for (const { module, input } of modules.values()) {
     if (!input) continue;
     const { outFeatures, inFeatures } = module;
-    const codeBits = WEIGHT_BITS[input.weights ?? recipe.weights];
     weights += outFeatures * inFeatures;
-    bits += outFeatures * (codeBits * inFeatures + scaleBits * (inFeatures / input.groupSize));
+    bits += outFeatures * rowBits(input.weights ?? recipe.weights, inFeatures, input.groupSize, recipe);
     bits += 16 * recipe.lorcRank * (outFeatures + inFeatures);
   }
   return bits / weights;

@@ -3,20 +3,22 @@
  * that memory stays small whatever the size of the model, or from memory, where they were rounded while their
  * layer was there.
  */
-import { packRows } from "../../checkpoint/quantization/pack-quantized.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { LinearScheme } from "../../checkpoint/quantization/quantization-config.ts";
 import type { ActivationStats } from "../calibrate/activation-stats.ts";
 import type { ModulePlan } from "../decide/quantization-plan.ts";
 import type { Recipe } from "../recipe/recipe.ts";
-import { addErrors, type ErrorSums, measureErrors, type ModuleErrors, NO_ERRORS } from "../round/error-stats.ts";
-import type { StoredModule } from "../round/quantize-layers.ts";
-import { quantizeRows, type RowFormat, type RowsOrigin, storedScales } from "../round/quantize-weights.ts";
+import { addErrors, measureErrors, type ModuleErrors, NO_ERRORS } from "../round/error-stats.ts";
+import { keepCodes, readCodes } from "../round/kept-codes.ts";
+import { mapParts, nearestRows, type StoredModule, storedModule } from "../round/module-rows.ts";
+import { checkFinite, type RowFormat, type RowsOrigin } from "../round/quantize-weights.ts";
 import type { SearchRounder } from "../round/search-rounder.ts";
 import { equalizedMoment } from "../transform/equalize.ts";
 import type { RowReader } from "./row-reader.ts";
 
 /** Consecutive rows as they are to be stored. */
-export interface RoundedRows extends StoredModule {
+export interface RoundedRows {
+  readonly stored: StoredModule;
   readonly firstRow: number;
   /** What was rounded, f32[rows, K], where that was asked for. */
   readonly weight: Float32Array | undefined;
@@ -46,16 +48,25 @@ export class RoundWhileReading implements RoundedRowsSource {
   /** Errors of modules whose rows were all given, by name. */
   readonly errors = new Map<string, ModuleErrors>();
   readonly #reader: RowReader;
+  readonly #original: Checkpoint;
   readonly #recipe: Recipe;
   readonly #rounder: SearchRounder | undefined;
   readonly #stats: ActivationStats;
 
   /**
+   * @param original the model as its files have it, for codes that are kept
    * @param rounder of modules in blocks; to nearest if undefined, as embedding and head are: in their 8 bits
    *   a row no better scale would show
    */
-  constructor(reader: RowReader, recipe: Recipe, rounder: SearchRounder | undefined, stats: ActivationStats) {
+  constructor(
+    reader: RowReader,
+    original: Checkpoint,
+    recipe: Recipe,
+    rounder: SearchRounder | undefined,
+    stats: ActivationStats,
+  ) {
     this.#reader = reader;
+    this.#original = original;
     this.#recipe = recipe;
     this.#rounder = rounder;
     this.#stats = stats;
@@ -66,11 +77,19 @@ export class RoundWhileReading implements RoundedRowsSource {
     const tensor = `${module.name}.weight`;
     const format = rowFormat(plan, scheme!, this.#recipe);
     const moment = input && equalizedMoment(this.#stats[input.layer]![input.input]!.secondMoment, input.factors);
-    let errors: ModuleErrors = { chosen: NO_ERRORS, nearest: NO_ERRORS };
+    let errors: ModuleErrors = { chosen: NO_ERRORS, nearest: NO_ERRORS, kept: 0 };
     for await (const { values: weight, firstRow } of this.#reader.blocks(tensor)) {
-      const rounded = this.#round(weight, format, { tensor, firstRow }, moment);
-      errors = { chosen: addErrors(errors.chosen, rounded.chosen), nearest: addErrors(errors.nearest, rounded.nearest) };
-      yield { ...rounded.stored, firstRow, weight: withWeight ? weight : undefined };
+      checkFinite(weight, format.K, { tensor, firstRow });
+      const rows = [firstRow, firstRow + weight.length / format.K] as const;
+      const keeps = this.#recipe.weights === "keep" && format.type === "int4m";
+      const codes = keeps ? await readCodes(this.#original, module.name, { rows }) : undefined;
+      const { stored, ...own } = this.#round(weight, format, { tensor, firstRow }, moment, codes);
+      errors = {
+        chosen: addErrors(errors.chosen, own.chosen),
+        nearest: addErrors(errors.nearest, own.nearest),
+        kept: errors.kept + own.kept,
+      };
+      yield { stored, firstRow, weight: withWeight ? weight : undefined };
     }
     this.errors.set(module.name, errors);
   }
@@ -80,13 +99,14 @@ export class RoundWhileReading implements RoundedRowsSource {
     format: RowFormat,
     origin: RowsOrigin,
     moment: Float32Array | undefined,
-  ): { readonly stored: StoredModule; readonly chosen: ErrorSums; readonly nearest: ErrorSums } {
-    const plain = quantizeRows(weight, format, origin);
+    codes: Uint8Array | undefined,
+  ): ModuleErrors & { readonly stored: StoredModule } {
+    const plain = nearestRows(weight, format);
     const nearest = measureErrors(weight, plain);
-    const searched = moment && this.#rounder?.round(weight, format, origin, moment);
-    const { q, type } = searched ?? plain;
-    const stored = { packed: packRows(q, type, format.K), scale: storedScales(searched ?? plain) };
-    return { stored, chosen: searched ? measureErrors(weight, searched) : nearest, nearest };
+    const kept = codes && keepCodes(weight, codes, format);
+    const chosen = kept?.rows ?? (moment && this.#rounder?.round(weight, format, origin, moment));
+    const stored = storedModule(chosen ?? plain);
+    return { stored, chosen: chosen ? measureErrors(weight, chosen) : nearest, nearest, kept: kept?.kept ?? 0 };
   }
 }
 
@@ -107,14 +127,13 @@ export class RoundedBefore implements RoundedRowsSource {
     const stored = this.#modules.get(name);
     if (!stored) yield* this.#others.rows(plan, withWeight);
     else if (!withWeight) {
-      yield { ...stored, firstRow: 0, weight: undefined };
+      yield { stored, firstRow: 0, weight: undefined };
       this.#reader.skip(`${name}.weight`);
     } else {
       for await (const { values, firstRow } of this.#reader.blocks(`${name}.weight`)) {
         const end = firstRow + values.length / plan.module.inFeatures;
-        const [words, groups] = [stored.packed.length / N, stored.scale.length / N];
-        const packed = stored.packed.subarray(firstRow * words, end * words);
-        yield { packed, scale: stored.scale.subarray(firstRow * groups, end * groups), firstRow, weight: values };
+        const rows = mapParts(stored, (array) => array.subarray((firstRow * array.length) / N, (end * array.length) / N));
+        yield { stored: rows, firstRow, weight: values };
       }
     }
   }

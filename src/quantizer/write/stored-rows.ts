@@ -9,7 +9,7 @@ import type { Description, LinearModule } from "../../architecture/description.t
 export type RowOrder = (module: LinearModule) => ArrayLike<number> | undefined;
 
 /** @param values [N, ...] of any width, in the order in which rows are computed */
-export function reorderRows<T extends Int32Array | Float32Array | Uint16Array>(
+export function reorderRows<T extends Int32Array | Float32Array | Uint16Array | Uint8Array>(
   values: T,
   order: ArrayLike<number> | undefined,
 ): T {

@@ -5,13 +5,12 @@
 import { familyOf } from "../../architecture/families.ts";
 import { lowRankTensors } from "../../architecture/tensors.ts";
 import { decodeF16, encodeF16 } from "../../checkpoint/formats/float-formats.ts";
-import { dequantizeWords, wordsOfRow } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { SafetensorsWriter } from "../../checkpoint/safetensors/safetensors-writer.ts";
 import { RecipeError } from "../../errors.ts";
 import type { ModulePlan, PlannedTensor, QuantizationPlan } from "../decide/quantization-plan.ts";
 import { SCALE_STORAGE } from "../recipe/scale-type.ts";
 import { lowRankFactors, residualEnergy } from "../round/lorc.ts";
-import type { StoredModule } from "../round/quantize-layers.ts";
+import { dequantizeStored, mapParts, type StoredArray, type StoredModule } from "../round/module-rows.ts";
 import { rowFormat, type RoundedRowsSource } from "./rounded-rows.ts";
 import type { RowReader } from "./row-reader.ts";
 import { reorderRows, type RowOrder } from "./stored-rows.ts";
@@ -71,6 +70,9 @@ class ModelWriter {
       case "packed":
         return this.#writeCodes(this.#moduleOf(name));
       case "scale":
+      case "whole_scale":
+      case "whole_minimum":
+      case "multiplier":
         return; // written with the codes
       case "shape": {
         const { outFeatures: N, inFeatures: K } = this.#moduleOf(name).module;
@@ -112,28 +114,33 @@ class ModelWriter {
   async #writeCodes(plan: ModulePlan): Promise<void> {
     const { recipe } = this.#plan;
     const { name, outFeatures: N, inFeatures: K } = plan.module;
-    const { type, G } = rowFormat(plan, plan.scheme!, recipe);
+    const format = rowFormat(plan, plan.scheme!, recipe);
     const order = this.#sources.rowOrder(plan.module);
     const later: StoredModule[] = [];
     this.#residue = plan.input && recipe.lorcRank > 0 ? new Float32Array(N * K) : undefined;
-    for await (const { firstRow, weight, ...rows } of this.#sources.rows.rows(plan, this.#residue !== undefined)) {
+    for await (const { firstRow, weight, stored } of this.#sources.rows.rows(plan, this.#residue !== undefined)) {
       // Rows that change places are written when all are there.
-      if (order) later.push(rows);
-      else await this.#writeRows(name, rows);
+      if (order) later.push(stored);
+      else await this.#writeRows(name, stored);
       if (!weight) continue;
-      const rounded = dequantizeWords(rows.packed, rows.scale, { K, type, groupSize: G });
+      const rounded = dequantizeStored(stored, format);
       const left = weight.map((value, i) => value - rounded[i]!);
       this.#residue!.set(left, firstRow * K);
     }
     if (!order) return;
-    const packed = joined(new Int32Array(N * wordsOfRow(K, type)), later.map((rows) => rows.packed)); // prettier-ignore
-    const scale = joined(new Float32Array((N * K) / G), later.map((rows) => rows.scale)); // prettier-ignore
-    await this.#writeRows(name, { packed: reorderRows(packed, order), scale: reorderRows(scale, order) });
+    const whole = mapParts(later[0]!, (_, part) => joined(later.map((stored) => stored[part]!)));
+    await this.#writeRows(
+      name,
+      mapParts(whole, (array) => reorderRows(array, order)),
+    );
   }
 
-  async #writeRows(module: string, { packed, scale }: StoredModule): Promise<void> {
-    await this.#writer.write(`${module}.weight_packed`, packed);
-    await this.#writer.write(`${module}.weight_scale`, SCALE_STORAGE[this.#plan.recipe.scales].encode(scale));
+  /** Scales and multipliers, which are floats, in the type that the recipe has for them. */
+  async #writeRows(module: string, stored: StoredModule): Promise<void> {
+    const { encode } = SCALE_STORAGE[this.#plan.recipe.scales];
+    for (const [part, array] of Object.entries(stored)) {
+      await this.#writer.write(`${module}.${part}`, array instanceof Float32Array ? encode(array) : array);
+    }
   }
 
   /** Both factors of the term beside the module written last, when the first is due. */
@@ -177,7 +184,9 @@ function checkValues(values: Float32Array, tensor: string, firstIndex: number, l
   throw new RecipeError(`${tensor}: got ${value} at element ${firstIndex + index}, need ${need}`);
 }
 
-function joined<T extends Int32Array | Float32Array>(all: T, parts: readonly T[]): T {
+function joined(parts: readonly StoredArray[]): StoredArray {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const all = new (parts[0]!.constructor as Uint8ArrayConstructor)(length) as StoredArray;
   let at = 0;
   for (const part of parts) {
     all.set(part, at);

@@ -14,7 +14,7 @@ import type { InputAnalysis } from "../decide/analyze-inputs.ts";
 import { type CacheRanges, type InputPlan, planQuantization, type QuantizationPlan } from "../decide/quantization-plan.ts";
 import type { Recipe } from "../recipe/recipe.ts";
 import type { ModuleErrors } from "../round/error-stats.ts";
-import type { StoredModule } from "../round/quantize-layers.ts";
+import type { StoredModule } from "../round/module-rows.ts";
 import type { OutputErrors } from "../round/round-input.ts";
 import type { SearchRounder } from "../round/search-rounder.ts";
 import type { StageClock } from "../stage-clock.ts";
@@ -30,6 +30,8 @@ import { storedRowOrder } from "./stored-rows.ts";
 import { writeModel } from "./write-model.ts";
 
 export interface WritingTask {
+  /** The model as its files have it, for codes that are kept. */
+  readonly original: Checkpoint;
   /** The float model, with its folds. */
   readonly checkpoint: Checkpoint;
   readonly recipe: Recipe;
@@ -67,7 +69,7 @@ export async function writeQuantized(task: WritingTask, decided: Decided, work: 
   // What is distilled is read again before it is written where it belongs.
   const rounded = recipe.distillSteps > 0 ? new MemoryFolder(`${output.name} before distillation`) : undefined;
   const written = await clock.time(decided.modules ? "write" : "round and write", () =>
-    writeTensors(checkpoint, plan, decided, rounded ?? output, work),
+    writeTensors(task, plan, decided, rounded ?? output, work),
   );
   const { name: source } = checkpoint;
   const common = { source, calibrationSource, plan, stats, analysis, outputs, blocks, tuned: task.tuned };
@@ -93,14 +95,14 @@ interface Written {
 }
 
 async function writeTensors(
-  checkpoint: Checkpoint,
+  { original, checkpoint }: WritingTask,
   plan: QuantizationPlan,
   { rounder, stats, modules, errors = new Map() }: Decided,
   folder: OutputFolder,
   work: Work,
 ): Promise<Written> {
   const reader = new RowReader(equalizedCheckpoint(checkpoint, plan.inputs), work);
-  const rounding = new RoundWhileReading(reader, plan.recipe, rounder, stats);
+  const rounding = new RoundWhileReading(reader, original, plan.recipe, rounder, stats);
   const rows = modules ? new RoundedBefore(modules, reader, rounding) : rounding;
   const writer = new SafetensorsWriter(folder, plan.tensors);
   const rowOrder = storedRowOrder(plan.description);

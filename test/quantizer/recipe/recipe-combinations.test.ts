@@ -68,7 +68,7 @@ function modulesOf({ config }: Checkpoint) {
   return allInputs(describeModel(config)).flatMap((input) => input.modules.map((module) => ({ module, path: input.path })));
 }
 
-for (const weights of ["int4", "fp4", "int8"] as const) {
+for (const weights of ["int4", "int4m", "fp4", "int8"] as const) {
   for (const activations of ACTIVATION_TYPES) {
     const float8 = isFloat8(activations);
     const isInt4 = activations === "int4";

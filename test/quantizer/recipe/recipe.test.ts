@@ -95,7 +95,7 @@ for (const [name, options, message] of [
   ["fptq", { alpha: Infinity }, /alpha: got Infinity/],
   ["fptq", { groupSize: 96 }, /group size: got 96, need one of 32, 64, 128, channel/],
   ["fptq", { policy: "best" as "auto" }, /policy: got "best", need one of auto, range, static, dynamic/],
-  ["fptq", { weights: "fp8" as "fp4" }, /weights: got "fp8", need one of int4, fp4, int8/],
+  ["fptq", { weights: "fp8" as "fp4" }, /weights: got "fp8", need one of int4, int4m, keep, fp4, int8/],
   ["fptq", { activations: "none", policy: "static" }, /policy static: activations are left in float/],
   ["fptq", { activations: "none", v0: 3 }, /policy range: activations are left in float/],
   ["rtn", { scaleConstraint: "m3" as "m1" }, /scaleConstraint: got "m3", need one of none, m1, m2/],
