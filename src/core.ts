@@ -79,7 +79,8 @@ export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 /**
- * Loads a model: a quantized folder, or a float folder or GGUF, which then runs in float32.
+ * Loads a model: a quantized folder, a GGUF, whose quantized weights run as they are, or a folder or GGUF of
+ * floats, which then runs in float32.
  *
  * @throws CheckpointError for files that are missing, truncated or damaged; UnsupportedModelError for models
  *   this package does not run; OptionError; CapabilityError if memory is refused; AbortError

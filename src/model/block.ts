@@ -40,7 +40,10 @@ export interface BlockSpec {
 export async function readBlockSpec(checkpoint: Checkpoint, block: Block, weights?: WeightPrecision): Promise<BlockSpec> {
   const specs = new Map<InputName, LinearSpec>();
   // One after another, in the order of the files, as a network has them fastest.
-  for (const { name, modules } of block.inputs) specs.set(name, await readLinearSpec(checkpoint, modules, { weights }));
+  for (const { name, modules, from } of block.inputs) {
+    // What an activation gives has a few elements far beyond the others (docs/decisions/kept-weights.md).
+    specs.set(name, await readLinearSpec(checkpoint, modules, { weights, refines: from === "activation" }));
+  }
   return { block, linears: mapInputs(block, ({ name }) => specs.get(name)!) };
 }
 

@@ -38,6 +38,11 @@ export interface ActivationBuffers {
   readonly sums: Pointer; // i32[M, K/G]
   /** Both of rows whose columns are in another order; undefined if no file can have that. */
   readonly ordered?: { readonly q: Pointer; readonly sums: Pointer } | undefined;
+  /**
+   * What rounding leaves of an input, f32[M, K], and what is made of it, f32[M, N]; undefined if no input is
+   * refined.
+   */
+  readonly rest?: { readonly x: Pointer; readonly y: Pointer } | undefined;
   /** undefined if no layer has a low-rank term */
   readonly lowRank?: LowRankBuffers | undefined;
 }

@@ -47,6 +47,8 @@ export interface WorkspaceSize {
   readonly quantizes?: boolean;
   /** Whether weights run in forms that only files of other programs have: the third module is loaded then. */
   readonly keepsWeights?: boolean;
+  /** The most out_features of a layer whose input is refined; 0 for none. */
+  readonly refined?: number;
 }
 
 /** Memory that is planned, and who is to run over it. */
@@ -73,7 +75,7 @@ export async function planWorkspace<Placed>(
   size: WorkspaceSize,
   place: (planner: Planner) => Placed,
 ): Promise<PlannedWorkspace<Placed>> {
-  const { rows, positions, rank = 0, build = "auto", threadScratch = 0, keepsWeights = false } = size;
+  const { rows, positions, build = "auto", threadScratch = 0, keepsWeights = false } = size;
   const threads = resolveThreads(work, work.host);
   const shared = threads > 1;
   const chosen = await chooseKernels(work.host, shared, build, keepsWeights);
@@ -95,7 +97,7 @@ export async function planWorkspace<Placed>(
     tables: planPositions(planner, positions),
     blockTable: plan.reserve("scratch", 4 * Math.ceil(positions / BLOCK_TOKENS), "block table"),
     staging: planStaging(plan, maxK),
-    buffers: planBuffers(planner, rows, rank, keepsWeights),
+    buffers: planBuffers(planner, size),
   };
   return { planner, placed, chosen, shared, board, scratch, parts };
 }
@@ -174,11 +176,7 @@ export function packRows(
   }
 }
 
-/**
- * @param rank the largest of any layer's low-rank terms
- * @param keepsWeights whether weights may have their columns in another order
- */
-function planBuffers(planner: Planner, maxRows: number, rank: number, keepsWeights: boolean): Buffers {
+function planBuffers(planner: Planner, { rows: maxRows, rank = 0, keepsWeights = false, refined = 0 }: WorkspaceSize): Buffers {
   const { plan, description } = planner;
   const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = description.config;
   const maxK = paddedInputs(widestInput(description));
@@ -218,6 +216,7 @@ function planBuffers(planner: Planner, maxRows: number, rank: number, keepsWeigh
       ordered: keepsWeights
         ? { q: offsetBy(q, maxRows * maxK), sums: f32("sums of ordered activations", maxK / MIN_GROUP_SIZE) }
         : undefined,
+      rest: refined > 0 ? { x: f32("rests of an input", maxK), y: f32("products of rests", refined) } : undefined,
       lowRank: rank > 0 ? planLowRankBuffers(planner, maxRows, rank, Math.max(...widths.values())) : undefined,
     },
   };

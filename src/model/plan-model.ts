@@ -7,7 +7,7 @@ import { type BlockSpec, largestRank, planBlock, readBlockSpec } from "./block.t
 import { BLOCK_TOKENS, blockBytes, type CacheScales, planCache, readCacheScales } from "./layers/attention.ts";
 import { planEmbedding } from "./layers/embedding.ts";
 import { type HeadSpec, planHead, readHeadSpec } from "./layers/head.ts";
-import { isKeptProduct } from "./layers/linear-spec.ts";
+import { isKeptProduct, isRefinedLayer } from "./layers/linear-spec.ts";
 import { type LoadOptions, type ResolvedLoadOptions, resolveLoadOptions } from "./load-options.ts";
 import { planLogits } from "./logits.ts";
 import { planWorkspace, type WorkspaceSize } from "./open-workspace.ts";
@@ -40,7 +40,8 @@ export async function readModelPlan(checkpoint: Checkpoint, given: LoadOptions):
   const linears = [head.embedding, head.head ?? [], blocks.map((spec) => Object.values(spec.linears))].flat(2);
   const keepsWeights = linears.some(({ products }) => products.some(isKeptProduct));
   const rank = Math.max(...blocks.map(largestRank));
-  const size = { rows: Math.min(chunkSize, contextSize), positions: contextSize, rank, build, poll, keepsWeights };
+  const refined = Math.max(0, ...linears.filter(isRefinedLayer).map(({ N }) => N));
+  const size = { rows: Math.min(chunkSize, contextSize), positions: contextSize, rank, build, poll, keepsWeights, refined };
   return { description, options, head, blocks, scales, size, cacheBlocks: Math.ceil(cacheTokens / BLOCK_TOKENS) };
 }
 

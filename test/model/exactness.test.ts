@@ -118,15 +118,15 @@ everyWay(
 const KEPT: readonly [types: Record<string, BlockType>, hash: string][] = [
   [
     { "": "Q4_1", attn_v: "Q8_0", attn_output: "Q4_0", ffn_gate: "Q5_0", ffn_up: "Q5_1", ffn_down: "IQ4_NL" },
-    "f5c348f7f8c507851174e3fd923def05b8887307d1f588228d2162824d10547d",
+    "1ee56f112a13959d487d5c012f4fc5512818e08915559c642474f8a7107a17e1",
   ],
   [
     { "": "Q4_K", attn_v: "Q6_K", attn_output: "MXFP4", ffn_down: "Q6_K" },
-    "197ca070a352614bd30f92f834a093ac06dc0c71a3542bf051826efae9374e84",
+    "1ec1707e996d5509466054a7c82bc115103b0702a1d7ca5ea92c6c4c5ab7bc67",
   ],
   [
     { "": "Q2_K", attn_v: "Q4_K", attn_output: "F32", ffn_gate: "IQ4_XS", ffn_up: "Q3_K", ffn_down: "Q5_K" },
-    "adb90a977255aa4c63022a664a0669d1292819fd333d475215e6cda1d81fd79a",
+    "12f0e417055a72ec922a869d6ce1f79c66d34de44b0c249197df323b96571001",
   ],
 ];
 

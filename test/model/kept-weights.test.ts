@@ -86,11 +86,17 @@ for (const type of QUANTIZED) {
 }
 
 /** Output f32[M, N] of modules as one layer, all of whose inputs are made of f32[M, K]. */
-async function outputOf(checkpoint: Checkpoint, modules: readonly LinearModule[], x: Float32Array, build: BuildName) {
+async function outputOf(
+  checkpoint: Checkpoint,
+  modules: readonly LinearModule[],
+  x: Float32Array,
+  build: BuildName,
+  refines = false,
+) {
   const K = modules[0]!.inFeatures;
   const M = x.length / K;
-  const spec = await readLinearSpec(checkpoint, modules, { weights: "kept" });
-  const size = { rows: M, positions: 1, build, keepsWeights: true };
+  const spec = await readLinearSpec(checkpoint, modules, { weights: "kept", refines });
+  const size = { rows: M, positions: 1, build, keepsWeights: true, refined: refines ? spec.N : 0 };
   const work = { host: nodeHost, threads: 2 };
   const { space, placed } = await openWorkspace(work, describeModel(checkpoint.config), size, (planner) => ({
     linear: planLinear(planner, spec),
@@ -149,6 +155,32 @@ for (const { types, input, forms, ...sizes } of MIXED) {
     }
   });
 }
+
+test("what int8 leaves of an input is multiplied too where it is refined", async () => {
+  const { fixture } = tinyGguf({ architecture: "llama", type: "Q4_1", size: "small", seed: SEED });
+  const checkpoint = await openGgufCheckpoint(memoryFile(buildGguf(fixture).bytes));
+  const { modules, width: K } = describeModel(checkpoint.config).blocks[0]!.inputs.find(({ name }) => name === "down")!;
+  const w = await checkpoint.readF32(`${modules[0]!.name}.weight`);
+  const N = w.length / K;
+  const random = mulberry32(SEED);
+  // One element far beyond the others, which takes their bits; a row of zeros.
+  const M = 6;
+  const x = Float32Array.from({ length: M * K }, (_, i) => (i >= 5 * K ? 0 : i % K === 7 ? 100 : 2 * random() - 1));
+  const exact = Array.from({ length: M * N }, (_, i) => {
+    const [m, n] = [Math.floor(i / N), i % N];
+    return w.subarray(n * K, (n + 1) * K).reduce((sum, weight, k) => sum + weight * x[m * K + k]!, 0);
+  });
+  for (const build of SIMD_BUILDS) {
+    const [plain, refined] = [await outputOf(checkpoint, modules, x, build), await outputOf(checkpoint, modules, x, build, true)];
+    const worst = (y: Float32Array) => Math.max(...y.map((value, i) => Math.abs(value - exact[i]!)));
+    // A second step is at most 1/254 of the first.
+    assert.ok(worst(refined.y) < worst(plain.y) / 100, `${build}: ${worst(refined.y)}, ${worst(plain.y)}`);
+    for (let m = 0; m < M; m++) {
+      const alone = await outputOf(checkpoint, modules, x.slice(m * K, (m + 1) * K), build, true);
+      assertSameBits(refined.y.subarray(m * N, (m + 1) * N), alone.y, `${build}, row ${m}`);
+    }
+  }
+});
 
 test("scales that are no numbers are refused with the tensor's name", async () => {
   for (const [type, at, bits] of [["Q4_0", 1, 0x7e], ["Q4_1", 3, 0x7c], ["Q6_K", 209, 0xfc], ["MXFP4", 0, 0xff]] as const) {

@@ -27,7 +27,7 @@ export type StoredForm =
 /** What weights are multiplied with; the weights are then floats, in their own form, or int8 by channels. */
 export type RunForm =
   | { readonly kind: "f32"; readonly rounding?: InputRounding | undefined }
-  | { readonly kind: "qd8"; readonly activation: ActivationScale }
+  | { readonly kind: "qd8"; readonly activation: ActivationScale; readonly isRefined?: true }
   | { readonly kind: "qd14" };
 
 /** Modules one after another that are stored and run alike. */
@@ -54,6 +54,8 @@ export interface LinearChoice {
   readonly precision?: Precision | undefined;
   /** Where the checkpoint does not say how activations are quantized; floats by default. */
   readonly weights?: WeightPrecision | undefined;
+  /** Whether inputs that nobody calibrated are multiplied twice, as int8 and as what that leaves of them. */
+  readonly refines?: boolean;
 }
 
 /**
@@ -166,7 +168,7 @@ async function runForm(
   checkpoint: Checkpoint,
   part: ModulePart,
   stored: StoredForm,
-  { precision, weights }: LinearChoice,
+  { precision, weights, refines }: LinearChoice,
 ): Promise<RunForm> {
   const { name } = part;
   if (stored.kind === "float") {
@@ -184,7 +186,7 @@ async function runForm(
   if (input?.kind === "static") return { kind: "qd8", activation: await readActivation(checkpoint, part, input) };
   // 14 bits cost 8-bit weights of a channel no more than 8 (docs/decisions/head-input.md).
   if (kind === "none" && stored.form.form === "qc8w") return { kind: "qd14" };
-  return { kind: "qd8", activation: { kind: "dynamic" } };
+  return { kind: "qd8", activation: { kind: "dynamic" }, ...(kind === "none" && refines && { isRefined: true }) };
 }
 
 async function readActivation(
@@ -255,4 +257,9 @@ export function isKeptProduct(product: ProductSpec): boolean {
 /** in_features of a product as its kernels take them. */
 export function productInputs({ run }: ProductSpec, K: number): number {
   return run.kind === "f32" ? K : paddedInputs(K);
+}
+
+/** Whether a layer's input is multiplied in two parts. */
+export function isRefinedLayer({ products }: LinearSpec): boolean {
+  return products.some(({ run }) => run.kind === "qd8" && run.isRefined);
 }

@@ -20,8 +20,11 @@ export type ActivationScale = { kind: "static"; scale: number; bits?: Activation
 export type ProductInput =
   /** Floats, rounded first where `rounding` says so. */
   | { readonly kind: "f32"; readonly rounding?: InputRounding | undefined }
-  /** int8, and the sums of each `sumsOf` of a row, which divides K. */
-  | { readonly kind: "qd8"; readonly activation: ActivationScale; readonly sumsOf: number }
+  /**
+   * int8, and the sums of each `sumsOf` of a row, which divides K; if refined, what that leaves of the floats
+   * is multiplied too, as int8 with scales of its own.
+   */
+  | { readonly kind: "qd8"; readonly activation: ActivationScale; readonly sumsOf: number; readonly isRefined?: true }
   /** 14 bits with a scale per token: the head's. */
   | { readonly kind: "qd14" };
 
@@ -70,12 +73,13 @@ export function paddedInputs(inFeatures: number): number {
  * zeros behind them, or cuts them off, or makes of them what its products do not share.
  */
 export function readsFloats({ products, inFeatures, lowRank }: Linear): boolean {
-  const [{ input }] = products;
-  return (
-    lowRank !== undefined ||
-    hasInt4(input) ||
-    products.some((other) => other.input !== input || input.kind === "f32" || other.K !== inFeatures)
-  );
+  const [{ input: first }] = products;
+  if (lowRank !== undefined || hasInt4(first)) return true;
+  return products.some(({ input, K }) => input !== first || K !== inFeatures || input.kind === "f32" || isRefined(input));
+}
+
+function isRefined(input: ProductInput): boolean {
+  return input.kind === "qd8" && input.isRefined === true;
 }
 
 /** Whether codes have 4 bits: floats are cut off before they are quantized. */
@@ -129,22 +133,51 @@ function makeInput(space: Workspace, { input, K }: Product, inFeatures: number, 
  */
 export function multiply(space: Workspace, linear: Linear, x: Pointer, y: Pointer, M: number): void {
   const { N, inFeatures, products, lowRank } = linear;
-  let { input } = products[0];
-  if (input.kind === "f32" && input.rounding) roundInput(space, input.rounding, x, M, inFeatures);
+  const [{ input: first }] = products;
+  if (first.kind === "f32" && first.rounding) roundInput(space, first.rounding, x, M, inFeatures);
+  let made: ProductInput | undefined = first;
   for (const product of products) {
-    if (product.input !== input) makeInput(space, product, inFeatures, x, M);
-    input = product.input;
+    const { input } = product;
+    if (input !== made) makeInput(space, product, inFeatures, x, M);
+    made = input;
     multiplyProduct(space, linear, product, { x, y, M });
+    if (isRefined(input)) {
+      addRest(space, linear, product, { x, y, M });
+      made = undefined;
+    }
   }
   if (lowRank) addLowRank(space, { N, K: inFeatures, lowRank }, x, y, M);
 }
 
-function multiplyProduct(
-  { kernels, buffers }: Workspace,
-  linear: Linear,
-  product: Product,
-  { x, y, M }: { readonly x: Pointer; readonly y: Pointer; readonly M: number },
-): void {
+/**
+ * Adds r * W^T to a product's channels of y, r = x - scale * q: what rounding to int8 has left of x, at most
+ * half a step of it, as int8 once more. The two together are as good as 15 bits, by kernels that take 8.
+ */
+function addRest(space: Workspace, linear: Linear, product: Product, { x, y, M }: ProductRows): void {
+  const { kernels, buffers } = space;
+  const { N, inFeatures, products } = linear;
+  const { q, scales, rest } = buffers.activations;
+  const { K } = product;
+  const [floats, codes, rowScales] = [kernels.f32(x, M * inFeatures), kernels.i8(q, M * K), kernels.f32(scales, M)];
+  const left = kernels.f32(rest!.x, M * inFeatures);
+  for (let m = 0; m < M; m++) {
+    const [scale, row, codeRow] = [rowScales[m]!, m * inFeatures, m * K];
+    for (let k = 0; k < inFeatures; k++) left[row + k] = floats[row + k]! - scale * codes[codeRow + k]!;
+  }
+  makeInput(space, product, inFeatures, rest!.x, M);
+  if (products.length > 1) kernels.f32(rest!.y, M * N).fill(0);
+  multiplyProduct(space, { ...linear, bias: NULL }, product, { x, y: rest!.y, M });
+  kernels.split("add_f32", M, y, rest!.y, N);
+}
+
+/** Rows that a product reads and writes. */
+interface ProductRows {
+  readonly x: Pointer; // f32[M, inFeatures]
+  readonly y: Pointer; // f32[M, N] of the layer
+  readonly M: number;
+}
+
+function multiplyProduct({ kernels, buffers }: Workspace, linear: Linear, product: Product, { x, y, M }: ProductRows): void {
   const { form, input, row, N, K, groupSize: G, weights: w, order } = product;
   const { scales, ordered } = buffers.activations;
   const { q, sums } = order ? ordered! : buffers.activations;
