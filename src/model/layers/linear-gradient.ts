@@ -30,6 +30,7 @@ export function differentiableLinear(linear: Linear): DifferentiableLinear | str
   if (known === undefined) return `weights as ${form}`;
   if (input.kind === "qd14") return "inputs of 14 bits";
   if (input.kind === "f32" && input.rounding) return `inputs rounded to ${input.rounding.kind}`;
+  if (input.kind === "qd8" && input.activation.kind === "static" && input.activation.bits === 4) return "inputs of 4 bits";
   if (order) return "weights whose columns are in another order";
   if (K !== linear.inFeatures) return `${linear.inFeatures} in_features`;
   const activation = input.kind === "qd8" ? input.activation : undefined;

@@ -310,7 +310,11 @@ function checkMixture({ bits, weights, round, lorcRank }: Recipe): void {
 }
 
 /** What each option allows may still not fit together. */
-function checkTogether({ name, weights, equalize, activations, overrides, policy, round, lorcRank }: Recipe): void {
+function checkTogether({ name, weights, equalize, activations, overrides, policy, transforms, round, lorcRank }: Recipe): void {
+  const online = transforms.filter((transform) => ONLINE.has(transform));
+  if (round.kind === "autoround" && online.length > 0) {
+    throw new RecipeError(`round autoround: got transforms ${online.join(", ")}, which are computed online, need models without`);
+  }
   if (activations === "int4" && lorcRank > 0) {
     throw new RecipeError(
       `lorcRank: got ${lorcRank} with int4 activations, which are cut off before its term reads them; need 0`,

@@ -19,7 +19,7 @@ import { EventLoopPacer } from "../../model/event-loop-pacer.ts";
 import type { GradientBuffers } from "../../model/gradient-buffers.ts";
 import { type DifferentiableBlock, fillGradientTables, planGradients } from "../../model/gradients.ts";
 import { LayerStream } from "../../model/layer-stream.ts";
-import { differentiable } from "../../training/differentiable.ts";
+import { checkDifferentiable, differentiable } from "../../training/differentiable.ts";
 import type { ActivationStats } from "../calibrate/activation-stats.ts";
 import type { InputPlan } from "../decide/quantization-plan.ts";
 import { chooseGroupSizes } from "../recipe/group-size.ts";
@@ -68,6 +68,7 @@ export interface LearnedLayers {
  */
 export async function learnRounding(task: LearningTask, work: Work): Promise<LearnedLayers> {
   const { checkpoint, samples, recipe } = task;
+  checkDifferentiable(checkpoint.name, checkpoint.config); // what a transform has added to the model, too
   const groupSizes = chooseGroupSizes(describeModel(checkpoint.config), recipe.groupSize);
   const rows = Math.max(...samples.map(({ length }) => length));
   const options = { rows, threadScratch: 8 * (rows + 4) };
