@@ -50,6 +50,8 @@ export interface LinearInput {
   readonly modules: readonly LinearModule[];
   /** Norm of what the modules give, before it is added to the residual stream. */
   readonly outputNorm: Norm | undefined;
+  /** Norm of the residual stream once that is added. */
+  readonly streamNorm: Norm | undefined;
 }
 
 /** A norm of queries or keys. */
@@ -81,13 +83,16 @@ export interface Block {
 
 export interface Description {
   readonly config: ModelConfig;
-  readonly embedding: LinearModule; // [V, E]
-  /** Tensor of the rows added by position, f32[contextLength, E]. */
+  readonly embedding: LinearModule; // [V, W]
+  /** From W to E channels, and back; undefined where they are the same. */
+  readonly projectIn: LinearModule | undefined;
+  readonly projectOut: LinearModule | undefined;
+  /** Tensor of the rows added by position, f32[positionOffset + contextLength, E]. */
   readonly positions: string | undefined;
   readonly embeddingNorm: Norm | undefined;
   readonly blocks: readonly Block[];
-  readonly finalNorm: Norm;
-  /** [V, E]; the embedding, if tied; undefined for a model that gives states and no logits. */
+  readonly finalNorm: Norm | undefined;
+  /** [V, W]; the embedding, if tied; undefined for a model that gives states and no logits. */
   readonly head: LinearModule | undefined;
 }
 
@@ -109,16 +114,30 @@ export function describeModel(config: ModelConfig): Description {
 function describe(config: ModelConfig): Description {
   const { names, storedOrder = {} } = familyOf(config.architecture);
   const { vocabSize: V, hiddenSize: E, tiedEmbedding, headBias, headless } = config;
-  const embedding = { name: names.embedding, outFeatures: V, inFeatures: E, bias: false };
+  const W = embeddingChannels(config);
+  const linear = (name: string, outFeatures: number, inFeatures: number, bias = false) => ({
+    name,
+    outFeatures,
+    inFeatures,
+    bias,
+  });
+  const embedding = linear(names.embedding, V, W);
   return {
     config,
     embedding,
+    projectIn: W === E ? undefined : linear(names.projectIn!, E, W),
+    projectOut: W === E ? undefined : linear(names.projectOut!, W, E),
     positions: names.positions && `${names.positions}.weight`,
     embeddingNorm: names.embeddingNorm === undefined ? undefined : norm(config, names.embeddingNorm),
     blocks: Array.from({ length: config.layers }, (_, layer) => describeBlock(config, names, storedOrder, layer)),
-    finalNorm: norm(config, names.finalNorm),
-    head: tiedEmbedding ? embedding : headless ? undefined : { name: names.head, outFeatures: V, inFeatures: E, bias: headBias },
+    finalNorm: config.finalNorm ? norm(config, names.finalNorm) : undefined,
+    head: tiedEmbedding ? embedding : headless ? undefined : linear(names.head, V, W, headBias),
   };
+}
+
+/** Channels of the embedding and the head, W. */
+export function embeddingChannels({ embeddingSize, hiddenSize }: Pick<ModelConfig, "embeddingSize" | "hiddenSize">): number {
+  return embeddingSize ?? hiddenSize;
 }
 
 function norm({ norm: kind, normBias, rmsNormEps: eps }: ModelConfig, module: string): Norm {
@@ -160,8 +179,8 @@ function describeBlock(
     width: number,
     from: LinearInput["from"],
     modules: readonly LinearModule[],
-    outputNorm?: Norm,
-  ): LinearInput => ({ name: inputName, layer, path: `${name}.${inputName}`, width, from, modules, outputNorm });
+    { outputNorm, streamNorm }: { outputNorm?: Norm | undefined; streamNorm?: Norm | undefined } = {},
+  ): LinearInput => ({ name: inputName, layer, path: `${name}.${inputName}`, width, from, modules, outputNorm, streamNorm });
   const normOf = (role: keyof BlockNames) => (names[role] === undefined ? undefined : norm(config, `${name}.${names[role]}`));
 
   const [attentionNorm, mlpNorm] = [normOf("attentionNorm"), normOf("mlpNorm")];
@@ -173,9 +192,15 @@ function describeBlock(
     name,
     inputs: [
       input("qkv", E, attentionNorm ?? "stream", isShared ? [...qkv, ...up] : qkv),
-      input("o", H * D, "attention", linear("output", E, H * D, attentionBias === "qkvo"), normOf("attentionOutputNorm")),
+      input("o", H * D, "attention", linear("output", E, H * D, attentionBias === "qkvo"), {
+        outputNorm: normOf("attentionOutputNorm"),
+        streamNorm: normOf("attentionStreamNorm"),
+      }),
       ...(isShared ? [] : [input("up", E, mlpNorm ?? "stream", up)]),
-      input("down", F, "activation", linear("down", E, F, mlpBias), normOf("mlpOutputNorm")),
+      input("down", F, "activation", linear("down", E, F, mlpBias), {
+        outputNorm: normOf("mlpOutputNorm"),
+        streamNorm: normOf("mlpStreamNorm"),
+      }),
     ],
     queryNorm: headNorm(config, `${name}.${names.queryNorm}`, H),
     keyNorm: headNorm(config, `${name}.${names.keyNorm}`, Hkv),
@@ -215,9 +240,9 @@ export function blockModules(description: Description): readonly LinearModule[] 
   return allInputs(description).flatMap(({ modules }) => modules);
 }
 
-/** The largest in_features of a block's linear layers, and so the widest row that is quantized. */
-export function widestInput({ blocks }: Description): number {
-  return Math.max(...blocks[0]!.inputs.map(({ width }) => width));
+/** The largest in_features of any linear layer, and so the widest row that is quantized. */
+export function widestInput({ config, blocks }: Description): number {
+  return Math.max(embeddingChannels(config), ...blocks.flatMap(({ inputs }) => inputs.map(({ width }) => width)));
 }
 
 /** The norm an input comes from; undefined if another step makes it. */

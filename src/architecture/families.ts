@@ -14,6 +14,7 @@ import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { type Architecture, checkModelConfig, type ModelConfig } from "./model-config.ts";
 import { olmo2 } from "./olmo2.ts";
+import { opt } from "./opt.ts";
 import { phi } from "./phi.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2, qwen3 } from "./qwen.ts";
@@ -23,7 +24,7 @@ import { starcoder2 } from "./starcoder2.ts";
 
 export const FAMILIES: readonly Family[] = [
   llama, mistral, qwen2, qwen3, gemma2, gemma3, olmo2, glm, glm4, phi3, smollm3, granite, gpt2, phi, gptNeox, bloom, starcoder2,
-  stablelm, cohere,
+  stablelm, cohere, opt,
 ]; // prettier-ignore
 
 export function familyOf(architecture: Architecture): Family {

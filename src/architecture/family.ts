@@ -16,6 +16,9 @@ export interface ModuleNames {
   readonly positions?: string;
   /** Norm of the embedded tokens. */
   readonly embeddingNorm?: string;
+  /** Linear layers from the embedding to the blocks [E, W] and from there to the head [W, E]. */
+  readonly projectIn?: string;
+  readonly projectOut?: string;
   /** Prefix of the blocks: `model.layers` in `model.layers.0.self_attn.q_proj`. */
   readonly blocks: string;
   /** By configuration and layer where blocks of one family differ. */
@@ -25,7 +28,7 @@ export interface ModuleNames {
 }
 
 /** What names of a block may depend on. */
-export type BlockVariant = Pick<ModelConfig, "parallelResidual">;
+export type BlockVariant = Pick<ModelConfig, "parallelResidual" | "postNorm">;
 
 /** The names of a layer's block. */
 export function blockNames({ block }: ModuleNames, config: BlockVariant, layer: number): BlockNames {
@@ -48,6 +51,9 @@ export interface BlockNames {
   readonly output: string;
   /** Norm of what attention gives, before it is added to the residual stream. */
   readonly attentionOutputNorm?: string;
+  /** Norms of the residual stream, once what attention or the MLP gives is added. */
+  readonly attentionStreamNorm?: string;
+  readonly mlpStreamNorm?: string;
   /** Absent where the attention's norm feeds the MLP as well, or neither has a norm before it. */
   readonly mlpNorm?: string;
   /** Absent where there is no gate, or `up` has its rows before its own. */
@@ -108,7 +114,8 @@ export interface Family {
   readonly names: ModuleNames;
   /** Begins names of the model's tensors, but is missing in files that were saved without the head. */
   readonly optionalPrefix?: string;
-  readonly gguf: GgufForm;
+  /** Absent where llama.cpp does not have it. */
+  readonly gguf?: GgufForm;
   /** How a Hugging Face folder stores the weights of norms, where not as they are: less 1 (Gemma). */
   readonly storedNorms?: "less_one";
   /** By name of a block's module, where it differs from rows one after another. */

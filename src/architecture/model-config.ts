@@ -10,7 +10,7 @@ import type { OnlineTransforms } from "./online-transforms.ts";
 
 export type Architecture =
   | "llama" | "mistral" | "qwen2" | "qwen3" | "gemma2" | "gemma3_text" | "olmo2" | "glm" | "glm4" | "phi3" | "smollm3" | "granite"
-  | "gpt2" | "phi" | "gpt_neox" | "bloom" | "starcoder2" | "stablelm" | "cohere"; // prettier-ignore
+  | "gpt2" | "phi" | "gpt_neox" | "bloom" | "starcoder2" | "stablelm" | "cohere" | "opt"; // prettier-ignore
 
 /**
  * What an MLP does between its linear layers; "gelu" with erf, "gelu_tanh" with its approximation by tanh.
@@ -83,12 +83,19 @@ export interface ModelConfig extends Rope {
   readonly windowRope: Rope | undefined;
   /** Layers whose queries and keys do not turn, ascending. */
   readonly unrotatedLayers: readonly number[];
+  /** Learned positions: which row is the first token's. */
+  readonly positionOffset: number;
   /** Number of tokens the model was made for; `longestContext` says how many its RoPE allows. */
   readonly contextLength: number;
   /** Per layer: how many of the latest tokens a token sees, itself included; 0 means all. L entries. */
   readonly attentionWindows: readonly number[];
   /** Whether `lm_head` is the embedding matrix. */
   readonly tiedEmbedding: boolean;
+  /**
+   * Channels of the embedding and the head, W, where they are not E: linear layers before the first block and
+   * behind the last one stand between.
+   */
+  readonly embeddingSize: number | undefined;
   /** Which attention projections have a bias. */
   readonly attentionBias: "none" | "qkv" | "qkvo";
   readonly mlpBias: boolean;
@@ -101,6 +108,10 @@ export interface ModelConfig extends Rope {
   readonly gatedMlp: boolean;
   /** Whether attention and MLP read the same residual stream: x + attention(norm(x)) + mlp(norm(x)). */
   readonly parallelResidual: boolean;
+  /** Whether norms come last: x = norm(x + attention(x)), x = norm(x + mlp(x)). */
+  readonly postNorm: boolean;
+  /** Whether there is a norm behind the last block. */
+  readonly finalNorm: boolean;
   /**
    * Norms of q and k before RoPE: RMSNorms over each head (Qwen3), or over all heads of a token together
    * (OLMo 2); LayerNorms without bias over each head, with weights of its own (Cohere, StableLM).
@@ -125,6 +136,10 @@ export const USUAL = {
   windowRope: undefined,
   unrotatedLayers: [],
   normBias: true,
+  positionOffset: 0,
+  embeddingSize: undefined,
+  postNorm: false,
+  finalNorm: true,
   scoreDivisor: undefined,
   scoreCap: 0,
   logitCap: 0,

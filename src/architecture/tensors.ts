@@ -43,14 +43,16 @@ export interface ModelTensor {
 
 /** Lists every tensor of a model, in the order data flows. */
 export function tensorsOf(description: Description, options: StorageOptions): ModelTensor[] {
-  const { config, embedding, positions, embeddingNorm, blocks, finalNorm, head } = description;
+  const { config, embedding, positions, projectIn, embeddingNorm, blocks, finalNorm, projectOut, head } = description;
   const { hiddenSize: E } = config;
   return [
     ...moduleTensors(embedding, options),
-    ...(positions === undefined ? [] : [tensor("positions", positions, config.contextLength, E)]),
+    ...(positions === undefined ? [] : [tensor("positions", positions, config.positionOffset + config.contextLength, E)]),
+    ...(projectIn ? moduleTensors(projectIn, options) : []),
     ...(embeddingNorm ? normTensors(embeddingNorm, E) : []),
     ...blocks.flatMap((block) => blockTensors(block, options)),
-    ...normTensors(finalNorm, E),
+    ...(finalNorm ? normTensors(finalNorm, E) : []),
+    ...(projectOut ? moduleTensors(projectOut, options) : []),
     ...(head === undefined || head === embedding ? [] : moduleTensors(head, options)),
   ];
 }
@@ -65,7 +67,7 @@ function blockTensors({ inputs, queryNorm, keyNorm, attention }: Block, options:
   ];
 }
 
-function inputTensors({ from, width, modules, outputNorm }: LinearInput, options: StorageOptions): ModelTensor[] {
+function inputTensors({ from, width, modules, outputNorm, streamNorm }: LinearInput, options: StorageOptions): ModelTensor[] {
   const tensors = typeof from === "string" ? [] : normTensors(from, width);
   for (const module of modules) {
     const { name, outFeatures: N, inFeatures: K } = module;
@@ -75,7 +77,7 @@ function inputTensors({ from, width, modules, outputNorm }: LinearInput, options
     const [stored, bias] = [moduleTensors({ ...module, bias: false }, options), biasTensors(module)];
     tensors.push(...stored, ...lowRank, ...bias);
   }
-  if (outputNorm) tensors.push(...normTensors(outputNorm, modules[0]!.outFeatures));
+  for (const norm of [outputNorm, streamNorm]) if (norm) tensors.push(...normTensors(norm, modules[0]!.outFeatures));
   return tensors;
 }
 

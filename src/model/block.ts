@@ -6,7 +6,7 @@
  *   parallel     hidden += o(attention(qkv(norm(hidden)))) + down(activation(up(norm(hidden))))
  *
  * Each norm may be missing; what o and down give may have norms of its own, and be multiplied by a number,
- * before it is added.
+ * before it is added, or the stream may have a norm once it is.
  */
 import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import { type Block, type ByInput, type InputName, type LinearInput, mapInputs } from "../architecture/description.ts";
@@ -58,6 +58,7 @@ export interface LoadedInput {
   readonly linear: Linear;
   readonly norm: LoadedNorm | undefined;
   readonly outputNorm: LoadedNorm | undefined;
+  readonly streamNorm: LoadedNorm | undefined;
 }
 
 /** A block in memory. */
@@ -79,6 +80,7 @@ export function planBlock(planner: Planner, { block, linears }: BlockSpec, cache
       norm: typeof input.from === "string" ? undefined : planNorm(planner, input.from, input.width),
       linear: planLinear(planner, linears[input.name]!),
       outputNorm: input.outputNorm && planNorm(planner, input.outputNorm, config.hiddenSize),
+      streamNorm: input.streamNorm && planNorm(planner, input.streamNorm, config.hiddenSize),
     })),
     queryNorm: planHeadNorm(planner, block.queryNorm),
     keyNorm: planHeadNorm(planner, block.keyNorm),
@@ -94,10 +96,11 @@ export function loadBlock(
   loaded: LoadedBlock,
 ): void {
   for (const input of block.inputs) {
-    const { norm, linear, outputNorm } = loaded.inputs[input.name]!;
+    const { norm, linear, outputNorm, streamNorm } = loaded.inputs[input.name]!;
     if (norm) loadNorm(loader, { ...norm, norm: input.from as LoadedNorm["norm"] }, input.width);
     loader.linear(linears[input.name]!, linear);
     if (outputNorm) loadNorm(loader, { ...outputNorm, norm: input.outputNorm! }, E);
+    if (streamNorm) loadNorm(loader, { ...streamNorm, norm: input.streamNorm! }, E);
   }
   const { queryNorm, keyNorm } = block;
   if (queryNorm) loadHeadNorm(loader, queryNorm, loaded.queryNorm);
@@ -149,9 +152,11 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
   quantizeInput(space, o.linear, attended, M);
   multiply(space, o.linear, attended, projected, M);
   finishBranch(space, o, M);
+  if (o.streamNorm) addNormed(space, o.streamNorm, M);
 
+  const isAdded = parallelResidual || o.streamNorm !== undefined;
   if (up) {
-    makeInput(space, up, { hidden, residual: parallelResidual ? NULL : projected, M, floats });
+    makeInput(space, up, { hidden, residual: isAdded ? NULL : projected, M, floats });
     measureResidual(space, M);
   }
   // The MLP of a parallel block has read what attention read; now the stream may have attention's part.
@@ -164,7 +169,16 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
   if (stops("down", activated, down.linear.inFeatures)) return;
   multiply(space, down.linear, activated, projected, M);
   finishBranch(space, down, M);
-  kernels.split("add_f32", M, hidden, projected, E);
+  if (down.streamNorm) addNormed(space, down.streamNorm, M);
+  else kernels.split("add_f32", M, hidden, projected, E);
+}
+
+/** Hidden = norm(hidden + projected). */
+function addNormed(space: Workspace, norm: LoadedNorm, M: number): void {
+  const { kernels, buffers, config } = space;
+  const { hidden, projected } = buffers;
+  kernels.split("add_f32", M, hidden, projected, config.hiddenSize);
+  applyNorm(space, norm, hidden, hidden, M);
 }
 
 /** Makes what the first linears of attention or MLP read. */

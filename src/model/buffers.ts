@@ -6,6 +6,8 @@ export interface Buffers {
   readonly maxRows: number; // M
   readonly ids: Pointer; // i32[M]
   readonly rows: Pointer; // i32[M, 2], the row table (`batch.ts`)
+  /** f32[M, W]; NULL where the embedding has as many channels as the blocks. */
+  readonly embedded: Pointer;
   readonly hidden: Pointer; // f32[M, E], the residual stream
   readonly normed: Pointer; // f32[M, E]
   /** f32[2, M]: reciprocal sizes of rows of the residual stream, and sizes; NULL where nothing needs them. */

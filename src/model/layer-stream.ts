@@ -6,7 +6,7 @@
  *   hidden = samples.map((ids) => stream.embed(ids))
  *   for each layer l:  await stream.loadLayer(l);  for each sample:  stream.run(hidden[sample], observe)
  */
-import { describeModel, type Description, type InputName } from "../architecture/description.ts";
+import { describeModel, type Description, embeddingChannels, type InputName } from "../architecture/description.ts";
 import { longestContext } from "../architecture/rope-scaling.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { NumericError, OptionError } from "../errors.ts";
@@ -28,9 +28,14 @@ import {
 import type { GradientBuffers } from "./gradient-buffers.ts";
 import type { DifferentiableBlock } from "./gradients.ts";
 import { BLOCK_TOKENS, planCache } from "./layers/attention.ts";
+import { project } from "./layers/embedding.ts";
+import type { Linear } from "./layers/linear.ts";
+import { readLinearSpec } from "./layers/linear-spec.ts";
+import { planLinear } from "./layers/plan-linear.ts";
 import { loadNorm, type LoadedNorm, planNorm, applyNorm } from "./layers/norm.ts";
 import { turnResidual, turnsResidual } from "./layers/online-transforms.ts";
 import { loadWorkspace, openWorkspace, packRows } from "./open-workspace.ts";
+import type { WeightLoader } from "./weight-loader.ts";
 import type { Planner, Workspace } from "./workspace.ts";
 
 export interface LayerStreamOptions {
@@ -48,6 +53,7 @@ export class LayerStream {
   readonly #space: Workspace;
   readonly #block: LoadedBlock;
   readonly #embeddingNorm: LoadedNorm | undefined;
+  readonly #projection: Linear | undefined;
   readonly #embedded = new Map<number, Float32Array>();
   #layer = -1;
 
@@ -59,6 +65,7 @@ export class LayerStream {
     this.#space = space;
     this.#block = placed.block;
     this.#embeddingNorm = placed.embeddingNorm;
+    this.#projection = placed.projection;
   }
 
   /**
@@ -78,6 +85,7 @@ export class LayerStream {
     const description = describeModel(checkpoint.config);
     const specs: BlockSpec[] = [];
     for (const block of description.blocks) specs.push(await readBlockSpec(checkpoint, block));
+    const projectIn = description.projectIn && (await readLinearSpec(checkpoint, [description.projectIn]));
     const rank = Math.max(...specs.map(largestRank));
     const size = { rows, positions: rows, rank, threadScratch, quantizes: true };
     const { space, placed } = await openWorkspace(work, description, size, (planner) => {
@@ -88,11 +96,16 @@ export class LayerStream {
       return {
         block,
         embeddingNorm: embeddingNorm && planNorm(planner, embeddingNorm, description.config.hiddenSize),
+        projection: projectIn && planLinear(planner, projectIn),
         own: place(planner, block),
       };
     });
-    const norm = placed.embeddingNorm;
-    await loadWorkspace(space, checkpoint, (loader) => norm && loadNorm(loader, norm, description.config.hiddenSize), work);
+    const { embeddingNorm: norm, projection } = placed;
+    const ask = (loader: WeightLoader) => {
+      if (norm) loadNorm(loader, norm, description.config.hiddenSize);
+      if (projection) loader.linear(projectIn!, projection);
+    };
+    await loadWorkspace(space, checkpoint, ask, work);
     return { stream: new LayerStream(checkpoint, work, specs, space, placed), own: placed.own };
   }
 
@@ -103,9 +116,9 @@ export class LayerStream {
   /** @returns f32[S, E], the residual stream before the first layer */
   async embed(ids: ArrayLike<number>): Promise<Float32Array> {
     const { embedding, positions, config } = this.description;
-    const { hiddenSize: E } = config;
+    const W = embeddingChannels(config);
     const scale = Math.fround(config.embeddingScale);
-    const hidden = new Float32Array(ids.length * E);
+    let hidden = new Float32Array(ids.length * W);
     for (let s = 0; s < ids.length; s++) {
       const id = ids[s]!;
       let row = this.#embedded.get(id);
@@ -115,10 +128,12 @@ export class LayerStream {
         if (scale !== 1) row = row.map((value) => value * scale);
         this.#embedded.set(id, row);
       }
-      hidden.set(row, s * E);
+      hidden.set(row, s * W);
     }
+    if (this.#projection) hidden = this.#project(this.#projection, hidden, ids.length);
     if (positions !== undefined) {
-      const rows = await this.#checkpoint.readF32(positions, { rows: [0, ids.length], signal: this.#work.signal });
+      const { positionOffset: first } = config;
+      const rows = await this.#checkpoint.readF32(positions, { rows: [first, first + ids.length], signal: this.#work.signal });
       for (let i = 0; i < hidden.length; i++) hidden[i]! += rows[i]!;
     }
     if (this.#embeddingNorm || turnsResidual(this.#space)) {
@@ -130,6 +145,14 @@ export class LayerStream {
       hidden.set(inMemory);
     }
     return hidden;
+  }
+
+  /** Gives f32[M, E] of f32[M, W]. */
+  #project(projection: Linear, embedded: Float32Array, M: number): Float32Array<ArrayBuffer> {
+    const { buffers } = this.#space;
+    this.kernels.f32(buffers.embedded, embedded.length).set(embedded);
+    project(this.#space, projection, M);
+    return this.kernels.f32(buffers.hidden, M * this.description.config.hiddenSize).slice();
   }
 
   /** Replaces the weights in memory by those of layer `l`. */
@@ -232,4 +255,5 @@ export class LayerStream {
 interface Placed {
   readonly block: LoadedBlock;
   readonly embeddingNorm: LoadedNorm | undefined;
+  readonly projection: Linear | undefined;
 }

@@ -6,7 +6,7 @@
  *   const { space, placed } = await openWorkspace(work, description, size, plan);
  *   await loadWorkspace(space, checkpoint, (loader) => loadBlock(loader, spec, placed.block), work);
  */
-import { type Description, widestInput } from "../architecture/description.ts";
+import { type Description, embeddingChannels, widestInput } from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Work } from "../host/work.ts";
 import { type ChosenKernels, chooseKernels } from "../kernels/choose-kernels.ts";
@@ -180,7 +180,8 @@ function planBuffers(planner: Planner, { rows: maxRows, rank = 0, keepsWeights =
   const { plan, description } = planner;
   const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = description.config;
   const maxK = paddedInputs(widestInput(description));
-  const isRagged = [E, ...description.blocks[0]!.inputs.map(({ width }) => width)].some((width) => width % 16 !== 0);
+  const W = embeddingChannels(description.config);
+  const isRagged = [E, W, ...description.blocks[0]!.inputs.map(({ width }) => width)].some((width) => width % 16 !== 0);
   const widths = new Map(
     description.blocks[0]!.inputs.map(({ name, modules }) => [
       name,
@@ -197,6 +198,7 @@ function planBuffers(planner: Planner, { rows: maxRows, rank = 0, keepsWeights =
     maxRows,
     ids: f32("token ids", 1),
     rows: f32("row table", 2),
+    embedded: W === E ? NULL : f32("embedded tokens", W),
     hidden: f32("hidden states", E),
     normed: f32("normalized states", E),
     residualScales: description.config.online?.residualScaling ? f32("residual scales", 2) : NULL,

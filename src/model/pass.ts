@@ -158,9 +158,10 @@ function giveStates({ space, head }: LoadedModel, job: Job, { begin, rows, posit
   const count = rows - skipped;
   if (count <= 0) return;
   const hidden = turnedBack(space, offsetBy(buffers.hidden, 4 * (begin + skipped) * E), count);
-  applyNorm(space, head.norm, hidden, buffers.normed, count);
+  if (head.norm) applyNorm(space, head.norm, hidden, buffers.normed, count);
+  else kernels.f32(buffers.normed, count * E).set(kernels.f32(hidden, count * E));
   if (kernels.run.first_nonfinite_f32(buffers.normed, count * E) >= 0)
-    throw new NumericError(`${head.norm.norm.weight}: output has NaN or infinity`);
+    throw new NumericError("states: got NaN or infinity behind the last layer, need finite numbers");
   job.next = position + rows;
   read({ values: kernels.f32(buffers.normed, count * E), firstRow: position + skipped - job.from, rows: count });
 }

@@ -37,7 +37,13 @@ export async function readModelPlan(checkpoint: Checkpoint, given: LoadOptions):
     blocks.push(await readBlockSpec(checkpoint, block, weights));
     scales.push(await readCacheScales(checkpoint, block, kv));
   }
-  const linears = [head.embedding, head.head ?? [], blocks.map((spec) => Object.values(spec.linears))].flat(2);
+  const linears = [
+    head.embedding,
+    head.head ?? [],
+    head.projectIn ?? [],
+    head.projectOut ?? [],
+    blocks.map((spec) => Object.values(spec.linears)),
+  ].flat(2);
   const keepsWeights = linears.some(({ products }) => products.some(isKeptProduct));
   const rank = Math.max(...blocks.map(largestRank));
   const refined = Math.max(0, ...linears.filter(isRefinedLayer).map(({ N }) => N));
@@ -54,8 +60,8 @@ export function placeModel(planner: Planner, { options, head: headSpec, blocks: 
   const tables = Array.from({ length: maxSequences }, () => plan.reserve("scratch", tableBytes, "block table"));
   const begin = plan.reserve("weights", 0, "weights");
   const blocks = specs.map((spec, l) => planBlock(planner, spec, caches[l]!));
-  const { table, head } = planHead(planner, headSpec);
-  const embedding = planEmbedding(planner, table, contextSize);
+  const { embedding: embeddingLinears, head } = planHead(planner, headSpec);
+  const embedding = planEmbedding(planner, embeddingLinears, contextSize);
   const weights = [begin, plan.reserve("weights", 0, "weights")] as const;
   return {
     caches,

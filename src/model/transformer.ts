@@ -128,7 +128,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
     let done = 0;
     const ask = (loader: WeightLoader) => {
       meanwhile();
-      loadHead(loader, description, head, placed.embedding.table, placed.head);
+      loadHead(loader, description, head, placed.embedding, placed.head);
       loadEmbedding(loader, space, placed.embedding);
       for (const [l, spec] of blocks.entries()) loadBlock(loader, description.config, spec, placed.blocks[l]!);
     };

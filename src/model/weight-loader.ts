@@ -94,14 +94,14 @@ export class WeightLoader {
     );
   }
 
-  /** Asks for the first rows of a float matrix, f32[rows, columns] at `pointer`. */
-  matrix(tensor: string, pointer: Pointer, rows: number, columns: number): void {
+  /** Asks for rows of a float matrix from `first` on, f32[rows, columns] at `pointer`. */
+  matrix(tensor: string, pointer: Pointer, rows: number, columns: number, first = 0): void {
     const info = this.#checkpoint.tensors.get(tensor);
     const block = info ? readRows(info.bytes, info.shape[0]!, columns) : rows; // an absent one is reported when it is read
     for (let begin = 0; begin < rows; begin += block) {
       this.#ask(
         tensor,
-        () => this.#readF32(tensor, [begin, Math.min(rows, begin + block)]),
+        () => this.#readF32(tensor, [first + begin, first + Math.min(rows, begin + block)]),
         (values) => this.#kernels.f32(offsetBy(pointer, 4 * begin * columns), values.length).set(values),
       );
     }

@@ -58,7 +58,7 @@ export function backwardHead(space: Workspace, task: HeadTask, gradients: Gradie
   return sumOverRows(space, task, loss, (row, rows) => {
     kernels.split("gemm_f32_f32_f32w_4x8c1", Math.ceil(E / 8), logits, transposedHead, NULL, normed, rows, E, V);
     const [x, dx] = [offsetBy(buffers.hidden, 4 * row * E), offsetBy(hidden, 4 * row * E)];
-    backwardNorm(space, task.heads.student.norm, { x, dy: normed, dx, weight: norms.final }, rows);
+    backwardNorm(space, task.heads.student.norm!, { x, dy: normed, dx, weight: norms.final }, rows);
   });
 }
 

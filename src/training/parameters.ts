@@ -36,7 +36,7 @@ export class Parameters {
     const reader = new ParameterReader(checkpoint, student, choice);
     const layers: (readonly Parameter[])[] = [];
     for (const block of blocks) layers.push(await reader.block(block));
-    const final = await reader.norm(finalNorm.weight, student.finalNorm, student.gradients.norms.final);
+    const final = await reader.norm(finalNorm!.weight, student.finalNorm, student.gradients.norms.final);
     return new Parameters(student, layers, final);
   }
 

@@ -84,14 +84,14 @@ export class Student {
       // Layers run one after another, each from position 0, so one layer's memory serves all of their caches.
       const cache = planCache(planner, Math.ceil(rows / BLOCK_TOKENS), precision, { k: 1, v: 1 });
       const blocks = specs.map((spec, l) => differentiable(planBlock(planner, spec, { ...cache, scales: scales[l]! })));
-      const { table, head } = planHead(planner, headSpec);
+      const { embedding: linears, head } = planHead(planner, headSpec);
       const teacherLinear = planLinear(planner, teacherSpec);
       const stream = (what: string) => plan.reserve("scratch", 4 * rows * E, what);
       return {
-        embedding: planEmbedding(planner, table, rows),
+        embedding: planEmbedding(planner, linears, rows),
         blocks,
         student: head,
-        teacher: { norm: planNorm(planner, description.finalNorm, E), linear: teacherLinear },
+        teacher: { norm: planNorm(planner, description.finalNorm!, E), projection: undefined, linear: teacherLinear },
         gradients: planGradients(planner, rows, blocks, wanted),
         loss: planLoss(planner),
         inputs: blocks.map((_, l) => stream(`input of layer ${l}`)),
@@ -103,7 +103,7 @@ export class Student {
       space,
       checkpoint,
       (loader) => {
-        loadHead(loader, description, headSpec, embedding.table, student);
+        loadHead(loader, description, headSpec, embedding, student);
         loadEmbedding(loader, space, embedding);
         for (const [l, spec] of specs.entries()) loadBlock(loader, config, spec, blocks[l]!);
       },
@@ -149,7 +149,7 @@ export class Student {
 
   /** The final norm's weight, f32[E]. */
   get finalNorm(): Pointer {
-    return this.#placed.student.norm.weight;
+    return this.#placed.student.norm!.weight;
   }
 
   get gradients(): GradientBuffers {

@@ -130,7 +130,7 @@ function nameTensors(
     if (ROPE_FACTOR_TENSORS.includes(tensor.name) || UNUSED.test(tensor.name)) continue;
     const found = huggingFaceNames(tensor.name, names, config);
     // Whether rows of one tensor for q, k and v would be interleaved is not known.
-    if (found.length === 0 || (found.length > 1 && gguf.interleavedHeads)) {
+    if (found.length === 0 || (found.length > 1 && gguf?.interleavedHeads)) {
       throw new UnsupportedModelError(`${file}: tensor: got "${tensor.name}", need one that this model has`);
     }
     if (tensor.dims.length === 1 && tensor.type.blockElements > 1) {

@@ -125,8 +125,9 @@ function huggingFaceArchitecture(
 ): Architecture {
   const { window, attentionBias, mlpBias } = found;
   const inLlama = window > 0 ? "mistral" : attentionBias === "qkv" ? "qwen2" : "llama";
-  const name = architecture === "llama" ? inLlama : FAMILIES.find(({ gguf }) => gguf.architecture === architecture)!.architecture;
-  const { biases } = familyOf(name).gguf;
+  const name =
+    architecture === "llama" ? inLlama : FAMILIES.find(({ gguf }) => gguf?.architecture === architecture)!.architecture;
+  const { biases } = familyOf(name).gguf!;
   if (!biases.attention.includes(attentionBias) || !biases.mlp.includes(mlpBias)) {
     const mlp = mlpBias ? " and some in the MLP" : biases.mlp.includes(false) ? "" : " and none in the MLP";
     throw new UnsupportedModelError(`${file}: biases: got "${attentionBias}" in attention${mlp}, need those of a ${name} model`);
@@ -154,9 +155,9 @@ export function ggufForm(metadata: GgufMetadata, file: string): GgufForm {
   const type = metadata.string("general.type") ?? "model";
   if (type !== "model") throw new UnsupportedModelError(`${file}: general.type: got "${type}", need "model"`);
   const architecture = metadata.required("general.architecture", metadata.string("general.architecture"));
-  const family = FAMILIES.find(({ gguf }) => gguf.architecture === architecture);
-  if (family) return family.gguf;
-  const supported = [...new Set(FAMILIES.map(({ gguf }) => gguf.architecture))].join(", ");
+  const family = FAMILIES.find(({ gguf }) => gguf?.architecture === architecture);
+  if (family?.gguf) return family.gguf;
+  const supported = [...new Set(FAMILIES.flatMap(({ gguf }) => gguf?.architecture ?? []))].join(", ");
   throw new UnsupportedModelError(`${file}: architecture: got "${architecture}", need one of ${supported}`);
 }
 

@@ -8,9 +8,10 @@ import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { Precision, WeightPrecision } from "../precision.ts";
 import type { WeightLoader } from "../weight-loader.ts";
 import type { Planner, Workspace } from "../workspace.ts";
+import type { EmbeddingLinears } from "./embedding.ts";
 import { type LinearSpec, readLinearSpec } from "./linear-spec.ts";
-import { type Linear, multiply } from "./linear.ts";
-import { type LoadedNorm, loadNorm, normInput, planNorm } from "./norm.ts";
+import { type Linear, multiply, quantizeInput } from "./linear.ts";
+import { type LoadedNorm, loadNorm, normInput, planNorm, streamInput } from "./norm.ts";
 import { turnedBack } from "./online-transforms.ts";
 import { planLinear } from "./plan-linear.ts";
 
@@ -18,13 +19,19 @@ export interface HeadSpec {
   readonly embedding: LinearSpec;
   /** undefined for a model without a head */
   readonly head: LinearSpec | undefined;
+  /** What stands between the embedding and the blocks, and between these and the head, if anything. */
+  readonly projectIn: LinearSpec | undefined;
+  readonly projectOut: LinearSpec | undefined;
   /** Whether the head reads the embedding's packed bytes. */
   readonly shared: boolean;
 }
 
 export interface LoadedHead {
-  readonly norm: LoadedNorm; // the final one
-  /** [V, E]; undefined for a model without a head. */
+  /** The final one. */
+  readonly norm: LoadedNorm | undefined;
+  /** [W, E] */
+  readonly projection: Linear | undefined;
+  /** [V, W]; undefined for a model without a head. */
   readonly linear: Linear | undefined;
 }
 
@@ -37,7 +44,7 @@ export async function readHeadSpec(
   precision: Precision | undefined,
   weights: WeightPrecision = "f32",
 ): Promise<HeadSpec> {
-  const { embedding, head } = describeModel(checkpoint.config);
+  const { embedding, projectIn, projectOut, head } = describeModel(checkpoint.config);
   const stored = (name: string): Precision | undefined => {
     const form = checkpoint.keptForm(name)?.form;
     return form === "qc8w" || (form && weights === "kept") ? "q8" : undefined;
@@ -45,35 +52,60 @@ export async function readHeadSpec(
   const table = await readLinearSpec(checkpoint, [embedding], { precision: stored(embedding.name) });
   const spec = head && (await readLinearSpec(checkpoint, [head], { precision: precision ?? stored(head.name) }));
   const runs = [table, spec].map((linear) => linear?.products[0]!.run.kind);
-  return { embedding: table, head: spec, shared: head === embedding && runs[0] === runs[1] };
+  return {
+    embedding: table,
+    head: spec,
+    projectIn: projectIn && (await readLinearSpec(checkpoint, [projectIn])),
+    projectOut: projectOut && (await readLinearSpec(checkpoint, [projectOut])),
+    shared: head === embedding && runs[0] === runs[1],
+  };
 }
 
 /**
- * @returns the embedding's table, and the head, which shares its bytes if the two are tied and have one
- * precision
+ * @returns the embedding's table and what follows it, and the head, which shares its bytes if the two are tied
+ * and have one precision
  */
-export function planHead(planner: Planner, spec: HeadSpec): { table: Linear; head: LoadedHead } {
+export function planHead(planner: Planner, spec: HeadSpec): { embedding: EmbeddingLinears; head: LoadedHead } {
   const { finalNorm, config } = planner.description;
   const table = planLinear(planner, spec.embedding);
   const linear = spec.shared ? table : spec.head && planLinear(planner, spec.head);
-  return { table, head: { norm: planNorm(planner, finalNorm, config.hiddenSize), linear } };
+  const projectIn = spec.projectIn && planLinear(planner, spec.projectIn);
+  const projection = spec.projectOut && planLinear(planner, spec.projectOut);
+  const norm = finalNorm && planNorm(planner, finalNorm, config.hiddenSize);
+  return { embedding: { table, projection: projectIn }, head: { norm, projection, linear } };
 }
 
 /** Asks for the embedding, for the head if it is not the same, and for the final norm. */
-export function loadHead(loader: WeightLoader, { config }: Description, spec: HeadSpec, table: Linear, head: LoadedHead): void {
+export function loadHead(
+  loader: WeightLoader,
+  { config }: Description,
+  spec: HeadSpec,
+  { table, projection }: EmbeddingLinears,
+  head: LoadedHead,
+): void {
   loader.linear(spec.embedding, table);
+  if (spec.projectIn) loader.linear(spec.projectIn, projection!);
+  if (spec.projectOut) loader.linear(spec.projectOut, head.projection!);
   if (!spec.shared && spec.head) loader.linear(spec.head, head.linear!);
-  loadNorm(loader, head.norm, config.hiddenSize);
+  if (head.norm) loadNorm(loader, head.norm, config.hiddenSize);
 }
 
 /**
  * Writes the logits f32[M, V] of `hidden` f32[M, E] to `logits`, multiplied and capped as the model has it,
  * in a model that has a head.
  */
-export function multiplyHead(space: Workspace, { norm, linear }: LoadedHead, hidden: Pointer, logits: Pointer, M: number): void {
+export function multiplyHead(space: Workspace, head: LoadedHead, hidden: Pointer, logits: Pointer, M: number): void {
+  const { norm, projection, linear } = head;
   if (!linear) throw new RangeError("head: got a model without one, need one with logits");
-  normInput(space, norm, linear, { hidden: turnedBack(space, hidden, M), residual: NULL, M });
-  multiply(space, linear, space.buffers.normed, logits, M);
+  const { normed, embedded } = space.buffers;
+  const rows = { hidden: turnedBack(space, hidden, M), residual: NULL, M };
+  if (norm) normInput(space, norm, projection ?? linear, rows);
+  else streamInput(space, projection ?? linear, rows);
+  if (projection) {
+    multiply(space, projection, normed, embedded, M);
+    quantizeInput(space, linear, embedded, M);
+  }
+  multiply(space, linear, projection ? embedded : normed, logits, M);
   const { kernels, config } = space;
   const { vocabSize: V, logitScale, logitCap } = config;
   if (logitScale !== 1) kernels.split("scale_f32", M, logits, V, Math.fround(logitScale));

@@ -131,12 +131,13 @@ function cacheScales({ k, v }: ActivationStats[number], ranges: CacheRanges | un
 }
 
 function planModules(description: Description, inputs: readonly InputPlan[], recipe: Recipe): Map<string, ModulePlan> {
-  const { embedding, head } = description;
+  const { embedding, projectIn, projectOut, head } = description;
   const plans: ModulePlan[] = [];
   const perRow = (kind: "none" | "dynamic"): LinearScheme | undefined =>
     recipe.embedding === "q8" ? { weights: "int8", groupSize: "channel", activations: { kind } } : undefined;
   // An embedding has no input to quantize; a tied head that runs in int8 quantizes its own.
   plans.push({ module: embedding, scheme: perRow("none"), input: undefined });
+  for (const module of [projectIn, projectOut]) if (module) plans.push({ module, scheme: undefined, input: undefined });
   for (const [i, { modules }] of allInputs(description).entries()) {
     const input = inputs[i]!;
     for (const module of modules) plans.push({ module, scheme: inputScheme(input, recipe), input });

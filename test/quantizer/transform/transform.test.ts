@@ -111,6 +111,7 @@ test("a LayerNorm's bias is divided as its weight is: values times a weight stay
     from: { kind: "layer", eps: 1e-5, weight: "norm.weight", bias: "norm.bias" },
     modules: [{ name: "fc", outFeatures: N, inFeatures: K, bias: true }],
     outputNorm: undefined,
+    streamNorm: undefined,
   };
   const factors = Float32Array.from({ length: K }, () => Math.exp(random()));
   const changed = transformCheckpoint(checkpoint, equalization(input, factors));

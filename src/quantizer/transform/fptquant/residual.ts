@@ -35,7 +35,7 @@ export async function residualTransform(
   }
   const size = largestPowerOfTwo(E);
   const R = isTied ? hadamardBlocks(E, size) : spreading(E);
-  const last = isTied || !head ? [] : [{ modules: [head], from: finalNorm }];
+  const last = isTied || !head ? [] : [{ modules: [head], from: finalNorm ?? ("stream" as const) }];
   const readers = [...blocks.flatMap(({ inputs }) => inputs), ...last];
   const fused: Transform[] = [];
   for (const reader of readers) if (typeof reader.from !== "string") fused.push(await fusion(checkpoint, reader, signal));
