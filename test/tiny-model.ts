@@ -120,7 +120,7 @@ function tinyWeights(seed: number, config: ModelConfig, outlier: number): Map<st
   for (const { tensor } of drawn) {
     const { name, shape } = tensor;
     const length = shape.reduce((product, size) => product * size, 1);
-    const isNorm = name.endsWith("norm.weight");
+    const isNorm = /norm(s\.\d+)?\.weight$/.test(name);
     const deviation = isNorm || name.endsWith(".bias") ? 0.1 : 1 / Math.sqrt(shape[1]!);
     const data = Float32Array.from({ length }, () => (isNorm ? 1 : 0) + deviation * normal());
     if (isNorm && norms++ % 2 === 0) data[5 % length]! *= outlier;

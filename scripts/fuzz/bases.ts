@@ -135,6 +135,14 @@ function withTemplateFile(folder: MemoryFolder): MemoryFolder {
   return folder;
 }
 
+/** The files of sentence-transformers. */
+function withPooling(folder: MemoryFolder): MemoryFolder {
+  const modules = [{ path: "", type: "x.Transformer" }, { path: "1_Pooling", type: "x.Pooling" }, { path: "2_Normalize", type: "x.Normalize" }]; // prettier-ignore
+  folder.set("modules.json", utf8.encode(JSON.stringify(modules)));
+  folder.set("1_Pooling/config.json", utf8.encode(JSON.stringify({ pooling_mode_lasttoken: true })));
+  return folder;
+}
+
 const ROPE_SCALING = { kind: "llama3", factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalContextLength: 32 } as const;
 
 const MAKERS: Readonly<Record<string, () => Files | Promise<Files>>> = {
@@ -149,6 +157,10 @@ const MAKERS: Readonly<Record<string, () => Files | Promise<Files>>> = {
   phi: () => filesOf(family("phi")),
   "gpt-neox": () => filesOf(family("gpt_neox")),
   bloom: () => filesOf(family("bloom")),
+  stablelm: () => filesOf(family("stablelm_parallel")),
+  cohere: () => filesOf(family("cohere_qk_norm")),
+  lfm2: () => filesOf(family("lfm2")),
+  embedding: () => filesOf(withPooling(llamaLike("qwen3"))),
   sharded: () => filesOf(llamaLike("llama", { shards: 3 })),
   "gguf-f32": () => llamaGguf("F32"),
   "gguf-q4_1": () => llamaGguf("Q4_1"),
@@ -162,6 +174,8 @@ const MAKERS: Readonly<Record<string, () => Files | Promise<Files>>> = {
   "gguf-phi": () => familyGguf("phi"),
   "gguf-neox": () => familyGguf("gpt_neox"),
   "gguf-bloom": () => familyGguf("bloom"),
+  "gguf-stablelm": () => familyGguf("stablelm_parallel"),
+  "gguf-lfm2": () => familyGguf("lfm2"),
   w4a8: () => quantized(llamaLike("llama"), "fptq", {}),
   "w4a8-lorc": () => quantized(llamaLike("qwen2"), "fptq", { lorcRank: 4, embedding: "f16", kvCache: "f32" }),
   "w4a8-online": () => quantized(llamaLike("llama"), "fptquant", { localSteps: 0 }),

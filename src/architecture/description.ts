@@ -10,7 +10,8 @@ import type { ModelConfig, Rope } from "./model-config.ts";
 /**
  * The activations of a block that linear layers read: what q, k and v read, the output projection, the MLP's
  * first linears, its last one. Where one norm feeds attention and MLP, "qkv" is what all of them read, and
- * there is no "up".
+ * there is no "up". Where a convolution stands in place of attention, "qkv" and "o" are what the linears
+ * before and behind it read.
  */
 export type InputName = "qkv" | "o" | "up" | "down";
 /** In the order data flows through a block. */
@@ -45,13 +46,20 @@ export interface LinearInput {
   readonly path: string;
   readonly width: number; // K
   /** What makes it: a norm, whose weight can absorb factors, the residual stream itself, or another step. */
-  readonly from: Norm | "stream" | "attention" | "activation";
+  readonly from: Norm | "stream" | "attention" | "convolution" | "activation";
   /** Fused in this order. */
   readonly modules: readonly LinearModule[];
   /** Norm of what the modules give, before it is added to the residual stream. */
   readonly outputNorm: Norm | undefined;
   /** Norm of the residual stream once that is added. */
   readonly streamNorm: Norm | undefined;
+}
+
+/** A short convolution in place of attention: each channel by itself, over the latest `length` tokens. */
+export interface Convolution {
+  readonly weight: string; // f32[E, 1, length]
+  readonly bias: string | undefined; // f32[E]
+  readonly length: number; // K
 }
 
 /** A norm of queries or keys. */
@@ -75,6 +83,8 @@ export interface Block {
   readonly keyNorm: HeadNorm | undefined;
   /** By which of `ropesOf` queries and keys turn; undefined where they do not. */
   readonly rope: number | undefined;
+  /** In place of attention, which then has no norms, no rotation and no window. */
+  readonly convolution: Convolution | undefined;
   /** Where the scales of an int8 cache live: `${attention}.k_scale`. */
   readonly attention: string;
   /** How many of the latest tokens a token sees, itself included; 0 means all. */
@@ -183,16 +193,21 @@ function describeBlock(
   ): LinearInput => ({ name: inputName, layer, path: `${name}.${inputName}`, width, from, modules, outputNorm, streamNorm });
   const normOf = (role: keyof BlockNames) => (names[role] === undefined ? undefined : norm(config, `${name}.${names[role]}`));
 
+  const convolution = describeConvolution(config, names.convolution && `${name}.${names.convolution}`);
+  const before = convolution ? linear("convolutionIn", 3 * E, E, config.convolutionBias) : qkv;
+  const behind = convolution
+    ? linear("convolutionOut", E, E, config.convolutionBias)
+    : linear("output", E, H * D, attentionBias === "qkvo");
   const [attentionNorm, mlpNorm] = [normOf("attentionNorm"), normOf("mlpNorm")];
   const isShared = attentionNorm !== undefined && mlpNorm === undefined;
   const window = config.attentionWindows[layer]!;
-  const turns = config.positions === "rope" && !config.unrotatedLayers.includes(layer);
+  const turns = config.positions === "rope" && !convolution && !config.unrotatedLayers.includes(layer);
   return {
     layer,
     name,
     inputs: [
-      input("qkv", E, attentionNorm ?? "stream", isShared ? [...qkv, ...up] : qkv),
-      input("o", H * D, "attention", linear("output", E, H * D, attentionBias === "qkvo"), {
+      input("qkv", E, attentionNorm ?? "stream", isShared ? [...before, ...up] : before),
+      input("o", convolution ? E : H * D, convolution ? "convolution" : "attention", behind, {
         outputNorm: normOf("attentionOutputNorm"),
         streamNorm: normOf("attentionStreamNorm"),
       }),
@@ -202,12 +217,19 @@ function describeBlock(
         streamNorm: normOf("mlpStreamNorm"),
       }),
     ],
-    queryNorm: headNorm(config, `${name}.${names.queryNorm}`, H),
-    keyNorm: headNorm(config, `${name}.${names.keyNorm}`, Hkv),
+    queryNorm: names.queryNorm === undefined ? undefined : headNorm(config, `${name}.${names.queryNorm}`, H),
+    keyNorm: names.keyNorm === undefined ? undefined : headNorm(config, `${name}.${names.keyNorm}`, Hkv),
+    convolution,
     rope: turns ? (config.windowRope && window > 0 ? 1 : 0) : undefined,
     attention: `${name}.${names.attention}`,
     window,
   };
+}
+
+function describeConvolution(config: ModelConfig, module: string | undefined): Convolution | undefined {
+  if (module === undefined) return undefined;
+  const { convolutionLength: length, convolutionBias } = config;
+  return { weight: `${module}.weight`, bias: convolutionBias ? `${module}.bias` : undefined, length };
 }
 
 function headNorm({ qkNorm, headDim: D }: ModelConfig, module: string, heads: number): HeadNorm | undefined {

@@ -10,6 +10,7 @@ import { glm, glm4 } from "./glm.ts";
 import { gptNeox } from "./gpt-neox.ts";
 import { gpt2 } from "./gpt2.ts";
 import { granite } from "./granite.ts";
+import { lfm2 } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { type Architecture, checkModelConfig, type ModelConfig } from "./model-config.ts";
@@ -24,7 +25,7 @@ import { starcoder2 } from "./starcoder2.ts";
 
 export const FAMILIES: readonly Family[] = [
   llama, mistral, qwen2, qwen3, gemma2, gemma3, olmo2, glm, glm4, phi3, smollm3, granite, gpt2, phi, gptNeox, bloom, starcoder2,
-  stablelm, cohere, opt,
+  stablelm, cohere, opt, lfm2,
 ]; // prettier-ignore
 
 export function familyOf(architecture: Architecture): Family {

@@ -28,7 +28,7 @@ export interface ModuleNames {
 }
 
 /** What names of a block may depend on. */
-export type BlockVariant = Pick<ModelConfig, "parallelResidual" | "postNorm">;
+export type BlockVariant = Pick<ModelConfig, "parallelResidual" | "postNorm" | "convolutionLayers">;
 
 /** The names of a layer's block. */
 export function blockNames({ block }: ModuleNames, config: BlockVariant, layer: number): BlockNames {
@@ -48,7 +48,11 @@ export interface BlockNames {
   /** Norms of queries and keys; `*` stands for the number of a head, where each has a tensor of its own. */
   readonly queryNorm?: string;
   readonly keyNorm?: string;
-  readonly output: string;
+  readonly output?: string;
+  /** In place of attention: from E to 3 E channels, the convolution itself [E, 1, K], from E to E. */
+  readonly convolutionIn?: string;
+  readonly convolution?: string;
+  readonly convolutionOut?: string;
   /** Norm of what attention gives, before it is added to the residual stream. */
   readonly attentionOutputNorm?: string;
   /** Norms of the residual stream, once what attention or the MLP gives is added. */
@@ -97,6 +101,10 @@ export interface GgufForm {
    * @param number reads a key of those; undefined where it is missing or 0, which is llama.cpp's for missing
    */
   readonly own?: (config: ModelConfig, number: (key: string) => number | undefined) => Partial<ModelConfig>;
+  /** What the norm behind the last block is called; absent: `output_norm`. */
+  readonly finalNorm?: string;
+  /** Whether layers without K/V heads have a convolution in place of attention. */
+  readonly convolutions?: boolean;
   /**
    * What no key says. A residual that is "stated" has one, `use_parallel_residual`; one "by_norm" is parallel
    * if the MLP has no norm of its own.

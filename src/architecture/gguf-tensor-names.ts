@@ -2,7 +2,7 @@
  * Tensor names: what a GGUF calls them (ggml `docs/gguf.md`, "Standardized tensor names") to what Hugging
  * Face does.
  */
-import { type BlockNames, blockNames, type BlockVariant, type ModuleNames } from "./family.ts";
+import { type BlockNames, blockNames, type BlockVariant, type Family, type ModuleNames } from "./family.ts";
 
 const MODEL_ROLES: Readonly<Record<string, Exclude<keyof ModuleNames, "block" | "blocks">>> = {
   token_embd: "embedding",
@@ -21,6 +21,9 @@ const BLOCK_ROLES: Readonly<Record<string, keyof BlockNames>> = {
   attn_q_norm: "queryNorm",
   attn_k_norm: "keyNorm",
   attn_output: "output",
+  "shortconv.in_proj": "convolutionIn",
+  "shortconv.conv": "convolution",
+  "shortconv.out_proj": "convolutionOut",
   post_attention_norm: "attentionOutputNorm",
   ffn_norm: "mlpNorm",
   ffn_gate: "gate",
@@ -29,7 +32,7 @@ const BLOCK_ROLES: Readonly<Record<string, keyof BlockNames>> = {
   post_ffw_norm: "mlpOutputNorm",
 };
 
-const BLOCK_TENSOR = /^blk\.(0|[1-9][0-9]{0,5})\.([a-z_]+)\.(weight|bias)$/;
+const BLOCK_TENSOR = /^blk\.(0|[1-9][0-9]{0,5})\.((?:shortconv\.)?[a-z_]+)\.(weight|bias)$/;
 const MODEL_TENSOR = /^([a-z_]+)\.(weight|bias)$/;
 
 /**
@@ -37,7 +40,11 @@ const MODEL_TENSOR = /^([a-z_]+)\.(weight|bias)$/;
  * tensor and the model in three; none if a model with these names has no such tensor. In a name `*` stands
  * for the number of each head (`BlockNames.queryNorm`).
  */
-export function huggingFaceNames(ggufName: string, names: ModuleNames, config: BlockVariant): readonly string[] {
+export function huggingFaceNames(
+  ggufName: string,
+  { names, gguf }: Pick<Family, "names" | "gguf">,
+  config: BlockVariant,
+): readonly string[] {
   const [, layer, inBlock, kind] = BLOCK_TENSOR.exec(ggufName) ?? [];
   if (inBlock !== undefined) {
     const role = Object.hasOwn(BLOCK_ROLES, inBlock) ? BLOCK_ROLES[inBlock]! : undefined;
@@ -47,6 +54,8 @@ export function huggingFaceNames(ggufName: string, names: ModuleNames, config: B
     return modules.flatMap((module) => (module === undefined ? [] : [`${names.blocks}.${layer}.${module}.${kind}`]));
   }
   const [, module, moduleKind] = MODEL_TENSOR.exec(ggufName) ?? [];
-  const role = module !== undefined && Object.hasOwn(MODEL_ROLES, module) ? names[MODEL_ROLES[module]!] : undefined;
-  return role === undefined ? [] : [`${role}.${moduleKind}`];
+  if (module === undefined) return [];
+  const role = module === gguf?.finalNorm ? "finalNorm" : Object.hasOwn(MODEL_ROLES, module) ? MODEL_ROLES[module]! : undefined;
+  const name = role === undefined ? undefined : names[role];
+  return name === undefined ? [] : [`${name}.${moduleKind}`];
 }

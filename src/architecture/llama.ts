@@ -84,6 +84,8 @@ export interface LlamaDefaults {
   readonly partialRotary?: number;
   /** undefined: it is not */
   readonly tiedEmbedding?: boolean;
+  /** undefined: `intermediate_size` */
+  readonly ffnSize?: number;
 }
 
 /**
@@ -114,7 +116,7 @@ export function parseLlamaConfig(fields: JsonFields, defaults: LlamaDefaults): M
     heads,
     kvHeads: fields.positiveInteger("num_key_value_heads", MAX.heads, kvHeads),
     headDim,
-    ffnSize: fields.positiveInteger("intermediate_size", MAX.ffn, sizes?.ffnSize),
+    ffnSize: defaults.ffnSize ?? fields.positiveInteger("intermediate_size", MAX.ffn, sizes?.ffnSize),
     norm: "rms",
     rmsNormEps: fields.positiveNumber(defaults.epsKey ?? "rms_norm_eps", defaults.eps ?? 1e-6),
     positions: "rope",

@@ -10,7 +10,7 @@ import type { OnlineTransforms } from "./online-transforms.ts";
 
 export type Architecture =
   | "llama" | "mistral" | "qwen2" | "qwen3" | "gemma2" | "gemma3_text" | "olmo2" | "glm" | "glm4" | "phi3" | "smollm3" | "granite"
-  | "gpt2" | "phi" | "gpt_neox" | "bloom" | "starcoder2" | "stablelm" | "cohere" | "opt"; // prettier-ignore
+  | "gpt2" | "phi" | "gpt_neox" | "bloom" | "starcoder2" | "stablelm" | "cohere" | "opt" | "lfm2"; // prettier-ignore
 
 /**
  * What an MLP does between its linear layers; "gelu" with erf, "gelu_tanh" with its approximation by tanh.
@@ -117,6 +117,12 @@ export interface ModelConfig extends Rope {
    * (OLMo 2); LayerNorms without bias over each head, with weights of its own (Cohere, StableLM).
    */
   readonly qkNorm: "none" | "head" | "all" | "each";
+  /** Layers with a short convolution in place of attention, ascending. */
+  readonly convolutionLayers: readonly number[];
+  /** Tokens such a convolution sees, its own included; 0 where there is none. */
+  readonly convolutionLength: number;
+  /** Whether it and its linear layers have a bias. */
+  readonly convolutionBias: boolean;
   /** What scores are divided by before softmax; undefined: the root of headDim. */
   readonly scoreDivisor: number | undefined;
   /** Scores, after that, and logits become cap * tanh(x / cap); 0: they stay. */
@@ -140,6 +146,9 @@ export const USUAL = {
   embeddingSize: undefined,
   postNorm: false,
   finalNorm: true,
+  convolutionLayers: [],
+  convolutionLength: 0,
+  convolutionBias: false,
   scoreDivisor: undefined,
   scoreCap: 0,
   logitCap: 0,
@@ -157,6 +166,7 @@ export const MAX = {
   headDim: 2 ** 12,
   ffn: 2 ** 20,
   context: 2 ** 26,
+  convolution: 64,
 };
 
 /**
@@ -178,6 +188,10 @@ export function checkModelConfig(config: ModelConfig, where: string): void {
   }
   if (attentionWindows.length !== layers) {
     throw new CheckpointError(`${where}: ${attentionWindows.length} attention windows for ${layers} layers`);
+  }
+  const { convolutionLayers, convolutionLength } = config;
+  if (convolutionLayers.length > 0 && convolutionLength < 1) {
+    throw new CheckpointError(`${where}: convolution: got a length of ${convolutionLength}, need at least 1`);
   }
   checkRopeScaling(config, where);
 }

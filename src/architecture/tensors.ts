@@ -38,7 +38,7 @@ export interface ModelTensor {
   readonly shape: readonly number[];
   readonly role:
     | "weight" | "packed" | "scale" | "whole_scale" | "whole_minimum" | "multiplier" | "shape" | "input_scale" | "low_rank"
-    | "bias" | "norm" | "positions" | "cache_scale"; // prettier-ignore
+    | "bias" | "norm" | "positions" | "convolution" | "cache_scale"; // prettier-ignore
 }
 
 /** Lists every tensor of a model, in the order data flows. */
@@ -50,18 +50,21 @@ export function tensorsOf(description: Description, options: StorageOptions): Mo
     ...(positions === undefined ? [] : [tensor("positions", positions, config.positionOffset + config.contextLength, E)]),
     ...(projectIn ? moduleTensors(projectIn, options) : []),
     ...(embeddingNorm ? normTensors(embeddingNorm, E) : []),
-    ...blocks.flatMap((block) => blockTensors(block, options)),
+    ...blocks.flatMap((block) => blockTensors(block, E, options)),
     ...(finalNorm ? normTensors(finalNorm, E) : []),
     ...(projectOut ? moduleTensors(projectOut, options) : []),
     ...(head === undefined || head === embedding ? [] : moduleTensors(head, options)),
   ];
 }
 
-function blockTensors({ inputs, queryNorm, keyNorm, attention }: Block, options: StorageOptions): ModelTensor[] {
+function blockTensors(block: Block, E: number, options: StorageOptions): ModelTensor[] {
+  const { inputs, queryNorm, keyNorm, convolution, attention } = block;
   const headNorms = [queryNorm, keyNorm].filter((found) => found !== undefined);
-  const scales = options.kvCache ? ["k_scale", "v_scale"] : [];
+  const scales = options.kvCache && !convolution ? ["k_scale", "v_scale"] : [];
   return [
     ...inputs.flatMap((input) => inputTensors(input, options)),
+    ...(convolution ? [tensor("convolution", convolution.weight, E, 1, convolution.length)] : []),
+    ...(convolution?.bias === undefined ? [] : [tensor("convolution", convolution.bias, E)]),
     ...headNorms.flatMap(({ weights }) => weights.map(({ tensor: name, shape }) => tensor("norm", name, ...shape))),
     ...scales.map((scale) => tensor("cache_scale", `${attention}.${scale}`, 1)),
   ];

@@ -5,15 +5,23 @@
  *   sequential   hidden += o(attention(qkv(norm(hidden))));  hidden += down(activation(up(norm(hidden))))
  *   parallel     hidden += o(attention(qkv(norm(hidden)))) + down(activation(up(norm(hidden))))
  *
- * Each norm may be missing; what o and down give may have norms of its own, and be multiplied by a number,
- * before it is added, or the stream may have a norm once it is.
+ * In some layers of LFM2 a short convolution stands in place of attention. Each norm may be missing; what o
+ * and down give may have norms of its own, and be multiplied by a number, before it is added, or the stream
+ * may have a norm once it is.
  */
 import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import { type Block, type ByInput, type InputName, type LinearInput, mapInputs } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Batch } from "./batch.ts";
-import { append, attend, type LayerCache } from "./layers/attention.ts";
+import { append, attend, type CacheScales, type LayerCache, planCache } from "./layers/attention.ts";
+import {
+  convolve,
+  loadConvolution,
+  type LoadedConvolution,
+  planConvolution,
+  planConvolutionCache,
+} from "./layers/convolution.ts";
 import { type LinearSpec, readLinearSpec, totalRank } from "./layers/linear-spec.ts";
 import { type Linear, multiply, quantizeInput } from "./layers/linear.ts";
 import { activate } from "./layers/mlp.ts";
@@ -23,6 +31,7 @@ import { planLinear } from "./layers/plan-linear.ts";
 import type { WeightPrecision } from "./precision.ts";
 import { turn } from "./layers/positions.ts";
 import { loadHeadNorm, normalizeHeads, planHeadNorm } from "./layers/head-norms.ts";
+import type { KvPrecision } from "./precision.ts";
 import type { WeightLoader } from "./weight-loader.ts";
 import type { Planner, Workspace } from "./workspace.ts";
 
@@ -68,6 +77,8 @@ export interface LoadedBlock {
   /** Weights of the norms of q and k; NULL for none. */
   readonly queryNorm: Pointer;
   readonly keyNorm: Pointer;
+  /** In place of attention. */
+  readonly convolution: LoadedConvolution | undefined;
   readonly cache: LayerCache;
 }
 
@@ -84,8 +95,21 @@ export function planBlock(planner: Planner, { block, linears }: BlockSpec, cache
     })),
     queryNorm: planHeadNorm(planner, block.queryNorm),
     keyNorm: planHeadNorm(planner, block.keyNorm),
+    convolution: block.convolution && planConvolution(planner, block.convolution),
     cache,
   };
+}
+
+/** Reserves a block's cache. @param scales of keys and values, in static int8 */
+export function planBlockCache(
+  planner: Planner,
+  block: Block,
+  blocks: number,
+  precision: KvPrecision,
+  scales: CacheScales,
+): LayerCache {
+  if (block.convolution) return planConvolutionCache(planner, blocks, precision);
+  return planCache(planner, blocks, precision, scales);
 }
 
 /** Asks the loader for all weights of a block of this spec, into the memory of `loaded`. */
@@ -105,6 +129,7 @@ export function loadBlock(
   const { queryNorm, keyNorm } = block;
   if (queryNorm) loadHeadNorm(loader, queryNorm, loaded.queryNorm);
   if (keyNorm) loadHeadNorm(loader, keyNorm, loaded.keyNorm);
+  if (block.convolution) loadConvolution(loader, block.convolution, loaded.convolution!, E);
 }
 
 /**
@@ -132,7 +157,7 @@ export function blockWork({ inputs }: Block, { heads: H, headDim: D }: ModelConf
 export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }: Batch, observe?: Observe): void {
   const { kernels, buffers, config } = space;
   const { hidden, normed, projected, attended, activated } = buffers;
-  const { hiddenSize: E, heads: H, headDim: D, parallelResidual } = config;
+  const { hiddenSize: E, parallelResidual } = config;
   const { qkv, o, up, down } = loaded.inputs;
   // Floats that only an int8 layer would read are quantized as they are made, unless somebody looks at them.
   const floats = observe !== undefined;
@@ -142,13 +167,10 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
   measureResidual(space, M);
   if (stops("qkv", normed, E)) return;
   multiply(space, qkv.linear, normed, buffers.qkv, M);
-  normalizeHeads(space, loaded.block, loaded, M);
-  turn(space, loaded.block, M);
-  if (observe) observeCache(space, observe, M);
-  append(space, loaded.cache, M);
-  attend(space, loaded.cache, loaded.block.window, M);
-  scaleInput(space, attended, M, H * D);
-  if (stops("o", attended, H * D)) return;
+  if (loaded.convolution) convolve(space, loaded.convolution, loaded.cache, M);
+  else attendHeads(space, loaded, M, observe);
+  scaleInput(space, attended, M, o.linear.inFeatures);
+  if (stops("o", attended, o.linear.inFeatures)) return;
   quantizeInput(space, o.linear, attended, M);
   multiply(space, o.linear, attended, projected, M);
   finishBranch(space, o, M);
@@ -171,6 +193,16 @@ export function forwardBlock(space: Workspace, loaded: LoadedBlock, { rows: M }:
   finishBranch(space, down, M);
   if (down.streamNorm) addNormed(space, down.streamNorm, M);
   else kernels.split("add_f32", M, hidden, projected, E);
+}
+
+/** Makes `buffers.attended` of queries, keys and values in `buffers.qkv`. */
+function attendHeads(space: Workspace, loaded: LoadedBlock, M: number, observe: Observe | undefined): void {
+  const { block, cache } = loaded;
+  normalizeHeads(space, block, loaded, M);
+  turn(space, block, M);
+  if (observe) observeCache(space, observe, M);
+  append(space, cache, M);
+  attend(space, cache, block.window, M);
 }
 
 /** Hidden = norm(hidden + projected). */

@@ -23,11 +23,12 @@ import {
   type LoadedBlock,
   type Observe,
   planBlock,
+  planBlockCache,
   readBlockSpec,
 } from "./block.ts";
 import type { GradientBuffers } from "./gradient-buffers.ts";
 import type { DifferentiableBlock } from "./gradients.ts";
-import { BLOCK_TOKENS, planCache } from "./layers/attention.ts";
+import { BLOCK_TOKENS } from "./layers/attention.ts";
 import { project } from "./layers/embedding.ts";
 import type { Linear } from "./layers/linear.ts";
 import { readLinearSpec } from "./layers/linear-spec.ts";
@@ -51,7 +52,7 @@ export class LayerStream {
   readonly #work: Work;
   readonly #specs: readonly BlockSpec[];
   readonly #space: Workspace;
-  readonly #block: LoadedBlock;
+  readonly #kinds: ReadonlyMap<BlockKind, LoadedBlock>;
   readonly #embeddingNorm: LoadedNorm | undefined;
   readonly #projection: Linear | undefined;
   readonly #embedded = new Map<number, Float32Array>();
@@ -63,7 +64,7 @@ export class LayerStream {
     this.#work = work;
     this.#specs = specs;
     this.#space = space;
-    this.#block = placed.block;
+    this.#kinds = placed.kinds;
     this.#embeddingNorm = placed.embeddingNorm;
     this.#projection = placed.projection;
   }
@@ -86,18 +87,20 @@ export class LayerStream {
     const specs: BlockSpec[] = [];
     for (const block of description.blocks) specs.push(await readBlockSpec(checkpoint, block));
     const projectIn = description.projectIn && (await readLinearSpec(checkpoint, [description.projectIn]));
+    const firsts = specs.filter((spec, l) => specs.findIndex((other) => kindOf(other) === kindOf(spec)) === l);
     const rank = Math.max(...specs.map(largestRank));
     const size = { rows, positions: rows, rank, threadScratch, quantizes: true };
     const { space, placed } = await openWorkspace(work, description, size, (planner) => {
-      const cache = planCache(planner, Math.ceil(rows / BLOCK_TOKENS), { k: "f32", v: "f32" }, { k: 1, v: 1 });
+      const plan = ({ block }: BlockSpec) =>
+        planBlockCache(planner, block, Math.ceil(rows / BLOCK_TOKENS), { k: "f32", v: "f32" }, { k: 1, v: 1 });
       const { embeddingNorm } = description;
-      // Layers of one model have one shape, so the first one's memory serves them all in turn.
-      const block = planBlock(planner, specs[0]!, cache);
+      // Layers of one kind have one shape, so the first one's memory serves them all in turn.
+      const kinds = new Map(firsts.map((spec) => [kindOf(spec), planBlock(planner, spec, plan(spec))]));
       return {
-        block,
+        kinds,
         embeddingNorm: embeddingNorm && planNorm(planner, embeddingNorm, description.config.hiddenSize),
         projection: projectIn && planLinear(planner, projectIn),
-        own: place(planner, block),
+        own: place(planner, kinds.get(kindOf(specs[0]!))!),
       };
     });
     const { embeddingNorm: norm, projection } = placed;
@@ -161,7 +164,7 @@ export class LayerStream {
     await loadWorkspace(
       this.#space,
       this.#checkpoint,
-      (loader) => loadBlock(loader, config, this.#specs[l]!, this.#block),
+      (loader) => loadBlock(loader, config, this.#specs[l]!, this.#memoryOf(l)),
       this.#work,
     );
     this.#layer = l;
@@ -193,13 +196,18 @@ export class LayerStream {
     });
   }
 
+  /** Where the weights of layer `l` go. */
+  #memoryOf(l: number): LoadedBlock {
+    return this.#kinds.get(kindOf(this.#specs[l]!))!;
+  }
+
   #forward(hidden: Float32Array, observe: Observe | undefined): Float32Array {
     const { buffers } = this.#space;
     const inMemory = this.kernels.f32(buffers.hidden, hidden.length);
     inMemory.set(hidden);
     const batch = wholeSequence(this.#space, hidden.length / this.description.config.hiddenSize);
     enterRows(this.#space, batch);
-    forwardBlock(this.#space, { ...this.#block, block: this.description.blocks[this.#layer]! }, batch, observe);
+    forwardBlock(this.#space, { ...this.#memoryOf(this.#layer), block: this.description.blocks[this.#layer]! }, batch, observe);
     return inMemory;
   }
 
@@ -231,7 +239,7 @@ export class LayerStream {
 
   /** Packed weights of the loaded layer's fused linear at an input, f32w panels of [N, K]. */
   weights(input: InputName): Pointer {
-    return this.#block.inputs[input]!.linear.products[0].weights;
+    return this.#memoryOf(this.#layer).inputs[input]!.linear.products[0].weights;
   }
 
   /** The space the layer runs in, for what fills tables of its own. */
@@ -244,7 +252,7 @@ export class LayerStream {
    * until the next `loadLayer`.
    */
   replaceRows(input: InputName, row: number, weight: Float32Array): void {
-    packRows(this.#space, this.#block.inputs[input]!.linear.products[0], row, weight);
+    packRows(this.#space, this.#memoryOf(this.#layer).inputs[input]!.linear.products[0], row, weight);
   }
 
   async dispose(): Promise<void> {
@@ -252,8 +260,14 @@ export class LayerStream {
   }
 }
 
+type BlockKind = "attention" | "convolution";
+
+function kindOf({ block }: BlockSpec): BlockKind {
+  return block.convolution ? "convolution" : "attention";
+}
+
 interface Placed {
-  readonly block: LoadedBlock;
+  readonly kinds: ReadonlyMap<BlockKind, LoadedBlock>;
   readonly embeddingNorm: LoadedNorm | undefined;
   readonly projection: Linear | undefined;
 }

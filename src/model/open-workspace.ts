@@ -6,7 +6,14 @@
  *   const { space, placed } = await openWorkspace(work, description, size, plan);
  *   await loadWorkspace(space, checkpoint, (loader) => loadBlock(loader, spec, placed.block), work);
  */
-import { type Description, embeddingChannels, widestInput } from "../architecture/description.ts";
+import {
+  type Block,
+  type Description,
+  embeddingChannels,
+  INPUT_NAMES,
+  type InputName,
+  widestInput,
+} from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Work } from "../host/work.ts";
 import { type ChosenKernels, chooseKernels } from "../kernels/choose-kernels.ts";
@@ -181,19 +188,20 @@ function planBuffers(planner: Planner, { rows: maxRows, rank = 0, keepsWeights =
   const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = description.config;
   const maxK = paddedInputs(widestInput(description));
   const W = embeddingChannels(description.config);
-  const isRagged = [E, W, ...description.blocks[0]!.inputs.map(({ width }) => width)].some((width) => width % 16 !== 0);
-  const widths = new Map(
-    description.blocks[0]!.inputs.map(({ name, modules }) => [
-      name,
-      modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0),
-    ]),
+  const isRagged = [E, W, ...description.blocks.flatMap(({ inputs }) => inputs.map(({ width }) => width))].some(
+    (width) => width % 16 !== 0,
   );
+  const rowsOf = ({ inputs }: Block, name: InputName) =>
+    inputs.find((input) => input.name === name)?.modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0);
+  const widest = (name: InputName) => Math.max(...description.blocks.map((block) => rowsOf(block, name) ?? 0));
   const f32 = (what: string, columns: number) => plan.reserve("scratch", 4 * maxRows * columns, `${what} of ${maxRows} rows`);
   // Two bytes an element: activations of 14 bits, or of 8 bits twice.
   const q = plan.reserve("scratch", 2 * maxRows * maxK, "quantized activations");
-  const qkvStride = widths.get("qkv")!;
-  const qkv = f32("queries, keys and values", qkvStride);
-  const upStride = widths.get("up") ?? qkvStride;
+  // Where layers differ, those with attention say how far rows are apart that its kernels read.
+  const withAttention = description.blocks.find(({ convolution }) => !convolution) ?? description.blocks[0]!;
+  const qkvStride = rowsOf(withAttention, "qkv")!;
+  const qkv = f32("queries, keys and values", widest("qkv"));
+  const upStride = rowsOf(withAttention, "up");
   return {
     maxRows,
     ids: f32("token ids", 1),
@@ -204,10 +212,10 @@ function planBuffers(planner: Planner, { rows: maxRows, rank = 0, keepsWeights =
     residualScales: description.config.online?.residualScaling ? f32("residual scales", 2) : NULL,
     qkv,
     qkvStride,
-    attended: f32("attention output", H * D),
+    attended: f32("attention output", Math.max(...description.blocks.map(({ inputs }) => inputs[1]!.width))),
     projected: f32("projections", E),
-    up: widths.has("up") ? f32("gate and up projections", upStride) : offsetBy(qkv, 4 * (H + 2 * Hkv) * D),
-    upStride,
+    up: upStride === undefined ? offsetBy(qkv, 4 * (H + 2 * Hkv) * D) : f32("gate and up projections", upStride),
+    upStride: upStride ?? qkvStride,
     activated: f32("activated states", F),
     padded: planHeads(planner, maxRows),
     paddedInput: isRagged ? f32("padded inputs", maxK) : NULL,
@@ -219,7 +227,7 @@ function planBuffers(planner: Planner, { rows: maxRows, rank = 0, keepsWeights =
         ? { q: offsetBy(q, maxRows * maxK), sums: f32("sums of ordered activations", maxK / MIN_GROUP_SIZE) }
         : undefined,
       rest: refined > 0 ? { x: f32("rests of an input", maxK), y: f32("products of rests", refined) } : undefined,
-      lowRank: rank > 0 ? planLowRankBuffers(planner, maxRows, rank, Math.max(...widths.values())) : undefined,
+      lowRank: rank > 0 ? planLowRankBuffers(planner, maxRows, rank, Math.max(...INPUT_NAMES.map(widest))) : undefined,
     },
   };
 }

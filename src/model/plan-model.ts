@@ -3,8 +3,8 @@ import { type Description, describeModel } from "../architecture/description.ts"
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Host } from "../host/host.ts";
 import type { RegionKind } from "../kernels/memory-plan.ts";
-import { type BlockSpec, largestRank, planBlock, readBlockSpec } from "./block.ts";
-import { BLOCK_TOKENS, blockBytes, type CacheScales, planCache, readCacheScales } from "./layers/attention.ts";
+import { type BlockSpec, largestRank, planBlock, planBlockCache, readBlockSpec } from "./block.ts";
+import { BLOCK_TOKENS, type CacheScales, readCacheScales } from "./layers/attention.ts";
 import { planEmbedding } from "./layers/embedding.ts";
 import { type HeadSpec, planHead, readHeadSpec } from "./layers/head.ts";
 import { isKeptProduct, isRefinedLayer } from "./layers/linear-spec.ts";
@@ -55,7 +55,7 @@ export async function readModelPlan(checkpoint: Checkpoint, given: LoadOptions):
 export function placeModel(planner: Planner, { options, head: headSpec, blocks: specs, scales, size, cacheBlocks }: ModelPlan) {
   const { plan } = planner;
   const { kv, contextSize, maxSequences } = options;
-  const caches = scales.map((ofLayer) => planCache(planner, cacheBlocks, kv, ofLayer));
+  const caches = specs.map(({ block }, l) => planBlockCache(planner, block, cacheBlocks, kv, scales[l]!));
   const tableBytes = 4 * Math.ceil(contextSize / BLOCK_TOKENS);
   const tables = Array.from({ length: maxSequences }, () => plan.reserve("scratch", tableBytes, "block table"));
   const begin = plan.reserve("weights", 0, "weights");
@@ -71,7 +71,6 @@ export function placeModel(planner: Planner, { options, head: headSpec, blocks: 
     weights,
     tables,
     logits: planLogits(planner, size.rows),
-    blockBytes: blockBytes(planner, kv),
   };
 }
 

@@ -84,13 +84,21 @@ export class WeightLoader {
     this.floats(tensor, pointer, [length]);
   }
 
-  /** Asks for a small tensor of floats as it is, at `pointer`. */
-  floats(tensor: string, pointer: Pointer, shape: readonly number[]): void {
+  /**
+   * Asks for a small tensor of floats at `pointer`.
+   * @param arrange changes their order
+   */
+  floats(
+    tensor: string,
+    pointer: Pointer,
+    shape: readonly number[],
+    arrange = (values: Float32Array): Float32Array => values,
+  ): void {
     checkShape(this.#checkpoint, tensor, shape);
     this.#ask(
       tensor,
       () => this.#readF32(tensor),
-      (values) => this.#kernels.f32(pointer, values.length).set(values),
+      (values) => this.#kernels.f32(pointer, values.length).set(arrange(values)),
     );
   }
 

@@ -53,6 +53,19 @@ export const CONFIGS = {
     architectures: ["Gemma3ForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 7, num_attention_heads: 4, intermediate_size: 64,
     num_key_value_heads: 2, head_dim: 16, query_pre_attn_scalar: 16, sliding_window: 8,
   },
+  starcoder2: { architectures: ["Starcoder2ForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64, sliding_window: 12 },
+  stablelm: { architectures: ["StableLmForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64, num_key_value_heads: 2, use_qkv_bias: true },
+  stablelm_parallel: {
+    architectures: ["StableLmForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64, num_key_value_heads: 2, use_parallel_residual: true, qk_layernorm: true,
+  },
+  cohere: { architectures: ["CohereForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64, num_key_value_heads: 2 },
+  cohere_qk_norm: {
+    architectures: ["CohereForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64, num_key_value_heads: 2, use_qk_norm: true, logit_scale: 0.75, attention_bias: true,
+  },
+  lfm2: {
+    architectures: ["Lfm2ForCausalLM"], vocab_size: 40, hidden_size: 32, num_hidden_layers: 3, num_attention_heads: 4, intermediate_size: 96,
+    num_key_value_heads: 2, block_multiple_of: 16, layer_types: ["conv", "full_attention", "conv"],
+  },
   bloom: { architectures: ["BloomForCausalLM"], vocab_size: 40, hidden_size: 32, n_layer: 2, n_head: 4 },
 } as const satisfies Record<string, JsonObject>; // prettier-ignore
 
@@ -81,7 +94,7 @@ export function canonicalTensors(config: ModelConfig, seed: number): Map<string,
 export function storedTensor(name: string, { shape, values }: Values, config: ModelConfig): Values {
   const { headDim: D, heads: H } = config;
   const [rows, columns = 1] = shape as [number, number?];
-  if (/\.(c_attn|c_proj|c_fc)\.weight$/.test(name)) {
+  if (/^transformer\..*\.(c_attn|c_proj|c_fc)\.weight$/.test(name)) {
     const stored = new Float32Array(values.length);
     for (let n = 0; n < rows; n++) for (let k = 0; k < columns; k++) stored[k * rows + n] = values[n * columns + k]!;
     return { shape: [columns, rows], values: stored };

@@ -90,7 +90,7 @@ for (const [what, className, changes, windows] of [
 } // prettier-ignore
 
 for (const [changes, pattern] of [
-  [{ architectures: ["OPTForCausalLM"] }, /"OPTForCausalLM" is not supported; supported: LlamaForCausalLM, Mistral/],
+  [{ architectures: ["MptForCausalLM"] }, /"MptForCausalLM" is not supported; supported: LlamaForCausalLM, Mistral/],
   [{ architectures: [], model_type: "mamba" }, /"mamba" is not supported/],
   [{ hidden_act: "gelu" }, /hidden_act: got "gelu", supported: silu/],
   [{ rope_scaling: { rope_type: "proportional" } }, /rope_type: got "proportional"/],

@@ -1,5 +1,5 @@
 /**
- * Templates in the manner of 21 families of models, over conversations of every kind, against Python
+ * Templates in the manner of 23 families of models, over conversations of every kind, against Python
  * (`golden/families.py`).
  */
 import { readFileSync } from "node:fs";

@@ -182,6 +182,25 @@ for (const [name, [model, hash]] of Object.entries(STRUCTURES)) {
     hash,
   );
 }
+everyWay(
+  "tiny LFM2: convolution layers",
+  async () => {
+    const config = { qkNorm: "head", convolutionLayers: [0, 2], convolutionLength: 3 } as const;
+    const source = await openSafetensorsCheckpoint(tinyModel(SEED, { architecture: "lfm2", config }));
+    return quantize(source, 32, tinySamples(SEED, 4, 64));
+  },
+  "cc0d8e427f032abe44bda282635ec222e3dacb6f877153aa41bb3771b9ede278",
+);
+
+everyWay(
+  "tiny StableLM: one norm for both branches, norms over heads",
+  async () => {
+    const config = { norm: "layer", qkNorm: "each", parallelResidual: true, rotaryDim: 4, tiedEmbedding: false } as const;
+    const source = await openSafetensorsCheckpoint(tinyModel(SEED, { architecture: "stablelm", config }));
+    return quantize(source, 32, tinySamples(SEED, 4, 64));
+  },
+  "c89627e50067a0e3d0cc0b4476b359071bc1e5349244f4d6072b44591f0faad9",
+);
 
 const gguf = sharedFile(SMOLLM2);
 if (gguf) {

@@ -147,6 +147,10 @@ const OTHERS = [
   "granite",
   "gemma2",
   "gemma3",
+  "opt",
+  "opt-post-norm",
+  "opt-350m",
+  "lfm2",
 ];
 
 for (const name of OTHERS) {

@@ -26,7 +26,7 @@ const test = suite(`quantizing other architectures (seed ${SEED})`);
 const ARCHITECTURES = [
   "gpt2", "phi", "gpt-neox", "gpt-neox-sequential", "bloom", "bloom-odd-heads", "llama-bias", "olmo2", "glm", "glm4", "phi3", "smollm3",
   "starcoder2", "stablelm", "stablelm-parallel", "cohere", "cohere-qk-norm",
-  "granite", "gemma2", "gemma3",
+  "granite", "gemma2", "gemma3", "opt", "opt-post-norm", "opt-350m", "lfm2",
 ]; // prettier-ignore
 /** The odd model has 96 channels and 384 in its MLP, the others 64 and 128 or 256. */
 const GROUP_SIZE = 32;

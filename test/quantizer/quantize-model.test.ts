@@ -121,7 +121,7 @@ for (const [name, model] of VARIANTS) {
         ["v_scale", "v"],
       ] as const) {
         const stored = await written.readF32(`model.layers.${layer}.self_attn.${half}`);
-        assert.is(stored[0], Math.fround(absmax(stats[layer]![site]) / 127));
+        assert.is(stored[0], Math.fround(absmax(stats[layer]![site]!) / 127));
       }
       for (const norm of config.qkNorm !== "none" ? ["q_norm", "k_norm"] : []) {
         const tensor = `model.layers.${layer}.self_attn.${norm}.weight`;

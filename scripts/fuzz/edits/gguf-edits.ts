@@ -45,7 +45,10 @@ const VALUES: readonly (() => FixtureValue)[] = [
 
 const KEYS: readonly (readonly [key: string, values: readonly FixtureValue[]])[] = [
   ["general.alignment", [u32(0), u32(1), u32(8), u32(3), u32(2 ** 31), u32(64), string("32"), f32(32)]],
-  ["general.architecture", ["llama", "qwen2", "qwen3", "gpt2", "phi2", "gptneox", "bloom", "mamba", ""].map(string)],
+  [
+    "general.architecture",
+    ["llama", "qwen2", "qwen3", "gpt2", "phi2", "gptneox", "bloom", "stablelm", "command-r", "lfm2", "mamba", ""].map(string),
+  ],
   ["split.count", [u32(0), u32(1), u32(2), i32(-1)]],
   ["tokenizer.ggml.model", ["llama", "gpt2", "bert", "t5", "none", "no_vocab", ""].map(string)],
   ["tokenizer.ggml.pre", ["gpt-2", "llama-bpe", "smollm", "qwen2", "deepseek-llm", "x", ""].map(string)],
@@ -73,7 +76,10 @@ const OF_ARCHITECTURE: readonly (readonly [key: string, values: readonly Fixture
   ["attention.layer_norm_rms_epsilon", [0, -1, 1e-45, 1e30, Number.NaN].map(f32)],
   ["attention.layer_norm_epsilon", [0, -1, 1e-45, 1e30, Number.NaN].map(f32)],
   ["attention.head_count", [u32(0), u32(1), u32(3), u32(2 ** 31), i32s([2, 2])]],
-  ["attention.head_count_kv", [u32(0), u32(1), u32(3), u32(2 ** 31), i32s([2, 2])]],
+  ["attention.head_count_kv", [u32(0), u32(1), u32(3), u32(2 ** 31), i32s([2, 2]), i32s([0, 2, 0]), i32s([0, 0, 0])]],
+  ["shortconv.l_cache", [u32(0), u32(1), u32(3), u32(65), u32(2 ** 31), i32s([3, 3])]],
+  ["logit_scale", [0, -1, 1e-45, 1, 3.4e38, Number.NaN].map(f32)],
+  ["pooling_type", [u32(0), u32(1), u32(3), u32(4), u32(2 ** 31)]],
   ["attention.key_length", [u32(0), u32(1), u32(3), u32(2 ** 31), u32(32)]],
   ["attention.value_length", [u32(0), u32(1), u32(3), u32(2 ** 31), u32(32)]],
   ["block_count", [u32(0), u32(1), u32(3), u32(1000), u32(2 ** 31)]],

@@ -30,6 +30,7 @@ const READ_BYTES = 4 * 1024 * 1024;
  * nothing reads.
  */
 const INTERLEAVED = /^blk\.\d+\.attn_[qk]\.(weight|bias)$/;
+const CONVOLUTION = /\.shortconv\.conv\.weight$/;
 const UNUSED = /^blk\.\d+\.attn_rot_embd(\.weight)?$/;
 
 /**
@@ -124,13 +125,13 @@ function nameTensors(
   interleavedBy: (ggufName: string) => number | undefined,
   file: string,
 ): Map<string, StoredRows> {
-  const { names, gguf } = familyOf(config.architecture);
+  const family = familyOf(config.architecture);
   const stored = new Map<string, StoredRows>();
   for (const tensor of tensors.values()) {
     if (ROPE_FACTOR_TENSORS.includes(tensor.name) || UNUSED.test(tensor.name)) continue;
-    const found = huggingFaceNames(tensor.name, names, config);
+    const found = huggingFaceNames(tensor.name, family, config);
     // Whether rows of one tensor for q, k and v would be interleaved is not known.
-    if (found.length === 0 || (found.length > 1 && gguf?.interleavedHeads)) {
+    if (found.length === 0 || (found.length > 1 && family.gguf?.interleavedHeads)) {
       throw new UnsupportedModelError(`${file}: tensor: got "${tensor.name}", need one that this model has`);
     }
     if (tensor.dims.length === 1 && tensor.type.blockElements > 1) {
@@ -138,12 +139,18 @@ function nameTensors(
         `${file}: tensor "${tensor.name}": got a vector of ${tensor.type.name}, need one of floats`,
       );
     }
-    const whole = storedRows(tensor, interleavedBy(tensor.name));
+    const whole = storedRows(CONVOLUTION.test(tensor.name) ? withMiddle(tensor) : tensor, interleavedBy(tensor.name));
     if (found[0]!.includes("*")) for (const [name, part] of splitHeads(found[0]!, whole)) stored.set(name, part);
     else if (found.length === 1) stored.set(found[0]!, whole);
     else for (const [i, part] of splitQkv(whole, config, file).entries()) stored.set(found[i]!, part);
   }
   return stored;
+}
+
+/** A convolution [E, K] in the shape [E, 1, K] that transformers gives it. */
+function withMiddle(tensor: GgufTensor): GgufTensor {
+  const [K, E, ...others] = tensor.dims;
+  return K !== undefined && E !== undefined && others.length === 0 ? { ...tensor, dims: [K, 1, E] } : tensor;
 }
 
 /** The rows of q, of k and of v in a tensor that has all of them. */

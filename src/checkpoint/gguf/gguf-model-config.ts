@@ -37,7 +37,9 @@ export function ggufModelConfig(
     );
   const hiddenSize = positive("embedding_length");
   const heads = positive("attention.head_count");
-  const kvHeads = metadata.has(key("attention.head_count_kv")) ? positive("attention.head_count_kv") : heads;
+  const convolutions = form.convolutions ? convolutionsOf(metadata, architecture, tensors, { layers, file }) : undefined;
+  const statesKvHeads = metadata.has(key("attention.head_count_kv"));
+  const kvHeads = convolutions?.kvHeads ?? (statesKvHeads ? positive("attention.head_count_kv") : heads);
   const headDim = metadata.has(key("attention.key_length")) ? positive("attention.key_length") : hiddenSize / heads;
   if (heads % kvHeads !== 0)
     throw new CheckpointError(`${file}: ${key("attention.head_count_kv")}: got ${kvHeads}, need a divisor of the ${heads} heads`);
@@ -88,6 +90,7 @@ export function ggufModelConfig(
           ? !tensors.has("blk.0.ffn_norm.weight")
           : parallelResidual,
     logitScale: form.logitScale ? logitScale(metadata, key("logit_scale"), file) : 1,
+    ...convolutions?.config,
   };
   const own = (name: string) => shortestDecimal(metadata.number(key(name)) ?? 0) || undefined;
   const config = { ...stated, ...form.own?.(stated, own) };
@@ -100,6 +103,29 @@ export function ggufModelConfig(
 function attentionBiasOf(tensors: Gguf["tensors"]): ModelConfig["attentionBias"] {
   if (!tensors.has("blk.0.attn_q.bias") && !tensors.has("blk.0.attn_qkv.bias")) return "none";
   return tensors.has("blk.0.attn_output.bias") ? "qkvo" : "qkv";
+}
+
+/** Layers without K/V heads have a convolution. */
+function convolutionsOf(
+  metadata: GgufMetadata,
+  architecture: string,
+  tensors: Gguf["tensors"],
+  { layers, file }: { layers: number; file: string },
+): { kvHeads: number | undefined; config: Partial<ModelConfig> } {
+  const key = `${architecture}.attention.head_count_kv`;
+  const counts = metadata.isArray(key) ? Array.from(metadata.numbers(key)!, Number) : undefined;
+  if (counts !== undefined && counts.length !== layers)
+    throw new CheckpointError(`${file}: ${key}: got ${counts.length} numbers, need one for each of ${layers} layers`);
+  const convolutionLayers = (counts ?? []).flatMap((count, layer) => (count === 0 ? [layer] : []));
+  const kvHeads = counts?.find((count) => count !== 0);
+  const other = counts?.find((count) => count !== 0 && count !== kvHeads);
+  if (other !== undefined || (kvHeads !== undefined && !isWhole(kvHeads, 1)))
+    throw new UnsupportedModelError(
+      `${file}: ${key}: got ${kvHeads} and ${other} heads, need one number in all layers that have any`,
+    );
+  const length = positiveInteger(metadata, `${architecture}.shortconv.l_cache`, file);
+  const convolutionBias = tensors.has(`blk.${convolutionLayers[0] ?? 0}.shortconv.conv.bias`);
+  return { kvHeads, config: { convolutionLayers, convolutionLength: length, convolutionBias } };
 }
 
 function logitScale(metadata: GgufMetadata, key: string, file: string): number {

@@ -78,12 +78,17 @@ function summary(model: ModelDescription, config: ModelConfig): [string, string]
     ["weights", model.weight_types.map(({ dtype, parameters, bits }) => `${dtype} ${formatCount(parameters)}, ${bits.toFixed(2)} bits`).join("; ")],
     ["context", `${model.context_length} tokens${contextNote(config)}`],
     ["layers", `${config.layers}, hidden ${config.hiddenSize}, ffn ${config.ffnSize}`],
-    ["attention", `${config.heads} heads, ${config.kvHeads} kv heads, head size ${config.headDim}${windows.length > 0 ? `, window ${windows.join(", ")}` : ""}`],
+    ["attention", `${config.heads} heads, ${config.kvHeads} kv heads, head size ${config.headDim}${windows.length > 0 ? `, window ${windows.join(", ")}` : ""}${convolutionNote(config)}`],
     ["vocabulary", `${config.vocabSize}`],
     ["rope", `theta ${config.ropeTheta}${scalingNote(config)}`],
     ...(model.quantized?.simulated ? [["simulated", model.quantized.simulated] satisfies [string, string]] : []),
     ["quantized", model.quantized ? `W${model.quantized.weight_bits}A8, ${model.quantized.weight_types.join(" and ")} weights, groups of ${model.quantized.group_sizes.join(", ")}, cache ${model.quantized.kv_cache}` : model.weight_types.some(({ bits }) => bits < 16) ? "weights alone, by the file's types" : "no (linear layers run in f32)"],
   ]; // prettier-ignore
+}
+
+/** What stands in place of attention in some layers. */
+function convolutionNote({ convolutionLayers: { length }, convolutionLength: tokens }: ModelConfig): string {
+  return length === 0 ? "" : `; in ${length} layers convolutions over ${tokens} tokens instead`;
 }
 
 /** What is asked for with a larger context than the stated one. */

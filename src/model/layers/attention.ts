@@ -39,9 +39,11 @@ export interface CacheScales {
   readonly v: number;
 }
 
-/** One layer's pools. */
+/** One layer's pools: of keys and of values, or of what a convolution keeps, in place of keys. */
 export interface LayerCache {
   readonly precision: KvPrecision;
+  /** Bytes of a block. */
+  readonly blockBytes: { readonly k: number; readonly v: number };
   readonly k: Pointer;
   readonly v: Pointer;
   readonly scales: CacheScales;
@@ -50,18 +52,16 @@ export interface LayerCache {
 /** @throws CheckpointError unless the scales a static int8 cache needs are there */
 export async function readCacheScales(
   checkpoint: Checkpoint,
-  { attention }: Block,
+  { attention, convolution }: Block,
   precision: KvPrecision,
 ): Promise<CacheScales> {
-  const scale = (half: "k" | "v") => (isStatic(precision[half]) ? readScale(checkpoint, `${attention}.${half}_scale`) : 1);
+  const scale = (half: "k" | "v") =>
+    isStatic(precision[half]) && !convolution ? readScale(checkpoint, `${attention}.${half}_scale`) : 1;
   return { k: await scale("k"), v: await scale("v") };
 }
 
 /** Bytes of one block of one layer, of keys and of values. */
-export function blockBytes(
-  { sizes, config }: Pick<Planner, "sizes" | "config">,
-  { k, v }: KvPrecision,
-): { k: number; v: number } {
+function blockBytes({ sizes, config }: Pick<Planner, "sizes" | "config">, { k, v }: KvPrecision): { k: number; v: number } {
   const { kvHeads: Hkv, headDim } = config;
   const D = paddedHead(headDim);
   return {
@@ -75,6 +75,7 @@ export function planCache(planner: Planner, blocks: number, precision: KvPrecisi
   const tokens = blocks * BLOCK_TOKENS;
   return {
     precision,
+    blockBytes: bytes,
     k: planner.plan.reserve("kvCache", blocks * bytes.k, `keys of ${tokens} tokens`),
     v: planner.plan.reserve("kvCache", blocks * bytes.v, `values of ${tokens} tokens`),
     scales,

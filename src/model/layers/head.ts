@@ -62,8 +62,8 @@ export async function readHeadSpec(
 }
 
 /**
- * @returns the embedding's table and what follows it, and the head, which shares its bytes if the two are tied
- * and have one precision
+ * @returns the embedding's table and what follows it, and the head, which shares its bytes if the two are
+ * tied and have one precision
  */
 export function planHead(planner: Planner, spec: HeadSpec): { embedding: EmbeddingLinears; head: LoadedHead } {
   const { finalNorm, config } = planner.description;

@@ -10,8 +10,6 @@ import type { Sequence } from "./sequence.ts";
 
 export interface KvCacheMemory {
   readonly caches: readonly LayerCache[];
-  /** Bytes of a block of one layer. */
-  readonly blockBytes: { readonly k: number; readonly v: number };
   readonly cacheBlocks: number;
   /** One block table for each sequence that can have room at a time. */
   readonly tables: readonly Pointer[];
@@ -101,10 +99,10 @@ export class KvCache {
     if (to.held.blocks.length > 0) this.#holders.add(to);
   }
 
-  /** Keys and values of a block, layer by layer. */
+  /** Keys and values of a block, or what a convolution keeps, layer by layer. */
   *blockViews(number: number): Generator<Uint8Array> {
-    const { caches, blockBytes: bytes } = this.memory;
-    for (const cache of caches) {
+    for (const cache of this.memory.caches) {
+      const { blockBytes: bytes } = cache;
       for (const half of ["k", "v"] as const) yield this.#kernels.u8(offsetBy(cache[half], number * bytes[half]), bytes[half]);
     }
   }

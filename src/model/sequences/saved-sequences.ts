@@ -65,12 +65,12 @@ export class SavedSequences {
   }
 
   #format(): StateFormat {
-    const { caches, blockBytes: bytes } = this.#cache.memory;
+    const { caches } = this.#cache.memory;
     return {
       model: (this.#digest ??= this.#hash()),
       kv: caches[0]!.precision,
       layers: caches.length,
-      blockBytes: caches.length * (bytes.k + bytes.v),
+      blockBytes: caches.reduce((sum, { blockBytes: { k, v } }) => sum + k + v, 0),
       vocabSize: this.#space.config.vocabSize,
     };
   }

@@ -18,8 +18,8 @@ export interface ChannelStats {
 
 /** One entry per layer. */
 export type ActivationStats = readonly LayerStats[];
-/** Statistics of a block's inputs, of k after RoPE, and of v. */
-export type LayerStats = ByInput<ChannelStats> & Readonly<Record<"k" | "v", ChannelStats>>;
+/** Statistics of a block's inputs and, if it has attention, of k after RoPE, and of v. */
+export type LayerStats = ByInput<ChannelStats> & Readonly<Partial<Record<"k" | "v", ChannelStats>>>;
 
 /** max|x| of each channel, f32[K]: the `max(|X_i|)` of FPTQ, Equation 1. */
 export function channelAbsmax({ min, max }: ChannelStats): Float32Array {

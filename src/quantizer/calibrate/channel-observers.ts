@@ -28,6 +28,8 @@ export function placeChannels({ plan, description }: Planner): ChannelRegions {
 export class ChannelObservers {
   readonly #kernels: Kernels;
   readonly #sites: ChannelRegions;
+  /** Those that saw something: a layer without attention has no k and v. */
+  readonly #observed = new Set<Site>();
 
   constructor(kernels: Kernels, sites: ChannelRegions) {
     this.#kernels = kernels;
@@ -35,6 +37,7 @@ export class ChannelObservers {
   }
 
   reset(): void {
+    this.#observed.clear();
     for (const { K, sumSquares, min, max } of this.#sites.values()) {
       this.#kernels.f64(sumSquares, K).fill(0);
       this.#kernels.f32(min, K).fill(Infinity);
@@ -44,13 +47,16 @@ export class ChannelObservers {
 
   /** Sees f32[M, K] at `x`, rows `stride` elements apart. */
   observe(site: Site, x: Pointer, M: number, stride: number): void {
+    this.#observed.add(site);
     const { K, sumSquares, min, max } = this.#sites.get(site)!;
     this.#kernels.run.observe_f32(x, min, max, sumSquares, M, K, stride);
   }
 
   /** A copy of what was seen since `reset`. */
   read(tokens: number): LayerStats {
-    const sites = [...this.#sites.keys()].map((site) => [site, this.readSite(site, tokens)]);
+    const sites = [...this.#sites.keys()]
+      .filter((site) => this.#observed.has(site))
+      .map((site) => [site, this.readSite(site, tokens)]);
     return Object.fromEntries(sites) as unknown as LayerStats;
   }
 

@@ -92,8 +92,10 @@ export interface QuantizationPlan {
   readonly recipe: Recipe;
   /** In the order data flows, as are the modules. */
   readonly inputs: readonly InputPlan[];
-  /** One per layer; undefined if the recipe keeps the cache in float. */
-  readonly cache: readonly CacheScales[] | undefined;
+  /**
+   * One per layer, undefined for one without attention; undefined if the recipe keeps the cache in float.
+   */
+  readonly cache: readonly (CacheScales | undefined)[] | undefined;
   /** By name of the module. */
   readonly modules: ReadonlyMap<string, ModulePlan>;
   /** In the order they are written. */
@@ -115,7 +117,7 @@ export function planQuantization(
   stats: ActivationStats,
   inputs: readonly InputPlan[],
   recipe: Recipe,
-  ranges?: readonly CacheRanges[],
+  ranges?: readonly (CacheRanges | undefined)[],
 ): QuantizationPlan {
   const bits = staticCacheBits(recipe.kvCache);
   const cache = bits === undefined ? undefined : stats.map((layer, l) => cacheScales(layer, ranges?.[l], bits));
@@ -124,7 +126,12 @@ export function planQuantization(
   return { description, recipe, inputs, cache, modules, tensors };
 }
 
-function cacheScales({ k, v }: ActivationStats[number], ranges: CacheRanges | undefined, bits: ActivationBits): CacheScales {
+function cacheScales(
+  { k, v }: ActivationStats[number],
+  ranges: CacheRanges | undefined,
+  bits: ActivationBits,
+): CacheScales | undefined {
+  if (!k || !v) return undefined;
   const [kRange, vRange] = [absmax(k), absmax(v)];
   const scale = (range: number) => staticScale(range, bits);
   return { kRange, vRange, kScale: scale(ranges?.k ?? kRange), vScale: scale(ranges?.v ?? vRange) };
@@ -170,6 +177,7 @@ const TENSOR_TYPES: Readonly<Record<Exclude<ModelTensor["role"], ScaleRole>, Ten
   bias: "F32",
   norm: "F32",
   positions: "F32",
+  convolution: "F32",
   cache_scale: "F32",
 };
 

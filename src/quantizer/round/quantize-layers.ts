@@ -9,7 +9,7 @@ import { staticCacheBits } from "../../checkpoint/quantization/quantization-conf
 import type { Work } from "../../host/work.ts";
 import type { LayerStream } from "../../model/layer-stream.ts";
 import type { Planner } from "../../model/workspace.ts";
-import { absmax, type LayerStats } from "../calibrate/activation-stats.ts";
+import { absmax, type ChannelStats, type LayerStats } from "../calibrate/activation-stats.ts";
 import { ChannelObservers, type ChannelRegions, placeChannels } from "../calibrate/channel-observers.ts";
 import { HessianObservers, type HessianRegions, placeHessians } from "../calibrate/hessian.ts";
 import { countTokens, type LayerVisitor, type Seen, walkLayers } from "../calibrate/layer-walk.ts";
@@ -42,7 +42,8 @@ export interface QuantizedLayers {
   /** By input name. */
   readonly outputs: Map<string, OutputErrors>;
   /** One per layer where ranges are searched, else empty. */
-  readonly cacheRanges: CacheRanges[];
+  /** undefined for a layer without attention */
+  readonly cacheRanges: (CacheRanges | undefined)[];
 }
 
 /** What quantizing layers is given. */
@@ -168,11 +169,12 @@ class RoundingVisitor implements LayerVisitor {
     const { ranges, kvCache } = this.#task.recipe;
     const spread = this.#spread;
     if (ranges === undefined || !spread) return;
-    const search = (half: "k" | "v") => {
-      const rows = { x: spread.rows(half), K: stats[half].min.length, factors: undefined };
-      return searchRange(rows, absmax(stats[half]), ranges, undefined, staticCacheBits(kvCache));
+    const search = (half: "k" | "v", seen: ChannelStats) => {
+      const rows = { x: spread.rows(half), K: seen.min.length, factors: undefined };
+      return searchRange(rows, absmax(seen), ranges, undefined, staticCacheBits(kvCache));
     };
-    this.#result.cacheRanges.push({ k: search("k"), v: search("v") });
+    const { k, v } = stats;
+    this.#result.cacheRanges.push(k && v ? { k: search("k", k), v: search("v", v) } : undefined);
   }
 
   #keep({ analysis, plan, modules, output }: RoundedInput): void {

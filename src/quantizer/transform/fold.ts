@@ -44,7 +44,9 @@ export function foldTransform(
   folds: readonly Fold[],
   alike = 1,
 ): Transform {
-  const possible = folds.filter((fold) => foldObstacle(fold, config, alike) === undefined);
+  // Between the linears of a convolution nothing is folded.
+  const inBlock = block.convolution ? folds.filter((fold) => fold === "up") : folds;
+  const possible = inBlock.filter((fold) => foldObstacle(fold, config, alike) === undefined);
   const found = possible.map((fold) => ({ fold, s: FACTORS[fold](stats, { config, block, alike }) }));
   return joinTransforms(found.map(({ fold, s }) => foldWith(config, block, fold, s)));
 }
@@ -67,8 +69,8 @@ interface FoldedBlock {
 }
 
 const FACTORS: Readonly<Record<Fold, (stats: LayerStats, where: FoldedBlock) => Float32Array>> = {
-  key: (stats, { config, block }) => keyFactors(channelAbsmax(stats.k), config, block),
-  value: (stats, { alike }) => powersOfTwo(rootMeanSquare(stats.v, alike), 0.5),
+  key: (stats, { config, block }) => keyFactors(channelAbsmax(stats.k!), config, block),
+  value: (stats, { alike }) => powersOfTwo(rootMeanSquare(stats.v!, alike), 0.5),
   up: (stats, { alike }) => powersOfTwo(rootMeanSquare(stats.down, alike), 0.5),
 };
 

@@ -201,13 +201,17 @@ export function buildReport({
     calibration: { source: calibrationSource, tokens: activations.tokens },
     layers: plan.inputs.map((input) => layerInputReport(plan, input, { errors, compensated, outputs, tuned: trained })),
     kv_cache:
-      plan.cache?.map(({ kRange, vRange, kScale, vScale }, layer) => ({
-        name: description.blocks[layer]!.attention,
-        k_range: kRange,
-        v_range: vRange,
-        k_scale: trained?.get(`${description.blocks[layer]!.attention}.k_scale`)?.[0] ?? kScale,
-        v_scale: trained?.get(`${description.blocks[layer]!.attention}.v_scale`)?.[0] ?? vScale,
-      })) ?? null,
+      plan.cache?.flatMap((scales, layer) => {
+        if (!scales) return [];
+        const { attention: name } = description.blocks[layer]!;
+        return {
+          name,
+          k_range: scales.kRange,
+          v_range: scales.vRange,
+          k_scale: trained?.get(`${name}.k_scale`)?.[0] ?? scales.kScale,
+          v_scale: trained?.get(`${name}.v_scale`)?.[0] ?? scales.vScale,
+        };
+      }) ?? null,
     ranges: summarizeRanges(analysis),
     activations,
     embedding_nmse: nmse(embedding.name),

@@ -54,7 +54,9 @@ class ModelWriter {
     this.#sources = sources;
     this.#writer = writer;
     const { blocks } = plan.description;
-    const scales = plan.cache?.flatMap(({ kScale, vScale }, layer): [string, number][] => {
+    const scales = plan.cache?.flatMap((ofLayer, layer): [string, number][] => {
+      if (!ofLayer) return [];
+      const { kScale, vScale } = ofLayer;
       const { attention } = blocks[layer]!;
       return [
         [`${attention}.k_scale`, kScale],
@@ -91,6 +93,7 @@ class ModelWriter {
       case "norm":
         return this.#writeFloats(tensor, Infinity, (values) => this.#storedNorm(values));
       case "positions":
+      case "convolution":
         return this.#writeFloats(tensor, Infinity, (values) => values);
     }
   }

@@ -57,7 +57,7 @@ export interface Decided {
   readonly errors?: ReadonlyMap<string, ModuleErrors>;
   readonly outputs?: ReadonlyMap<string, OutputErrors>;
   /** Those that were searched, by layer. */
-  readonly cacheRanges?: readonly CacheRanges[];
+  readonly cacheRanges?: readonly (CacheRanges | undefined)[];
   readonly blocks?: readonly BlockErrors[];
 }
 

@@ -1,4 +1,4 @@
-"""Writes families.json: templates in the manner of 21 families of models, over conversations of every kind.
+"""Writes families.json: templates in the manner of 23 families of models, over conversations of every kind.
 
 The templates in families/ are written for this test with what published ones of their families are made of.
 pip install transformers==5.24.0 jinja2==3.1.6; python families.py

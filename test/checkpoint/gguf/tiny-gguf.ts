@@ -4,7 +4,17 @@
  */
 import type { Checkpoint } from "../../../src/checkpoint/checkpoint.ts";
 import { BLOCKS, type BlockType, blockValue, randomBlocks } from "./ggml-oracle.ts";
-import { type Fixture, type FixtureTensor, type FixtureValue, bool, concatenate, f32, string, u32 } from "./gguf-fixture.ts";
+import {
+  type Fixture,
+  type FixtureTensor,
+  type FixtureValue,
+  bool,
+  concatenate,
+  f32,
+  i32s,
+  string,
+  u32,
+} from "./gguf-fixture.ts";
 import type { ModelConfig, RopeScaling } from "../../../src/architecture/model-config.ts";
 import { mulberry32 } from "../../random.ts";
 
@@ -162,6 +172,27 @@ const GEMMA_NAMES = {
 };
 
 const GGUF_NAMES: Record<string, { architecture: string; names: Record<string, string>; isPermuted?: boolean }> = {
+  starcoder2: { architecture: "starcoder2", names: { ...LLAMA_NAMES, "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down" } },
+  stablelm: { architecture: "stablelm", names: LLAMA_NAMES },
+  cohere: { architecture: "command-r", names: LLAMA_NAMES },
+  lfm2: {
+    architecture: "lfm2",
+    names: {
+      ...LLAMA_NAMES,
+      "model.embedding_norm": "token_embd_norm",
+      operator_norm: "attn_norm",
+      ffn_norm: "ffn_norm",
+      "self_attn.q_layernorm": "attn_q_norm",
+      "self_attn.k_layernorm": "attn_k_norm",
+      "self_attn.out_proj": "attn_output",
+      "conv.in_proj": "shortconv.in_proj",
+      "conv.conv": "shortconv.conv",
+      "conv.out_proj": "shortconv.out_proj",
+      "feed_forward.w1": "ffn_gate",
+      "feed_forward.w3": "ffn_up",
+      "feed_forward.w2": "ffn_down",
+    },
+  },
   olmo2: {
     architecture: "olmo2",
     names: {
@@ -299,12 +330,28 @@ export async function ggufOf(checkpoint: Checkpoint): Promise<Fixture> {
   const { config } = checkpoint;
   const { architecture, names, isPermuted = false } = GGUF_NAMES[config.architecture]!;
   const tensors: FixtureTensor[] = [];
+  const norms = new Map<string, Uint8Array[]>();
   for (const { name, shape } of checkpoint.tensors.values()) {
     const data = new Uint8Array((await checkpoint.readF32(name)).buffer);
     const heads =
       isPermuted && name.includes(".q_proj.") ? config.heads : isPermuted && name.includes(".k_proj.") ? config.kvHeads : 0;
     const inFile = heads > 0 ? concatenate(permuted(rowsOf(data, shape[0]!), heads)) : data;
-    tensors.push({ name: ggufName(name, names), dims: shape.toReversed(), typeId: BLOCKS.F32.id, data: inFile });
+    const [, norm, head] = /^(.*_layernorm)\.norms\.(\d+)\.weight$/.exec(name) ?? [];
+    if (norm !== undefined) {
+      // Those of all heads become one tensor.
+      const whole = norms.get(norm) ?? [];
+      norms.set(norm, whole);
+      whole[Number(head)] = inFile;
+      continue;
+    }
+    const isConvolution = name.endsWith(".conv.conv.weight"); // [E, 1, K], squeezed
+    const dims = isConvolution ? [shape[2]!, shape[0]!] : shape.toReversed();
+    tensors.push({ name: ggufName(name, names), dims, typeId: BLOCKS.F32.id, data: inFile });
+  }
+  for (const [norm, heads] of norms) {
+    const kind = norm.includes(".q_") ? "attn_q_norm" : "attn_k_norm";
+    const name = `blk.${/\d+/.exec(norm)![0]}.${kind}.weight`;
+    tensors.push({ name, dims: [heads[0]!.length / 4, heads.length], typeId: BLOCKS.F32.id, data: concatenate(heads) });
   }
   const { ropeScaling: scaling } = config;
   if (scaling.kind === "longrope") {
@@ -328,6 +375,10 @@ export async function ggufOf(checkpoint: Checkpoint): Promise<Fixture> {
     [`${architecture}.rope.freq_base`, f32(config.ropeTheta)],
   ];
   const window = Math.max(...config.attentionWindows);
+  const kvHeads =
+    config.convolutionLayers.length > 0
+      ? i32s(Array.from({ length: config.layers }, (_, l) => (config.convolutionLayers.includes(l) ? 0 : config.kvHeads)))
+      : u32(config.kvHeads);
   return {
     metadata: [
       ["general.architecture", string(architecture)],
@@ -336,7 +387,7 @@ export async function ggufOf(checkpoint: Checkpoint): Promise<Fixture> {
       [`${architecture}.embedding_length`, u32(config.hiddenSize)],
       [`${architecture}.feed_forward_length`, u32(config.ffnSize)],
       [`${architecture}.attention.head_count`, u32(config.heads)],
-      [`${architecture}.attention.head_count_kv`, u32(config.kvHeads)],
+      [`${architecture}.attention.head_count_kv`, kvHeads],
       [`${architecture}.attention.key_length`, u32(config.headDim)],
       [
         `${architecture}.attention.${config.norm === "rms" ? "layer_norm_rms_epsilon" : "layer_norm_epsilon"}`,
@@ -345,6 +396,12 @@ export async function ggufOf(checkpoint: Checkpoint): Promise<Fixture> {
       ...(window > 0 ? [[`${architecture}.attention.sliding_window`, u32(window)] as const] : []),
       ...(config.positions === "rope" ? rope : []),
       ...ownKeys(config, architecture),
+      ...(config.convolutionLayers.length > 0
+        ? [[`${architecture}.shortconv.l_cache`, u32(config.convolutionLength)] as const]
+        : []),
+      ...(architecture === "command-r" ? [["command-r.logit_scale", f32(config.logitScale)] as const] : []),
+      // As the converter writes it where the configuration does not say so.
+      ...(architecture === "stablelm" ? [["stablelm.use_parallel_residual", bool(true)] as const] : []),
       ...(architecture === "gptneox" ? [["gptneox.use_parallel_residual", bool(config.parallelResidual)] as const] : []),
     ],
     tensors,

@@ -59,7 +59,7 @@ async function logits(checkpoint: Checkpoint): Promise<Float32Array> {
 
 /** Largest over smallest of what is to become alike, over all layers. */
 function spread(stats: ActivationStats, site: "k" | "v" | "down", size: (site: ChannelStats) => Float32Array): number {
-  return Math.max(...stats.map((layer) => Math.max(...size(layer[site])) / Math.min(...size(layer[site]))));
+  return Math.max(...stats.map((layer) => Math.max(...size(layer[site]!)) / Math.min(...size(layer[site]!))));
 }
 
 const rms = ({ secondMoment }: ChannelStats) => Float32Array.from(secondMoment, Math.sqrt);
@@ -133,7 +133,7 @@ test("only channels that turn together share a factor of keys", () => {
     const config = tinyConfig("llama", { rotaryDim, positions: rotaryDim > 0 ? "rope" : "alibi" });
     const stats = layerStats(config);
     const keys = foldFactors(config, stats, ["key"]).get("model.layers.0.self_attn.k_proj")!.rows!;
-    const logs = channelAbsmax(stats.k).map(Math.log2);
+    const logs = channelAbsmax(stats.k!).map(Math.log2);
     keys.forEach((value, c) => {
       const channel = c % D;
       const pair = c - channel + ((channel + rotaryDim / 2) % rotaryDim);
@@ -212,9 +212,9 @@ test("a quantized model's cache scales are those of the folded one", async () =>
   });
   assert.equal(report.recipe.folds, ["key"]);
   const factors = foldFactors(original.config, stats[0]!, ["key"]).get("model.layers.0.self_attn.k_proj")!.rows!;
-  const range = Math.max(...channelAbsmax(stats[0]!.k).map((value, c) => value * factors[c]!));
+  const range = Math.max(...channelAbsmax(stats[0]!.k!).map((value, c) => value * factors[c]!));
   assert.ok(Math.abs(report.kv_cache![0]!.k_range / range - 1) < 1e-6);
-  assert.not.equal(report.kv_cache![0]!.k_range, absmax(stats[0]!.k));
+  assert.not.equal(report.kv_cache![0]!.k_range, absmax(stats[0]!.k!));
 });
 
 test("statistics of the model as it was are refused for a recipe that folds", async () => {

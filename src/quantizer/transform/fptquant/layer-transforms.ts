@@ -113,7 +113,7 @@ export class LayerTransforms implements LayerVisitor {
     const { config } = this.#task.stream.description;
     const { heads: H, kvHeads: Hkv, headDim: D, qkNorm } = config;
     const { k } = this.#samples.stats();
-    const absmax = k.max.map((high, c) => Math.max(high, -k.min[c]!));
+    const absmax = k!.max.map((high, c) => Math.max(high, -k!.min[c]!));
     const transform = new KeyTurn(config, block, absmax);
     const kept = this.#samples.rows("k");
     if (qkNorm !== "none") return { transform, ...gainSides(kept, qkNorm === "head" ? 1 : Hkv, H / Hkv, D) };

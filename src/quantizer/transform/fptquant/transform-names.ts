@@ -10,6 +10,8 @@ export type TransformName = (typeof TRANSFORMS)[number];
 
 /** Says why a model cannot have a transform; undefined if it can. */
 export function transformObstacle(name: TransformName, config: ModelConfig): string | undefined {
+  if (config.convolutionLayers.length > 0) return "got layers with convolutions, need attention in all of them";
+  if (config.postNorm) return "got norms behind the residual additions, need norms before attention and MLP";
   switch (name) {
     case "residual":
       return onlineObstacle("residualHadamard", config);
