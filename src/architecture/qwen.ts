@@ -28,6 +28,7 @@ export const qwen3: Family = {
     ...LLAMA_NAMES,
     block: { ...LLAMA_NAMES.block, queryNorm: "self_attn.q_norm", keyNorm: "self_attn.k_norm" },
   },
+  optionalPrefix: "model.", // of Qwen3-Embedding
   gguf: {
     architecture: "qwen3",
     biases: { attention: ["none", "qkvo"], mlp: [false], head: false },
