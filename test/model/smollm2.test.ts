@@ -1,11 +1,11 @@
-/** The float32 forward pass of a real model against an independent implementation. */
-import { readFileSync } from "node:fs";
+/** A real model, in float32 and as its file has it, against an independent float32 implementation. */
+import { readFileSync, statSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadModel, perplexity } from "../../src/index.ts";
 import { SMOLLM2, sharedData, smollm2Reference } from "../shared-data.ts";
 
-const test = suite("SmolLM2 in float32");
+const test = suite("SmolLM2");
 const path = sharedData(SMOLLM2);
 const text = sharedData("data/wiki.test.txt");
 const reference = smollm2Reference();
@@ -41,6 +41,19 @@ if (path !== undefined && text !== undefined && reference !== undefined) {
       `${result.pplAllPositions.toFixed(4)} (${all_positions.toFixed(4)})`); // prettier-ignore
     assert.ok(Math.abs(result.ppl / second_half - 1) < PERPLEXITY_TOLERANCE, `${result.ppl}`);
     assert.ok(Math.abs(result.pplAllPositions / all_positions - 1) < PERPLEXITY_TOLERANCE, `${result.pplAllPositions}`);
+  });
+
+  test("as the file has it: perplexity within 1.5 % of float32, weights within 1.15 of the file", async () => {
+    await using kept = await loadModel(path, { contextSize: 512 });
+    assert.equal(kept.forwardPass.kvCache, { k: "q8t", v: "q8t" });
+    const { ppl } = await perplexity(kept, readFileSync(text, "utf8"), { contextSize: 512, chunks: 16 });
+    const { second_half } = reference.wikitext2_test.ppl;
+    const [bytes, stored] = [kept.memory().weights, statSync(path).size];
+    console.log(
+      `\nfigure: kept, perplexity ${ppl.toFixed(4)}, ${(ppl / second_half).toFixed(4)} of float32, ${bytes} bytes of ${stored}`,
+    );
+    assert.ok(ppl / second_half <= 1.015, `${ppl}`);
+    assert.ok(bytes <= 1.15 * stored, `${bytes}`);
   });
 
   test.after(() => model.dispose());
