@@ -8,7 +8,12 @@ import { nodeHost } from "../../../../src/host/node.ts";
 import { Transformer } from "../../../../src/model/transformer.ts";
 import { downTransform, residualTransform, TOKEN_SCALES } from "../../../../src/quantizer/transform/fptquant/residual.ts";
 import { transformModel } from "../../../../src/quantizer/transform/fptquant/transform-model.ts";
-import { checkTransforms, type TransformName, TRANSFORMS } from "../../../../src/quantizer/transform/fptquant/transform-names.ts";
+import {
+  checkTransforms,
+  type TransformName,
+  transformObstacle,
+  TRANSFORMS,
+} from "../../../../src/quantizer/transform/fptquant/transform-names.ts";
 import { type Transform, transformCheckpoint } from "../../../../src/quantizer/transform/transform.ts";
 import { assertSameBits } from "../../../oracle/compare.ts";
 import { tinyConfig } from "../../../tiny-model.ts";
@@ -60,6 +65,18 @@ for (const model of ["phi", "gpt-neox", "bloom", "gpt2"]) {
         (error as Error).message,
         /^transforms: "residual": got LayerNorms.*; "tokens": got LayerNorms.*this model can have key, value/,
       );
+    }
+    await checkpoint.close();
+  });
+}
+
+for (const model of ["granite", "olmo2", "gemma3", "glm4", "phi3", "smollm3", "qwen3"]) {
+  test(`${model} of another implementation: logits stay under every transform that it can have`, async () => {
+    const checkpoint = await openReference(model);
+    if (!checkpoint) return;
+    const names = TRANSFORMS.filter((name) => transformObstacle(name, checkpoint.config) === undefined);
+    for (const name of names.filter((possible) => possible in ONLINE)) {
+      await assertSameFunction(checkpoint, transformCheckpoint(checkpoint, await ONLINE[name]!(checkpoint)), `${model}, ${name}`);
     }
     await checkpoint.close();
   });
