@@ -27,7 +27,7 @@ export function checkDifferentiable(name: string, config: ModelConfig): void {
     inputs.some(({ from }) => from === "stream") && "blocks without norms before",
     inputs.some(({ outputNorm }) => outputNorm) && "norms behind attention and MLP",
     gatedMlp && inputs.some((input) => input.name === "up" && input.modules.length !== 2) && "gate and up in one matrix",
-    ...Object.entries(config.online ?? {}).map(([name, on]) => on !== undefined && on !== false && `${name}, computed online`),
+    ...Object.entries(config.online ?? {}).map(([step, on]) => on !== undefined && on !== false && `${step}, computed online`),
   ].filter((part) => part !== false);
   if (found.length > 0) {
     throw new UnsupportedModelError(
