@@ -30,11 +30,10 @@ const SHORTENINGS: i32 = 5;
 const SHORTENING: f32 = 0.03;
 const REFITS: i32 = 2;
 
-/** The line found last: w ~ step * u + minimum; and the mean of the codes it is of. */
-let step: f32 = 0;
-let minimum: f32 = 0;
-let center: f32 = 0;
-
+/*
+ * The line found last, w ~ step * u + minimum, and the mean of the codes it is of, stand where a group's
+ * results do: at `steps`, `lows` and `centers`.
+ */
 
 @inline
 function codes(w: v128, low: v128, inv: v128): v128 {
@@ -63,7 +62,7 @@ function lineError(w: usize, importance: usize, slope: f32, least: f32): f32 {
 }
 
 /** Finds the least-squares line of the codes that another gives; false where none rises. */
-function fitLine(w: usize, importance: usize, slope: f32, least: f32): bool {
+function fitLine(w: usize, importance: usize, slope: f32, least: f32, steps: usize, lows: usize, centers: usize): bool {
   const low = f32x4.splat(least),
     inv = f32x4.splat(1 / slope),
     one = f32x4.splat(1);
@@ -83,10 +82,10 @@ function fitLine(w: usize, importance: usize, slope: f32, least: f32): bool {
     sumW = f32x4.add(sumW, f32x4.mul(i, value));
     sumUW = f32x4.add(sumUW, f32x4.mul(iu, value));
   }
-  return solve(sumLanes(sum1), sumLanes(sumU), sumLanes(sumUU), sumLanes(sumW), sumLanes(sumUW));
+  return solve(sumLanes(sum1), sumLanes(sumU), sumLanes(sumUU), sumLanes(sumW), sumLanes(sumUW), steps, lows, centers);
 }
 
-function solve(sum1: f64, sumU: f64, sumUU: f64, sumW: f64, sumUW: f64): bool {
+function solve(sum1: f64, sumU: f64, sumUU: f64, sumW: f64, sumUW: f64, steps: usize, lows: usize, centers: usize): bool {
   const spread = sum1 * sumUU - sumU * sumU;
   let a = (sum1 * sumUW - sumU * sumW) / spread,
     b = (sumW - a * sumU) / sum1;
@@ -94,10 +93,10 @@ function solve(sum1: f64, sumU: f64, sumUU: f64, sumW: f64, sumUW: f64): bool {
     a = sumUW / sumUU;
     b = 0;
   }
-  step = <f32>a;
-  minimum = <f32>b;
-  center = <f32>(sumU / sum1);
-  return spread > 0 && isStep(step);
+  store<f32>(steps, <f32>a);
+  store<f32>(lows, <f32>b);
+  store<f32>(centers, <f32>(sumU / sum1));
+  return spread > 0 && isStep(<f32>a);
 }
 
 /** Whether a step has a reciprocal. */
@@ -107,7 +106,7 @@ function isStep(x: f32): bool {
 }
 
 /** Leaves the best line of the group at `w`. */
-function bestLine(w: usize, importance: usize): void {
+function bestLine(w: usize, importance: usize, steps: usize, lows: usize, centers: usize): void {
   let least: f32 = 0,
     most: f32 = load<f32>(w);
   for (let k: usize = 0; k < BYTES; k += 4) {
@@ -132,17 +131,19 @@ function bestLine(w: usize, importance: usize): void {
       from = least + below * range;
       slope = (range - (below + above) * range) / TOP;
     }
-    if (!isStep(slope) || !fitLine(w, importance, slope, from)) continue;
+    if (!isStep(slope) || !fitLine(w, importance, slope, from, steps, lows, centers)) continue;
+    const step = load<f32>(steps),
+      minimum = load<f32>(lows);
     const left = lineError(w, importance, step, minimum);
     if (!(left < error)) continue;
     error = left;
     bestStep = step;
     bestMinimum = minimum;
-    bestCenter = center;
+    bestCenter = load<f32>(centers);
   }
-  step = bestStep;
-  minimum = bestMinimum;
-  center = bestCenter;
+  store<f32>(steps, bestStep);
+  store<f32>(lows, bestMinimum < 0 ? -bestMinimum : 0);
+  store<f32>(centers, bestCenter);
 }
 
 export function search_lines_f32(
@@ -157,11 +158,10 @@ export function search_lines_f32(
 ): void {
   for (let n = begin; n < end; n++) {
     for (let g = 0; g < K / G; g++) {
-      const at = <usize>(n * (K / G) + g);
-      bestLine(w + at * BYTES, importance == 0 ? 0 : importance + <usize>g * BYTES);
-      store<f32>(steps + (at << 2), step);
-      store<f32>(lows + (at << 2), minimum < 0 ? -minimum : 0);
-      store<f32>(centers + (at << 2), center);
+      const group = <usize>(n * (K / G) + g),
+        at = group << 2;
+      const weights = importance == 0 ? 0 : importance + <usize>g * BYTES;
+      bestLine(w + group * BYTES, weights, steps + at, lows + at, centers + at);
     }
   }
 }

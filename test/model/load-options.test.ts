@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { type LoadOptions, resolveLoadOptions, resolveThreads } from "../../src/model/load-options.ts";
 import { buildQuantizationConfig } from "../../src/checkpoint/quantization/quantization-config-builder.ts";
@@ -8,7 +9,7 @@ import {
   type LinearScheme,
   parseQuantizationConfig,
 } from "../../src/checkpoint/quantization/quantization-config.ts";
-import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
+import { checkpointView } from "../../src/checkpoint/checkpoint-view.ts";
 import { linearModules } from "../linear-modules.ts";
 import { tinyConfig, tinyModel } from "../tiny-model.ts";
 import { nodeHost } from "../../src/host/node.ts";
@@ -49,7 +50,7 @@ test("the cache is as the caller says, else as the checkpoint does; int8 without
   const checkpoint = await openSafetensorsCheckpoint(tinyModel(3));
   const kvOf = (stored: CacheScheme | undefined, kvCache: LoadOptions["kvCache"]) => {
     const quantization = stored && { kvCache: stored, linear: () => undefined };
-    const { kv } = resolveLoadOptions({ kvCache }, { ...checkpoint, config: tinyConfig(), quantization } as Checkpoint);
+    const { kv } = resolveLoadOptions({ kvCache }, checkpointView(checkpoint, { config: tinyConfig(), quantization }));
     return `${kv.k} ${kv.v}`;
   };
   for (const [stored, byDefault, int8] of [
