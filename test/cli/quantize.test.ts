@@ -178,7 +178,8 @@ test("every option of a recipe has a flag that reaches the library", async () =>
     overrides: "--override *.down=dynamic", actOrder: "--act-order", groupSize: "--group-size 32", weights: "--weights fp4",
     activations: "--activations int8", equalize: "--equalize lae", folds: "--folds key,up", policy: "--policy auto", round: "--round gptq",
     search: "--search hessian", propagate: "--propagate float", scales: "--scales bf16", scaleConstraint: "--scale-constraint m1",
-    embedding: "--embedding f16", ranges: "--ranges l2", kvCache: "--kv-cache q8t",
+    embedding: "--embedding f16", ranges: "--ranges l2", kvCache: "--kv-cache q8t", transforms: "--transforms key",
+    distillLoss: "--distill-loss jsd", distillTrain: "--distill-train norms",
   }; // prettier-ignore
   const hyphens = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   for (const name of RECIPE_OPTIONS) {
