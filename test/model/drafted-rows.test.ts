@@ -4,6 +4,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { checkpointView } from "../../src/checkpoint/checkpoint-view.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { NumericError } from "../../src/errors.ts";
@@ -130,8 +131,7 @@ test("a call that ends early keeps no draft: by an abort, or by an error of who 
 
 test("numbers that break behind a draft break the call, and nothing stays of it", async () => {
   const BAD = 11;
-  const poisoned: Checkpoint = Object.create(floats) as Checkpoint;
-  Object.assign(poisoned, {
+  const poisoned = checkpointView(floats, {
     readF32: async (name: string, options?: Parameters<Checkpoint["readF32"]>[1]) => {
       const values = await floats.readF32(name, options);
       const [begin, end] = options?.rows ?? [0, V];

@@ -5,6 +5,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { checkpointView } from "../../src/checkpoint/checkpoint-view.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { AbortError, CapacityError, CheckpointError, DisposedError, NumericError, OptionError } from "../../src/errors.ts";
@@ -289,9 +290,8 @@ test("bytes of another checkpoint, another precision, cut or changed are refused
 });
 
 test("NaN in one sequence is that sequence's error", async () => {
-  const poisoned: Checkpoint = Object.create(floats) as Checkpoint;
   const BAD = 11;
-  Object.assign(poisoned, {
+  const poisoned = checkpointView(floats, {
     readF32: async (name: string, options?: Parameters<Checkpoint["readF32"]>[1]) => {
       const values = await floats.readF32(name, options);
       const [begin, end] = options?.rows ?? [0, V];

@@ -4,6 +4,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { checkpointView } from "../../src/checkpoint/checkpoint-view.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { encodeF16 } from "../../src/checkpoint/formats/float-formats.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
@@ -271,7 +272,7 @@ function withValue(checkpoint: Checkpoint, tensor: string, index: number, value:
     if (name === tensor) values[index] = value;
     return values;
   };
-  return Object.create(checkpoint, { readF32: { value: readF32 } }) as Checkpoint;
+  return checkpointView(checkpoint, { readF32 });
 }
 
 /** Runs the second half of the quantizer on a changed checkpoint and gives the error it must end in. */
@@ -355,7 +356,7 @@ test("an abort between tensors leaves no folder", async () => {
       if (++reads === 5) controller.abort();
       return values;
     };
-    return Object.create(source, { readF32: { value: readF32 } }) as Checkpoint;
+    return checkpointView(source, { readF32 });
   };
   assert.instance(await failureOf(counting, resolveRecipe("rtn"), { signal: controller.signal }), AbortError);
   assert.is(reads, 5);

@@ -1,6 +1,7 @@
 /** The quantizer on a real model against an independent implementation (`../shared/reference/README.md`). */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { checkpointView } from "../../src/checkpoint/checkpoint-view.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
 import type { QuantizationScheme } from "../../src/checkpoint/quantization/quantization-config.ts";
@@ -74,7 +75,8 @@ function asReference(written: Checkpoint, source: Checkpoint, weightOnly: boolea
     tensors: new Map([...written.tensors, [embedding, source.tensors.get(embedding)!]]),
     quantization: { kvCache: scheme.kvCache, linear },
   };
-  return Object.assign(Object.create(written) as Checkpoint, fields, { readF32, readRaw });
+  const keptForm: Checkpoint["keptForm"] = (module) => (`${module}.weight` === embedding ? undefined : written.keptForm(module));
+  return checkpointView(written, { ...fields, readF32, readRaw, keptForm });
 }
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
