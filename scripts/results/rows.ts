@@ -22,7 +22,7 @@ export interface Row {
   /** A model that is there already: its path in the repository. */
   readonly folder?: string;
   /** What is changed in the preset. */
-  readonly options?: RecipeOptions;
+  readonly options?: RecipeOptions | undefined;
   /** Default "text". */
   readonly calibration?: CalibrationKind;
   readonly evaluate: readonly Evaluation[];
@@ -98,7 +98,7 @@ const W4A4: readonly Row[] = (
   id: `${id}-w4a4`,
   label: `${label} W4A4, static, 4-bit cache`,
   recipe,
-  options: id === "fptquant" ? {} : { ...options, activations: "int4", kvCache: "q4" },
+  options: id === "fptquant" ? undefined : { ...options, activations: "int4", kvCache: "q4" },
   evaluate: TEXT,
 }));
 
