@@ -135,7 +135,7 @@ test("one object of options serves the core's locateModel and loadModel", async 
 test("options of the loader outside their domain are refused before a file is opened", async () => {
   for (const options of [
     { threads: 0 }, { threads: 65 }, { threads: "2" as never }, { contextSize: 0 }, { contextSize: 1.5 }, { chunkSize: 257 },
-    { poll: 101 }, { poll: -1 }, { poll: 0.5 }, { cacheTokens: -1 }, { maxSequences: 0 }, { build: "avx" as never }, { head: "q4" as never }, { kvCache: { k: "q4" as never } },
+    { poll: 101 }, { poll: -1 }, { poll: 0.5 }, { cacheTokens: -1 }, { maxSequences: 0 }, { build: "avx" as never }, { head: "q4" as never }, { kvCache: { k: "q5" as never } },
   ]) {
     const error = await refusal(loadModel("no/such/model", options));
     assert.instance(error, OptionError, JSON.stringify(options));
