@@ -12,14 +12,12 @@ import { CONV1D_FORMATS, WEIGHT_BITS, WEIGHT_FORMATS } from "./pack-quantized.ts
 import {
   type ActivationQuantization,
   type CacheScheme,
-  FLOAT_FORMAT_KEY,
   type LinearScheme,
   ONLINE_KEY,
   ONLINE_NAMES,
-  PER_HEAD_KEY,
   staticCacheBits,
-  TRANSFORMED_KEY,
 } from "./quantization-config.ts";
+import { FLOAT_FORMAT_KEY, PER_HEAD_KEY, TRANSFORMED_KEY } from "./quantization-group.ts";
 
 /** Version of compressed-tensors whose schema this is. */
 const SCHEMA_VERSION = "0.18.0";
