@@ -59,7 +59,7 @@ export class StopStrings {
     const text = this.#held + piece;
     if (special) this.#special = [...this.#special, [this.#held.length, text.length]];
     const match = this.#firstMatch(text);
-    const end = match ?? this.#firstBeginning(text);
+    const end = match ?? firstBeginning(text, this.#stops);
     const out = this.#plain(text, end);
     this.#held = match === undefined ? text.slice(end) : "";
     const left = this.#special.filter(([, specialEnd]) => specialEnd > end);
@@ -97,18 +97,18 @@ export class StopStrings {
     }
     return start;
   }
+}
 
-  /**
-   * The place where the longest suffix begins that is a beginning of a stop string; the end of the text if
-   * there is none.
-   */
-  #firstBeginning(text: string): number {
-    let first = text.length;
-    for (const stop of this.#stops) {
-      for (let at = Math.max(0, text.length - stop.length + 1); at < first; at++) {
-        if (stop.startsWith(text.slice(at))) first = at;
-      }
+/**
+ * The place where the longest suffix of a text begins that one of `marks` begins with; its length if there is
+ * none.
+ */
+export function firstBeginning(text: string, marks: readonly string[]): number {
+  let first = text.length;
+  for (const mark of marks) {
+    for (let at = Math.max(0, text.length - mark.length + 1); at < first; at++) {
+      if (mark.startsWith(text.slice(at))) first = at;
     }
-    return first;
   }
+  return first;
 }

@@ -1,7 +1,6 @@
 /** `fptq serve`: a model behind OpenAI's protocol, in a process of its own. */
-import { readFile } from "node:fs/promises";
 import { Command } from "commander";
-import type { CommandContext } from "../command-context.ts";
+import { type CommandContext, readTextFile } from "../command-context.ts";
 import type { LanguageModel } from "../../decoding/language-model.ts";
 import { OptionError } from "../../errors.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
@@ -51,18 +50,12 @@ export function serveCommand(context: CommandContext): Command {
 
 async function serve(context: CommandContext, flags: ServeFlags): Promise<void> {
   const { output, signal } = context;
-  const apiKeys = flags.apiKeyFile === undefined ? [] : await readKeys(flags.apiKeyFile);
+  const apiKeys = flags.apiKeyFile === undefined ? [] : await readKeys(context, flags.apiKeyFile);
   const { createServer, listen } = await context.server();
   const cacheTokens = flags.parallel * (flags.ctxSize ?? CONTEXT);
   const model = await loadModelFromFlags(context, { ...flags, cacheTokens });
   try {
-    const alias =
-      flags.alias ??
-      (flags.model
-        .replace(/[/\\]+$/, "")
-        .split(/[/\\]/)
-        .at(-1) ||
-        "fptq");
+    const alias = flags.alias ?? flags.model.split(/[\\/]/).findLast((part) => part !== "") ?? "fptq";
     const app = createServer(model as LanguageModel, {
       alias,
       parallel: flags.parallel,
@@ -79,11 +72,9 @@ async function serve(context: CommandContext, flags: ServeFlags): Promise<void> 
   }
 }
 
-/** @throws OptionError for a file that cannot be read or has no key */
-async function readKeys(path: string): Promise<string[]> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new OptionError(`--api-key-file: got ${path}, need a file that can be read: ${(cause as Error).message}`, { cause });
-  });
+/** @throws CheckpointError for a file that cannot be read; OptionError for one without a key */
+async function readKeys(context: CommandContext, path: string): Promise<string[]> {
+  const text = await readTextFile(context, "--api-key-file", path);
   const keys = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#")); // prettier-ignore
   if (keys.length === 0) throw new OptionError(`--api-key-file: got no key in ${path}, need at least one`);
   return keys;

@@ -61,7 +61,7 @@ export function chatFormat(model: string, tokenizer: Tokenizer, parserFor: () =>
       ...fields,
       object: "chat.completion",
       choices: choices.flat().map(whole),
-      usage: usageOf(choices.map((ofPrompt) => ofPrompt.map(({ result }) => result))),
+      usage: usageOf(choices),
       timings: timingsOf(choices[0]![0]!.result),
     }),
     begin(index) {
@@ -78,7 +78,7 @@ export function chatFormat(model: string, tokenizer: Tokenizer, parserFor: () =>
       ...fields,
       object: "chat.completion.chunk",
       choices: [],
-      usage: usageOf(choices.map((ofPrompt) => ofPrompt.map(({ result }) => result))),
+      usage: usageOf(choices),
     }),
   };
 }

@@ -23,7 +23,7 @@ export function completionFormat(model: string, tokenizer: Tokenizer, withLogpro
     whole: (choices) => ({
       ...fields,
       choices: choices.flat().map(whole),
-      usage: usageOf(choices.map((ofPrompt) => ofPrompt.map(({ result }) => result))),
+      usage: usageOf(choices),
       timings: timingsOf(choices[0]![0]!.result),
     }),
     begin(index, echo) {
@@ -42,7 +42,7 @@ export function completionFormat(model: string, tokenizer: Tokenizer, withLogpro
     usage: (choices) => ({
       ...fields,
       choices: [],
-      usage: usageOf(choices.map((ofPrompt) => ofPrompt.map(({ result }) => result))),
+      usage: usageOf(choices),
     }),
   };
 }

@@ -1,8 +1,10 @@
 /** What an answer took: OpenAI's usage, and llama.cpp's timings. */
 import type { GenerationResult } from "../../decoding/generation-options.ts";
+import type { Choice } from "./format.ts";
 
-/** @param results of all choices; those of one prompt count it once */
-export function usageOf(results: readonly (readonly GenerationResult[])[]): object {
+/** @param choices by prompt; those of one prompt count it once */
+export function usageOf(choices: readonly (readonly Pick<Choice, "result">[])[]): object {
+  const results = choices.map((ofPrompt) => ofPrompt.map(({ result }) => result));
   const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
   const prompt = sum(results.map(([first]) => first?.promptTokens ?? 0));
   const cached = sum(results.map(([first]) => (first ? first.promptTokens - first.prefill.tokens : 0)));

@@ -3,6 +3,8 @@
  * `<think>` and `</think>`, and calls of functions as the model's own template writes them. Text that may be
  * the beginning of a mark is held back until that is known.
  */
+import { firstBeginning } from "../../decoding/stopping.ts";
+
 export type AnswerPart =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "reasoning"; readonly text: string }
@@ -65,7 +67,7 @@ export class SectionParser implements AnswerParser {
         .map((section) => ({ section, at: this.#held.indexOf(section.open) }))
         .filter(({ at }) => at >= 0)
         .toSorted((a, b) => a.at - b.at)[0];
-      const end = found?.at ?? beginningOf(this.#held, this.#sections.map(({ open }) => open)); // prettier-ignore
+      const end = found?.at ?? firstBeginning(this.#held, this.#sections.map(({ open }) => open)); // prettier-ignore
       parts.push(...this.#text(this.#held.slice(0, end)));
       this.#held = this.#held.slice(end + (found ? found.section.open.length : 0));
       this.#inside = found?.section;
@@ -73,7 +75,7 @@ export class SectionParser implements AnswerParser {
     }
     const close = this.#held.indexOf(inside.close);
     if (!inside.read) {
-      const end = close >= 0 ? close : beginningOf(this.#held, [inside.close]);
+      const end = close >= 0 ? close : firstBeginning(this.#held, [inside.close]);
       const text = this.#held.slice(0, end);
       if (text !== "") parts.push({ kind: "reasoning", text });
       this.#held = this.#held.slice(end + (close >= 0 ? inside.close.length : 0));
@@ -96,13 +98,4 @@ export class SectionParser implements AnswerParser {
     this.#trims = false;
     return [{ kind: "text", text: said }];
   }
-}
-
-/** Where the longest end of a text begins that one of the marks begins with; its length if none does. */
-function beginningOf(text: string, marks: readonly string[]): number {
-  let first = text.length;
-  for (const mark of marks) {
-    for (let at = Math.max(0, text.length - mark.length + 1); at < first; at++) if (mark.startsWith(text.slice(at))) first = at;
-  }
-  return first;
 }
