@@ -20,8 +20,8 @@ export const FLOAT_FORMAT_KEY = "float_format";
 export const PER_HEAD_KEY = "per_kv_head";
 
 /**
- * The key in `weights` of every group of a model that computes more than its architecture, `true`: readers that pass over `transform_config`
- * refuse it, rather than compute something else.
+ * The key in `weights` of every group of a model that computes more than its architecture, `true`: readers
+ * that pass over `transform_config` refuse it, rather than compute something else.
  */
 export const TRANSFORMED_KEY = "online_transforms";
 
@@ -30,6 +30,9 @@ const ARGS_KEYS: ReadonlySet<string> = new Set([
   "num_bits", "type", "symmetric", "group_size", "strategy", "block_structure", "dynamic", "actorder",
   "scale_dtype", "zp_dtype", "observer", "observer_kwargs",
 ]); // prettier-ignore
+
+/** Those of the weights of this package's own formats. */
+const WEIGHTS_KEYS: ReadonlySet<string> = new Set([...ARGS_KEYS, TRANSFORMED_KEY]);
 
 /** What a group says of a module: one of the two schemes. */
 export interface GroupEntry {
@@ -111,7 +114,7 @@ function parseIntegers(args: JsonFields): Omit<IntegerScheme, "layout" | "activa
  * scale per channel.
  */
 function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "weights" | "groupSize"> {
-  checkSymmetric(args, float ? "float" : "int", new Set([...ARGS_KEYS, TRANSFORMED_KEY]));
+  checkSymmetric(args, float ? "float" : "int", WEIGHTS_KEYS);
   requireValue(args, "dynamic", args.raw("dynamic") ?? false, false);
   // By weight, the order is one of rounding, not of storing.
   const order = args.raw("actorder");
@@ -133,7 +136,7 @@ function parseWeights(args: JsonFields, float: boolean): Pick<LinearScheme, "wei
 
 /** Integers of 4 bits with whole scales and minima of groups of 32 (`two-level.ts`). */
 function parseTwoLevels(args: JsonFields): Pick<LinearScheme, "weights" | "groupSize"> {
-  refuseUnknownKeys(args, ARGS_KEYS);
+  refuseUnknownKeys(args, WEIGHTS_KEYS);
   const fixed = { type: "int", num_bits: 4, symmetric: false, strategy: "group", group_size: TWO_LEVEL_GROUP, dynamic: false };
   for (const [key, need] of Object.entries(fixed)) requireValue(args, key, args.raw(key), need);
   for (const key of ["actorder", "block_structure"]) requireValue(args, key, args.raw(key), undefined);

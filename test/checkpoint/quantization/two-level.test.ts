@@ -38,6 +38,15 @@ test("a configuration says the format by a name that other readers refuse, and i
   assert.throws(() => parseQuantizationConfig(conv1D, "config.json")!.linear(MODULE), /supported: "int4m-pack-quantized"/);
 });
 
+test("weights that are used with online transforms are read again, and not without them", () => {
+  const built = buildQuantizationConfig(new Map([[MODULE, SCHEME]]), { kvCache: "f32", online: { downHadamard: 32 } });
+  const { online, linear } = parseQuantizationConfig(built, "config.json")!;
+  assert.is(online!.downHadamard, 32);
+  assert.equal(linear(MODULE), SCHEME);
+  const without = { ...built, transform_config: {} };
+  assert.throws(() => parseQuantizationConfig(without, "config.json"), /online_transforms: got true, need false/);
+});
+
 test("what the format does not have is refused by name", () => {
   const changes: Record<string, unknown> = {
     num_bits: 8, type: "float", symmetric: true, strategy: "channel", group_size: 64, dynamic: true, actorder: "group", unknown: 1,
