@@ -110,6 +110,9 @@ test("rows are scaled each by its own factor, every tail, in ranges", () => {
   }
 });
 
+/** A NaN's own bits are the engine's choice. */
+const oneNaN = (values: Float32Array) => values.map((value) => (Number.isNaN(value) ? Number.NaN : value));
+
 test("clamp keeps what is within, every tail and stride; NaN stays, infinities do not", () => {
   for (let K = 0; K <= 21; K++) {
     for (const [M, stride] of [
@@ -124,10 +127,10 @@ test("clamp keeps what is within, every tail and stride; NaN stays, infinities d
         const xAt = kernels.put(x, 4);
         kernels.run.clamp_f32(xAt, K, stride, -1.5, 0.75, M >> 1, M);
         kernels.run.clamp_f32(xAt, K, stride, -1.5, 0.75, 0, M >> 1);
-        return kernels.f32(xAt, M * stride);
+        return oneNaN(kernels.f32(xAt, M * stride));
       });
       const expected = x.map((value, i) => (i % stride < K ? Math.max(-1.5, Math.min(0.75, value)) : value));
-      assertSameBits(y, expected, `K=${K} stride=${stride}`);
+      assertSameBits(y, oneNaN(expected), `K=${K} stride=${stride}`);
     }
   }
 });
