@@ -1,27 +1,27 @@
 /** Every architecture this package runs, found by the names in `config.json`. */
 import { UnsupportedModelError } from "../errors.ts";
 import { describe, JsonFields, type JsonObject } from "../json-object.ts";
-import { bloom } from "./bloom.ts";
-import { cohere } from "./cohere.ts";
+import { bloom } from "./families/bloom.ts";
+import { cohere } from "./families/cohere.ts";
 import { checkUnreadKeys } from "./config-keys.ts";
 import type { Family } from "./family.ts";
-import { gemma2, gemma3 } from "./gemma.ts";
-import { glm, glm4 } from "./glm.ts";
-import { gptNeox } from "./gpt-neox.ts";
-import { gpt2 } from "./gpt2.ts";
-import { granite } from "./granite.ts";
-import { lfm2 } from "./lfm2.ts";
-import { llama } from "./llama.ts";
-import { mistral } from "./mistral.ts";
+import { gemma2, gemma3 } from "./families/gemma.ts";
+import { glm, glm4 } from "./families/glm.ts";
+import { gptNeox } from "./families/gpt-neox.ts";
+import { gpt2 } from "./families/gpt2.ts";
+import { granite } from "./families/granite.ts";
+import { lfm2 } from "./families/lfm2.ts";
+import { llama } from "./families/llama.ts";
+import { mistral } from "./families/mistral.ts";
 import { type Architecture, checkModelConfig, type ModelConfig } from "./model-config.ts";
-import { olmo2 } from "./olmo2.ts";
-import { opt } from "./opt.ts";
-import { phi } from "./phi.ts";
-import { phi3 } from "./phi3.ts";
-import { qwen2, qwen3 } from "./qwen.ts";
-import { smollm3 } from "./smollm3.ts";
-import { stablelm } from "./stablelm.ts";
-import { starcoder2 } from "./starcoder2.ts";
+import { olmo2 } from "./families/olmo2.ts";
+import { opt } from "./families/opt.ts";
+import { phi } from "./families/phi.ts";
+import { phi3 } from "./families/phi3.ts";
+import { qwen2, qwen3 } from "./families/qwen.ts";
+import { smollm3 } from "./families/smollm3.ts";
+import { stablelm } from "./families/stablelm.ts";
+import { starcoder2 } from "./families/starcoder2.ts";
 
 export const FAMILIES: readonly Family[] = [
   llama, mistral, qwen2, qwen3, gemma2, gemma3, olmo2, glm, glm4, phi3, smollm3, granite, gpt2, phi, gptNeox, bloom, starcoder2,

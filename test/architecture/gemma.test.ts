@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { describeModel } from "../../src/architecture/description.ts";
-import { parseLlamaConfig } from "../../src/architecture/llama.ts";
+import { parseLlamaConfig } from "../../src/architecture/families/llama.ts";
 import { textPartOf } from "../../src/architecture/text-part.ts";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { CheckpointError } from "../../src/errors.ts";

@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { describeModel } from "../../src/architecture/description.ts";
-import { parseLlamaConfig } from "../../src/architecture/llama.ts";
+import { parseLlamaConfig } from "../../src/architecture/families/llama.ts";
 import type { Architecture, ModelConfig } from "../../src/architecture/model-config.ts";
 import { JsonFields, type JsonObject } from "../../src/json-object.ts";
 import { assertRefused, assertUnsupported, assertWritten, parse } from "./family-checks.ts";

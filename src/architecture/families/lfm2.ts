@@ -1,9 +1,9 @@
 /** LFM2: LLaMA in which most layers have a short convolution between two gates in place of attention. */
-import { CheckpointError, UnsupportedModelError } from "../errors.ts";
-import { describe, type JsonFields } from "../json-object.ts";
-import type { BlockNames, Family } from "./family.ts";
+import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
+import { describe, type JsonFields } from "../../json-object.ts";
+import type { BlockNames, Family } from "../family.ts";
 import { LLAMA_TRAITS, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
-import { MAX, type ModelConfig } from "./model-config.ts";
+import { MAX, type ModelConfig } from "../model-config.ts";
 
 const MLP = {
   attentionNorm: "operator_norm",

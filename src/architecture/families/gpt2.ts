@@ -2,10 +2,10 @@
  * GPT-2: learned positions, q, k and v in one module, and weights stored the other way around (`Conv1D` of
  * transformers).
  */
-import type { Family } from "./family.ts";
-import { activationName, parseActivation } from "./activations.ts";
+import type { Family } from "../family.ts";
+import { activationName, parseActivation } from "../activations.ts";
 import { layerNormModel, parseSizes, refuseVariants } from "./layer-norm-model.ts";
-import { MAX } from "./model-config.ts";
+import { MAX } from "../model-config.ts";
 
 export const gpt2: Family = {
   architecture: "gpt2",

@@ -3,13 +3,13 @@
  * times the root of its width, windows in some layers. Gemma 2 caps scores and logits; Gemma 3 normalizes
  * queries and keys, and layers with a window have a rotation of their own.
  */
-import { CheckpointError, UnsupportedModelError } from "../errors.ts";
-import { describe, type JsonFields, type JsonObject } from "../json-object.ts";
-import type { Family, GgufForm } from "./family.ts";
+import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
+import { describe, type JsonFields, type JsonObject } from "../../json-object.ts";
+import type { Family, GgufForm } from "../family.ts";
 import { LLAMA_NAMES, LLAMA_TRAITS, type LlamaDefaults, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
 import { slidingWindow } from "./mistral.ts";
-import { MAX, type ModelConfig, type Rope } from "./model-config.ts";
-import { type RopeDefaults, parseRope, parseRopeObject } from "./rope-config.ts";
+import { MAX, type ModelConfig, type Rope } from "../model-config.ts";
+import { type RopeDefaults, parseRope, parseRopeObject } from "../rope-config.ts";
 
 const BLOCK = {
   ...LLAMA_NAMES.block,

@@ -3,9 +3,9 @@
  * an MLP without a gate, a bias in every linear layer of a block, as many key-value heads as heads, all
  * tokens seen.
  */
-import { UnsupportedModelError } from "../errors.ts";
-import { describe, type JsonFields } from "../json-object.ts";
-import { type Architecture, MAX, type ModelConfig, USUAL } from "./model-config.ts";
+import { UnsupportedModelError } from "../../errors.ts";
+import { describe, type JsonFields } from "../../json-object.ts";
+import { type Architecture, MAX, type ModelConfig, USUAL } from "../model-config.ts";
 
 /** Reads what counts and sizes are called: the first of the keys that has a value. */
 export function parseSizes(

@@ -2,11 +2,11 @@
  * GLM-4 in transformers' form, and GLM-4-0414: neighbouring channels of a part of each head turn, gate and up
  * are one module; the second normalizes what attention and MLP give as well.
  */
-import type { Family, GgufForm } from "./family.ts";
+import type { Family, GgufForm } from "../family.ts";
 import { LLAMA_NAMES, LLAMA_TRAITS, type LlamaDefaults, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
-import type { ModelConfig } from "./model-config.ts";
-import type { JsonFields, JsonObject } from "../json-object.ts";
-import { rotaryFactor } from "./rope-config.ts";
+import type { ModelConfig } from "../model-config.ts";
+import type { JsonFields, JsonObject } from "../../json-object.ts";
+import { rotaryFactor } from "../rope-config.ts";
 
 const { gate: _, ...UNGATED } = LLAMA_NAMES.block;
 const BLOCK = { ...UNGATED, up: "mlp.gate_up_proj" };

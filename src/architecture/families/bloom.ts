@@ -1,7 +1,7 @@
 /** BLOOM: no positions but a slope on the scores of each head (ALiBi), and a norm of the embedded tokens. */
-import type { Family } from "./family.ts";
+import type { Family } from "../family.ts";
 import { layerNormModel, parseSizes, refuseVariants } from "./layer-norm-model.ts";
-import { MAX } from "./model-config.ts";
+import { MAX } from "../model-config.ts";
 
 /**
  * BLOOM has no limit, but what runs it plans for one: all of its sizes were trained with texts of this many

@@ -2,11 +2,11 @@
  * Phi-1, 1.5 and 2: one LayerNorm feeds attention and MLP, both are added to what it read; a part of each
  * head turns.
  */
-import type { Family } from "./family.ts";
-import { activationName, parseActivation } from "./activations.ts";
+import type { Family } from "../family.ts";
+import { activationName, parseActivation } from "../activations.ts";
 import { layerNormModel, parseSizes, refuseVariants } from "./layer-norm-model.ts";
-import { MAX } from "./model-config.ts";
-import { parsePartialRotary, parseRope, rotaryFactor, writeRope } from "./rope-config.ts";
+import { MAX } from "../model-config.ts";
+import { parsePartialRotary, parseRope, rotaryFactor, writeRope } from "../rope-config.ts";
 
 export const phi: Family = {
   architecture: "phi",

@@ -2,9 +2,9 @@
  * StableLM 3B, Zephyr and 2: LLaMA with LayerNorm and a part of each head turning; the 12B has norms over
  * each head, and one norm before both branches.
  */
-import type { BlockVariant, Family } from "./family.ts";
+import type { BlockVariant, Family } from "../family.ts";
 import { LLAMA_NAMES, LLAMA_TRAITS, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
-import { rotaryFactor } from "./rope-config.ts";
+import { rotaryFactor } from "../rope-config.ts";
 
 const BLOCK = {
   ...LLAMA_NAMES.block,

@@ -2,11 +2,11 @@
  * GPT-NeoX: Pythia, Dolly. Attention and MLP have a norm each, and read the same residual stream unless the
  * configuration says otherwise.
  */
-import type { Family } from "./family.ts";
-import { activationName, parseActivation } from "./activations.ts";
+import type { Family } from "../family.ts";
+import { activationName, parseActivation } from "../activations.ts";
 import { layerNormModel, parseSizes } from "./layer-norm-model.ts";
-import { MAX } from "./model-config.ts";
-import { parsePartialRotary, parseRope, rotaryFactor, writeRope } from "./rope-config.ts";
+import { MAX } from "../model-config.ts";
+import { parsePartialRotary, parseRope, rotaryFactor, writeRope } from "../rope-config.ts";
 
 export const gptNeox: Family = {
   architecture: "gpt_neox",

@@ -2,12 +2,12 @@
  * Qwen2 (biases on q, k and v) and Qwen3 (norms over each head of q and k); windows in some layers, if
  * `use_sliding_window`.
  */
-import { CheckpointError, UnsupportedModelError } from "../errors.ts";
-import { describe, type JsonFields, type JsonObject } from "../json-object.ts";
-import type { Family } from "./family.ts";
+import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
+import { describe, type JsonFields, type JsonObject } from "../../json-object.ts";
+import type { Family } from "../family.ts";
 import { LLAMA_NAMES, LLAMA_TRAITS, type LlamaDefaults, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
 import { slidingWindow } from "./mistral.ts";
-import type { ModelConfig } from "./model-config.ts";
+import type { ModelConfig } from "../model-config.ts";
 
 export const qwen2: Family = {
   architecture: "qwen2",

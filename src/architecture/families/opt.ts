@@ -2,10 +2,10 @@
  * OPT: learned positions of which the first two rows are no token's, ReLU. The 350M has its norms behind the
  * residual additions, and an embedding narrower than its blocks.
  */
-import { activationName, parseActivation } from "./activations.ts";
-import type { BlockVariant, Family } from "./family.ts";
+import { activationName, parseActivation } from "../activations.ts";
+import type { BlockVariant, Family } from "../family.ts";
 import { layerNormModel, parseSizes, refuseVariants } from "./layer-norm-model.ts";
-import { MAX } from "./model-config.ts";
+import { MAX } from "../model-config.ts";
 
 const LINEARS = {
   attention: "self_attn",

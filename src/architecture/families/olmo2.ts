@@ -2,7 +2,7 @@
  * OLMo 2: norms of what attention and MLP give and none of what they read; one norm over all queries of a
  * token and one over all keys.
  */
-import type { Family } from "./family.ts";
+import type { Family } from "../family.ts";
 import { LLAMA_NAMES, LLAMA_TRAITS, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
 
 const { attentionNorm: _, mlpNorm: __, ...LINEARS } = LLAMA_NAMES.block;

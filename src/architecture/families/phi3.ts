@@ -2,10 +2,10 @@
  * Phi-3, Phi-3.5, Phi-4 and Phi-4-mini: LLaMA with q, k and v in one module, gate and up in another; a part
  * of each head may turn, by LongRoPE where contexts are long.
  */
-import type { Family } from "./family.ts";
+import type { Family } from "../family.ts";
 import { LLAMA_NAMES, LLAMA_TRAITS, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
 import { nullableWindow, writeWindow } from "./mistral.ts";
-import { rotaryFactor } from "./rope-config.ts";
+import { rotaryFactor } from "../rope-config.ts";
 
 const { query: _, key: __, value: ___, gate: ____, ...BLOCK } = LLAMA_NAMES.block;
 

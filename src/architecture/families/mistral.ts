@@ -1,8 +1,8 @@
 /** Mistral: LLaMA whose tokens all see a window of the latest ones, unless `sliding_window` is null. */
-import type { JsonFields, JsonObject } from "../json-object.ts";
-import type { Family } from "./family.ts";
+import type { JsonFields, JsonObject } from "../../json-object.ts";
+import type { Family } from "../family.ts";
 import { LLAMA_NAMES, LLAMA_TRAITS, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
-import { MAX, type ModelConfig } from "./model-config.ts";
+import { MAX, type ModelConfig } from "../model-config.ts";
 
 export const mistral: Family = {
   architecture: "mistral",

@@ -2,11 +2,11 @@
  * SmolLM3: LLaMA in which queries and keys of some layers do not turn, every fourth unless the configuration
  * lists them.
  */
-import { CheckpointError, UnsupportedModelError } from "../errors.ts";
-import { describe, type JsonFields } from "../json-object.ts";
-import type { Family } from "./family.ts";
+import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
+import { describe, type JsonFields } from "../../json-object.ts";
+import type { Family } from "../family.ts";
 import { LLAMA_NAMES, LLAMA_TRAITS, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
-import { MAX } from "./model-config.ts";
+import { MAX } from "../model-config.ts";
 
 const INTERVAL = 4;
 

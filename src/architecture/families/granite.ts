@@ -1,7 +1,7 @@
 /** Granite 3 without experts: LLaMA with numbers that multiply embedding, scores, branches and logits. */
-import type { Family } from "./family.ts";
+import type { Family } from "../family.ts";
 import { LLAMA_NAMES, LLAMA_TRAITS, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
-import type { ModelConfig } from "./model-config.ts";
+import type { ModelConfig } from "../model-config.ts";
 
 export const granite: Family = {
   architecture: "granite",

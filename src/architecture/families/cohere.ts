@@ -2,7 +2,7 @@
  * Command-R and Aya: one LayerNorm without bias feeds attention and MLP, neighbouring channels turn together,
  * logits are scaled; Command-R+ has norms over each head.
  */
-import type { Family } from "./family.ts";
+import type { Family } from "../family.ts";
 import { LLAMA_NAMES, LLAMA_TRAITS, parseLlamaConfig, writeLlamaConfig } from "./llama.ts";
 
 const { mlpNorm: _, ...BLOCK } = LLAMA_NAMES.block;

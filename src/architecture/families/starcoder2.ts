@@ -1,11 +1,11 @@
 /** StarCoder2: LayerNorm, biases and an MLP without a gate beside RoPE, grouped heads and windows. */
-import { activationName, parseActivation } from "./activations.ts";
-import type { Family } from "./family.ts";
+import { activationName, parseActivation } from "../activations.ts";
+import type { Family } from "../family.ts";
 import { layerNormModel, parseSizes } from "./layer-norm-model.ts";
 import { LLAMA_NAMES } from "./llama.ts";
 import { nullableWindow, writeWindow } from "./mistral.ts";
-import { MAX } from "./model-config.ts";
-import { parseRope, refusePartialRotary, writeRope } from "./rope-config.ts";
+import { MAX } from "../model-config.ts";
+import { parseRope, refusePartialRotary, writeRope } from "../rope-config.ts";
 
 const { gate: _, ...UNGATED } = LLAMA_NAMES.block;
 

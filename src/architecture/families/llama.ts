@@ -1,9 +1,9 @@
 /** LLaMA and what is converted to it: SmolLM2, TinyLlama, Vicuna. */
-import { UnsupportedModelError } from "../errors.ts";
-import type { JsonFields, JsonObject } from "../json-object.ts";
-import type { BlockNames, Family, GgufForm, ModuleNames } from "./family.ts";
-import { type Activation, type Architecture, MAX, type ModelConfig, USUAL } from "./model-config.ts";
-import { parsePartialRotary, parseRope, refusePartialRotary, writeRope } from "./rope-config.ts";
+import { UnsupportedModelError } from "../../errors.ts";
+import type { JsonFields, JsonObject } from "../../json-object.ts";
+import type { BlockNames, Family, GgufForm, ModuleNames } from "../family.ts";
+import { type Activation, type Architecture, MAX, type ModelConfig, USUAL } from "../model-config.ts";
+import { parsePartialRotary, parseRope, refusePartialRotary, writeRope } from "../rope-config.ts";
 
 export const LLAMA_NAMES: ModuleNames & { readonly block: BlockNames } = {
   embedding: "model.embed_tokens",
