@@ -1,18 +1,24 @@
 /**
- * Runs the test suite with uvu, one process per file so that a large model's memory is returned, and ends
- * with a line that counts.
+ * Runs the test suite with uvu, one process per file so that a large model's memory is returned, as many at a
+ * time as there are cores, and ends with a line that counts.
  *
- *   tsx scripts/test.ts [PATTERN ...] [--node FILE]     only files whose path contains a PATTERN
+ *   tsx scripts/test.ts [PATTERN ...] [--jobs N] [--node FILE]     only files whose path contains a PATTERN
  *
  * --node runs them in another Node, which must have relaxed SIMD: what needs it is then no longer skipped.
  */
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const { values, positionals: patterns } = parseArgs({ allowPositionals: true, options: { node: { type: "string" } } });
+const { values, positionals: patterns } = parseArgs({
+  allowPositionals: true,
+  options: { node: { type: "string" }, jobs: { type: "string" } },
+});
+const jobs = Number(values.jobs ?? availableParallelism());
+if (!(Number.isInteger(jobs) && jobs > 0)) throw new Error(`--jobs: got ${values.jobs}, need a number from 1`);
 
 const files = readdirSync(`${root}/test`, { recursive: true, encoding: "utf8" })
   .map((file) => `test/${file.replaceAll("\\", "/")}`)
@@ -23,32 +29,41 @@ const files = readdirSync(`${root}/test`, { recursive: true, encoding: "utf8" })
 let passed = 0;
 let failed = 0;
 let skipped = 0;
-for (const file of files) {
+
+async function runFile(file: string): Promise<void> {
   const started = performance.now();
-  const { stdout, stderr, status } = spawnSync(values.node ?? process.execPath, ["--import", "tsx", file], {
-    cwd: root,
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-    env: { ...process.env, FORCE_COLOR: "0", ...(values.node !== undefined && { FPTQ_TEST_RELAXED: "required" }) },
-  });
+  const { stdout, stderr, status } = await outputOf(file);
   const count = (label: string) => Number(new RegExp(`^\\s*${label}:?\\s+(\\d+)`, "m").exec(stdout)?.[1] ?? Number.NaN);
   const [total, ok, off] = [count("Total"), count("Passed"), count("Skipped")];
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const whole = status === 0 && total === ok + off;
   console.log(`${whole ? "ok  " : "FAIL"} ${file}  ${ok || 0} passed${off ? `, ${off} skipped` : ""}  (${seconds} s)`);
   if (!whole) console.log(stdout + stderr);
-  else if (/^(skip|figure): /m.test(stdout))
-    console.log(
-      stdout
-        .match(/^(skip|figure): .*$/gm)
-        ?.map((line) => `     ${line}`)
-        .join("\n"),
-    );
+  else for (const [line] of stdout.matchAll(/^(skip|figure): .*$/gm)) console.log(`     ${line}`);
   passed += ok || 0;
   skipped += off || 0;
   // A file that crashed before its summary counts as one failure; it can never count as none.
   failed += whole ? 0 : Math.max(1, (total || 0) - (ok || 0) - (off || 0));
 }
+
+function outputOf(file: string): Promise<{ stdout: string; stderr: string; status: number | null }> {
+  const env = { ...process.env, FORCE_COLOR: "0", ...(values.node !== undefined && { FPTQ_TEST_RELAXED: "required" }) };
+  return new Promise((resolve) => {
+    const child = execFile(
+      values.node ?? process.execPath,
+      ["--import", "tsx", file],
+      { cwd: root, encoding: "utf8", maxBuffer: 1 << 28, env },
+      (_error, stdout, stderr) => resolve({ stdout, stderr, status: child.exitCode }),
+    );
+  });
+}
+
+const waiting = files.values();
+await Promise.all(
+  Array.from({ length: jobs }, async () => {
+    for (const file of waiting) await runFile(file);
+  }),
+);
 if (files.length === 0) console.error(`no test file matches "${patterns.join(" ")}"`);
 console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
 process.exitCode = failed > 0 || files.length === 0 || passed === 0 ? 1 : 0;
