@@ -16,6 +16,7 @@ import { modelObject } from "./model-object.ts";
 import { openApi } from "./openapi.ts";
 import { ResidentModel } from "./resident-model.ts";
 import type { ServedModel, ServerOptions } from "./server-options.ts";
+import { Shutdown } from "./shutdown.ts";
 import { gauges } from "./server-gauges.ts";
 import { applyTemplate, detokenize, tokenize, tokenizerInfo } from "./token-endpoints.ts";
 import { need } from "../need.ts";
@@ -24,7 +25,7 @@ import { checkOptions, type OptionKeys, optionKeys } from "../option-keys.ts";
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 
 const SERVER_OPTIONS: OptionKeys = optionKeys<ServerOptions>({
-  alias: 0, parallel: 0, maxWaiting: 0, maxTokens: 0, apiKeys: 0, corsOrigin: 0, maxBodyBytes: 0, onError: 0, waitUntil: 0,
+  alias: 0, parallel: 0, maxWaiting: 0, maxTokens: 0, apiKeys: 0, corsOrigin: 0, maxBodyBytes: 0, shutdown: 0, onError: 0, waitUntil: 0,
 }); // prettier-ignore
 
 /** Endpoints anyone may ask, as at llama-server: they say nothing of anybody's text. */
@@ -47,8 +48,9 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
   const admission = new Admission(parallel, need.whole("maxWaiting", options.maxWaiting ?? 64, 0));
   const maxTokens = options.maxTokens === undefined ? undefined : need.whole("maxTokens", options.maxTokens, 1);
   const metrics = new Metrics();
+  const shutdown = new Shutdown(options.shutdown);
   const limits = { alias, maxTokens };
-  const serving = async () => ({ model: await load(), admission, metrics, limits, onError, waitUntil });
+  const serving = async () => ({ model: await load(), admission, metrics, shutdown, limits, onError, waitUntil });
   const load = () => {
     const loading = resident.get();
     waitUntil(loading.catch(() => {}));
@@ -73,6 +75,10 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
     const authenticate = bearerAuth({ token: [...apiKeys] });
     app.use((c, next) => (OPEN_PATHS.has(c.req.path) ? next() : authenticate(c, next)));
   }
+  app.use((c, next) => {
+    if (shutdown.ending && c.req.method === "POST") throw shutdown.error();
+    return next();
+  });
   const maxSize = need.whole("maxBodyBytes", options.maxBodyBytes ?? MAX_BODY_BYTES, 1);
   app.use(
     bodyLimit({
@@ -86,7 +92,10 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
   app.get("/", (c) => c.html(INDEX_PAGE));
   app.get("/index.js", (c) => c.body(INDEX_SCRIPT, 200, { "Content-Type": "text/javascript; charset=utf-8" }));
   app.get("/index.css", (c) => c.body(INDEX_STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }));
-  app.get("/health", (c) => c.json({ status: "ok", model: resident.state }));
+  app.get("/health", (c) => {
+    const status = shutdown.ending ? "shutting down" : "ok";
+    return c.json({ status, model: resident.state }, shutdown.ending ? 503 : 200);
+  });
   app.get("/openapi.json", (c) => c.json(openApi()));
   app.get("/metrics", (c) =>
     c.text(metrics.text(gauges(resident.loaded, admission)), 200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" }),

@@ -1,5 +1,6 @@
 /** What a server is told, with llama-server's names where it has them. */
 import type { LanguageModel } from "../decoding/language-model.ts";
+import type { ShutdownOptions } from "./shutdown.ts";
 
 /** A loaded model, or what loads one with the first request: an isolate begins with a request. */
 export type ServedModel = LanguageModel | (() => Promise<LanguageModel>);
@@ -22,6 +23,11 @@ export interface ServerOptions {
   readonly corsOrigin?: string | undefined;
   /** Largest body of a request in bytes. Default 4 MiB, a batch of long prompts as token ids. */
   readonly maxBodyBytes?: number | undefined;
+  /**
+   * Ends the server: requests that come then are told to try again (503), and `/health` says so. What is
+   * being answered goes on until it is cut off, with an error in its stream.
+   */
+  readonly shutdown?: ShutdownOptions | undefined;
   /** Told of failures of the server's own; clients hear only that there was one. Default: console. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /**

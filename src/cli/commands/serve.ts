@@ -56,17 +56,19 @@ async function serve(context: CommandContext, flags: ServeFlags): Promise<void> 
   const model = await loadModelFromFlags(context, { ...flags, cacheTokens });
   try {
     const alias = flags.alias ?? flags.model.split(/[\\/]/).findLast((part) => part !== "") ?? "fptq";
+    const cut = new AbortController();
     const app = createServer(model as LanguageModel, {
       alias,
       parallel: flags.parallel,
       maxTokens: flags.predict,
       apiKeys,
       corsOrigin: flags.cors,
+      shutdown: { signal, cut: cut.signal },
       onError: (error) => output.log(String(flags.verbose ? ((error as Error).stack ?? error) : error)),
     });
     const server = await listen(app, { hostname: flags.host, port: flags.port });
     output.log(`${alias}: http://${flags.host.includes(":") ? `[${flags.host}]` : flags.host}:${server.port}/`);
-    await server.untilEnded(signal, GRACE);
+    await server.untilEnded(signal, GRACE, () => cut.abort());
   } finally {
     await model[Symbol.asyncDispose]();
   }

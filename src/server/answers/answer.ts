@@ -10,6 +10,7 @@ import type { LanguageModel } from "../../decoding/language-model.ts";
 import { type Admission, type Place } from "../admission.ts";
 import { ApiError, explained, failure } from "../api-error.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Shutdown } from "../shutdown.ts";
 import type { Choice, Echo, Format } from "./format.ts";
 
 export interface Prompt {
@@ -34,6 +35,7 @@ export interface Answering {
   readonly model: LanguageModel;
   readonly admission: Admission;
   readonly metrics: Metrics;
+  readonly shutdown: Shutdown;
   readonly onError: (error: unknown) => void;
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
@@ -42,7 +44,7 @@ type Send = (chunk: object) => Promise<void>;
 
 /** @throws ApiError 400 for a prompt that leaves no room for an answer; 429; what a generation throws */
 export async function answer(c: Context, job: Job, format: Format, server: Answering): Promise<Response> {
-  const { model, admission, metrics } = server;
+  const { model, admission, metrics, shutdown } = server;
   for (const [i, { ids }] of job.prompts.entries()) checkRoom(ids, i, job, model.forwardPass.mostTokens);
   const place = admission.enter();
   const client = new AbortController();
@@ -50,11 +52,13 @@ export async function answer(c: Context, job: Job, format: Format, server: Answe
   const timer = job.deadline === undefined ? undefined : setTimeout(() => over.abort(), 1000 * job.deadline);
   const gone = () => client.abort();
   c.req.raw.signal.addEventListener("abort", gone);
+  const answered = shutdown.answering(() => client.abort(shutdown.error()));
   const run = new Run(job, server, AbortSignal.any([client.signal, over.signal]), client.signal);
   const arrived = performance.now();
   const ended = () => {
     clearTimeout(timer);
     c.req.raw.signal.removeEventListener("abort", gone);
+    answered();
     place.leave();
     metrics.requestSeconds.observe((performance.now() - arrived) / 1000);
   };
@@ -63,6 +67,8 @@ export async function answer(c: Context, job: Job, format: Format, server: Answe
       await waitForTurn(place, client.signal, over.signal);
       metrics.queueSeconds.observe((performance.now() - arrived) / 1000);
       return await work();
+    } catch (error) {
+      throw client.signal.reason instanceof ApiError ? client.signal.reason : error;
     } finally {
       ended();
     }
@@ -85,7 +91,7 @@ export async function answer(c: Context, job: Job, format: Format, server: Answe
     try {
       await working;
     } catch (error) {
-      if (client.signal.aborted) return;
+      if (client.signal.aborted && !(error instanceof ApiError)) return;
       // The status has been sent; a client that is there still is told in the stream, as OpenAI does it.
       const told = explained(error);
       if (!told) server.onError(error);
@@ -185,14 +191,16 @@ class Run {
     generation: Generation,
     give: (text: string, logprobs: GenerationResult["logprobs"]) => Promise<void>,
   ): Promise<GenerationResult> {
-    const began = performance.now();
+    const { firstTokenSeconds, betweenTokensSeconds } = this.#server.metrics;
+    let asked = performance.now();
     let given = 0;
     try {
       for await (const text of generation) {
-        if (given === 0) this.#server.metrics.firstTokenSeconds.observe((performance.now() - began) / 1000);
+        (given === 0 ? firstTokenSeconds : betweenTokensSeconds).observe((performance.now() - asked) / 1000);
         const logprobs = generation.logprobs?.slice(given);
         given += logprobs?.length ?? 1;
         await give(text, logprobs);
+        asked = performance.now();
       }
       return await generation.result;
     } catch (error) {
