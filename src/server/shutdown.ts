@@ -1,4 +1,4 @@
-/** The end of a server: nobody new is let in, what is being answered may end, and then is cut off and told. */
+/** The end of a server: nobody new is let in, what is being answered may end, or is cut off and told. */
 import { ApiError, RETRY_SOON } from "./api-error.ts";
 
 export interface ShutdownOptions {

@@ -1,4 +1,4 @@
-/** Clients that are slow, say too much, go away or stay, at a server with limits of a few hundred milliseconds. */
+/** Clients that are slow, say too much, go away or stay, at a server that has little patience. */
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";

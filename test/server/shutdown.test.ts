@@ -1,4 +1,4 @@
-/** The end of a server: what is running may end, what takes too long is cut off and told, nobody new is let in. */
+/** The end of a server: what is running may end, what takes too long is told, nobody new is let in. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -96,7 +96,8 @@ export class BlockPool {
 
   /**
    * Makes room for `count` more tokens behind those held: the last block is the sequence's own then, and has
-   * nothing behind its tokens. Where another text goes on in it, that text keeps it if there is room for both.
+   * nothing behind its tokens. Where another text goes on in it, that text keeps it if there is room for
+   * both.
    * @returns whether there was room; if not, nothing has changed
    */
   extend(held: HeldBlocks, count: number): boolean {
