@@ -97,7 +97,7 @@ export interface ResolvedLoadOptions {
 }
 
 const DEFAULT_CONTEXT_SIZE = 4096;
-const DEFAULT_SEQUENCES = 32;
+export const DEFAULT_SEQUENCES = 32;
 const MAX_SEQUENCES = 1024;
 /** Beyond what any 32-bit memory holds. */
 const MAX_CACHE_TOKENS = 2 ** 28;

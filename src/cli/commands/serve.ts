@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import type { LanguageModel } from "../../decoding/language-model.ts";
 import { OptionError } from "../../errors.ts";
+import { DEFAULT_SEQUENCES } from "../../model/load-options.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
 import { integer, nonEmpty } from "../options/option-values.ts";
 
@@ -52,8 +53,11 @@ async function serve(context: CommandContext, flags: ServeFlags): Promise<void> 
   const { output, signal } = context;
   const apiKeys = flags.apiKeyFile === undefined ? [] : await readKeys(context, flags.apiKeyFile);
   const { createServer, listen } = await context.server();
-  const cacheTokens = flags.parallel * (flags.ctxSize ?? CONTEXT);
-  const model = await loadModelFromFlags(context, { ...flags, cacheTokens });
+  // Whole blocks of the cache for each.
+  const cacheTokens = flags.parallel * 64 * Math.ceil((flags.ctxSize ?? CONTEXT) / 64);
+  // Choices and prompts of one request are sequences of their own.
+  const maxSequences = Math.max(DEFAULT_SEQUENCES, flags.parallel);
+  const model = await loadModelFromFlags(context, { ...flags, cacheTokens, maxSequences });
   try {
     const alias = flags.alias ?? flags.model.split(/[\\/]/).findLast((part) => part !== "") ?? "fptq";
     const cut = new AbortController();
