@@ -1,13 +1,13 @@
 /**
  * A server under load, by a client of its own. Needs `npm run build` before.
  *
- *     npm run bench:serve -- [--model FOLDER|GGUF] [--clients 1,8,32,64] [--requests 4] [--tokens 32] [--threads 1]
- *                            [--churn SECONDS] [--prefix 1000] [-o json] [--write-docs]
+ *     npm run bench:serve -- [--model FOLDER|GGUF] [--clients 1,8,32,64] [--requests 4] [--tokens 32]
+ *                            [--threads 1] [--churn SECONDS] [--prefix 1000] [-o json] [--write-docs]
  *
  * Each number of clients has a server that answers as many at a time; eight also have one that answers one
  * at a time. `--requests` is for each client. `--churn` lets 64 clients come for so many seconds, of which
- * some are slow and some leave, and ends with 1 if an answer is lost, stuck or not the model's own. `--prefix`
- * is the number of tokens that prompts share where their first token is timed; 0 for none.
+ * some are slow and some leave, and ends with 1 if an answer is lost, stuck or not the model's own.
+ * `--prefix` is the number of tokens that prompts share where their first token is timed; 0 for none.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";

@@ -34,7 +34,7 @@ interface Client {
   read?(text: string): Promise<void>;
 }
 
-/** @throws TurnedAwayError for 429; Error for another status or an error in the stream; the signal's reason */
+/** @throws TurnedAwayError for 429; Error for another status or one in the stream; the signal's reason */
 export async function ask(origin: string, request: CompletionRequest, { signal, read }: Client = {}): Promise<Answer> {
   const body = JSON.stringify({ ...request, ignore_eos: true, stream: true, stream_options: { include_usage: true } });
   const began = performance.now();

@@ -1,4 +1,4 @@
-/** Time to the first token of prompts that begin with the same 1,000 tokens: the first of them, and the next. */
+/** Time to the first token of prompts that begin with the same tokens: of the first, and of the next ones. */
 import { ask, type CompletionRequest } from "./ask.ts";
 
 /** Words of each prompt behind those it shares. */
