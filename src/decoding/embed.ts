@@ -36,6 +36,7 @@ export const EMBED_OPTIONS: OptionKeys = optionKeys<EmbedOptions>({
 
 /** What a model of vectors is made of. */
 export interface EmbeddingModel {
+  /** Asked for only where there are texts. */
   readonly tokenizer: Pick<Tokenizer, "encode">;
   readonly forwardPass: Transformer;
   /** undefined where the checkpoint says nothing */
@@ -55,10 +56,11 @@ interface Form {
  * @throws OptionError for a text without tokens or too long for the context, or where nobody says how to pool
  */
 export async function embed(
-  { tokenizer, forwardPass, pooling }: EmbeddingModel,
+  model: EmbeddingModel,
   texts: readonly (string | readonly number[])[],
   options: EmbedOptions,
 ): Promise<Float32Array[]> {
+  const { forwardPass, pooling } = model;
   const { hiddenSize: E } = forwardPass.config;
   const kind = options.pooling ?? pooling?.kind;
   if (kind === undefined) {
@@ -72,7 +74,7 @@ export async function embed(
   };
   const prompt = promptText(pooling, options.promptName);
   const encoded = texts.map((text, i) => {
-    const ids = typeof text === "string" ? tokenizer.encode(prompt + text, { parseSpecial: false }) : text;
+    const ids = typeof text === "string" ? model.tokenizer.encode(prompt + text, { parseSpecial: false }) : text;
     if (ids.length > 0 && ids.length <= forwardPass.contextSize) return ids;
     throw new OptionError(
       `text ${i}: got ${ids.length} tokens, need 1 to ${forwardPass.contextSize}, the context the model was loaded with`,
