@@ -29,8 +29,8 @@
  * it, and only claimed shares are waited for: a worker that is off its core when a job is given, or asleep,
  * costs nothing, because the calling thread claims what nobody else does.
  *
- *   1. The calling thread writes kernel, memory, units, arguments (48 to 54, 60), then `pending`, then `left`,
- *      which opens the job, then raises `generation`, and wakes sleepers.
+ *   1. The calling thread writes kernel, memory, units, arguments (48 to 54, 60), then `pending`, then
+ *      `left`, which opens the job, then raises `generation`, and wakes sleepers.
  *   2. To claim a share is to take one from `left` (`Atomics.sub`). If there was one, it is claimed: the last
  *      for 1, the one before for 2, and so on. If there was none, nothing is claimed.
  *   3. What a worker has claimed it reads from the board afterwards, computes, and takes from `pending`.

@@ -15,7 +15,7 @@ import type { Placed } from "./workspace.ts";
 /** All that a transformer computes with. */
 export interface OpenedModel extends LoadedModel, KvCacheMemory {
   readonly contextSize: number;
-  /** Of the blocks, the embedding and the head, in this order. */
+  /** Those of the blocks, of the embedding and of the head, in this order. */
   readonly weights: readonly Placed<WeightRange>[];
 }
 
@@ -23,8 +23,8 @@ export interface OpenedModel extends LoadedModel, KvCacheMemory {
  * Creates the memories of a plan, and streams the checkpoint into them.
  *
  * @param meanwhile work of the caller's own for the time in which threads start
- * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError; nothing stays open
- *   then
+ * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError; nothing stays
+ *   open then
  */
 export async function openModel(
   checkpoint: Checkpoint,

@@ -1,7 +1,7 @@
 /**
  * One memory with the kernels over it, the buffers of a forward pass and the tables of positions.
- * `open-workspace.ts` makes it, and is the only place where memory is planned, opened and loaded. A model that
- * is too large for one memory has several: each has some of the layers, and a pass goes through all of them.
+ * `open-workspace.ts` makes it, and is the only place where memory is planned, opened and loaded. A model
+ * that is too large for one memory has several: each has some of the layers, and a pass goes through all.
  */
 import type { Description } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";

@@ -143,26 +143,26 @@ for (const name of REFERENCES === undefined ? [] : readdirSync(REFERENCES)) {
 test("one worker serves all memories, and ends with the model, as with a load that failed", async () => {
   const [, checkpoint] = MODELS[1]!;
   const memoryLimit = await limitFor(checkpoint, { ...SIZE, threads: 2 }, 4);
-  let [started, ended] = [0, 0];
+  const workers = { started: 0, ended: 0 };
   const spawnWorker: NonNullable<Host["spawnWorker"]> = (start) => {
-    started++;
+    workers.started++;
     const handle = nodeHost.spawnWorker!(start);
-    return { ...handle, end: async () => (await handle.end(), void ended++) };
+    return { ...handle, end: async () => (await handle.end(), void workers.ended++) };
   };
   const host = { ...nodeHost, spawnWorker };
   const model = await load(checkpoint, { memoryLimit, threads: 2 }, host);
   await model.forward(drawIds(9), { logits: "last" });
-  assert.equal([model.memories, started, ended], [4, 1, 0]);
+  assert.equal([model.memories, workers], [4, { started: 1, ended: 0 }]);
   await model.dispose();
-  assert.equal([started, ended], [1, 1]);
+  assert.equal(workers, { started: 1, ended: 1 });
   assert.throws(() => model.kernels.memory, (error: unknown) => error instanceof DisposedError); // prettier-ignore
 
   const controller = new AbortController();
   const options = { memoryLimit, threads: 2, signal: controller.signal, onProgress: () => controller.abort() };
   assert.instance(await load(checkpoint, options, host).catch((error: unknown) => error), AbortError);
   // One that is being started is told to end, and not waited for.
-  for (let wait = 0; ended < 2 && wait < 2000; wait++) await sleep(5);
-  assert.equal([started, ended], [2, 2]);
+  for (let wait = 0; workers.ended < 2 && wait < 2000; wait++) await sleep(5);
+  assert.equal(workers, { started: 2, ended: 2 });
 });
 
 test("a layer that fits in no memory, and memory that is refused, are typed errors with the numbers", async () => {

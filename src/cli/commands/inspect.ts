@@ -12,7 +12,7 @@ import { settleHead } from "../../checkpoint/settle-head.ts";
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions, MEMORY_LIMIT } from "../options/model-options.ts";
 import { describeModel, type InputPolicy, type ModelDescription, readEqualizedInputs } from "../model-description.ts";
-import { bytes, integer, nonEmpty } from "../options/option-values.ts";
+import { byteCount, integer, nonEmpty } from "../options/option-values.ts";
 import { formatBytes, formatCount, formatSignificant } from "../quantities.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../options/source-options.ts";
 import { describeRun, type RunDescription, runFields } from "../run-description.ts";
@@ -29,7 +29,7 @@ export function inspectCommand(context: CommandContext): Command {
     .argument("<model>", `quantized or unquantized folder, or a GGUF: ${SOURCE_FORMS}`, nonEmpty);
   addSourceOptions(command);
   command.option("-c, --ctx-size <n>", "tokens to say the memory of (default: as a model is loaded)", integer(1));
-  command.option(...MEMORY_LIMIT, bytes);
+  command.option(...MEMORY_LIMIT, byteCount);
   return addOutputOptions(command, "the same, as data")
     .addHelpText("after", EXAMPLES)
     .action((source: string, flags: InspectFlags) => inspectModel(context, source, flags));

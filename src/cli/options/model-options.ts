@@ -5,7 +5,7 @@ import type { CommandContext } from "../command-context.ts";
 import { BUILD_CHOICES, type LoadOptions } from "../../model/load-options.ts";
 import type { CachePrecision, Precision, WeightPrecision } from "../../model/precision.ts";
 import type { LoadedModel } from "../library-contract.ts";
-import { bytes, integer, nonEmpty, oneOf } from "./option-values.ts";
+import { byteCount, integer, nonEmpty, oneOf } from "./option-values.ts";
 import { displayProgress } from "../progress-display.ts";
 import { formatBytes } from "../quantities.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "./source-options.ts";
@@ -63,7 +63,7 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
     .option("-c, --ctx-size <n>", contextHelp, integer(1))
     .option("-t, --threads <n>", "threads (default: one per core)", integer(1, 64))
     .option("--poll <0..100>", POLL_HELP, integer(0, 100))
-    .option(...MEMORY_LIMIT, bytes)
+    .option(...MEMORY_LIMIT, byteCount)
     .option(...CACHE_TYPES.k, cachePrecision)
     .option(...CACHE_TYPES.v, cachePrecision)
     .option(
