@@ -22,6 +22,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   quantizer: ["training", "model", "kernels", "architecture", "checkpoint", "tokenizer"],
   export: ["tokenizer", "architecture", "checkpoint"],
   server: ["decoding", "tokenizer"],
+  // Of the server only what finds calls in an answer.
+  ai: ["decoding", "tokenizer", "server"],
   evaluation: ["quantizer", "decoding", "model", "kernels", "tokenizer", "architecture", "checkpoint"],
   host: ["kernels", "checkpoint", "sources"],
   "core.ts": ["export", "kernels", "sources", "model", "decoding", "quantizer", "evaluation", "tokenizer", "architecture", "checkpoint"],
@@ -33,6 +35,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   "inline.ts": ["index.ts", "core.ts", "library.ts", "host", "wasm"],
   "worker.ts": ["host"],
   "server.ts": ["server"],
+  "ai.ts": ["ai"],
   cli: [
     "index.ts", "server.ts", "core.ts", "export", "host", "decoding", "quantizer", "evaluation", "tokenizer", "model", "sources", "architecture", "checkpoint",
   ],
