@@ -117,7 +117,7 @@ for (const [name, checkpoint] of MODELS) {
 
 const REFERENCES = sharedData("reference/tiny");
 for (const name of REFERENCES === undefined ? [] : readdirSync(REFERENCES)) {
-  test(`${name} gives the same bits in two memories and in as many as it has parts`, async () => {
+  test(`${name} gives the same bits in three memories`, async () => {
     const checkpoint = await openCheckpoint(await openLocation(`${REFERENCES}/${name}`));
     const { headless, vocabSize, hiddenSize } = checkpoint.config;
     const ids = drawIds(20).map((id) => id % vocabSize);
@@ -132,10 +132,7 @@ for (const name of REFERENCES === undefined ? [] : readdirSync(REFERENCES)) {
       return found;
     };
     const expected = await values();
-    for (const memories of [2, 3]) {
-      const limit = await limitFor(checkpoint, options, memories);
-      assertSameBits(await values(limit), expected, `${memories} memories`);
-    }
+    assertSameBits(await values(await limitFor(checkpoint, options, 3)), expected, name);
     await checkpoint.close();
   });
 }
