@@ -8,7 +8,7 @@ import { evaluationCommands, quantizeCommand } from "./command.ts";
 import { percent, plusMinus } from "./numbers.ts";
 import { partBlocks } from "./parts.ts";
 import { type Environment, isCurrent, madeWith, type Results, type RowResult } from "./results-file.ts";
-import { GIVEN, ROWS, type Row, type Section, SECTIONS } from "./rows.ts";
+import { FLOAT_ROW, GIVEN, ROWS, type Row, type Section, SECTIONS } from "./rows.ts";
 import type { Settings } from "./settings.ts";
 
 export interface ReportOptions {
@@ -101,7 +101,7 @@ const HELLASWAG_COLUMNS: readonly Column[] = [
 
 function sectionBlocks({ title, about, rows: ids }: Section, results: Results, settings: Settings): string[] {
   const rows = measured(ids, results);
-  if (rows.length === 0) return [];
+  if (rows.every(({ row }) => row.id === FLOAT_ROW)) return [];
   return [`## ${title}`, about, table(rows, COLUMNS), extremes(rows), commands(rows, settings)];
 }
 
@@ -145,7 +145,8 @@ function table(rows: readonly MeasuredRow[], candidates: readonly Column[]): str
 /** `W4A8`: bits of weights and activations. */
 export function format({ madeWith: { recipe } }: Pick<RowResult, "madeWith">): string {
   if (recipe === null) return "float32";
-  const bits = (type: string) => (type === "none" ? "16" : type.replaceAll(/\D/g, ""));
+  // Codes that are kept have 4 bits; the name of an 8-bit float has digits behind its bits.
+  const bits = (type: string) => (type === "none" ? "16" : type === "keep" ? "4" : /\d+/.exec(type)![0]);
   const float = [recipe.weights, recipe.activations].filter((type) => type.startsWith("fp"));
   return `W${bits(recipe.weights)}A${bits(recipe.activations)}${float.length > 0 ? ` (${float.join(", ")})` : ""}`;
 }

@@ -142,10 +142,16 @@ export function isCurrent(
   result: { readonly madeWith: MadeWith; readonly failure?: string } | undefined,
   wanted: MadeWith,
 ): boolean {
-  // Compared as JSON keeps them: without what is undefined.
-  return (
-    result !== undefined && result.failure === undefined && isDeepStrictEqual(result.madeWith, JSON.parse(JSON.stringify(wanted)))
-  );
+  return result !== undefined && result.failure === undefined && isDeepStrictEqual(whole(result.madeWith), whole(wanted));
+}
+
+/**
+ * As JSON keeps it: without what is undefined. An option that came after a measurement was as `rtn` has it, where
+ * every stage that can be left out is.
+ */
+function whole(madeWith: MadeWith): unknown {
+  const { recipe } = madeWith;
+  return JSON.parse(JSON.stringify({ ...madeWith, recipe: recipe && { ...resolveRecipe("rtn"), ...recipe } }));
 }
 
 export function readResults(path: string): Results {

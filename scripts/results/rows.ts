@@ -54,6 +54,13 @@ const RECIPES: readonly Row[] = [
     folder: "models/smollm2-135m-instruct-w4a8",
     evaluate: ALL,
   },
+  {
+    id: "kept-static",
+    label: "FPTQ, codes kept, static but for down",
+    recipe: "fptq",
+    options: { weights: "keep", scales: "bf16", v0: 0, v1: 30, ranges: "l3", kvCache: "q8t" },
+    evaluate: TEXT,
+  },
   { id: "fptq", label: "FPTQ", recipe: "fptq", evaluate: TEXT_AND_WORDS, layerErrors: true },
   { id: "fptq+gptq", label: "FPTQ + GPTQ", recipe: "fptq+gptq", evaluate: TEXT_AND_WORDS, layerErrors: true },
   { id: "rtn-static", label: "RTN, static", recipe: "rtn-static", evaluate: TEXT_AND_WORDS },
@@ -232,8 +239,8 @@ export const SECTIONS: readonly Section[] = [
   {
     title: "Recipes",
     about: `Every recipe as its paper has it, and the W4A8 forms of those whose papers stop elsewhere. Embedding, head and KV cache are
-int8 in all but the first row. The model in this repository is FPTQ best, distilled, calibrated on half of this text and half of what the
-model wrote itself; its folder says how.`,
+int8 in all but the first row. The model in this repository is FPTQ with the codes of its source kept and a scale per token for every
+input and for the cache; its folder says how.`,
     rows: ids(RECIPES),
   },
   {

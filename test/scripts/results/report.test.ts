@@ -26,6 +26,14 @@ test("a row's figures stand in its line, rounded, each with its error", () => {
   assert.is(cells(report, "GPTQ W4A16")[8], "float");
 });
 
+test("a format says bits of weights and activations, not more", () => {
+  const results = exampleResults();
+  for (const id of ["embedded", "zeroquant-fp-e5m2"]) results.rows[id] = rowResult(id, 1.1);
+  const report = render(results);
+  assert.is(cells(report, "The model in this repository")[1], "W4A8");
+  assert.is(cells(report, "ZeroQuant-FP, E5M2 activations")[1], "W4A8 (fp4, fp8-e5m2)");
+});
+
 test("a row that failed says why, in one cell", () => {
   assert.match(render(exampleResults()), /\| RTN, static: failed: a {3}reason \| W4A8 \|/);
 });

@@ -48,4 +48,11 @@ test("a measurement is current while recipe, data and evaluations are the same",
   assert.not.ok(isCurrent({ ...result, failure: "why" }, wanted()));
 });
 
+test("a measurement from before an option came stands for what leaves its stage out", () => {
+  const { transforms: _, ...before } = wanted().recipe!;
+  const old = { madeWith: JSON.parse(JSON.stringify({ ...wanted(), recipe: before })) };
+  assert.ok(isCurrent(old, wanted()));
+  assert.not.ok(isCurrent(old, wanted({ options: { transforms: ["value"] } })));
+});
+
 test.run();
