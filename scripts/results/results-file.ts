@@ -149,9 +149,9 @@ export function isCurrent(
  * As JSON keeps it: without what is undefined. An option that came after a measurement was as `rtn` has it, where
  * every stage that can be left out is.
  */
-function whole(madeWith: MadeWith): unknown {
-  const { recipe } = madeWith;
-  return JSON.parse(JSON.stringify({ ...madeWith, recipe: recipe && { ...resolveRecipe("rtn"), ...recipe } }));
+function whole(made: MadeWith): unknown {
+  const { recipe } = made;
+  return JSON.parse(JSON.stringify({ ...made, recipe: recipe && { ...resolveRecipe("rtn"), ...recipe } }));
 }
 
 export function readResults(path: string): Results {
