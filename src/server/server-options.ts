@@ -1,4 +1,5 @@
 /** What a server is told, with llama-server's names where it has them. */
+import type { EmbedOptions } from "../decoding/embed.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
 
 /** A loaded model, or what loads one with the first request: an isolate begins with a request. */
@@ -22,6 +23,12 @@ export interface ServerOptions {
   readonly corsOrigin?: string | undefined;
   /** Largest body of a request in bytes. Default 4 MiB, a batch of long prompts as token ids. */
   readonly maxBodyBytes?: number | undefined;
+  /** Whether it gives vectors of texts. Default: if the checkpoint says how its states become vectors. */
+  readonly embedding?: boolean | undefined;
+  /** How they do; default as the checkpoint says. */
+  readonly pooling?: EmbedOptions["pooling"];
+  /** Whether it orders documents, for models trained for that (Qwen3-Reranker). Default false. */
+  readonly rerank?: boolean | undefined;
   /** Told of failures of the server's own; clients hear only that there was one. Default: console. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /**

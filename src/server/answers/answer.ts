@@ -7,9 +7,8 @@ import { streamSSE } from "hono/streaming";
 import { GenerationAbortError, type Generation } from "../../decoding/generation.ts";
 import type { GenerateOptions, GenerationResult } from "../../decoding/generation-options.ts";
 import type { LanguageModel } from "../../decoding/language-model.ts";
-import { type Admission, type Place } from "../admission.ts";
 import { ApiError, explained, failure } from "../api-error.ts";
-import type { Metrics } from "../metrics.ts";
+import { type Receiving, Visit } from "../visit.ts";
 import type { Choice, Echo, Format } from "./format.ts";
 
 export interface Prompt {
@@ -30,62 +29,33 @@ export interface Job {
   readonly deadline: number | undefined;
 }
 
-export interface Answering {
+export interface Answering extends Receiving {
   readonly model: LanguageModel;
-  readonly admission: Admission;
-  readonly metrics: Metrics;
   readonly onError: (error: unknown) => void;
-  readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
 type Send = (chunk: object) => Promise<void>;
 
 /** @throws ApiError 400 for a prompt that leaves no room for an answer; 429; what a generation throws */
 export async function answer(c: Context, job: Job, format: Format, server: Answering): Promise<Response> {
-  const { model, admission, metrics } = server;
-  for (const [i, { ids }] of job.prompts.entries()) checkRoom(ids, i, job, model.forwardPass.mostTokens);
-  const place = admission.enter();
-  const client = new AbortController();
-  const over = new AbortController();
-  const timer = job.deadline === undefined ? undefined : setTimeout(() => over.abort(), 1000 * job.deadline);
-  const gone = () => client.abort();
-  c.req.raw.signal.addEventListener("abort", gone);
-  const run = new Run(job, server, AbortSignal.any([client.signal, over.signal]), client.signal);
-  const arrived = performance.now();
-  const ended = () => {
-    clearTimeout(timer);
-    c.req.raw.signal.removeEventListener("abort", gone);
-    place.leave();
-    metrics.requestSeconds.observe((performance.now() - arrived) / 1000);
-  };
-  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      await waitForTurn(place, client.signal, over.signal);
-      metrics.queueSeconds.observe((performance.now() - arrived) / 1000);
-      return await work();
-    } finally {
-      ended();
-    }
-  };
+  for (const [i, { ids }] of job.prompts.entries()) checkRoom(ids, i, job, server.model.forwardPass.mostTokens);
+  const visit = new Visit(c, server, job.deadline);
+  const run = new Run(job, server, visit.signal, visit.client);
   if (!job.stream) {
-    const working = inTurn(async () => format.whole(await run.choices()));
-    server.waitUntil(working.catch(() => {}));
-    return c.json(await working);
+    return c.json(await visit.inTurn(async () => format.whole(await run.choices())));
   }
   // It never ends between two events of a proxy's buffer.
   c.header("X-Accel-Buffering", "no");
   return streamSSE(c, async (stream) => {
-    stream.onAbort(gone);
+    stream.onAbort(visit.gone);
     const send: Send = async (chunk) => stream.writeSSE({ data: JSON.stringify(chunk) });
-    const working = inTurn(async () => {
-      const choices = await run.choices({ format, send });
-      if (job.includeUsage) await send(format.usage(choices));
-    });
-    server.waitUntil(working.catch(() => {}));
     try {
-      await working;
+      await visit.inTurn(async () => {
+        const choices = await run.choices({ format, send });
+        if (job.includeUsage) await send(format.usage(choices));
+      });
     } catch (error) {
-      if (client.signal.aborted) return;
+      if (visit.client.aborted) return;
       // The status has been sent; a client that is there still is told in the stream, as OpenAI does it.
       const told = explained(error);
       if (!told) server.onError(error);
@@ -93,16 +63,6 @@ export async function answer(c: Context, job: Job, format: Format, server: Answe
     }
     await stream.writeSSE({ data: "[DONE]" });
   });
-}
-
-/** @throws ApiError 408 where its time is over before its turn comes */
-async function waitForTurn(place: Place, client: AbortSignal, over: AbortSignal): Promise<void> {
-  try {
-    await place.turn(AbortSignal.any([client, over]));
-  } catch (error) {
-    if (!over.aborted) throw error;
-    throw new ApiError(408, "deadline: was over before it was this request's turn", { code: "deadline_exceeded" });
-  }
 }
 
 function checkRoom(ids: readonly number[], i: number, { prompts }: Job, mostTokens: number): void {
