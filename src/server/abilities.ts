@@ -11,7 +11,7 @@ export interface Abilities {
   readonly rerank: boolean;
 }
 
-/** @throws OptionError, UnsupportedModelError for a model that cannot do what its server was told that it does */
+/** @throws OptionError, UnsupportedModelError for a model that cannot do what its server was told */
 export function checkAbilities(model: LanguageModel, { embedding, pooling, rerank }: Abilities): void {
   if (embedding) embeddingPooling(model, pooling);
   if (rerank) rerankingPrompts(model, "", []);
@@ -25,7 +25,9 @@ export function checkEmbeds({ pooling }: Pick<LanguageModel, "pooling">, { embed
 }
 
 /**
- * No checkpoint says of itself that it reranks, and scores of a model that was not trained for it mean nothing.
+ * No checkpoint says of itself that it reranks, and scores of a model that was not trained for it mean
+ * nothing.
+ *
  * @throws ApiError 400
  */
 export function checkReranks({ rerank }: Abilities): void {

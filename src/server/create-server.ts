@@ -18,6 +18,7 @@ import { modelObject } from "./model-object.ts";
 import { openApi } from "./openapi.ts";
 import { rerankDocuments } from "./rerank.ts";
 import { ResidentModel } from "./resident-model.ts";
+import { respond } from "./responses.ts";
 import type { ServedModel, ServerOptions } from "./server-options.ts";
 import { gauges } from "./server-gauges.ts";
 import { applyTemplate, detokenize, tokenize, tokenizerInfo } from "./token-endpoints.ts";
@@ -108,6 +109,7 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
   });
   app.post("/v1/chat/completions", async (c) => completeChat(c, await serving()));
   app.post("/v1/completions", async (c) => completeText(c, await serving()));
+  app.post("/v1/responses", async (c) => respond(c, await serving()));
   app.post("/v1/embeddings", async (c) => embedTexts(c, await serving()));
   for (const path of RERANK_PATHS) app.post(path, async (c) => rerankDocuments(c, await serving()));
   app.post("/tokenize", async (c) => tokenize(c, await load()));

@@ -4,6 +4,7 @@ import { chatSchema } from "./requests/chat-request.ts";
 import { completionSchema } from "./requests/completion-request.ts";
 import { embeddingSchema } from "./requests/embedding-request.ts";
 import { rerankSchema } from "./requests/rerank-request.ts";
+import { responseSchema } from "./requests/response-request.ts";
 import { detokenizeSchema, templateSchema, tokenizeSchema } from "./requests/token-requests.ts";
 
 interface Endpoint {
@@ -16,6 +17,7 @@ interface Endpoint {
 const ENDPOINTS: readonly Endpoint[] = [
   { method: "post", path: "/v1/chat/completions", summary: "Answers a conversation", body: chatSchema },
   { method: "post", path: "/v1/completions", summary: "Continues prompts, or scores them", body: completionSchema },
+  { method: "post", path: "/v1/responses", summary: "Answers a conversation in OpenAI's newer words", body: responseSchema },
   { method: "post", path: "/v1/embeddings", summary: "Vectors of texts", body: embeddingSchema },
   { method: "post", path: "/v1/rerank", summary: "Orders documents by how well they answer a query", body: rerankSchema },
   { method: "get", path: "/v1/models", summary: "Lists the model" },

@@ -11,7 +11,7 @@ const LLAMA = 'Environment: ipython {"name": function name, "parameters": ...}';
 
 /** The parts of an answer cut at random, with neighbours of one kind joined. */
 function parse(template: string, answer: string, { prompt = "", random = mulberry32(SEED) } = {}): AnswerPart[] {
-  const parser = answerParsing(template).parserFor(prompt, true);
+  const parser = answerParsing(template).reading(prompt, true).parser();
   const parts: AnswerPart[] = [];
   for (let at = 0; at < answer.length;) {
     const end = at + 1 + Math.floor(random() * 6);

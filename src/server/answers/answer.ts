@@ -20,6 +20,8 @@ export interface Prompt {
 /** What both kinds of completion come down to. */
 export interface Job {
   readonly prompts: readonly Prompt[];
+  /** The field they came from. */
+  readonly field: string;
   readonly choices: number;
   readonly options: GenerateOptions;
   readonly stream: boolean;
@@ -48,7 +50,8 @@ export async function answer(c: Context, job: Job, format: Format, server: Answe
   c.header("X-Accel-Buffering", "no");
   return streamSSE(c, async (stream) => {
     stream.onAbort(visit.gone);
-    const send: Send = async (chunk) => stream.writeSSE({ data: JSON.stringify(chunk) });
+    const send: Send = async (chunk) =>
+      stream.writeSSE({ data: JSON.stringify(chunk), ...(format.named && { event: (chunk as { type: string }).type }) });
     try {
       await visit.inTurn(async () => {
         const choices = await run.choices({ format, send });
@@ -59,14 +62,14 @@ export async function answer(c: Context, job: Job, format: Format, server: Answe
       // The status has been sent; a client that is there still is told in the stream, as OpenAI does it.
       const told = explained(error);
       if (!told) server.onError(error);
-      await send((told ?? failure(error)).body);
+      await send(format.failed((told ?? failure(error)).body));
     }
-    await stream.writeSSE({ data: "[DONE]" });
+    if (!format.named) await stream.writeSSE({ data: "[DONE]" });
   });
 }
 
-function checkRoom(ids: readonly number[], i: number, { prompts }: Job, mostTokens: number): void {
-  const what = prompts.length > 1 ? `prompt.${i}` : "prompt";
+function checkRoom(ids: readonly number[], i: number, { prompts, field }: Job, mostTokens: number): void {
+  const what = prompts.length > 1 ? `${field}.${i}` : field;
   if (ids.length < mostTokens) return;
   throw new ApiError(400, `${what}: got ${ids.length} tokens, need fewer than ${mostTokens}, the context of this server`, {
     param: what,

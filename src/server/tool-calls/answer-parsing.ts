@@ -4,6 +4,14 @@ import { type CallFormat, callFormatOf } from "./call-formats.ts";
 
 const THOUGHTS: Section = { open: "<think>", close: "</think>" };
 
+/** Reads the choices of one request. */
+export interface AnswerReading {
+  /** Finds calls and thoughts in the text of one choice. */
+  parser(): AnswerParser;
+  /** Gives a call the name by which its result comes back. */
+  callId(): string;
+}
+
 export interface AnswerParsing {
   /** Undefined where the template has no calls, or writes them in a way this package does not read. */
   readonly calls: CallFormat | undefined;
@@ -11,7 +19,7 @@ export interface AnswerParsing {
    * @param prompt what the model was shown: a template may open the thoughts itself
    * @param withTools whether functions were offered
    */
-  parserFor(prompt: string, withTools: boolean): AnswerParser;
+  reading(prompt: string, withTools: boolean): AnswerReading;
 }
 
 /** @param template the source of the chat template; empty for none */
@@ -20,10 +28,13 @@ export function answerParsing(template: string): AnswerParsing {
   const thinks = template.includes(THOUGHTS.close);
   return {
     calls,
-    parserFor(prompt, withTools) {
+    reading(prompt, withTools) {
       const sections = thinks ? [THOUGHTS] : [];
       const inside = thinks && prompt.trimEnd().endsWith(THOUGHTS.open) ? THOUGHTS : undefined;
-      return withTools && calls ? calls.parser(sections, inside) : new SectionParser(sections, inside);
+      return {
+        parser: () => (withTools && calls ? calls.parser(sections, inside) : new SectionParser(sections, inside)),
+        callId: () => calls?.callId?.() ?? `call_${crypto.randomUUID()}`,
+      };
     },
   };
 }

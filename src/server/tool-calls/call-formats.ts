@@ -10,6 +10,8 @@ import { type AnswerParser, type AnswerPart, type Section, SectionParser } from 
 export interface CallFormat {
   readonly name: "hermes" | "llama3";
   parser(sections: readonly Section[], inside: Section | undefined): AnswerParser;
+  /** Where the template does not take any name for a call. */
+  readonly callId?: () => string;
 }
 
 const hermesCalls: Section = {
