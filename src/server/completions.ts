@@ -49,7 +49,10 @@ export function chatJob(
   const { ids, text } = chatPrompt(model, body, tools);
   const most = { field: names.tokens, tokens: body.max_completion_tokens ?? body.max_tokens };
   const logprobs = body.logprobs ? { logprobs: body.top_logprobs ?? 0 } : {};
-  const options = { ...generateOptions(body, most, limits.maxTokens), ...logprobs };
+  const sampling = generateOptions(body, most, limits.maxTokens);
+  const calls = tools && parsing.calls;
+  const written = { keptTokens: calls?.marks, stop: [...(sampling.stop ?? []), ...(calls?.stop ?? [])] };
+  const options = { ...sampling, ...logprobs, ...written };
   const job = jobOf(body, { field: names.messages, prompts: [{ ids, echo: undefined }] }, options);
   return { job, reading: parsing.reading(text, tools !== undefined) };
 }

@@ -2,7 +2,7 @@
 import { type AnswerParser, type Section, SectionParser } from "./answer-parser.ts";
 import { type CallFormat, callFormatOf } from "./call-formats.ts";
 
-const THOUGHTS: Section = { open: "<think>", close: "</think>" };
+const THOUGHTS = { open: "<think>", close: "</think>" } as const satisfies Section;
 
 /** Reads the choices of one request. */
 export interface AnswerReading {
