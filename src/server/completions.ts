@@ -93,6 +93,7 @@ function jobOf(body: SamplingFields, asked: Pick<Job, "field" | "prompts">, opti
   return {
     ...asked,
     choices: body.n ?? 1,
+    slot: body.id_slot ?? undefined,
     options,
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,

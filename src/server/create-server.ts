@@ -21,6 +21,8 @@ import { ResidentModel } from "./resident-model.ts";
 import { respond } from "./responses.ts";
 import type { ServedModel, ServerOptions } from "./server-options.ts";
 import { gauges } from "./server-gauges.ts";
+import { changeSlot, listSlots } from "./slot-endpoints.ts";
+import { Slots } from "./slots.ts";
 import { applyTemplate, detokenize, tokenize, tokenizerInfo } from "./token-endpoints.ts";
 import { need } from "../need.ts";
 import { checkOptions, type OptionKeys, optionKeys } from "../option-keys.ts";
@@ -29,7 +31,7 @@ const MAX_BODY_BYTES = 4 * 2 ** 20;
 
 const SERVER_OPTIONS: OptionKeys = optionKeys<ServerOptions>({
   alias: 0, parallel: 0, maxWaiting: 0, maxTokens: 0, apiKeys: 0, corsOrigin: 0, maxBodyBytes: 0, embedding: 0, pooling: 0,
-  rerank: 0, onError: 0, waitUntil: 0,
+  rerank: 0, slots: 0, onError: 0, waitUntil: 0,
 }); // prettier-ignore
 
 /** Endpoints anyone may ask, as at llama-server: they say nothing of anybody's text. */
@@ -59,7 +61,9 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
   if (resident.loaded) checkAbilities(resident.loaded, abilities);
   const metrics = new Metrics();
   const limits = { alias, maxTokens };
-  const serving = async () => ({ model: await load(), admission, metrics, limits, alias, abilities, onError, waitUntil });
+  const slots = options.slots && new Slots(parallel, options.slots);
+  const line = { admission, metrics, waitUntil };
+  const serving = async () => ({ ...line, model: await load(), limits, alias, abilities, slots, onError });
   const load = () => {
     const loading = resident.get();
     waitUntil(loading.catch(() => {}));
@@ -112,6 +116,8 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
   app.post("/v1/responses", async (c) => respond(c, await serving()));
   app.post("/v1/embeddings", async (c) => embedTexts(c, await serving()));
   for (const path of RERANK_PATHS) app.post(path, async (c) => rerankDocuments(c, await serving()));
+  app.get("/slots", async (c) => listSlots(c, await serving()));
+  app.post("/slots/:id", async (c) => changeSlot(c, await serving()));
   app.post("/tokenize", async (c) => tokenize(c, await load()));
   app.post("/detokenize", async (c) => detokenize(c, await load()));
   app.post("/apply-template", async (c) => applyTemplate(c, await load()));

@@ -19,9 +19,9 @@ export async function rerankDocuments(c: Context, server: AbleServer): Promise<R
   const scores = await visit.inTurn(() => rerankingScores(model, asked, visit.signal));
   const tokens = asked.prompts.reduce((sum, { length }) => sum + length, 0);
   server.metrics.promptTokens.add(tokens);
-  const document = (index: number) => (body.return_documents ? { text: documents[index]! } : undefined);
+  const shown = (index: number) => (body.return_documents ? { text: documents[index]! } : undefined);
   const results = scores
-    .map((relevance_score, index) => ({ index, relevance_score, document: document(index) }))
+    .map((relevance_score, index) => ({ index, relevance_score, document: shown(index) }))
     .toSorted((a, b) => b.relevance_score - a.relevance_score)
     .slice(0, body.top_n ?? undefined);
   return c.json({ object: "list", model: alias, results, usage: { prompt_tokens: tokens, total_tokens: tokens } });

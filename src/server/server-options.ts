@@ -1,6 +1,7 @@
 /** What a server is told, with llama-server's names where it has them. */
 import type { EmbedOptions } from "../decoding/embed.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
+import type { SlotStore } from "./slots.ts";
 
 /** A loaded model, or what loads one with the first request: an isolate begins with a request. */
 export type ServedModel = LanguageModel | (() => Promise<LanguageModel>);
@@ -29,6 +30,8 @@ export interface ServerOptions {
   readonly pooling?: EmbedOptions["pooling"];
   /** Whether it orders documents, for models trained for that (Qwen3-Reranker). Default false. */
   readonly rerank?: boolean | undefined;
+  /** Where clients may save what slots remember. Default: nowhere, and there are no slots. */
+  readonly slots?: SlotStore | undefined;
   /** Told of failures of the server's own; clients hear only that there was one. Default: console. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /**

@@ -4,6 +4,7 @@ import { POOLINGS, type PoolingKind } from "../../checkpoint/pooling.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import type { LanguageModel } from "../../decoding/language-model.ts";
 import { OptionError } from "../../errors.ts";
+import { SlotFolder } from "../../host/node/node-slot-folder.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
 import { integer, nonEmpty, oneOf } from "../options/option-values.ts";
 
@@ -18,6 +19,7 @@ interface ServeFlags extends ModelFlags {
   readonly embedding?: true;
   readonly pooling?: PoolingKind;
   readonly rerank?: true;
+  readonly slotSavePath?: string;
 }
 
 /** Tokens the cache has for each of the requests that are answered at a time, where `-c` does not say. */
@@ -45,6 +47,7 @@ export function serveCommand(context: CommandContext): Command {
     .option("--cors <origin>", "origin whose pages may read answers, or *", nonEmpty)
     .option("--embedding", "give vectors of texts, also where the model does not say that it was made for that")
     .option(`--pooling <${POOLINGS.join("|")}>`, "which states make a vector (default: as the model says)", oneOf(...POOLINGS))
+    .option("--slot-save-path <folder>", "folder in which clients may save what slots remember (default: none)", nonEmpty)
     .option("--rerank", "order documents, with a model that was trained for that");
   addModelOptions(
     command,
@@ -58,6 +61,7 @@ export function serveCommand(context: CommandContext): Command {
 async function serve(context: CommandContext, flags: ServeFlags): Promise<void> {
   const { output, signal } = context;
   const apiKeys = flags.apiKeyFile === undefined ? [] : await readKeys(context, flags.apiKeyFile);
+  const slots = flags.slotSavePath === undefined ? undefined : await SlotFolder.open(flags.slotSavePath);
   const { createServer, listen } = await context.server();
   const cacheTokens = flags.parallel * (flags.ctxSize ?? CONTEXT);
   const model = await loadModelFromFlags(context, { ...flags, cacheTokens });
@@ -72,6 +76,7 @@ async function serve(context: CommandContext, flags: ServeFlags): Promise<void> 
       embedding: flags.embedding,
       pooling: flags.pooling,
       rerank: flags.rerank,
+      slots,
       onError: (error) => output.log(String(flags.verbose ? ((error as Error).stack ?? error) : error)),
     });
     const server = await listen(app, { hostname: flags.host, port: flags.port });

@@ -8,6 +8,7 @@ import { GenerationAbortError, type Generation } from "../../decoding/generation
 import type { GenerateOptions, GenerationResult } from "../../decoding/generation-options.ts";
 import type { LanguageModel } from "../../decoding/language-model.ts";
 import { ApiError, explained, failure } from "../api-error.ts";
+import type { Slots } from "../slots.ts";
 import { type Receiving, Visit } from "../visit.ts";
 import type { Choice, Echo, Format } from "./format.ts";
 
@@ -23,6 +24,8 @@ export interface Job {
   /** The field they came from. */
   readonly field: string;
   readonly choices: number;
+  /** The slot it is answered in; undefined or -1 for any. */
+  readonly slot: number | undefined;
   readonly options: GenerateOptions;
   readonly stream: boolean;
   /** Whether a stream ends with a chunk that counts tokens. */
@@ -33,6 +36,7 @@ export interface Job {
 
 export interface Answering extends Receiving {
   readonly model: LanguageModel;
+  readonly slots: Slots | undefined;
   readonly onError: (error: unknown) => void;
 }
 
@@ -41,6 +45,7 @@ type Send = (chunk: object) => Promise<void>;
 /** @throws ApiError 400 for a prompt that leaves no room for an answer; 429; what a generation throws */
 export async function answer(c: Context, job: Job, format: Format, server: Answering): Promise<Response> {
   for (const [i, { ids }] of job.prompts.entries()) checkRoom(ids, i, job, server.model.forwardPass.mostTokens);
+  server.slots?.check(job.slot);
   const visit = new Visit(c, server, job.deadline);
   const run = new Run(job, server, visit.signal, visit.client);
   if (!job.stream) {
@@ -119,8 +124,9 @@ class Run {
     { index, nth }: { readonly index: number; readonly nth: number },
     out: { readonly format: Format; readonly send: Send } | undefined,
   ): Promise<Choice> {
-    const { options } = this.#job;
-    const { model } = this.#server;
+    const { options, slot } = this.#job;
+    const { model, slots } = this.#server;
+    using seat = index === 0 ? slots?.take(slot, prompt.ids) : undefined;
     using sequence = model.createSequence();
     const echo = prompt.echo === undefined ? undefined : await this.#echo(prompt, prompt.echo, sequence);
     // Choices of one request differ; each is the one its own seed gives.
@@ -131,6 +137,7 @@ class Run {
     const result = await this.#pieces(generation, async (text, logprobs) => {
       if (out) await sendAll(out.format.piece(index, text, logprobs), out.send);
     });
+    seat?.keep(sequence);
     const choice = { index, result, echo };
     if (out) await sendAll(out.format.end(choice), out.send);
     return choice;
