@@ -13,7 +13,7 @@ export async function rerankDocuments(c: Context, server: AbleServer): Promise<R
   const { model, alias, abilities } = server;
   checkModel(body, alias);
   checkReranks(abilities);
-  const documents = body.documents.map((document) => (typeof document === "string" ? document : document.text));
+  const documents = body.documents.map((given) => (typeof given === "string" ? given : given.text));
   const asked = rerankingPrompts(model, body.query, documents, body.instruction ?? undefined);
   const visit = new Visit(c, server);
   const scores = await visit.inTurn(() => rerankingScores(model, asked, visit.signal));
