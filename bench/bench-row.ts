@@ -1,6 +1,7 @@
 /** What a file of `bench/rows/` exports: `rows`, each one kernel on one shape. */
 import { BOARD_BYTES } from "../src/kernels/job-board.ts";
 import { instantiateKernels, Kernels } from "../src/kernels/kernels.ts";
+import { KernelThreads } from "../src/kernels/kernel-threads.ts";
 import type { KernelExports, KernelWork, SplitKernel } from "../src/kernels/kernel-table.ts";
 import { STATIC_DATA_BYTES } from "../src/kernels/memory-plan.ts";
 import type { Pointer } from "../src/kernels/pointer.ts";
@@ -59,8 +60,9 @@ export class BenchMemory {
     const { modules, memory, run, threads } = this;
     const board = this.reserve(BOARD_BYTES);
     const scratch = Array.from({ length: threads }, () => this.reserve(scratchBytes));
-    const pool = threads > 1 ? ThreadPool.start({ modules, memory, board, scratch }, run, nodeHost.spawnWorker!) : undefined;
-    const kernels = (this.kernels = new Kernels(run, memory, scratch[0]!, pool));
+    const pool =
+      threads > 1 ? ThreadPool.start({ modules, memories: [{ memory, run, scratch }], board }, nodeHost.spawnWorker!) : undefined;
+    const kernels = (this.kernels = new Kernels(run, memory, scratch[0]!, { threads: new KernelThreads(pool), place: 0 }));
     return () => kernels.split(kernel, units, ...work);
   }
 

@@ -26,6 +26,7 @@ const ENTRIES = [
   "edge-light",
   "inline",
   "server",
+  "ai",
   "cli/main",
   "host/node/node-worker",
   "host/node/node-thread-watcher",
@@ -36,7 +37,7 @@ const ENTRIES = [
  */
 const WORKER = "worker";
 /** What has declarations for others to see. */
-const TYPED = ["index", "core", "server", "worker"];
+const TYPED = ["index", "core", "server", "ai", "worker"];
 
 const inlineKernels: Plugin = {
   name: "inline-kernels",

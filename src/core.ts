@@ -3,7 +3,7 @@
  * it where no entry point fits, with a `Host` of your own (`WebAssembly.Module`s, a way to yield) and a
  * `ModelLocation` over whatever holds the files.
  */
-import type { ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
+import type { ModelLocation, OutputFile, OutputFolder } from "./checkpoint/byte-source.ts";
 import { describeModel } from "./architecture/description.ts";
 import { openModel } from "./checkpoint/open-checkpoint.ts";
 import { LanguageModel } from "./decoding/language-model.ts";
@@ -21,11 +21,13 @@ import { quantizeModel } from "./quantizer/quantize-model.ts";
 import { RECIPE_OPTIONS, resolveRecipe } from "./quantizer/recipe/resolve-recipe.ts";
 import type { QuantizationReport } from "./quantizer/write/quantization-report.ts";
 import { collectWeightStats } from "./quantizer/calibrate/weight-stats.ts";
+import { EXPORT_GGUF_OPTIONS, type ExportGgufOptions, writeGguf } from "./export/export-model.ts";
+import type { GgufExport } from "./export/gguf/export-gguf.ts";
 import { SOURCE_OPTIONS } from "./sources/locate-model.ts";
 import type { Host } from "./host/host.ts";
 import type { Work, WorkOptions } from "./host/work.ts";
 
-export type { ByteSource, Folder, ModelLocation, OutputFolder } from "./checkpoint/byte-source.ts";
+export type { ByteSource, Folder, ModelLocation, OutputFile, OutputFolder } from "./checkpoint/byte-source.ts";
 export type { Checkpoint, TensorInfo, TensorType } from "./checkpoint/checkpoint.ts";
 export type { ModelConfig } from "./architecture/model-config.ts";
 export { openCheckpoint } from "./checkpoint/open-checkpoint.ts";
@@ -45,6 +47,9 @@ export type { PositionLogprobs, TokenLogprob } from "./decoding/token-logprobs.t
 export type { RerankOptions } from "./decoding/rerank.ts";
 export { TextSequence } from "./decoding/text-sequence.ts";
 export * from "./errors.ts";
+export type { ExportGgufOptions } from "./export/export-model.ts";
+export type { GgufExport } from "./export/gguf/export-gguf.ts";
+export type { ExportType } from "./export/gguf/gguf-weights.ts";
 export { type ChoiceItem, type ChoiceResult, multipleChoice, parseChoiceItems } from "./evaluation/choice.ts";
 export type { EvaluationOptions } from "./evaluation/continuation.ts";
 export type { DivergenceStatistics, Distribution } from "./evaluation/divergence-statistics.ts";
@@ -142,6 +147,30 @@ export async function quantize(
     try {
       const data = calibrationSamples(checkpoint, options, recipe);
       return await withWork(host, options, (work) => quantizeModel(checkpoint, data, recipe, output, work));
+    } finally {
+      await checkpoint.close();
+    }
+  } catch (error) {
+    await output.discard();
+    throw error;
+  }
+}
+
+/**
+ * Writes a model as a GGUF, which llama.cpp and its relatives read.
+ *
+ * @param output committed when everything is written; discarded if anything fails
+ * @throws UnsupportedModelError for what a GGUF has no place for; CheckpointError; NumericError for weights
+ *   that are not finite; OptionError; CapabilityError if there is too little room; AbortError
+ */
+export async function exportGguf(location: ModelLocation, output: OutputFile, options: ExportGgufOptions): Promise<GgufExport> {
+  try {
+    checkOptions(options, EXPORT_GGUF_OPTIONS, SOURCE_OPTIONS);
+    const checkpoint = await openModel(location, options);
+    try {
+      return await withPacedProgress(options.onProgress, (onProgress) =>
+        writeGguf(checkpoint, output, { ...options, onProgress }),
+      );
     } finally {
       await checkpoint.close();
     }

@@ -11,13 +11,21 @@
 import type * as core from "./core.ts";
 import * as library from "./library.ts";
 import { nodeHost } from "./host/node.ts";
+import { createOutputFile } from "./host/node/node-output-file.ts";
 import { createOutputFolder } from "./host/node/node-output-folder.ts";
 import { nodeSources } from "./host/node/node-sources.ts";
 import { withGivenKernels } from "./host/host-options.ts";
 
 // What this file exports under the same name takes the place of the core's.
 export * from "./core.ts";
-export type { AnalyzeOptions, DiagnoseOptions, LoadOptions, LossByPartOptions, QuantizeOptions } from "./library.ts";
+export type {
+  AnalyzeOptions,
+  DiagnoseOptions,
+  ExportGgufOptions,
+  LoadOptions,
+  LossByPartOptions,
+  QuantizeOptions,
+} from "./library.ts";
 export { folderBlockStore } from "./host/node/node-block-store.ts";
 export type { HostOptions, HostOptions as RuntimeOptions } from "./host/host-options.ts";
 
@@ -25,6 +33,7 @@ const place: library.EntryPoint = {
   host: (options) => withGivenKernels(nodeHost, options),
   sources: nodeSources(),
   createOutputFolder,
+  createOutputFile,
 };
 
 /** @see core.loadModel */
@@ -35,6 +44,11 @@ export function loadModel(source: core.ModelSource, options?: library.LoadOption
 /** @see core.quantize. @throws OptionError also if the output folder exists and `force` is not set */
 export function quantize(source: core.ModelSource, options: library.QuantizeOptions): Promise<core.QuantizationReport> {
   return library.quantize(place, source, options);
+}
+
+/** @see core.exportGguf. @throws OptionError also if the output file exists and `force` is not set */
+export function exportGguf(source: core.ModelSource, options: library.ExportGgufOptions): Promise<core.GgufExport> {
+  return library.exportGguf(place, source, options);
 }
 
 /** @see core.analyze */

@@ -7,6 +7,7 @@ import * as core from "./core.ts";
 import { CapabilityError } from "./errors.ts";
 import { LOSS_BY_PART_OPTIONS } from "./evaluation/loss-by-part.ts";
 import { DIAGNOSE_OPTIONS } from "./evaluation/runtime-diagnosis.ts";
+import { EXPORT_GGUF_OPTIONS } from "./export/export-model.ts";
 import { HOST_OPTIONS, type HostOptions } from "./host/host-options.ts";
 import { checkLoadOptions, LOAD_OPTIONS } from "./model/load-options.ts";
 import { checkOptions, optionKeys, withOptionKeys } from "./option-keys.ts";
@@ -25,11 +26,23 @@ export interface QuantizeOptions extends core.QuantizeOptions, core.SourceOption
   readonly force?: boolean | undefined;
 }
 
+export interface ExportGgufOptions extends core.ExportGgufOptions, core.SourceOptions {
+  /** Path or `file:` URL of the file to write or, where there is no file system, what takes its bytes. */
+  readonly output: string | URL | core.OutputFile;
+  /** Replace the GGUF of this path if it exists; it stays whole until the new one is. Default false. */
+  readonly force?: boolean | undefined;
+}
+
 export interface LossByPartOptions extends core.LossByPartOptions, core.SourceOptions, HostOptions {}
 
 const OUTPUT_OPTIONS = optionKeys<Pick<QuantizeOptions, "output" | "force">>({ output: 0, force: 0 });
 
 export interface DiagnoseOptions extends core.DiagnoseOptions, HostOptions {}
+
+interface PlaceOptions {
+  readonly force: boolean;
+  readonly onWarning: ((message: string) => void) | undefined;
+}
 
 /** What an entry point brings. */
 export interface EntryPoint {
@@ -38,10 +51,8 @@ export interface EntryPoint {
   /** In pages, what a URL without a scheme is relative to. */
   baseUrl?(): string;
   /** Absent where there is no file system. */
-  createOutputFolder?(
-    path: string | URL,
-    options: { force: boolean; onWarning: ((message: string) => void) | undefined },
-  ): Promise<core.OutputFolder>;
+  createOutputFolder?(path: string | URL, options: PlaceOptions): Promise<core.OutputFolder>;
+  createOutputFile?(path: string | URL, options: PlaceOptions): Promise<core.OutputFile>;
 }
 
 export async function loadModel(
@@ -63,14 +74,38 @@ export async function quantize(
   checkOptions(options, OUTPUT_OPTIONS, QUANTIZE_OPTIONS, SOURCE_OPTIONS, HOST_OPTIONS);
   core.resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
   const output = await openOutput(place, options);
-  let location: core.ModelLocation;
+  const location = await locatedFor(output, () => locate(place, source, options));
+  return core.quantize(location, output, place.host(options), withOptionKeys<core.QuantizeOptions>(options, QUANTIZE_OPTIONS));
+}
+
+export async function exportGguf(
+  place: EntryPoint,
+  source: core.ModelSource,
+  options: ExportGgufOptions,
+): Promise<core.GgufExport> {
+  checkOptions(options, OUTPUT_OPTIONS, EXPORT_GGUF_OPTIONS, SOURCE_OPTIONS);
+  const { output: given, force = false, onWarning } = options;
+  // A caller without types may leave it out.
+  const found: string | URL | core.OutputFile | undefined = given;
+  let output: core.OutputFile;
+  if (typeof found === "object" && "write" in found) output = found;
+  else if (place.createOutputFile) output = await place.createOutputFile(found, { force, onWarning });
+  else throw new CapabilityError(`output: got "${String(found)}", need an OutputFile: there is no file system here`);
+  const location = await locatedFor(output, () => locate(place, source, options));
+  return core.exportGguf(location, output, withOptionKeys<core.ExportGgufOptions>(options, EXPORT_GGUF_OPTIONS));
+}
+
+/** Discards an output where its source cannot be found. */
+async function locatedFor(
+  output: Pick<core.OutputFile, "discard">,
+  locateSource: () => Promise<core.ModelLocation>,
+): Promise<core.ModelLocation> {
   try {
-    location = await locate(place, source, options);
+    return await locateSource();
   } catch (error) {
     await output.discard();
     throw error;
   }
-  return core.quantize(location, output, place.host(options), withOptionKeys<core.QuantizeOptions>(options, QUANTIZE_OPTIONS));
 }
 
 async function openOutput(place: EntryPoint, { output, force = false, onWarning }: QuantizeOptions): Promise<core.OutputFolder> {

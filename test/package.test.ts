@@ -29,6 +29,7 @@ const ELSEWHERE = {
   inline: { specifier: "fptq/inline", conditions: [] },
   core: { specifier: "fptq/core", conditions: [] },
   worker: { specifier: "fptq/worker", conditions: [] },
+  ai: { specifier: "fptq/ai", conditions: [] },
 } as const;
 
 interface Bundle {
@@ -136,7 +137,7 @@ test("declarations name what is exported, no more and no less", async () => {
   const directory = `${root}build/declared-names`;
   mkdirSync(directory, { recursive: true });
   const check = async (names: (file: string) => Promise<string[]>) => {
-    const entries = { fptq: "dist/index.js", "fptq/inline": "dist/inline.js", "fptq/core": "dist/core.js", "fptq/worker": "dist/worker.js" }; // prettier-ignore
+    const entries = { fptq: "dist/index.js", "fptq/inline": "dist/inline.js", "fptq/core": "dist/core.js", "fptq/ai": "dist/ai.js", "fptq/worker": "dist/worker.js" }; // prettier-ignore
     const values = Object.entries(entries).map(async ([specifier, file], i) => {
       const listed = Object.fromEntries((await names(file)).map((name) => [name, true]));
       return `export const entry${i}: Record<keyof typeof import("${specifier}"), true> = ${JSON.stringify(listed)};`;

@@ -6,10 +6,14 @@ import { quantizeModel } from "../src/quantizer/quantize-model.ts";
 import { type RecipeOptions, resolveRecipe } from "../src/quantizer/recipe/resolve-recipe.ts";
 import { MemoryOutputFolder } from "./memory-folder.ts";
 import { tinySamples } from "./quantizer/tiny-samples.ts";
-import { tinyModel } from "./tiny-model.ts";
+import { tinyModel, type TinyModelOptions } from "./tiny-model.ts";
 
-export async function quantizedTinyModel(seed: number, options: RecipeOptions = {}): Promise<Checkpoint> {
-  const source = await openSafetensorsCheckpoint(tinyModel(seed));
+export async function quantizedTinyModel(
+  seed: number,
+  options: RecipeOptions = {},
+  model: TinyModelOptions = {},
+): Promise<Checkpoint> {
+  const source = await openSafetensorsCheckpoint(tinyModel(seed, model));
   const output = new MemoryOutputFolder("quantized");
   const recipe = resolveRecipe("fptq", { groupSize: 32, embedding: "q8", ...options });
   await quantizeModel(source, { samples: tinySamples(seed, 4, 64) }, recipe, output, { host: nodeHost, threads: 1 });

@@ -101,6 +101,8 @@ export interface GgufForm {
    * @param number reads a key of those; undefined where it is missing or 0, which is llama.cpp's for missing
    */
   readonly own?: (config: ModelConfig, number: (key: string) => number | undefined) => Partial<ModelConfig>;
+  /** The way back: what the file of a configuration says under those keys. */
+  readonly writeOwn?: (config: ModelConfig) => Readonly<Record<string, number>>;
   /** What the norm behind the last block is called; absent: `output_norm`. */
   readonly finalNorm?: string;
   /** Whether layers without K/V heads have a convolution in place of attention. */

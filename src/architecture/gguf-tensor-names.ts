@@ -2,6 +2,7 @@
  * Tensor names: what a GGUF calls them (ggml `docs/gguf.md`, "Standardized tensor names") to what Hugging
  * Face does.
  */
+import type { ModelConfig } from "./model-config.ts";
 import { type BlockNames, blockNames, type BlockVariant, type Family, type ModuleNames } from "./family.ts";
 
 const MODEL_ROLES: Readonly<Record<string, Exclude<keyof ModuleNames, "block" | "blocks">>> = {
@@ -58,4 +59,23 @@ export function huggingFaceNames(
   const role = module === gguf?.finalNorm ? "finalNorm" : Object.hasOwn(MODEL_ROLES, module) ? MODEL_ROLES[module]! : undefined;
   const name = role === undefined ? undefined : names[role];
   return name === undefined ? [] : [`${name}.${moduleKind}`];
+}
+
+/**
+ * Gives the name in a GGUF of each tensor of a model, by its Hugging Face name: `huggingFaceNames` the other
+ * way around. A module in which a file may have q, k and v together is one of three here.
+ */
+export function ggufNames(family: Pick<Family, "names" | "gguf">, config: BlockVariant & Pick<ModelConfig, "layers">) {
+  const finalNorm = family.gguf?.finalNorm;
+  const modules = [
+    ...(finalNorm === undefined ? [] : [finalNorm]),
+    ...Object.keys(MODEL_ROLES),
+    ...Array.from({ length: config.layers }, (_, layer) => Object.keys(BLOCK_ROLES).map((role) => `blk.${layer}.${role}`)).flat(),
+  ];
+  const names = new Map<string, string>();
+  for (const name of modules.flatMap((module) => [`${module}.weight`, `${module}.bias`])) {
+    const [found, ...others] = huggingFaceNames(name, family, config);
+    if (found !== undefined && others.length === 0 && !names.has(found)) names.set(found, name);
+  }
+  return names as ReadonlyMap<string, string>;
 }

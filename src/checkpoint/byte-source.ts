@@ -77,6 +77,18 @@ export interface OutputFolder {
   readonly unfinished?: ((key: string) => UnfinishedWork) | undefined;
 }
 
+/** A single file being written, visible under its name once it is whole; as `OutputFolder` otherwise. */
+export interface OutputFile {
+  /** The final path, for messages. */
+  readonly name: string;
+  /** The next bytes, which may be reused after it resolves. */
+  write(data: Uint8Array): Promise<void>;
+  commit(): Promise<void>;
+  discard(): Promise<void>;
+  /** Room that is left where the file goes, where that can be found out. */
+  freeBytes?(): Promise<number | undefined>;
+}
+
 /** The state of long work, so that the same work can go on from it after an interruption. */
 export interface UnfinishedWork {
   /** The path, for messages. */

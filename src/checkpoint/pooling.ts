@@ -100,6 +100,14 @@ function parsePrompts(fields: JsonFields): Pick<Pooling, "prompts" | "defaultPro
   throw new CheckpointError(`${fields.where}: default_prompt_name: got "${defaultPrompt}", need the name of a prompt`);
 }
 
+/** By the number that `pooling_type` has for them. */
+const GGUF_KINDS = [undefined, "mean", "cls", "last"] as const;
+
+/** `pooling_type`, as `ggufPooling` reads it. */
+export function ggufPoolingType({ kind }: Pooling): number {
+  return GGUF_KINDS.indexOf(kind);
+}
+
 /**
  * @param type `pooling_type` of a GGUF; undefined and 0 say nothing
  * @param where for messages: file and key
@@ -107,7 +115,7 @@ function parsePrompts(fields: JsonFields): Pick<Pooling, "prompts" | "defaultPro
  */
 export function ggufPooling(type: number | undefined, where: string): Pooling | undefined {
   if (type === undefined || type === 0) return undefined;
-  const kind = ([undefined, "mean", "cls", "last"] as const)[type];
+  const kind = GGUF_KINDS[type];
   // llama.cpp divides by the length unless it is asked not to.
   if (kind !== undefined) return { kind, normalize: true, prompts: {} };
   throw new UnsupportedModelError(`${where}: got ${type}${type === 4 ? " (rank)" : ""}, supported: 0 to 3`);

@@ -69,6 +69,14 @@ export function readRecommendedSampling(
   return sampling;
 }
 
+/** Metadata of a GGUF that `readRecommendedSampling` reads back. */
+export function ggufSampling(sampling: RecommendedSampling): { key: string; value: number; whole: boolean }[] {
+  return SAMPLING_KEYS.flatMap(({ option, gguf, whole = false }) => {
+    const value = sampling[option];
+    return value === undefined ? [] : [{ key: `general.sampling.${gguf}`, value, whole }];
+  });
+}
+
 /** The keys of `generation_config.json` that say the same. */
 export function writeRecommendedSampling(sampling: RecommendedSampling): JsonObject {
   const stated = SAMPLING_KEYS.filter(({ option }) => sampling[option] !== undefined);

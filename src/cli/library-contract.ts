@@ -10,6 +10,8 @@ import type {
   ChoiceItem,
   ChoiceResult,
   DiagnoseOptions,
+  ExportGgufOptions,
+  GgufExport,
   Diagnosis,
   EvaluationOptions,
   InputAnalysis,
@@ -44,6 +46,7 @@ export type LoadedModel = Pick<
 export interface Library {
   loadModel(source: string, options?: LoadOptions & SourceOptions): Promise<LoadedModel>;
   quantize(source: string, options: QuantizeOptions): Promise<QuantizationReport>;
+  exportGguf(source: string, options: ExportGgufOptions): Promise<GgufExport>;
   analyze(source: string, options: AnalyzeOptions & SourceOptions): Promise<InputAnalysis[]>;
   /** @param model one that `loadModel` gave, as below */
   measureSpeed(model: LoadedModel, test: SpeedTest, options: SpeedOptions): Promise<SpeedResult>;

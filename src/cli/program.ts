@@ -9,6 +9,7 @@ import { choiceCommand } from "./commands/choice.ts";
 import { diagnoseCommand } from "./commands/diagnose.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { embedCommand } from "./commands/embed.ts";
+import { exportCommand } from "./commands/export.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { kldCommand } from "./commands/kld.ts";
 import { lambadaCommand } from "./commands/lambada.ts";
@@ -37,6 +38,7 @@ export function createProgram(context: CommandContext, version: string): Command
     .addHelpText("after", EXAMPLES);
   const commands = [
     quantizeCommand,
+    exportCommand,
     runCommand,
     chatCommand,
     serveCommand,

@@ -36,6 +36,7 @@ export const EMBED_OPTIONS: OptionKeys = optionKeys<EmbedOptions>({
 
 /** What a model of vectors is made of. */
 export interface EmbeddingModel {
+  /** Asked for only where there are texts. */
   readonly tokenizer: Pick<Tokenizer, "encode">;
   readonly forwardPass: Transformer;
   /** undefined where the checkpoint says nothing */
@@ -55,17 +56,18 @@ interface Form {
  * @throws OptionError for a text without tokens or too long for the context, or where nobody says how to pool
  */
 export async function embed(
-  { tokenizer, forwardPass, pooling }: EmbeddingModel,
+  model: EmbeddingModel,
   texts: readonly (string | readonly number[])[],
   options: EmbedOptions,
 ): Promise<Float32Array[]> {
+  const { forwardPass, pooling } = model;
   const { hiddenSize: E } = forwardPass.config;
   const form: Form = {
     kind: embeddingPooling({ pooling }, options.pooling),
     normalize: options.normalize ?? pooling?.normalize ?? true,
     dimensions: need.whole("dimensions", options.dimensions ?? E, 1, E),
   };
-  const encoded = embeddingIds({ tokenizer, forwardPass, pooling }, texts, options.promptName);
+  const encoded = embeddingIds(model, texts, options.promptName);
   const vectors: Float32Array[] = [];
   for (const group of roomForTogether(encoded, forwardPass)) {
     vectors.push(...(await Promise.all(group.map((ids) => embedOne(forwardPass, ids, form, options.signal)))));
@@ -86,13 +88,14 @@ export function embeddingPooling({ pooling }: Pick<EmbeddingModel, "pooling">, a
  * @throws OptionError for a text without tokens or too long for the context, or a prompt that is not there
  */
 export function embeddingIds(
-  { tokenizer, forwardPass, pooling }: EmbeddingModel,
+  model: EmbeddingModel,
   texts: readonly (string | readonly number[])[],
   promptName: string | undefined,
 ): (readonly number[])[] {
+  const { forwardPass, pooling } = model;
   const prompt = promptText(pooling, promptName);
   return texts.map((text, i) => {
-    const ids = typeof text === "string" ? tokenizer.encode(prompt + text, { parseSpecial: false }) : text;
+    const ids = typeof text === "string" ? model.tokenizer.encode(prompt + text, { parseSpecial: false }) : text;
     if (ids.length > 0 && ids.length <= forwardPass.contextSize) return ids;
     throw new OptionError(
       `text ${i}: got ${ids.length} tokens, need 1 to ${forwardPass.contextSize}, the context the model was loaded with`,

@@ -5,7 +5,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Pooling } from "../checkpoint/pooling.ts";
 import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
-import { CheckpointError, DownloadError, UnsupportedModelError } from "../errors.ts";
+import { CheckpointError, DownloadError } from "../errors.ts";
 import { checkOptions } from "../option-keys.ts";
 import { type LoadOptions, resolveContextSize } from "../model/load-options.ts";
 import { prepareKernels } from "../model/prepare-kernels.ts";
@@ -13,12 +13,14 @@ import { Transformer } from "../model/transformer.ts";
 import type { Host } from "../host/host.ts";
 import { chatTemplateSource } from "../tokenizer/chat-template.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { ID_TEXTS, IdsOnly, noTokenizer } from "./ids-only.ts";
 import { PROMPT_OPTIONS, type Prompt, type PromptOptions } from "./prompt.ts";
 import { type PendingIds, PromptEncoder } from "./prompt-encoder.ts";
 import { TextSequence } from "./text-sequence.ts";
 import { type DraftPolicy, PayingDrafts } from "./drafts/draft-policy.ts";
 import { PassCosts } from "./drafts/pass-costs.ts";
 import { embed, EMBED_OPTIONS, type EmbedOptions } from "./embed.ts";
+import type { TextTokenizer } from "./generate.ts";
 import type { Generation } from "./generation.ts";
 import { GENERATE_OPTIONS, type GenerateOptions } from "./generation-options.ts";
 import { rerank, RERANK_OPTIONS, type RerankOptions } from "./rerank.ts";
@@ -36,7 +38,6 @@ export interface ModelMemory {
 
 export class LanguageModel implements AsyncDisposable {
   readonly config: ModelConfig;
-  readonly tokenizer: Tokenizer;
   /** The model itself: ids in, logits out, over a sequence of its own that nothing else uses. */
   readonly forwardPass: Transformer;
   /** Ids that end a generation. */
@@ -53,15 +54,24 @@ export class LanguageModel implements AsyncDisposable {
   readonly #passCosts = new PassCosts();
   /** @internal Tests have others. */
   draftPolicy: () => DraftPolicy = () => new PayingDrafts(this.#passCosts);
-  readonly #prompts: PromptEncoder;
+  readonly #name: string;
+  readonly #tokenizer: Tokenizer | undefined;
+  readonly #prompts: PromptEncoder | IdsOnly;
 
-  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, forwardPass: Transformer, { onWarning }: LoadOptions) {
-    this.config = checkpoint.config;
-    this.tokenizer = tokenizer;
+  private constructor(
+    checkpoint: Checkpoint,
+    tokenizer: Tokenizer | undefined,
+    forwardPass: Transformer,
+    { onWarning }: LoadOptions,
+  ) {
+    const { config, name, tokenizer: files } = checkpoint;
+    this.config = config;
     this.forwardPass = forwardPass;
-    this.chatTemplate = chatTemplateSource(checkpoint.tokenizer!.tokenizerConfig);
-    this.#prompts = new PromptEncoder(tokenizer, checkpoint, onWarning);
-    const { eosTokenId } = tokenizer;
+    this.#name = name;
+    this.#tokenizer = tokenizer;
+    this.#prompts = tokenizer && files ? new PromptEncoder(tokenizer, { name, ...files }, onWarning) : new IdsOnly(name);
+    this.chatTemplate = files && chatTemplateSource(files.tokenizerConfig);
+    const eosTokenId = tokenizer?.eosTokenId;
     const ends = [...checkpoint.generation.eosTokenIds, ...(eosTokenId === undefined ? [] : [eosTokenId])];
     this.endTokenIds = [...new Set(ends)];
     this.recommendedSampling = checkpoint.generation.sampling;
@@ -90,14 +100,14 @@ export class LanguageModel implements AsyncDisposable {
     const checkpoint = await openModel(location, options);
     try {
       resolveContextSize(options, checkpoint.config);
-      if (!checkpoint.tokenizer) throw new UnsupportedModelError(`${checkpoint.name}: has no tokenizer`);
       const { tokenizer: files, name } = checkpoint;
       checkpoint.startVerifying?.();
-      let tokenizer: Tokenizer;
-      const forwardPass = await Transformer.load(checkpoint, host, options, () => (tokenizer = new Tokenizer(files, name)));
+      let tokenizer: Tokenizer | undefined;
+      const makeTokenizer = files && (() => void (tokenizer = new Tokenizer(files, name)));
+      const forwardPass = await Transformer.load(checkpoint, host, options, makeTokenizer);
       try {
         await checkpoint.verify(options.signal);
-        return new LanguageModel(checkpoint, tokenizer!, forwardPass, options);
+        return new LanguageModel(checkpoint, tokenizer, forwardPass, options);
       } catch (error) {
         await forwardPass.dispose();
         throw error;
@@ -107,6 +117,26 @@ export class LanguageModel implements AsyncDisposable {
     }
   }
 
+  /** Whether the checkpoint has a tokenizer. A model without one takes token ids in place of text. */
+  get hasTokenizer(): boolean {
+    return this.#tokenizer !== undefined;
+  }
+
+  /** @throws UnsupportedModelError for a model without one */
+  get tokenizer(): Tokenizer {
+    if (this.#tokenizer) return this.#tokenizer;
+    throw noTokenizer(this.#name);
+  }
+
+  /**
+   * @internal What makes text of generated ids: the tokenizer or, without one, their numbers.
+   * @throws UnsupportedModelError for texts to stop at without a tokenizer
+   */
+  textTokenizerFor({ stop = [] }: GenerateOptions): TextTokenizer {
+    if (this.#tokenizer) return this.#tokenizer;
+    return stop.length > 0 ? this.tokenizer : ID_TEXTS;
+  }
+
   /**
    * Continues a prompt, in a sequence of its own: any number of generations may run at a time, and their
    * steps go through the model together. Prompts that begin alike share what was computed. Nothing runs
@@ -114,8 +144,9 @@ export class LanguageModel implements AsyncDisposable {
    * 64 Ki characters is encoded at once.
    *
    * @returns pieces of text to iterate, never half a character, and `result` with ids, timings and the reason
-   *   it ended
-   * @throws OptionError at once for options outside their domain or a prompt longer than the context
+   *   it ended. The text of a model without a tokenizer is the ids as numbers, with a space between them
+   * @throws OptionError at once for options outside their domain or a prompt longer than the context;
+   *   UnsupportedModelError for texts, or texts to stop at, where there is no tokenizer
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     checkOptions(options, PROMPT_OPTIONS, GENERATE_OPTIONS);
@@ -132,7 +163,7 @@ export class LanguageModel implements AsyncDisposable {
   /**
    * Token ids of a prompt, special tokens included.
    * @throws OptionError for what is no prompt, or messages that the template refuses; UnsupportedModelError
-   *   for messages without a template
+   *   for messages without a template, or text without a tokenizer
    */
   promptIds(prompt: Prompt, options: PromptOptions = {}): readonly number[] {
     checkOptions(options, PROMPT_OPTIONS);
@@ -181,7 +212,7 @@ export class LanguageModel implements AsyncDisposable {
 
   memory(): ModelMemory {
     const { weights, kvCache, scratch } = this.forwardPass.memory();
-    const js = this.tokenizer.heapBytes;
+    const js = this.#tokenizer?.heapBytes ?? 0;
     return { weights, kvCache, scratch, js, total: weights + kvCache + scratch + js };
   }
 

@@ -1,5 +1,5 @@
 /** Prompts to token ids, by the tokenizer and chat template of a model. */
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
 import { OptionError } from "../errors.ts";
 import { ChatTemplate } from "../tokenizer/chat-template.ts";
 import { type ChatPrompt, chatPrompt } from "../tokenizer/chat-prompt.ts";
@@ -35,12 +35,18 @@ export class PromptEncoder {
   /** Undefined when nobody listens, and when it has been said. */
   #warn: ((message: string) => void) | undefined;
 
-  /** @param onWarning told once of a second beginning-of-sequence token */
-  constructor(tokenizer: Tokenizer, checkpoint: Checkpoint, onWarning: ((message: string) => void) | undefined) {
-    const { tokenizerConfig, tokenizerJson } = checkpoint.tokenizer!;
+  /**
+   * @param files what the tokenizer was made of, and for messages where that comes from
+   * @param onWarning told once of a second beginning-of-sequence token
+   */
+  constructor(
+    tokenizer: Tokenizer,
+    { name, tokenizerConfig, tokenizerJson }: TokenizerFiles & { readonly name: string },
+    onWarning: ((message: string) => void) | undefined,
+  ) {
     this.#tokenizer = tokenizer;
     this.#tokenizerConfig = tokenizerConfig;
-    this.#name = checkpoint.name;
+    this.#name = name;
     this.#fewestTokens = fewestTokens(tokenizerJson, tokenizer.longestToken);
     this.#warn = onWarning;
   }

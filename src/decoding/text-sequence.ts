@@ -8,10 +8,9 @@ import { CapacityError, OptionError } from "../errors.ts";
 import type { Sequence } from "../model/sequences/sequence.ts";
 import type { Transformer } from "../model/transformer.ts";
 import type { DraftPolicy } from "./drafts/draft-policy.ts";
-import { generate, type TextModel } from "./generate.ts";
+import { generate, type TextModel, type TextTokenizer } from "./generate.ts";
 import type { Generation } from "./generation.ts";
 import type { GenerateOptions } from "./generation-options.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { PendingIds } from "./prompt-encoder.ts";
 import type { Prompt, PromptOptions } from "./prompt.ts";
 import { TokenCache } from "./token-cache.ts";
@@ -20,11 +19,11 @@ import { need } from "../need.ts";
 
 /** The model a sequence of text belongs to. */
 interface TextSequenceModel {
-  readonly tokenizer: Tokenizer;
   readonly endTokenIds: readonly number[];
   readonly recommendedSampling: RecommendedSampling;
   readonly forwardPass: Transformer;
   readonly draftPolicy: () => DraftPolicy;
+  textTokenizerFor(options: GenerateOptions): TextTokenizer;
   promptIdsBehind(length: number, prompt: Prompt, options: PromptOptions): readonly number[] | PendingIds;
 }
 
@@ -76,7 +75,8 @@ export class TextSequence implements Disposable {
   }
 
   #generate(ids: readonly number[] | PendingIds, options: GenerateOptions, end: () => void): Generation {
-    const { tokenizer, endTokenIds, recommendedSampling, draftPolicy, forwardPass } = this.#model;
+    const tokenizer = this.#model.textTokenizerFor(options);
+    const { endTokenIds, recommendedSampling, draftPolicy, forwardPass } = this.#model;
     const begin = (needed: number) => {
       const { available: free } = forwardPass.cacheTokens;
       if (options.whenFull === "refuse" && needed > free) {

@@ -1,8 +1,9 @@
 /**
  * How threads hand each other work: a job board in shared memory, and what a worker is told when it starts.
+ * One board serves all memories of a model: a job says in which of them it is.
  *
- * The job board, at `board`, i32 words. What one thread writes while another polls has a cache line of its
- * own:
+ * The job board, at `board` of the first memory, i32 words. What one thread writes while another polls has a
+ * cache line of its own:
  *   0 generation  raised once per job; the word workers wait on
  *   1 sleepers    workers that are asleep, or about to be
  *  16 pending     shares that are not finished, without those of the calling thread
@@ -20,6 +21,7 @@
  *  57 dead        nonzero after a worker's thread ended without being told to
  *  58 answers     raised by whoever watches over the workers, when it is asked for a sign of life
  *  59 ended       nonzero when workers are to end
+ *  60 memory      index in the memories a worker was told of
  * then, from byte 256, f64 arguments, and behind them a word for each thread: its place among those that take
  * part, 0 if it does not (yet), -1 after it has died.
  *
@@ -27,8 +29,8 @@
  * it, and only claimed shares are waited for: a worker that is off its core when a job is given, or asleep,
  * costs nothing, because the calling thread claims what nobody else does.
  *
- *   1. The calling thread writes kernel, units, arguments (48 to 54), then `pending`, then `left`, which
- *      opens the job, then raises `generation`, and wakes sleepers.
+ *   1. The calling thread writes kernel, memory, units, arguments (48 to 54, 60), then `pending`, then
+ *      `left`, which opens the job, then raises `generation`, and wakes sleepers.
  *   2. To claim a share is to take one from `left` (`Atomics.sub`). If there was one, it is claimed: the last
  *      for 1, the one before for 2, and so on. If there was none, nothing is claimed.
  *   3. What a worker has claimed it reads from the board afterwards, computes, and takes from `pending`.
@@ -61,6 +63,7 @@ export const BOARD = {
   dead: 57,
   answers: 58,
   ended: 59,
+  memory: 60,
 } as const;
 const ARGUMENTS_OFFSET = 256;
 const MOST_ARGUMENTS = 24;
@@ -78,26 +81,28 @@ export interface WorkerStart {
    * holds no table of them.
    */
   readonly kernels: readonly string[];
-  readonly memory: WebAssembly.Memory;
+  /** Memories that jobs are in, and scratch of this thread alone in each. The first has the job board. */
+  readonly memories: readonly { readonly memory: WebAssembly.Memory; readonly scratch: Pointer }[];
   /** From 1 on; the calling thread is 0. */
   readonly thread: number;
   readonly board: Pointer;
-  /** Scratch of this thread alone. */
-  readonly scratch: Pointer;
   /** Job number already done when the worker starts. */
   readonly generation: number;
 }
 
-export type BoardPlace = Pick<WorkerStart, "memory" | "board">;
+export interface BoardPlace {
+  readonly memories: readonly Pick<WorkerStart["memories"][number], "memory">[];
+  readonly board: Pointer;
+}
 
 /** The words of a job board. */
-export function boardWords({ memory, board }: BoardPlace): Int32Array {
-  return new Int32Array(memory.buffer, board, BOARD_BYTES / 4);
+export function boardWords({ memories, board }: BoardPlace): Int32Array {
+  return new Int32Array(memories[0]!.memory.buffer, board, BOARD_BYTES / 4);
 }
 
 /** The arguments on a job board. */
-export function boardArguments({ memory, board }: BoardPlace): Float64Array {
-  return new Float64Array(memory.buffer, board + ARGUMENTS_OFFSET, MOST_ARGUMENTS);
+export function boardArguments({ memories, board }: BoardPlace): Float64Array {
+  return new Float64Array(memories[0]!.memory.buffer, board + ARGUMENTS_OFFSET, MOST_ARGUMENTS);
 }
 
 /** Gives a worker its place among the threads that take part; says whether it lives. */
@@ -114,6 +119,8 @@ export function placeOf(board: Int32Array, thread: number): number {
 export interface Job {
   /** Its index in `WorkerStart.kernels`. */
   readonly kernel: number;
+  /** The index of its memory in `WorkerStart.memories`. */
+  readonly memory: number;
   readonly units: number;
   /** The kernel's arguments before the range. */
   readonly work: readonly number[];
@@ -129,9 +136,11 @@ export interface Job {
  * Opens a job of which the calling thread has claimed the first share.
  * @returns how many shares there are
  */
-export function openJob(board: Int32Array, values: Float64Array, { kernel, units, work, large, shared, piece }: Job): number {
+export function openJob(board: Int32Array, values: Float64Array, job: Job): number {
+  const { kernel, memory, units, work, large, shared, piece } = job;
   const shares = large + (shared < units ? Math.ceil((units - shared) / piece) : 0);
   board[BOARD.kernel] = kernel;
+  board[BOARD.memory] = memory;
   board[BOARD.units] = units;
   board[BOARD.shares] = shares;
   board[BOARD.large] = large;

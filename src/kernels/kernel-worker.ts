@@ -7,11 +7,12 @@ import { instantiateModules } from "./instantiate.ts";
 
 /** Never returns before the pool ends. @param ready called once the first job can be taken */
 export function runKernelWorker(start: WorkerStart, ready: () => void): void {
-  const exports = instantiateModules(start.modules, start.memory);
-  const kernels = start.kernels.map((name) => exports[name] as (...args: number[]) => void);
+  const memories = start.memories.map(({ memory, scratch }) => {
+    const exports = instantiateModules(start.modules, memory);
+    return { kernels: start.kernels.map((name) => exports[name] as (...args: number[]) => void), scratch };
+  });
   const board = boardWords(start);
   const values = boardArguments(start);
-  const { scratch } = start;
   let seen = start.generation;
   ready();
   const args: number[] = [];
@@ -36,6 +37,7 @@ export function runKernelWorker(start: WorkerStart, ready: () => void): void {
       try {
         args.length = board[BOARD.argumentCount]!;
         for (let i = 0; i < args.length; i++) args[i] = values[i]!;
+        const { kernels, scratch } = memories[board[BOARD.memory]!]!;
         kernels[board[BOARD.kernel]!]!(...args, beginOf(board, share), beginOf(board, share + 1), scratch);
       } catch {
         Atomics.store(board, BOARD.failed, 1);

@@ -1,11 +1,11 @@
-/** Kernel builds instantiated over a memory, alone or with a pool of threads. */
-import { CapabilityError, DisposedError, unlessAborted } from "../errors.ts";
+/** Kernel builds instantiated over a memory, alone or with threads, which other memories may share. */
+import { CapabilityError, DisposedError } from "../errors.ts";
 import type { WorkOptions } from "../host/work.ts";
 import { instantiateModules } from "./instantiate.ts";
 import { type KernelExports, type KernelName, KERNELS, type KernelWork, moduleOf, type SplitKernel } from "./kernel-table.ts";
+import { KernelThreads } from "./kernel-threads.ts";
 import { MemoryPlan } from "./memory-plan.ts";
 import type { Pointer } from "./pointer.ts";
-import type { StartingPool, ThreadPool } from "./thread-pool.ts";
 
 /** In place of kernels that no module has: where only a part is needed, only that is loaded. */
 const ABSENT = Object.fromEntries(
@@ -53,34 +53,30 @@ function disposed(): never {
   throw new DisposedError("kernels: got a call after dispose, need to load the model again");
 }
 
-/** Ends the threads of kernels that nobody can reach any more and that were not disposed. */
-const abandoned =
-  typeof FinalizationRegistry === "function"
-    ? new FinalizationRegistry<ThreadPool>((pool) => void pool.end().catch(() => {}))
-    : undefined;
-
 export class Kernels {
   /** Whether the memory is shared, threads or not. */
   readonly shared: boolean;
   readonly #scratch: Pointer;
-  #starting: StartingPool | undefined;
-  readonly #started: Promise<string | undefined>;
+  readonly #threads: KernelThreads;
+  /** Number of this memory among those of the threads. */
+  readonly #place: number;
   #run: KernelExports;
   #memory: WebAssembly.Memory | undefined;
-  #pool: ThreadPool | undefined;
-  /** Threads that share the work, if there are as many. */
-  #used = Infinity;
   #disposal: Promise<void> | undefined;
 
-  /** @param starting a pool over the same memory; the kernels can be used before it is there */
-  constructor(run: KernelExports, memory: WebAssembly.Memory, scratch: Pointer, starting?: StartingPool) {
+  /** @param shared threads over this memory and others; the kernels can be used before they are there */
+  constructor(
+    run: KernelExports,
+    memory: WebAssembly.Memory,
+    scratch: Pointer,
+    { threads, place }: { readonly threads: KernelThreads; readonly place: number } = { threads: new KernelThreads(), place: 0 },
+  ) {
     this.#run = run;
     this.#memory = memory;
     this.#scratch = scratch;
+    this.#threads = threads;
+    this.#place = place;
     this.shared = Object.prototype.toString.call(memory.buffer) === "[object SharedArrayBuffer]";
-    this.#starting = starting;
-    this.#started = this.#join(starting);
-    this.#started.catch(() => {}); // told by `threadsStarted`
   }
 
   /** Kernels on the calling thread, not split. */
@@ -98,34 +94,26 @@ export class Kernels {
    * @returns the reason if there are fewer than asked for, which `onWarning` is told as well
    * @throws CapabilityError if one cannot be started in the way the caller chose; AbortError
    */
-  async threadsStarted({ signal, onWarning }: Pick<WorkOptions, "signal" | "onWarning"> = {}): Promise<string | undefined> {
-    const shortfall = await unlessAborted(this.#started, signal, "starting threads");
-    if (shortfall !== undefined) onWarning?.(`threads: ${this.threads} used, others did not start: ${shortfall}`);
-    return shortfall;
-  }
-
-  async #join(starting: StartingPool | undefined): Promise<string | undefined> {
-    if (!starting) return undefined;
-    const { pool, shortfall } = await starting.started;
-    this.#pool = pool;
-    // The pool knows nothing of this object, so that it does not keep it alive.
-    if (pool) abandoned?.register(this, pool, this);
-    return shortfall;
+  threadsStarted(work: Pick<WorkOptions, "signal" | "onWarning"> = {}): Promise<string | undefined> {
+    return this.#threads.started(work);
   }
 
   /** Threads that take part in a split, the calling one included. */
   get threads(): number {
-    return this.#pool ? this.#pool.threads : 1;
+    return this.#threads.count;
   }
 
-  /** Shares the work of the calls that follow among so many threads; the others sleep. Changes no bit. */
+  /**
+   * Shares the work of the calls that follow, in whatever memory, among so many threads; the others sleep.
+   * Changes no bit.
+   */
   useThreads(count: number): void {
-    this.#used = count;
+    this.#threads.use(count);
   }
 
   /** Milliseconds the calling thread has slept so far, waiting for others. */
   get sleptMs(): number {
-    return this.#pool ? this.#pool.sleptMs : 0;
+    return this.#threads.sleptMs;
   }
 
   /**
@@ -133,9 +121,8 @@ export class Kernels {
    * @param work the arguments before `(begin, end, scratch)`
    */
   split<Name extends SplitKernel>(name: Name, units: number, ...work: KernelWork<Name>): void {
-    const threads = Math.min(this.#used, this.threads);
-    if (this.#pool && units > 1 && threads > 1) this.#pool.run(name, units, work, threads);
-    else (this.#run[name] as (...args: number[]) => void)(...work, 0, units, this.#scratch);
+    if (this.#threads.share(this.#place, name, units, work)) return;
+    (this.#run[name] as (...args: number[]) => void)(...work, 0, units, this.#scratch);
   }
 
   /** Views of linear memory; never kept across a change of model, cheap to make. */
@@ -155,19 +142,18 @@ export class Kernels {
     return new Uint8Array(this.memory.buffer as ArrayBuffer, pointer, length);
   }
 
-  /** Ends the threads and lets go of the memory. What is called afterwards throws a DisposedError. */
+  /**
+   * Ends the threads, those of other memories too, and lets go of this memory. What is called afterwards
+   * throws a DisposedError.
+   */
   dispose(): Promise<void> {
     return (this.#disposal ??= this.#end());
   }
 
   async #end(): Promise<void> {
-    this.#starting?.stop();
-    await this.#started.catch(() => {});
-    const pool = this.#pool;
-    abandoned?.unregister(this);
-    this.#pool = this.#starting = undefined;
+    const ended = this.#threads.end();
     this.#run = DISPOSED;
     this.#memory = undefined;
-    await pool?.end();
+    await ended;
   }
 }

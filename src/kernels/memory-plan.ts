@@ -18,26 +18,45 @@ const PAGE_BYTES = 65_536;
 const TAIL_PAD_BYTES = 64;
 /** A cache line: no two regions share one, so threads writing to neighbours do not contend. */
 const ALIGNMENT = 64;
-const MAX_BYTES = 2 ** 32 - PAGE_BYTES;
+/** Bytes a 32-bit memory can have at most. */
+export const ADDRESSABLE_BYTES = 2 ** 32;
+const MAX_BYTES = ADDRESSABLE_BYTES - PAGE_BYTES;
 
 export type RegionKind = "weights" | "kvCache" | "scratch";
 
+/** Bytes of several memories together. */
+export function totalBytes(memories: readonly Readonly<Record<RegionKind, number>>[]): Record<RegionKind, number> {
+  const sum = (kind: RegionKind) => memories.reduce((bytes, memory) => bytes + memory[kind], 0);
+  return { weights: sum("weights"), kvCache: sum("kvCache"), scratch: sum("scratch") };
+}
+
 export class MemoryPlan {
+  readonly #most: number;
   #end = STATIC_DATA_BYTES as Pointer;
   readonly #byKind: Record<RegionKind, number> = { weights: 0, kvCache: 0, scratch: 0 };
+
+  /**
+   * @param limit bytes the memory may have, if it is to have fewer than it could; Infinity for a plan that
+   *   only says how much is needed
+   */
+  constructor(limit = ADDRESSABLE_BYTES) {
+    const whole = Math.floor(limit / PAGE_BYTES) * PAGE_BYTES;
+    this.#most = limit === Infinity ? limit : Math.min(MAX_BYTES, whole - TAIL_PAD_BYTES);
+  }
 
   /**
    * Reserves a region.
    * @param bytes its size; 0 is allowed
    * @returns its address, a multiple of 64
-   * @throws CapabilityError if the plan no longer fits a 32-bit memory
+   * @throws CapabilityError if the plan no longer fits the memory
    */
   reserve(kind: RegionKind, bytes: number, what: string): Pointer {
     const pointer = this.#end;
     const padded = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-    if (!(padded >= 0) || pointer + padded > MAX_BYTES) {
+    if (!(padded >= 0) || pointer + padded > this.#most) {
+      const has = this.#most < MAX_BYTES ? "this memory" : "a 32-bit WebAssembly memory";
       throw new CapabilityError(
-        `${what}: needs ${bytes} bytes on top of ${pointer} already planned; a 32-bit WebAssembly memory has at most ${MAX_BYTES}`,
+        `${what}: needs ${bytes} bytes on top of ${pointer} already planned; ${has} has at most ${this.#most}`,
       );
     }
     this.#end = offsetBy(pointer, padded);
@@ -48,6 +67,11 @@ export class MemoryPlan {
   /** Bytes reserved for each kind so far. */
   bytes(): Readonly<Record<RegionKind, number>> {
     return { ...this.#byKind };
+  }
+
+  /** Bytes that can be reserved still. */
+  get free(): number {
+    return this.#most - this.#end;
   }
 
   /** Pages of 64 KiB a memory needs to hold the plan. */
@@ -68,7 +92,7 @@ export class MemoryPlan {
       const available = largestMemory(this.pages * PAGE_BYTES, shared);
       const advice =
         available > 0
-          ? "a smaller contextSize needs less"
+          ? "a smaller contextSize needs less, and with a smaller memoryLimit it is asked for in pieces"
           : "engines reserve several GiB of addresses for any memory: does a limit on this process (ulimit -v) leave too few?";
       throw new CapabilityError(
         `memory: needs ${this.pages * PAGE_BYTES} bytes${kind}, about ${available} are available; ${advice}`,
@@ -82,9 +106,6 @@ export class MemoryPlan {
 function memoryOf(pages: number, shared: boolean): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: pages, maximum: shared ? pages : undefined, shared } as WebAssembly.MemoryDescriptor);
 }
-
-/** Bytes a 32-bit memory can have at most. */
-export const ADDRESSABLE_BYTES = 2 ** 32;
 
 /**
  * Bytes of the largest memory the runtime grants now, up to `mostBytes` and to a sixteenth of that: no

@@ -1,6 +1,6 @@
 /**
- * Threads over one shared memory: a job is one kernel call, split by its units of work into contiguous
- * ranges, which threads claim (`job-board.ts`).
+ * Threads over the shared memories of a model: a job is one kernel call in one of them, split by its units of
+ * work into contiguous ranges, which threads claim (`job-board.ts`).
  */
 import { CapabilityError } from "../errors.ts";
 import type { Host, WorkerHandle } from "../host/host.ts";
@@ -22,13 +22,20 @@ const ANSWER_SLEEPS = 100;
  */
 const UNWATCHED_MS = 60_000;
 
+/** A memory, and the calling thread's kernels over it. */
+export interface PoolMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly run: KernelExports;
+  /** One region per thread, the calling one first. */
+  readonly scratch: readonly Pointer[];
+}
+
 export interface PoolPlan {
   /** As in `instantiateKernels`. */
   readonly modules: readonly WebAssembly.Module[];
-  readonly memory: WebAssembly.Memory;
+  /** The first has the job board. */
+  readonly memories: readonly PoolMemory[];
   readonly board: Pointer;
-  /** One per thread, the calling one first. */
-  readonly scratch: readonly Pointer[];
   /** How long threads poll before they sleep, 0 to 100; by default 50. */
   readonly poll?: number | undefined;
 }
@@ -47,10 +54,9 @@ export interface StartingPool {
 export class ThreadPool {
   readonly threads: number;
   readonly #workers: readonly WorkerHandle[];
-  readonly #kernels: KernelExports;
+  readonly #memories: readonly PoolMemory[];
   readonly #board: Int32Array;
   readonly #values: Float64Array;
-  readonly #scratch: Pointer;
   readonly #polling: Polling;
   #sleptMs = 0;
   /** Why no further job is taken. */
@@ -59,32 +65,28 @@ export class ThreadPool {
   #death: Error | undefined;
   #ending: Promise<void> | undefined;
 
-  private constructor(plan: PoolPlan, kernels: KernelExports, workers: readonly WorkerHandle[]) {
+  private constructor(plan: PoolPlan, workers: readonly WorkerHandle[]) {
     this.threads = 1 + workers.length;
     this.#workers = workers;
-    this.#kernels = kernels;
+    this.#memories = plan.memories;
     this.#board = boardWords(plan);
     this.#values = boardArguments(plan);
-    this.#scratch = plan.scratch[0]!;
     this.#polling = new Polling(plan.poll);
     for (const worker of workers) worker.onDeath((error) => (this.#death ??= error));
   }
 
   /** @param limitMs how long to wait for workers; those that are not there then do not take part */
-  static start(
-    plan: PoolPlan,
-    run: KernelExports,
-    spawnWorker: NonNullable<Host["spawnWorker"]>,
-    limitMs: number = START_LIMIT_MS,
-  ): StartingPool {
-    const { modules, memory, board, scratch } = plan;
+  static start(plan: PoolPlan, spawnWorker: NonNullable<Host["spawnWorker"]>, limitMs: number = START_LIMIT_MS): StartingPool {
+    const { modules, board } = plan;
     const kernels = SPLIT_KERNELS;
-    const starts = scratch
-      .slice(1)
-      .map((own, i) => ({ modules, kernels, memory, board, thread: i + 1, scratch: own, generation: 0 }));
+    const starts = Array.from({ length: plan.memories[0]!.scratch.length - 1 }, (_, i) => {
+      const thread = i + 1;
+      const memories = plan.memories.map(({ memory, scratch }) => ({ memory, scratch: scratch[thread]! }));
+      return { modules, kernels, memories, board, thread, generation: 0 };
+    });
     const stopping = new AbortController();
     const started = startWorkers(starts, spawnWorker, limitMs, stopping.signal).then(({ workers, shortfall }) => ({
-      pool: workers.length > 0 ? new ThreadPool(plan, run, workers) : undefined,
+      pool: workers.length > 0 ? new ThreadPool(plan, workers) : undefined,
       shortfall,
     }));
     return { started, stop: () => stopping.abort() };
@@ -96,11 +98,12 @@ export class ThreadPool {
   }
 
   /**
+   * @param memory index of the memory that `work` points into
    * @param threads that share the work, 2 to `this.threads`
    * @throws CapabilityError if a worker died, now or earlier, a share trapped, or the pool was ended; the
    *   workers are ended then
    */
-  run(name: SplitKernel, units: number, work: readonly number[], threads = this.threads): void {
+  run(memory: number, name: SplitKernel, units: number, work: readonly number[], threads = this.threads): void {
     const board = this.#board;
     if (Atomics.load(board, BOARD.dead) !== 0) this.#fail(`a worker died before ${name}`);
     if (this.#failure) throw this.#failure;
@@ -110,11 +113,11 @@ export class ThreadPool {
     const shared = piece === 0 ? units : Math.floor((SHARED_PART * units) / (large * piece)) * large * piece || units;
     const { spins } = this.#polling;
     Atomics.store(board, BOARD.spins, spins);
-    openJob(board, this.#values, { kernel: SPLIT_KERNELS.indexOf(name), units, work, large, shared, piece });
+    openJob(board, this.#values, { kernel: SPLIT_KERNELS.indexOf(name), memory, units, work, large, shared, piece });
     this.#wake(large - 1);
     let trap: unknown;
     try {
-      this.#compute(name, work);
+      this.#compute(this.#memories[memory]!, name, work);
     } catch (error) {
       trap = error;
       Atomics.store(board, BOARD.failed, 1);
@@ -136,15 +139,15 @@ export class ThreadPool {
   }
 
   /** Computes the first share, then those nobody has claimed. */
-  #compute(name: SplitKernel, work: readonly number[]): void {
+  #compute({ run, scratch: [scratch] }: PoolMemory, name: SplitKernel, work: readonly number[]): void {
     const board = this.#board;
-    const kernel = this.#kernels[name] as (...args: number[]) => void;
-    kernel(...work, 0, beginOf(board, 1), this.#scratch);
+    const kernel = run[name] as (...args: number[]) => void;
+    kernel(...work, 0, beginOf(board, 1), scratch!);
     let own = 0;
     try {
       for (let share: number; (share = claimShare(board)) >= 0;) {
         own++;
-        kernel(...work, beginOf(board, share), beginOf(board, share + 1), this.#scratch);
+        kernel(...work, beginOf(board, share), beginOf(board, share + 1), scratch!);
       }
     } finally {
       if (own > 0) Atomics.sub(board, BOARD.pending, own);

@@ -4,7 +4,6 @@
  *
  *   i32[M, 2]   position of the row's token in its sequence, address of the sequence's block table i32[]
  */
-import type { Pointer } from "../kernels/pointer.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Consecutive tokens of one sequence. */
@@ -14,8 +13,8 @@ export interface Span {
   readonly rows: number;
   /** Position of the first one; the cache holds all before it. */
   readonly position: number;
-  /** Address of the sequence's block table: the numbers of its blocks in the pool, i32[]. */
-  readonly table: Pointer;
+  /** Which of a workspace's block tables is the sequence's: the same in all of a model. */
+  readonly table: number;
 }
 
 export interface Batch {
@@ -25,15 +24,16 @@ export interface Batch {
   readonly spans: readonly Span[];
 }
 
-/** One sequence from position 0, with the blocks that `space` has in order. */
-export function wholeSequence({ blockTable }: Workspace, rows: number, ids: ArrayLike<number> = []): Batch {
-  return { ids, rows, spans: [{ begin: 0, rows, position: 0, table: blockTable }] };
+/** One sequence from position 0, in a workspace with one block table, which has all blocks in order. */
+export function wholeSequence(rows: number, ids: ArrayLike<number> = []): Batch {
+  return { ids, rows, spans: [{ begin: 0, rows, position: 0, table: 0 }] };
 }
 
-/** Writes the row table; to be called before a batch's first block. */
-export function enterRows({ kernels, buffers }: Workspace, { rows, spans }: Batch): void {
+/** Writes the row table of a workspace; to be called before a batch's first block there. */
+export function enterRows({ kernels, buffers, blockTables }: Workspace, { rows, spans }: Batch): void {
   const table = kernels.i32(buffers.rows, 2 * rows);
-  for (const { begin, rows: count, position, table: blocks } of spans) {
+  for (const { begin, rows: count, position, table: number } of spans) {
+    const blocks = blockTables[number]!;
     for (let row = 0; row < count; row++) {
       table[2 * (begin + row)] = position + row;
       table[2 * (begin + row) + 1] = blocks;

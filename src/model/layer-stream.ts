@@ -205,7 +205,7 @@ export class LayerStream {
     const { buffers } = this.#space;
     const inMemory = this.kernels.f32(buffers.hidden, hidden.length);
     inMemory.set(hidden);
-    const batch = wholeSequence(this.#space, hidden.length / this.description.config.hiddenSize);
+    const batch = wholeSequence(hidden.length / this.description.config.hiddenSize);
     enterRows(this.#space, batch);
     forwardBlock(this.#space, { ...this.#memoryOf(this.#layer), block: this.description.blocks[this.#layer]! }, batch, observe);
     return inMemory;
@@ -227,7 +227,7 @@ export class LayerStream {
   ): void {
     const { kernels, buffers } = this.#space;
     const block = { ...differentiable, block: this.description.blocks[this.#layer]! };
-    const batch = wholeSequence(this.#space, hidden.length / this.description.config.hiddenSize);
+    const batch = wholeSequence(hidden.length / this.description.config.hiddenSize);
     enterRows(this.#space, batch);
     kernels.f32(input, hidden.length).set(hidden);
     forwardForGradients(this.#space, block, batch, input, gradients);

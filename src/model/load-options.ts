@@ -11,6 +11,7 @@ import { isWhole, need, shown } from "../need.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import { MOST_THREADS } from "../kernels/job-board.ts";
 import { BUILD_NAMES, type BuildName } from "../kernels/kernel-build.ts";
+import { ADDRESSABLE_BYTES } from "../kernels/memory-plan.ts";
 import { DEFAULT_POLL, MOST_POLL } from "../kernels/polling.ts";
 import type { Host } from "../host/host.ts";
 import type { WorkOptions } from "../host/work.ts";
@@ -77,10 +78,16 @@ export interface LoadOptions extends WorkOptions {
    * each other up, nobody polls whatever this says.
    */
   readonly poll?: number | undefined;
+  /**
+   * Bytes of a WebAssembly memory, at most 2^32, the default. A model that needs more has its layers in
+   * several memories, each with scratch of its own; the logits are the same. For engines that grant no memory
+   * of 4 GiB.
+   */
+  readonly memoryLimit?: number | undefined;
 }
 
 export const LOAD_OPTIONS: OptionKeys = optionKeys<LoadOptions>({
-  kvCache: 0, weights: 0, head: 0, contextSize: 0, cacheTokens: 0, maxSequences: 0, chunkSize: 0, build: 0, poll: 0, threads: 0, signal: 0, onProgress: 0,
+  kvCache: 0, weights: 0, head: 0, contextSize: 0, cacheTokens: 0, maxSequences: 0, chunkSize: 0, build: 0, poll: 0, memoryLimit: 0, threads: 0, signal: 0, onProgress: 0,
   onWarning: 0,
 }); // prettier-ignore
 
@@ -94,10 +101,11 @@ export interface ResolvedLoadOptions {
   readonly maxSequences: number;
   readonly build: BuildName | "auto";
   readonly poll: number;
+  readonly memoryLimit: number;
 }
 
 const DEFAULT_CONTEXT_SIZE = 4096;
-const DEFAULT_SEQUENCES = 32;
+export const DEFAULT_SEQUENCES = 32;
 const MAX_SEQUENCES = 1024;
 /** Beyond what any 32-bit memory holds. */
 const MAX_CACHE_TOKENS = 2 ** 28;
@@ -122,6 +130,7 @@ const LIMITS = [
   ["chunkSize", MAX_CHUNK_ROWS],
   ["cacheTokens", MAX_CACHE_TOKENS],
   ["maxSequences", MAX_SEQUENCES],
+  ["memoryLimit", ADDRESSABLE_BYTES],
 ] as const;
 
 /**
@@ -164,6 +173,7 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint)
     maxSequences: whole("maxSequences", options.maxSequences ?? DEFAULT_SEQUENCES, MAX_SEQUENCES),
     build: resolveBuild(options.build),
     poll: resolvePoll(options.poll),
+    memoryLimit: whole("memoryLimit", options.memoryLimit ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES),
   };
 }
 

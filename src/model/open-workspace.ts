@@ -1,162 +1,229 @@
 /**
- * Opens a workspace: plans its memory, creates it, loads it. What lies in it beside a pass' own buffers
- * (weights, caches, gradients) is planned by a callback, so that each region is named and placed once.
+ * Opens workspaces: plans their memories, creates them, loads them. What lies in them beside a pass' own
+ * buffers (weights, caches, gradients) is planned by callbacks, so that each region is named and placed once.
  *
  *   const plan = (planner) => ({ block: planBlock(planner, spec) });
  *   const { space, placed } = await openWorkspace(work, description, size, plan);
  *   await loadWorkspace(space, checkpoint, (loader) => loadBlock(loader, spec, placed.block), work);
+ *
+ * What may be too large for one memory is given in parts, and there are as many workspaces as these need.
  */
-import {
-  type Block,
-  type Description,
-  embeddingChannels,
-  INPUT_NAMES,
-  type InputName,
-  widestInput,
-} from "../architecture/description.ts";
+import { type Description, widestInput } from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Work } from "../host/work.ts";
 import { type ChosenKernels, chooseKernels } from "../kernels/choose-kernels.ts";
 import { BOARD_BYTES } from "../kernels/job-board.ts";
 import { type BuildName, kernelBuild } from "../kernels/kernel-build.ts";
+import type { KernelExports } from "../kernels/kernel-table.ts";
 import { kernelSizes } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";
-import { openKernels } from "../kernels/open-kernels.ts";
-import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
-import type { Buffers } from "./buffers.ts";
-import { BLOCK_TOKENS, paddedHead, planHeads } from "./layers/attention.ts";
+import { openMemories } from "../kernels/open-kernels.ts";
+import { offsetBy, type Pointer } from "../kernels/pointer.ts";
+import { divideParts } from "./divide-parts.ts";
+import { BLOCK_TOKENS, paddedHead } from "./layers/attention.ts";
 import { paddedInputs } from "./layers/linear.ts";
-import { planLowRankBuffers } from "./layers/low-rank.ts";
 import { fillPositions, planPositions } from "./layers/positions.ts";
 import { resolveThreads } from "./load-options.ts";
+import { type PassSize, planBuffers } from "./plan-buffers.ts";
 import { WeightLoader } from "./weight-loader.ts";
 import { planStaging } from "./weight-packer.ts";
-import type { Planner, Workspace } from "./workspace.ts";
-
-/** Smallest group of in_features that shares a scale: 16 elements fill one vector of int8. */
-const MIN_GROUP_SIZE = 16;
+import { WeightReader } from "./weight-reader.ts";
+import type { Placed, Planner, Workspace } from "./workspace.ts";
 
 /** How large a workspace is. */
-export interface WorkspaceSize {
-  /** Rows (tokens) of a pass, at most. */
-  readonly rows: number;
+export interface WorkspaceSize extends PassSize {
   /** Tokens of a sequence, at most. */
   readonly positions: number;
-  /** The largest rank of any layer's low-rank terms; 0 for none. */
-  readonly rank?: number;
+  /** Sequences that have a block table; by default one. */
+  readonly sequences?: number;
   /** The build of the kernels, or "auto": the fastest that passes the self-test. */
   readonly build?: BuildName | "auto";
   /** How long threads poll before they sleep, as in `LoadOptions`. */
   readonly poll?: number;
+  /** Bytes of a memory, as in `LoadOptions`. */
+  readonly memoryLimit?: number;
   /** Bytes of scratch each thread needs at least, for kernels beside the forward pass. */
   readonly threadScratch?: number;
   /** Whether kernels are used that only quantizing needs: the second module is loaded then. */
   readonly quantizes?: boolean;
-  /** Whether weights run in forms that only files of other programs have: the third module is loaded then. */
-  readonly keepsWeights?: boolean;
-  /** The most out_features of a layer whose input is refined; 0 for none. */
-  readonly refined?: number;
 }
 
-/** Memory that is planned, and who is to run over it. */
-interface PlannedWorkspace<Placed> {
-  readonly planner: Planner;
-  readonly placed: Placed;
+/** What lies in one memory, whichever it is. */
+export interface Part<T> {
+  /** For messages. */
+  readonly name: string;
+  /** Plans it; it may be asked several times, and says the same each time. */
+  place(planner: Planner): T;
+}
+
+/** What all memories of a plan have in common. */
+interface Setup {
+  readonly description: Description;
+  readonly size: WorkspaceSize;
   readonly chosen: ChosenKernels;
-  readonly shared: boolean;
-  readonly board: Pointer;
-  readonly scratch: readonly Pointer[];
-  readonly parts: Pick<Workspace, "tables" | "blockTable" | "staging" | "buffers">;
+  readonly threads: number;
+  readonly sizes: KernelExports;
+}
+
+/** A memory that is planned. */
+interface PlannedWorkspace<T> {
+  readonly plan: MemoryPlan;
+  readonly own: ReturnType<typeof placeOwn>;
+  readonly placed: readonly T[];
 }
 
 /**
- * Plans the memory of a workspace.
+ * Plans the memories of workspaces for all parts.
  *
- * @param place plans what lies in this memory besides
- * @throws OptionError for a number of threads that cannot be; CapabilityError if a build is refused, or if
- *   the plan does not fit a memory
+ * @throws OptionError for a number of threads that cannot be; CapabilityError if a build is refused, or if a
+ *   part does not fit a memory
  */
-export async function planWorkspace<Placed>(
+export async function planWorkspaces<T>(
   work: Work,
   description: Description,
   size: WorkspaceSize,
-  place: (planner: Planner) => Placed,
-): Promise<PlannedWorkspace<Placed>> {
-  const { rows, positions, build = "auto", threadScratch = 0, keepsWeights = false } = size;
+  parts: readonly Part<T>[],
+): Promise<{ readonly setup: Setup; readonly planned: readonly PlannedWorkspace<T>[] }> {
+  const { build = "auto", keepsWeights = false } = size;
   const threads = resolveThreads(work, work.host);
-  const shared = threads > 1;
-  const chosen = await chooseKernels(work.host, shared, build, keepsWeights);
-  const { config } = description;
-  const planner: Planner = { plan: new MemoryPlan(), sizes: kernelSizes(chosen.modules, shared), description, config };
+  const chosen = await chooseKernels(work.host, threads > 1, build, keepsWeights);
+  const setup = { description, size, chosen, threads, sizes: kernelSizes(chosen.modules, threads > 1) };
+  return { setup, planned: divided(setup, parts).map((own) => planWorkspace(setup, own)) };
+}
+
+/** The parts of each memory. A single part need not be measured: its own regions say what does not fit. */
+function divided<T>(setup: Setup, parts: readonly Part<T>[]): readonly (readonly Part<T>[])[] {
+  if (parts.length === 1) return [parts];
+  const { plan } = planWorkspace(setup, []);
+  const measured = parts.map((part) => ({ ...part, bytes: bytesOf(setup, part) }));
+  return divideParts(measured, plan.free);
+}
+
+function planWorkspace<T>(setup: Setup, parts: readonly Part<T>[]): PlannedWorkspace<T> {
+  const { description, sizes } = setup;
+  const limit = setup.size.memoryLimit;
+  const planner = { plan: new MemoryPlan(limit), sizes, description, config: description.config };
+  return { plan: planner.plan, own: placeOwn(planner, setup), placed: parts.map(({ place }) => place(planner)) };
+}
+
+/** Bytes a part takes, wherever it lies. */
+function bytesOf({ description, sizes }: Setup, { place }: Part<unknown>): number {
+  const plan = new MemoryPlan(Infinity);
+  place({ plan, sizes, description, config: description.config });
+  const { weights, kvCache, scratch } = plan.bytes();
+  return weights + kvCache + scratch;
+}
+
+/** Reserves what each workspace has of its own. The job board of the first one is used. */
+function placeOwn(planner: Planner, { description, size, threads }: Setup) {
   const { plan, sizes } = planner;
+  const { rows, positions, sequences = 1, threadScratch = 0 } = size;
   const maxK = paddedInputs(widestInput(description));
   const scratchBytes = Math.max(
     threadScratch,
     sizes.linear_scratch_bytes(rows, maxK) >>> 0,
-    sizes.attention_scratch_bytes(rows, positions, paddedHead(config.headDim)) >>> 0,
+    sizes.attention_scratch_bytes(rows, positions, paddedHead(description.config.headDim)) >>> 0,
   );
-  const board = plan.reserve("scratch", BOARD_BYTES, "job board");
-  const scratch = Array.from({ length: threads }, (_, thread) =>
-    plan.reserve("scratch", scratchBytes, `scratch of thread ${thread}`),
-  );
-  const placed = place(planner);
-  const parts = {
-    tables: planPositions(planner, positions),
-    blockTable: plan.reserve("scratch", 4 * Math.ceil(positions / BLOCK_TOKENS), "block table"),
-    staging: planStaging(plan, maxK),
-    buffers: planBuffers(planner, size),
+  const tableBytes = 4 * Math.ceil(positions / BLOCK_TOKENS);
+  const reserveEach = (count: number, bytes: number, what: (i: number) => string) =>
+    Array.from({ length: count }, (_, i) => plan.reserve("scratch", bytes, what(i)));
+  return {
+    board: plan.reserve("scratch", BOARD_BYTES, "job board"),
+    scratch: reserveEach(threads, scratchBytes, (thread) => `scratch of thread ${thread}`),
+    parts: {
+      tables: planPositions(planner, positions),
+      blockTables: reserveEach(sequences, tableBytes, () => "block table"),
+      staging: planStaging(plan, maxK),
+      buffers: planBuffers(planner, size),
+    },
   };
-  return { planner, placed, chosen, shared, board, scratch, parts };
 }
 
 /**
- * Plans the memory, creates it, and starts the threads, which come while weights are loaded.
+ * Plans the memories, creates them, and starts the threads, which come while weights are loaded.
  *
- * @param place plans what lies in this memory besides
+ * @returns the workspaces, and where the parts lie, in their order
  * @throws OptionError for a number of threads that cannot be; CapabilityError if a build or memory is refused
  */
-export async function openWorkspace<Placed>(
+export async function openWorkspaces<T>(
   work: Work,
   description: Description,
   size: WorkspaceSize,
-  place: (planner: Planner) => Placed,
-): Promise<{ space: Workspace; placed: Placed }> {
+  parts: readonly Part<T>[],
+): Promise<{ spaces: readonly Workspace[]; placed: readonly Placed<T>[] }> {
   const { positions, poll, quantizes = false } = size;
-  const { planner, placed, chosen, shared, board, scratch, parts } = await planWorkspace(work, description, size, place);
-  const { plan, config } = planner;
+  const { setup, planned } = await planWorkspaces(work, description, size, parts);
+  const { chosen, threads } = setup;
+  const shared = threads > 1;
   const modules = quantizes
     ? [...chosen.modules, await work.host.kernelModule(kernelBuild("quantizer", shared))]
     : chosen.modules;
-  const kernels = openKernels(work.host, { plan, modules, shared, board, scratch, poll });
-  fillPositions(kernels, config, parts.tables, positions);
-  const blocks = Math.ceil(positions / BLOCK_TOKENS);
-  kernels.i32(parts.blockTable, blocks).set(Array.from({ length: blocks }, (_, block) => block));
-  return { space: { description, config, kernels, ...parts, positions, build: chosen.build, regions: plan.bytes() }, placed };
+  const memories = planned.map(({ plan, own: { scratch } }) => ({ plan, scratch }));
+  const opened = openMemories(work.host, memories, { modules, shared, board: planned[0]!.own.board, poll });
+  const { config } = description;
+  const blocks = Array.from({ length: Math.ceil(positions / BLOCK_TOKENS) }, (_, block) => block);
+  const spaces = planned.map(({ plan, own }, i) => {
+    const kernels = opened[i]!;
+    fillPositions(kernels, config, own.parts.tables, positions);
+    kernels.i32(own.parts.blockTables[0]!, blocks.length).set(blocks);
+    return { description, config, kernels, ...own.parts, positions, build: chosen.build, regions: plan.bytes() };
+  });
+  const placed = planned.flatMap((memory, i) => memory.placed.map((item) => ({ space: spaces[i]!, item })));
+  return { spaces, placed };
+}
+
+/** Opens one workspace for all that `place` plans. */
+export async function openWorkspace<T>(
+  work: Work,
+  description: Description,
+  size: WorkspaceSize,
+  place: (planner: Planner) => T,
+): Promise<{ space: Workspace; placed: T }> {
+  const { placed } = await openWorkspaces(work, description, size, [{ name: "memory", place }]);
+  const [{ space, item }] = placed as [Placed<T>];
+  return { space, placed: item };
 }
 
 /**
  * Loads what `ask` asks for, in the order of the file, and waits for the threads. Nothing stays open or
  * running if that fails.
  *
+ * @param ask given the loader of each workspace
  * @param onBytes told how many stored bytes each read consumed
  * @throws CheckpointError, UnsupportedModelError, CapabilityError, AbortError
  */
-export async function loadWorkspace(
-  space: Workspace,
+export async function loadWorkspaces(
+  spaces: readonly Workspace[],
   checkpoint: Checkpoint,
-  ask: (loader: WeightLoader) => void,
+  ask: (loaderOf: (space: Workspace) => WeightLoader) => void,
   { signal, onWarning }: Pick<Work, "signal" | "onWarning">,
   onBytes: (bytes: number) => void = () => {},
 ): Promise<void> {
   try {
-    const loader = new WeightLoader(space.kernels, checkpoint, space.staging, signal, onBytes);
-    ask(loader);
-    await loader.run();
-    await space.kernels.threadsStarted({ signal, onWarning });
+    const reader = new WeightReader(checkpoint, signal, onBytes);
+    const loaders = new Map(spaces.map((space) => [space, new WeightLoader(space.kernels, space.staging, reader)]));
+    ask((space) => loaders.get(space)!);
+    await reader.run();
+    await spaces[0]!.kernels.threadsStarted({ signal, onWarning });
   } catch (error) {
-    await space.kernels.dispose();
+    await disposeWorkspaces(spaces);
     throw error;
   }
+}
+
+/** The same for one workspace. */
+export function loadWorkspace(
+  space: Workspace,
+  checkpoint: Checkpoint,
+  ask: (loader: WeightLoader) => void,
+  work: Pick<Work, "signal" | "onWarning">,
+): Promise<void> {
+  return loadWorkspaces([space], checkpoint, (loaderOf) => ask(loaderOf(space)), work);
+}
+
+/** Ends the threads and lets go of the memories. */
+export async function disposeWorkspaces(spaces: readonly Workspace[]): Promise<void> {
+  await Promise.all(spaces.map(({ kernels }) => kernels.dispose()));
 }
 
 /** Replaces rows of a float linear layer's weights, first row `row`, by `weight` f32[rows, K]. */
@@ -181,53 +248,4 @@ export function packRows(
     kernels.f32(staging.source, rows.length).set(rows);
     kernels.run.pack_f32w(staging.source, weights, begin, rows.length / K, N, K);
   }
-}
-
-function planBuffers(planner: Planner, { rows: maxRows, rank = 0, keepsWeights = false, refined = 0 }: WorkspaceSize): Buffers {
-  const { plan, description } = planner;
-  const { hiddenSize: E, heads: H, kvHeads: Hkv, headDim: D, ffnSize: F } = description.config;
-  const maxK = paddedInputs(widestInput(description));
-  const W = embeddingChannels(description.config);
-  const isRagged = [E, W, ...description.blocks.flatMap(({ inputs }) => inputs.map(({ width }) => width))].some(
-    (width) => width % 16 !== 0,
-  );
-  const rowsOf = ({ inputs }: Block, name: InputName) =>
-    inputs.find((input) => input.name === name)?.modules.reduce((sum, { outFeatures }) => sum + outFeatures, 0);
-  const widest = (name: InputName) => Math.max(...description.blocks.map((block) => rowsOf(block, name) ?? 0));
-  const f32 = (what: string, columns: number) => plan.reserve("scratch", 4 * maxRows * columns, `${what} of ${maxRows} rows`);
-  // Two bytes an element: activations of 14 bits, or of 8 bits twice.
-  const q = plan.reserve("scratch", 2 * maxRows * maxK, "quantized activations");
-  // Where layers differ, those with attention say how far rows are apart that its kernels read.
-  const withAttention = description.blocks.find(({ convolution }) => !convolution) ?? description.blocks[0]!;
-  const qkvStride = rowsOf(withAttention, "qkv")!;
-  const qkv = f32("queries, keys and values", widest("qkv"));
-  const upStride = rowsOf(withAttention, "up");
-  return {
-    maxRows,
-    ids: f32("token ids", 1),
-    rows: f32("row table", 2),
-    embedded: W === E ? NULL : f32("embedded tokens", W),
-    hidden: f32("hidden states", E),
-    normed: f32("normalized states", E),
-    residualScales: description.config.online?.residualScaling ? f32("residual scales", 2) : NULL,
-    qkv,
-    qkvStride,
-    attended: f32("attention output", Math.max(...description.blocks.map(({ inputs }) => inputs[1]!.width))),
-    projected: f32("projections", E),
-    up: upStride === undefined ? offsetBy(qkv, 4 * (H + 2 * Hkv) * D) : f32("gate and up projections", upStride),
-    upStride: upStride ?? qkvStride,
-    activated: f32("activated states", F),
-    padded: planHeads(planner, maxRows),
-    paddedInput: isRagged ? f32("padded inputs", maxK) : NULL,
-    activations: {
-      q,
-      scales: f32("activation scales", 1),
-      sums: f32("activation group sums", maxK / MIN_GROUP_SIZE),
-      ordered: keepsWeights
-        ? { q: offsetBy(q, maxRows * maxK), sums: f32("sums of ordered activations", maxK / MIN_GROUP_SIZE) }
-        : undefined,
-      rest: refined > 0 ? { x: f32("rests of an input", maxK), y: f32("products of rests", refined) } : undefined,
-      lowRank: rank > 0 ? planLowRankBuffers(planner, maxRows, rank, Math.max(...INPUT_NAMES.map(widest))) : undefined,
-    },
-  };
 }

@@ -14,16 +14,24 @@ import { applyNorm } from "./layers/norm.ts";
 import { turnedBack } from "./layers/online-transforms.ts";
 import type { LogitsBuffers } from "./logits.ts";
 import { type Job, type Part, settle, wanted } from "./sequences/scheduler.ts";
-import type { Workspace } from "./workspace.ts";
+import type { Placed, Workspace } from "./workspace.ts";
 
-/** A model in memory. */
+/** A model in memory, or in several. */
 export interface LoadedModel {
-  readonly space: Workspace;
-  readonly embedding: LoadedEmbedding;
-  readonly blocks: readonly LoadedBlock[];
-  readonly head: LoadedHead;
+  readonly spaces: readonly Workspace[];
+  readonly embedding: Placed<LoadedEmbedding>;
+  readonly blocks: readonly Placed<LoadedBlock>[];
+  readonly head: Placed<LoadedHead>;
+  /** In the head's workspace. */
   readonly logits: LogitsBuffers;
   readonly layerThreads: LayerThreads;
+}
+
+/** What a pass that goes on in another workspace takes there: f32[M, E], the residual stream. */
+function carry(from: Workspace, to: Workspace, rows: number): void {
+  if (from === to) return;
+  const elements = rows * from.config.hiddenSize;
+  to.kernels.f32(to.buffers.hidden, elements).set(from.kernels.f32(from.buffers.hidden, elements));
 }
 
 /**
@@ -39,21 +47,25 @@ export async function runPass(
   done: (part: Part, ids: readonly number[]) => void,
 ): Promise<void> {
   const started = performance.now();
-  const { space, embedding, blocks, layerThreads } = model;
-  const { kernels, buffers, config } = space;
+  const { spaces, embedding, blocks, head, layerThreads } = model;
   const batch = batchOf(parts);
-  enterRows(space, batch);
-  embed(space, embedding, batch);
-  const work = (l: number) =>
-    batch.spans.reduce((sum, { rows, position }) => sum + blockWork(blocks[l]!.block, config, rows, position), 0);
-  for (const [l, block] of blocks.entries()) {
+  for (const space of spaces) enterRows(space, batch);
+  embed(embedding.space, embedding.item, batch);
+  const work = (l: number, { config }: Workspace) =>
+    batch.spans.reduce((sum, { rows, position }) => sum + blockWork(blocks[l]!.item.block, config, rows, position), 0);
+  let at = embedding.space;
+  for (const [l, { space, item: block }] of blocks.entries()) {
     if (pacer.due()) await pacer.letEventsRun();
     if (!wanted(parts, `forward pass, layer ${l}`)) return;
-    layerThreads.run(batch.rows, work(l), () => forwardBlock(space, block, batch));
-    pacer.count(work(l));
+    carry(at, space, batch.rows);
+    at = space;
+    layerThreads.run(batch.rows, work(l, space), () => forwardBlock(space, block, batch));
+    pacer.count(work(l, space));
+    const { kernels, buffers, config } = space;
     if (kernels.run.first_nonfinite_f32(buffers.hidden, batch.rows * config.hiddenSize) >= 0)
-      failNonFinite(model, parts, batch, l);
+      failNonFinite(blocks[l]!, parts, batch);
   }
+  carry(at, head.space, batch.rows);
   wanted(parts, "forward pass");
   for (const [i, part] of parts.entries()) {
     const { rows, position } = batch.spans[i]!;
@@ -69,19 +81,19 @@ function batchOf(parts: readonly Part[]): Batch {
   for (const { job, rows } of parts) {
     const { sequence } = job;
     const position = sequence.held.length;
-    spans.push({ begin: ids.length, rows, position, table: sequence.table });
+    spans.push({ begin: ids.length, rows, position, table: sequence.table! });
     for (let row = 0; row < rows; row++) ids.push(sequence.ids[position + row]!);
   }
   return { ids, rows: ids.length, spans };
 }
 
 /** Rows are computed apart, so only the sequences that have NaN or infinity fail. */
-function failNonFinite({ space, blocks }: LoadedModel, parts: readonly Part[], { spans }: Batch, l: number): void {
+function failNonFinite({ space, item }: Placed<LoadedBlock>, parts: readonly Part[], { spans }: Batch): void {
   const { kernels, buffers, config } = space;
   const { hiddenSize: E } = config;
   for (const [i, { begin, rows, position }] of spans.entries()) {
     if (kernels.run.first_nonfinite_f32(offsetBy(buffers.hidden, 4 * begin * E), rows * E) < 0) continue;
-    const { name } = blocks[l]!.block;
+    const { name } = item.block;
     const error = new NumericError(`${name}: output has NaN or infinity at positions ${position}..${position + rows - 1}`);
     settle(parts[i]!.job, () => parts[i]!.job.reject(error));
   }
@@ -112,7 +124,7 @@ function giveLogits(model: LoadedModel, parts: readonly Part[], { spans }: Batch
 
 /** Logits of single rows, of which each belongs to another job. */
 function lastLogits(model: LoadedModel, last: readonly { job: Job; row: number }[], pacer: EventLoopPacer): void {
-  const { space } = model;
+  const { space, item: head } = model.head;
   const { kernels, buffers, config } = space;
   const { hiddenSize: E, vocabSize: V } = config;
   let hidden = offsetBy(buffers.hidden, 4 * last[0]!.row * E);
@@ -121,7 +133,7 @@ function lastLogits(model: LoadedModel, last: readonly { job: Job; row: number }
     for (const [i, { row }] of last.entries())
       kernels.f32(offsetBy(hidden, 4 * i * E), E).set(kernels.f32(offsetBy(buffers.hidden, 4 * row * E), E));
   }
-  multiplyHead(space, model.head, hidden, model.logits.values, last.length);
+  multiplyHead(space, head, hidden, model.logits.values, last.length);
   pacer.count(last.length * V * E);
   for (const [i, { job }] of last.entries()) {
     guarded(job, () => {
@@ -135,7 +147,8 @@ function lastLogits(model: LoadedModel, last: readonly { job: Job; row: number }
 
 /** Gives the logits of the rows of a span that have not been given before, in blocks. */
 function allLogits(model: LoadedModel, job: Job, { begin, rows, position }: Span, pacer: EventLoopPacer): void {
-  const { space, head, logits } = model;
+  const { logits } = model;
+  const { space, item: head } = model.head;
   const { hiddenSize: E, vocabSize: V } = space.config;
   const { from, options } = job;
   const skipped = Math.max(0, job.next - position);
@@ -151,7 +164,8 @@ function allLogits(model: LoadedModel, job: Job, { begin, rows, position }: Span
 }
 
 /** Gives the states of the last row of a span, or of those that have not been given before. */
-function giveStates({ space, head }: LoadedModel, job: Job, { begin, rows, position }: Span, { of, read }: StatesReader): void {
+function giveStates(model: LoadedModel, job: Job, { begin, rows, position }: Span, { of, read }: StatesReader): void {
+  const { space, item: head } = model.head;
   const { kernels, buffers, config } = space;
   const { hiddenSize: E } = config;
   const skipped = of === "last" ? rows - 1 : Math.max(0, job.next - position);
@@ -166,7 +180,7 @@ function giveStates({ space, head }: LoadedModel, job: Job, { begin, rows, posit
   read({ values: kernels.f32(buffers.normed, count * E), firstRow: position + skipped - job.from, rows: count });
 }
 
-function finiteLogits({ space, logits }: LoadedModel, row: number, rows: number): Float32Array {
+function finiteLogits({ head: { space }, logits }: LoadedModel, row: number, rows: number): Float32Array {
   const { vocabSize: V } = space.config;
   const pointer = offsetBy(logits.values, 4 * row * V);
   if (space.kernels.run.first_nonfinite_f32(pointer, rows * V) >= 0) {

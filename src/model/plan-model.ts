@@ -2,15 +2,16 @@
 import { type Description, describeModel } from "../architecture/description.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Host } from "../host/host.ts";
-import type { RegionKind } from "../kernels/memory-plan.ts";
-import { type BlockSpec, largestRank, planBlock, planBlockCache, readBlockSpec } from "./block.ts";
+import { type RegionKind, totalBytes } from "../kernels/memory-plan.ts";
+import { type BlockSpec, largestRank, type LoadedBlock, planBlock, planBlockCache, readBlockSpec } from "./block.ts";
 import { BLOCK_TOKENS, type CacheScales, readCacheScales } from "./layers/attention.ts";
-import { planEmbedding } from "./layers/embedding.ts";
-import { type HeadSpec, planHead, readHeadSpec } from "./layers/head.ts";
+import { type LoadedEmbedding, planEmbedding } from "./layers/embedding.ts";
+import { type HeadSpec, type LoadedHead, planHead, readHeadSpec } from "./layers/head.ts";
 import { isKeptProduct, isRefinedLayer } from "./layers/linear-spec.ts";
 import { type LoadOptions, type ResolvedLoadOptions, resolveLoadOptions } from "./load-options.ts";
-import { planLogits } from "./logits.ts";
-import { planWorkspace, type WorkspaceSize } from "./open-workspace.ts";
+import { type LogitsBuffers, planLogits } from "./logits.ts";
+import { type Part, planWorkspaces, type WorkspaceSize } from "./open-workspace.ts";
+import type { WeightRange } from "./sequences/saved-sequences.ts";
 import type { Planner } from "./workspace.ts";
 
 export interface ModelPlan {
@@ -27,7 +28,7 @@ export interface ModelPlan {
 /** @throws CheckpointError, UnsupportedModelError, OptionError */
 export async function readModelPlan(checkpoint: Checkpoint, given: LoadOptions): Promise<ModelPlan> {
   const options = resolveLoadOptions(given, checkpoint);
-  const { kv, weights, contextSize, chunkSize, cacheTokens, build, poll } = options;
+  const { kv, weights, contextSize, chunkSize, cacheTokens, maxSequences, build, poll, memoryLimit } = options;
   const description = describeModel(checkpoint.config);
   const head = await readHeadSpec(checkpoint, options.head, weights);
   const blocks: BlockSpec[] = [];
@@ -47,45 +48,74 @@ export async function readModelPlan(checkpoint: Checkpoint, given: LoadOptions):
   const keepsWeights = linears.some(({ products }) => products.some(isKeptProduct));
   const rank = Math.max(...blocks.map(largestRank));
   const refined = Math.max(0, ...linears.filter(isRefinedLayer).map(({ N }) => N));
-  const size = { rows: Math.min(chunkSize, contextSize), positions: contextSize, rank, build, poll, keepsWeights, refined };
+  const rows = Math.min(chunkSize, contextSize);
+  const pass = { rows, positions: contextSize, sequences: maxSequences, rank, keepsWeights, refined };
+  const size = { ...pass, build, poll, memoryLimit };
   return { description, options, head, blocks, scales, size, cacheBlocks: Math.ceil(cacheTokens / BLOCK_TOKENS) };
 }
 
-/** Reserves memory for all of a model but what a workspace has of its own. */
-export function placeModel(planner: Planner, { options, head: headSpec, blocks: specs, scales, size, cacheBlocks }: ModelPlan) {
-  const { plan } = planner;
-  const { kv, contextSize, maxSequences } = options;
-  const caches = specs.map(({ block }, l) => planBlockCache(planner, block, cacheBlocks, kv, scales[l]!));
-  const tableBytes = 4 * Math.ceil(contextSize / BLOCK_TOKENS);
-  const tables = Array.from({ length: maxSequences }, () => plan.reserve("scratch", tableBytes, "block table"));
-  const begin = plan.reserve("weights", 0, "weights");
-  const blocks = specs.map((spec, l) => planBlock(planner, spec, caches[l]!));
-  const { embedding: embeddingLinears, head } = planHead(planner, headSpec);
-  const embedding = planEmbedding(planner, embeddingLinears, contextSize);
-  const weights = [begin, plan.reserve("weights", 0, "weights")] as const;
-  return {
-    caches,
-    blocks,
-    head,
-    embedding,
-    weights,
-    tables,
-    logits: planLogits(planner, size.rows),
+/** A part of a model in memory: a block, the embedding, the head, or the last two. */
+export interface PlacedPart {
+  readonly embedding?: LoadedEmbedding;
+  readonly block?: LoadedBlock;
+  readonly head?: LoadedHead;
+  /** With the head. */
+  readonly logits?: LogitsBuffers;
+  readonly weights: WeightRange;
+}
+
+/**
+ * The parts of a model that each need one memory, in the order of a pass. A head that reads the embedding's
+ * table is one part with it, the first: the table is there once, and the residual stream comes back to it.
+ */
+export function modelParts(plan: ModelPlan): readonly Part<PlacedPart>[] {
+  const { options, head: spec, blocks: specs, scales, size, cacheBlocks } = plan;
+  const blocks = specs.map((block, l) => ({
+    name: block.block.name,
+    place(planner: Planner) {
+      const cache = planBlockCache(planner, block.block, cacheBlocks, options.kv, scales[l]!);
+      return withWeights(planner, () => ({ block: planBlock(planner, block, cache) }));
+    },
+  }));
+  const embedding = (planner: Planner) => planEmbedding(planner, spec, options.contextSize);
+  const headed = (planner: Planner, place: () => Omit<PlacedPart, "weights">) => {
+    const logits = planLogits(planner, size.rows);
+    return { ...withWeights(planner, place), logits };
   };
+  if (spec.shared) {
+    const place = (planner: Planner) =>
+      headed(planner, () => {
+        const table = embedding(planner);
+        return { embedding: table, head: planHead(planner, spec, table.table) };
+      });
+    return [{ name: "embedding and head", place }, ...blocks];
+  }
+  return [
+    { name: "embedding", place: (planner) => withWeights(planner, () => ({ embedding: embedding(planner) })) },
+    ...blocks,
+    { name: "head", place: (planner) => headed(planner, () => ({ head: planHead(planner, spec, undefined) })) },
+  ];
+}
+
+/** Where weights begin and end that `place` plans, and nothing else. */
+function withWeights(planner: Planner, place: () => Omit<PlacedPart, "weights">): PlacedPart {
+  const begin = planner.plan.reserve("weights", 0, "weights");
+  const placed = place();
+  return { ...placed, weights: [begin, planner.plan.reserve("weights", 0, "weights")] };
 }
 
 /**
  * Plans a model's memory without making it or reading weights.
  *
- * @returns the plan, and bytes by purpose
- * @throws CapabilityError if it does not fit; CheckpointError, UnsupportedModelError, OptionError
+ * @returns the plan, how many memories it takes, and bytes by purpose in all of them
+ * @throws CapabilityError if a part does not fit; CheckpointError, UnsupportedModelError, OptionError
  */
 export async function memoryNeeded(
   checkpoint: Checkpoint,
   host: Host,
   options: LoadOptions,
-): Promise<{ readonly plan: ModelPlan; readonly bytes: Readonly<Record<RegionKind, number>> }> {
+): Promise<{ readonly plan: ModelPlan; readonly memories: number; readonly bytes: Readonly<Record<RegionKind, number>> }> {
   const plan = await readModelPlan(checkpoint, options);
-  const { planner } = await planWorkspace({ host, ...options }, plan.description, plan.size, (at) => placeModel(at, plan));
-  return { plan, bytes: planner.plan.bytes() };
+  const { planned } = await planWorkspaces({ host, ...options }, plan.description, plan.size, modelParts(plan));
+  return { plan, memories: planned.length, bytes: totalBytes(planned.map((memory) => memory.plan.bytes())) };
 }

@@ -7,36 +7,24 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { CapacityError, DisposedError, OptionError, UnsupportedModelError } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { type BuildName, type KernelBuild, kernelBuild } from "../kernels/kernel-build.ts";
-import type { Pointer } from "../kernels/pointer.ts";
 import type { Kernels } from "../kernels/kernels.ts";
-import type { RegionKind } from "../kernels/memory-plan.ts";
-import { loadBlock } from "./block.ts";
+import { type RegionKind, totalBytes } from "../kernels/memory-plan.ts";
 import { EventLoopPacer } from "./event-loop-pacer.ts";
 import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts";
-import { loadEmbedding } from "./layers/embedding.ts";
-import { loadHead } from "./layers/head.ts";
-import { LayerThreads } from "./layer-threads.ts";
 import type { LoadOptions } from "./load-options.ts";
 import { LogitsFunctions } from "./logits.ts";
-import { type LoadedModel, runPass } from "./pass.ts";
-import { placeModel, readModelPlan } from "./plan-model.ts";
+import { openModel, type OpenedModel } from "./open-model.ts";
+import { disposeWorkspaces } from "./open-workspace.ts";
+import { runPass } from "./pass.ts";
+import { readModelPlan } from "./plan-model.ts";
 import type { KvPrecision } from "./precision.ts";
 import { type Job, type Part, Scheduler } from "./sequences/scheduler.ts";
 import { SavedSequences } from "./sequences/saved-sequences.ts";
-import { KvCache, type KvCacheMemory } from "./sequences/kv-cache.ts";
+import { KvCache } from "./sequences/kv-cache.ts";
 import { Sequence, type SequenceOwner } from "./sequences/sequence.ts";
-import type { WeightLoader } from "./weight-loader.ts";
-import { loadWorkspace, openWorkspace } from "./open-workspace.ts";
-
-/** What `load` makes and a transformer is. */
-interface Parts extends LoadedModel, KvCacheMemory {
-  readonly contextSize: number;
-  /** First and last byte of the weights. */
-  readonly weights: readonly [Pointer, Pointer];
-}
 
 export class Transformer implements ForwardPass, SequenceOwner {
-  readonly #parts: Parts;
+  readonly #parts: OpenedModel;
   /** @internal Lets other events of the program run. */
   readonly pacer: EventLoopPacer;
   readonly #cache: KvCache;
@@ -47,13 +35,14 @@ export class Transformer implements ForwardPass, SequenceOwner {
   #pass: Promise<void> | undefined;
   #disposed = false;
 
-  private constructor(parts: Parts, host: Host) {
+  private constructor(parts: OpenedModel, host: Host) {
     this.#parts = parts;
     this.pacer = new EventLoopPacer(host);
-    this.#cache = new KvCache(parts.space.kernels, parts);
-    this.#saved = new SavedSequences(parts.space, this.#cache, parts.weights);
-    this.#functions = new LogitsFunctions(parts.space.kernels, parts.logits);
-    const { maxRows } = parts.space.buffers;
+    const { kernels, buffers } = parts.head.space;
+    this.#cache = new KvCache(parts);
+    this.#saved = new SavedSequences(this.#cache, parts.weights);
+    this.#functions = new LogitsFunctions(kernels, parts.logits);
+    const { maxRows } = buffers;
     const passes = {
       maxRows,
       reserve: ({ sequence, from, options: { logits, states } }: Job, rows: number) => {
@@ -68,7 +57,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
   }
 
   get config(): ModelConfig {
-    return this.#parts.space.config;
+    return this.#parts.head.space.config;
   }
 
   /** Tokens a sequence can have at most. */
@@ -100,44 +89,28 @@ export class Transformer implements ForwardPass, SequenceOwner {
 
   /** How keys and values are stored: what was asked for and the checkpoint has. */
   get kvCache(): KvPrecision {
-    return this.#parts.caches[0]!.precision;
+    return this.#parts.caches[0]!.item.precision;
   }
 
-  /** @internal What it computes with; a benchmark puts clocks around it. */
+  /** @internal What it computes with, in the first of its memories; a benchmark puts clocks around it. */
   get kernels(): Kernels {
-    return this.#parts.space.kernels;
+    return this.#parts.spaces[0]!.kernels;
   }
 
   /** The build of the kernels that run. */
   get build(): BuildName {
-    return this.#parts.space.build;
+    return this.#parts.head.space.build;
   }
 
   /**
-   * Plans the memory, creates it, and streams the checkpoint into it.
+   * Plans the memory, or several, creates it, and streams the checkpoint into it.
    *
    * @param meanwhile work of the caller's own for the time in which threads start
    * @throws CheckpointError, UnsupportedModelError, OptionError, CapabilityError, AbortError
    */
   static async load(checkpoint: Checkpoint, host: Host, options: LoadOptions = {}, meanwhile = () => {}): Promise<Transformer> {
     const plan = await readModelPlan(checkpoint, options);
-    const { description, head, blocks, cacheBlocks } = plan;
-    const work = { host, ...options };
-    const { space, placed } = await openWorkspace(work, description, plan.size, (planner) => placeModel(planner, plan));
-    const total = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
-    let done = 0;
-    const ask = (loader: WeightLoader) => {
-      meanwhile();
-      loadHead(loader, description, head, placed.embedding, placed.head);
-      loadEmbedding(loader, space, placed.embedding);
-      for (const [l, spec] of blocks.entries()) loadBlock(loader, description.config, spec, placed.blocks[l]!);
-    };
-    await loadWorkspace(space, checkpoint, ask, options, (bytes) => {
-      done += bytes;
-      options.onProgress?.({ phase: "load", done: Math.min(done, total), total, unit: "bytes" });
-    });
-    const layerThreads = new LayerThreads(space.kernels, options.onWarning);
-    return new Transformer({ space, ...placed, cacheBlocks, contextSize: plan.options.contextSize, layerThreads }, host);
+    return new Transformer(await openModel(checkpoint, plan, { host, ...options }, meanwhile), host);
   }
 
   /** Makes a sequence, empty. It takes room in the cache only with its first token. */
@@ -185,7 +158,12 @@ export class Transformer implements ForwardPass, SequenceOwner {
 
   /** Bytes of linear memory by purpose. */
   memory(): Readonly<Record<RegionKind, number>> {
-    return this.#parts.space.regions;
+    return totalBytes(this.#parts.spaces.map(({ regions }) => regions));
+  }
+
+  /** WebAssembly memories among which the layers are divided. */
+  get memories(): number {
+    return this.#parts.spaces.length;
   }
 
   /**
@@ -196,7 +174,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
     this.#disposed = true;
     this.#scheduler.end(undefined, new DisposedError("model: was disposed while a sequence was running"));
     await this.#passEnded();
-    await this.#parts.space.kernels.dispose();
+    await disposeWorkspaces(this.#parts.spaces);
   }
 
   /** @internal A place in the line for room in the cache. */

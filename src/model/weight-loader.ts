@@ -1,14 +1,10 @@
 /**
- * Reads tensors a few rows at a time, through a small staging region, into the kernels' packed layouts.
- *
- * In the order of the file, whatever the order in which they are asked for: a file that comes over the
- * network then comes once, from its start to its end, and a disk is read the way it reads best.
+ * Brings tensors into one memory, a few rows at a time, through a small staging region, in the kernels'
+ * packed layouts.
  */
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { lowRankTensors } from "../architecture/tensors.ts";
 import type { KeptRows } from "../checkpoint/quantization/kept-form.ts";
 import { joinRows, someRows } from "../checkpoint/quantization/kept-rows.ts";
-import { throwIfAborted } from "../errors.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { Staging } from "./buffers.ts";
@@ -16,15 +12,14 @@ import { checkShape, type LinearSpec, type ModulePart, orderOf } from "./layers/
 import { type LowRank, paddedRank } from "./layers/low-rank.ts";
 import type { Linear } from "./layers/linear.ts";
 import { type PackedTarget, PANEL_ROWS, stagedRows, WeightPacker } from "./weight-packer.ts";
+import type { WeightReader } from "./weight-reader.ts";
 
 /**
- * Elements and stored bytes of one read at most, and reads that are under way before the first of them is
- * placed: the disk works while rows are packed, and of a file a few megabytes are held (reads of 64 KiB, one
+ * Elements and stored bytes of one read at most: of a file a few megabytes are held (reads of 64 KiB, one
  * after another, left this thread waiting for half of the time).
  */
 const READ_ELEMENTS = 1 << 20;
 const READ_BYTES = 1 << 20;
-const READS_AHEAD = 4;
 
 /**
  * Rows of K elements that are read at a time of so many in so many bytes: as many as are staged, or several
@@ -36,19 +31,6 @@ function readRows(bytes: number, N: number, K: number): number {
   return Math.max(1, Math.floor(rows / staged)) * staged;
 }
 
-/** A part of loading: reads, and gives what puts into place what was read. */
-interface Step {
-  readonly tensor: string;
-  readonly read: () => Promise<() => void>;
-}
-
-/** What a module's weights are in the file. */
-interface ModuleTensors {
-  readonly first: string;
-  readonly file: string;
-  readonly bytes: number;
-}
-
 /** Whether every part begins a panel. */
 function beginPanels(parts: readonly ModulePart[]): boolean {
   return parts.slice(0, -1).every(({ outFeatures }) => outFeatures % PANEL_ROWS === 0);
@@ -56,27 +38,14 @@ function beginPanels(parts: readonly ModulePart[]): boolean {
 
 export class WeightLoader {
   readonly #kernels: Kernels;
-  readonly #checkpoint: Checkpoint;
   readonly #packer: WeightPacker;
-  readonly #modules: ReadonlyMap<string, ModuleTensors>;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onBytes: (bytes: number) => void;
-  readonly #steps: Step[] = [];
+  readonly #reader: WeightReader;
 
-  /** @param onBytes told how many stored bytes each read consumed */
-  constructor(
-    kernels: Kernels,
-    checkpoint: Checkpoint,
-    staging: Staging,
-    signal: AbortSignal | undefined,
-    onBytes: (bytes: number) => void,
-  ) {
+  /** @param reader of the checkpoint, which may serve other memories too; nothing is loaded before it runs */
+  constructor(kernels: Kernels, staging: Staging, reader: WeightReader) {
     this.#kernels = kernels;
-    this.#checkpoint = checkpoint;
     this.#packer = new WeightPacker(kernels, staging);
-    this.#modules = moduleTensors(checkpoint);
-    this.#signal = signal;
-    this.#onBytes = onBytes;
+    this.#reader = reader;
   }
 
   /** Asks for a float vector, f32[length] at `pointer`. */
@@ -94,22 +63,22 @@ export class WeightLoader {
     shape: readonly number[],
     arrange = (values: Float32Array): Float32Array => values,
   ): void {
-    checkShape(this.#checkpoint, tensor, shape);
-    this.#ask(
+    checkShape(this.#reader.checkpoint, tensor, shape);
+    this.#reader.ask(
       tensor,
-      () => this.#readF32(tensor),
+      () => this.#reader.readF32(tensor),
       (values) => this.#kernels.f32(pointer, values.length).set(arrange(values)),
     );
   }
 
   /** Asks for rows of a float matrix from `first` on, f32[rows, columns] at `pointer`. */
   matrix(tensor: string, pointer: Pointer, rows: number, columns: number, first = 0): void {
-    const info = this.#checkpoint.tensors.get(tensor);
+    const info = this.#reader.checkpoint.tensors.get(tensor);
     const block = info ? readRows(info.bytes, info.shape[0]!, columns) : rows; // an absent one is reported when it is read
     for (let begin = 0; begin < rows; begin += block) {
-      this.#ask(
+      this.#reader.ask(
         tensor,
-        () => this.#readF32(tensor, [first + begin, first + Math.min(rows, begin + block)]),
+        () => this.#reader.readF32(tensor, [first + begin, first + Math.min(rows, begin + block)]),
         (values) => this.#kernels.f32(offsetBy(pointer, 4 * begin * columns), values.length).set(values),
       );
     }
@@ -148,9 +117,9 @@ export class WeightLoader {
       return term;
     });
     for (const { tensors, column: firstColumn } of terms.filter(({ own }) => own > 0)) {
-      this.#ask(
+      this.#reader.ask(
         tensors.a,
-        () => this.#readF32(tensors.a),
+        () => this.#reader.readF32(tensors.a),
         (values) => this.#packer.packF32w(values, a, firstColumn, rank, K),
       );
     }
@@ -160,45 +129,14 @@ export class WeightLoader {
       const read = async () => {
         const wide = new Float32Array(run.reduce((sum, { rows }) => sum + rows, 0) * rank);
         for (const { tensors, own, rows, row: begin, column: firstColumn } of stored) {
-          const thin = await this.#readF32(tensors.b);
+          const thin = await this.#reader.readF32(tensors.b);
           for (let n = 0; n < rows; n++) {
             wide.set(thin.subarray(n * own, (n + 1) * own), (begin - firstRow + n) * rank + firstColumn);
           }
         }
         return wide;
       };
-      if (stored[0]) this.#ask(stored[0].tensors.b, read, (wide) => this.#packer.packF32w(wide, b, firstRow, N, rank));
-    }
-  }
-
-  #ask<T>(tensor: string, read: () => Promise<T>, place: (values: T) => void): void {
-    const step = async () => {
-      const values = await read();
-      return () => place(values);
-    };
-    this.#steps.push({ tensor, read: step });
-  }
-
-  /** Loads everything asked for. @throws CheckpointError, UnsupportedModelError, AbortError */
-  async run(): Promise<void> {
-    const positions = new Map([...this.#checkpoint.tensors.keys()].map((tensor, position) => [tensor, position]));
-    const position = ({ tensor }: Step) => positions.get(tensor) ?? 0; // absent ones are reported when they are read
-    const steps = this.#steps.splice(0).toSorted((a, b) => position(a) - position(b));
-    const reading: Promise<() => void>[] = [];
-    const readNext = (step: Step | undefined) => {
-      const read = step?.read();
-      read?.catch(() => {}); // thrown when its turn comes
-      if (read) reading.push(read);
-    };
-    for (let i = 0; i < READS_AHEAD; i++) readNext(steps[i]);
-    try {
-      for (let i = 0; i < steps.length; i++) {
-        const place = await reading.shift()!;
-        readNext(steps[i + READS_AHEAD]);
-        place();
-      }
-    } finally {
-      await Promise.allSettled(reading); // nobody may close a file that is being read
+      if (stored[0]) this.#reader.ask(stored[0].tensors.b, read, (wide) => this.#packer.packF32w(wide, b, firstRow, N, rank));
     }
   }
 
@@ -206,14 +144,14 @@ export class WeightLoader {
   #parts(target: PackedTarget, parts: readonly ModulePart[], firstRow: number): void {
     const { inFeatures: K } = target;
     // All in one place of the order: parts that share panels are placed one after another.
-    const { first, file } = this.#module(parts[0]!.name);
+    const { first, file } = this.#reader.module(parts[0]!.name);
     const where = `${file}: ${parts.map(({ name }) => name).join(", ")}`;
     let at = firstRow;
     // Rows that are read and do not fill a panel yet.
     let rest: readonly KeptRows[] = [];
     for (const part of parts) {
       const { outFeatures: N, name } = part;
-      const block = readRows(this.#module(name).bytes, N, K);
+      const block = readRows(this.#reader.module(name).bytes, N, K);
       for (let begin = 0; begin < N; begin += block) {
         const isEnd = part === parts.at(-1) && begin + block >= N;
         const place = (values: KeptRows) => {
@@ -223,47 +161,13 @@ export class WeightLoader {
           at += whole;
           rest = whole < read.rows ? [someRows(read, whole, read.rows)] : [];
         };
-        this.#ask(first, () => this.#read(target, part, [begin, Math.min(N, begin + block)]), place);
+        this.#reader.ask(first, () => this.#read(target, part, [begin, Math.min(N, begin + block)]), place);
       }
     }
   }
 
-  async #read(
-    { stored }: PackedTarget,
-    { name, outFeatures: N }: ModulePart,
-    rows: readonly [number, number],
-  ): Promise<KeptRows> {
-    if (stored.kind === "float") {
-      return { rows: rows[1] - rows[0], arrays: [await this.#readF32(`${name}.weight`, rows)] };
-    }
-    throwIfAborted(this.#signal, `loading ${name}`);
-    const kept = await this.#checkpoint.readKept(name, { rows, signal: this.#signal });
-    this.#onBytes((this.#module(name).bytes * kept.rows) / N);
-    return kept;
+  async #read({ stored }: PackedTarget, { name, outFeatures }: ModulePart, rows: readonly [number, number]): Promise<KeptRows> {
+    if (stored.kind !== "float") return this.#reader.readKept(name, outFeatures, rows);
+    return { rows: rows[1] - rows[0], arrays: [await this.#reader.readF32(`${name}.weight`, rows)] };
   }
-
-  async #readF32(tensor: string, rows?: readonly [number, number]): Promise<Float32Array> {
-    throwIfAborted(this.#signal, `loading ${tensor}`);
-    const values = await this.#checkpoint.readF32(tensor, { rows, signal: this.#signal });
-    const info = this.#checkpoint.tensors.get(tensor)!;
-    this.#onBytes(rows ? (info.bytes * (rows[1] - rows[0])) / info.shape[0]! : info.bytes);
-    return values;
-  }
-
-  #module(name: string): ModuleTensors {
-    return this.#modules.get(name) ?? { first: name, file: this.#checkpoint.name, bytes: 1 };
-  }
-}
-
-/** By module: its tensors but the bias, and low-rank terms, which are modules of their own. */
-function moduleTensors({ tensors }: Checkpoint): ReadonlyMap<string, ModuleTensors> {
-  const modules = new Map<string, ModuleTensors>();
-  for (const { name, file, bytes } of tensors.values()) {
-    const dot = name.lastIndexOf(".");
-    const [module, kind] = [name.slice(0, dot), name.slice(dot + 1)];
-    if (kind === "bias") continue;
-    const known = modules.get(module);
-    modules.set(module, known ? { ...known, bytes: known.bytes + bytes } : { first: name, file, bytes });
-  }
-  return modules;
 }

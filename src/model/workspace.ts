@@ -1,6 +1,7 @@
 /**
  * One memory with the kernels over it, the buffers of a forward pass and the tables of positions.
- * `open-workspace.ts` makes it, and is the only place where memory is planned, opened and loaded.
+ * `open-workspace.ts` makes it, and is the only place where memory is planned, opened and loaded. A model
+ * that is too large for one memory has several: each has some of the layers, and a pass goes through all.
  */
 import type { Description } from "../architecture/description.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
@@ -25,8 +26,9 @@ export interface Workspace {
   readonly kernels: Kernels;
   readonly buffers: Buffers;
   readonly tables: PositionTables;
-  /** Block table of a sequence that has all blocks of its cache in order. */
-  readonly blockTable: Pointer;
+  /** One for each sequence that can have room in the cache at a time: the numbers of its blocks, i32[].
+   * The first has them in order from the start. */
+  readonly blockTables: readonly Pointer[];
   /** Where rows wait to be packed. */
   readonly staging: Staging;
   /** Tokens of a sequence, at most. */
@@ -35,4 +37,10 @@ export interface Workspace {
   readonly build: BuildName;
   /** Bytes by purpose. */
   readonly regions: Readonly<Record<RegionKind, number>>;
+}
+
+/** A part of a model, and the workspace it lies in. */
+export interface Placed<T> {
+  readonly space: Workspace;
+  readonly item: T;
 }

@@ -20,6 +20,7 @@ import { rerankDocuments } from "./rerank.ts";
 import { ResidentModel } from "./resident-model.ts";
 import { respond } from "./responses.ts";
 import type { ServedModel, ServerOptions } from "./server-options.ts";
+import { Shutdown } from "./shutdown.ts";
 import { gauges } from "./server-gauges.ts";
 import { changeSlot, listSlots } from "./slot-endpoints.ts";
 import { Slots } from "./slots.ts";
@@ -31,7 +32,7 @@ const MAX_BODY_BYTES = 4 * 2 ** 20;
 
 const SERVER_OPTIONS: OptionKeys = optionKeys<ServerOptions>({
   alias: 0, parallel: 0, maxWaiting: 0, maxTokens: 0, apiKeys: 0, corsOrigin: 0, maxBodyBytes: 0, embedding: 0, pooling: 0,
-  rerank: 0, slots: 0, onError: 0, waitUntil: 0,
+  rerank: 0, slots: 0, shutdown: 0, onError: 0, waitUntil: 0,
 }); // prettier-ignore
 
 /** Endpoints anyone may ask, as at llama-server: they say nothing of anybody's text. */
@@ -60,9 +61,10 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
   const abilities = { embedding: options.embedding, pooling: options.pooling, rerank: options.rerank ?? false };
   if (resident.loaded) checkAbilities(resident.loaded, abilities);
   const metrics = new Metrics();
+  const shutdown = new Shutdown(options.shutdown);
   const limits = { alias, maxTokens };
   const slots = options.slots && new Slots(parallel, options.slots);
-  const line = { admission, metrics, waitUntil };
+  const line = { admission, metrics, shutdown, waitUntil };
   const serving = async () => ({ ...line, model: await load(), limits, alias, abilities, slots, onError });
   const load = () => {
     const loading = resident.get();
@@ -88,6 +90,10 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
     const authenticate = bearerAuth({ token: [...apiKeys] });
     app.use((c, next) => (OPEN_PATHS.has(c.req.path) ? next() : authenticate(c, next)));
   }
+  app.use((c, next) => {
+    if (shutdown.ending && c.req.method === "POST") throw shutdown.error();
+    return next();
+  });
   const maxSize = need.whole("maxBodyBytes", options.maxBodyBytes ?? MAX_BODY_BYTES, 1);
   app.use(
     bodyLimit({
@@ -101,7 +107,10 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
   app.get("/", (c) => c.html(INDEX_PAGE));
   app.get("/index.js", (c) => c.body(INDEX_SCRIPT, 200, { "Content-Type": "text/javascript; charset=utf-8" }));
   app.get("/index.css", (c) => c.body(INDEX_STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }));
-  app.get("/health", (c) => c.json({ status: "ok", model: resident.state }));
+  app.get("/health", (c) => {
+    const status = shutdown.ending ? "shutting down" : "ok";
+    return c.json({ status, model: resident.state }, shutdown.ending ? 503 : 200);
+  });
   app.get("/openapi.json", (c) => c.json(openApi()));
   app.get("/metrics", (c) =>
     c.text(metrics.text(gauges(resident.loaded, admission)), 200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" }),

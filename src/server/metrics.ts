@@ -51,6 +51,7 @@ export class Metrics {
   readonly generatedTokens = new Counter();
   readonly queueSeconds = new Histogram();
   readonly firstTokenSeconds = new Histogram();
+  readonly betweenTokensSeconds = new Histogram();
   readonly tokenSeconds = new Histogram();
   readonly requestSeconds = new Histogram();
 
@@ -63,6 +64,12 @@ export class Metrics {
       ["generated_tokens_total", "counter", "tokens generated", (name) => this.generatedTokens.lines(name)],
       ["queue_seconds", "histogram", "time until a request had its turn", (name) => this.queueSeconds.lines(name)],
       ["first_token_seconds", "histogram", "time from its turn to its first text", (name) => this.firstTokenSeconds.lines(name)],
+      [
+        "between_tokens_seconds",
+        "histogram",
+        "time a running text waits for its next piece",
+        (name) => this.betweenTokensSeconds.lines(name),
+      ],
       ["token_seconds", "histogram", "mean time of a token after the first, by answer", (name) => this.tokenSeconds.lines(name)],
       ["request_seconds", "histogram", "time from arrival to the end of the answer", (name) => this.requestSeconds.lines(name)],
       ...Object.entries(gauges).map(([name, [help, value]]): (typeof families)[number] => [

@@ -2,6 +2,7 @@
 import type { EmbedOptions } from "../decoding/embed.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
 import type { SlotStore } from "./slots.ts";
+import type { ShutdownOptions } from "./shutdown.ts";
 
 /** A loaded model, or what loads one with the first request: an isolate begins with a request. */
 export type ServedModel = LanguageModel | (() => Promise<LanguageModel>);
@@ -32,6 +33,11 @@ export interface ServerOptions {
   readonly rerank?: boolean | undefined;
   /** Where clients may save what slots remember. Default: nowhere, and there are no slots. */
   readonly slots?: SlotStore | undefined;
+  /**
+   * Ends the server: requests that come then are told to try again (503), and `/health` says so. What is
+   * being answered goes on until it is cut off, with an error in its stream.
+   */
+  readonly shutdown?: ShutdownOptions | undefined;
   /** Told of failures of the server's own; clients hear only that there was one. Default: console. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /**

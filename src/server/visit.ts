@@ -3,11 +3,13 @@ import type { Context } from "hono";
 import type { Admission, Place } from "./admission.ts";
 import { ApiError } from "./api-error.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Shutdown } from "./shutdown.ts";
 
 /** What every request that goes through the model needs of its server. */
 export interface Receiving {
   readonly admission: Admission;
   readonly metrics: Metrics;
+  readonly shutdown: Shutdown;
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
@@ -18,6 +20,8 @@ export class Visit {
   readonly #client = new AbortController();
   readonly #over = new AbortController();
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Says that it is over, to the server that may be ending. */
+  readonly #answered: () => void;
   readonly #arrived = performance.now();
   /** Says that the client is gone. */
   readonly gone = (): void => this.#client.abort();
@@ -33,6 +37,7 @@ export class Visit {
     this.#request = c.req.raw.signal;
     this.#request.addEventListener("abort", this.gone);
     if (this.#request.aborted) this.gone();
+    this.#answered = server.shutdown.answering(() => this.#client.abort(server.shutdown.error()));
   }
 
   /** Aborted when the client is gone. */
@@ -61,9 +66,13 @@ export class Visit {
       await this.#turn();
       metrics.queueSeconds.observe(this.#seconds());
       return await work();
+    } catch (error) {
+      const { reason } = this.client as { reason: unknown };
+      throw reason instanceof ApiError ? reason : error;
     } finally {
       clearTimeout(this.#timer);
       this.#request.removeEventListener("abort", this.gone);
+      this.#answered();
       this.#place.leave();
       metrics.requestSeconds.observe(this.#seconds());
     }

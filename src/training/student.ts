@@ -84,13 +84,14 @@ export class Student {
       // Layers run one after another, each from position 0, so one layer's memory serves all of their caches.
       const cache = planCache(planner, Math.ceil(rows / BLOCK_TOKENS), precision, { k: 1, v: 1 });
       const blocks = specs.map((spec, l) => differentiable(planBlock(planner, spec, { ...cache, scales: scales[l]! })));
-      const { embedding: linears, head } = planHead(planner, headSpec);
+      const embedding = planEmbedding(planner, headSpec, rows);
+      const student = planHead(planner, headSpec, embedding.table);
       const teacherLinear = planLinear(planner, teacherSpec);
       const stream = (what: string) => plan.reserve("scratch", 4 * rows * E, what);
       return {
-        embedding: planEmbedding(planner, linears, rows),
+        embedding,
         blocks,
-        student: head,
+        student,
         teacher: { norm: planNorm(planner, description.finalNorm!, E), projection: undefined, linear: teacherLinear },
         gradients: planGradients(planner, rows, blocks, wanted),
         loss: planLoss(planner),
@@ -103,8 +104,8 @@ export class Student {
       space,
       checkpoint,
       (loader) => {
-        loadHead(loader, description, headSpec, embedding, student);
-        loadEmbedding(loader, space, embedding);
+        loadEmbedding(loader, space, headSpec, embedding);
+        loadHead(loader, description, headSpec, student);
         for (const [l, spec] of specs.entries()) loadBlock(loader, config, spec, blocks[l]!);
       },
       work,
@@ -162,7 +163,7 @@ export class Student {
     const { embedding, blocks, inputs } = this.#placed;
     const elements = ids.length * config.hiddenSize;
     this.#rows = ids.length;
-    const batch = wholeSequence(this.#space, ids.length, ids);
+    const batch = wholeSequence(ids.length, ids);
     enterRows(this.#space, batch);
     embed(this.#space, embedding, batch);
     for (const [l, block] of blocks.entries()) {
@@ -201,7 +202,7 @@ export class Student {
    */
   backwardLayer(l: number, M: number): void {
     const { blocks, inputs, gradients } = this.#placed;
-    forwardForGradients(this.#space, blocks[l]!, wholeSequence(this.#space, M), inputs[l]!, gradients);
+    forwardForGradients(this.#space, blocks[l]!, wholeSequence(M), inputs[l]!, gradients);
     backwardBlock(this.#space, blocks[l]!, M, inputs[l]!, gradients);
   }
 

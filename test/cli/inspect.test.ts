@@ -135,7 +135,13 @@ test("memory at a context, and why a model does not run", async () => {
   assert.is(run.memory.kv_cache, 3 * 2 * 64 * 32 * 4);
   const { code, stdout, stderr } = await runCli(["inspect", long, "-c", `${2 ** 24}`]);
   assert.is(code, 0, stderr);
-  assert.match(stdout, /^runs +no: .*a 32-bit WebAssembly memory has at most 4294901760$/m);
+  assert.match(stdout, /^runs +no: model\.layers\.0: needs 4\d{9} bytes in one memory, which has room for \d+; /m);
+  const divided = await runCli(["inspect", long, "-c", `${3 * 2 ** 21}`]);
+  assert.match(divided.stdout, /^memory +[0-9.]+ GiB for 6291456 tokens, in 2 memories: weights /m);
+  const { weights, kv_cache: cache, scratch } = run.memory;
+  const limit = `${Math.floor((weights + cache + scratch) / 1024) - 128}K`;
+  const less = JSON.parse((await runCli(["inspect", long, "-c", "64", "--json", "--memory-limit", limit])).stdout);
+  assert.equal([run.memories, less.run.memories], [1, 2]);
 });
 
 test("a model that is missing, no model, or damaged is named, exit 1, nothing on stdout", async () => {

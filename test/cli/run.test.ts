@@ -67,19 +67,41 @@ test("options of the model reach the loader; a value it cannot mean is exit 2 wi
     },
   };
   await runCli(
-    ["run", "-m", "m", "-p", "x", "-t", "2", "-c", "99", "--build", "simd128", "-ctk", "f32", "--head", "q8", "--poll", "0"],
+    [
+      "run",
+      "-m",
+      "m",
+      "-p",
+      "x",
+      "-t",
+      "2",
+      "-c",
+      "99",
+      "--build",
+      "simd128",
+      "-ctk",
+      "f32",
+      "--head",
+      "q8",
+      "--poll",
+      "0",
+      "--memory-limit",
+      "1.5G",
+    ],
     {
       library,
     },
   );
-  const { threads, contextSize, build, kvCache, head, poll } = asked[0]!;
-  assert.equal({ threads, contextSize, build, kvCache, head, poll }, { threads: 2, contextSize: 99, build: "simd128", kvCache: { k: "f32" }, head: "q8", poll: 0 }); // prettier-ignore
+  const { threads, contextSize, build, kvCache, head, poll, memoryLimit } = asked[0]!;
+  assert.equal({ threads, contextSize, build, kvCache, head, poll, memoryLimit }, { threads: 2, contextSize: 99, build: "simd128", kvCache: { k: "f32" }, head: "q8", poll: 0, memoryLimit: 1.5 * 2 ** 30 }); // prettier-ignore
   for (const [option, value] of [
     ["-t", "0"],
     ["-t", "65"],
     ["-c", "0"],
     ["--build", "avx"],
     ["--head", "q4"],
+    ["--memory-limit", "0"],
+    ["--memory-limit", "4 TB"],
   ] as const) {
     // prettier-ignore
     const { code, stdout, stderr } = await runCli(["run", "-m", "m", "-p", "x", option, value], { library });

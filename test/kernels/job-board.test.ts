@@ -33,7 +33,7 @@ test("shares are one range after another, from 0 to all units, each claimed once
     for (let units = large; units <= 40; units++)
       for (const [shared, piece] of [[units, 0], ...[1, 3, 8].map((size) => [below(Math.floor(units / large) + 1) * large || units, size])] as const) {
         const { board, values } = boardOf();
-        const shares = openJob(board, values, { kernel: 0, units, work: [], large, shared: shared!, piece: piece! });
+        const shares = openJob(board, values, { kernel: 0, memory: 0, units, work: [], large, shared: shared!, piece: piece! });
         const claimed = [0];
         for (let share: number; (share = claimShare(board)) >= 0;) claimed.push(share);
         assert.equal(claimed, Array.from({ length: shares }, (_, share) => share));
@@ -46,7 +46,7 @@ test("shares are one range after another, from 0 to all units, each claimed once
 
 test("what nobody is to compute is claimed at once", () => {
   const { board, values } = boardOf();
-  openJob(board, values, { kernel: 0, units: 9, work: [], large: 4, shared: 9, piece: 0 });
+  openJob(board, values, { kernel: 0, memory: 0, units: 9, work: [], large: 4, shared: 9, piece: 0 });
   assert.is(claimShare(board), 1);
   assert.is(claimAll(board), 2);
   assert.is(claimAll(board), 0);
@@ -57,28 +57,29 @@ const ROW = 16;
 const ROWS = 24;
 
 /**
- * Jobs `x += y` over rows of several regions, with other arguments each time: a unit that is computed twice
- * or not at all, or by the arguments of another job, is a sum that is wrong.
+ * Jobs `x += y` over rows of several regions in two memories, with other arguments each time: a unit that is
+ * computed twice or not at all, or in the memory or by the arguments of another job, is a sum that is wrong.
  */
 async function addInTurn(threads: number, jobs: number, delays: number | string, poll: number): Promise<void> {
   const spawn = (start: Parameters<typeof startDelayed>[0]) => startDelayed(Object.assign(start, { delays }));
-  const { kernels, data } = await openPool(threads, spawn, { poll });
+  const { kernels, data, all } = await openPool(threads, spawn, { poll, memories: 2 });
   await kernels.threadsStarted();
   assert.is(kernels.threads, threads);
-  const regions = Array.from({ length: 3 }, (_, i) => offsetBy(data, 4 * ROW * ROWS * i)) as [Pointer, Pointer, Pointer];
+  const pointers = Array.from({ length: 3 }, (_, i) => offsetBy(data, 4 * ROW * ROWS * i)) as [Pointer, Pointer, Pointer];
   const ones = offsetBy(data, 4 * ROW * ROWS * 3);
-  kernels.f32(ones, ROW * ROWS).fill(1);
-  const expected = regions.map(() => new Float32Array(ROW * ROWS));
+  for (const memory of all) memory.f32(ones, ROW * ROWS).fill(1);
+  const regions = all.flatMap((memory) => pointers.map((x) => ({ memory, x, expected: new Float32Array(ROW * ROWS) })));
   const stop = typeof delays === "number" ? delayAtomics(delays) : () => {};
   try {
     for (let job = 0; job < jobs; job++) {
-      const [region, K, units] = [below(3), ROW / (1 + below(2)), 2 + below(ROWS - 1)];
+      const [region, K, units] = [regions[below(regions.length)]!, ROW / (1 + below(2)), 2 + below(ROWS - 1)];
       kernels.useThreads(2 + below(threads - 1));
-      kernels.split("add_f32", units, regions[region]!, ones, K);
-      for (let i = 0; i < units * K; i++) expected[region]![i]!++;
-      // prettier-ignore
-      for (const [i, sums] of expected.entries())
-        assert.is(kernels.f32(regions[i]!, sums.length).findIndex((sum, n) => sum !== sums[n]), -1, `job ${job}, region ${i}`);
+      region.memory.split("add_f32", units, region.x, ones, K);
+      for (let i = 0; i < units * K; i++) region.expected[i]!++;
+      for (const [i, { memory, x, expected }] of regions.entries()) {
+        const sums = memory.f32(x, ROW * ROWS);
+        assert.is(sums.findIndex((sum, n) => sum !== expected[n]), -1, `job ${job}, region ${i}`); // prettier-ignore
+      }
     }
   } finally {
     stop();

@@ -128,7 +128,7 @@ test("workers started after a watching thread failed share one, also when its en
   const memory = plan.createMemory(true);
   const modules = [await nodeHost.kernelModule("simd128-threads")];
   const start = (thread: number) =>
-    startUnwatched({ modules, kernels: [], memory, board, thread, scratch: board, generation: 0 });
+    startUnwatched({ modules, kernels: [], memories: [{ memory, scratch: board }], board, thread, generation: 0 });
   process.env["FPTQ_TEST_WATCHER"] = "throws"; // a thread has the environment of its start
   const lost = start(2);
   delete process.env["FPTQ_TEST_WATCHER"];

@@ -46,6 +46,7 @@ test("metrics count what was answered", async () => {
   assert.match(text, /^fptq_generated_tokens_total 5$/m);
   assert.match(text, new RegExp(`^fptq_prompt_tokens_total ${model.promptIds("the cat").length}$`, "m"));
   assert.match(text, /^fptq_request_seconds_count 1$/m);
+  assert.match(text, /^fptq_between_tokens_seconds_count [1-4]$/m);
   assert.match(text, /^fptq_requests_running 0$/m);
   // Every line is a comment or a name, labels and a number.
   for (const line of text.trim().split("\n")) assert.match(line, /^(# (HELP|TYPE) |[a-z_]+(\{[^}]*\})? -?[\d.e+-]+$)/);

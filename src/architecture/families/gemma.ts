@@ -48,6 +48,7 @@ export const gemma2: Family = {
       ...ggufGemma(config, number, { pattern: PATTERN.gemma2, layersOfLargest: 46 }),
       scoreCap: number("attn_logit_softcapping") ?? 50,
     }),
+    writeOwn: (config) => ({ attn_logit_softcapping: config.scoreCap, ...ownNumbers(config) }),
   },
   parseConfig: (fields) => {
     const config = parseGemma(fields, { ...DEFAULTS, architecture: "gemma2", vocabSize: 256_000, contextLength: 8192 });
@@ -75,6 +76,7 @@ export const gemma3: Family = {
       ...ggufGemma(config, number, { pattern: PATTERN.gemma3, layersOfLargest: 62 }),
       windowRope: { ropeTheta: LOCAL_THETA, ropeScaling: { kind: "none" } },
     }),
+    writeOwn: ownNumbers,
   },
   parseConfig: (fields) => {
     const config = parseGemma(fields, {
@@ -174,5 +176,14 @@ function ggufGemma(
     scoreDivisor: Math.sqrt(layers === layersOfLargest ? hiddenSize / heads : headDim),
     logitCap: number("final_logit_softcapping") ?? 0,
     attentionWindows: windowsBut(number("attention.sliding_window_pattern") ?? pattern, layers, window),
+  };
+}
+
+/** What `ggufGemma` reads back, if every so many layers see all tokens. */
+function ownNumbers({ logitCap, attentionWindows }: ModelConfig): Record<string, number> {
+  const firstWhole = attentionWindows.indexOf(0);
+  return {
+    ...(logitCap > 0 && { final_logit_softcapping: logitCap }),
+    "attention.sliding_window_pattern": firstWhole < 0 ? attentionWindows.length + 1 : firstWhole + 1,
   };
 }

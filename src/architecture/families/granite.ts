@@ -20,6 +20,12 @@ export const granite: Family = {
         residual: number("residual_scale"),
         logitDivisor: number("logit_scale"),
       }),
+    writeOwn: ({ scoreDivisor, embeddingScale, residualScale, logitScale }) => ({
+      "attention.scale": 1 / scoreDivisor!,
+      embedding_scale: embeddingScale,
+      residual_scale: residualScale,
+      logit_scale: reciprocal(logitScale),
+    }),
   },
   parseConfig: (fields) => ({
     ...parseLlamaConfig(fields, { architecture: "granite", contextLength: 2048 }),

@@ -5,10 +5,10 @@ import type { ModelConfig, RopeScaling } from "../../architecture/model-config.t
 import { type GgufMetadata, shortestDecimal } from "./gguf-metadata.ts";
 
 /** Divisors of the rotary frequencies: an input of the configuration, not weights. */
-const ROPE_FACTORS_TENSOR = "rope_freqs.weight";
-const LONG_FACTORS = "rope_factors_long.weight";
-const SHORT_FACTORS = "rope_factors_short.weight";
-export const ROPE_FACTOR_TENSORS: readonly string[] = [ROPE_FACTORS_TENSOR, LONG_FACTORS, SHORT_FACTORS];
+export const ROPE_FACTORS = "rope_freqs.weight";
+export const LONG_FACTORS = "rope_factors_long.weight";
+export const SHORT_FACTORS = "rope_factors_short.weight";
+export const ROPE_FACTOR_TENSORS: readonly string[] = [ROPE_FACTORS, LONG_FACTORS, SHORT_FACTORS];
 
 /** Values by tensor. */
 export type RopeFactors = ReadonlyMap<string, Float32Array>;
@@ -118,7 +118,7 @@ function ropeScaling(keys: ScalingKeys, context: ScalingContext): RopeScaling {
   // What llama.cpp multiplies cosines and sines by, beside what YaRN does.
   if (type !== "longrope") keys.need("attn_factor", 1, 0);
   for (const [tensor, factors] of ropeFactors) {
-    if (type === "longrope" ? tensor === ROPE_FACTORS_TENSOR : tensor !== ROPE_FACTORS_TENSOR) {
+    if (type === "longrope" ? tensor === ROPE_FACTORS : tensor !== ROPE_FACTORS) {
       throw new UnsupportedModelError(
         `${file}: tensor "${tensor}": got it with RoPE scaling of type "${type}", need no such tensor`,
       );
@@ -130,15 +130,13 @@ function ropeScaling(keys: ScalingKeys, context: ScalingContext): RopeScaling {
     }
   }
   if (type === "longrope") return longRope(keys, context);
-  const divisors = ropeFactors.get(ROPE_FACTORS_TENSOR);
+  const divisors = ropeFactors.get(ROPE_FACTORS);
   if (divisors === undefined) {
     if (!isScaled) return { kind: "none" };
     return type === "yarn" ? yarn(keys, context) : { kind: "linear", factor };
   }
   if (isScaled) {
-    throw new UnsupportedModelError(
-      `${file}: rope scaling: got both ${ROPE_FACTORS_TENSOR} and a ${type} factor, need one of them`,
-    );
+    throw new UnsupportedModelError(`${file}: rope scaling: got both ${ROPE_FACTORS} and a ${type} factor, need one of them`);
   }
   return { kind: "factors", factors: Array.from(divisors) };
 }

@@ -36,7 +36,7 @@ const NEUTRAL_FLAGS: Readonly<Record<string, boolean>> = { "attention.causal": t
 /** Keys of an architecture that say how a file was made, or belong to a variant that is refused. */
 const MEANINGLESS: ReadonlySet<string> = new Set([
   "vocab_size", "context_length", "feed_forward_length", "attention.head_count_kv", "attention.key_length",
-  "attention.value_length", "tensor_data_layout", "decoder_start_token_id", "nextn_predict_layers",
+  "attention.value_length", "tensor_data_layout", "use_parallel_residual", "decoder_start_token_id", "nextn_predict_layers",
   "leading_dense_block_count", "expert_used_count", "expert_weights_scale", "expert_weights_norm", "expert_gating_func",
   "rope.freq_base", "rope.dimension_count", "rope.scale_linear", "rope.scaling.type", "rope.scaling.factor",
   "rope.scaling.original_context_length", "rope.scaling.finetuned", "rope.scaling.yarn_log_multiplier",

@@ -10,9 +10,9 @@ import { checkpointView } from "../../checkpoint/checkpoint-view.ts";
 import { openCheckpoint } from "../../checkpoint/open-checkpoint.ts";
 import { settleHead } from "../../checkpoint/settle-head.ts";
 import type { CommandContext } from "../command-context.ts";
-import { addOutputOptions } from "../options/model-options.ts";
+import { addOutputOptions, MEMORY_LIMIT } from "../options/model-options.ts";
 import { describeModel, type InputPolicy, type ModelDescription, readEqualizedInputs } from "../model-description.ts";
-import { integer, nonEmpty } from "../options/option-values.ts";
+import { byteCount, integer, nonEmpty } from "../options/option-values.ts";
 import { formatBytes, formatCount, formatSignificant } from "../quantities.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../options/source-options.ts";
 import { describeRun, type RunDescription, runFields } from "../run-description.ts";
@@ -29,6 +29,7 @@ export function inspectCommand(context: CommandContext): Command {
     .argument("<model>", `quantized or unquantized folder, or a GGUF: ${SOURCE_FORMS}`, nonEmpty);
   addSourceOptions(command);
   command.option("-c, --ctx-size <n>", "tokens to say the memory of (default: as a model is loaded)", integer(1));
+  command.option(...MEMORY_LIMIT, byteCount);
   return addOutputOptions(command, "the same, as data")
     .addHelpText("after", EXAMPLES)
     .action((source: string, flags: InspectFlags) => inspectModel(context, source, flags));
@@ -36,6 +37,7 @@ export function inspectCommand(context: CommandContext): Command {
 
 interface InspectFlags extends SourceFlags {
   readonly ctxSize?: number;
+  readonly memoryLimit?: number;
   readonly json?: boolean;
 }
 
@@ -50,7 +52,7 @@ async function inspectModel(context: CommandContext, source: string, flags: Insp
     const settled = isRemote ? checkpoint : await settleHead(checkpoint, signal);
     const { config, notes } = settled;
     const description = await describeModel(checkpointView(checkpoint, { config, notes }), await readEqualizedInputs(location));
-    const run = await describeRun(settled, flags.ctxSize);
+    const run = await describeRun(settled, { contextSize: flags.ctxSize, memoryLimit: flags.memoryLimit });
     if (flags.json) context.output.json({ ...description, run });
     else context.output.print(screen(description, run, config));
   } finally {

@@ -5,6 +5,7 @@ import { type CommandContext, readTextFile } from "../command-context.ts";
 import type { LanguageModel } from "../../decoding/language-model.ts";
 import { OptionError } from "../../errors.ts";
 import { SlotFolder } from "../../host/node/node-slot-folder.ts";
+import { DEFAULT_SEQUENCES } from "../../model/load-options.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
 import { integer, nonEmpty, oneOf } from "../options/option-values.ts";
 
@@ -63,10 +64,14 @@ async function serve(context: CommandContext, flags: ServeFlags): Promise<void> 
   const apiKeys = flags.apiKeyFile === undefined ? [] : await readKeys(context, flags.apiKeyFile);
   const slots = flags.slotSavePath === undefined ? undefined : await SlotFolder.open(flags.slotSavePath);
   const { createServer, listen } = await context.server();
-  const cacheTokens = flags.parallel * (flags.ctxSize ?? CONTEXT);
-  const model = await loadModelFromFlags(context, { ...flags, cacheTokens });
+  // Whole blocks of the cache for each.
+  const cacheTokens = flags.parallel * 64 * Math.ceil((flags.ctxSize ?? CONTEXT) / 64);
+  // Choices and prompts of one request are sequences of their own.
+  const maxSequences = Math.max(DEFAULT_SEQUENCES, flags.parallel);
+  const model = await loadModelFromFlags(context, { ...flags, cacheTokens, maxSequences });
   try {
     const alias = flags.alias ?? flags.model.split(/[\\/]/).findLast((part) => part !== "") ?? "fptq";
+    const cut = new AbortController();
     const app = createServer(model as LanguageModel, {
       alias,
       parallel: flags.parallel,
@@ -77,11 +82,12 @@ async function serve(context: CommandContext, flags: ServeFlags): Promise<void> 
       pooling: flags.pooling,
       rerank: flags.rerank,
       slots,
+      shutdown: { signal, cut: cut.signal },
       onError: (error) => output.log(String(flags.verbose ? ((error as Error).stack ?? error) : error)),
     });
     const server = await listen(app, { hostname: flags.host, port: flags.port });
     output.log(`${alias}: http://${flags.host.includes(":") ? `[${flags.host}]` : flags.host}:${server.port}/`);
-    await server.untilEnded(signal, GRACE);
+    await server.untilEnded(signal, GRACE, () => cut.abort());
   } finally {
     await model[Symbol.asyncDispose]();
   }

@@ -5,7 +5,7 @@ import type { CommandContext } from "../command-context.ts";
 import { BUILD_CHOICES, type LoadOptions } from "../../model/load-options.ts";
 import type { CachePrecision, Precision, WeightPrecision } from "../../model/precision.ts";
 import type { LoadedModel } from "../library-contract.ts";
-import { integer, nonEmpty, oneOf } from "./option-values.ts";
+import { byteCount, integer, nonEmpty, oneOf } from "./option-values.ts";
 import { displayProgress } from "../progress-display.ts";
 import { formatBytes } from "../quantities.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "./source-options.ts";
@@ -28,6 +28,12 @@ export const CACHE_TYPES = {
 
 export const POLL_HELP = "how long threads poll before they sleep: 0 leaves cores to others (default: 50)";
 
+/** What --memory-limit says, for every command that has it. */
+export const MEMORY_LIMIT = [
+  "--memory-limit <bytes>",
+  "most of one WebAssembly memory, such as 2GiB: a larger model has its layers in several (default: 4GiB)",
+] as const;
+
 export interface ModelFlags extends SourceFlags {
   readonly model: string;
   readonly ctxSize?: number;
@@ -41,6 +47,7 @@ export interface ModelFlags extends SourceFlags {
   readonly head?: Precision;
   readonly build?: BuildChoice | undefined;
   readonly poll?: number | undefined;
+  readonly memoryLimit?: number;
   readonly verbose?: boolean | undefined;
 }
 
@@ -56,6 +63,7 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
     .option("-c, --ctx-size <n>", contextHelp, integer(1))
     .option("-t, --threads <n>", "threads (default: one per core)", integer(1, 64))
     .option("--poll <0..100>", POLL_HELP, integer(0, 100))
+    .option(...MEMORY_LIMIT, byteCount)
     .option(...CACHE_TYPES.k, cachePrecision)
     .option(...CACHE_TYPES.v, cachePrecision)
     .option(
@@ -97,7 +105,7 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
 }
 
 export function loadOptions(flags: ModelFlags): LoadOptions {
-  const { ctxSize, cacheTokens, maxSequences, threads, cacheTypeK, cacheTypeV, weights, head, build, poll } = flags;
+  const { ctxSize, cacheTokens, maxSequences, threads, cacheTypeK, cacheTypeV, weights, head, build, poll, memoryLimit } = flags;
   const kvCache = { ...(cacheTypeK && { k: cacheTypeK }), ...(cacheTypeV && { v: cacheTypeV }) };
-  return { contextSize: ctxSize, cacheTokens, maxSequences, threads, weights, head, build, poll, kvCache };
+  return { contextSize: ctxSize, cacheTokens, maxSequences, threads, weights, head, build, poll, memoryLimit, kvCache };
 }

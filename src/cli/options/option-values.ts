@@ -23,6 +23,16 @@ export function number(least: number, greatest = Infinity): (text: string) => nu
   };
 }
 
+const SIZE_UNITS = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+/** Bytes, at least one: `2147483648`, `2048M`, `1.5GiB`. */
+export function byteCount(text: string): number {
+  const [, count, unit = ""] = /^(\d+\.?\d*|\.\d+) ?([KMG]?)(?:i?B)?$/i.exec(text) ?? [];
+  const value = count === undefined ? 0 : Math.floor(Number(count) * SIZE_UNITS[unit.toUpperCase() as keyof typeof SIZE_UNITS]);
+  if (value < 1) throw new InvalidArgumentError("Expected bytes, such as 2147483648, 2048M or 2GiB (of 1024 MiB).");
+  return value;
+}
+
 /** One of a few words. */
 export function oneOf<T extends string>(...choices: readonly T[]): (text: string) => T {
   return (text) => {

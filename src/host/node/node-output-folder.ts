@@ -47,7 +47,7 @@ export async function createOutputFolder(place: string | URL, options: OutputFol
  * @throws OptionError for a link to nothing: what it leads to may be a disk that is not there, and writing in
  *   its place would lose the link
  */
-async function throughLinks(path: string): Promise<string> {
+export async function throughLinks(path: string): Promise<string> {
   const real = await realpath(path).catch(() => undefined);
   if (real !== undefined) return real;
   const own = join(dirname(path), basename(path));
@@ -61,7 +61,7 @@ async function throughLinks(path: string): Promise<string> {
 }
 
 /** Removes the folders above a target that were made for it, as far as they are empty. */
-async function removeMade(target: string, made: string | undefined): Promise<void> {
+export async function removeMade(target: string, made: string | undefined): Promise<void> {
   if (made === undefined || !target.startsWith(made)) return;
   for (let folder = dirname(target); folder.startsWith(made); folder = dirname(folder)) {
     const removed = await rmdir(folder).then(
@@ -228,7 +228,7 @@ async function checkReplaceable(path: string, target: string, force: boolean): P
 }
 
 /** Makes names durable. Some platforms cannot open a folder; there the rename alone has to do. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, "r").catch(() => undefined);
   try {
     await handle?.sync().catch(() => undefined);

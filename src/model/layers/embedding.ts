@@ -6,41 +6,42 @@ import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { Batch } from "../batch.ts";
 import type { WeightLoader } from "../weight-loader.ts";
 import type { Planner, Workspace } from "../workspace.ts";
+import type { HeadSpec } from "./head.ts";
 import { copyRows, type Linear, multiply, quantizeInput } from "./linear.ts";
 import { applyNorm, type LoadedNorm, loadNorm, planNorm } from "./norm.ts";
 import { turnResidual } from "./online-transforms.ts";
+import { planLinear } from "./plan-linear.ts";
 
-/** The embedding matrix [V, W], and the linear layer behind it [E, W], if there is one. */
-export interface EmbeddingLinears {
+/** The embedding and what comes after it. */
+export interface LoadedEmbedding {
+  /** [V, W], packed by channels of which each is a token's row. */
   readonly table: Linear;
+  /** The linear layer behind it [E, W], if there is one. */
   readonly projection: Linear | undefined;
-}
-
-/**
- * The embedding matrix [V, E], packed by channels of which each is a token's row, and what comes after it.
- */
-export interface LoadedEmbedding extends EmbeddingLinears {
   /** Rows added by position, f32[positions, E]; 0 for none. */
   readonly positions: Pointer;
   readonly norm: LoadedNorm | undefined;
 }
 
 /** @param positions tokens of a sequence, at most */
-export function planEmbedding(planner: Planner, linears: EmbeddingLinears, positions: number): LoadedEmbedding {
+export function planEmbedding(planner: Planner, spec: HeadSpec, positions: number): LoadedEmbedding {
   const { plan, description } = planner;
   const { hiddenSize: E } = description.config;
   const { positions: tensor, embeddingNorm } = description;
   return {
-    ...linears,
+    table: planLinear(planner, spec.embedding),
+    projection: spec.projectIn && planLinear(planner, spec.projectIn),
     positions: tensor === undefined ? NULL : plan.reserve("weights", 4 * positions * E, tensor),
     norm: embeddingNorm && planNorm(planner, embeddingNorm, E),
   };
 }
 
-/** Asks for what comes after the table, which the head may share. */
-export function loadEmbedding(loader: WeightLoader, space: Workspace, { positions, norm }: LoadedEmbedding): void {
+export function loadEmbedding(loader: WeightLoader, space: Workspace, spec: HeadSpec, loaded: LoadedEmbedding): void {
+  const { table, projection, positions, norm } = loaded;
   const { hiddenSize: E, positionOffset } = space.config;
   const tensor = space.description.positions;
+  loader.linear(spec.embedding, table);
+  if (projection) loader.linear(spec.projectIn!, projection);
   if (tensor !== undefined) loader.matrix(tensor, positions, space.positions, E, positionOffset);
   if (norm) loadNorm(loader, norm, E);
 }

@@ -8,7 +8,6 @@ import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { Precision, WeightPrecision } from "../precision.ts";
 import type { WeightLoader } from "../weight-loader.ts";
 import type { Planner, Workspace } from "../workspace.ts";
-import type { EmbeddingLinears } from "./embedding.ts";
 import { type LinearSpec, readLinearSpec } from "./linear-spec.ts";
 import { type Linear, multiply, quantizeInput } from "./linear.ts";
 import { type LoadedNorm, loadNorm, normInput, planNorm, streamInput } from "./norm.ts";
@@ -22,7 +21,7 @@ export interface HeadSpec {
   /** What stands between the embedding and the blocks, and between these and the head, if anything. */
   readonly projectIn: LinearSpec | undefined;
   readonly projectOut: LinearSpec | undefined;
-  /** Whether the head reads the embedding's packed bytes. */
+  /** Whether the head reads the embedding's packed bytes: the two are tied and have one precision. */
   readonly shared: boolean;
 }
 
@@ -61,30 +60,18 @@ export async function readHeadSpec(
   };
 }
 
-/**
- * @returns the embedding's table and what follows it, and the head, which shares its bytes if the two are
- * tied and have one precision
- */
-export function planHead(planner: Planner, spec: HeadSpec): { embedding: EmbeddingLinears; head: LoadedHead } {
+/** @param table the embedding's, in the same memory; needed where the head shares it */
+export function planHead(planner: Planner, spec: HeadSpec, table: Linear | undefined): LoadedHead {
   const { finalNorm, config } = planner.description;
-  const table = planLinear(planner, spec.embedding);
-  const linear = spec.shared ? table : spec.head && planLinear(planner, spec.head);
-  const projectIn = spec.projectIn && planLinear(planner, spec.projectIn);
-  const projection = spec.projectOut && planLinear(planner, spec.projectOut);
-  const norm = finalNorm && planNorm(planner, finalNorm, config.hiddenSize);
-  return { embedding: { table, projection: projectIn }, head: { norm, projection, linear } };
+  return {
+    linear: spec.shared ? table : spec.head && planLinear(planner, spec.head),
+    projection: spec.projectOut && planLinear(planner, spec.projectOut),
+    norm: finalNorm && planNorm(planner, finalNorm, config.hiddenSize),
+  };
 }
 
-/** Asks for the embedding, for the head if it is not the same, and for the final norm. */
-export function loadHead(
-  loader: WeightLoader,
-  { config }: Description,
-  spec: HeadSpec,
-  { table, projection }: EmbeddingLinears,
-  head: LoadedHead,
-): void {
-  loader.linear(spec.embedding, table);
-  if (spec.projectIn) loader.linear(spec.projectIn, projection!);
+/** Asks for the head, if it is not the embedding, and for what comes before it. */
+export function loadHead(loader: WeightLoader, { config }: Description, spec: HeadSpec, head: LoadedHead): void {
   if (spec.projectOut) loader.linear(spec.projectOut, head.projection!);
   if (!spec.shared && spec.head) loader.linear(spec.head, head.linear!);
   if (head.norm) loadNorm(loader, head.norm, config.hiddenSize);

@@ -1,6 +1,7 @@
 /** Memory for a linear layer, by how it is stored and will run. */
 import { NULL } from "../../kernels/pointer.ts";
 import type { Planner } from "../workspace.ts";
+import { PANEL_ROWS } from "../weight-packer.ts";
 import type { Linear, Product, ProductInput } from "./linear.ts";
 import { type LinearSpec, orderOf, packedForm, productInputs, type ProductSpec, storedGroup, totalRank } from "./linear-spec.ts";
 import { planLowRank } from "./low-rank.ts";
@@ -27,10 +28,12 @@ function planProduct({ plan, sizes }: Planner, product: ProductSpec, inFeatures:
   const form = packedForm(product);
   const K = productInputs(product, inFeatures);
   const groupSize = groupOf(product, inFeatures);
-  const bytes = weightForm(form).bytes(sizes, { N: product.N, K, G: groupSize });
+  // Panel by panel: 32 bits may not hold the size of a whole matrix.
+  const panelBytes = weightForm(form).bytes(sizes, { N: PANEL_ROWS, K, G: groupSize }) >>> 0;
+  const bytes = Math.ceil(product.N / PANEL_ROWS) * panelBytes;
   const what = product.parts.map(({ name }) => name).join(", ");
   const order = orderOf(product) && plan.reserve("weights", 4 * K, `order of columns of ${what}`);
-  return { form, K, groupSize, weights: plan.reserve("weights", bytes >>> 0, what), order };
+  return { form, K, groupSize, weights: plan.reserve("weights", bytes, what), order };
 }
 
 /** A group of the whole row grows with it. */

@@ -32,6 +32,8 @@ export interface HeldBlocks {
   readonly blocks: CacheBlock[];
   /** Tokens of them that are the sequence's; the last block may have others behind. */
   length: number;
+  /** Whether what the last block has behind them is of another text, and worth keeping. */
+  found?: boolean;
 }
 
 export class BlockPool {
@@ -80,6 +82,7 @@ export class BlockPool {
       this.#hold(best);
       held.blocks.push(best);
       held.length += longest;
+      held.found = longest < best.tokens.length;
       if (longest < BLOCK_TOKENS) break;
     }
     return held;
@@ -93,16 +96,19 @@ export class BlockPool {
 
   /**
    * Makes room for `count` more tokens behind those held: the last block is the sequence's own then, and has
-   * nothing behind its tokens.
+   * nothing behind its tokens. Where another text goes on in it, that text keeps it if there is room for
+   * both.
    * @returns whether there was room; if not, nothing has changed
    */
   extend(held: HeldBlocks, count: number): boolean {
     const { blocks, length } = held;
     const last = blocks.at(-1);
     const within = length % BLOCK_TOKENS;
-    const copies = last !== undefined && within > 0 && last.references > 1;
     const added = Math.ceil((length + count) / BLOCK_TOKENS) - blocks.length;
-    if (added + (copies ? 1 : 0) > this.#free) return false;
+    const isShared = last !== undefined && within > 0 && last.references > 1;
+    if (added + (isShared ? 1 : 0) > this.#free) return false;
+    const copies = isShared || (last !== undefined && within > 0 && held.found === true && added < this.#free);
+    held.found = false;
     if (copies) {
       const own = this.#take(last.parent);
       this.#copy(last.number, own.number);

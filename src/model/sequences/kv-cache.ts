@@ -2,32 +2,34 @@
  * Who has room in the KV cache: blocks and block tables of sequences, and from whom they are taken where
  * there are too few.
  */
-import type { Kernels } from "../../kernels/kernels.ts";
-import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
+import { offsetBy } from "../../kernels/pointer.ts";
 import { BlockPool } from "./block-pool.ts";
 import { BLOCK_TOKENS, type LayerCache } from "../layers/attention.ts";
+import type { Placed, Workspace } from "../workspace.ts";
 import type { Sequence } from "./sequence.ts";
 
+/**
+ * Where keys and values lie. A block of the pool has one number in all layers and workspaces, and each
+ * workspace has a table of every sequence's blocks.
+ */
 export interface KvCacheMemory {
-  readonly caches: readonly LayerCache[];
+  readonly spaces: readonly Workspace[];
+  /** One for each layer. */
+  readonly caches: readonly Placed<LayerCache>[];
   readonly cacheBlocks: number;
-  /** One block table for each sequence that can have room at a time. */
-  readonly tables: readonly Pointer[];
 }
 
 export class KvCache {
   readonly memory: KvCacheMemory;
-  readonly #kernels: Kernels;
   readonly #pool: BlockPool;
-  readonly #freeTables: Pointer[];
+  readonly #freeTables: number[];
   /** Those that hold a part of it. */
   readonly #holders = new Set<Sequence>();
   #clock = 0;
 
-  constructor(kernels: Kernels, memory: KvCacheMemory) {
+  constructor(memory: KvCacheMemory) {
     this.memory = memory;
-    this.#kernels = kernels;
-    this.#freeTables = [...memory.tables];
+    this.#freeTables = [...memory.spaces[0]!.blockTables.keys()];
     this.#pool = new BlockPool(memory.cacheBlocks, (from, to) => this.#copyBlock(from, to));
   }
 
@@ -50,8 +52,8 @@ export class KvCache {
    * @returns whether there was room
    */
   reserve(sequence: Sequence, rows: number, most: number): boolean {
-    if (sequence.table === 0) {
-      while (this.#freeTables.length === 0) if (!this.#takeFrom(sequence, ({ table }) => table !== 0)) return false;
+    if (sequence.table === undefined) {
+      while (this.#freeTables.length === 0) if (!this.#takeFrom(sequence, ({ table }) => table !== undefined)) return false;
       sequence.table = this.#freeTables.pop()!;
       this.#holders.add(sequence);
     }
@@ -88,8 +90,8 @@ export class KvCache {
   release(sequence: Sequence, length: number): void {
     this.#pool.truncate(sequence.held, length);
     if (sequence.held.blocks.length > 0) return;
-    if (sequence.table !== 0) this.#freeTables.push(sequence.table);
-    sequence.table = NULL;
+    if (sequence.table !== undefined) this.#freeTables.push(sequence.table);
+    sequence.table = undefined;
     this.#holders.delete(sequence);
   }
 
@@ -101,16 +103,16 @@ export class KvCache {
 
   /** Keys and values of a block, or what a convolution keeps, layer by layer. */
   *blockViews(number: number): Generator<Uint8Array> {
-    for (const cache of this.memory.caches) {
+    for (const { space, item: cache } of this.memory.caches) {
       const { blockBytes: bytes } = cache;
-      for (const half of ["k", "v"] as const) yield this.#kernels.u8(offsetBy(cache[half], number * bytes[half]), bytes[half]);
+      for (const half of ["k", "v"] as const) yield space.kernels.u8(offsetBy(cache[half], number * bytes[half]), bytes[half]);
     }
   }
 
-  /** Writes the block table. */
+  /** Writes the block table of each workspace. */
   #enterBlocks({ table, held: { blocks } }: Sequence): void {
     const numbers = blocks.map(({ number }) => number);
-    this.#kernels.i32(table, numbers.length).set(numbers);
+    for (const { kernels, blockTables } of this.memory.spaces) kernels.i32(blockTables[table!]!, numbers.length).set(numbers);
   }
 
   /** Takes all it has from a sequence that nobody runs, or that came later; says whether there was one. */

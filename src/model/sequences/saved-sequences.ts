@@ -1,10 +1,11 @@
 /** Sequences of a model as bytes, and back. */
+import type { Kernels } from "../../kernels/kernels.ts";
 import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import { ropesOf } from "../../architecture/description.ts";
 import { createSha256 } from "../../checkpoint/sha256.ts";
 import { BLOCK_TOKENS } from "../layers/attention.ts";
 import { dependsOnContext } from "../layers/rope-frequencies.ts";
-import type { Workspace } from "../workspace.ts";
+import type { Placed } from "../workspace.ts";
 import type { KvCache } from "./kv-cache.ts";
 import { packState, type SequenceState, type StateFormat, unpackState } from "./sequence-state.ts";
 import type { Sequence } from "./sequence.ts";
@@ -12,15 +13,16 @@ import type { Sequence } from "./sequence.ts";
 /** Bytes hashed at a time. */
 const PIECE_BYTES = 2 ** 20;
 
+/** First and last byte of weights. */
+export type WeightRange = readonly [Pointer, Pointer];
+
 export class SavedSequences {
-  readonly #space: Workspace;
   readonly #cache: KvCache;
-  readonly #weights: readonly [Pointer, Pointer];
+  readonly #weights: readonly Placed<WeightRange>[];
   #digest: string | undefined;
 
-  /** @param weights first and last byte of the weights in memory, which are the same in every build */
-  constructor(space: Workspace, cache: KvCache, weights: readonly [Pointer, Pointer]) {
-    this.#space = space;
+  /** @param weights of all parts in one order, which are the same bytes in every build and division */
+  constructor(cache: KvCache, weights: readonly Placed<WeightRange>[]) {
     this.#cache = cache;
     this.#weights = weights;
   }
@@ -65,27 +67,31 @@ export class SavedSequences {
   }
 
   #format(): StateFormat {
-    const { caches } = this.#cache.memory;
+    const { caches, spaces } = this.#cache.memory;
     return {
       model: (this.#digest ??= this.#hash()),
-      kv: caches[0]!.precision,
+      kv: caches[0]!.item.precision,
       layers: caches.length,
-      blockBytes: caches.reduce((sum, { blockBytes: { k, v } }) => sum + k + v, 0),
-      vocabSize: this.#space.config.vocabSize,
+      blockBytes: caches.reduce((sum, { item: { blockBytes } }) => sum + blockBytes.k + blockBytes.v, 0),
+      vocabSize: spaces[0]!.config.vocabSize,
     };
   }
 
   /** SHA-256 of all that keys and values depend on; made once, when it is first needed. */
   #hash(): string {
-    const { kernels, config, tables } = this.#space;
+    const { caches, spaces } = this.#cache.memory;
+    const { kernels, config, tables } = spaces[0]!;
     const hash = createSha256();
-    hash.update(new TextEncoder().encode(JSON.stringify([config, this.#cache.memory.caches.map(({ scales }) => scales)])));
+    hash.update(new TextEncoder().encode(JSON.stringify([config, caches.map(({ item: { scales } }) => scales)])));
     // The same model loaded with another context turns keys otherwise.
     for (const [i, rope] of ropesOf(config).entries()) {
       if (dependsOnContext(rope)) hash.update(kernels.u8(tables.ropes[i]!.frequencies, 2 * config.rotaryDim));
     }
-    const [begin, end] = this.#weights;
-    for (let at = begin; at < end; at = offsetBy(at, PIECE_BYTES)) hash.update(kernels.u8(at, Math.min(PIECE_BYTES, end - at)));
+    for (const { space, item } of this.#weights) for (const bytes of pieces(space.kernels, item)) hash.update(bytes);
     return hash.hex();
   }
+}
+
+function* pieces(kernels: Kernels, [begin, end]: WeightRange): Generator<Uint8Array<ArrayBuffer>> {
+  for (let at = begin; at < end; at = offsetBy(at, PIECE_BYTES)) yield kernels.u8(at, Math.min(PIECE_BYTES, end - at));
 }

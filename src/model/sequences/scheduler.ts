@@ -1,7 +1,8 @@
 /**
  * Which sequences go through the model together: those that wait, first come first served, as many rows as a
  * pass has room for. Steps of one token go before prompts, so that a long prompt does not stop the others; a
- * prompt goes in pieces.
+ * prompt goes in pieces, and beside such steps in small ones, so that nobody's text waits long for the next
+ * token.
  *
  * Drafts are rows that may turn out to be for nothing. They go along only where a sequence is alone, so that
  * nobody waits for them.
@@ -14,6 +15,12 @@ import { AbortError, DisposedError } from "../../errors.ts";
 import type { Host } from "../../host/host.ts";
 import type { ForwardOptions } from "../forward-pass.ts";
 import type { Sequence } from "./sequence.ts";
+
+/**
+ * Rows of prompts in a pass that has steps of one token too, at most. Passes of 64 rows prefill about as fast
+ * as those of 256 (measured: SmolLM2-135M, one thread, within 10 %) and take a quarter of the time.
+ */
+export const PROMPT_ROWS_BESIDE_STEPS = 64;
 
 /** A sequence that wants its ids computed. */
 export interface Job {
@@ -59,6 +66,8 @@ export class Scheduler {
   #arrivals = 0;
   /** Sequences in the latest pass. */
   #together = 0;
+  /** Those of them that took a step of one token: they will most likely take another. */
+  #steps = 0;
   #wake: () => void = () => {};
   #ended = false;
 
@@ -112,6 +121,7 @@ export class Scheduler {
 
   async #run(parts: readonly Part[]): Promise<void> {
     this.#together = parts.length;
+    this.#steps = parts.filter(({ rows }) => rows === 1).length;
     try {
       await this.#passes.run(parts);
     } catch (error) {
@@ -139,16 +149,19 @@ export class Scheduler {
     const { maxRows } = this.#passes;
     let single = line.filter((job) => missing(job) === 1).length;
     let room = maxRows;
+    let promptRoom = single + this.#steps > 0 ? PROMPT_ROWS_BESIDE_STEPS : maxRows;
     const parts: Part[] = [];
     for (const job of line) {
-      const rows = missing(job) === 1 ? Math.min(1, room) : Math.min(room - Math.min(single, room), missing(job));
-      if (missing(job) === 1) single--;
+      const isStep = missing(job) === 1;
+      const rows = isStep ? Math.min(1, room) : Math.min(room - Math.min(single, room), promptRoom, missing(job));
+      if (isStep) single--;
       if (rows < 1 || !this.#passes.reserve(job, rows)) continue;
       // What was found in shared blocks need not be computed.
       const left = Math.min(rows, missing(job));
       const drafts = left === missing(job) ? this.#settleDrafts(job, line.length === 1 ? room - left : 0) : 0;
       parts.push({ job, rows: left + drafts });
       room -= left;
+      if (!isStep) promptRoom -= left;
     }
     return parts;
   }

@@ -3,7 +3,6 @@
  * sequence whose blocks were needed elsewhere keeps its ids, and what is missing is computed again when it
  * goes on; since bits never change, nobody can see it but by the clock.
  */
-import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import { DisposedError, OptionError } from "../../errors.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import type { HeldBlocks } from "./block-pool.ts";
@@ -34,8 +33,8 @@ export class Sequence implements ForwardPass, Disposable {
   readonly #ids: number[] = [];
   /** @internal Blocks, and how many tokens of them are computed. */
   held: HeldBlocks = { blocks: [], length: 0 };
-  /** @internal Address of the block table; 0 while it holds no blocks. */
-  table: Pointer = NULL;
+  /** @internal Number of its block table; undefined while it holds no blocks. */
+  table: number | undefined;
   /**
    * @internal Rank among those that ask for room: the smaller goes first; undefined while nothing runs that
    * must be kept.

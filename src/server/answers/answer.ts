@@ -63,7 +63,7 @@ export async function answer(c: Context, job: Job, format: Format, server: Answe
         if (job.includeUsage) await send(format.usage(choices));
       });
     } catch (error) {
-      if (visit.client.aborted) return;
+      if (visit.client.aborted && !(error instanceof ApiError)) return;
       // The status has been sent; a client that is there still is told in the stream, as OpenAI does it.
       const told = explained(error);
       if (!told) server.onError(error);
@@ -155,14 +155,16 @@ class Run {
     generation: Generation,
     give: (text: string, logprobs: GenerationResult["logprobs"]) => Promise<void>,
   ): Promise<GenerationResult> {
-    const began = performance.now();
+    const { firstTokenSeconds, betweenTokensSeconds } = this.#server.metrics;
+    let asked = performance.now();
     let given = 0;
     try {
       for await (const text of generation) {
-        if (given === 0) this.#server.metrics.firstTokenSeconds.observe((performance.now() - began) / 1000);
+        (given === 0 ? firstTokenSeconds : betweenTokensSeconds).observe((performance.now() - asked) / 1000);
         const logprobs = generation.logprobs?.slice(given);
         given += logprobs?.length ?? 1;
         await give(text, logprobs);
+        asked = performance.now();
       }
       return await generation.result;
     } catch (error) {

@@ -58,7 +58,7 @@ async function isolated(job: string): Promise<SuiteResult | SpeedFigures> {
   const [check, checks] = collector();
   const logits: LogitsHash[] = [];
   if (longTasks) {
-    // How long one task takes is the machine's affair; a thread that computed would be held for most of the time.
+    // How long one task takes is the machine's affair. A thread that computed would be held for most of it.
     await check("the main thread was free while a worker computed", async () => {
       const held = longTasks().reduce((sum, ms) => sum + ms, 0);
       assert(held < computed / 4, `held for ${held.toFixed(0)} of ${computed.toFixed(0)} ms`);

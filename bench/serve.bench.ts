@@ -1,0 +1,131 @@
+/**
+ * A server under load, by a client of its own. Needs `npm run build` before.
+ *
+ *     npm run bench:serve -- [--model FOLDER|GGUF] [--clients 1,8,32,64] [--requests 4] [--tokens 32]
+ *                            [--threads 1] [--churn SECONDS] [--prefix 1000] [-o json] [--write-docs]
+ *
+ * Each number of clients has a server that answers as many at a time; eight also have one that answers one
+ * at a time. `--requests` is for each client. `--churn` lets 64 clients come for so many seconds, of which
+ * some are slow and some leave, and ends with 1 if an answer is lost, stuck or not the model's own.
+ * `--prefix` is the number of tokens that prompts share where their first token is timed; 0 for none.
+ */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { loadModel } from "../src/index.ts";
+import { measureChurn } from "./serve/churn.ts";
+import { type LoadFigures, measureLoad } from "./serve/load.ts";
+import { measurePrefix, type PrefixFigures } from "./serve/prefix.ts";
+import { churnSentence, type Figures, loadTable, prefixSentence, section, withSection } from "./serve/report.ts";
+import { requestsOf } from "./serve/requests.ts";
+import { startServer } from "./serve/server-process.ts";
+import { needing } from "../src/need.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const need = needing(RangeError);
+const CHURN_CLIENTS = 64;
+const CHURN_PROMPTS = 24;
+/** Answered at a time where clients come and go; the others wait. */
+const CHURN_PARALLEL = 16;
+const PROMPTS = { shortest: 50, longest: 500, seed: 5 };
+
+const { values: flags } = parseArgs({
+  options: {
+    model: { type: "string", default: `${root}models/smollm2-135m-instruct-w4a8` },
+    clients: { type: "string", default: "1,8,32,64" },
+    requests: { type: "string", default: "4" },
+    tokens: { type: "string", default: "32" },
+    threads: { type: "string", default: "1" },
+    churn: { type: "string", default: "0" },
+    prefix: { type: "string", default: "1000" },
+    output: { type: "string", short: "o", default: "table" },
+    "write-docs": { type: "boolean", default: false },
+  },
+});
+const whole = (name: string, text: string, least: number) => need.whole(`--${name}`, Number(text), least);
+const output = need.oneOf("--output", flags.output, ["table", "json"]);
+const [requests, tokens, threads] = (["requests", "tokens", "threads"] as const).map((name) => whole(name, flags[name], 1)) as [number, number, number]; // prettier-ignore
+const [churnSeconds, prefixTokens] = (["churn", "prefix"] as const).map((name) => whole(name, flags[name], 0)) as [number, number]; // prettier-ignore
+const levels = flags.clients.split(",").filter((text) => text !== "").map((text) => whole("clients", text, 1)); // prettier-ignore
+const say = (text: string) => console.error(text);
+
+const pages = readdirSync(`${root}docs`).filter((name) => name.endsWith(".md"));
+const text = pages.map((name) => readFileSync(`${root}docs/${name}`, "utf8")).join("\n").slice(0, 200_000); // prettier-ignore
+const context = PROMPTS.longest + tokens + 1;
+await using model = await loadModel(flags.model, { threads, contextSize: context });
+const ids = model.tokenizer.encode(text, { addSpecialTokens: false });
+const serve = (parallel: number, size = context) => startServer(flags.model, ["-t", `${threads}`, "--np", `${parallel}`, "-c", `${size}`]); // prettier-ignore
+
+const load: LoadFigures[] = [];
+for (const [clients, parallel] of levels.flatMap(
+  (n) =>
+    (n === 8
+      ? [
+          [n, 1],
+          [n, n],
+        ]
+      : [[n, n]]) as [number, number][],
+)) {
+  const server = await serve(parallel);
+  try {
+    // What is compiled on first use is compiled before the clock runs.
+    await measureLoad(server.origin, requestsOf(ids, { count: 1, tokens: 2, ...PROMPTS, seed: 1 }), { clients: 1, parallel });
+    const asked = requestsOf(ids, { count: clients * requests, tokens, ...PROMPTS, seed: PROMPTS.seed + clients });
+    load.push(await measureLoad(server.origin, asked, { clients, parallel }));
+    say(loadTable(load.slice(-1)).split("\n").at(-1)!);
+  } finally {
+    await server.stop();
+  }
+}
+
+const figures: { -readonly [Key in keyof Figures]: Figures[Key] } = {
+  date: new Date().toISOString().slice(0, 10),
+  machine: `${cpus()[0]!.model}, ${cpus().length} hardware threads, Node ${process.versions.node}`,
+  model: basename(flags.model),
+  command: `npm run bench:serve -- --clients ${flags.clients} --requests ${requests} --tokens ${tokens} --threads ${threads} --churn ${churnSeconds} --prefix ${prefixTokens}`,
+  threads,
+  load,
+};
+if (prefixTokens > 0) figures.prefix = await prefixFigures();
+if (churnSeconds > 0) figures.churn = await churnFigures();
+
+if (output === "json") console.log(JSON.stringify(figures, null, 2));
+else {
+  console.log(loadTable(load));
+  if (figures.prefix) console.log(prefixSentence(figures.prefix));
+  if (figures.churn) console.log(churnSentence(figures.churn));
+}
+for (const reason of figures.churn?.lost ?? []) say(`lost: ${reason}`);
+if (figures.churn && (figures.churn.different > 0 || figures.churn.lost.length > 0 || figures.churn.stuck > 0))
+  process.exitCode = 1;
+if (flags["write-docs"]) {
+  const page = `${root}docs/serving.md`;
+  writeFileSync(page, withSection(readFileSync(page, "utf8"), section(figures)));
+  say("wrote docs/serving.md");
+}
+
+async function prefixFigures(): Promise<PrefixFigures> {
+  const server = await serve(1, prefixTokens + 64);
+  try {
+    return await measurePrefix(server.origin, ids, prefixTokens);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function churnFigures() {
+  const asked = requestsOf(ids, { count: CHURN_PROMPTS, tokens, ...PROMPTS });
+  const expected: string[] = [];
+  for (const { prompt, max_tokens: maxTokens, seed, temperature } of asked) {
+    expected.push((await model.generate(prompt, { maxTokens, seed, temperature, ignoreEos: true }).result).text);
+  }
+  const server = await serve(CHURN_PARALLEL);
+  const churn = { requests: asked, expected, clients: CHURN_CLIENTS, seconds: churnSeconds, rss: () => server.rss() };
+  try {
+    return await measureChurn(server.origin, churn);
+  } finally {
+    await server.stop();
+  }
+}

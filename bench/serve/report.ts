@@ -1,0 +1,67 @@
+/** Figures of a server under load as Markdown, and the place in docs/serving.md they are written to. */
+import type { ChurnFigures } from "./churn.ts";
+import type { LoadFigures, Percentiles } from "./load.ts";
+import type { PrefixFigures } from "./prefix.ts";
+
+export interface Figures {
+  readonly date: string;
+  readonly machine: string;
+  readonly model: string;
+  readonly command: string;
+  readonly threads: number;
+  readonly load: readonly LoadFigures[];
+  readonly prefix?: PrefixFigures;
+  readonly churn?: ChurnFigures;
+}
+
+const [BEGIN, END] = ["<!-- bench:serve -->", "<!-- /bench:serve -->"];
+
+export function loadTable(rows: readonly LoadFigures[]): string {
+  const times = ({ p50, p95, p99 }: Percentiles) => [p50, p95, p99].map((ms) => ms.toFixed(0)).join(" / ");
+  return [
+    "| clients | `-np` | requests/s | tokens/s | first token, ms: p50 / p95 / p99 | between tokens, ms | whole answer, ms |",
+    "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ...rows.map(({ clients, parallel, requests, tokens, seconds, firstToken, betweenTokens, whole }) => {
+      const rates = [(requests / seconds).toFixed(2), (tokens / seconds).toFixed(1)];
+      return `| ${[clients, parallel, ...rates, times(firstToken), times(betweenTokens), times(whole)].join(" | ")} |`;
+    }),
+  ].join("\n");
+}
+
+export function prefixSentence({ prefixTokens, firstMs, secondMs }: PrefixFigures): string {
+  const share = ((100 * secondMs) / firstMs).toFixed(1);
+  return `Time to the first token behind ${prefixTokens} shared tokens: ${firstMs.toFixed(0)} ms, then ${secondMs.toFixed(0)} ms (${share} %).`;
+}
+
+export function churnSentence({
+  clients,
+  seconds,
+  finished,
+  different,
+  left,
+  turnedAway,
+  lost,
+  stuck,
+  memory,
+}: ChurnFigures): string {
+  const mib = memory.map((bytes) => (bytes / 2 ** 20).toFixed(0)).join(", ");
+  return `${clients} clients for ${seconds} s, some slow, some leaving: ${finished} answers finished, ${different} of them other than the model's alone, ${left} left, ${turnedAway} told to come back, ${lost.length} lost, ${stuck} stuck; resident MiB every 10 s: ${mib}.`;
+}
+
+export function section({ date, machine, model, command, threads, load, prefix, churn }: Figures): string {
+  const prompts = load[0] ? ` Prompts of 50 to 500 tokens, ${load[0].tokens / load[0].requests} tokens an answer.` : "";
+  return [
+    `Written by \`npm run bench:serve\`; do not edit. ${date}, ${machine}; ${model}, threads: ${threads}.${prompts}`,
+    `\`\`\`\n${command}\n\`\`\``,
+    loadTable(load),
+    ...(prefix ? [prefixSentence(prefix)] : []),
+    ...(churn ? [churnSentence(churn)] : []),
+  ].join("\n\n");
+}
+
+/** @throws Error for a page without the two marks */
+export function withSection(page: string, text: string): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`docs/serving.md: need ${BEGIN} and ${END}`);
+  return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n\n${page.slice(end)}`;
+}

@@ -1,0 +1,47 @@
+/** `fptq serve` of the built package, in a process of its own. */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const PROGRAM = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+
+export interface ServerProcess {
+  readonly origin: string;
+  /** Resident bytes; 0 where the system does not say. */
+  rss(): number;
+  stop(): Promise<void>;
+}
+
+/** @throws Error with what the server said, if it ended before it listened */
+export async function startServer(model: string, words: readonly string[]): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [PROGRAM, "serve", "-m", model, "--port", "0", ...words], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let log = "";
+  child.stderr.setEncoding("utf8");
+  const origin = await new Promise<string>((resolve, reject) => {
+    child.stderr.on("data", (text: string) => {
+      log += text;
+      const [, address] = /(http:\/\/127\.0\.0\.1:\d+)\//.exec(log) ?? [];
+      if (address !== undefined) resolve(address);
+    });
+    child.once("exit", (code) => reject(new Error(`the server ended with code ${code}: ${log}`)));
+  });
+  return {
+    origin,
+    rss: () => residentBytes(child.pid!),
+    stop: () =>
+      new Promise((resolve) => {
+        child.once("exit", () => resolve());
+        child.kill("SIGTERM");
+      }),
+  };
+}
+
+function residentBytes(pid: number): number {
+  try {
+    return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}

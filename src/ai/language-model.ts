@@ -1,0 +1,97 @@
+/** A language model of the AI SDK (provider specification v4) that runs in this process. */
+import type {
+  LanguageModelV4,
+  LanguageModelV4CallOptions,
+  LanguageModelV4GenerateResult,
+  LanguageModelV4StreamPart,
+  LanguageModelV4StreamResult,
+  SharedV4Warning,
+} from "@ai-sdk/provider";
+import type { Generation } from "../decoding/generation.ts";
+import type { LanguageModel } from "../decoding/language-model.ts";
+import type { AnswerParser } from "../server/tool-calls/answer-parser.ts";
+import { answerParsing } from "../server/tool-calls/answer-parsing.ts";
+import { ContentStream, contentOf, finishReasonOf, usageOf } from "./answer-content.ts";
+import { callOf } from "./call-options.ts";
+import { conversationOf } from "./prompt-messages.ts";
+
+/** The provider's name, and that of its options. */
+export const PROVIDER = "fptq";
+
+interface Answer {
+  readonly generation: Generation;
+  readonly parser: AnswerParser;
+  readonly warnings: SharedV4Warning[];
+}
+
+export class FptqLanguageModel implements LanguageModelV4 {
+  readonly specificationVersion = "v4";
+  readonly provider = PROVIDER;
+  readonly modelId: string;
+  /** No file is read from anywhere. */
+  readonly supportedUrls = {};
+  readonly #load: () => Promise<LanguageModel>;
+
+  /** @internal Made by `createFptq`. */
+  constructor(modelId: string, load: () => Promise<LanguageModel>) {
+    this.modelId = modelId;
+    this.#load = load;
+  }
+
+  async doGenerate(options: LanguageModelV4CallOptions): Promise<LanguageModelV4GenerateResult> {
+    const { generation, parser, warnings } = await this.#begin(options);
+    const result = await generation.result;
+    const content = contentOf([...parser.push(result.text), ...parser.flush()]);
+    const calls = content.filter(({ type }) => type === "tool-call").length;
+    return {
+      content,
+      finishReason: finishReasonOf(result, calls),
+      usage: usageOf(result),
+      warnings,
+      response: this.#response(),
+    };
+  }
+
+  async doStream(options: LanguageModelV4CallOptions): Promise<LanguageModelV4StreamResult> {
+    const parts = this.#parts(await this.#begin(options));
+    const stream = new ReadableStream<LanguageModelV4StreamPart>({
+      async pull(controller) {
+        const { done, value } = await parts.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      // Leaving the text ends the work.
+      cancel: async () => void (await parts.return()),
+    });
+    return { stream };
+  }
+
+  async *#parts({ generation, parser, warnings }: Answer): AsyncGenerator<LanguageModelV4StreamPart, void, void> {
+    yield { type: "stream-start", warnings };
+    yield { type: "response-metadata", ...this.#response() };
+    const content = new ContentStream();
+    for await (const text of generation) yield* content.push(parser.push(text));
+    yield* content.push(parser.flush());
+    yield* content.end();
+    const result = await generation.result;
+    yield { type: "finish", finishReason: finishReasonOf(result, content.calls), usage: usageOf(result) };
+  }
+
+  async #begin(asked: LanguageModelV4CallOptions): Promise<Answer> {
+    const model = await this.#load();
+    const template = model.chatTemplate ?? "";
+    const parsing = answerParsing(template);
+    const { options, tools, variables, warnings } = callOf(asked, template, parsing.calls !== undefined);
+    const { messages, begun } = conversationOf(asked.prompt);
+    const ids = model.promptIds(messages, { ...(tools && { tools }), ...(variables && { templateVariables: variables }) });
+    const added = begun === "" ? [] : model.tokenizer.encode(begun, { addSpecialTokens: false, parseSpecial: false });
+    const prompt = [...ids, ...added];
+    // A template may open the model's thoughts at the end of the prompt.
+    const parser = parsing.reading(model.tokenizer.decode(prompt.slice(-16)), tools !== undefined).parser();
+    return { generation: model.generate(prompt, options), parser, warnings };
+  }
+
+  #response() {
+    return { id: `fptq-${crypto.randomUUID()}`, timestamp: new Date(), modelId: this.modelId };
+  }
+}

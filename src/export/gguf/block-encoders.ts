@@ -1,0 +1,147 @@
+/**
+ * Rows of weights as blocks of ggml (`src/ggml-common.h`): rounded as ggml's reference does (gguf-py
+ * `quants.py`, bit for bit), or codes that a checkpoint has already, moved into the blocks they fit.
+ *
+ * Below, d and m are float16 little-endian, qs has two codes in a byte: low nibbles are the first half of a
+ * block, high nibbles the second.
+ */
+import { f16ToF32, f32ToF16 } from "../../checkpoint/formats/float-formats.ts";
+import type { KeptForm, KeptRows } from "../../checkpoint/quantization/kept-form.ts";
+
+export const BLOCK = 32;
+
+export type BlockType = "Q8_0" | "Q4_0" | "Q4_1";
+export const BLOCK_BYTES: Readonly<Record<BlockType, number>> = { Q8_0: 34, Q4_0: 18, Q4_1: 20 };
+
+/** Blocks of a row after another. */
+export interface EncodedBlocks {
+  readonly bytes: Uint8Array;
+  /** Blocks that stand for other numbers than were given: a scale that is no float16. */
+  readonly rounded: number;
+}
+
+/** @param values whole blocks; finite */
+export function roundToBlocks(type: BlockType, values: Float32Array): Uint8Array {
+  const count = values.length / BLOCK;
+  const bytes = new Uint8Array(count * BLOCK_BYTES[type]);
+  const view = new DataView(bytes.buffer);
+  for (let b = 0; b < count; b++) ROUND[type](values.subarray(b * BLOCK, (b + 1) * BLOCK), view, b * BLOCK_BYTES[type]);
+  return bytes;
+}
+
+type Round = (block: Float32Array, view: DataView, at: number) => void;
+
+const fround = Math.fround;
+const inverse = (d: number) => (d === 0 ? 0 : fround(1 / d));
+
+const ROUND: Readonly<Record<BlockType, Round>> = {
+  /** d | q[32]; d = absmax / 127, halves away from zero */
+  Q8_0: (block, view, at) => {
+    const d = fround(block.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) / 127);
+    const inv = inverse(d);
+    view.setUint16(at, f32ToF16(d), true);
+    for (let i = 0; i < BLOCK; i++) {
+      const scaled = fround(block[i]! * inv);
+      // As numpy does it: floor(|x|), and one more where what is left is at least a half.
+      const whole = Math.floor(Math.abs(scaled));
+      const magnitude = whole + Math.floor(2 * (Math.abs(scaled) - whole));
+      view.setInt8(at + 2 + i, scaled < 0 ? -magnitude : magnitude);
+    }
+  },
+  /** d | qs[16]; the value of the largest magnitude is -8 */
+  Q4_0: (block, view, at) => {
+    const largest = block.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most), 0);
+    const d = fround(largest / -8);
+    const inv = inverse(d);
+    view.setUint16(at, f32ToF16(d), true);
+    setNibbles(view, at + 2, (i) => Math.min(15, Math.trunc(block[i]! * inv + 8.5)));
+  },
+  /** d | m | qs[16]; from the least to the largest */
+  Q4_1: (block, view, at) => {
+    const [least, largest] = block.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [block[0]!, block[0]!]);
+    const d = fround(fround(largest - least) / 15);
+    const inv = inverse(d);
+    view.setUint16(at, f32ToF16(d), true);
+    view.setUint16(at + 2, f32ToF16(least), true);
+    setNibbles(view, at + 4, (i) => Math.min(15, Math.trunc(fround(fround(fround(block[i]! - least) * inv) + 0.5))));
+  },
+};
+
+/** 16 bytes of 32 codes. */
+function setNibbles(view: DataView, at: number, code: (i: number) => number): void {
+  for (let i = 0; i < BLOCK / 2; i++) view.setUint8(at + i, code(i) | (code(i + BLOCK / 2) << 4));
+}
+
+/** Whether a type has blocks, with room for the codes of a form as they are. */
+export function keepsCodes(type: string, form: KeptForm): type is BlockType {
+  if (!Object.hasOwn(BLOCK_BYTES, type)) return false;
+  switch (form.form) {
+    case "qb4w":
+      return form.groupSize % BLOCK === 0;
+    case "qb4aw":
+      return type === "Q4_1";
+    case "qb8w":
+      return type === "Q8_0" && form.groupSize % BLOCK === 0;
+    case "qc8w":
+      return type === "Q8_0";
+    default:
+      return false;
+  }
+}
+
+/**
+ * Moves codes of a form for which `keepsCodes`. A scale that is no float16 becomes the nearest one.
+ *
+ * @param K in_features, a multiple of 32
+ */
+export function keptToBlocks(type: BlockType, form: KeptForm, { rows, arrays }: KeptRows, K: number): EncodedBlocks {
+  const blocksOfRow = K / BLOCK;
+  const bytes = new Uint8Array(rows * blocksOfRow * BLOCK_BYTES[type]);
+  const view = new DataView(bytes.buffer);
+  const [words, scales] = arrays as [Int32Array, Float32Array | Uint16Array];
+  const bits = form.form === "qb8w" || form.form === "qc8w" ? 8 : 4;
+  const wordsOfRow = words.length / rows;
+  const scalesOfRow = form.form === "qb4aw" ? blocksOfRow : scales.length / rows;
+  let rounded = 0;
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let b = 0; b < blocksOfRow; b++, at += BLOCK_BYTES[type]) {
+      const code = (i: number) => {
+        const bit = (b * BLOCK + i) * bits;
+        return (words[row * wordsOfRow + (bit >> 5)]! >>> (bit & 31)) & (2 ** bits - 1);
+      };
+      if (form.form === "qb4aw") {
+        const pair = 2 * (row * blocksOfRow + b);
+        view.setUint16(at, scales[pair]!, true);
+        view.setUint16(at + 2, scales[pair + 1]!, true);
+        setNibbles(view, at + 4, code);
+        continue;
+      }
+      const scale = scales[row * scalesOfRow + Math.floor((b * scalesOfRow) / blocksOfRow)]!;
+      if (!setScaled(type, view, at, { scale, bits, code })) rounded++;
+    }
+  }
+  return { bytes, rounded };
+}
+
+interface ScaledBlock {
+  readonly scale: number;
+  readonly bits: 4 | 8;
+  /** q + 8 or q + 128 */
+  readonly code: (i: number) => number;
+}
+
+/** @returns whether the block stands for scale * q exactly */
+function setScaled(type: BlockType, view: DataView, at: number, { scale, bits, code }: ScaledBlock): boolean {
+  const half = f32ToF16(scale);
+  const d = f16ToF32(half);
+  view.setUint16(at, half, true);
+  if (type === "Q4_0") setNibbles(view, at + 2, code);
+  else if (type === "Q8_0") for (let i = 0; i < BLOCK; i++) view.setInt8(at + 2 + i, code(i) - 2 ** (bits - 1));
+  else {
+    const minimum = f32ToF16(-8 * d);
+    view.setUint16(at + 2, minimum, true);
+    setNibbles(view, at + 4, code);
+    if (f16ToF32(minimum) !== -8 * d) return false;
+  }
+  return d === scale;
+}
