@@ -9,3 +9,4 @@
  */
 export { createServer } from "./server/create-server.ts";
 export type { ServedModel, ServerOptions } from "./server/server-options.ts";
+export type { SlotStore } from "./server/slots.ts";

@@ -117,7 +117,7 @@ test("what is no path of the repository is left alone", () => {
     references("docs/page.md", page).map(({ text }) => text),
     ["src/errors.ts"],
   );
-  assert.equal(broken(references("examples/workers/README.md", "`src/app.ts` `src/gone.ts`")), [
+  assert.equal(broken(references("examples/workers/README.md", "`src/worker.ts` `src/gone.ts`")), [
     "examples/workers/README.md:1: src/gone.ts",
   ]);
 });

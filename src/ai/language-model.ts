@@ -87,7 +87,7 @@ export class FptqLanguageModel implements LanguageModelV4 {
     const added = begun === "" ? [] : model.tokenizer.encode(begun, { addSpecialTokens: false, parseSpecial: false });
     const prompt = [...ids, ...added];
     // A template may open the model's thoughts at the end of the prompt.
-    const parser = parsing.parserFor(model.tokenizer.decode(prompt.slice(-16)), tools !== undefined);
+    const parser = parsing.reading(model.tokenizer.decode(prompt.slice(-16)), tools !== undefined).parser();
     return { generation: model.generate(prompt, options), parser, warnings };
   }
 

@@ -38,6 +38,7 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   promptTokens: "nPrompt",
   generatedTokens: "nGen",
   depth: "nDepth",
+  slots: "slotSavePath",
 };
 
 /**

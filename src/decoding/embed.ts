@@ -62,29 +62,45 @@ export async function embed(
 ): Promise<Float32Array[]> {
   const { forwardPass, pooling } = model;
   const { hiddenSize: E } = forwardPass.config;
-  const kind = options.pooling ?? pooling?.kind;
-  if (kind === undefined) {
-    const choices = POOLINGS.map((name) => shown(name)).join(", ");
-    throw new OptionError(`pooling: got nothing, and the checkpoint does not say either, need one of ${choices}`);
-  }
   const form: Form = {
-    kind: need.oneOf("pooling", kind, POOLINGS),
+    kind: embeddingPooling({ pooling }, options.pooling),
     normalize: options.normalize ?? pooling?.normalize ?? true,
     dimensions: need.whole("dimensions", options.dimensions ?? E, 1, E),
   };
-  const prompt = promptText(pooling, options.promptName);
-  const encoded = texts.map((text, i) => {
+  const encoded = embeddingIds(model, texts, options.promptName);
+  const vectors: Float32Array[] = [];
+  for (const group of roomForTogether(encoded, forwardPass)) {
+    vectors.push(...(await Promise.all(group.map((ids) => embedOne(forwardPass, ids, form, options.signal)))));
+  }
+  return vectors;
+}
+
+/** @throws OptionError for a kind that is none, or where nobody says how to pool */
+export function embeddingPooling({ pooling }: Pick<EmbeddingModel, "pooling">, asked: PoolingKind | undefined): PoolingKind {
+  const kind = asked ?? pooling?.kind;
+  if (kind !== undefined) return need.oneOf("pooling", kind, POOLINGS);
+  const choices = POOLINGS.map((name) => shown(name)).join(", ");
+  throw new OptionError(`pooling: got nothing, and the checkpoint does not say either, need one of ${choices}`);
+}
+
+/**
+ * Token ids of texts as a model of vectors reads them, the checkpoint's prompt included.
+ * @throws OptionError for a text without tokens or too long for the context, or a prompt that is not there
+ */
+export function embeddingIds(
+  model: EmbeddingModel,
+  texts: readonly (string | readonly number[])[],
+  promptName: string | undefined,
+): (readonly number[])[] {
+  const { forwardPass, pooling } = model;
+  const prompt = promptText(pooling, promptName);
+  return texts.map((text, i) => {
     const ids = typeof text === "string" ? model.tokenizer.encode(prompt + text, { parseSpecial: false }) : text;
     if (ids.length > 0 && ids.length <= forwardPass.contextSize) return ids;
     throw new OptionError(
       `text ${i}: got ${ids.length} tokens, need 1 to ${forwardPass.contextSize}, the context the model was loaded with`,
     );
   });
-  const vectors: Float32Array[] = [];
-  for (const group of roomForTogether(encoded, forwardPass)) {
-    vectors.push(...(await Promise.all(group.map((ids) => embedOne(forwardPass, ids, form, options.signal)))));
-  }
-  return vectors;
 }
 
 /** @throws OptionError for a name the checkpoint does not have */

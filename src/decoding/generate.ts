@@ -103,7 +103,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   };
   const draftMax = resolveDraftMax(options.draftMax, cache.forwardPass.mostTokens);
   const policy = model.draftPolicy?.() ?? new PayingDrafts(new PassCosts());
-  const stops = new StopStrings(options.stop ?? []);
+  const stops = new StopStrings(options.stop ?? [], options.keptTokens);
   const logprobs = readerOf(options.logprobs, cache.forwardPass);
   /** Drawn, and of those the ones that are part of the text. */
   const drawn: PositionLogprobs[] = [];

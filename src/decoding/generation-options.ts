@@ -35,6 +35,8 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
   readonly maxTokens?: number | undefined;
   /** Texts that end the generation; they are not part of the output. */
   readonly stop?: readonly string[] | undefined;
+  /** Special tokens whose text is part of the output, as where one marks a call. Default: none. */
+  readonly keptTokens?: readonly string[] | undefined;
   /**
    * Give the log-probability of each generated token and of so many of the likeliest in its place, 0..20, as
    * the model has them: before penalties, bias, temperature and filters. Default: none.
@@ -59,7 +61,7 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
 
 export const GENERATE_OPTIONS: OptionKeys = optionKeys<Omit<GenerateOptions, keyof PromptOptions>>({
   temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, presencePenalty: 0, frequencyPenalty: 0,
-  logitBias: 0, seed: 0, maxTokens: 0, logprobs: 0, stop: 0, ignoreEos: 0, draftMax: 0,
+  logitBias: 0, seed: 0, maxTokens: 0, logprobs: 0, stop: 0, keptTokens: 0, ignoreEos: 0, draftMax: 0,
   whenFull: 0, signal: 0,
 }); // prettier-ignore
 

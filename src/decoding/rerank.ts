@@ -34,17 +34,35 @@ const AFTER = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
 /** Tokens of the prompt that the model reads as tokens. */
 const MARKS = ["<|im_start|>", "<|im_end|>", "<think>", "</think>"];
 
+/** What a model is asked about documents: a prompt for each, and the tokens that answer it. */
+export interface RerankingPrompts {
+  readonly prompts: readonly (readonly number[])[];
+  readonly answers: readonly [no: number, yes: number];
+}
+
 /**
  * @returns a score from 0 to 1 for each document, in order
+ * @throws as `rerankingPrompts`
+ */
+export function rerank(
+  model: RerankingModel,
+  query: string,
+  documents: readonly string[],
+  { instruction, signal }: RerankOptions,
+): Promise<number[]> {
+  return rerankingScores(model, rerankingPrompts(model, query, documents, instruction), signal);
+}
+
+/**
  * @throws UnsupportedModelError for a model whose tokenizer lacks a token of the prompt; OptionError for a
  *   document that is too long for the context
  */
-export async function rerank(
+export function rerankingPrompts(
   { tokenizer, forwardPass }: RerankingModel,
   query: string,
   documents: readonly string[],
-  { instruction = INSTRUCTION, signal }: RerankOptions,
-): Promise<number[]> {
+  instruction = INSTRUCTION,
+): RerankingPrompts {
   const idOf = (token: string) => {
     const id = tokenizer.tokenToId(token);
     if (id === undefined)
@@ -64,13 +82,13 @@ export async function rerank(
       `document ${i}: got a prompt of ${ids.length} tokens, need at most ${forwardPass.contextSize}, the context the model was loaded with`,
     );
   });
-  return scores(forwardPass, prompts, answers, signal);
+  return { prompts, answers };
 }
 
-async function scores(
-  forwardPass: Transformer,
-  prompts: readonly (readonly number[])[],
-  answers: readonly [no: number, yes: number],
+/** @returns a score from 0 to 1 for each prompt, in order */
+export async function rerankingScores(
+  { forwardPass }: RerankingModel,
+  { prompts, answers }: RerankingPrompts,
   signal: AbortSignal | undefined,
 ): Promise<number[]> {
   using beginning = forwardPass.createSequence();

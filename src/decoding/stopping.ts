@@ -26,22 +26,24 @@ export function limitReached(limits: StopLimits, generated: number, sequenceLeng
  * as it could be the beginning of a stop string. The string that is complete first wins; of two that end
  * together, the longer one.
  *
- * Special tokens are searched like all text, since `<|im_end|>` is a stop string people give, but never come
- * out.
+ * Special tokens are searched like all text, since `<|im_end|>` is a stop string people give, but do not come
+ * out unless they are to be kept.
  */
 export class StopStrings {
   readonly #stops: readonly string[];
+  readonly #kept: ReadonlySet<string>;
   #held = "";
   /** Where held text is that of special tokens: begin and end of each piece, ascending. */
   #special: readonly (readonly [begin: number, end: number])[] = [];
   #found: string | undefined;
 
-  /** @throws OptionError unless `stops` is an array of non-empty strings */
-  constructor(stops: readonly string[]) {
-    // A lone string would otherwise pass as an array of its characters.
-    if (!Array.isArray(stops) || stops.some((stop) => typeof stop !== "string" || stop === ""))
-      throw new OptionError(`stop: got ${JSON.stringify(stops)}, need an array of non-empty strings`);
-    this.#stops = stops;
+  /**
+   * @param kept special tokens that are text all the same
+   * @throws OptionError unless both are arrays of non-empty strings
+   */
+  constructor(stops: readonly string[], kept: readonly string[] = []) {
+    this.#stops = checkTexts("stop", stops);
+    this.#kept = new Set(checkTexts("keptTokens", kept));
   }
 
   /** The stop string that was found, if any; then nothing more comes out. */
@@ -57,7 +59,7 @@ export class StopStrings {
   push(piece: string, special = false): string {
     if (this.#found !== undefined || piece === "") return "";
     const text = this.#held + piece;
-    if (special) this.#special = [...this.#special, [this.#held.length, text.length]];
+    if (special && !this.#kept.has(piece)) this.#special = [...this.#special, [this.#held.length, text.length]];
     const match = this.#firstMatch(text);
     const end = match ?? firstBeginning(text, this.#stops);
     const out = this.#plain(text, end);
@@ -97,6 +99,12 @@ export class StopStrings {
     }
     return start;
   }
+}
+
+/** A lone string would otherwise pass as an array of its characters. */
+function checkTexts(what: string, texts: readonly string[]): readonly string[] {
+  if (Array.isArray(texts) && texts.every((text) => typeof text === "string" && text !== "")) return texts;
+  throw new OptionError(`${what}: got ${JSON.stringify(texts)}, need an array of non-empty strings`);
 }
 
 /**

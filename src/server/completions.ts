@@ -10,7 +10,7 @@ import { chatSchema, type ChatRequest, conversationOf } from "./requests/chat-re
 import { completionSchema, type CompletionRequest, promptsOf } from "./requests/completion-request.ts";
 import { parseBody } from "./requests/parse.ts";
 import { generateOptions, type SamplingFields } from "./requests/sampling-fields.ts";
-import { answerParsing } from "./tool-calls/answer-parsing.ts";
+import { type AnswerReading, answerParsing } from "./tool-calls/answer-parsing.ts";
 
 export interface CompletionLimits {
   readonly alias: string;
@@ -18,12 +18,27 @@ export interface CompletionLimits {
 }
 
 /** What a server has once its model is there. */
-type Serving = Answering & { readonly limits: CompletionLimits };
+export type Serving = Answering & { readonly limits: CompletionLimits };
 
 export async function completeChat(c: Context, server: Serving): Promise<Response> {
   const body = await parseBody(c, chatSchema);
-  const { model, limits } = server;
-  checkModel(body, limits.alias);
+  checkModel(body, server.limits.alias);
+  const tokens = typeof body.max_completion_tokens === "number" ? "max_completion_tokens" : "max_tokens";
+  const { job, reading } = chatJob(body, server, { messages: "messages", tokens });
+  return answer(c, job, chatFormat(server.limits.alias, server.model.tokenizer, reading), server);
+}
+
+/**
+ * A conversation as a job, and what reads the answer to it, for every endpoint that takes one.
+ *
+ * @param names what the request calls its messages, and the most tokens of an answer
+ * @throws ApiError 400 for functions that the model's template has no words for, or too many tokens
+ */
+export function chatJob(
+  body: ChatRequest,
+  { model, limits }: Serving,
+  names: { readonly messages: string; readonly tokens: string },
+): { job: Job; reading: AnswerReading } {
   const parsing = answerParsing(model.chatTemplate ?? "");
   const tools = body.tool_choice === "none" || !body.tools?.length ? undefined : body.tools;
   if (tools && !parsing.calls) {
@@ -32,12 +47,14 @@ export async function completeChat(c: Context, server: Serving): Promise<Respons
     });
   }
   const { ids, text } = chatPrompt(model, body, tools);
-  const field = typeof body.max_completion_tokens === "number" ? "max_completion_tokens" : "max_tokens";
-  const options = generateOptions(body, { field, tokens: body.max_completion_tokens ?? body.max_tokens }, limits.maxTokens);
+  const most = { field: names.tokens, tokens: body.max_completion_tokens ?? body.max_tokens };
   const logprobs = body.logprobs ? { logprobs: body.top_logprobs ?? 0 } : {};
-  const job = jobOf(body, [{ ids, echo: undefined }], { ...options, ...logprobs });
-  const format = chatFormat(limits.alias, model.tokenizer, () => parsing.parserFor(text, tools !== undefined));
-  return answer(c, job, format, server);
+  const sampling = generateOptions(body, most, limits.maxTokens);
+  const calls = tools && parsing.calls;
+  const written = { keptTokens: calls?.marks, stop: [...(sampling.stop ?? []), ...(calls?.stop ?? [])] };
+  const options = { ...sampling, ...logprobs, ...written };
+  const job = jobOf(body, { field: names.messages, prompts: [{ ids, echo: undefined }] }, options);
+  return { job, reading: parsing.reading(text, tools !== undefined) };
 }
 
 /** Ids of a conversation, and the end of its text: a template may open the model's thoughts there. */
@@ -63,7 +80,7 @@ export async function completeText(c: Context, server: Serving): Promise<Respons
   });
   const logprobs = typeof body.logprobs === "number" ? { logprobs: body.logprobs } : {};
   const options = { ...generateOptions(body, { field: "max_tokens", tokens: body.max_tokens }, limits.maxTokens), ...logprobs };
-  const job = jobOf(body, prompts, scoring(body) ? { ...options, ignoreEos: true } : options);
+  const job = jobOf(body, { field: "prompt", prompts }, scoring(body) ? { ...options, ignoreEos: true } : options);
   return answer(c, job, completionFormat(limits.alias, model.tokenizer, logprobs.logprobs !== undefined), server);
 }
 
@@ -72,10 +89,11 @@ function scoring({ echo, logprobs, max_tokens }: CompletionRequest): boolean {
   return echo === true && typeof logprobs === "number" && max_tokens === 1;
 }
 
-function jobOf(body: SamplingFields, prompts: readonly Prompt[], options: GenerateOptions): Job {
+function jobOf(body: SamplingFields, asked: Pick<Job, "field" | "prompts">, options: GenerateOptions): Job {
   return {
-    prompts,
+    ...asked,
     choices: body.n ?? 1,
+    slot: body.id_slot ?? undefined,
     options,
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,

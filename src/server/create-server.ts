@@ -7,17 +7,23 @@ import { bearerAuth } from "hono/bearer-auth";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import { secureHeaders } from "hono/secure-headers";
+import { checkAbilities } from "./abilities.ts";
 import { Admission } from "./admission.ts";
 import { ApiError, explained, failure } from "./api-error.ts";
 import { checkModel, completeChat, completeText } from "./completions.ts";
+import { embedTexts } from "./embeddings.ts";
 import { INDEX_PAGE, INDEX_POLICY, INDEX_SCRIPT, INDEX_STYLE } from "./index-page.ts";
 import { Metrics } from "./metrics.ts";
 import { modelObject } from "./model-object.ts";
 import { openApi } from "./openapi.ts";
+import { rerankDocuments } from "./rerank.ts";
 import { ResidentModel } from "./resident-model.ts";
+import { respond } from "./responses.ts";
 import type { ServedModel, ServerOptions } from "./server-options.ts";
 import { Shutdown } from "./shutdown.ts";
 import { gauges } from "./server-gauges.ts";
+import { changeSlot, listSlots } from "./slot-endpoints.ts";
+import { Slots } from "./slots.ts";
 import { applyTemplate, detokenize, tokenize, tokenizerInfo } from "./token-endpoints.ts";
 import { need } from "../need.ts";
 import { checkOptions, type OptionKeys, optionKeys } from "../option-keys.ts";
@@ -25,11 +31,15 @@ import { checkOptions, type OptionKeys, optionKeys } from "../option-keys.ts";
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 
 const SERVER_OPTIONS: OptionKeys = optionKeys<ServerOptions>({
-  alias: 0, parallel: 0, maxWaiting: 0, maxTokens: 0, apiKeys: 0, corsOrigin: 0, maxBodyBytes: 0, shutdown: 0, onError: 0, waitUntil: 0,
+  alias: 0, parallel: 0, maxWaiting: 0, maxTokens: 0, apiKeys: 0, corsOrigin: 0, maxBodyBytes: 0, embedding: 0, pooling: 0,
+  rerank: 0, slots: 0, shutdown: 0, onError: 0, waitUntil: 0,
 }); // prettier-ignore
 
 /** Endpoints anyone may ask, as at llama-server: they say nothing of anybody's text. */
 const OPEN_PATHS = new Set(["/", "/index.js", "/index.css", "/health", "/v1/models", "/openapi.json"]);
+
+/** llama-server has it under all of these. */
+const RERANK_PATHS = ["/v1/rerank", "/rerank", "/v1/reranking", "/reranking"];
 
 /**
  * Makes a server as a hono app: `app.fetch` is its handler.
@@ -38,7 +48,8 @@ const OPEN_PATHS = new Set(["/", "/index.js", "/index.css", "/health", "/v1/mode
  *   const model = await loadModel("SmolLM2-w4a8", { cacheTokens: 16384 });
  *   Deno.serve({ port: 8080 }, createServer(model).fetch);
  * @param model a loaded model, or what loads it
- * @throws OptionError for options outside their domain
+ * @throws OptionError for options outside their domain; UnsupportedModelError for a model that is there and
+ *   cannot do what they say
  */
 export function createServer(model: ServedModel, options: ServerOptions = {}): Hono {
   checkOptions(options, SERVER_OPTIONS);
@@ -47,10 +58,14 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
   const parallel = need.whole("parallel", options.parallel ?? 4, 1, 1024);
   const admission = new Admission(parallel, need.whole("maxWaiting", options.maxWaiting ?? 64, 0));
   const maxTokens = options.maxTokens === undefined ? undefined : need.whole("maxTokens", options.maxTokens, 1);
+  const abilities = { embedding: options.embedding, pooling: options.pooling, rerank: options.rerank ?? false };
+  if (resident.loaded) checkAbilities(resident.loaded, abilities);
   const metrics = new Metrics();
   const shutdown = new Shutdown(options.shutdown);
   const limits = { alias, maxTokens };
-  const serving = async () => ({ model: await load(), admission, metrics, shutdown, limits, onError, waitUntil });
+  const slots = options.slots && new Slots(parallel, options.slots);
+  const line = { admission, metrics, shutdown, waitUntil };
+  const serving = async () => ({ ...line, model: await load(), limits, alias, abilities, slots, onError });
   const load = () => {
     const loading = resident.get();
     waitUntil(loading.catch(() => {}));
@@ -107,6 +122,11 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
   });
   app.post("/v1/chat/completions", async (c) => completeChat(c, await serving()));
   app.post("/v1/completions", async (c) => completeText(c, await serving()));
+  app.post("/v1/responses", async (c) => respond(c, await serving()));
+  app.post("/v1/embeddings", async (c) => embedTexts(c, await serving()));
+  for (const path of RERANK_PATHS) app.post(path, async (c) => rerankDocuments(c, await serving()));
+  app.get("/slots", async (c) => listSlots(c, await serving()));
+  app.post("/slots/:id", async (c) => changeSlot(c, await serving()));
   app.post("/tokenize", async (c) => tokenize(c, await load()));
   app.post("/detokenize", async (c) => detokenize(c, await load()));
   app.post("/apply-template", async (c) => applyTemplate(c, await load()));

@@ -2,6 +2,10 @@
 import * as z from "zod";
 import { chatSchema } from "./requests/chat-request.ts";
 import { completionSchema } from "./requests/completion-request.ts";
+import { embeddingSchema } from "./requests/embedding-request.ts";
+import { rerankSchema } from "./requests/rerank-request.ts";
+import { responseSchema } from "./requests/response-request.ts";
+import { slotSchema } from "./requests/slot-request.ts";
 import { detokenizeSchema, templateSchema, tokenizeSchema } from "./requests/token-requests.ts";
 
 interface Endpoint {
@@ -14,8 +18,13 @@ interface Endpoint {
 const ENDPOINTS: readonly Endpoint[] = [
   { method: "post", path: "/v1/chat/completions", summary: "Answers a conversation", body: chatSchema },
   { method: "post", path: "/v1/completions", summary: "Continues prompts, or scores them", body: completionSchema },
+  { method: "post", path: "/v1/responses", summary: "Answers a conversation in OpenAI's newer words", body: responseSchema },
+  { method: "post", path: "/v1/embeddings", summary: "Vectors of texts", body: embeddingSchema },
+  { method: "post", path: "/v1/rerank", summary: "Orders documents by how well they answer a query", body: rerankSchema },
   { method: "get", path: "/v1/models", summary: "Lists the model" },
   { method: "get", path: "/v1/models/{id}", summary: "Shows the model" },
+  { method: "get", path: "/slots", summary: "What slots remember" },
+  { method: "post", path: "/slots/{id}", summary: "Saves, restores or erases a slot: ?action=", body: slotSchema },
   { method: "post", path: "/tokenize", summary: "Token ids of a text", body: tokenizeSchema },
   { method: "post", path: "/detokenize", summary: "Text of token ids", body: detokenizeSchema },
   { method: "post", path: "/apply-template", summary: "The prompt that messages become", body: templateSchema },

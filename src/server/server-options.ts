@@ -1,5 +1,7 @@
 /** What a server is told, with llama-server's names where it has them. */
+import type { EmbedOptions } from "../decoding/embed.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
+import type { SlotStore } from "./slots.ts";
 import type { ShutdownOptions } from "./shutdown.ts";
 
 /** A loaded model, or what loads one with the first request: an isolate begins with a request. */
@@ -23,6 +25,14 @@ export interface ServerOptions {
   readonly corsOrigin?: string | undefined;
   /** Largest body of a request in bytes. Default 4 MiB, a batch of long prompts as token ids. */
   readonly maxBodyBytes?: number | undefined;
+  /** Whether it gives vectors of texts. Default: if the checkpoint says how its states become vectors. */
+  readonly embedding?: boolean | undefined;
+  /** How they do; default as the checkpoint says. */
+  readonly pooling?: EmbedOptions["pooling"];
+  /** Whether it orders documents, for models trained for that (Qwen3-Reranker). Default false. */
+  readonly rerank?: boolean | undefined;
+  /** Where clients may save what slots remember. Default: nowhere, and there are no slots. */
+  readonly slots?: SlotStore | undefined;
   /**
    * Ends the server: requests that come then are told to try again (503), and `/health` says so. What is
    * being answered goes on until it is cut off, with an error in its stream.

@@ -22,6 +22,8 @@ export interface Client {
   post(path: string, body: unknown, init?: { headers?: Record<string, string>; signal?: AbortSignal }): Promise<Reply>;
   /** The chunks of a stream, which has to end with [DONE]. */
   stream(path: string, body: object): Promise<Reply["json"][]>;
+  /** The events of a stream, each of which has to be named by its type. */
+  events(path: string, body: object): Promise<Reply["json"][]>;
 }
 
 export function clientOf(model: LanguageModel, options: ServerOptions = {}): Client {
@@ -45,6 +47,15 @@ export function clientOf(model: LanguageModel, options: ServerOptions = {}): Cli
       const events = text.trim().split("\n\n").map((event) => event.replace(/^data: /, "")); // prettier-ignore
       if (events.pop() !== "[DONE]") throw new Error(`a stream that does not end: ${text}`);
       return events.map((event) => JSON.parse(event) as unknown);
+    },
+    async events(path, body) {
+      const { text } = await client.post(path, { ...body, stream: true });
+      return text.trim().split("\n\n").map((event) => {
+        const [, name, data] = /^event: (.*)\ndata: (.*)$/.exec(event)!;
+        const json = JSON.parse(data!) as { type: string };
+        if (json.type !== name) throw new Error(`an event of another name: ${event}`);
+        return json;
+      }); // prettier-ignore
     },
   };
   return client;

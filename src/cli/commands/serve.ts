@@ -1,11 +1,13 @@
 /** `fptq serve`: a model behind OpenAI's protocol, in a process of its own. */
 import { Command } from "commander";
+import { POOLINGS, type PoolingKind } from "../../checkpoint/pooling.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import type { LanguageModel } from "../../decoding/language-model.ts";
 import { OptionError } from "../../errors.ts";
+import { SlotFolder } from "../../host/node/node-slot-folder.ts";
 import { DEFAULT_SEQUENCES } from "../../model/load-options.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
-import { integer, nonEmpty } from "../options/option-values.ts";
+import { integer, nonEmpty, oneOf } from "../options/option-values.ts";
 
 interface ServeFlags extends ModelFlags {
   readonly host: string;
@@ -15,6 +17,10 @@ interface ServeFlags extends ModelFlags {
   readonly alias?: string;
   readonly apiKeyFile?: string;
   readonly cors?: string;
+  readonly embedding?: true;
+  readonly pooling?: PoolingKind;
+  readonly rerank?: true;
+  readonly slotSavePath?: string;
 }
 
 /** Tokens the cache has for each of the requests that are answered at a time, where `-c` does not say. */
@@ -39,7 +45,11 @@ export function serveCommand(context: CommandContext): Command {
     .option("-n, --predict <n>", "tokens of an answer at most (default: what the context has room for)", integer(1))
     .option("-a, --alias <name>", "name of the model for clients (default: the last part of -m)", nonEmpty)
     .option("--api-key-file <path>", "a file with keys, one a line, of which clients need one", nonEmpty)
-    .option("--cors <origin>", "origin whose pages may read answers, or *", nonEmpty);
+    .option("--cors <origin>", "origin whose pages may read answers, or *", nonEmpty)
+    .option("--embedding", "give vectors of texts, also where the model does not say that it was made for that")
+    .option(`--pooling <${POOLINGS.join("|")}>`, "which states make a vector (default: as the model says)", oneOf(...POOLINGS))
+    .option("--slot-save-path <folder>", "folder in which clients may save what slots remember (default: none)", nonEmpty)
+    .option("--rerank", "order documents, with a model that was trained for that");
   addModelOptions(
     command,
     "tokens of a request, its answer included; the cache holds -np times as many (default: the model's, at most 4096)",
@@ -52,6 +62,7 @@ export function serveCommand(context: CommandContext): Command {
 async function serve(context: CommandContext, flags: ServeFlags): Promise<void> {
   const { output, signal } = context;
   const apiKeys = flags.apiKeyFile === undefined ? [] : await readKeys(context, flags.apiKeyFile);
+  const slots = flags.slotSavePath === undefined ? undefined : await SlotFolder.open(flags.slotSavePath);
   const { createServer, listen } = await context.server();
   // Whole blocks of the cache for each.
   const cacheTokens = flags.parallel * 64 * Math.ceil((flags.ctxSize ?? CONTEXT) / 64);
@@ -67,6 +78,10 @@ async function serve(context: CommandContext, flags: ServeFlags): Promise<void> 
       maxTokens: flags.predict,
       apiKeys,
       corsOrigin: flags.cors,
+      embedding: flags.embedding,
+      pooling: flags.pooling,
+      rerank: flags.rerank,
+      slots,
       shutdown: { signal, cut: cut.signal },
       onError: (error) => output.log(String(flags.verbose ? ((error as Error).stack ?? error) : error)),
     });

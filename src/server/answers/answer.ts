@@ -7,10 +7,9 @@ import { streamSSE } from "hono/streaming";
 import { GenerationAbortError, type Generation } from "../../decoding/generation.ts";
 import type { GenerateOptions, GenerationResult } from "../../decoding/generation-options.ts";
 import type { LanguageModel } from "../../decoding/language-model.ts";
-import { type Admission, type Place } from "../admission.ts";
 import { ApiError, explained, failure } from "../api-error.ts";
-import type { Metrics } from "../metrics.ts";
-import type { Shutdown } from "../shutdown.ts";
+import type { Slots } from "../slots.ts";
+import { type Receiving, Visit } from "../visit.ts";
 import type { Choice, Echo, Format } from "./format.ts";
 
 export interface Prompt {
@@ -22,7 +21,11 @@ export interface Prompt {
 /** What both kinds of completion come down to. */
 export interface Job {
   readonly prompts: readonly Prompt[];
+  /** The field they came from. */
+  readonly field: string;
   readonly choices: number;
+  /** The slot it is answered in; undefined or -1 for any. */
+  readonly slot: number | undefined;
   readonly options: GenerateOptions;
   readonly stream: boolean;
   /** Whether a stream ends with a chunk that counts tokens. */
@@ -31,88 +34,47 @@ export interface Job {
   readonly deadline: number | undefined;
 }
 
-export interface Answering {
+export interface Answering extends Receiving {
   readonly model: LanguageModel;
-  readonly admission: Admission;
-  readonly metrics: Metrics;
-  readonly shutdown: Shutdown;
+  readonly slots: Slots | undefined;
   readonly onError: (error: unknown) => void;
-  readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
 type Send = (chunk: object) => Promise<void>;
 
 /** @throws ApiError 400 for a prompt that leaves no room for an answer; 429; what a generation throws */
 export async function answer(c: Context, job: Job, format: Format, server: Answering): Promise<Response> {
-  const { model, admission, metrics, shutdown } = server;
-  for (const [i, { ids }] of job.prompts.entries()) checkRoom(ids, i, job, model.forwardPass.mostTokens);
-  const place = admission.enter();
-  const client = new AbortController();
-  const over = new AbortController();
-  const timer = job.deadline === undefined ? undefined : setTimeout(() => over.abort(), 1000 * job.deadline);
-  const gone = () => client.abort();
-  c.req.raw.signal.addEventListener("abort", gone);
-  const answered = shutdown.answering(() => client.abort(shutdown.error()));
-  const run = new Run(job, server, AbortSignal.any([client.signal, over.signal]), client.signal);
-  const arrived = performance.now();
-  const ended = () => {
-    clearTimeout(timer);
-    c.req.raw.signal.removeEventListener("abort", gone);
-    answered();
-    place.leave();
-    metrics.requestSeconds.observe((performance.now() - arrived) / 1000);
-  };
-  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      await waitForTurn(place, client.signal, over.signal);
-      metrics.queueSeconds.observe((performance.now() - arrived) / 1000);
-      return await work();
-    } catch (error) {
-      throw client.signal.reason instanceof ApiError ? client.signal.reason : error;
-    } finally {
-      ended();
-    }
-  };
+  for (const [i, { ids }] of job.prompts.entries()) checkRoom(ids, i, job, server.model.forwardPass.mostTokens);
+  server.slots?.check(job.slot);
+  const visit = new Visit(c, server, job.deadline);
+  const run = new Run(job, server, visit.signal, visit.client);
   if (!job.stream) {
-    const working = inTurn(async () => format.whole(await run.choices()));
-    server.waitUntil(working.catch(() => {}));
-    return c.json(await working);
+    return c.json(await visit.inTurn(async () => format.whole(await run.choices())));
   }
   // It never ends between two events of a proxy's buffer.
   c.header("X-Accel-Buffering", "no");
   return streamSSE(c, async (stream) => {
-    stream.onAbort(gone);
-    const send: Send = async (chunk) => stream.writeSSE({ data: JSON.stringify(chunk) });
-    const working = inTurn(async () => {
-      const choices = await run.choices({ format, send });
-      if (job.includeUsage) await send(format.usage(choices));
-    });
-    server.waitUntil(working.catch(() => {}));
+    stream.onAbort(visit.gone);
+    const send: Send = async (chunk) =>
+      stream.writeSSE({ data: JSON.stringify(chunk), ...(format.named && { event: (chunk as { type: string }).type }) });
     try {
-      await working;
+      await visit.inTurn(async () => {
+        const choices = await run.choices({ format, send });
+        if (job.includeUsage) await send(format.usage(choices));
+      });
     } catch (error) {
-      if (client.signal.aborted && !(error instanceof ApiError)) return;
+      if (visit.client.aborted && !(error instanceof ApiError)) return;
       // The status has been sent; a client that is there still is told in the stream, as OpenAI does it.
       const told = explained(error);
       if (!told) server.onError(error);
-      await send((told ?? failure(error)).body);
+      await send(format.failed((told ?? failure(error)).body));
     }
-    await stream.writeSSE({ data: "[DONE]" });
+    if (!format.named) await stream.writeSSE({ data: "[DONE]" });
   });
 }
 
-/** @throws ApiError 408 where its time is over before its turn comes */
-async function waitForTurn(place: Place, client: AbortSignal, over: AbortSignal): Promise<void> {
-  try {
-    await place.turn(AbortSignal.any([client, over]));
-  } catch (error) {
-    if (!over.aborted) throw error;
-    throw new ApiError(408, "deadline: was over before it was this request's turn", { code: "deadline_exceeded" });
-  }
-}
-
-function checkRoom(ids: readonly number[], i: number, { prompts }: Job, mostTokens: number): void {
-  const what = prompts.length > 1 ? `prompt.${i}` : "prompt";
+function checkRoom(ids: readonly number[], i: number, { prompts, field }: Job, mostTokens: number): void {
+  const what = prompts.length > 1 ? `${field}.${i}` : field;
   if (ids.length < mostTokens) return;
   throw new ApiError(400, `${what}: got ${ids.length} tokens, need fewer than ${mostTokens}, the context of this server`, {
     param: what,
@@ -162,8 +124,9 @@ class Run {
     { index, nth }: { readonly index: number; readonly nth: number },
     out: { readonly format: Format; readonly send: Send } | undefined,
   ): Promise<Choice> {
-    const { options } = this.#job;
-    const { model } = this.#server;
+    const { options, slot } = this.#job;
+    const { model, slots } = this.#server;
+    using seat = index === 0 ? slots?.take(slot, prompt.ids) : undefined;
     using sequence = model.createSequence();
     const echo = prompt.echo === undefined ? undefined : await this.#echo(prompt, prompt.echo, sequence);
     // Choices of one request differ; each is the one its own seed gives.
@@ -174,6 +137,7 @@ class Run {
     const result = await this.#pieces(generation, async (text, logprobs) => {
       if (out) await sendAll(out.format.piece(index, text, logprobs), out.send);
     });
+    seat?.keep(sequence);
     const choice = { index, result, echo };
     if (out) await sendAll(out.format.end(choice), out.send);
     return choice;

@@ -2,15 +2,16 @@
 import type { PositionLogprobs } from "../../decoding/token-logprobs.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { AnswerParser, AnswerPart } from "../tool-calls/answer-parser.ts";
-import { type Choice, type Format, now } from "./format.ts";
+import type { AnswerReading } from "../tool-calls/answer-parsing.ts";
+import { type Choice, type Format, now, UNNAMED } from "./format.ts";
 import { chatLogprobs } from "./token-texts.ts";
 import { type FinishReason, finishReason, timingsOf, usageOf } from "./usage.ts";
 
 /**
  * @param model the name that answers carry
- * @param parserFor makes what finds calls and thoughts in the text of one choice
+ * @param reading finds calls and thoughts in the text of each choice
  */
-export function chatFormat(model: string, tokenizer: Tokenizer, parserFor: () => AnswerParser): Format {
+export function chatFormat(model: string, tokenizer: Tokenizer, { parser: parserFor, callId }: AnswerReading): Format {
   const fields = { id: `chatcmpl-${crypto.randomUUID()}`, created: now(), model };
   const streams = new Map<number, { parser: AnswerParser; calls: number }>();
   const logprobs = (positions: readonly PositionLogprobs[] | undefined) =>
@@ -26,7 +27,7 @@ export function chatFormat(model: string, tokenizer: Tokenizer, parserFor: () =>
     const parser = parserFor();
     const parts = [...parser.push(result.text), ...parser.flush()];
     const joined = (kind: "text" | "reasoning") => parts.flatMap((part) => (part.kind === kind ? [part.text] : [])).join("");
-    const calls = parts.flatMap((part) => (part.kind === "call" ? [callOf(part)] : []));
+    const calls = parts.flatMap((part) => (part.kind === "call" ? [callOf(part, callId())] : []));
     const [content, reasoning] = [joined("text"), joined("reasoning")];
     return {
       index,
@@ -47,7 +48,7 @@ export function chatFormat(model: string, tokenizer: Tokenizer, parserFor: () =>
     const chunks = parts.map((part) => {
       if (part.kind === "text") return chunk(index, { content: part.text });
       if (part.kind === "reasoning") return chunk(index, { reasoning_content: part.text });
-      return chunk(index, { tool_calls: [{ index: stream.calls++, ...callOf(part) }] });
+      return chunk(index, { tool_calls: [{ index: stream.calls++, ...callOf(part, callId()) }] });
     });
     if (positions && positions.length > 0) {
       chunks[0] ??= chunk(index, {});
@@ -57,6 +58,7 @@ export function chatFormat(model: string, tokenizer: Tokenizer, parserFor: () =>
   };
 
   return {
+    ...UNNAMED,
     whole: (choices) => ({
       ...fields,
       object: "chat.completion",
@@ -88,6 +90,6 @@ function reasonOf(result: Choice["result"], calls: number): FinishReason {
   return reason === "stop" && calls > 0 ? "tool_calls" : reason;
 }
 
-function callOf({ name, arguments: given }: Extract<AnswerPart, { kind: "call" }>): object {
-  return { id: `call_${crypto.randomUUID()}`, type: "function", function: { name, arguments: given } };
+function callOf({ name, arguments: given }: Extract<AnswerPart, { kind: "call" }>, id: string): object {
+  return { id, type: "function", function: { name, arguments: given } };
 }

@@ -1,6 +1,6 @@
 /** Answers of `/v1/completions`. */
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { type Choice, type Format, now } from "./format.ts";
+import { type Choice, type Format, now, UNNAMED } from "./format.ts";
 import { type CompletionToken, completionLogprobs } from "./token-texts.ts";
 import { finishReason, timingsOf, usageOf } from "./usage.ts";
 
@@ -20,6 +20,7 @@ export function completionFormat(model: string, tokenizer: Tokenizer, withLogpro
     finish_reason: finishReason(result),
   });
   return {
+    ...UNNAMED,
     whole: (choices) => ({
       ...fields,
       choices: choices.flat().map(whole),

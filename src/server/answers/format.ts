@@ -1,6 +1,7 @@
 /** How an endpoint words what comes of a request: whole, or as the chunks of a stream. */
 import type { GenerationResult } from "../../decoding/generation-options.ts";
 import type { PositionLogprobs } from "../../decoding/token-logprobs.ts";
+import type { ErrorBody } from "../api-error.ts";
 import type { CompletionToken } from "./token-texts.ts";
 
 /** What comes before the generated text of a choice where `echo` is asked for. */
@@ -27,7 +28,14 @@ export interface Format {
   end(choice: Choice): readonly object[];
   /** The chunk that counts tokens, behind all choices. */
   usage(choices: readonly (readonly Choice[])[]): object;
+  /** The chunk of an answer that failed under way. */
+  failed(told: ErrorBody): object;
+  /** Whether events carry their type as a name, and none says [DONE]: OpenAI's newer way. */
+  readonly named: boolean;
 }
+
+/** How the streams of OpenAI's first endpoints fail and end. */
+export const UNNAMED = { named: false, failed: (told: ErrorBody) => told } as const;
 
 /** Seconds, as in OpenAI's `created`. */
 export const now = () => Math.floor(Date.now() / 1000);

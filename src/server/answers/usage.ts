@@ -2,13 +2,22 @@
 import type { GenerationResult } from "../../decoding/generation-options.ts";
 import type { Choice } from "./format.ts";
 
+type Results = readonly (readonly Pick<Choice, "result">[])[];
+
 /** @param choices by prompt; those of one prompt count it once */
-export function usageOf(choices: readonly (readonly Pick<Choice, "result">[])[]): object {
+export function tokenCounts(choices: Results): { prompt: number; cached: number; completion: number } {
   const results = choices.map((ofPrompt) => ofPrompt.map(({ result }) => result));
   const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
-  const prompt = sum(results.map(([first]) => first?.promptTokens ?? 0));
-  const cached = sum(results.map(([first]) => (first ? first.promptTokens - first.prefill.tokens : 0)));
-  const completion = sum(results.flat().map(({ tokens }) => tokens.length));
+  return {
+    prompt: sum(results.map(([first]) => first?.promptTokens ?? 0)),
+    cached: sum(results.map(([first]) => (first ? first.promptTokens - first.prefill.tokens : 0))),
+    completion: sum(results.flat().map(({ tokens }) => tokens.length)),
+  };
+}
+
+/** @param choices by prompt */
+export function usageOf(choices: Results): object {
+  const { prompt, cached, completion } = tokenCounts(choices);
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,

@@ -12,11 +12,24 @@ export async function parseBody<Schema extends z.ZodType>(c: Context, schema: Sc
     if (error instanceof ApiError) throw error; // a body over the limit
     throw new ApiError(400, "body: got no JSON, need a JSON object");
   }
+  return parseFields(body, schema);
+}
+
+/**
+ * @param names what its fields were called in the request, where that is something else
+ * @throws ApiError 400 naming the first field that is wrong
+ */
+export function parseFields<Schema extends z.ZodType>(
+  body: unknown,
+  schema: Schema,
+  names: Readonly<Record<string, string>> = {},
+): z.output<Schema> {
   const { success, data, error } = schema.safeParse(body);
   if (success) return data;
   const { path, message } = deepest(error.issues[0]!);
   if (path.length === 0) throw new ApiError(400, `body: ${message}`);
-  const param = path.join(".");
+  const [field, ...rest] = path.map(String) as [string, ...string[]];
+  const param = [names[field] ?? field, ...rest].join(".");
   throw new ApiError(400, `${param}: ${message}`, { param });
 }
 

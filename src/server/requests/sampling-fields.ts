@@ -1,7 +1,8 @@
 /**
  * Fields that chat and text completions have in common: OpenAI's, and llama.cpp's `top_k`, `min_p`,
- * `repeat_penalty`, `repeat_last_n`, `ignore_eos`, `cache_prompt`. Fields nobody knows are let through, as
- * those servers do; a known one that would change the text and is not honoured is refused by name.
+ * `repeat_penalty`, `repeat_last_n`, `ignore_eos`, `cache_prompt`, `id_slot`. Fields nobody knows are let
+ * through, as those servers do; a known one that would change the text and is not honoured is refused by
+ * name.
  */
 import * as z from "zod";
 import type { GenerateOptions } from "../../decoding/generation-options.ts";
@@ -34,6 +35,7 @@ export const samplingFields = {
   n: count.max(MOST_CHOICES).nullish(),
   ignore_eos: z.boolean().nullish(),
   cache_prompt: z.boolean().nullish(),
+  id_slot: z.int().min(-1).nullish(),
   /** Seconds from arrival, after which the text ends where it is. */
   deadline: z.number().gt(0).max(86_400).nullish(),
   // llama.cpp's own way to say what the text must look like.

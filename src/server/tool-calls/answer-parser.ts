@@ -18,10 +18,11 @@ export interface AnswerParser {
   flush(): AnswerPart[];
 }
 
-/** A part of an answer between two marks. */
+/** A part of an answer between two marks, or one that shows its end by itself. */
 export interface Section {
   readonly open: string;
-  readonly close: string;
+  /** What ends it, or where text that begins inside it ends: undefined while that is not there yet. */
+  readonly close: string | ((held: string) => number | undefined);
   /**
    * What a whole section is; undefined if it is none of its kind, and then is text as it stands.
    * Absent: its text is thoughts, given as it comes.
@@ -73,20 +74,19 @@ export class SectionParser implements AnswerParser {
       this.#inside = found?.section;
       return found !== undefined;
     }
-    const close = this.#held.indexOf(inside.close);
+    const close = ending(inside, this.#held);
     if (!inside.read) {
-      const end = close >= 0 ? close : firstBeginning(this.#held, [inside.close]);
+      const end = close?.at ?? firstBeginning(this.#held, typeof inside.close === "string" ? [inside.close] : []);
       const text = this.#held.slice(0, end);
       if (text !== "") parts.push({ kind: "reasoning", text });
-      this.#held = this.#held.slice(end + (close >= 0 ? inside.close.length : 0));
-    } else if (close >= 0) {
-      const inner = this.#held.slice(0, close);
-      const read = inside.read(inner);
-      parts.push(...(read ?? this.#text(inside.open + inner + inside.close)));
+      this.#held = this.#held.slice(close?.behind ?? end);
+    } else if (close) {
+      const read = inside.read(this.#held.slice(0, close.at));
+      parts.push(...(read ?? this.#text(inside.open + this.#held.slice(0, close.behind))));
       this.#trims = read !== undefined;
-      this.#held = this.#held.slice(close + inside.close.length);
+      this.#held = this.#held.slice(close.behind);
     }
-    if (close < 0) return false;
+    if (!close) return false;
     this.#inside = undefined;
     this.#trims ||= !inside.read;
     return true;
@@ -98,4 +98,10 @@ export class SectionParser implements AnswerParser {
     this.#trims = false;
     return [{ kind: "text", text: said }];
   }
+}
+
+/** Where a section ends in the text that begins inside it, and where text goes on. */
+function ending({ close }: Section, held: string): { at: number; behind: number } | undefined {
+  const at = typeof close === "string" ? held.indexOf(close) : (close(held) ?? -1);
+  return at < 0 ? undefined : { at, behind: at + (typeof close === "string" ? close.length : 0) };
 }

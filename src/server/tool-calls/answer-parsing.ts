@@ -2,7 +2,15 @@
 import { type AnswerParser, type Section, SectionParser } from "./answer-parser.ts";
 import { type CallFormat, callFormatOf } from "./call-formats.ts";
 
-const THOUGHTS: Section = { open: "<think>", close: "</think>" };
+const THOUGHTS = { open: "<think>", close: "</think>" } as const satisfies Section;
+
+/** Reads the choices of one request. */
+export interface AnswerReading {
+  /** Finds calls and thoughts in the text of one choice. */
+  parser(): AnswerParser;
+  /** Gives a call the name by which its result comes back. */
+  callId(): string;
+}
 
 export interface AnswerParsing {
   /** Undefined where the template has no calls, or writes them in a way this package does not read. */
@@ -11,7 +19,7 @@ export interface AnswerParsing {
    * @param prompt what the model was shown: a template may open the thoughts itself
    * @param withTools whether functions were offered
    */
-  parserFor(prompt: string, withTools: boolean): AnswerParser;
+  reading(prompt: string, withTools: boolean): AnswerReading;
 }
 
 /** @param template the source of the chat template; empty for none */
@@ -20,10 +28,13 @@ export function answerParsing(template: string): AnswerParsing {
   const thinks = template.includes(THOUGHTS.close);
   return {
     calls,
-    parserFor(prompt, withTools) {
+    reading(prompt, withTools) {
       const sections = thinks ? [THOUGHTS] : [];
       const inside = thinks && prompt.trimEnd().endsWith(THOUGHTS.open) ? THOUGHTS : undefined;
-      return withTools && calls ? calls.parser(sections, inside) : new SectionParser(sections, inside);
+      return {
+        parser: () => (withTools && calls ? calls.parser(sections, inside) : new SectionParser(sections, inside)),
+        callId: () => calls?.callId?.() ?? `call_${crypto.randomUUID()}`,
+      };
     },
   };
 }

@@ -3,13 +3,23 @@
  *
  *   Hermes, Qwen, SmolLM3   <tool_call>{"name": "f", "arguments": {...}}</tool_call>, one or several
  *   Llama 3                 {"name": "f", "parameters": {...}}, the whole answer
+ *   Mistral                 as in `mistral-calls.ts`
+ *   FunctionGemma           as in `gemma-calls.ts`
  */
-import { isJsonObject } from "../../json-object.ts";
 import { type AnswerParser, type AnswerPart, type Section, SectionParser } from "./answer-parser.ts";
+import { GEMMA_MARKS, GEMMA_STOP, gemmaCalls } from "./gemma-calls.ts";
+import { callIn } from "./json-call.ts";
+import { MISTRAL_MARKS, mistralCallId, mistralCalls } from "./mistral-calls.ts";
 
 export interface CallFormat {
-  readonly name: "hermes" | "llama3";
+  readonly name: "hermes" | "llama3" | "mistral" | "function-gemma";
   parser(sections: readonly Section[], inside: Section | undefined): AnswerParser;
+  /** Where the template does not take any name for a call. */
+  readonly callId?: () => string;
+  /** Special tokens that are part of a call. */
+  readonly marks?: readonly string[];
+  /** Text that ends an answer with calls. */
+  readonly stop?: readonly string[];
 }
 
 const hermesCalls: Section = {
@@ -26,6 +36,20 @@ const HERMES: CallFormat = {
   parser: (sections, inside) => new SectionParser([...sections, hermesCalls], inside),
 };
 
+const MISTRAL: CallFormat = {
+  name: "mistral",
+  marks: MISTRAL_MARKS,
+  callId: mistralCallId,
+  parser: (sections, inside) => new SectionParser([...sections, mistralCalls], inside),
+};
+
+const FUNCTION_GEMMA: CallFormat = {
+  name: "function-gemma",
+  marks: GEMMA_MARKS,
+  stop: [GEMMA_STOP],
+  parser: (sections, inside) => new SectionParser([...sections, gemmaCalls], inside),
+};
+
 const LLAMA_3: CallFormat = {
   name: "llama3",
   parser: (sections, inside) => new WholeAnswerCall(new SectionParser(sections, inside)),
@@ -34,6 +58,8 @@ const LLAMA_3: CallFormat = {
 /** @returns undefined for a template that shows no way this package reads */
 export function callFormatOf(template: string): CallFormat | undefined {
   if (template.includes("<tool_call>")) return HERMES;
+  if (template.includes(mistralCalls.open)) return MISTRAL;
+  if (template.includes(gemmaCalls.open)) return FUNCTION_GEMMA;
   if (/"parameters"/.test(template) && template.includes("ipython")) return LLAMA_3;
   return undefined;
 }
@@ -67,17 +93,4 @@ class WholeAnswerCall implements AnswerParser {
     this.#held = "";
     return this.#parser.push(held);
   }
-}
-
-/** @returns undefined for text that is no JSON, or not of this shape */
-function callIn(text: string, field: "arguments" | "parameters"): Extract<AnswerPart, { kind: "call" }> | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isJsonObject(json) || typeof json["name"] !== "string") return undefined;
-  const given = json[field] ?? {};
-  return { kind: "call", name: json["name"], arguments: typeof given === "string" ? given : JSON.stringify(given) };
 }

@@ -34,10 +34,12 @@ export async function installExamples(): Promise<InstalledExamples> {
     // What was built is packed; lifecycle scripts would build it again.
     const pack = ["pack", "--ignore-scripts", "--silent", "--pack-destination", directory];
     const archive = (await outputOf("npm", pack, { cwd: root })).trim();
-    const cwd = `${directory}/examples/workers`;
     const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--omit=dev"];
-    await outputOf("npm", ["ci", ...quiet], { cwd });
-    await outputOf("npm", ["install", "--no-save", ...quiet, `${directory}/${archive}`], { cwd });
+    for (const name of ["workers", "deno", "bun"]) {
+      const cwd = `${directory}/examples/${name}`;
+      if (name === "workers") await outputOf("npm", ["ci", ...quiet], { cwd });
+      await outputOf("npm", ["install", "--no-save", ...quiet, `${directory}/${archive}`], { cwd });
+    }
     return { directory, model: `${directory}/${MODEL}`, remove };
   } catch (error) {
     remove();

@@ -1,8 +1,9 @@
 /** Starts an example in its runtime and says where it listens. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { installed } from "../launch.ts";
 import { kernelModules } from "../launch-workerd.ts";
@@ -11,12 +12,15 @@ import type { InstalledExamples } from "./install.ts";
 export interface Server {
   /** One for each socket it listens on. */
   readonly origins: readonly string[];
+  /** Bytes of what is deployed, gzipped; undefined for what runs from its folder. */
+  readonly deployedBytes?: number;
   /** What it has printed. */
   log(): string;
   stop(): Promise<void>;
 }
 
 const STARTED_WITHIN_MS = 60_000;
+const KERNELS = "node_modules/fptq/dist/wasm";
 
 /** @param listening finds the origins in what the process printed; undefined while they are not there */
 async function start(
@@ -102,7 +106,10 @@ export async function serveInWorkerd({ directory }: InstalledExamples): Promise<
     return ports.includes(undefined) ? undefined : ports.map((number) => `http://127.0.0.1:${number}`);
   };
   const args = ["serve", "workerd.capnp", "--control-fd=3"];
-  return start(installed("workerd"), args, { cwd, env: process.env, listening });
+  const server = await start(installed("workerd"), args, { cwd, env: process.env, listening });
+  const kernels = readdirSync(`${cwd}/${KERNELS}`).map((name) => `${KERNELS}/${name}`);
+  const bytes = ["bundle.js", ...kernels].map((file) => gzipSync(readFileSync(`${cwd}/${file}`)).length);
+  return { ...server, deployedBytes: bytes.reduce((sum, length) => sum + length) };
 }
 
 function capnp(config: WranglerConfig, assets: string): string {
@@ -111,7 +118,7 @@ function capnp(config: WranglerConfig, assets: string): string {
 const ${name} :Workerd.Worker = (
   modules = [
     (name = "worker.js", esModule = embed "bundle.js"),
-    ${kernelModules("node_modules/fptq/dist/wasm")}
+    ${kernelModules(KERNELS)}
   ],
   bindings = [
     (name = "${config.assets.binding}", service = "assets"),

@@ -1,0 +1,43 @@
+/** Calls of functions as JSON objects: a name, and arguments under a name that differs between models. */
+import { isJsonObject } from "../../json-object.ts";
+import type { AnswerPart } from "./answer-parser.ts";
+
+export type Call = Extract<AnswerPart, { kind: "call" }>;
+type Field = "arguments" | "parameters";
+
+/** @returns undefined for text that is no JSON, or not of this shape */
+export function callIn(text: string, field: Field): Call | undefined {
+  return callOf(parsed(text), field);
+}
+
+/** @returns undefined for what is not of this shape */
+export function callOf(json: unknown, field: Field): Call | undefined {
+  if (!isJsonObject(json) || typeof json["name"] !== "string") return undefined;
+  const given = json[field] ?? {};
+  return { kind: "call", name: json["name"], arguments: typeof given === "string" ? given : JSON.stringify(given) };
+}
+
+/** @returns undefined for text that is no JSON */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where the object or array that begins at a place of a text ends; undefined if it does not. */
+export function jsonEnd(text: string, begin: number): number | undefined {
+  let depth = 0;
+  let quoted = false;
+  for (let at = begin; at < text.length; at++) {
+    const char = text[at]!;
+    if (quoted) {
+      if (char === "\\") at++;
+      else if (char === '"') quoted = false;
+    } else if (char === '"') quoted = true;
+    else if (char === "{" || char === "[") depth++;
+    else if ((char === "}" || char === "]") && --depth === 0) return at + 1;
+  }
+  return undefined;
+}
