@@ -6,7 +6,7 @@
  *
  * FILTER keeps rows whose name contains every word. Several --module are timed in turn, row by row, so that
  * noise meets all alike. Files joined by a plus are used over one memory: a build, and a module of some
- * kernels in place of its own; beside FOLDER/fptq-NAME.wasm of the first lies FOLDER/fptq-kept-NAME.wasm.
+ * kernels in place of its own; of each FOLDER/fptq-NAME.wasm the FOLDER/fptq-kept-NAME.wasm beside it is too.
  * Rows come from `bench/rows/*.ts`: a new file there is all that a new kernel needs. Each row is warmed up
  * until the optimizing compiler has replaced the first code; `benchmark` then takes samples for the given
  * time. Median, best, and the spread from the 10th to the 90th percentile are of these samples. GEMMs are
@@ -15,7 +15,7 @@
  * only the rows that a model splits: GEMMs and GEMVs over 8-bit activations, through the model's own thread
  * pool. On a machine that does other work, compare the best and only within one invocation.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { basename } from "node:path";
@@ -124,11 +124,10 @@ const modules = values.module.map((option) => {
   const files = option.split("+");
   const name = files.map((file) => basename(file)).join("+");
   const build = name.includes("relaxed-i16") ? "relaxed-i16" : name.includes("relaxed") ? "relaxed" : "simd128";
-  const kept = readFileSync(files[0]!.replace(/fptq-(?=[^/]*$)/, "fptq-kept-"));
+  const kept = files.map((file) => file.replace(/fptq-(?=[^/]*$)/, "fptq-kept-")).filter((file) => existsSync(file));
   return {
     name,
-    kept,
-    files: files.map((file) => readFileSync(file)),
+    files: [...files, ...kept].map((file) => readFileSync(file)),
     limits: limitsOf.find((each) => each.build === build)!.of,
   };
 });
@@ -150,11 +149,11 @@ if (!values.json) for (const [name, value] of Object.entries(limits)) console.lo
 
 const figures: Figure[] = [];
 for (const row of rows) {
-  for (const { name: module, files, kept, limits: own } of modules) {
+  for (const { name: module, files, limits: own } of modules) {
     for (const [threads, limit] of own) {
       if (threads > 1 && !row.split) continue;
       const compile = (file: Buffer<ArrayBuffer>) => new WebAssembly.Module(threads > 1 ? forSharedMemory(file) : file);
-      const bench = new BenchMemory([...files, kept, quantizer].map(compile), threads);
+      const bench = new BenchMemory([...files, quantizer].map(compile), threads);
       const work = row.prepare(bench);
       await bench.threadsStarted();
       const figure = await measure({ name: row.name, module, threads }, work, limit);

@@ -6,6 +6,7 @@
  *   assembly/index.ts          -> build/fptq-<build>.wasm    -> dist/wasm/fptq-<build>.wasm
  *   assembly/kept.ts           -> the same, fptq-kept-<build>.wasm
  *   assembly/relaxed-i16.ts    -> the same, fptq-relaxed-i16.wasm
+ *   assembly/kept-relaxed-i16.ts -> the same, fptq-kept-relaxed-i16.wasm
  *   assembly/relaxed-bytes.ts  -> the same, fptq-relaxed-u8.wasm and fptq-relaxed-s8.wasm
  *   assembly/probe.ts          -> the same, fptq-probe.wasm
  *   assembly/quantizer.ts      -> the same, fptq-quantizer.wasm
@@ -79,6 +80,7 @@ for (const [build, features] of Object.entries(BUILDS)) {
   compile(`kept-${build}`, "assembly/kept.ts", ["--target", build, ...KEPT], features);
 }
 for (const [form, source] of Object.entries(FORMS)) compile(form, source, ["--target", form], BUILDS["relaxed"]!);
+compile("kept-relaxed-i16", "assembly/kept-relaxed-i16.ts", ["--target", "relaxed-i16", ...KEPT], BUILDS["relaxed"]!);
 compile("quantizer", "assembly/quantizer.ts", QUANTIZER, BUILDS["simd128"]!);
 
 function compile(name: string, source: string, options: string[], features: string[]): void {

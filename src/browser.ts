@@ -17,6 +17,7 @@ const KERNEL_URLS = {
   "relaxed-s8": new URL("./wasm/fptq-relaxed-s8.wasm", import.meta.url),
   "kept-simd128": new URL("./wasm/fptq-kept-simd128.wasm", import.meta.url),
   "kept-relaxed": new URL("./wasm/fptq-kept-relaxed.wasm", import.meta.url),
+  "kept-relaxed-i16": new URL("./wasm/fptq-kept-relaxed-i16.wasm", import.meta.url),
   probe: new URL("./wasm/fptq-probe.wasm", import.meta.url),
   quantizer: new URL("./wasm/fptq-quantizer.wasm", import.meta.url),
 };

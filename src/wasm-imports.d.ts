@@ -15,7 +15,18 @@ declare module "*.wasm?inline" {
   const kernels: {
     readonly text: string;
     readonly lengths: Readonly<
-      Record<"simd128" | "relaxed" | "relaxed-i16" | "relaxed-u8" | "relaxed-s8" | "kept-simd128" | "quantizer" | "probe", number>
+      Record<
+        | "simd128"
+        | "relaxed"
+        | "relaxed-i16"
+        | "relaxed-u8"
+        | "relaxed-s8"
+        | "kept-simd128"
+        | "kept-relaxed-i16"
+        | "quantizer"
+        | "probe",
+        number
+      >
     >;
   };
   export default kernels;

@@ -26,7 +26,7 @@ import { tileScratchBytes } from "../layouts/layout";
 
 /** acc + the products of one vector of weights and one operand of activations, two k to a lane. */
 @inline
-function multiplyAdd(acc: v128, weights: v128, activations: v128): v128 {
+export function multiplyAdd(acc: v128, weights: v128, activations: v128): v128 {
   return i16x8.add(acc, i16x8.relaxed_dot_i8x16_i7x16_s(activations, weights));
 }
 

@@ -1,5 +1,5 @@
 /**
- * One group of qb4w or qb4fw panels by the relaxed 16-bit dot product: two k of a channel to a 16-bit lane.
+ * One group of panels of 4-bit weights by the relaxed 16-bit dot product: two k of a channel to a 16-bit lane.
  *
  *   acc += extadd(((a0 * u0 + a1 * u1) + a2 * u2) + a3 * u3)      16 k: a0..a3 four k each, u nibbles
  *
@@ -18,17 +18,20 @@
  * more panels over. (measured: docs/measurements/2026-11-29-epyc-gemv-forms.md)
  */
 import { operands, operandTable } from "./e2m1";
-import { ADD_SCALED, addToTotal } from "./accumulators";
+import { addToTotal, FROM_ZERO_POINTS, startHigh, startLow } from "./accumulators";
 import { SUMS_BYTES } from "./gemv-group-qb4w";
 import { nibbleMask } from "../math/simd";
 
 /**
- * Adds the scaled dot products of one group of P (a literal, 1 or 2) panels, `streamBytes` apart, to the sums
- * at `totals`; the first one's scales are at `scale0`, its blocks at `w0`.
+ * One group of P (a literal, 1 or 2) panels, `streamBytes` apart, whose sums are at `totals`: dot products from
+ * where `from` says to what `to` says (accumulators.ts). The first one's scales are at `scale0`, its blocks at
+ * `w0`.
  */
 @inline
 export function addGroupI8I16(
   P: i32,
+  from: i32,
+  to: i32,
   e2m1: bool,
   a: usize,
   sum: usize,
@@ -40,10 +43,12 @@ export function addGroupI8I16(
 ): void {
   const nibble = nibbleMask(G);
   const table = operandTable(G);
-  let low0 = v128.load32_splat(sum);
-  let high0 = low0;
-  let low1 = low0;
-  let high1 = low0;
+  const scale1 = scale0 + streamBytes;
+  const own = from == FROM_ZERO_POINTS;
+  let low0 = startLow(from, sum, scale0);
+  let high0 = startHigh(from, sum, scale0, low0);
+  let low1 = own && P > 1 ? startLow(from, sum, scale1) : low0;
+  let high1 = own && P > 1 ? startHigh(from, sum, scale1, low1) : low0;
   let w1 = w0 + streamBytes;
   for (const end = w0 + ((<usize>G) << 2); w0 < end; w0 += 64, a += 16) {
     const a0 = v128.load32_splat(a);
@@ -58,11 +63,11 @@ export function addGroupI8I16(
       w1 += 64;
     }
   }
-  addToTotal(ADD_SCALED, totals, low0, high0, scale0, sum);
-  if (P > 1) addToTotal(ADD_SCALED, totals + SUMS_BYTES, low1, high1, scale0 + streamBytes, sum);
+  addToTotal(to, totals, low0, high0, scale0, sum);
+  if (P > 1) addToTotal(to, totals + SUMS_BYTES, low1, high1, scale1, sum);
 }
 
-/** acc + 16 k of channels 0..3, or of 4..7 (`high`), from 64 bytes at `w`. Both load them: once, compiled. */
+/** acc + 16 k of channels 0..3, or of 4..7 (`high`), from 64 bytes at `w`. */
 @inline
 function addFour(
   acc: v128,
@@ -76,11 +81,26 @@ function addFour(
   nibble: v128,
   table: v128,
 ): v128 {
+  return i32x4.add(acc, i32x4.extadd_pairwise_i16x8_s(sumFour(a0, a1, a2, a3, w, high, e2m1, nibble, table)));
+}
+
+/** 16 k of such channels, two to a lane. Both calls load the bytes: once, compiled. */
+@inline
+export function sumFour(
+  a0: v128,
+  a1: v128,
+  a2: v128,
+  a3: v128,
+  w: usize,
+  high: bool,
+  e2m1: bool,
+  nibble: v128,
+  table: v128,
+): v128 {
   let sum = multiply(a0, v128.load(w), high, e2m1, nibble, table);
   sum = i16x8.add(sum, multiply(a1, v128.load(w, 16), high, e2m1, nibble, table));
   sum = i16x8.add(sum, multiply(a2, v128.load(w, 32), high, e2m1, nibble, table));
-  sum = i16x8.add(sum, multiply(a3, v128.load(w, 48), high, e2m1, nibble, table));
-  return i32x4.add(acc, i32x4.extadd_pairwise_i16x8_s(sum));
+  return i16x8.add(sum, multiply(a3, v128.load(w, 48), high, e2m1, nibble, table));
 }
 
 

@@ -220,8 +220,8 @@ function multiplyPanels(
       const w = packed + headerBytes(from);
       // Whole bytes: no E2M1, which is looked up (relaxed-bytes.ts).
       if (RAW_BYTES) addGroupBytes(P, a, sum, packed, w, streamBytes, totals, G);
-      else if (DOT_I16 && e2m1) addGroupI8I16(P, true, a, sum, packed, w, streamBytes, totals, G);
-      else if (DOT_I16) addGroupI8I16(P, false, a, sum, packed, w, streamBytes, totals, G);
+      else if (DOT_I16 && e2m1) addGroupI8I16(P, from, to, true, a, sum, packed, w, streamBytes, totals, G);
+      else if (DOT_I16) addGroupI8I16(P, from, to, false, a, sum, packed, w, streamBytes, totals, G);
       else if (e2m1) addGroupI8(P, from, to, true, a, sum, packed, w, streamBytes, totals, G);
       else addGroupI8(P, from, to, false, a, sum, packed, w, streamBytes, totals, G);
     } else {

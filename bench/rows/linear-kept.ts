@@ -108,5 +108,7 @@ export const rows: BenchRow[] = [
   ...shapes.flatMap((shape) =>
     SIZES.flatMap(([kind, G]) => [linear(kind, { ...shape, G }, shape.M), linear(kind, { ...shape, G }, 1)]),
   ),
+  // Our own checkpoints: a superblock is a whole row.
+  ...shapes.flatMap((shape) => [shape.M, 1].map((M) => linear("qb4mw", { ...shape, G: shape.K }, M))),
   ...([["qb8w", 32], ["qb4zw", 128], ["qb4mw", 256], ["qb4aw", 32], ["qb8aw", 32]] as const).map(([kind, G]) => packing(kind, { ...shapes[0]!, G })), // prettier-ignore
 ];

@@ -15,7 +15,8 @@ export interface HostOptions {
    * `fptq/wasm/fptq-simd128.wasm` and the others. "simd128" is enough; the rest makes it faster: "relaxed"
    * where a processor has dot products of bytes, "relaxed-i16" where it has not, "probe" to tell these apart.
    * What quantizes or calibrates needs "quantizer" too: `fptq/wasm/fptq-quantizer.wasm`; a GGUF whose weights
-   * are kept as they are needs "kept-simd128", and beside "relaxed" is faster with "kept-relaxed".
+   * are kept as they are needs "kept-simd128", and is faster with "kept-relaxed" beside "relaxed" and with
+   * "kept-relaxed-i16" beside "relaxed-i16".
    */
   readonly kernels?: Readonly<Partial<Record<KernelFile, WebAssembly.Module | URL | string>>> | undefined;
   /**

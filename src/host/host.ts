@@ -15,8 +15,8 @@ export interface Host {
   readonly crossOriginIsolated?: boolean;
   /**
    * The compiled module of a kernel build; rejects where the build is not there or the engine cannot compile
-   * it. "quantizer" is asked for only where something is quantized or calibrated, "kept-simd128" or
-   * "kept-relaxed" only for weights that are kept as a file has them.
+   * it. "quantizer" is asked for only where something is quantized or calibrated, those that begin with
+   * "kept-" only for weights that are kept as a file has them.
    */
   kernelModule(build: KernelBuild): Promise<WebAssembly.Module>;
   /** Lets timers, signals and other events run. Resolves in a later task, not a microtask. */

@@ -17,6 +17,7 @@ const RELAXED_U8 = new URL("../../dist/wasm/fptq-relaxed-u8.wasm", import.meta.u
 const RELAXED_S8 = new URL("../../dist/wasm/fptq-relaxed-s8.wasm", import.meta.url);
 const KEPT_SIMD128 = new URL("../../dist/wasm/fptq-kept-simd128.wasm", import.meta.url);
 const KEPT_RELAXED = new URL("../../dist/wasm/fptq-kept-relaxed.wasm", import.meta.url);
+const KEPT_RELAXED_I16 = new URL("../../dist/wasm/fptq-kept-relaxed-i16.wasm", import.meta.url);
 const PROBE = new URL("../../dist/wasm/fptq-probe.wasm", import.meta.url);
 const QUANTIZER = new URL("../../dist/wasm/fptq-quantizer.wasm", import.meta.url);
 const WATCHER = new URL("../../dist/host/node/node-thread-watcher.js", import.meta.url);
@@ -30,6 +31,7 @@ const FILES: Readonly<Record<KernelFile, URL>> = {
   "relaxed-s8": RELAXED_S8,
   "kept-simd128": KEPT_SIMD128,
   "kept-relaxed": KEPT_RELAXED,
+  "kept-relaxed-i16": KEPT_RELAXED_I16,
   quantizer: QUANTIZER,
   probe: PROBE,
 };

@@ -38,15 +38,15 @@ export async function chooseKernels(
   for (const build of builds) {
     if (build === "simd128") break;
     const modules = await modulesOf(host, shared, build, keepsWeights).catch(() => undefined);
-    if (modules && passes(modules, shared, keepsWeights)) return { modules, build, reason };
+    if (modules && passes(build, modules, shared, keepsWeights)) return { modules, build, reason };
   }
   return { modules: await modulesOf(host, shared, "simd128", keepsWeights), build: "simd128", reason };
 }
 
-/** @param keepsWeights whether the last module is that of kept weights */
-function passes(modules: readonly WebAssembly.Module[], shared: boolean, keepsWeights: boolean): boolean {
-  if (!keepsWeights) return passesSelfTest(modules, shared);
-  return passesSelfTest(modules.slice(0, -1), shared) && keptPassesSelfTest(modules[0]!, modules.at(-1)!, shared);
+/** @param keepsWeights whether those of kept weights are among the modules */
+function passes(build: BuildName, modules: readonly WebAssembly.Module[], shared: boolean, keepsWeights: boolean): boolean {
+  const own = modules.slice(0, filesOf(build).length);
+  return passesSelfTest(own, shared) && (!keepsWeights || keptPassesSelfTest(modules, shared));
 }
 
 /** Whoever gives kernels of their own may give just the two whole builds. */
@@ -75,7 +75,8 @@ async function askedFor(
     if (build === "simd128") throw cause;
     throw new CapabilityError(`${asked} cannot load it`, { cause });
   }
-  if (build !== "simd128" && !passes(modules, shared, keepsWeights)) throw new CapabilityError(`${asked} computes it wrongly`);
+  if (build !== "simd128" && !passes(build, modules, shared, keepsWeights))
+    throw new CapabilityError(`${asked} computes it wrongly`);
   return modules;
 }
 

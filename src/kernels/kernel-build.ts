@@ -2,8 +2,8 @@
  * The builds of `assembly/`. Two whole ones run a model, one for each instruction set, with the same exports
  * and the same bits. Beside them are forms: modules of a few kernels, which make of one of the whole builds
  * another that is faster on some machines. What only quantizing needs is a module that no relaxed instruction
- * would make faster; what only weights need that are kept as a file has them comes in the two builds. Each is
- * for memory that is shared or not.
+ * would make faster; what only weights need that are kept as a file has them comes in the two builds and in one
+ * form. Each is for memory that is shared or not.
  */
 export type InstructionSet = "simd128" | "relaxed";
 
@@ -22,7 +22,7 @@ export type BuildName = InstructionSet | keyof typeof FORMS;
 export const BUILD_NAMES = ["simd128", "relaxed", "relaxed-i16", "relaxed-u8", "relaxed-s8"] as const satisfies BuildName[];
 
 /** A published file is `fptq-<this>.wasm`. */
-export const KERNEL_FILES = [...BUILD_NAMES, "kept-simd128", "kept-relaxed", "quantizer", "probe"] as const;
+export const KERNEL_FILES = [...BUILD_NAMES, "kept-simd128", "kept-relaxed", "kept-relaxed-i16", "quantizer", "probe"] as const;
 export type KernelFile = (typeof KERNEL_FILES)[number];
 /** Those that are in the text of `fptq/inline` (docs/decisions/small-package.md). */
 export const INLINE_FILES = KERNEL_FILES.filter((file) => file !== "kept-relaxed");
@@ -48,5 +48,7 @@ export function wholeBuild(build: BuildName): InstructionSet {
  */
 export function filesOf(build: BuildName, keepsWeights = false): readonly KernelFile[] {
   const whole = wholeBuild(build);
-  return [whole, ...(build === whole ? [] : [build]), ...(keepsWeights ? [`kept-${whole}` as const] : [])];
+  const own = build === whole ? [whole] : [whole, build];
+  if (!keepsWeights) return own;
+  return [...own, `kept-${whole}`, ...(build === "relaxed-i16" ? [`kept-${build}` as const] : [])];
 }

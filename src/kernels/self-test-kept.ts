@@ -19,11 +19,10 @@ const KINDS = ["qb8w", "qb4zw", "qb4mw", "qb4aw", "qb8aw"] as const;
 /**
  * Whether a build computes what the scalar twins compute.
  *
- * @param module the build that runs models, which passes its own self-test
- * @param kept the build for kept weights
+ * @param modules those of a build that runs models, which pass their own self-test, then those for kept
+ *   weights
  */
-export function keptPassesSelfTest(module: WebAssembly.Module, kept: WebAssembly.Module, shared: boolean): boolean {
-  const modules = [module, kept];
+export function keptPassesSelfTest(modules: readonly WebAssembly.Module[], shared: boolean): boolean {
   return passesOnce(modules, () => keptSelfTestDigest(modules, shared) === KEPT_SELF_TEST_DIGEST);
 }
 

@@ -18,7 +18,7 @@ const FILES: Record<TestedBuild, readonly URL[]> = {
   scalar: [new URL("../../build/fptq-scalar.wasm", import.meta.url)],
   simd128: ["simd128", "kept-simd128", "quantizer"].map(published),
   relaxed: ["relaxed", "kept-relaxed", "quantizer"].map(published),
-  "relaxed-i16": ["simd128", "relaxed-i16", "kept-simd128", "quantizer"].map(published),
+  "relaxed-i16": ["simd128", "relaxed-i16", "kept-simd128", "kept-relaxed-i16", "quantizer"].map(published),
   "relaxed-u8": ["relaxed", "relaxed-u8"].map(published),
   "relaxed-s8": ["relaxed", "relaxed-s8"].map(published),
 };

@@ -13,7 +13,7 @@ import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "../gemm-tile";
 import { multiplyAffineGroups, unpackAffineGroups } from "./gemm-tile-qb4aw";
 import { multiplyBlocks, unpackBlocks } from "./gemm-tile-qb4mw";
 import { multiplySignedGroups, signedGroupBytes, unpackSignedGroups } from "./gemm-tile-qb8w";
-import { activationScratchBytes, NR, panelScratchBytes, ROW_BLOCK, tileRows, tileScratchBytes } from "../../layouts/layout";
+import { activationScratchBytes, MR, NR, panelScratchBytes, ROW_BLOCK, tileRows, tileScratchBytes } from "../../layouts/layout";
 import { groupBytesQb4zw, panelBytesQb4aw, panelBytesQb4mw, panelBytesQb4zw } from "../../layouts/layout-kept";
 import { narrowSums, narrowSumsBytes } from "./superblock";
 import { unpackQb4w } from "../unpack-panel";
@@ -123,7 +123,7 @@ export function multiplyRows(
         else if (R == 3) multiplyTile(kind, 3, a, packed, panel, rest, K, G, sum, sumStride, tile);
         else if (R == 2) multiplyTile(kind, 2, a, packed, panel, rest, K, G, sum, sumStride, tile);
         else if (R == 1) multiplyTile(kind, 1, a, packed, panel, rest, K, G, sum, sumStride, tile);
-        else if (ASC_FEATURE_RELAXED_SIMD) {
+        else if (MR > 4) {
           if (R == 6) multiplyTile(kind, 6, a, packed, panel, rest, K, G, sum, sumStride, tile);
           else multiplyTile(kind, 5, a, packed, panel, rest, K, G, sum, sumStride, tile);
         }

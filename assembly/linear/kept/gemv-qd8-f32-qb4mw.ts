@@ -13,10 +13,12 @@
  *
  * Units of work: panels begin..end of 8 channels. Writes y of these panels' channels below N and nothing
  * else; no over-read. Preconditions: those of the GEMM. Streams and the steps of a group are those of
- * gemv_qd8_f32_qb4w_1x8c4, whose file says why; a group ends in integers, a superblock in floats.
+ * gemv_qd8_f32_qb4w_1x8c4, whose file says why; a group ends in integers, a superblock in floats. relaxed-i16
+ * keeps the integers of a superblock in registers, and a group in 16-bit lanes (superblock.ts).
  */
 import { arrangeRow, QD8_QB4W } from "../arrange-activations";
 import { ADD_INTEGERS, FROM_ZERO } from "../accumulators";
+import { sumFour } from "../gemv-group-i8-i16";
 import { activationBytes, addGroupI16, addGroupI8, SUMS_BYTES } from "../gemv-group-qb4w";
 import { storeTotals } from "../gemv-qc8w";
 import { PANELS } from "../gemv-qd8-f32-qb4w";
@@ -29,8 +31,8 @@ import {
   panelBytesQb4mw,
   scalesOffsetQb4mw,
 } from "../../layouts/layout-kept";
-import { unknownZero } from "../../math/simd";
-import { endBlock, narrowSums, narrowSumsBytes, unknownGroup } from "./superblock";
+import { nibbleMask, unknownZero } from "../../math/simd";
+import { addScaledLanes, endBlock, narrowSums, narrowSumsBytes, scalesHigh, scalesLow, unknownGroup } from "./superblock";
 
 export function gemv_qd8_f32_qb4mw_1x8c4(
   q: usize,
@@ -94,20 +96,25 @@ function multiplyPanels(
   const nibble2 = i16x8.splat(<i16>(0x0f00 | unknownZero(B)));
   for (let total = totals; total < integers; total += 16) v128.store(total, f32x4.splat(0));
   for (const end = packed + panelBytes; packed < end; packed += blockBytesQb4mw(B), sums += pairs << 2) {
-    for (let total = integers; total < integersEnd; total += 16) v128.store(total, i32x4.splat(0));
     let scale = packed + scalesOffsetQb4mw(B);
     let w = packed + groupsOffsetQb4mw(B);
-    for (const groupsEnd = packed + blockBytesQb4mw(B); w < groupsEnd; w += GROUP_BYTES_QB4MW, scale += 8) {
-      if (ASC_FEATURE_RELAXED_SIMD) {
-        addGroupI8(P, FROM_ZERO, ADD_INTEGERS, false, a, 0, scale, w, streamBytes, integers, G);
-      } else {
-        let offset: usize = 0;
-        for (let total = integers; total < integersEnd; total += SUMS_BYTES, offset += streamBytes) {
-          const at = scale + offset;
-          addGroupI16(FROM_ZERO, ADD_INTEGERS, a, 0, at, w + offset, total, G, nibble0, nibble1, nibble2);
+    if (DOT_I16) {
+      multiplyBlockI16(P, a, scale, w, streamBytes, integers, B);
+      a += <usize>B;
+    } else {
+      for (let total = integers; total < integersEnd; total += 16) v128.store(total, i32x4.splat(0));
+      for (const groupsEnd = packed + blockBytesQb4mw(B); w < groupsEnd; w += GROUP_BYTES_QB4MW, scale += 8) {
+        if (ASC_FEATURE_RELAXED_SIMD) {
+          addGroupI8(P, FROM_ZERO, ADD_INTEGERS, false, a, 0, scale, w, streamBytes, integers, G);
+        } else {
+          let offset: usize = 0;
+          for (let total = integers; total < integersEnd; total += SUMS_BYTES, offset += streamBytes) {
+            const at = scale + offset;
+            addGroupI16(FROM_ZERO, ADD_INTEGERS, a, 0, at, w + offset, total, G, nibble0, nibble1, nibble2);
+          }
         }
+        a += activationBytes(GROUP_QB4MW);
       }
-      a += activationBytes(GROUP_QB4MW);
     }
     let block = packed;
     for (let total = integers; total < integersEnd; total += SUMS_BYTES, block += streamBytes) {
@@ -115,4 +122,52 @@ function multiplyPanels(
     }
   }
   storeTotals(P, totals, scales, bias, y, panel, stride, N);
+}
+
+/**
+ * The integers of a superblock of P (a literal, 1 or 2) panels, `streamBytes` apart, to i32[8] each at
+ * `integers`. The first one's scales are at `scale`, its groups at `w0`. Why four steps: gemv-group-i8-i16.ts.
+ */
+@inline
+function multiplyBlockI16(P: i32, a: usize, scale: usize, w0: usize, streamBytes: usize, integers: usize, B: i32): void {
+  const nibble = nibbleMask(B);
+  const zero = i32x4.splat(0);
+  let sumLow0 = zero;
+  let sumHigh0 = zero;
+  let sumLow1 = zero;
+  let sumHigh1 = zero;
+  let w1 = w0 + streamBytes;
+  for (const scaleEnd = scale + <usize>(B >> 2); scale < scaleEnd; scale += 8) {
+    let low0 = zero;
+    let high0 = zero;
+    let low1 = zero;
+    let high1 = zero;
+    for (const end = w0 + GROUP_BYTES_QB4MW; w0 < end; w0 += 64, a += 16) {
+      const a0 = v128.load32_splat(a);
+      const a1 = v128.load32_splat(a, 4);
+      const a2 = v128.load32_splat(a, 8);
+      const a3 = v128.load32_splat(a, 12);
+      low0 = i16x8.add(low0, sumFour(a0, a1, a2, a3, w0, false, false, nibble, zero));
+      high0 = i16x8.add(high0, sumFour(a0, a1, a2, a3, w0, true, false, nibble, zero));
+      if (P > 1) {
+        low1 = i16x8.add(low1, sumFour(a0, a1, a2, a3, w1, false, false, nibble, zero));
+        high1 = i16x8.add(high1, sumFour(a0, a1, a2, a3, w1, true, false, nibble, zero));
+        w1 += 64;
+      }
+    }
+    const s0 = v128.load8x8_u(scale);
+    sumLow0 = addScaledLanes(sumLow0, low0, scalesLow(s0));
+    sumHigh0 = addScaledLanes(sumHigh0, high0, scalesHigh(s0));
+    if (P > 1) {
+      const s1 = v128.load8x8_u(scale + streamBytes);
+      sumLow1 = addScaledLanes(sumLow1, low1, scalesLow(s1));
+      sumHigh1 = addScaledLanes(sumHigh1, high1, scalesHigh(s1));
+    }
+  }
+  v128.store(integers, sumLow0);
+  v128.store(integers, sumHigh0, 16);
+  if (P > 1) {
+    v128.store(integers, sumLow1, 32);
+    v128.store(integers, sumHigh1, 48);
+  }
 }

@@ -6,6 +6,10 @@
  * Both sums are exact in i32: with s and m up to 255, 15 * 128 * 255 * B < 2^31 and 128 * 255 * B < 2^31 for
  * B <= 4096. Four roundings: two products, a sum, a difference; two more where integers of more than 24 bits
  * become floats.
+ *
+ * relaxed-i16: two k of a channel are summed to a 16-bit lane. A group is eight sums of two products, at most
+ * 8 * 2 * 128 * 15 = 30720, so a lane holds it from 0 on. It ends in a 16-bit dot product with its scale in both
+ * lanes of a channel, which widens, joins and scales at once.
  */
 import { addScaled } from "../accumulators";
 import { groupPairs, GROUP_QB4MW, MINIMA_OFFSET } from "../../layouts/layout-kept";
@@ -42,6 +46,24 @@ export function narrowSums(sums: usize, narrow: usize, begin: i32, end: i32, K: 
       narrow += 2;
     }
   }
+}
+
+/** Of a group's scales, i16[8], those of channels 0..3, each in both lanes of its channel. */
+@inline
+export function scalesLow(scales: v128): v128 {
+  return i16x8.shuffle(scales, scales, 0, 0, 1, 1, 2, 2, 3, 3);
+}
+
+/** Those of channels 4..7. */
+@inline
+export function scalesHigh(scales: v128): v128 {
+  return i16x8.shuffle(scales, scales, 4, 4, 5, 5, 6, 6, 7, 7);
+}
+
+/** sum + s[g] * dot[g] of four channels, the dot in pairs of 16-bit lanes. */
+@inline
+export function addScaledLanes(sum: v128, dot: v128, scales: v128): v128 {
+  return i32x4.add(sum, i32x4.dot_i16x8_s(dot, scales));
 }
 
 /**
