@@ -1,5 +1,5 @@
 /**
- * One group of panels of 4-bit weights by the relaxed 16-bit dot product: two k of a channel to a 16-bit lane.
+ * One group of panels of 4-bit weights by the relaxed 16-bit dot: two k of a channel to a 16-bit lane.
  *
  *   acc += extadd(((a0 * u0 + a1 * u1) + a2 * u2) + a3 * u3)      16 k: a0..a3 four k each, u nibbles
  *
@@ -23,9 +23,9 @@ import { SUMS_BYTES } from "./gemv-group-qb4w";
 import { nibbleMask } from "../math/simd";
 
 /**
- * One group of P (a literal, 1 or 2) panels, `streamBytes` apart, whose sums are at `totals`: dot products from
- * where `from` says to what `to` says (accumulators.ts). The first one's scales are at `scale0`, its blocks at
- * `w0`.
+ * One group of P (a literal, 1 or 2) panels, `streamBytes` apart, whose sums are at `totals`: dot products
+ * from where `from` says to what `to` says (accumulators.ts). The first one's scales are at `scale0`, its
+ * blocks at `w0`.
  */
 @inline
 export function addGroupI8I16(

@@ -2,8 +2,8 @@
  * The builds of `assembly/`. Two whole ones run a model, one for each instruction set, with the same exports
  * and the same bits. Beside them are forms: modules of a few kernels, which make of one of the whole builds
  * another that is faster on some machines. What only quantizing needs is a module that no relaxed instruction
- * would make faster; what only weights need that are kept as a file has them comes in the two builds and in one
- * form. Each is for memory that is shared or not.
+ * would make faster; what only weights need that are kept as a file has them comes in the two builds and in
+ * one form. Each is for memory that is shared or not.
  */
 export type InstructionSet = "simd128" | "relaxed";
 

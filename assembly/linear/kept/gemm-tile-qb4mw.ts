@@ -82,7 +82,7 @@ export function multiplyBlocks(
   }
 }
 
-/** A group's products with R rows, summed in 16 bits, times its scales u8[8], onto i32[R, 8] at `integers`. */
+/** A group's products with R rows, in 16-bit lanes, times its scales u8[8], onto i32[R, 8] at `integers`. */
 @inline
 function multiplyLanes(R: i32, a: usize, panel: usize, panelEnd: usize, scales: usize, integers: usize): void {
   const zero = i16x8.splat(0);

@@ -126,7 +126,8 @@ function multiplyPanels(
 
 /**
  * The integers of a superblock of P (a literal, 1 or 2) panels, `streamBytes` apart, to i32[8] each at
- * `integers`. The first one's scales are at `scale`, its groups at `w0`. Why four steps: gemv-group-i8-i16.ts.
+ * `integers`. The first one's scales are at `scale`, its groups at `w0`. Why four steps:
+ * gemv-group-i8-i16.ts.
  */
 @inline
 function multiplyBlockI16(P: i32, a: usize, scale: usize, w0: usize, streamBytes: usize, integers: usize, B: i32): void {

@@ -8,8 +8,8 @@
  * become floats.
  *
  * relaxed-i16: two k of a channel are summed to a 16-bit lane. A group is eight sums of two products, at most
- * 8 * 2 * 128 * 15 = 30720, so a lane holds it from 0 on. It ends in a 16-bit dot product with its scale in both
- * lanes of a channel, which widens, joins and scales at once.
+ * 8 * 2 * 128 * 15 = 30720, so a lane holds it from 0 on. It ends in a 16-bit dot product with its scale in
+ * both lanes of a channel, which widens, joins and scales at once.
  */
 import { addScaled } from "../accumulators";
 import { groupPairs, GROUP_QB4MW, MINIMA_OFFSET } from "../../layouts/layout-kept";
@@ -48,7 +48,7 @@ export function narrowSums(sums: usize, narrow: usize, begin: i32, end: i32, K: 
   }
 }
 
-/** Of a group's scales, i16[8], those of channels 0..3, each in both lanes of its channel. */
+/** From a group's scales, i16[8], those of channels 0..3, each in both lanes of its channel. */
 @inline
 export function scalesLow(scales: v128): v128 {
   return i16x8.shuffle(scales, scales, 0, 0, 1, 1, 2, 2, 3, 3);
