@@ -13,6 +13,10 @@ const test = suite("package");
 const root = fileURLToPath(new URL("..", import.meta.url));
 const manifest = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
   exports: Record<string, string | Record<string, string>>;
+  main: string;
+  types: string;
+  typesVersions: Record<string, Record<string, string[]>>;
+  engines: { node: string };
   dependencies: Record<string, string>;
 };
 
@@ -76,6 +80,32 @@ test("every condition of every export leads to a file, declarations first", () =
   const { ".": main } = manifest.exports;
   const order = ["types", "workerd", "edge-light", "deno", "bun", "node", "browser", "default"];
   assert.equal(Object.keys(main as object), order, "edge platforms also answer to browser, Deno and Bun also to node");
+});
+
+test("resolvers that know no exports find the same declarations", () => {
+  const { exports, main, types, typesVersions } = manifest;
+  const conditions = exports["."] as Record<string, string>;
+  assert.equal([main, types], [conditions["node"], conditions["types"]]);
+  const declared = Object.entries(exports).flatMap(([specifier, target]) =>
+    specifier === "." || typeof target === "string" ? [] : [[specifier.slice(2), [target["types"]]]],
+  );
+  assert.equal(typesVersions, { "*": Object.fromEntries(declared) });
+});
+
+test("no dependency needs a newer Node than the package says it does", () => {
+  const lock = JSON.parse(readFileSync(`${root}package-lock.json`, "utf8")) as {
+    packages: Record<string, { dev?: boolean; engines?: { node?: string } }>;
+  };
+  const least = manifest.engines.node.replace(">=", "").split(".").map(Number);
+  const isNewer = (version: readonly number[]) => {
+    const at = version.findIndex((part, i) => part !== (least[i] ?? 0));
+    return at >= 0 && version[at]! > (least[at] ?? 0);
+  };
+  const newer = Object.entries(lock.packages).filter(([, { dev, engines }]) => {
+    const bound = /^>=\s*([\d.]+)$/.exec(engines?.node ?? "")?.[1];
+    return dev !== true && bound !== undefined && isNewer(bound.split(".").map(Number));
+  });
+  assert.equal(newer, []);
 });
 
 test(`at most ${MOST_BYTES / 1000} kB unpacked, and no sources, tests or models`, () => {

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { parseHTML } from "linkedom";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { loadFigures } from "../../src/cli/figures/load-figures.ts";
+import { CapabilityError } from "../../src/errors.ts";
 import type { InputAnalysis } from "../../src/quantizer/decide/analyze-inputs.ts";
 import { INPUT_NAMES } from "../../src/architecture/description.ts";
 import { runCli } from "./command-harness.ts";
@@ -85,6 +87,25 @@ test("a layer that is not there, and a figure that cannot be written, are named"
   const unwritable = await analyze(["--svg", join(folder, "no", "x.svg")]);
   assert.is(unwritable.code, 1);
   assert.match(unwritable.stderr, /--svg .*x\.svg: cannot be written/);
+});
+
+test("without the packages that draw, the one that is missing is named, and how to install it", async () => {
+  // A variable: the type checker looks for a name in quotes.
+  const absent = "a-package-that-is-not-installed";
+  const error = await loadFigures("--svg", () => import(absent)).catch((reason: unknown) => reason);
+  assert.instance(error, CapabilityError);
+  assert.is((error as Error).message, `--svg: got no ${absent}, need it to draw: npm install @observablehq/plot linkedom`);
+  const other = new TypeError("broken");
+  assert.is(await loadFigures("--svg", () => Promise.reject(other)).catch((reason: unknown) => reason), other);
+});
+
+test("what only figures need is an optional peer that this repository installs for itself", () => {
+  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as Record<string, object>;
+  for (const name of ["@observablehq/plot", "linkedom"]) {
+    assert.not.ok(name in manifest["dependencies"]!, name);
+    assert.ok(name in manifest["devDependencies"]! && name in manifest["peerDependencies"]!, name);
+    assert.equal((manifest["peerDependenciesMeta"] as Record<string, unknown>)[name], { optional: true });
+  }
 });
 
 function parseSvg(path: string): SVGElement {

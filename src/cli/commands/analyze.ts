@@ -11,6 +11,7 @@ import { addOutputOptions } from "../options/model-options.ts";
 import { layerList, nonEmpty, number } from "../options/option-values.ts";
 import { displayProgress } from "../progress-display.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../options/source-options.ts";
+import { loadFigures } from "../figures/load-figures.ts";
 import { formatSignificant } from "../quantities.ts";
 import { formatTable } from "../table.ts";
 
@@ -50,6 +51,10 @@ export function analyzeCommand(context: CommandContext): Command {
 
 async function analyzeSource(context: CommandContext, source: string, flags: AnalyzeFlags): Promise<void> {
   const { output, signal } = context;
+  // The plotting library takes a while to load, and most calls draw nothing. If it is missing, that is said
+  // before anything is measured.
+  const drawing = flags.svg === undefined ? flags.svgChannels && "--svg-channels" : "--svg";
+  const figures = drawing === undefined ? undefined : await loadFigures(drawing);
   const calibration = await calibrationSource(context, flags);
   const library = await context.library();
   using progress = displayProgress(output.logStream);
@@ -69,12 +74,11 @@ async function analyzeSource(context: CommandContext, source: string, flags: Ana
   if (flags.json) output.json(analysisDocument(rows, analysis, flags.channels === true));
   else output.print(`${rangeTable(rows)}\n\n${summaryTable(analysis)}`);
 
-  if (flags.svg === undefined && flags.svgChannels === undefined) return;
-  // The plotting library takes a while to load, and most calls draw nothing.
-  const { drawChannels, drawRanges } = await import("../figures/activation-figures.ts");
-  if (flags.svg !== undefined) await writeFigure(context, "--svg", flags.svg, drawRanges(analysis, flags));
+  if (figures === undefined) return;
+  if (flags.svg !== undefined) await writeFigure(context, "--svg", flags.svg, figures.drawRanges(analysis, flags));
   if (flags.svgChannels !== undefined) {
-    await writeFigure(context, "--svg-channels", flags.svgChannels, drawChannels(analysis, chooseLayers(analysis, flags.layers)));
+    const layers = chooseLayers(analysis, flags.layers);
+    await writeFigure(context, "--svg-channels", flags.svgChannels, figures.drawChannels(analysis, layers));
   }
 }
 
