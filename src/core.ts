@@ -3,6 +3,7 @@
  * it where no entry point fits, with a `Host` of your own (`WebAssembly.Module`s, a way to yield) and a
  * `ModelLocation` over whatever holds the files.
  */
+import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import type { ModelLocation, OutputFile, OutputFolder } from "./checkpoint/byte-source.ts";
 import { describeModel } from "./architecture/description.ts";
 import { openModel } from "./checkpoint/open-checkpoint.ts";
@@ -21,7 +22,15 @@ import { quantizeModel } from "./quantizer/quantize-model.ts";
 import { RECIPE_OPTIONS, resolveRecipe } from "./quantizer/recipe/resolve-recipe.ts";
 import type { QuantizationReport } from "./quantizer/write/quantization-report.ts";
 import { collectWeightStats } from "./quantizer/calibrate/weight-stats.ts";
-import { EXPORT_GGUF_OPTIONS, type ExportGgufOptions, writeGguf } from "./export/export-model.ts";
+import {
+  EXPORT_FOLDER_OPTIONS,
+  EXPORT_GGUF_OPTIONS,
+  type ExportFolderOptions,
+  type ExportGgufOptions,
+  writeFolder,
+  writeGguf,
+} from "./export/export-model.ts";
+import type { FolderExport } from "./export/compressed-tensors/export-view.ts";
 import type { GgufExport } from "./export/gguf/export-gguf.ts";
 import { SOURCE_OPTIONS } from "./sources/locate-model.ts";
 import type { Host } from "./host/host.ts";
@@ -47,7 +56,8 @@ export type { PositionLogprobs, TokenLogprob } from "./decoding/token-logprobs.t
 export type { RerankOptions } from "./decoding/rerank.ts";
 export { TextSequence } from "./decoding/text-sequence.ts";
 export * from "./errors.ts";
-export type { ExportGgufOptions } from "./export/export-model.ts";
+export type { FolderExport } from "./export/compressed-tensors/export-view.ts";
+export type { ExportFolderOptions, ExportGgufOptions, FolderFormat } from "./export/export-model.ts";
 export type { GgufExport } from "./export/gguf/export-gguf.ts";
 export type { ExportType } from "./export/gguf/gguf-weights.ts";
 export { type ChoiceItem, type ChoiceResult, multipleChoice, parseChoiceItems } from "./evaluation/choice.ts";
@@ -164,16 +174,46 @@ export async function quantize(
  *   that are not finite; OptionError; CapabilityError if there is too little room; AbortError
  */
 export async function exportGguf(location: ModelLocation, output: OutputFile, options: ExportGgufOptions): Promise<GgufExport> {
-  try {
+  return discardingOnError(output, async () => {
     checkOptions(options, EXPORT_GGUF_OPTIONS, SOURCE_OPTIONS);
-    const checkpoint = await openModel(location, options);
-    try {
-      return await withPacedProgress(options.onProgress, (onProgress) =>
-        writeGguf(checkpoint, output, { ...options, onProgress }),
-      );
-    } finally {
-      await checkpoint.close();
-    }
+    return exported(location, options, (checkpoint, work) => writeGguf(checkpoint, output, { ...options, ...work }));
+  });
+}
+
+/**
+ * Writes a quantized model as a folder for vLLM and transformers, by compressed-tensors' rules.
+ *
+ * @param output committed when everything is written; discarded if anything fails
+ * @throws UnsupportedModelError for a model without 4-bit symmetric weights, or of a layout that others do not
+ *   read; CheckpointError; NumericError; OptionError; AbortError
+ */
+export async function exportFolder(
+  location: ModelLocation,
+  output: OutputFolder,
+  options: ExportFolderOptions,
+): Promise<FolderExport> {
+  return discardingOnError(output, async () => {
+    checkOptions(options, EXPORT_FOLDER_OPTIONS, SOURCE_OPTIONS);
+    return exported(location, options, (checkpoint, work) => writeFolder(checkpoint, output, { ...options, ...work }));
+  });
+}
+
+async function exported<T>(
+  location: ModelLocation,
+  options: Omit<WorkOptions, "threads">,
+  write: (checkpoint: Checkpoint, work: Pick<WorkOptions, "onProgress">) => Promise<T>,
+): Promise<T> {
+  const checkpoint = await openModel(location, options);
+  try {
+    return await withPacedProgress(options.onProgress, (onProgress) => write(checkpoint, { onProgress }));
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+async function discardingOnError<T>(output: Pick<OutputFile, "discard">, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
   } catch (error) {
     await output.discard();
     throw error;

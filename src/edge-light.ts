@@ -21,6 +21,7 @@ const place: library.EntryPoint = {
 export const loadModel: typeof entry.loadModel = (source, options) => library.loadModel(place, source, options);
 export const quantize: typeof entry.quantize = (source, options) => library.quantize(place, source, options);
 export const exportGguf: typeof entry.exportGguf = (source, options) => library.exportGguf(place, source, options);
+export const exportFolder: typeof entry.exportFolder = (source, options) => library.exportFolder(place, source, options);
 export const analyze: typeof entry.analyze = (source, options) => library.analyze(place, source, options);
 export const lossByPart: typeof entry.lossByPart = (quantized, base, text, options) =>
   library.lossByPart(place, [quantized, base], text, options);

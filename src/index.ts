@@ -21,6 +21,7 @@ export * from "./core.ts";
 export type {
   AnalyzeOptions,
   DiagnoseOptions,
+  ExportFolderOptions,
   ExportGgufOptions,
   LoadOptions,
   LossByPartOptions,
@@ -49,6 +50,11 @@ export function quantize(source: core.ModelSource, options: library.QuantizeOpti
 /** @see core.exportGguf. @throws OptionError also if the output file exists and `force` is not set */
 export function exportGguf(source: core.ModelSource, options: library.ExportGgufOptions): Promise<core.GgufExport> {
   return library.exportGguf(place, source, options);
+}
+
+/** @see core.exportFolder. @throws OptionError also if the output folder exists and `force` is not set */
+export function exportFolder(source: core.ModelSource, options: library.ExportFolderOptions): Promise<core.FolderExport> {
+  return library.exportFolder(place, source, options);
 }
 
 /** @see core.analyze */

@@ -7,7 +7,7 @@ import * as core from "./core.ts";
 import { CapabilityError } from "./errors.ts";
 import { LOSS_BY_PART_OPTIONS } from "./evaluation/loss-by-part.ts";
 import { DIAGNOSE_OPTIONS } from "./evaluation/runtime-diagnosis.ts";
-import { EXPORT_GGUF_OPTIONS } from "./export/export-model.ts";
+import { EXPORT_FOLDER_OPTIONS, EXPORT_GGUF_OPTIONS } from "./export/export-model.ts";
 import { HOST_OPTIONS, type HostOptions } from "./host/host-options.ts";
 import { checkLoadOptions, LOAD_OPTIONS } from "./model/load-options.ts";
 import { checkOptions, optionKeys, withOptionKeys } from "./option-keys.ts";
@@ -30,6 +30,13 @@ export interface ExportGgufOptions extends core.ExportGgufOptions, core.SourceOp
   /** Path or `file:` URL of the file to write or, where there is no file system, what takes its bytes. */
   readonly output: string | URL | core.OutputFile;
   /** Replace the GGUF of this path if it exists; it stays whole until the new one is. Default false. */
+  readonly force?: boolean | undefined;
+}
+
+export interface ExportFolderOptions extends core.ExportFolderOptions, core.SourceOptions {
+  /** Path or `file:` URL of the folder to write or, where there is no file system, what takes the files. */
+  readonly output: string | URL | core.OutputFolder;
+  /** Replace the folder of this path if it exists; it stays whole until the new one is. Default false. */
   readonly force?: boolean | undefined;
 }
 
@@ -95,6 +102,17 @@ export async function exportGguf(
   return core.exportGguf(location, output, withOptionKeys<core.ExportGgufOptions>(options, EXPORT_GGUF_OPTIONS));
 }
 
+export async function exportFolder(
+  place: EntryPoint,
+  source: core.ModelSource,
+  options: ExportFolderOptions,
+): Promise<core.FolderExport> {
+  checkOptions(options, OUTPUT_OPTIONS, EXPORT_FOLDER_OPTIONS, SOURCE_OPTIONS);
+  const output = await openOutput(place, options);
+  const location = await locatedFor(output, () => locate(place, source, options));
+  return core.exportFolder(location, output, withOptionKeys<core.ExportFolderOptions>(options, EXPORT_FOLDER_OPTIONS));
+}
+
 /** Discards an output where its source cannot be found. */
 async function locatedFor(
   output: Pick<core.OutputFile, "discard">,
@@ -108,7 +126,10 @@ async function locatedFor(
   }
 }
 
-async function openOutput(place: EntryPoint, { output, force = false, onWarning }: QuantizeOptions): Promise<core.OutputFolder> {
+async function openOutput(
+  place: EntryPoint,
+  { output, force = false, onWarning }: Pick<QuantizeOptions, "output" | "force" | "onWarning">,
+): Promise<core.OutputFolder> {
   // A caller without types may leave it out.
   const found: string | URL | core.OutputFolder | undefined = output;
   if (typeof found === "object" && "create" in found) return found;

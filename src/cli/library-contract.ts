@@ -10,7 +10,9 @@ import type {
   ChoiceItem,
   ChoiceResult,
   DiagnoseOptions,
+  ExportFolderOptions,
   ExportGgufOptions,
+  FolderExport,
   GgufExport,
   Diagnosis,
   EvaluationOptions,
@@ -46,6 +48,7 @@ export type LoadedModel = Pick<
 export interface Library {
   loadModel(source: string, options?: LoadOptions & SourceOptions): Promise<LoadedModel>;
   quantize(source: string, options: QuantizeOptions): Promise<QuantizationReport>;
+  exportFolder(source: string, options: ExportFolderOptions): Promise<FolderExport>;
   exportGguf(source: string, options: ExportGgufOptions): Promise<GgufExport>;
   analyze(source: string, options: AnalyzeOptions & SourceOptions): Promise<InputAnalysis[]>;
   /** @param model one that `loadModel` gave, as below */

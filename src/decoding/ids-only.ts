@@ -1,4 +1,4 @@
-/** A model without a tokenizer: prompts that are token ids, and the numbers of generated ids in place of text. */
+/** A model without a tokenizer: prompts are token ids, and text is the numbers of generated ones. */
 import { UnsupportedModelError } from "../errors.ts";
 import type { TextTokenizer } from "./generate.ts";
 import { checkPrompt, isIds, type Prompt } from "./prompt.ts";

@@ -4,8 +4,8 @@ import { checkOptions, optionKeys } from "../option-keys.ts";
 import { perplexity, type PerplexityOptions, type PerplexityResult } from "./perplexity.ts";
 
 /**
- * @param text scored by the rule of `perplexity.ts`; special tokens written in it are plain text. Or its token
- *   ids, without special ones; what the tokenizer, if there is one, puts before a text is put before them too
+ * @param text scored by the rule of `perplexity.ts`; special tokens written in it are plain text. Or its
+ *   token ids, without special ones; what the tokenizer, if there is one, puts before a text is put before them too
  * @throws UnsupportedModelError for a text where there is no tokenizer; OptionError if it is shorter than one
  *   chunk or an option is outside its domain; NumericError; AbortError
  */

@@ -23,12 +23,16 @@ import { FLOAT_FORMAT_KEY, PER_HEAD_KEY, TRANSFORMED_KEY } from "./quantization-
 const SCHEMA_VERSION = "0.18.0";
 /** The name compressed-tensors has for a checkpoint whose groups have formats of their own. */
 const MIXED_FORMAT = "mixed-precision";
+/** And for codes of a byte each. */
+const UNPACKED_FORMAT = "int-quantized";
 
 export interface QuantizationConfigOptions {
   /** "q8" and "q4" say that layers carry `k_scale` and `v_scale`. */
   readonly kvCache: CacheScheme;
   /** Whether a module's floats are stored transposed (`storedOrder`); none by default. */
   readonly isConv1D?: (moduleName: string) => boolean;
+  /** Codes of one byte each in place of packed ones. */
+  readonly unpacked?: boolean;
   /** What the model computes online; none by default. */
   readonly online?: OnlineTransforms | undefined;
 }
@@ -41,12 +45,12 @@ export interface QuantizationConfigOptions {
  */
 export function buildQuantizationConfig(
   modules: ReadonlyMap<string, LinearScheme | undefined>,
-  { kvCache, isConv1D = () => false, online }: QuantizationConfigOptions,
+  { kvCache, isConv1D = () => false, unpacked = false, online }: QuantizationConfigOptions,
 ): JsonObject {
   const groups = new Map<string, { scheme: LinearScheme; format: string; names: string[] }>();
   for (const [name, scheme] of modules) {
     if (!scheme) continue;
-    const format = (isConv1D(name) ? CONV1D_FORMATS : WEIGHT_FORMATS)[scheme.weights];
+    const format = unpacked ? UNPACKED_FORMAT : (isConv1D(name) ? CONV1D_FORMATS : WEIGHT_FORMATS)[scheme.weights];
     const key = JSON.stringify([scheme.weights, scheme.groupSize, scheme.activations, format]);
     const group = groups.get(key) ?? { scheme, format, names: [] };
     groups.set(key, group);

@@ -1,6 +1,8 @@
 /** `fptq export`: a model in the form of other programs. */
 import { Command, Option } from "commander";
 import { EXPORT_TYPES, type ExportType } from "../../export/gguf/gguf-weights.ts";
+import { FOLDER_FORMATS } from "../../export/export-model.ts";
+import { UsageError } from "../exit.ts";
 import { addRequiredOption } from "../arguments.ts";
 import type { CommandContext } from "../command-context.ts";
 import { addOutputOptions } from "../options/model-options.ts";
@@ -11,26 +13,33 @@ import { formatBytes } from "../quantities.ts";
 
 interface ExportFlags extends SourceFlags {
   readonly output: string;
-  readonly type: ExportType;
+  readonly type?: ExportType;
+  readonly format: (typeof FORMATS)[number];
   readonly force?: boolean;
   readonly json?: boolean;
 }
 
+const FORMATS = ["gguf", ...FOLDER_FORMATS] as const;
+
 const EXAMPLES = `
 Examples:
   fptq export SmolLM2-w4a8 -o SmolLM2.Q4_0.gguf --type Q4_0
-  fptq export ./Llama-3.2-1B -o Llama-3.2-1B.F16.gguf --type F16`;
+  fptq export ./Llama-3.2-1B -o Llama-3.2-1B.F16.gguf --type F16
+  fptq export SmolLM2-w4a8 -o SmolLM2-w4a16 --format w4a16          # for vLLM`;
 
 export function exportCommand(context: CommandContext): Command {
   const command = new Command("export")
-    .description("write a model as a GGUF, for llama.cpp and its relatives")
+    .description("write a model for other programs: a GGUF for llama.cpp, or a folder for vLLM")
     .argument("<model>", `quantized or unquantized folder, or a GGUF: ${SOURCE_FORMS}`, nonEmpty);
-  addRequiredOption(command, "-o, --output <file>", "GGUF to write", nonEmpty);
+  addRequiredOption(command, "-o, --output <path>", "GGUF or folder to write", nonEmpty);
   command
     .addOption(
-      new Option("--type <type>", `what matrices become: ${EXPORT_TYPES.join(", ")}`)
-        .argParser(oneOf(...EXPORT_TYPES))
-        .default("F16"),
+      new Option("--type <type>", `what matrices of a GGUF become: ${EXPORT_TYPES.join(", ")} (default: F16)`).argParser(
+        oneOf(...EXPORT_TYPES),
+      ),
+    )
+    .addOption(
+      new Option("--format <format>", `what to write: ${FORMATS.join(", ")}`).argParser(oneOf(...FORMATS)).default("gguf"),
     )
     .option("--force", "replace the output if there is one");
   addSourceOptions(command.optionsGroup("Model:"));
@@ -41,17 +50,24 @@ export function exportCommand(context: CommandContext): Command {
 
 async function exportModel(context: CommandContext, source: string, flags: ExportFlags): Promise<void> {
   const { output, signal } = context;
+  const { format, type } = flags;
+  if (format !== "gguf" && type !== undefined)
+    throw new UsageError(`--type: got ${type} beside --format ${format}, need it for a GGUF only: codes stay as they are`);
   const library = await context.library();
   using progress = displayProgress(output.logStream);
-  const { tensors, bytes, roundedBlocks, notes } = await library.exportGguf(source, {
+  const options = {
     ...sourceOptions(flags),
     output: flags.output,
     force: flags.force ?? false,
-    type: flags.type,
     signal,
     onProgress: progress.onProgress,
-    onWarning: (message) => output.warn(message),
-  });
+    onWarning: (message: string) => output.warn(message),
+  };
+  const done =
+    format === "gguf"
+      ? await library.exportGguf(source, { ...options, type: type ?? "F16" })
+      : { ...(await library.exportFolder(source, { ...options, format })), roundedBlocks: 0 };
+  const { tensors, bytes, roundedBlocks, notes } = done;
   for (const note of notes) output.warn(note);
   if (flags.json) output.json({ tensors, bytes, rounded_blocks: roundedBlocks, notes });
   output.log(`wrote ${flags.output}: ${tensors} tensors, ${formatBytes(bytes)}`);

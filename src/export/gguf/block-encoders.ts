@@ -25,51 +25,71 @@ export function roundToBlocks(type: BlockType, values: Float32Array): Uint8Array
   const count = values.length / BLOCK;
   const bytes = new Uint8Array(count * BLOCK_BYTES[type]);
   const view = new DataView(bytes.buffer);
-  for (let b = 0; b < count; b++) ROUND[type](values.subarray(b * BLOCK, (b + 1) * BLOCK), view, b * BLOCK_BYTES[type]);
+  const codes = new Int32Array(BLOCK);
+  const round = ROUND[type];
+  for (let b = 0, at = 0; b < count; b++, at += BLOCK_BYTES[type]) round(values, b * BLOCK, { view, at, codes });
   return bytes;
 }
 
-type Round = (block: Float32Array, view: DataView, at: number) => void;
+/** Where a block goes, and room for its codes. */
+interface BlockPlace {
+  readonly view: DataView;
+  readonly at: number;
+  readonly codes: Int32Array;
+}
+
+type Round = (values: Float32Array, first: number, place: BlockPlace) => void;
 
 const fround = Math.fround;
 const inverse = (d: number) => (d === 0 ? 0 : fround(1 / d));
 
 const ROUND: Readonly<Record<BlockType, Round>> = {
   /** d | q[32]; d = absmax / 127, halves away from zero */
-  Q8_0: (block, view, at) => {
-    const d = fround(block.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) / 127);
+  Q8_0: (values, first, { view, at }) => {
+    let largest = 0;
+    for (let i = first; i < first + BLOCK; i++) largest = Math.max(largest, Math.abs(values[i]!));
+    const d = fround(largest / 127);
     const inv = inverse(d);
     view.setUint16(at, f32ToF16(d), true);
     for (let i = 0; i < BLOCK; i++) {
-      const scaled = fround(block[i]! * inv);
+      const scaled = fround(values[first + i]! * inv);
       // As numpy does it: floor(|x|), and one more where what is left is at least a half.
       const whole = Math.floor(Math.abs(scaled));
       const magnitude = whole + Math.floor(2 * (Math.abs(scaled) - whole));
       view.setInt8(at + 2 + i, scaled < 0 ? -magnitude : magnitude);
     }
   },
-  /** d | qs[16]; the value of the largest magnitude is -8 */
-  Q4_0: (block, view, at) => {
-    const largest = block.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most), 0);
+  /** d | qs[16]; the value of the largest magnitude, the first of equals, is -8 */
+  Q4_0: (values, first, { view, at, codes }) => {
+    let largest = 0;
+    for (let i = first; i < first + BLOCK; i++) if (Math.abs(values[i]!) > Math.abs(largest)) largest = values[i]!;
     const d = fround(largest / -8);
     const inv = inverse(d);
     view.setUint16(at, f32ToF16(d), true);
-    setNibbles(view, at + 2, (i) => Math.min(15, Math.trunc(block[i]! * inv + 8.5)));
+    for (let i = 0; i < BLOCK; i++) codes[i] = Math.min(15, Math.trunc(fround(fround(values[first + i]! * inv) + 8.5)));
+    setNibbles(view, at + 2, codes);
   },
   /** d | m | qs[16]; from the least to the largest */
-  Q4_1: (block, view, at) => {
-    const [least, largest] = block.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [block[0]!, block[0]!]);
+  Q4_1: (values, first, { view, at, codes }) => {
+    let [least, largest] = [values[first]!, values[first]!];
+    for (let i = first; i < first + BLOCK; i++) {
+      least = Math.min(least, values[i]!);
+      largest = Math.max(largest, values[i]!);
+    }
     const d = fround(fround(largest - least) / 15);
     const inv = inverse(d);
     view.setUint16(at, f32ToF16(d), true);
     view.setUint16(at + 2, f32ToF16(least), true);
-    setNibbles(view, at + 4, (i) => Math.min(15, Math.trunc(fround(fround(fround(block[i]! - least) * inv) + 0.5))));
+    for (let i = 0; i < BLOCK; i++) {
+      codes[i] = Math.min(15, Math.trunc(fround(fround(fround(values[first + i]! - least) * inv) + 0.5)));
+    }
+    setNibbles(view, at + 4, codes);
   },
 };
 
 /** 16 bytes of 32 codes. */
-function setNibbles(view: DataView, at: number, code: (i: number) => number): void {
-  for (let i = 0; i < BLOCK / 2; i++) view.setUint8(at + i, code(i) | (code(i + BLOCK / 2) << 4));
+function setNibbles(view: DataView, at: number, codes: Int32Array): void {
+  for (let i = 0; i < BLOCK / 2; i++) view.setUint8(at + i, codes[i]! | (codes[i + BLOCK / 2]! << 4));
 }
 
 /** Whether a type has blocks, with room for the codes of a form as they are. */
@@ -101,46 +121,49 @@ export function keptToBlocks(type: BlockType, form: KeptForm, { rows, arrays }: 
   const [words, scales] = arrays as [Int32Array, Float32Array | Uint16Array];
   const bits = form.form === "qb8w" || form.form === "qc8w" ? 8 : 4;
   const wordsOfRow = words.length / rows;
-  const scalesOfRow = form.form === "qb4aw" ? blocksOfRow : scales.length / rows;
+  const scalesOfRow = scales.length / rows;
+  const codes = new Int32Array(BLOCK);
   let rounded = 0;
   for (let row = 0, at = 0; row < rows; row++) {
     for (let b = 0; b < blocksOfRow; b++, at += BLOCK_BYTES[type]) {
-      const code = (i: number) => {
-        const bit = (b * BLOCK + i) * bits;
-        return (words[row * wordsOfRow + (bit >> 5)]! >>> (bit & 31)) & (2 ** bits - 1);
-      };
+      readCodes(words, row * wordsOfRow + b * bits, bits, codes);
       if (form.form === "qb4aw") {
         const pair = 2 * (row * blocksOfRow + b);
         view.setUint16(at, scales[pair]!, true);
         view.setUint16(at + 2, scales[pair + 1]!, true);
-        setNibbles(view, at + 4, code);
+        setNibbles(view, at + 4, codes);
         continue;
       }
       const scale = scales[row * scalesOfRow + Math.floor((b * scalesOfRow) / blocksOfRow)]!;
-      if (!setScaled(type, view, at, { scale, bits, code })) rounded++;
+      if (!setScaled(type, scale, 2 ** (bits - 1), { view, at, codes })) rounded++;
     }
   }
   return { bytes, rounded };
 }
 
-interface ScaledBlock {
-  readonly scale: number;
-  readonly bits: 4 | 8;
-  /** q + 8 or q + 128 */
-  readonly code: (i: number) => number;
+/** The 32 codes of a block, which begin at a word: as many words as a code has bits. */
+function readCodes(words: Int32Array, first: number, bits: 4 | 8, codes: Int32Array): void {
+  const mask = 2 ** bits - 1;
+  for (let w = 0, i = 0; w < bits; w++) {
+    const word = words[first + w]!;
+    for (let shift = 0; shift < 32; shift += bits) codes[i++] = (word >>> shift) & mask;
+  }
 }
 
-/** @returns whether the block stands for scale * q exactly */
-function setScaled(type: BlockType, view: DataView, at: number, { scale, bits, code }: ScaledBlock): boolean {
+/**
+ * @param offset what codes are above q
+ * @returns whether the block stands for scale * q exactly
+ */
+function setScaled(type: BlockType, scale: number, offset: number, { view, at, codes }: BlockPlace): boolean {
   const half = f32ToF16(scale);
   const d = f16ToF32(half);
   view.setUint16(at, half, true);
-  if (type === "Q4_0") setNibbles(view, at + 2, code);
-  else if (type === "Q8_0") for (let i = 0; i < BLOCK; i++) view.setInt8(at + 2 + i, code(i) - 2 ** (bits - 1));
+  if (type === "Q4_0") setNibbles(view, at + 2, codes);
+  else if (type === "Q8_0") for (let i = 0; i < BLOCK; i++) view.setInt8(at + 2 + i, codes[i]! - offset);
   else {
     const minimum = f32ToF16(-8 * d);
     view.setUint16(at + 2, minimum, true);
-    setNibbles(view, at + 4, code);
+    setNibbles(view, at + 4, codes);
     if (f16ToF32(minimum) !== -8 * d) return false;
   }
   return d === scale;

@@ -24,7 +24,7 @@ import { encodeWeights, type ExportType, type GgufWeights, planWeights } from ".
 export interface GgufExport {
   readonly tensors: number;
   readonly bytes: number;
-  /** Blocks whose scale is no float16, and became the nearest one; codes are the checkpoint's in all of them. */
+  /** Blocks of kept codes whose scale is no float16, and became the nearest one. */
   readonly roundedBlocks: number;
   /** What the file does not have, or has in another type than asked for. */
   readonly notes: readonly string[];
@@ -178,11 +178,14 @@ function beginning({ header, totalBytes }: GgufLayout, weights: readonly GgufWei
 function notesOf(checkpoint: Checkpoint, weights: readonly GgufWeights[], type: ExportType): string[] {
   const halves = type === "F16" || type === "F32" ? [] : weights.filter(({ type: { name } }) => name === "F16");
   const { quantization, pooling } = checkpoint;
+  const isEverywhere = checkpoint.config.attentionWindows.every((size) => size > 0);
+  const windows = isEverywhere && "llama.cpp reads no window that all layers have: tokens see all others there";
   const isStatic = quantization !== undefined;
   return [
     ...(halves.length > 0
       ? [`${halves.length} matrices are F16, ${halves[0]!.name} the first: their rows are no multiple of 32`]
       : []),
+    ...(windows ? [windows] : []),
     ...(isStatic ? ["scales of activations and of the cache are left out: whoever runs the file makes their own"] : []),
     ...(pooling && Object.keys(pooling.prompts).length > 0 ? ["prompts of the texts to embed are left out"] : []),
     ...(pooling && !pooling.normalize ? ["llama.cpp divides vectors by their length unless it is told not to"] : []),

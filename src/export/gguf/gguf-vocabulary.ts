@@ -1,7 +1,7 @@
 /**
  * A tokenizer as the metadata of a GGUF (`tokenizer.ggml.*`): the way back of
- * `checkpoint/gguf/gguf-tokenizer.ts`. "gpt2" is byte-level BPE with its merges; "llama" is SentencePiece BPE,
- * whose merges become scores.
+ * `checkpoint/gguf/gguf-tokenizer.ts`. "gpt2" is byte-level BPE with its merges; "llama" is SentencePiece
+ * BPE, whose merges become scores.
  */
 import type { Checkpoint, TokenizerFiles } from "../../checkpoint/checkpoint.ts";
 import { sentencePieceMerges } from "../../checkpoint/gguf/sentencepiece-merges.ts";

@@ -184,7 +184,8 @@ function encodeFloats(weights: GgufWeights, values: Float32Array, where: string)
 /** @throws NumericError for weights, or their scales, that are none or have no float16 near them */
 function checkRange({ name, type }: GgufWeights, values: Float32Array, where: string): void {
   const limit = type.name === "F32" ? Infinity : F16_LIMIT;
-  const wrong = values.find((value) => !(Math.abs(value) < limit));
+  let wrong: number | undefined;
+  for (let i = 0; i < values.length; i++) if (!(Math.abs(values[i]!) < limit)) wrong = values[i]!;
   if (wrong === undefined) return;
   throw new NumericError(
     `${where}: weights of ${name}: got ${wrong}, need finite numbers${limit < Infinity ? ` below ${limit} for ${type.name}` : ""}`,

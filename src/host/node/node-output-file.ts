@@ -10,8 +10,8 @@ import { codeOf, messageOf } from "./system-error.ts";
 
 /**
  * A file that appears under its name all at once: until `commit` it is a hidden sibling, whose name it takes
- * by a rename. With `force`, a file that stood there before stays whole until then. What killed processes left
- * beside it is removed first, with a warning.
+ * by a rename. With `force`, a file that stood there before stays whole until then. What killed processes
+ * left beside it is removed first, with a warning.
  *
  * @param place path or `file:` URL
  * @throws OptionError if something is in the way, or the parent cannot be written to

@@ -1,10 +1,9 @@
 /** The files of a quantized checkpoint beside its tensors. */
 import type { OutputFolder } from "../../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import type { JsonObject } from "../../json-object.ts";
+import { writeJson, writeTextFiles } from "../../checkpoint/folder-files.ts";
 import { buildQuantizationConfig } from "../../checkpoint/quantization/quantization-config-builder.ts";
 import { poolingJson } from "../../checkpoint/pooling.ts";
-import { writeRecommendedSampling } from "../../checkpoint/recommended-sampling.ts";
 import { transposedModules } from "../../checkpoint/safetensors/stored-order.ts";
 import type { QuantizationPlan } from "../decide/quantization-plan.ts";
 import type { QuantizationReport } from "./quantization-report.ts";
@@ -18,7 +17,7 @@ export async function writeModelFiles(
   plan: QuantizationPlan,
   report: QuantizationReport,
 ): Promise<void> {
-  const { configJson, tokenizer, generation, pooling } = checkpoint;
+  const { configJson, pooling } = checkpoint;
   const conv1D = transposedModules(plan.description);
   // An embedding of floats is no linear module that was left out.
   const named = [...plan.modules].filter(([, { module, scheme }]) => scheme || module !== plan.description.embedding);
@@ -40,20 +39,6 @@ export async function writeModelFiles(
       layers: report.layers.map(({ name, range, policy, weight_nmse }) => ({ name, range, policy, weight_nmse })),
     },
   });
-  if (tokenizer) {
-    await writeJson(output, "tokenizer.json", tokenizer.tokenizerJson);
-    await writeJson(output, "tokenizer_config.json", tokenizer.tokenizerConfig);
-  }
-  const { eosTokenIds, sampling } = generation;
-  await writeJson(output, "generation_config.json", {
-    eos_token_id: eosTokenIds.length === 1 ? eosTokenIds[0] : eosTokenIds,
-    ...writeRecommendedSampling(sampling),
-  });
+  await writeTextFiles(output, checkpoint);
   await writeJson(output, REPORT_FILE, { ...report });
-}
-
-async function writeJson(output: OutputFolder, fileName: string, value: JsonObject): Promise<void> {
-  const file = await output.create(fileName);
-  await file.write(new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`));
-  await file.close();
 }
