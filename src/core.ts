@@ -184,8 +184,8 @@ export async function exportGguf(location: ModelLocation, output: OutputFile, op
  * Writes a quantized model as a folder for vLLM and transformers, by compressed-tensors' rules.
  *
  * @param output committed when everything is written; discarded if anything fails
- * @throws UnsupportedModelError for a model without 4-bit symmetric weights, or of a layout that others do not
- *   read; CheckpointError; NumericError; OptionError; AbortError
+ * @throws UnsupportedModelError for a model without 4-bit symmetric weights, or of a layout that others do
+ *   not read; CheckpointError; NumericError; OptionError; AbortError
  */
 export async function exportFolder(
   location: ModelLocation,

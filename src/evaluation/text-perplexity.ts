@@ -5,7 +5,8 @@ import { perplexity, type PerplexityOptions, type PerplexityResult } from "./per
 
 /**
  * @param text scored by the rule of `perplexity.ts`; special tokens written in it are plain text. Or its
- *   token ids, without special ones; what the tokenizer, if there is one, puts before a text is put before them too
+ *   token ids, without special ones; what the tokenizer, if there is one, puts before a text is put before
+ *   them too
  * @throws UnsupportedModelError for a text where there is no tokenizer; OptionError if it is shorter than one
  *   chunk or an option is outside its domain; NumericError; AbortError
  */

@@ -1,7 +1,7 @@
 /**
  * A model with 4-bit symmetric weights as compressed-tensors writes it for vLLM: the same codes and scales,
- * and none of what vLLM has no kernel for. Static scales of activations and of the cache are left out, embedding
- * and head are float16; equalization is part of weights and norms already.
+ * and none of what vLLM has no kernel for. Static scales of activations and of the cache are left out,
+ * embedding and head are float16; equalization is part of weights and norms already.
  */
 import { blockModules, describeModel, type LinearModule } from "../../architecture/description.ts";
 import { familyOf } from "../../architecture/families.ts";
@@ -53,8 +53,8 @@ const F16_LIMIT = 65_520;
 
 /**
  * @param output filled, not committed
- * @throws UnsupportedModelError for other weights, and for what compressed-tensors does not say; NumericError;
- *   CheckpointError; AbortError
+ * @throws UnsupportedModelError for other weights, and for what compressed-tensors does not say;
+ *   NumericError; CheckpointError; AbortError
  */
 export async function exportView(checkpoint: Checkpoint, output: OutputFolder, work: ViewWork): Promise<FolderExport> {
   const { config, configJson, pooling, name } = checkpoint;
