@@ -25,24 +25,27 @@ export interface Program {
 const MOST_PLACES = 100_000;
 
 /**
+ * @param what the grammar is called in messages
  * @throws OptionError for a grammar that no text follows, that is too large, or in which a rule begins with
  *   itself
  */
-export function compileProgram(grammar: Grammar): Program {
+export function compileProgram(grammar: Grammar, what: string): Program {
   const rules = rulesOf(grammar);
   const finite = finishable(rules);
   if (!isFinishable(grammar, finite))
-    throw new OptionError("grammar: got one that no text follows, need one that some text does");
-  checkLeftRecursion(rules, finite);
-  return new Compiler(finite).compile(grammar);
+    throw new OptionError(`${what}: got one that no text follows, need one that some text does`);
+  checkLeftRecursion(rules, finite, what);
+  return new Compiler(finite, what).compile(grammar);
 }
 
 class Compiler {
   readonly #finite: ReadonlySet<Rule>;
+  readonly #what: string;
   readonly #places: Place[] = [{ kind: "end" }];
 
-  constructor(finite: ReadonlySet<Rule>) {
+  constructor(finite: ReadonlySet<Rule>, what: string) {
     this.#finite = finite;
+    this.#what = what;
   }
 
   compile(grammar: Grammar): Program {
@@ -83,7 +86,7 @@ class Compiler {
 
   #add(place: Place): number {
     if (this.#places.length === MOST_PLACES)
-      throw new OptionError(`grammar: got one of more than ${MOST_PLACES} places, need a smaller one`);
+      throw new OptionError(`${this.#what}: got one of more than ${MOST_PLACES} places, need a smaller one`);
     return this.#places.push(place) - 1;
   }
 }
@@ -134,14 +137,14 @@ function least(rules: ReadonlySet<Rule>, belongs: (rule: Rule, found: ReadonlySe
 }
 
 /** A rule that begins with itself would be gone through for ever without a byte being read. */
-function checkLeftRecursion(rules: ReadonlySet<Rule>, finite: ReadonlySet<Rule>): void {
+function checkLeftRecursion(rules: ReadonlySet<Rule>, finite: ReadonlySet<Rule>, what: string): void {
   const mayBeEmpty = least(rules, (rule, found) => isNullable(rule.body, found));
   const begins = new Map(Array.from(rules, (rule) => [rule, [...firstRules(rule.body, mayBeEmpty, finite)]]));
   const done = new Set<Rule>();
   const open = new Set<Rule>();
   const visit = (rule: Rule) => {
     if (open.has(rule)) {
-      throw new OptionError(`grammar: rule ${rule.name}: got one that begins with itself, need it to begin with something else`);
+      throw new OptionError(`${what}: rule ${rule.name}: got one that begins with itself, need it to begin with something else`);
     }
     if (done.has(rule)) return;
     open.add(rule);

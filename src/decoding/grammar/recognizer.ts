@@ -4,7 +4,8 @@
  * and remember what comes of each byte; so what has been read before, in this text or another, is a look-up.
  */
 import { OptionError } from "../../errors.ts";
-import type { Place, Program } from "./program.ts";
+import type { Grammar } from "./grammar.ts";
+import { compileProgram, type Place, type Program } from "./program.ts";
 import { type Automaton, type ByteClasses, classesFrom, goesOn, step } from "./regular/automaton.ts";
 
 interface Stack {
@@ -33,6 +34,8 @@ export interface Position {
 
 /** Ways to read one text: `("a"|"aa"){0,5000}` has thousands. */
 const MOST_STACKS = 1000;
+/** Places gone through between two bytes, some of them inside of each other. */
+const MOST_PLACES = 3000;
 /** Stacks and positions that are remembered; then it begins anew, and only takes longer. */
 const MOST_REMEMBERED = 50_000;
 
@@ -186,6 +189,21 @@ class Closure {
     const key = `${place},${count},${below?.id ?? ""}`;
     if (this.#seen.has(key)) return false;
     this.#seen.add(key);
+    if (this.#seen.size > MOST_PLACES)
+      throw new OptionError(`grammar: got one that goes on in more than ${MOST_PLACES} places at once, need fewer`);
     return true;
   }
+}
+
+const recognizers = new WeakMap<Grammar, Recognizer>();
+
+/**
+ * The recognizer of a grammar, one for all that use it.
+ * @param what the grammar is called in messages
+ * @throws OptionError for a grammar that cannot be carried out
+ */
+export function recognizerOf(grammar: Grammar, what = "grammar"): Recognizer {
+  let recognizer = recognizers.get(grammar);
+  if (!recognizer) recognizers.set(grammar, (recognizer = new Recognizer(compileProgram(grammar, what))));
+  return recognizer;
 }

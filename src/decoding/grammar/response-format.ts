@@ -4,6 +4,7 @@ import { describe, isJsonObject, type JsonObject } from "../../json-object.ts";
 import { shown } from "../../need.ts";
 import { gbnfGrammar } from "./gbnf.ts";
 import type { Grammar } from "./grammar.ts";
+import { recognizerOf } from "./recognizer.ts";
 import { schemaGrammar } from "./json/schema-grammar.ts";
 
 /** The form of an answer, as OpenAI's `response_format` has it. */
@@ -51,16 +52,17 @@ export function responseFormatGrammar(format: ResponseFormat, where: string): Gr
 
 /** JSON that a schema holds for. @param where as above @throws OptionError as above */
 export function jsonSchemaGrammar(schema: unknown, where: string): Grammar {
-  return remembered(`schema ${JSON.stringify(schema)}`, () => schemaGrammar(schema, where));
+  return remembered(`schema ${JSON.stringify(schema)}`, where, () => schemaGrammar(schema, where));
 }
 
 /** llama.cpp's grammars. @throws OptionError for one that is malformed, naming the line */
 export function textGrammar(source: string, where: string): Grammar {
-  return remembered(`gbnf ${source}`, () => gbnfGrammar(source, where));
+  return remembered(`gbnf ${source}`, where, () => gbnfGrammar(source, where));
 }
 
-function remembered(key: string, make: () => Grammar): Grammar {
+function remembered(key: string, where: string, make: () => Grammar): Grammar {
   const grammar = known.get(key) ?? make();
+  recognizerOf(grammar, where);
   known.delete(key);
   known.set(key, grammar);
   if (known.size > MOST_KNOWN) known.delete(known.keys().next().value!);

@@ -2,14 +2,12 @@
 import { UnsupportedModelError } from "../../errors.ts";
 import { AutomatonMasks } from "./automaton-masks.ts";
 import type { Grammar } from "./grammar.ts";
-import { compileProgram } from "./program.ts";
-import { type Position, Recognizer } from "./recognizer.ts";
+import { type Position, recognizerOf } from "./recognizer.ts";
 import { TokenMasks } from "./token-masks.ts";
 import { vocabularyTrie, type VocabularyTokens } from "./vocabulary-trie.ts";
 
 /** What is known of a tokenizer, for as long as there is one; of a grammar, as long as it is kept. */
 const tokenizers = new WeakMap<VocabularyTokens, { automata: AutomatonMasks; masks: WeakMap<Grammar, TokenMasks> }>();
-const recognizers = new WeakMap<Grammar, Recognizer>();
 
 export class TokenConstraint {
   readonly #grammar: Grammar;
@@ -94,10 +92,4 @@ export class TokenConstraint {
     }
     return masks;
   }
-}
-
-function recognizerOf(grammar: Grammar): Recognizer {
-  let recognizer = recognizers.get(grammar);
-  if (!recognizer) recognizers.set(grammar, (recognizer = new Recognizer(compileProgram(grammar))));
-  return recognizer;
 }

@@ -67,8 +67,8 @@ export function objectOf(schema: JsonObject, where: string, write: WriteSchema):
       : write(others ?? true, `${where}.additionalProperties`);
     return { pair: sequenceOf(textOf(JSON.stringify(name)), COLON, value), isRequired: required.includes(name) };
   });
-  // Where nothing is named, what an object has is not said, unless others are forbidden.
-  const open = others ?? names.length === 0;
+  // Where no properties are named, what an object has is not said, unless others are forbidden.
+  const open = others ?? (schema["properties"] === undefined && required.length === 0);
   const isOpen = checkKeywords(open, `${where}.additionalProperties`) !== false;
   const more = isOpen ? sequenceOf(otherKey(schema, names, where), COLON, write(open, `${where}.additionalProperties`)) : NONE;
   return sequenceOf(OPEN_OBJECT, inOrder(all, more, countsOf(schema, all, isOpen, where)), CLOSE_OBJECT);
