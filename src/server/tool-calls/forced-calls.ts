@@ -1,4 +1,4 @@
-/** Calls that a model has to make, as grammars: the words of its format, and the parameters of the functions. */
+/** Calls that a model has to make, as grammars: the words of its format, the parameters of the functions. */
 import { choiceOf, type Grammar, repeatOf, sequenceOf, specialToken, textOf } from "../../decoding/grammar/grammar.ts";
 
 /** A function that may be called. */
