@@ -50,6 +50,7 @@ export type {
   StageTiming,
   StopReason,
 } from "./decoding/generation-options.ts";
+export type { ResponseFormat } from "./decoding/grammar/response-format.ts";
 export { LanguageModel, type ModelMemory } from "./decoding/language-model.ts";
 export type { Prompt, PromptOptions } from "./decoding/prompt.ts";
 export type { PositionLogprobs, TokenLogprob } from "./decoding/token-logprobs.ts";

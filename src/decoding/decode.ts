@@ -14,8 +14,8 @@ export interface Decoding {
   readonly cache: TokenCache;
   /** Picks the next token from f32[V] after `sequence`. */
   readonly choose: (logits: Float32Array, sequence: readonly number[]) => number;
-  /** Tokens after which nothing is drawn. */
-  readonly endTokenIds: ReadonlySet<number>;
+  /** Whether nothing is drawn after the last token of `sequence`. */
+  readonly isOver: (sequence: readonly number[]) => boolean;
   /** Gets the time of each step, which includes `choose`, and no tokens: who takes them counts them. */
   readonly meter: StageMeter;
   /** Told what passes took. */
@@ -56,13 +56,13 @@ async function singleStep({ cache, choose, policy, signal }: Decoding, sequence:
 }
 
 async function draftedStep(decoding: Decoding, sequence: number[], drafts: readonly number[]): Promise<Step> {
-  const { cache, choose, endTokenIds, policy, signal } = decoding;
+  const { cache, choose, isOver, policy, signal } = decoding;
   const before = sequence.length;
   const read = (logits: Float32Array) => {
     const token = choose(logits, sequence);
     const isDraft = token === drafts[sequence.length - before];
     sequence.push(token);
-    return isDraft && !endTokenIds.has(token);
+    return isDraft && !isOver(sequence);
   };
   const onPass = ({ rows, ms }: { rows: number; ms: number }) => {
     if (rows === 1 + drafts.length) policy.passed({ rows, tokens: sequence.length - before, ms });

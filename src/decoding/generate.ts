@@ -9,6 +9,8 @@ import { decode, type Decoding } from "./decode.ts";
 import { Drafter } from "./drafts/drafter.ts";
 import { type DraftPolicy, PayingDrafts } from "./drafts/draft-policy.ts";
 import { PassCosts } from "./drafts/pass-costs.ts";
+import { constraintOf } from "./grammar/requested-constraint.ts";
+import type { VocabularyTokens } from "./grammar/vocabulary-trie.ts";
 import { Generation, GenerationAbortError } from "./generation.ts";
 import { GENERATE_OPTIONS, type GenerateOptions, type GenerationResult, type StopReason } from "./generation-options.ts";
 import { need } from "../need.ts";
@@ -35,13 +37,9 @@ export interface TextStream {
 }
 
 /** What generating text needs of a tokenizer; `src/tokenizer/tokenizer.ts` has this shape. */
-export interface TextTokenizer {
+export interface TextTokenizer extends VocabularyTokens {
   /** Begins an empty prompt; undefined if there is no such token. */
   readonly bosTokenId: number | undefined;
-  /** Tokens that are no text. */
-  readonly specialIds: ReadonlySet<number>;
-  /** Undefined if no token has this id, as for the rows that pad an embedding to a round size. */
-  idToToken(id: number): string | undefined;
   /** `continues`: the ids go on where a prompt ended, so that a leading space is theirs. */
   streamDecoder(options: { skipSpecialTokens: boolean; continues: boolean }): TextStream;
 }
@@ -104,6 +102,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   const draftMax = resolveDraftMax(options.draftMax, cache.forwardPass.mostTokens);
   const policy = model.draftPolicy?.() ?? new PayingDrafts(new PassCosts());
   const stops = new StopStrings(options.stop ?? [], options.keptTokens);
+  const constraint = constraintOf(options, tokenizer, model.endTokenIds);
   const logprobs = readerOf(options.logprobs, cache.forwardPass);
   /** Drawn, and of those the ones that are part of the text. */
   const drawn: PositionLogprobs[] = [];
@@ -127,7 +126,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   });
 
   async function* run(stream: TextStream): AsyncGenerator<string, GenerationResult, void> {
-    const sampler = new Sampler(sampling, config.vocabSize, cache.forwardPass);
+    const sampler = new Sampler(sampling, config.vocabSize, cache.forwardPass, constraint);
     const unfollow = follow(signal, leaving);
     try {
       throwIfAborted(leaving.signal, "generation");
@@ -140,11 +139,16 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
         if (logprobsOf) drawn[ids.length - prompt.length] = logprobsOf(token);
         return token;
       };
-      return yield* steps(stream, { cache, choose, endTokenIds, meter: meters.decode, policy, signal: leaving.signal });
+      constraint?.prepare();
+      return yield* steps(stream, { cache, choose, isOver, meter: meters.decode, policy, signal: leaving.signal });
     } finally {
       unfollow();
       model.end?.();
     }
+  }
+
+  function isOver(ids: readonly number[]): boolean {
+    return endTokenIds.has(ids.at(-1)!) || constraint?.isOver(ids.slice(prompt.length)) === true;
   }
 
   async function pause(): Promise<void> {
@@ -168,7 +172,9 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
         const piece = pieceOf(token, stream);
         text += piece;
         if (piece !== "") yield piece;
-        stop = stops.found === undefined ? limitReached(limits, sequence.length - prompt.length, sequence.length) : "stop";
+        stop = stops.found === undefined ? undefined : "stop";
+        if (constraint?.isOver(sequence.slice(prompt.length))) stop ??= "eos";
+        stop ??= limitReached(limits, sequence.length - prompt.length, sequence.length);
       }
     } finally {
       await tokens.return(undefined);

@@ -1,5 +1,7 @@
 /** What a caller may ask of a generation, with llama.cpp's defaults where it has them. */
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
+import type { Grammar } from "./grammar/grammar.ts";
+import type { ResponseFormat } from "./grammar/response-format.ts";
 import type { PromptOptions } from "./prompt.ts";
 import type { PositionLogprobs } from "./token-logprobs.ts";
 
@@ -42,6 +44,14 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
    * the model has them: before penalties, bias, temperature and filters. Default: none.
    */
   readonly logprobs?: number | undefined;
+  /**
+   * The form of the text: JSON, or JSON that a schema holds for, as OpenAI's `response_format`. Each token is
+   * drawn of those that may come, so that the text has that form unless `stop`, "length" or "context" cut it.
+   * A schema with keywords that texts cannot be held to is refused.
+   */
+  readonly responseFormat?: ResponseFormat | undefined;
+  /** The same as a grammar, in llama.cpp's notation (GBNF), in place of `responseFormat`. */
+  readonly grammar?: string | Grammar | undefined;
   /** Keep generating after an end token. Default false. */
   readonly ignoreEos?: boolean | undefined;
   /**
@@ -61,8 +71,8 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
 
 export const GENERATE_OPTIONS: OptionKeys = optionKeys<Omit<GenerateOptions, keyof PromptOptions>>({
   temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, presencePenalty: 0, frequencyPenalty: 0,
-  logitBias: 0, seed: 0, maxTokens: 0, logprobs: 0, stop: 0, keptTokens: 0, ignoreEos: 0, draftMax: 0,
-  whenFull: 0, signal: 0,
+  logitBias: 0, seed: 0, maxTokens: 0, logprobs: 0, stop: 0, keptTokens: 0, responseFormat: 0, grammar: 0, ignoreEos: 0,
+  draftMax: 0, whenFull: 0, signal: 0,
 }); // prettier-ignore
 
 /** One of the two stages; what counts as its tokens is said in `prefill.ts` and `decode.ts`. */

@@ -32,6 +32,9 @@ export class IdsOnly {
 /** Numbers of ids, with a space between them. */
 export const ID_TEXTS: TextTokenizer = {
   bosTokenId: undefined,
+  // No text, so no form of it: a generation that is held to one is refused.
+  vocabSize: 0,
+  readBytes: () => new Uint8Array(),
   specialIds: new Set(),
   idToToken: String,
   streamDecoder: () => {

@@ -1,8 +1,8 @@
 /**
  * Chooses the next token from logits, in the order of llama.cpp's default chain
- * (`common_params_sampling::samplers`, the links that exist here): bias, penalties, top-k, top-p, min-p,
- * temperature, draw. So top-p and min-p look at the distribution before the temperature, and top-p at what
- * top-k left, renormalized.
+ * (`common_params_sampling::samplers`, the links that exist here): bias, penalties, constraint, top-k, top-p,
+ * min-p, temperature, draw. So top-p and min-p look at the distribution before the temperature, and top-p at
+ * what top-k left, renormalized.
  */
 import { OptionError, UnsupportedModelError } from "../errors.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
@@ -12,6 +12,13 @@ import type { Sampling } from "./sampling.ts";
 
 /** The two functions of logits that are computed in wasm. */
 export type LogitsMath = Pick<ForwardPass, "softmax" | "argmax">;
+
+/** What the tokens of a text are held to; `TokenConstraint` is one. */
+export interface Constraint {
+  allows(id: number, generated: readonly number[]): boolean;
+  /** Makes the logits of tokens that may not come -Infinity. */
+  apply(logits: Float32Array, generated: readonly number[]): void;
+}
 
 /**
  * The number of tokens to rank first when top-p runs without top-k; sharp distributions need no more. Then 16
@@ -28,9 +35,10 @@ export class Sampler {
   readonly #ranks: Float64Array;
   /** u32[V]: see `penalizeRepetition`. */
   readonly #stamps: Uint32Array | undefined;
+  readonly #constraint: Constraint | undefined;
   #step = 0;
 
-  constructor(sampling: Sampling, vocabSize: number, math: LogitsMath) {
+  constructor(sampling: Sampling, vocabSize: number, math: LogitsMath, constraint?: Constraint) {
     if (vocabSize > MAX_VOCABULARY)
       throw new UnsupportedModelError(`vocabulary: got ${vocabSize} tokens, need at most ${MAX_VOCABULARY} to sample from`);
     const outside = sampling.bias.find(([id]) => id >= vocabSize);
@@ -38,6 +46,7 @@ export class Sampler {
     const sampled = sampling.kind === "sample";
     this.#sampling = sampling;
     this.#math = math;
+    this.#constraint = constraint;
     this.#random = sampled ? Xoshiro128.fromSeed(sampling.seed) : undefined;
     this.#ids = new Uint32Array(sampled ? vocabSize : 0);
     this.#ranks = new Float64Array(sampled ? vocabSize : 0);
@@ -45,7 +54,8 @@ export class Sampler {
   }
 
   /**
-   * @param logits f32[V] after the last id of `sequence`; changed in place where a bias or penalty applies
+   * @param logits f32[V] after the last id of `sequence`; changed in place where a bias, penalty or
+   *   constraint applies
    * @param sequence prompt and generated ids so far
    * @param promptLength how many of them are the prompt
    * @throws NumericError if a logit is NaN or infinite
@@ -56,11 +66,21 @@ export class Sampler {
     for (const [id, added] of bias) logits[id]! += added;
     if (occurrence) penalizeOccurrences(logits, sequence.slice(promptLength), occurrence);
     if (repetition) penalizeRepetition(logits, sequence, repetition, this.#stamps!, ++this.#step);
-    if (this.#sampling.kind === "greedy") return this.#math.argmax(logits);
+    const generated = this.#constraint ? sequence.slice(promptLength) : [];
+    if (this.#sampling.kind === "greedy") return this.#likeliest(logits, generated);
 
+    this.#constraint?.apply(logits, generated);
     const count = this.#candidates(logits, this.#sampling);
     const probabilities = this.#math.softmax(logits, this.#sampling.temperature);
     return draw(probabilities, this.#ids, count, this.#random!.nextDouble());
+  }
+
+  /** Mostly it may come: then nobody has to ask which others may. */
+  #likeliest(logits: Float32Array, generated: readonly number[]): number {
+    const token = this.#math.argmax(logits);
+    if (!this.#constraint || this.#constraint.allows(token, generated)) return token;
+    this.#constraint.apply(logits, generated);
+    return this.#math.argmax(logits);
   }
 
   /** Fills `#ids` with the tokens that may be drawn; returns how many. */

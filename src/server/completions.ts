@@ -5,7 +5,9 @@ import type { LanguageModel } from "../decoding/language-model.ts";
 import { answer, type Answering, type Job, type Prompt } from "./answers/answer.ts";
 import { chatFormat } from "./answers/chat-format.ts";
 import { completionFormat } from "./answers/completion-format.ts";
+import { answerGrammar } from "./answer-grammar.ts";
 import { ApiError } from "./api-error.ts";
+import { answerForm } from "./requests/answer-form.ts";
 import { chatSchema, type ChatRequest, conversationOf } from "./requests/chat-request.ts";
 import { completionSchema, type CompletionRequest, promptsOf } from "./requests/completion-request.ts";
 import { parseBody } from "./requests/parse.ts";
@@ -31,16 +33,18 @@ export async function completeChat(c: Context, server: Serving): Promise<Respons
 /**
  * A conversation as a job, and what reads the answer to it, for every endpoint that takes one.
  *
- * @param names what the request calls its messages, and the most tokens of an answer
+ * @param names what the request calls its messages, the most tokens of an answer, and a schema for it
  * @throws ApiError 400 for functions that the model's template has no words for, or too many tokens
  */
 export function chatJob(
   body: ChatRequest,
   { model, limits }: Serving,
-  names: { readonly messages: string; readonly tokens: string },
+  names: { readonly messages: string; readonly tokens: string; readonly schema?: string },
 ): { job: Job; reading: AnswerReading } {
   const parsing = answerParsing(model.chatTemplate ?? "");
   const tools = body.tool_choice === "none" || !body.tools?.length ? undefined : body.tools;
+  if (!tools && body.tool_choice && body.tool_choice !== "none" && body.tool_choice !== "auto")
+    throw new ApiError(400, "tool_choice: got a call that has to be, need tools to call", { param: "tool_choice" });
   if (tools && !parsing.calls) {
     throw new ApiError(400, "tools: got some, need none: this model's template shows no way to call them that is read here", {
       param: "tools",
@@ -52,7 +56,8 @@ export function chatJob(
   const sampling = generateOptions(body, most, limits.maxTokens);
   const calls = tools && parsing.calls;
   const written = { keptTokens: calls?.marks, stop: [...(sampling.stop ?? []), ...(calls?.stop ?? [])] };
-  const options = { ...sampling, ...logprobs, ...written };
+  const grammar = answerGrammar(body, tools, parsing, text, names.schema);
+  const options = { ...sampling, ...logprobs, ...written, grammar };
   const job = jobOf(body, { field: names.messages, prompts: [{ ids, echo: undefined }] }, options);
   return { job, reading: parsing.reading(text, tools !== undefined) };
 }
@@ -79,8 +84,10 @@ export async function completeText(c: Context, server: Serving): Promise<Respons
     return { ids, echo: body.echo ? text : undefined };
   });
   const logprobs = typeof body.logprobs === "number" ? { logprobs: body.logprobs } : {};
-  const options = { ...generateOptions(body, { field: "max_tokens", tokens: body.max_tokens }, limits.maxTokens), ...logprobs };
-  const job = jobOf(body, { field: "prompt", prompts }, scoring(body) ? { ...options, ignoreEos: true } : options);
+  const grammar = answerForm(body);
+  const sampling = generateOptions(body, { field: "max_tokens", tokens: body.max_tokens }, limits.maxTokens);
+  const options = { ...sampling, ...logprobs, grammar };
+  const job = jobOf(body, { field: "prompt", prompts }, scoring(body) && !grammar ? { ...options, ignoreEos: true } : options);
   return answer(c, job, completionFormat(limits.alias, model.tokenizer, logprobs.logprobs !== undefined), server);
 }
 

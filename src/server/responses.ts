@@ -10,7 +10,7 @@ export async function respond(c: Context, server: Serving): Promise<Response> {
   const body = await parseBody(c, responseSchema);
   const { model, limits } = server;
   checkModel(body, limits.alias);
-  const names = { messages: NAMES.messages, tokens: NAMES.max_completion_tokens };
+  const names = { messages: NAMES.messages, tokens: NAMES.max_completion_tokens, schema: "text.format.schema" };
   const { job, reading } = chatJob(chatOf(body), server, names);
   // A stream ends with the whole response, which counts tokens.
   return answer(c, { ...job, includeUsage: true }, responseFormat(limits.alias, body, model.tokenizer, reading), server);

@@ -204,14 +204,17 @@ export class Tokenizer implements TokenSource {
    * @throws OptionError if no token has this id
    */
   tokenBytes(id: number): Uint8Array {
-    const known = this.#bytes[id];
-    if (known !== undefined) return known;
+    return (this.#bytes[id] ??= this.readBytes(id));
+  }
+
+  /** The same, made anew: for those who look at the whole vocabulary, which would stay in memory. */
+  readBytes(id: number): Uint8Array {
     const token = isWhole(id, 0, this.vocabSize - 1) ? this.idToToken(id) : undefined;
     if (token === undefined)
       throw new OptionError(`${this.#name}: token id: got ${id}, need one of a token below ${this.vocabSize}`);
     // As in Rust, an added token comes back as the text it was found as.
     const spelling = this.#encoder.spellings.get(id);
-    return (this.#bytes[id] = this.#decoding.bytes(spelling ?? token, spelling === undefined && this.#addedIds.has(id)));
+    return this.#decoding.bytes(spelling ?? token, spelling === undefined && this.#addedIds.has(id));
   }
 
   /** Id of a token that `tokenizer_config.json` names, as text or as an added token. */

@@ -30,6 +30,31 @@ test("prints prompt and text on stdout, timings on stderr as llama.cpp does", as
   assert.is(model.disposed, 1);
 });
 
+test("the form of a text: a schema or a grammar, given or in a file", async () => {
+  const [schema, grammar] = [{ type: "integer" }, 'root ::= "a"'];
+  const files = { schema: join(folder, "schema.json"), grammar: join(folder, "list.gbnf") };
+  writeFileSync(files.schema, JSON.stringify(schema));
+  writeFileSync(files.grammar, grammar);
+  const model = new FakeModel();
+  const run = (...words: string[]) => runCli(["run", "-m", "m", "-p", "x", ...words], loading(model));
+  for (const words of [
+    ["-j", JSON.stringify(schema)],
+    ["-jf", files.schema],
+  ]) {
+    assert.is((await run(...words)).code, 0);
+    assert.equal(model.options.at(-1)!.responseFormat, { type: "json_schema", json_schema: { schema } });
+  }
+  for (const words of [
+    ["--grammar", grammar],
+    ["--grammar-file", files.grammar],
+  ]) {
+    assert.is((await run(...words)).code, 0);
+    assert.is(model.options.at(-1)!.grammar, grammar);
+  }
+  assert.match((await run("-j", "{")).stderr, /--json-schema: got "\{", need a JSON schema/);
+  assert.is((await run("-j", "{}", "--grammar", grammar)).code, 2);
+});
+
 test("--draft-max reaches the generation, and what came of drafts stands beside the timings", async () => {
   const model = new FakeModel();
   model.result = { ...RESULT, drafts: { drafted: 297, accepted: 171 } };

@@ -28,6 +28,8 @@ export const BYTE_VOCABULARY = 260;
 export function byteTokenizer(bosTokenId: number | undefined): TextTokenizer {
   return {
     bosTokenId,
+    vocabSize: BYTE_VOCABULARY,
+    readBytes: (id) => Uint8Array.of(id),
     specialIds: new Set([BOS, EOS, END_OF_TURN]),
     idToToken: (id) => (id === NO_TOKEN ? undefined : `<${id}>`),
     streamDecoder: () => new ByteTextStream(),

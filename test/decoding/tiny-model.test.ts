@@ -41,7 +41,9 @@ function textModel(): TextModel {
     tokenizer: {
       bosTokenId: undefined,
       specialIds: new Set<number>(),
+      vocabSize: transformer.config.vocabSize,
       idToToken: String,
+      readBytes: (id) => new TextEncoder().encode(`${id} `),
       streamDecoder: () => ({ push: (id) => `${id} `, flush: () => "" }),
     },
   };

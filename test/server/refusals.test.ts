@@ -9,6 +9,8 @@ const server = clientOf(model, { alias: "tiny", maxTokens: 64, maxBodyBytes: 20_
 const CHAT = "/v1/chat/completions";
 const MESSAGES = [{ role: "user", content: "hello" }];
 
+const formOf = (schema: object) => ({ type: "json_schema", json_schema: { name: "a", schema } });
+
 const refused = [
   ["no JSON", CHAT, "{", 400, null],
   ["no object", CHAT, "[]", 400, null],
@@ -18,8 +20,18 @@ const refused = [
   ["a temperature of 3", CHAT, { messages: MESSAGES, temperature: 3 }, 400, "temperature"],
   ["a text as temperature", CHAT, { messages: MESSAGES, temperature: "1" }, 400, "temperature"],
   ["too many tokens", CHAT, { messages: MESSAGES, max_completion_tokens: 65 }, 400, "max_completion_tokens"],
-  ["a schema", CHAT, { messages: MESSAGES, response_format: { type: "json_object" } }, 400, "response_format.type"],
-  ["a grammar", CHAT, { messages: MESSAGES, grammar: "root ::= x" }, 400, "grammar"],
+  ["a form that is none", CHAT, { messages: MESSAGES, response_format: { type: "xml" } }, 400, "response_format.type"],
+  ["a form without its schema", CHAT, { messages: MESSAGES, response_format: { type: "json_schema" } }, 400, "response_format.json_schema"],
+  ["a keyword that answers cannot be held to", CHAT, { messages: MESSAGES, response_format: formOf({ type: "object", properties: { a: { not: {} } } }) }, 400, "response_format.json_schema.schema.properties.a"],
+  ["a pattern that explodes", CHAT, { messages: MESSAGES, response_format: formOf({ type: "string", pattern: "^(a|b)*a(a|b){30}$" }) }, 400, "response_format.json_schema.schema.pattern"],
+  ["a pattern that would be huge", CHAT, { messages: MESSAGES, response_format: formOf({ type: "string", pattern: "((a{1,900}){1,900}){1,900}" }) }, 400, "response_format.json_schema.schema.pattern"],
+  ["a schema that nothing satisfies", CHAT, { messages: MESSAGES, response_format: formOf({ type: "integer", minimum: 2, maximum: 1 }) }, 400, "response_format.json_schema.schema"],
+  ["a reference to nothing", CHAT, { messages: MESSAGES, response_format: formOf({ $ref: "#/$defs/a" }) }, 400, "response_format.json_schema.schema.$ref"],
+  ["a schema of a response", "/v1/responses", { input: "a", text: { format: { type: "json_schema", name: "x", schema: { if: {} } } } }, 400, "text.format.schema"],
+  ["a grammar without a root", CHAT, { messages: MESSAGES, grammar: "a ::= [b]" }, 400, "grammar"],
+  ["a grammar that begins with itself", "/v1/completions", { prompt: "a", grammar: 'root ::= root "a" | "b"' }, 400, "grammar"],
+  ["a grammar beside a schema", "/v1/completions", { prompt: "a", grammar: "root ::= [b]", json_schema: {} }, 400, "grammar"],
+  ["a form without an end", "/v1/completions", { prompt: "a", json_schema: {}, ignore_eos: true }, 400, "ignore_eos"],
   ["a call that has to be", CHAT, { messages: MESSAGES, tool_choice: "required" }, 400, "tool_choice"],
   ["tools the template has no words for", CHAT, { messages: MESSAGES, tools: [{ type: "function", function: { name: "f" } }] }, 400, "tools"],
   ["a bias of no token", CHAT, { messages: MESSAGES, logit_bias: { 99999: 1 } }, 400, null],

@@ -3,10 +3,18 @@ import { createInterface, type Interface } from "node:readline";
 import { Command } from "commander";
 import { AbortError, OptionError } from "../../errors.ts";
 import type { CommandContext } from "../command-context.ts";
+import type { GenerateOptions } from "../../decoding/generation-options.ts";
 import type { ChatMessage } from "../../tokenizer/chat-template.ts";
 import type { LoadedModel } from "../library-contract.ts";
 import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
-import { addSamplingOptions, generateOptions, samplingLine, type SamplingFlags, unescape } from "../options/sampling-options.ts";
+import {
+  addSamplingOptions,
+  formOptions,
+  generateOptions,
+  samplingLine,
+  type SamplingFlags,
+  unescape,
+} from "../options/sampling-options.ts";
 
 interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly systemPrompt?: string;
@@ -38,7 +46,13 @@ export function chatCommand(context: CommandContext): Command {
     .action((flags: ChatFlags) => holdConversation(context, flags));
 }
 
-async function holdConversation(context: CommandContext, flags: ChatFlags): Promise<void> {
+/** The flags, and the form of answers that they ask for. */
+interface Conversation extends ChatFlags {
+  readonly form: GenerateOptions;
+}
+
+async function holdConversation(context: CommandContext, given: ChatFlags): Promise<void> {
+  const flags = { ...given, form: await formOptions(context, given) };
   await using model = await loadModelFromFlags(context, flags);
   if (flags.verbose) context.output.log(samplingLine(flags, model.recommendedSampling));
   const interactive = context.input.isTTY === true && context.output.logStream.isTTY === true;
@@ -63,7 +77,7 @@ async function holdConversation(context: CommandContext, flags: ChatFlags): Prom
 
 async function converse(
   context: CommandContext,
-  flags: ChatFlags,
+  flags: Conversation,
   model: LoadedModel,
   terminal: Interface,
   interactive: boolean,
@@ -130,7 +144,7 @@ async function converse(
  */
 async function answerTurn(
   { output, signal }: CommandContext,
-  flags: ChatFlags,
+  flags: Conversation,
   model: LoadedModel,
   messages: readonly ChatMessage[],
   stopped: AbortSignal,
@@ -138,7 +152,8 @@ async function answerTurn(
 ): Promise<string | undefined> {
   let answer = "";
   try {
-    for await (const piece of model.generate(messages, generateOptions(flags, AbortSignal.any([signal, stopped])))) {
+    const options = { ...generateOptions(flags, AbortSignal.any([signal, stopped])), ...flags.form };
+    for await (const piece of model.generate(messages, options)) {
       answer += piece;
       output.write(piece);
     }

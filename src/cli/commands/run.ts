@@ -6,7 +6,14 @@ import { UsageError } from "../exit.ts";
 import type { ChatMessage } from "../../tokenizer/chat-template.ts";
 import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
 import { nonEmpty } from "../options/option-values.ts";
-import { addSamplingOptions, generateOptions, samplingLine, type SamplingFlags, unescape } from "../options/sampling-options.ts";
+import {
+  addSamplingOptions,
+  formOptions,
+  generateOptions,
+  samplingLine,
+  type SamplingFlags,
+  unescape,
+} from "../options/sampling-options.ts";
 import { startLine, timingLines } from "../timings.ts";
 
 interface RunFlags extends ModelFlags, SamplingFlags {
@@ -24,6 +31,7 @@ Examples:
   fptq run -m SmolLM2-w4a8 -st -sys "Answer in one sentence." -p "Why is the sky blue?"
   fptq run -m SmolLM2.gguf -f story.txt -n 200 -s 42 -r "The end"
   fptq run -m SmolLM2-w4a8 -st -f list.json -n -1 --draft-max 32
+  fptq run -m SmolLM2-w4a8 -st -p "Who wrote Emma?" -j '{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}'
   fptq run -m SmolLM2-w4a8 -p "2 + 2 =" -n 4 --json | jq .tokens`;
 
 export function runCommand(context: CommandContext): Command {
@@ -45,6 +53,7 @@ export function runCommand(context: CommandContext): Command {
 async function generateText(context: CommandContext, flags: RunFlags): Promise<void> {
   const { output, signal } = context;
   const prompt = await readPrompt(context, flags);
+  const form = await formOptions(context, flags);
   // Since the process began.
   const times = { command: performance.now(), library: 0, model: 0, text: 0 };
 
@@ -53,7 +62,8 @@ async function generateText(context: CommandContext, flags: RunFlags): Promise<v
   await using model = await loadModelFromFlags(context, flags);
   times.model = performance.now();
   if (flags.verbose) output.log(samplingLine(flags, model.recommendedSampling));
-  const generation = model.generate(flags.singleTurn ? conversation(prompt, flags) : prompt, generateOptions(flags, signal));
+  const options = { ...generateOptions(flags, signal), ...form };
+  const generation = model.generate(flags.singleTurn ? conversation(prompt, flags) : prompt, options);
 
   if (flags.json) {
     for await (const _ of generation); // Only the result is wanted, but it is the iteration that carries the work.

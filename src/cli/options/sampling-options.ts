@@ -1,8 +1,11 @@
 /** Options of the commands that generate text, with llama.cpp's names and defaults. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { GenerateOptions } from "../../decoding/generation-options.ts";
 import { DEFAULT_SAMPLING } from "../../decoding/sampling.ts";
 import type { RecommendedSampling } from "../../checkpoint/recommended-sampling.ts";
+import { describe, isJsonObject, type JsonObject } from "../../json-object.ts";
+import { type CommandContext, readTextFile } from "../command-context.ts";
+import { UsageError } from "../exit.ts";
 import { integer, number, processEscapes, repeatable } from "./option-values.ts";
 
 export interface SamplingFlags {
@@ -17,6 +20,10 @@ export interface SamplingFlags {
   readonly reversePrompt?: readonly string[];
   readonly ignoreEos?: boolean;
   readonly draftMax?: number;
+  readonly grammar?: string;
+  readonly grammarFile?: string;
+  readonly jsonSchema?: string;
+  readonly jsonSchemaFile?: string;
   readonly escape: boolean;
 }
 
@@ -40,12 +47,42 @@ export function addSamplingOptions(command: Command, predict: number): Command {
     .option("--repeat-last-n <n>", `how many recent tokens that means; 0: none, -1: all ${byDefault("repeatLastN")}`, integer(-1))
     .option("-r, --reverse-prompt <text>", "stop before this text; repeatable", repeatable)
     .option("--ignore-eos", "go on after an end token")
+    .addOption(form("--grammar <text>", "what the text must look like, in GBNF", "grammarFile", "jsonSchema", "jsonSchemaFile"))
+    .addOption(form("--grammar-file <path>", "read the grammar from a file", "grammar", "jsonSchema", "jsonSchemaFile"))
+    .addOption(form("-j, --json-schema <schema>", "JSON schema that the text must hold to; {} for any JSON", "jsonSchemaFile"))
+    .addOption(form("--jf, --json-schema-file <path>", "read the schema from a file"))
     .option(
       "--draft-max <n>",
       "tokens to guess ahead at most where text repeats itself: the same text, sooner; 0: none (default: 16)",
       integer(0),
     )
     .option("--no-escape", "take backslashes in -p, -sys and -r as they are, instead of \\n, \\t, \\xHH");
+}
+
+/** @param others options that say the same in another way */
+function form(flags: string, description: string, ...others: readonly string[]): Option {
+  return new Option(flags, description).conflicts([...others]);
+}
+
+/** The form of the text that is asked for. @throws UsageError for a schema that is no JSON */
+export async function formOptions(context: CommandContext, flags: SamplingFlags): Promise<GenerateOptions> {
+  const read = (option: string, path: string | undefined) => path !== undefined && readTextFile(context, option, path);
+  const grammar = flags.grammar ?? (await read("--grammar-file", flags.grammarFile));
+  if (grammar) return { grammar };
+  const schema = flags.jsonSchema ?? (await read("--json-schema-file", flags.jsonSchemaFile));
+  if (!schema) return {};
+  const option = flags.jsonSchema === undefined ? flags.jsonSchemaFile : "--json-schema";
+  return { responseFormat: { type: "json_schema", json_schema: { schema: schemaIn(schema, option!) } } };
+}
+
+function schemaIn(text: string, option: string): JsonObject {
+  try {
+    const schema: unknown = JSON.parse(text);
+    if (isJsonObject(schema)) return schema;
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(`${option}: got ${describe(text)}, need a JSON schema`);
 }
 
 export function generateOptions(flags: SamplingFlags, signal: AbortSignal | undefined): GenerateOptions {

@@ -26,7 +26,10 @@ const tool = z.object({
   function: z.looseObject({ name: z.string(), description: z.string().optional(), parameters: z.looseObject({}).optional() }),
 });
 
-const unforced = 'need "auto" or "none": this server cannot make a model call a function';
+const toolChoice = z.union([
+  z.enum(["auto", "none", "required"]),
+  z.object({ type: z.literal("function"), function: z.looseObject({ name: z.string() }) }),
+]);
 
 export const chatSchema = z.object({
   ...samplingFields,
@@ -34,9 +37,8 @@ export const chatSchema = z.object({
   max_completion_tokens: samplingFields.max_tokens,
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
-  response_format: z.object({ type: z.literal("text", "need text: this server cannot constrain answers") }).nullish(),
   tools: z.array(tool).nullish(),
-  tool_choice: z.enum(["auto", "none"], unforced).nullish(),
+  tool_choice: toolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   functions: z.tuple([], "need tools, which took their place").nullish(),
   chat_template_kwargs: z.record(z.string(), z.json()).nullish(),

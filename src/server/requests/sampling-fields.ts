@@ -7,6 +7,7 @@
 import * as z from "zod";
 import type { GenerateOptions } from "../../decoding/generation-options.ts";
 import { ApiError } from "../api-error.ts";
+import { formFields } from "./answer-form.ts";
 
 /** The choices of one prompt; each is a sequence of its own. */
 const MOST_CHOICES = 16;
@@ -38,8 +39,7 @@ export const samplingFields = {
   id_slot: z.int().min(-1).nullish(),
   /** Seconds from arrival, after which the text ends where it is. */
   deadline: z.number().gt(0).max(86_400).nullish(),
-  // llama.cpp's own way to say what the text must look like.
-  grammar: z.literal("", "this server has no grammars").nullish(),
+  ...formFields,
 };
 
 export type SamplingFields = z.output<z.ZodObject<typeof samplingFields>>;

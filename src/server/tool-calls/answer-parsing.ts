@@ -15,6 +15,8 @@ export interface AnswerReading {
 export interface AnswerParsing {
   /** Undefined where the template has no calls, or writes them in a way this package does not read. */
   readonly calls: CallFormat | undefined;
+  /** Marks around thoughts, and whether a prompt has opened them; undefined for a model that has none. */
+  thoughts(prompt: string): { readonly open: string; readonly close: string; readonly isOpen: boolean } | undefined;
   /**
    * @param prompt what the model was shown: a template may open the thoughts itself
    * @param withTools whether functions were offered
@@ -26,11 +28,13 @@ export interface AnswerParsing {
 export function answerParsing(template: string): AnswerParsing {
   const calls = callFormatOf(template);
   const thinks = template.includes(THOUGHTS.close);
+  const isOpen = (prompt: string) => thinks && prompt.trimEnd().endsWith(THOUGHTS.open);
   return {
     calls,
+    thoughts: (prompt) => (thinks ? { ...THOUGHTS, isOpen: isOpen(prompt) } : undefined),
     reading(prompt, withTools) {
       const sections = thinks ? [THOUGHTS] : [];
-      const inside = thinks && prompt.trimEnd().endsWith(THOUGHTS.open) ? THOUGHTS : undefined;
+      const inside = isOpen(prompt) ? THOUGHTS : undefined;
       return {
         parser: () => (withTools && calls ? calls.parser(sections, inside) : new SectionParser(sections, inside)),
         callId: () => calls?.callId?.() ?? `call_${crypto.randomUUID()}`,

@@ -6,10 +6,13 @@
  *   Mistral                 as in `mistral-calls.ts`
  *   FunctionGemma           as in `gemma-calls.ts`
  */
+import { regularOf } from "../../decoding/grammar/grammar.ts";
+import { oneOf, repeat } from "../../decoding/grammar/regular/regular.ts";
 import { type AnswerParser, type AnswerPart, type Section, SectionParser } from "./answer-parser.ts";
 import { GEMMA_MARKS, GEMMA_STOP, gemmaCalls } from "./gemma-calls.ts";
 import { callIn } from "./json-call.ts";
-import { MISTRAL_MARKS, mistralCallId, mistralCalls } from "./mistral-calls.ts";
+import { hermesForced, llamaForced, mistralForced, type ForcedCalls } from "./forced-calls.ts";
+import { CALL_ID_CHARACTERS, CALL_ID_LENGTH, MISTRAL_MARKS, mistralCallId, mistralCalls } from "./mistral-calls.ts";
 
 export interface CallFormat {
   readonly name: "hermes" | "llama3" | "mistral" | "function-gemma";
@@ -20,6 +23,8 @@ export interface CallFormat {
   readonly marks?: readonly string[];
   /** Text that ends an answer with calls. */
   readonly stop?: readonly string[];
+  /** Absent where arguments are not written as JSON. */
+  readonly forced?: ForcedCalls;
 }
 
 const hermesCalls: Section = {
@@ -33,15 +38,17 @@ const hermesCalls: Section = {
 
 const HERMES: CallFormat = {
   name: "hermes",
+  forced: hermesForced,
   parser: (sections, inside) => new SectionParser([...sections, hermesCalls], inside),
 };
 
-const MISTRAL: CallFormat = {
+const mistral = (template: string): CallFormat => ({
   name: "mistral",
   marks: MISTRAL_MARKS,
   callId: mistralCallId,
+  forced: mistralForced(template, regularOf(repeat(oneOf(CALL_ID_CHARACTERS), CALL_ID_LENGTH, CALL_ID_LENGTH))),
   parser: (sections, inside) => new SectionParser([...sections, mistralCalls], inside),
-};
+});
 
 const FUNCTION_GEMMA: CallFormat = {
   name: "function-gemma",
@@ -52,13 +59,14 @@ const FUNCTION_GEMMA: CallFormat = {
 
 const LLAMA_3: CallFormat = {
   name: "llama3",
+  forced: llamaForced,
   parser: (sections, inside) => new WholeAnswerCall(new SectionParser(sections, inside)),
 };
 
 /** @returns undefined for a template that shows no way this package reads */
 export function callFormatOf(template: string): CallFormat | undefined {
   if (template.includes("<tool_call>")) return HERMES;
-  if (template.includes(mistralCalls.open)) return MISTRAL;
+  if (template.includes(mistralCalls.open)) return mistral(template);
   if (template.includes(gemmaCalls.open)) return FUNCTION_GEMMA;
   if (/"parameters"/.test(template) && template.includes("ipython")) return LLAMA_3;
   return undefined;

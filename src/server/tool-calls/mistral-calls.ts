@@ -31,7 +31,10 @@ export const mistralCalls: Section = {
   },
 };
 
-/** Nine letters and digits: the template takes no other name for a call. */
+/** The template takes no other name for a call. */
+export const CALL_ID_LENGTH = 9;
+export const CALL_ID_CHARACTERS = "0123456789abcdef";
+
 export function mistralCallId(): string {
-  return crypto.randomUUID().replaceAll("-", "").slice(0, 9);
+  return crypto.randomUUID().replaceAll("-", "").slice(0, CALL_ID_LENGTH);
 }

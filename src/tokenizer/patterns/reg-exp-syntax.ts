@@ -9,7 +9,8 @@
 export type Accepts = (codePoint: number) => boolean;
 
 export type Node =
-  | { readonly kind: "char"; readonly accepts: Accepts }
+  /** `atom`: how it is written. */
+  | { readonly kind: "char"; readonly accepts: Accepts; readonly atom: string }
   | { readonly kind: "look"; readonly accepts: Accepts; readonly behind: boolean; readonly negative: boolean }
   /** Looks ahead at more than one character. */
   | { readonly kind: "ahead"; readonly node: Node; readonly negative: boolean }
@@ -143,7 +144,7 @@ class Parser {
     const [atom] = found;
     let accepts = this.#atoms.get(atom);
     if (accepts === undefined) this.#atoms.set(atom, (accepts = membership(atom)));
-    return { kind: "char", accepts };
+    return { kind: "char", accepts, atom };
   }
 
   #take(pattern: RegExp): RegExpExecArray | null {
