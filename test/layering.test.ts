@@ -22,7 +22,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   quantizer: ["training", "model", "kernels", "architecture", "checkpoint", "tokenizer"],
   export: ["tokenizer", "architecture", "checkpoint"],
   server: ["decoding", "tokenizer"],
-  // Of the server only what finds calls in an answer.
+  // Only what finds calls in an answer.
   ai: ["decoding", "tokenizer", "server"],
   evaluation: ["quantizer", "decoding", "model", "kernels", "tokenizer", "architecture", "checkpoint"],
   host: ["kernels", "checkpoint", "sources"],

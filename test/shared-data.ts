@@ -8,7 +8,8 @@ const SHARED = fileURLToPath(new URL("../../shared", import.meta.url));
  * The path of a shared file or folder; undefined, with a printed reason, where it is missing.
  *
  * @param path inside the shared folder, for instance `reference/tiny`
- * @throws Error if it is missing and the environment variable FPTQ_REQUIRE_DATA is set: there a skip would hide a failure
+ * @throws Error if it is missing and the environment variable FPTQ_REQUIRE_DATA is set: a skip would hide a
+ *   failure there
  */
 export function sharedData(path: string): string | undefined {
   const full = `${SHARED}/${path}`;

@@ -146,8 +146,8 @@ export function isCurrent(
 }
 
 /**
- * As JSON keeps it: without what is undefined. An option that came after a measurement was as `rtn` has it, where
- * every stage that can be left out is.
+ * As JSON keeps it: without what is undefined. An option that came after a measurement was as `rtn` has it,
+ * where every stage that can be left out is.
  */
 function whole(made: MadeWith): unknown {
   const { recipe } = made;

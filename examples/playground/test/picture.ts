@@ -1,6 +1,6 @@
 /**
- * Makes the README's picture of the page: three questions to the embedded model at temperature 0, in Chromium.
- * Needs `npm run build` at the root before.
+ * Makes the README's picture of the page: three questions to the embedded model at temperature 0, in
+ * Chromium. Needs `npm run build` at the root before.
  *
  *   npm run picture     writes docs/playground.png, and docs/playground.json with the digest of the model
  *

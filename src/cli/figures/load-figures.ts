@@ -1,4 +1,4 @@
-/** Loads what draws figures: packages that nothing else needs, which a user of figures installs beside this one. */
+/** Loads what draws figures: packages that nothing else needs, and that a user of figures installs. */
 import { CapabilityError } from "../../errors.ts";
 import type * as activationFigures from "./activation-figures.ts";
 

@@ -45,7 +45,7 @@ interface CodedModule {
 }
 
 /** Groups that vLLM has kernels for. */
-const USUAL_GROUPS = [32, 64, 128];
+const USUAL_GROUPS = new Set([32, 64, 128]);
 /** Codes read at once. */
 const CHUNK = 2 ** 20;
 /** From here on the nearest float16 is infinity. */
@@ -65,7 +65,7 @@ export async function exportView(checkpoint: Checkpoint, output: OutputFolder, w
   const { head, embedding } = description;
   const schemes = new Map<string, LinearScheme | undefined>();
   for (const { module, groupSize } of coded.values()) {
-    const isChannel = groupSize === module.inFeatures && !USUAL_GROUPS.includes(groupSize);
+    const isChannel = groupSize === module.inFeatures && !USUAL_GROUPS.has(groupSize);
     schemes.set(module.name, {
       weights: "int4",
       groupSize: isChannel ? "channel" : groupSize,
@@ -94,7 +94,7 @@ export async function exportView(checkpoint: Checkpoint, output: OutputFolder, w
   await writeTextFiles(output, checkpoint);
 
   const groups = [...new Set([...coded.values()].map(({ groupSize }) => groupSize))];
-  const unusual = groups.filter((size) => !USUAL_GROUPS.includes(size));
+  const unusual = groups.filter((size) => !USUAL_GROUPS.has(size));
   return {
     tensors: [...plans.values()].flat().length,
     bytes: writer.totalBytes,
