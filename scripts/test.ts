@@ -2,27 +2,54 @@
  * Runs the test suite with uvu, one process per file so that a large model's memory is returned, as many at a
  * time as there are cores, and ends with a line that counts.
  *
- *   tsx scripts/test.ts [PATTERN ...] [--jobs N] [--node FILE]     only files whose path contains a PATTERN
+ *   tsx scripts/test.ts [PATTERN ...] [--jobs N] [--node FILE] [--checks] [--changed]
  *
+ * Only files whose path contains a PATTERN. --checks runs type-check, lint and format check beside the
+ * tests, as one job of them. --changed takes test files that differ from `main`, or whose folder mirrors that
+ * of a source that does.
  * --node runs them in another Node, which must have relaxed SIMD: what needs it is then no longer skipped.
  */
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { values, positionals: patterns } = parseArgs({
   allowPositionals: true,
-  options: { node: { type: "string" }, jobs: { type: "string" } },
+  options: {
+    node: { type: "string" },
+    jobs: { type: "string" },
+    checks: { type: "boolean", default: false },
+    changed: { type: "boolean", default: false },
+  },
 });
 const jobs = Number(values.jobs ?? availableParallelism());
 if (!(Number.isInteger(jobs) && jobs > 0)) throw new Error(`--jobs: got ${values.jobs}, need a number from 1`);
 
+const changed = values.changed ? changedFiles() : [];
+
+/** Paths that differ from where this branch left `main`, and those that git does not know yet. */
+function changedFiles(): string[] {
+  const git = (...words: string[]) => execFileSync("git", words, { cwd: root, encoding: "utf8" }).trim();
+  const differing = git("diff", "--name-only", git("merge-base", "main", "HEAD"));
+  return `${differing}\n${git("ls-files", "--others", "--exclude-standard")}`.split("\n").filter((path) => path !== "");
+}
+
+/** Whether a test file changed, or a file of the folder in `src/` or `assembly/` that its own mirrors. */
+function isTouched(file: string): boolean {
+  const mirrored = dirname(file).replace(/^test\/?/, "");
+  return changed.some(
+    (path) => path === file || (mirrored !== "" && dirname(path).replace(/^(src|assembly)\//, "") === mirrored),
+  );
+}
+
 const files = readdirSync(`${root}/test`, { recursive: true, encoding: "utf8" })
   .map((file) => `test/${file.replaceAll("\\", "/")}`)
   .filter((file) => file.endsWith(".test.ts") && !file.includes("node_modules") && !file.startsWith("test/runtimes/"))
+  .filter((file) => !values.changed || isTouched(file))
   .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
   .toSorted();
 
@@ -58,9 +85,25 @@ function outputOf(file: string): Promise<{ stdout: string; stderr: string; statu
   });
 }
 
+/** A script of `package.json` that is one check: its output is shown if it fails. */
+async function runCheck(name: string): Promise<void> {
+  const started = performance.now();
+  const { ok, text } = await new Promise<{ ok: boolean; text: string }>((resolve) => {
+    // npm is a script of the shell's on Windows.
+    execFile("npm", ["run", "--silent", name], { cwd: root, maxBuffer: 1 << 28, shell: true }, (error, stdout, stderr) =>
+      resolve({ ok: error === null, text: stdout + stderr }),
+    );
+  });
+  console.log(`${ok ? "ok  " : "FAIL"} ${name}  (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+  if (!ok) console.log(text);
+  if (!ok) failed++;
+}
+
 const waiting = files.values();
 await Promise.all(
-  Array.from({ length: jobs }, async () => {
+  Array.from({ length: jobs }, async (_, job) => {
+    // With one job the checks come first; with more, tests begin at once beside them.
+    if (values.checks && job === 0) for (const name of ["typecheck", "lint", "format:check"]) await runCheck(name);
     for (const file of waiting) await runFile(file);
   }),
 );

@@ -4,8 +4,8 @@
  *
  *   npm run test:package
  *
- * A page needs Chromium; where it is missing, pages are bundled and not run, but with FPTQ_REQUIRE_DATA set that
- * is a failure.
+ * A page needs Chromium; where it is missing, pages are bundled and not run, but with FPTQ_REQUIRE_DATA set
+ * that is a failure.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
