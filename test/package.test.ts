@@ -21,7 +21,7 @@ const manifest = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
 };
 
 /** Unpacked, without models (docs/decisions/small-package.md). Raising it needs a reason in the commit. */
-const MOST_BYTES = 2_000_000;
+const MOST_BYTES = 2_200_000;
 /** What runs everywhere. Every other dependency is for Node alone, or for the command line. */
 const PORTABLE = ["@assemblyscript/loader", "@huggingface/tokenizers", "@noble/hashes", "leven", "wasm-feature-detect"];
 /** Entry points that are imported where there is no Node. */
