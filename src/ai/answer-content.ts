@@ -8,12 +8,16 @@ import type {
 import type { GenerationResult } from "../decoding/generation-options.ts";
 import type { AnswerPart } from "../server/tool-calls/answer-parser.ts";
 
-/** Parts of one kind that follow each other are one content. */
-export function contentOf(parts: readonly AnswerPart[]): LanguageModelV4Content[] {
+/**
+ * Parts of one kind that follow each other are one content.
+ *
+ * @param callId names a call
+ */
+export function contentOf(parts: readonly AnswerPart[], callId: () => string): LanguageModelV4Content[] {
   const content: LanguageModelV4Content[] = [];
   for (const part of parts) {
     const last = content.at(-1);
-    if (part.kind === "call") content.push(toolCall(part));
+    if (part.kind === "call") content.push(toolCall(part, callId()));
     else if (last?.type === part.kind) last.text += part.text;
     else content.push({ type: part.kind, text: part.text });
   }
@@ -24,13 +28,18 @@ export function contentOf(parts: readonly AnswerPart[]): LanguageModelV4Content[
 export class ContentStream {
   #contents = 0;
   #open: { readonly kind: "text" | "reasoning"; readonly id: string } | undefined;
+  readonly #callId: () => string;
   calls = 0;
+
+  constructor(callId: () => string) {
+    this.#callId = callId;
+  }
 
   push(parts: readonly AnswerPart[]): LanguageModelV4StreamPart[] {
     return parts.flatMap((part) => {
       if (part.kind === "call") {
         this.calls++;
-        return [...this.end(), ...toolParts(part)];
+        return [...this.end(), ...toolParts(toolCall(part, this.#callId()))];
       }
       const begin = this.#open?.kind === part.kind ? [] : [...this.end(), this.#begin(part.kind)];
       return [...begin, { type: `${part.kind}-delta`, id: this.#open!.id, delta: part.text }];
@@ -51,13 +60,14 @@ export class ContentStream {
 
 type CallPart = Extract<AnswerPart, { kind: "call" }>;
 
-function toolCall({ name, arguments: input }: CallPart): Extract<LanguageModelV4Content, { type: "tool-call" }> {
-  return { type: "tool-call", toolCallId: `call_${crypto.randomUUID()}`, toolName: name, input };
+type ToolCall = Extract<LanguageModelV4Content, { type: "tool-call" }>;
+
+function toolCall({ name, arguments: input }: CallPart, toolCallId: string): ToolCall {
+  return { type: "tool-call", toolCallId, toolName: name, input };
 }
 
 /** A call is known when it is whole, so its input comes in one piece. */
-function toolParts(part: CallPart): LanguageModelV4StreamPart[] {
-  const call = toolCall(part);
+function toolParts(call: ToolCall): LanguageModelV4StreamPart[] {
   const { toolCallId: id, toolName, input } = call;
   return [
     { type: "tool-input-start", id, toolName },

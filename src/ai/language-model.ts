@@ -9,8 +9,8 @@ import type {
 } from "@ai-sdk/provider";
 import type { Generation } from "../decoding/generation.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
-import type { AnswerParser } from "../server/tool-calls/answer-parser.ts";
-import { answerParsing } from "../server/tool-calls/answer-parsing.ts";
+import { answerGrammar } from "../server/answer-grammar.ts";
+import { type AnswerReading, answerParsing } from "../server/tool-calls/answer-parsing.ts";
 import { ContentStream, contentOf, finishReasonOf, usageOf } from "./answer-content.ts";
 import { callOf } from "./call-options.ts";
 import { conversationOf } from "./prompt-messages.ts";
@@ -20,7 +20,7 @@ export const PROVIDER = "fptq";
 
 interface Answer {
   readonly generation: Generation;
-  readonly parser: AnswerParser;
+  readonly reading: AnswerReading;
   readonly warnings: SharedV4Warning[];
 }
 
@@ -39,9 +39,10 @@ export class FptqLanguageModel implements LanguageModelV4 {
   }
 
   async doGenerate(options: LanguageModelV4CallOptions): Promise<LanguageModelV4GenerateResult> {
-    const { generation, parser, warnings } = await this.#begin(options);
+    const { generation, reading, warnings } = await this.#begin(options);
     const result = await generation.result;
-    const content = contentOf([...parser.push(result.text), ...parser.flush()]);
+    const parser = reading.parser();
+    const content = contentOf([...parser.push(result.text), ...parser.flush()], reading.callId);
     const calls = content.filter(({ type }) => type === "tool-call").length;
     return {
       content,
@@ -66,10 +67,11 @@ export class FptqLanguageModel implements LanguageModelV4 {
     return { stream };
   }
 
-  async *#parts({ generation, parser, warnings }: Answer): AsyncGenerator<LanguageModelV4StreamPart, void, void> {
+  async *#parts({ generation, reading, warnings }: Answer): AsyncGenerator<LanguageModelV4StreamPart, void, void> {
     yield { type: "stream-start", warnings };
     yield { type: "response-metadata", ...this.#response() };
-    const content = new ContentStream();
+    const parser = reading.parser();
+    const content = new ContentStream(reading.callId);
     for await (const text of generation) yield* content.push(parser.push(text));
     yield* content.push(parser.flush());
     yield* content.end();
@@ -81,14 +83,16 @@ export class FptqLanguageModel implements LanguageModelV4 {
     const model = await this.#load();
     const template = model.chatTemplate ?? "";
     const parsing = answerParsing(template);
-    const { options, tools, variables, warnings } = callOf(asked, template, parsing.calls !== undefined);
+    const { options, tools, form, variables, warnings } = callOf(asked, template, parsing.calls);
     const { messages, begun } = conversationOf(asked.prompt);
     const ids = model.promptIds(messages, { ...(tools && { tools }), ...(variables && { templateVariables: variables }) });
     const added = begun === "" ? [] : model.tokenizer.encode(begun, { addSpecialTokens: false, parseSpecial: false });
     const prompt = [...ids, ...added];
     // A template may open the model's thoughts at the end of the prompt.
-    const parser = parsing.reading(model.tokenizer.decode(prompt.slice(-16)), tools !== undefined).parser();
-    return { generation: model.generate(prompt, options), parser, warnings };
+    const end = model.tokenizer.decode(prompt.slice(-16));
+    const grammar = answerGrammar(form, tools && [...tools], parsing, end, "responseFormat.schema");
+    const reading = parsing.reading(end, tools !== undefined);
+    return { generation: model.generate(prompt, { ...options, grammar }), reading, warnings };
   }
 
   #response() {

@@ -7,7 +7,7 @@ import type {
   RerankingModelV4CallOptions,
   RerankingModelV4Result,
 } from "@ai-sdk/provider";
-import type { EmbedOptions } from "../decoding/embed.ts";
+import { embeddingIds, type EmbedOptions } from "../decoding/embed.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
 import type { RerankOptions } from "../decoding/rerank.ts";
 import { PROVIDER } from "./language-model.ts";
@@ -34,8 +34,11 @@ export class FptqEmbeddingModel implements EmbeddingModelV4 {
 
   async doEmbed({ values, abortSignal: signal, providerOptions }: EmbeddingModelV4CallOptions): Promise<EmbeddingModelV4Result> {
     const model = await this.#load();
-    const vectors = await model.embed(values, { ...(providerOptions?.[PROVIDER] as FptqEmbeddingOptions), signal });
-    return { embeddings: vectors.map((vector) => Array.from(vector)), warnings: [] };
+    const options = providerOptions?.[PROVIDER] as FptqEmbeddingOptions | undefined;
+    const encoded = embeddingIds(model, values, options?.promptName);
+    const vectors = await model.embed(encoded, { ...options, signal });
+    const tokens = encoded.reduce((sum, ids) => sum + ids.length, 0);
+    return { embeddings: vectors.map((vector) => Array.from(vector)), usage: { tokens }, warnings: [] };
   }
 }
 

@@ -10,6 +10,12 @@ import type { CallableFunction } from "./tool-calls/forced-calls.ts";
 
 type Tools = NonNullable<ChatRequest["tools"]>;
 
+/** What a request says of the form of its answer, and of calls. */
+export type AskedForm = Pick<
+  ChatRequest,
+  "response_format" | "grammar" | "json_schema" | "ignore_eos" | "tool_choice" | "parallel_tool_calls"
+>;
+
 const NO_PARAMETERS = { type: "object", properties: {}, additionalProperties: false };
 
 /**
@@ -19,7 +25,7 @@ const NO_PARAMETERS = { type: "object", properties: {}, additionalProperties: fa
  * @throws ApiError 400 for what answers cannot be held to
  */
 export function answerGrammar(
-  body: ChatRequest,
+  body: AskedForm,
   tools: Tools | undefined,
   { calls, thoughts }: Pick<AnswerParsing, "calls" | "thoughts">,
   prompt: string,
