@@ -39,6 +39,10 @@ test("chat answers each line and ends at an empty one", () => {
   assert.ok(stdout.split("\n").length >= 3, stdout);
 });
 
+test("json gives an object of its schema, of a model that knows no JSON", () => {
+  assert.match(run("json.mjs", [model, "abc"]).stdout, /^\{\s*name: ['"`][^]*,\s*age: \d+\s*\}\n$/);
+});
+
 test("embed puts the text that is the query first", () => {
   const lines = run("embed.mjs", [model, "abc", "xyzzy", "abc"]).stdout.trimEnd().split("\n");
   assert.is(lines.length, 2);
