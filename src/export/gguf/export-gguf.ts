@@ -179,9 +179,9 @@ function notesOf(checkpoint: Checkpoint, weights: readonly GgufWeights[], type: 
   const halves = type === "F16" || type === "F32" ? [] : weights.filter(({ type: { name } }) => name === "F16");
   const { quantization, pooling } = checkpoint;
   const isEverywhere = checkpoint.config.attentionWindows.every((size) => size > 0);
-  const windows = isEverywhere && "llama.cpp reads no window that all layers have: tokens see all others there";
-  const isStatic = quantization !== undefined;
   const isPhi3 = checkpoint.config.architecture === "phi3";
+  const windows = isEverywhere && !isPhi3 && "llama.cpp reads no window that all layers have: tokens see all others there";
+  const isStatic = quantization !== undefined;
   return [
     ...(halves.length > 0
       ? [`${halves.length} matrices are F16, ${halves[0]!.name} the first: their rows are no multiple of 32`]
