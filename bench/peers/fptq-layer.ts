@@ -4,7 +4,7 @@ import { parseModelConfig } from "../../src/architecture/families.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { NULL } from "../../src/kernels/pointer.ts";
 import { type Linear, multiply, quantizeInput } from "../../src/model/layers/linear.ts";
-import { openWorkspace } from "../../src/model/open-workspace.ts";
+import { openWorkspace } from "../../src/model/workspace/open-workspace.ts";
 
 /** Shape of the layer, and the most rows it is run with. */
 interface LayerTest {

@@ -4,7 +4,7 @@
  *
  *   i32[M, 2]   position of the row's token in its sequence, address of the sequence's block table i32[]
  */
-import type { Workspace } from "./workspace.ts";
+import type { Workspace } from "./workspace/workspace.ts";
 
 /** Consecutive tokens of one sequence. */
 export interface Span {

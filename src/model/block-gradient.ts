@@ -16,7 +16,7 @@ import { backwardSwiglu } from "./layers/mlp.ts";
 import { backwardNorm, type LoadedNorm } from "./layers/norm.ts";
 import { backwardHeadNorms } from "./layers/head-norms.ts";
 import { turnBack } from "./layers/positions.ts";
-import type { Workspace } from "./workspace.ts";
+import type { Workspace } from "./workspace/workspace.ts";
 
 /**
  * Runs the block over the rows of `batch`, one sequence from position 0, and keeps what the way back needs.

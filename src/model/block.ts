@@ -32,8 +32,8 @@ import type { WeightPrecision } from "./precision.ts";
 import { turn } from "./layers/positions.ts";
 import { loadHeadNorm, normalizeHeads, planHeadNorm } from "./layers/head-norms.ts";
 import type { KvPrecision } from "./precision.ts";
-import type { WeightLoader } from "./weight-loader.ts";
-import type { Planner, Workspace } from "./workspace.ts";
+import type { WeightLoader } from "./weights/weight-loader.ts";
+import type { Planner, Workspace } from "./workspace/workspace.ts";
 
 /** How a block's linear layers are stored and will run. */
 export interface BlockSpec {

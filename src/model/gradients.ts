@@ -5,7 +5,7 @@ import { NULL, type Pointer } from "../kernels/pointer.ts";
 import type { LoadedBlock, LoadedInput } from "./block.ts";
 import type { GradientBuffers, GradientKind, LinearGradients, LowRankScratch } from "./gradient-buffers.ts";
 import type { DifferentiableLinear } from "./layers/linear-gradient.ts";
-import type { Planner, Workspace } from "./workspace.ts";
+import type { Planner, Workspace } from "./workspace/workspace.ts";
 
 /** A block whose linears all have a gradient. */
 export interface DifferentiableBlock extends LoadedBlock {

@@ -35,9 +35,9 @@ import { readLinearSpec } from "./layers/linear-spec.ts";
 import { planLinear } from "./layers/plan-linear.ts";
 import { loadNorm, type LoadedNorm, planNorm, applyNorm } from "./layers/norm.ts";
 import { turnResidual, turnsResidual } from "./layers/online-transforms.ts";
-import { loadWorkspace, openWorkspace, packRows } from "./open-workspace.ts";
-import type { WeightLoader } from "./weight-loader.ts";
-import type { Planner, Workspace } from "./workspace.ts";
+import { loadWorkspace, openWorkspace, packRows } from "./workspace/open-workspace.ts";
+import type { WeightLoader } from "./weights/weight-loader.ts";
+import type { Planner, Workspace } from "./workspace/workspace.ts";
 
 export interface LayerStreamOptions {
   /** Most tokens in a sample. */

@@ -5,7 +5,7 @@
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Pointer } from "../kernels/pointer.ts";
 import type { LogitsBlock } from "./forward-pass.ts";
-import type { Planner } from "./workspace.ts";
+import type { Planner } from "./workspace/workspace.ts";
 
 /** Share of the rows of a chunk whose logits are computed together: a row of them is much longer. */
 const SHARE = 1 / 8;

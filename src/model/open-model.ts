@@ -5,12 +5,12 @@ import { loadBlock } from "./block.ts";
 import { loadEmbedding } from "./layers/embedding.ts";
 import { loadHead } from "./layers/head.ts";
 import { LayerThreads } from "./layer-threads.ts";
-import { loadWorkspaces, openWorkspaces } from "./open-workspace.ts";
+import { loadWorkspaces, openWorkspaces } from "./workspace/open-workspace.ts";
 import type { LoadedModel } from "./pass.ts";
 import { modelParts, type ModelPlan, type PlacedPart } from "./plan-model.ts";
 import type { KvCacheMemory } from "./sequences/kv-cache.ts";
 import type { WeightRange } from "./sequences/saved-sequences.ts";
-import type { Placed } from "./workspace.ts";
+import type { Placed } from "./workspace/workspace.ts";
 
 /** All that a transformer computes with. */
 export interface OpenedModel extends LoadedModel, KvCacheMemory {

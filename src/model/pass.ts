@@ -14,7 +14,7 @@ import { applyNorm } from "./layers/norm.ts";
 import { turnedBack } from "./layers/online-transforms.ts";
 import type { LogitsBuffers } from "./logits.ts";
 import { type Job, type Part, settle, wanted } from "./sequences/scheduler.ts";
-import type { Placed, Workspace } from "./workspace.ts";
+import type { Placed, Workspace } from "./workspace/workspace.ts";
 
 /** A model in memory, or in several. */
 export interface LoadedModel {

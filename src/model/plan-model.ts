@@ -10,9 +10,9 @@ import { type HeadSpec, type LoadedHead, planHead, readHeadSpec } from "./layers
 import { isKeptProduct, isRefinedLayer } from "./layers/linear-spec.ts";
 import { type LoadOptions, type ResolvedLoadOptions, resolveLoadOptions } from "./load-options.ts";
 import { type LogitsBuffers, planLogits } from "./logits.ts";
-import { type Part, planWorkspaces, type WorkspaceSize } from "./open-workspace.ts";
+import { type Part, planWorkspaces, type WorkspaceSize } from "./workspace/open-workspace.ts";
 import type { WeightRange } from "./sequences/saved-sequences.ts";
-import type { Planner } from "./workspace.ts";
+import type { Planner } from "./workspace/workspace.ts";
 
 export interface ModelPlan {
   readonly description: Description;

@@ -14,7 +14,7 @@ import type { ForwardOptions, ForwardPass, LogitsBlock } from "./forward-pass.ts
 import type { LoadOptions } from "./load-options.ts";
 import { LogitsFunctions } from "./logits.ts";
 import { openModel, type OpenedModel } from "./open-model.ts";
-import { disposeWorkspaces } from "./open-workspace.ts";
+import { disposeWorkspaces } from "./workspace/open-workspace.ts";
 import { runPass } from "./pass.ts";
 import { readModelPlan } from "./plan-model.ts";
 import type { KvPrecision } from "./precision.ts";

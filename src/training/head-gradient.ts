@@ -5,7 +5,7 @@ import { NULL, offsetBy, type Pointer } from "../kernels/pointer.ts";
 import type { GradientBuffers } from "../model/gradient-buffers.ts";
 import { type LoadedHead, multiplyHead } from "../model/layers/head.ts";
 import { backwardNorm } from "../model/layers/norm.ts";
-import type { Planner, Workspace } from "../model/workspace.ts";
+import type { Planner, Workspace } from "../model/workspace/workspace.ts";
 import type { LossKind } from "./loss.ts";
 
 /** Rows whose logits are in memory at a time: two times 12 MB for a vocabulary of 49152. */

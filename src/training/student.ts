@@ -16,8 +16,8 @@ import { type LoadedHead, loadHead, planHead, readHeadSpec } from "../model/laye
 import { readLinearSpec } from "../model/layers/linear-spec.ts";
 import { loadNorm, planNorm } from "../model/layers/norm.ts";
 import { planLinear } from "../model/layers/plan-linear.ts";
-import { loadWorkspace, openWorkspace } from "../model/open-workspace.ts";
-import type { Workspace } from "../model/workspace.ts";
+import { loadWorkspace, openWorkspace } from "../model/workspace/open-workspace.ts";
+import type { Workspace } from "../model/workspace/workspace.ts";
 import { checkDistillable, differentiable } from "./differentiable.ts";
 import { backwardHead, headLoss, type HeadTask, type LossBuffers, planLoss } from "./head-gradient.ts";
 import type { LossKind } from "./loss.ts";

@@ -12,7 +12,7 @@ import { nodeHost } from "../../src/host/node.ts";
 import { multiply } from "../../src/model/layers/linear.ts";
 import { isKeptProduct, readLinearSpec } from "../../src/model/layers/linear-spec.ts";
 import { planLinear } from "../../src/model/layers/plan-linear.ts";
-import { loadWorkspace, openWorkspace } from "../../src/model/open-workspace.ts";
+import { loadWorkspace, openWorkspace } from "../../src/model/workspace/open-workspace.ts";
 import { integerFolder, type IntegerKind, kindName } from "../checkpoint/quantization/integer-folder.ts";
 import { SIMD_BUILDS } from "../kernels/kernel-memory.ts";
 import { assertSameBits } from "../oracle/compare.ts";

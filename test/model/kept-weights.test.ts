@@ -14,7 +14,7 @@ import { offsetBy } from "../../src/kernels/pointer.ts";
 import { multiply, quantizeInput } from "../../src/model/layers/linear.ts";
 import { isKeptProduct, readLinearSpec } from "../../src/model/layers/linear-spec.ts";
 import { planLinear } from "../../src/model/layers/plan-linear.ts";
-import { loadWorkspace, openWorkspace } from "../../src/model/open-workspace.ts";
+import { loadWorkspace, openWorkspace } from "../../src/model/workspace/open-workspace.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { buildGguf, memoryFile } from "../checkpoint/gguf/gguf-fixture.ts";
 import { BLOCK_TYPES, BLOCKS, type BlockType } from "../checkpoint/gguf/ggml-oracle.ts";

@@ -11,10 +11,10 @@ import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import type { Block } from "../../architecture/description.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
-import type { HeadBuffers } from "../buffers.ts";
+import type { HeadBuffers } from "../workspace/buffers.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
 import type { KvPrecision, StoredCachePrecision } from "../precision.ts";
-import type { Planner, Workspace } from "../workspace.ts";
+import type { Planner, Workspace } from "../workspace/workspace.ts";
 import { clampToInt4 } from "./int4-activations.ts";
 import { readScale } from "./linear-spec.ts";
 

@@ -7,8 +7,8 @@
 import type { Convolution } from "../../architecture/description.ts";
 import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import type { KvPrecision } from "../precision.ts";
-import type { WeightLoader } from "../weight-loader.ts";
-import type { Planner, Workspace } from "../workspace.ts";
+import type { WeightLoader } from "../weights/weight-loader.ts";
+import type { Planner, Workspace } from "../workspace/workspace.ts";
 import { BLOCK_TOKENS, type LayerCache } from "./attention.ts";
 
 /** A convolution in memory. */

@@ -4,8 +4,8 @@
  */
 import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { Batch } from "../batch.ts";
-import type { WeightLoader } from "../weight-loader.ts";
-import type { Planner, Workspace } from "../workspace.ts";
+import type { WeightLoader } from "../weights/weight-loader.ts";
+import type { Planner, Workspace } from "../workspace/workspace.ts";
 import type { HeadSpec } from "./head.ts";
 import { copyRows, type Linear, multiply, quantizeInput } from "./linear.ts";
 import { applyNorm, type LoadedNorm, loadNorm, planNorm } from "./norm.ts";

@@ -2,8 +2,8 @@
 import type { Block, HeadNorm } from "../../architecture/description.ts";
 import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
-import type { WeightLoader } from "../weight-loader.ts";
-import type { Planner, Workspace } from "../workspace.ts";
+import type { WeightLoader } from "../weights/weight-loader.ts";
+import type { Planner, Workspace } from "../workspace/workspace.ts";
 
 /** The weights of a block's norms of q and k; NULL for none. */
 export interface HeadNormWeights {

@@ -7,7 +7,7 @@
  * exactly: the bounds, rounded to floats, are the codes 7 and -8 again.
  */
 import type { Pointer } from "../../kernels/pointer.ts";
-import type { Workspace } from "../workspace.ts";
+import type { Workspace } from "../workspace/workspace.ts";
 
 /** Rows of K floats, `stride` apart, and the scale of one step. */
 export interface Int4Rows {

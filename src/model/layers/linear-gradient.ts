@@ -4,7 +4,7 @@
  */
 import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import type { GradientBuffers, LinearGradients, LowRankScratch } from "../gradient-buffers.ts";
-import type { Workspace } from "../workspace.ts";
+import type { Workspace } from "../workspace/workspace.ts";
 import { type ActivationScale, type Linear } from "./linear.ts";
 import type { LowRank } from "./low-rank.ts";
 

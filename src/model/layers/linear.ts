@@ -7,7 +7,7 @@
  */
 import { NULL, offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import type { ActivationBits } from "../../checkpoint/quantization/quantization-config.ts";
-import type { Workspace } from "../workspace.ts";
+import type { Workspace } from "../workspace/workspace.ts";
 import { clampToInt4 } from "./int4-activations.ts";
 import { addLowRank, type LowRank } from "./low-rank.ts";
 import { type InputRounding, roundInput } from "./rounded-input.ts";

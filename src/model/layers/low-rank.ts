@@ -4,8 +4,8 @@
  * serves all parts; the zeros between add nothing.
  */
 import { NULL, type Pointer } from "../../kernels/pointer.ts";
-import type { LowRankBuffers } from "../buffers.ts";
-import type { Planner, Workspace } from "../workspace.ts";
+import type { LowRankBuffers } from "../workspace/buffers.ts";
+import type { Planner, Workspace } from "../workspace/workspace.ts";
 
 export interface LowRank {
   /** Rank of all parts together, each filled up to whole panels. */

@@ -3,7 +3,7 @@
  * first one gives.
  */
 import type { Pointer } from "../../kernels/pointer.ts";
-import type { Workspace } from "../workspace.ts";
+import type { Workspace } from "../workspace/workspace.ts";
 import { type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
 import { changesDownInput, scaleInput, turnDownInput } from "./online-transforms.ts";
 

@@ -1,8 +1,8 @@
 /** RMSNorm and LayerNorm before linear layers, and the residual connection that is added on the way. */
 import { NULL, type Pointer } from "../../kernels/pointer.ts";
 import type { Norm } from "../../architecture/description.ts";
-import type { WeightLoader } from "../weight-loader.ts";
-import type { Planner, Workspace } from "../workspace.ts";
+import type { WeightLoader } from "../weights/weight-loader.ts";
+import type { Planner, Workspace } from "../workspace/workspace.ts";
 import { type Linear, quantizeInput, readsFloats, staticScale } from "./linear.ts";
 
 /** A norm over E elements in memory. */

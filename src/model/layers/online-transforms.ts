@@ -4,7 +4,7 @@
  * in units of the residual stream. Nothing for a model that has none.
  */
 import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
-import type { Workspace } from "../workspace.ts";
+import type { Workspace } from "../workspace/workspace.ts";
 
 /** Whether the MLP's last input is needed as floats, for what is done to it. */
 export function changesDownInput({ config }: Workspace): boolean {

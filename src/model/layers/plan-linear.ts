@@ -1,7 +1,7 @@
 /** Memory for a linear layer, by how it is stored and will run. */
 import { NULL } from "../../kernels/pointer.ts";
-import type { Planner } from "../workspace.ts";
-import { PANEL_ROWS } from "../weight-packer.ts";
+import type { Planner } from "../workspace/workspace.ts";
+import { PANEL_ROWS } from "../weights/weight-packer.ts";
 import type { Linear, Product, ProductInput } from "./linear.ts";
 import { type LinearSpec, orderOf, packedForm, productInputs, type ProductSpec, storedGroup, totalRank } from "./linear-spec.ts";
 import { planLowRank } from "./low-rank.ts";

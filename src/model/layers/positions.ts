@@ -9,9 +9,9 @@ import { type Block, ropesOf } from "../../architecture/description.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { NULL, type Pointer } from "../../kernels/pointer.ts";
-import type { PositionTables, RopeTable } from "../buffers.ts";
+import type { PositionTables, RopeTable } from "../workspace/buffers.ts";
 import type { GradientBuffers } from "../gradient-buffers.ts";
-import type { Planner, Workspace } from "../workspace.ts";
+import type { Planner, Workspace } from "../workspace/workspace.ts";
 import { fillFrequencies } from "./rope-frequencies.ts";
 
 /** @param positions tokens of a sequence, at most */

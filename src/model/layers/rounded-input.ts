@@ -5,7 +5,7 @@
 import { clampToInt4 } from "./int4-activations.ts";
 import { FLOAT8_FORMATS, type Float8Name, isFloat8 } from "../../checkpoint/formats/float8.ts";
 import type { Pointer } from "../../kernels/pointer.ts";
-import type { Workspace } from "../workspace.ts";
+import type { Workspace } from "../workspace/workspace.ts";
 import type { ActivationScale } from "./linear.ts";
 
 /** What rows are rounded to: int8 as `ActivationScale` has it, or an 8-bit float with a scale per token. */

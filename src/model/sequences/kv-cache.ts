@@ -5,7 +5,7 @@
 import { offsetBy } from "../../kernels/pointer.ts";
 import { BlockPool } from "./block-pool.ts";
 import { BLOCK_TOKENS, type LayerCache } from "../layers/attention.ts";
-import type { Placed, Workspace } from "../workspace.ts";
+import type { Placed, Workspace } from "../workspace/workspace.ts";
 import type { Sequence } from "./sequence.ts";
 
 /**

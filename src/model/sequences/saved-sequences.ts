@@ -5,7 +5,7 @@ import { ropesOf } from "../../architecture/description.ts";
 import { createSha256 } from "../../checkpoint/sha256.ts";
 import { BLOCK_TOKENS } from "../layers/attention.ts";
 import { dependsOnContext } from "../layers/rope-frequencies.ts";
-import type { Placed } from "../workspace.ts";
+import type { Placed } from "../workspace/workspace.ts";
 import type { KvCache } from "./kv-cache.ts";
 import { packState, type SequenceState, type StateFormat, unpackState } from "./sequence-state.ts";
 import type { Sequence } from "./sequence.ts";

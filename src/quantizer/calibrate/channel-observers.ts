@@ -2,7 +2,7 @@
 import type { Pointer } from "../../kernels/pointer.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import type { Site } from "../../model/block.ts";
-import type { Planner } from "../../model/workspace.ts";
+import type { Planner } from "../../model/workspace/workspace.ts";
 import type { ChannelStats, LayerStats } from "./activation-stats.ts";
 
 interface SiteRegions {

@@ -6,7 +6,7 @@ import type { InputName, LinearInput } from "../../architecture/description.ts";
 import { RecipeError } from "../../errors.ts";
 import type { Pointer } from "../../kernels/pointer.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
-import type { Planner } from "../../model/workspace.ts";
+import type { Planner } from "../../model/workspace/workspace.ts";
 import { factorStride, type GptqMemory } from "../round/rounding-memory.ts";
 
 export interface Hessian {

@@ -10,7 +10,7 @@ import type { Pointer } from "../../kernels/pointer.ts";
 import { blockWork, type Site } from "../../model/block.ts";
 import { EventLoopPacer } from "../../model/event-loop-pacer.ts";
 import { LayerStream } from "../../model/layer-stream.ts";
-import type { Planner } from "../../model/workspace.ts";
+import type { Planner } from "../../model/workspace/workspace.ts";
 
 /** f32[M, K] at `x`, rows `stride` elements apart. */
 export interface Seen {

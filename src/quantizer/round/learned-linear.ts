@@ -6,7 +6,7 @@ import type { LinearInput } from "../../architecture/description.ts";
 import { STORED_SCALES } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { Pointer } from "../../kernels/pointer.ts";
 import type { LayerStream } from "../../model/layer-stream.ts";
-import type { Planner } from "../../model/workspace.ts";
+import type { Planner } from "../../model/workspace/workspace.ts";
 import { SCALE_STORAGE } from "../recipe/scale-type.ts";
 import { measureErrors, type ModuleErrors } from "./error-stats.ts";
 import { dequantizeRows, largestCode, type QuantizedRows, quantizeRows, type RowFormat } from "./quantize-weights.ts";

@@ -8,7 +8,7 @@ import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { staticCacheBits } from "../../checkpoint/quantization/quantization-config.ts";
 import type { Work } from "../../host/work.ts";
 import type { LayerStream } from "../../model/layer-stream.ts";
-import type { Planner } from "../../model/workspace.ts";
+import type { Planner } from "../../model/workspace/workspace.ts";
 import { absmax, type ChannelStats, type LayerStats } from "../calibrate/activation-stats.ts";
 import { ChannelObservers, type ChannelRegions, placeChannels } from "../calibrate/channel-observers.ts";
 import { HessianObservers, type HessianRegions, placeHessians } from "../calibrate/hessian.ts";

@@ -1,7 +1,7 @@
 /** What of a layer's activations its transforms are found from: statistics of channels, and some rows. */
 import type { Kernels } from "../../../kernels/kernels.ts";
 import type { Site } from "../../../model/block.ts";
-import type { Planner } from "../../../model/workspace.ts";
+import type { Planner } from "../../../model/workspace/workspace.ts";
 import type { LayerStats } from "../../calibrate/activation-stats.ts";
 import { ChannelObservers, type ChannelRegions, placeChannels } from "../../calibrate/channel-observers.ts";
 import type { Seen } from "../../calibrate/layer-walk.ts";

@@ -1,10 +1,10 @@
 /** Memory for what a forward pass reads and writes beside weights and caches. */
-import { type Block, embeddingChannels, INPUT_NAMES, type InputName, widestInput } from "../architecture/description.ts";
-import { NULL, offsetBy } from "../kernels/pointer.ts";
+import { type Block, embeddingChannels, INPUT_NAMES, type InputName, widestInput } from "../../architecture/description.ts";
+import { NULL, offsetBy } from "../../kernels/pointer.ts";
 import type { Buffers } from "./buffers.ts";
-import { planHeads } from "./layers/attention.ts";
-import { paddedInputs } from "./layers/linear.ts";
-import { planLowRankBuffers } from "./layers/low-rank.ts";
+import { planHeads } from "../layers/attention.ts";
+import { paddedInputs } from "../layers/linear.ts";
+import { planLowRankBuffers } from "../layers/low-rank.ts";
 import type { Planner } from "./workspace.ts";
 
 /** Smallest group of in_features that shares a scale: 16 elements fill one vector of int8. */

@@ -2,15 +2,15 @@
  * Brings tensors into one memory, a few rows at a time, through a small staging region, in the kernels'
  * packed layouts.
  */
-import { lowRankTensors } from "../architecture/tensors.ts";
-import type { KeptRows } from "../checkpoint/quantization/kept-form.ts";
-import { joinRows, someRows } from "../checkpoint/quantization/kept-rows.ts";
-import type { Kernels } from "../kernels/kernels.ts";
-import { offsetBy, type Pointer } from "../kernels/pointer.ts";
-import type { Staging } from "./buffers.ts";
-import { checkShape, type LinearSpec, type ModulePart, orderOf } from "./layers/linear-spec.ts";
-import { type LowRank, paddedRank } from "./layers/low-rank.ts";
-import type { Linear } from "./layers/linear.ts";
+import { lowRankTensors } from "../../architecture/tensors.ts";
+import type { KeptRows } from "../../checkpoint/quantization/kept-form.ts";
+import { joinRows, someRows } from "../../checkpoint/quantization/kept-rows.ts";
+import type { Kernels } from "../../kernels/kernels.ts";
+import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
+import type { Staging } from "../workspace/buffers.ts";
+import { checkShape, type LinearSpec, type ModulePart, orderOf } from "../layers/linear-spec.ts";
+import { type LowRank, paddedRank } from "../layers/low-rank.ts";
+import type { Linear } from "../layers/linear.ts";
 import { type PackedTarget, PANEL_ROWS, stagedRows, WeightPacker } from "./weight-packer.ts";
 import type { WeightReader } from "./weight-reader.ts";
 

@@ -3,9 +3,9 @@
  * go to: a file that comes over the network then comes once, from its start to its end, and a disk is read
  * the way it reads best.
  */
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { KeptRows } from "../checkpoint/quantization/kept-form.ts";
-import { throwIfAborted } from "../errors.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import type { KeptRows } from "../../checkpoint/quantization/kept-form.ts";
+import { throwIfAborted } from "../../errors.ts";
 
 /** Reads that are under way before the first of them is placed: the disk works while rows are packed. */
 const READS_AHEAD = 4;

@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { CapabilityError } from "../../src/errors.ts";
-import { divideParts } from "../../src/model/divide-parts.ts";
+import { CapabilityError } from "../../../src/errors.ts";
+import { divideParts } from "../../../src/model/workspace/divide-parts.ts";
 
 const test = suite("divided parts");
 

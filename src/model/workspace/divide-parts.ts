@@ -1,5 +1,5 @@
 /** Which parts of a model lie in which memory. */
-import { CapabilityError } from "../errors.ts";
+import { CapabilityError } from "../../errors.ts";
 
 /** What has to be in one memory. */
 export interface PartSize {

@@ -8,26 +8,26 @@
  *
  * What may be too large for one memory is given in parts, and there are as many workspaces as these need.
  */
-import { type Description, widestInput } from "../architecture/description.ts";
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { Work } from "../host/work.ts";
-import { type ChosenKernels, chooseKernels } from "../kernels/choose-kernels.ts";
-import { BOARD_BYTES } from "../kernels/job-board.ts";
-import { type BuildName, kernelBuild } from "../kernels/kernel-build.ts";
-import type { KernelExports } from "../kernels/kernel-table.ts";
-import { kernelSizes } from "../kernels/kernels.ts";
-import { MemoryPlan } from "../kernels/memory-plan.ts";
-import { openMemories } from "../kernels/open-kernels.ts";
-import { offsetBy, type Pointer } from "../kernels/pointer.ts";
+import { type Description, widestInput } from "../../architecture/description.ts";
+import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
+import type { Work } from "../../host/work.ts";
+import { type ChosenKernels, chooseKernels } from "../../kernels/choose-kernels.ts";
+import { BOARD_BYTES } from "../../kernels/job-board.ts";
+import { type BuildName, kernelBuild } from "../../kernels/kernel-build.ts";
+import type { KernelExports } from "../../kernels/kernel-table.ts";
+import { kernelSizes } from "../../kernels/kernels.ts";
+import { MemoryPlan } from "../../kernels/memory-plan.ts";
+import { openMemories } from "../../kernels/open-kernels.ts";
+import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
 import { divideParts } from "./divide-parts.ts";
-import { BLOCK_TOKENS, paddedHead } from "./layers/attention.ts";
-import { paddedInputs } from "./layers/linear.ts";
-import { fillPositions, planPositions } from "./layers/positions.ts";
-import { resolveThreads } from "./load-options.ts";
+import { BLOCK_TOKENS, paddedHead } from "../layers/attention.ts";
+import { paddedInputs } from "../layers/linear.ts";
+import { fillPositions, planPositions } from "../layers/positions.ts";
+import { resolveThreads } from "../load-options.ts";
 import { type PassSize, planBuffers } from "./plan-buffers.ts";
-import { WeightLoader } from "./weight-loader.ts";
-import { planStaging } from "./weight-packer.ts";
-import { WeightReader } from "./weight-reader.ts";
+import { WeightLoader } from "../weights/weight-loader.ts";
+import { planStaging } from "../weights/weight-packer.ts";
+import { WeightReader } from "../weights/weight-reader.ts";
 import type { Placed, Planner, Workspace } from "./workspace.ts";
 
 /** How large a workspace is. */

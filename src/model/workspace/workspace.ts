@@ -3,13 +3,13 @@
  * `open-workspace.ts` makes it, and is the only place where memory is planned, opened and loaded. A model
  * that is too large for one memory has several: each has some of the layers, and a pass goes through all.
  */
-import type { Description } from "../architecture/description.ts";
-import type { ModelConfig } from "../architecture/model-config.ts";
-import type { BuildName } from "../kernels/kernel-build.ts";
-import type { KernelExports } from "../kernels/kernel-table.ts";
-import type { Pointer } from "../kernels/pointer.ts";
-import type { Kernels } from "../kernels/kernels.ts";
-import type { MemoryPlan, RegionKind } from "../kernels/memory-plan.ts";
+import type { Description } from "../../architecture/description.ts";
+import type { ModelConfig } from "../../architecture/model-config.ts";
+import type { BuildName } from "../../kernels/kernel-build.ts";
+import type { KernelExports } from "../../kernels/kernel-table.ts";
+import type { Pointer } from "../../kernels/pointer.ts";
+import type { Kernels } from "../../kernels/kernels.ts";
+import type { MemoryPlan, RegionKind } from "../../kernels/memory-plan.ts";
 import type { Buffers, PositionTables, Staging } from "./buffers.ts";
 
 /** What planning a region takes: the plan so far, and the size functions of the kernels that will run. */

@@ -1,13 +1,13 @@
 /** Rows as they are stored into the kernels' packed layouts, through a staging region. */
-import type { KeptForm, KeptRows } from "../checkpoint/quantization/kept-form.ts";
-import { checkScales, dequantizeKept, someRows } from "../checkpoint/quantization/kept-rows.ts";
-import type { Kernels } from "../kernels/kernels.ts";
-import type { MemoryPlan } from "../kernels/memory-plan.ts";
-import { offsetBy, type Pointer } from "../kernels/pointer.ts";
-import type { Staging } from "./buffers.ts";
-import type { Product } from "./layers/linear.ts";
-import type { StoredForm } from "./layers/linear-spec.ts";
-import { weightForm } from "./layers/weight-forms.ts";
+import type { KeptForm, KeptRows } from "../../checkpoint/quantization/kept-form.ts";
+import { checkScales, dequantizeKept, someRows } from "../../checkpoint/quantization/kept-rows.ts";
+import type { Kernels } from "../../kernels/kernels.ts";
+import type { MemoryPlan } from "../../kernels/memory-plan.ts";
+import { offsetBy, type Pointer } from "../../kernels/pointer.ts";
+import type { Staging } from "../workspace/buffers.ts";
+import type { Product } from "../layers/linear.ts";
+import type { StoredForm } from "../layers/linear-spec.ts";
+import { weightForm } from "../layers/weight-forms.ts";
 
 /**
  * Rows staged at a time hold about this many float32 values: large enough for one call to pay, small enough

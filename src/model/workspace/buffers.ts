@@ -1,5 +1,5 @@
 /** What a forward pass reads and writes beside weights and caches: addresses only. */
-import type { Pointer } from "../kernels/pointer.ts";
+import type { Pointer } from "../../kernels/pointer.ts";
 
 export interface Buffers {
   /** Most rows (tokens) of a pass. */
