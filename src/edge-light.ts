@@ -9,12 +9,13 @@ import type * as entry from "./index.ts";
 import * as library from "./library.ts";
 import { edgeHost } from "./host/edge.ts";
 import { webSources } from "./host/browser/web-sources.ts";
+import keptSimd128 from "./wasm/fptq-kept-simd128.wasm?module";
 import simd128 from "./wasm/fptq-simd128.wasm?module";
 
 export * from "./core.ts";
 
 const place: library.EntryPoint = {
-  host: edgeHost("edge-light", { simd128 }, "?module"),
+  host: edgeHost("edge-light", { simd128, "kept-simd128": keptSimd128 }, "?module"),
   sources: webSources,
 };
 

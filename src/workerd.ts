@@ -6,6 +6,9 @@ import type * as entry from "./index.ts";
 import * as library from "./library.ts";
 import { edgeHost } from "./host/edge.ts";
 import { webSources } from "./host/browser/web-sources.ts";
+import keptRelaxed from "./wasm/fptq-kept-relaxed.wasm";
+import keptRelaxedI16 from "./wasm/fptq-kept-relaxed-i16.wasm";
+import keptSimd128 from "./wasm/fptq-kept-simd128.wasm";
 import probe from "./wasm/fptq-probe.wasm";
 import relaxed from "./wasm/fptq-relaxed.wasm";
 import relaxedI16 from "./wasm/fptq-relaxed-i16.wasm";
@@ -21,6 +24,9 @@ const kernels = {
   "relaxed-i16": relaxedI16,
   "relaxed-u8": relaxedU8,
   "relaxed-s8": relaxedS8,
+  "kept-simd128": keptSimd128,
+  "kept-relaxed": keptRelaxed,
+  "kept-relaxed-i16": keptRelaxedI16,
   probe,
 };
 const place: library.EntryPoint = {

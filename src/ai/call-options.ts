@@ -3,7 +3,7 @@ import type { LanguageModelV4CallOptions, SharedV4Warning } from "@ai-sdk/provid
 import type { GenerateOptions } from "../decoding/generation-options.ts";
 import type { JsonObject } from "../json-object.ts";
 import { checkOptions, type OptionKeys, optionKeys } from "../option-keys.ts";
-import type { AskedForm } from "../server/answer-grammar.ts";
+import type { AskedForm } from "../server/answers/answer-grammar.ts";
 import type { ChatRequest } from "../server/requests/chat-request.ts";
 import type { CallFormat } from "../server/tool-calls/call-formats.ts";
 

@@ -9,7 +9,7 @@ import type {
 } from "@ai-sdk/provider";
 import type { Generation } from "../decoding/generation.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
-import { answerGrammar } from "../server/answer-grammar.ts";
+import { answerGrammar } from "../server/answers/answer-grammar.ts";
 import { type AnswerReading, answerParsing } from "../server/tool-calls/answer-parsing.ts";
 import { ContentStream, contentOf, finishReasonOf, usageOf } from "./answer-content.ts";
 import { callOf } from "./call-options.ts";

@@ -2,12 +2,13 @@
 import type { Context } from "hono";
 import type { GenerateOptions } from "../decoding/generation-options.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
+import { OptionError } from "../errors.ts";
 import { answer, type Answering, type Job, type Prompt } from "./answers/answer.ts";
+import { answerForm } from "./answers/answer-form.ts";
+import { answerGrammar } from "./answers/answer-grammar.ts";
 import { chatFormat } from "./answers/chat-format.ts";
 import { completionFormat } from "./answers/completion-format.ts";
-import { answerGrammar } from "./answer-grammar.ts";
 import { ApiError } from "./api-error.ts";
-import { answerForm } from "./requests/answer-form.ts";
 import { chatSchema, type ChatRequest, conversationOf } from "./requests/chat-request.ts";
 import { completionSchema, type CompletionRequest, promptsOf } from "./requests/completion-request.ts";
 import { parseBody } from "./requests/parse.ts";
@@ -56,7 +57,7 @@ export function chatJob(
   const sampling = generateOptions(body, most, limits.maxTokens);
   const calls = tools && parsing.calls;
   const written = { keptTokens: calls?.marks, stop: [...(sampling.stop ?? []), ...(calls?.stop ?? [])] };
-  const grammar = answerGrammar(body, tools, parsing, text, names.schema);
+  const grammar = blaming(() => answerGrammar(body, tools, parsing, text, names.schema));
   const options = { ...sampling, ...logprobs, ...written, grammar };
   const job = jobOf(body, { field: names.messages, prompts: [{ ids, echo: undefined }] }, options);
   return { job, reading: parsing.reading(text, tools !== undefined) };
@@ -84,11 +85,21 @@ export async function completeText(c: Context, server: Serving): Promise<Respons
     return { ids, echo: body.echo ? text : undefined };
   });
   const logprobs = typeof body.logprobs === "number" ? { logprobs: body.logprobs } : {};
-  const grammar = answerForm(body);
+  const grammar = blaming(() => answerForm(body));
   const sampling = generateOptions(body, { field: "max_tokens", tokens: body.max_tokens }, limits.maxTokens);
   const options = { ...sampling, ...logprobs, grammar };
   const job = jobOf(body, { field: "prompt", prompts }, scoring(body) && !grammar ? { ...options, ignoreEos: true } : options);
   return answer(c, job, completionFormat(limits.alias, model.tokenizer, logprobs.logprobs !== undefined), server);
+}
+
+/** Gives what an answer cannot be held to the name of the field in the request. */
+function blaming<Form>(make: () => Form): Form {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    throw new ApiError(400, error.message, { param: error.message.slice(0, error.message.indexOf(": ")) });
+  }
 }
 
 /** A prompt scored with one token behind it: that token has its entry, also where it would end the text. */

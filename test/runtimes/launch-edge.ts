@@ -38,7 +38,10 @@ function deployKernels(machine: EdgeVM, directory: string): void {
     `(bytes) => WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : undefined`,
   );
   machine.context["wasmModules"] = Object.fromEntries(
-    ["fptq-simd128.wasm", "fptq-relaxed.wasm"].map((name) => [name, compile(readFileSync(`${directory}/wasm/${name}`))]),
+    ["fptq-simd128.wasm", "fptq-kept-simd128.wasm", "fptq-relaxed.wasm"].map((name) => [
+      name,
+      compile(readFileSync(`${directory}/wasm/${name}`)),
+    ]),
   );
   const compilers = ["compile", "compileStreaming", "instantiate", "instantiateStreaming"];
   machine.evaluate(`for (const name of ${JSON.stringify(compilers)}) WebAssembly[name] = undefined;`);

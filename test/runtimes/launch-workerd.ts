@@ -10,7 +10,7 @@ import { serve } from "./serve.ts";
 
 /** Modules of a configuration: the kernels that `fptq` imports in a Worker, from a folder beside it. */
 export function kernelModules(folder: string): string {
-  const imported = KERNEL_FILES.filter((file) => file !== "quantizer" && !file.startsWith("kept-"));
+  const imported = KERNEL_FILES.filter((file) => file !== "quantizer");
   return imported.map((file) => `(name = "wasm/fptq-${file}.wasm", wasm = embed "${folder}/fptq-${file}.wasm"),`).join("\n    ");
 }
 

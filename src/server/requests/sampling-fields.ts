@@ -7,7 +7,7 @@
 import * as z from "zod";
 import type { GenerateOptions } from "../../decoding/generation-options.ts";
 import { ApiError } from "../api-error.ts";
-import { formFields } from "./answer-form.ts";
+import { formFields } from "./form-fields.ts";
 
 /** The choices of one prompt; each is a sequence of its own. */
 const MOST_CHOICES = 16;

@@ -1,12 +1,12 @@
 /** What an answer in a conversation is held to: its form, calls that have to be, thoughts before either. */
-import { choiceOf, type Grammar, regularOf, sequenceOf, textOf, upTo } from "../decoding/grammar/grammar.ts";
-import { repeat, oneOf } from "../decoding/grammar/regular/regular.ts";
-import { jsonSchemaGrammar } from "../decoding/grammar/response-format.ts";
-import { ApiError } from "./api-error.ts";
-import { answerForm, blaming } from "./requests/answer-form.ts";
-import type { ChatRequest } from "./requests/chat-request.ts";
-import type { AnswerParsing } from "./tool-calls/answer-parsing.ts";
-import type { CallableFunction } from "./tool-calls/forced-calls.ts";
+import { choiceOf, type Grammar, regularOf, sequenceOf, textOf, upTo } from "../../decoding/grammar/grammar.ts";
+import { repeat, oneOf } from "../../decoding/grammar/regular/regular.ts";
+import { jsonSchemaGrammar } from "../../decoding/grammar/response-format.ts";
+import { OptionError } from "../../errors.ts";
+import type { ChatRequest } from "../requests/chat-request.ts";
+import type { AnswerParsing } from "../tool-calls/answer-parsing.ts";
+import type { CallableFunction } from "../tool-calls/forced-calls.ts";
+import { answerForm } from "./answer-form.ts";
 
 type Tools = NonNullable<ChatRequest["tools"]>;
 
@@ -22,7 +22,7 @@ const NO_PARAMETERS = { type: "object", properties: {}, additionalProperties: fa
  * @param tools that are offered
  * @param schemaField what the request calls the schema of the answer
  * @returns undefined for an answer that may be any text
- * @throws ApiError 400 for what answers cannot be held to
+ * @throws OptionError for what answers cannot be held to
  */
 export function answerGrammar(
   body: AskedForm,
@@ -35,9 +35,7 @@ export function answerGrammar(
   const functions = tools && functionsAsked(body.tool_choice, tools, form !== undefined);
   if (!functions) return form && behindThoughts(form, thoughts(prompt));
   if (!calls?.forced) {
-    throw new ApiError(400, 'tool_choice: got calls that have to be, need "auto" or "none": this model\'s calls are not JSON', {
-      param: "tool_choice",
-    });
+    throw new OptionError('tool_choice: got calls that have to be, need "auto" or "none": this model\'s calls are not JSON');
   }
   const several = body.parallel_tool_calls !== false;
   const forced = calls.forced(functions.map((index) => callable(tools[index]!, index)), several); // prettier-ignore
@@ -57,13 +55,12 @@ function functionsAsked(choice: ToolChoice, tools: Tools, hasForm: boolean): num
   const { name } = choice.function;
   const named = all.filter((index) => tools[index]!.function.name === name);
   if (named.length > 0) return named;
-  const param = "tool_choice.function.name";
-  throw new ApiError(400, `${param}: got ${JSON.stringify(name)}, need the name of one of tools`, { param });
+  throw new OptionError(`tool_choice.function.name: got ${JSON.stringify(name)}, need the name of one of tools`);
 }
 
 function callable({ function: { name, parameters } }: Tools[number], index: number): CallableFunction {
   const where = `tools.${index}.function.parameters`;
-  return { name, arguments: blaming(() => jsonSchemaGrammar(parameters ?? NO_PARAMETERS, where)) };
+  return { name, arguments: jsonSchemaGrammar(parameters ?? NO_PARAMETERS, where) };
 }
 
 /** White space that models put behind their thoughts. */
