@@ -9,6 +9,7 @@ import type {
 } from "@ai-sdk/provider";
 import type { Generation } from "../decoding/generation.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
+import { conversationPrompt } from "../server/conversation.ts";
 import { answerGrammar } from "../server/answers/answer-grammar.ts";
 import { type AnswerReading, answerParsing } from "../server/tool-calls/answer-parsing.ts";
 import { ContentStream, contentOf, finishReasonOf, usageOf } from "./answer-content.ts";
@@ -84,15 +85,11 @@ export class FptqLanguageModel implements LanguageModelV4 {
     const template = model.chatTemplate ?? "";
     const parsing = answerParsing(template);
     const { options, tools, form, variables, warnings } = callOf(asked, template, parsing.calls);
-    const { messages, begun } = conversationOf(asked.prompt);
-    const ids = model.promptIds(messages, { ...(tools && { tools }), ...(variables && { templateVariables: variables }) });
-    const added = begun === "" ? [] : model.tokenizer.encode(begun, { addSpecialTokens: false, parseSpecial: false });
-    const prompt = [...ids, ...added];
-    // A template may open the model's thoughts at the end of the prompt.
-    const end = model.tokenizer.decode(prompt.slice(-16));
+    const prompted = { ...(tools && { tools }), ...(variables && { templateVariables: variables }) };
+    const { ids, end } = conversationPrompt(model, conversationOf(asked.prompt), prompted);
     const grammar = answerGrammar(form, tools && [...tools], parsing, end, "responseFormat.schema");
     const reading = parsing.reading(end, tools !== undefined);
-    return { generation: model.generate(prompt, { ...options, grammar }), reading, warnings };
+    return { generation: model.generate(ids, { ...options, grammar }), reading, warnings };
   }
 
   #response() {

@@ -1,21 +1,12 @@
 /** Prompts of the AI SDK as messages of a chat template. */
 import type { LanguageModelV4Message, LanguageModelV4Prompt, LanguageModelV4ToolResultPart } from "@ai-sdk/provider";
 import { OptionError } from "../errors.ts";
+import { type Conversation, withBeginning } from "../server/conversation.ts";
 import type { ChatMessage } from "../tokenizer/chat-template.ts";
-
-/** The messages, and what the last one begins of the answer. */
-export interface Conversation {
-  readonly messages: readonly ChatMessage[];
-  /** What an assistant's message at the end says: the answer goes on from there. Empty for none. */
-  readonly begun: string;
-}
 
 /** @throws OptionError for what is no text, and what other providers execute */
 export function conversationOf(prompt: LanguageModelV4Prompt): Conversation {
-  const messages = prompt.flatMap((message, i) => templateMessages(message, `prompt.${i}`));
-  const last = messages.at(-1);
-  if (messages.length < 2 || last?.role !== "assistant" || last["tool_calls"]) return { messages, begun: "" };
-  return { messages: messages.slice(0, -1), begun: String(last.content) };
+  return withBeginning(prompt.flatMap((message, i) => templateMessages(message, `prompt.${i}`)));
 }
 
 /** Results of tools are a message each; all else is one. */

@@ -1,7 +1,6 @@
 /** `/v1/chat/completions` and `/v1/completions`: from bodies to jobs, and how they are worded. */
 import type { Context } from "hono";
 import type { GenerateOptions } from "../decoding/generation-options.ts";
-import type { LanguageModel } from "../decoding/language-model.ts";
 import { OptionError } from "../errors.ts";
 import { answer, type Answering, type Job, type Prompt } from "./answers/answer.ts";
 import { answerForm } from "./answers/answer-form.ts";
@@ -9,6 +8,7 @@ import { answerGrammar } from "./answers/answer-grammar.ts";
 import { chatFormat } from "./answers/chat-format.ts";
 import { completionFormat } from "./answers/completion-format.ts";
 import { ApiError } from "./api-error.ts";
+import { conversationPrompt } from "./conversation.ts";
 import { chatSchema, type ChatRequest, conversationOf } from "./requests/chat-request.ts";
 import { completionSchema, type CompletionRequest, promptsOf } from "./requests/completion-request.ts";
 import { parseBody } from "./requests/parse.ts";
@@ -51,27 +51,18 @@ export function chatJob(
       param: "tools",
     });
   }
-  const { ids, text } = chatPrompt(model, body, tools);
+  const variables = body.chat_template_kwargs;
+  const prompted = { ...(tools && { tools }), ...(variables && { templateVariables: variables }) };
+  const { ids, end } = conversationPrompt(model, conversationOf(body), prompted);
   const most = { field: names.tokens, tokens: body.max_completion_tokens ?? body.max_tokens };
   const logprobs = body.logprobs ? { logprobs: body.top_logprobs ?? 0 } : {};
   const sampling = generateOptions(body, most, limits.maxTokens);
   const calls = tools && parsing.calls;
   const written = { keptTokens: calls?.marks, stop: [...(sampling.stop ?? []), ...(calls?.stop ?? [])] };
-  const grammar = blaming(() => answerGrammar(body, tools, parsing, text, names.schema));
+  const grammar = blaming(() => answerGrammar(body, tools, parsing, end, names.schema));
   const options = { ...sampling, ...logprobs, ...written, grammar };
   const job = jobOf(body, { field: names.messages, prompts: [{ ids, echo: undefined }] }, options);
-  return { job, reading: parsing.reading(text, tools !== undefined) };
-}
-
-/** Ids of a conversation, and the end of its text: a template may open the model's thoughts there. */
-function chatPrompt(model: LanguageModel, body: ChatRequest, tools: ChatRequest["tools"] | undefined) {
-  const { messages, begun } = conversationOf(body);
-  const variables = body.chat_template_kwargs;
-  const options = { ...(tools && { tools }), ...(variables && { templateVariables: variables }) };
-  const ids = model.promptIds(messages, options);
-  const added = begun === "" ? [] : model.tokenizer.encode(begun, { addSpecialTokens: false, parseSpecial: false });
-  const all = [...ids, ...added];
-  return { ids: all, text: model.tokenizer.decode(all.slice(-16)) };
+  return { job, reading: parsing.reading(end, tools !== undefined) };
 }
 
 export async function completeText(c: Context, server: Serving): Promise<Response> {

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import type { ChatMessage } from "../../tokenizer/chat-template.ts";
 import { ApiError } from "../api-error.ts";
+import { type Conversation, withBeginning } from "../conversation.ts";
 import { samplingFields } from "./sampling-fields.ts";
 
 const textPart = z.object({ type: z.literal("text", "need text: this server takes no pictures or sound"), text: z.string() });
@@ -46,20 +47,9 @@ export const chatSchema = z.object({
 
 export type ChatRequest = z.output<typeof chatSchema>;
 
-/** The messages as a chat template has them, and what the last one begins of the answer. */
-export interface Conversation {
-  readonly messages: readonly ChatMessage[];
-  /** What an assistant's message at the end says: the answer goes on from there. Empty for none. */
-  readonly begun: string;
-}
-
 /** @throws ApiError 400 for arguments of a call that are no JSON */
 export function conversationOf({ messages }: Pick<ChatRequest, "messages">): Conversation {
-  const plain = messages.map((entry, i) => templateMessage(entry, i));
-  const last = plain.at(-1)!;
-  if (plain.length < 2 || last.role !== "assistant" || last["tool_calls"] || typeof last.content !== "string")
-    return { messages: plain, begun: "" };
-  return { messages: plain.slice(0, -1), begun: last.content };
+  return withBeginning(messages.map((entry, i) => templateMessage(entry, i)));
 }
 
 /** Templates take text, a role they know, and arguments of calls as data. */
