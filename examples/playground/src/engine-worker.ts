@@ -81,3 +81,5 @@ async function generate({ messages, options }: EngineRequest & { kind: "generate
     post({ kind: "generated", result: (error as GenerationAbortError).partial });
   }
 }
+
+post({ kind: "started" });

@@ -5,6 +5,7 @@ import { counted, rate } from "./format.ts";
 import type { EngineEvent, EngineRequest, Source } from "./messages.ts";
 import { sourceName } from "./sources.ts";
 import type { State } from "./state.ts";
+import { watchStart } from "./worker-start.ts";
 
 export interface EngineSettings {
   /** Undefined for what the library chooses. */
@@ -33,6 +34,9 @@ export class Engine {
     this.#state.announcement = `Loading ${sourceName(source)}.`;
     const worker = new Worker(new URL("./engine-worker.ts", import.meta.url), { type: "module", name: "engine" });
     this.#worker = worker;
+    watchStart(worker, "engine", (message) => {
+      if (worker === this.#worker) this.#receive({ kind: "warning", message });
+    });
     worker.addEventListener("message", ({ data }: MessageEvent<EngineEvent>) => {
       // What a worker sent before it was ended may come after.
       if (worker === this.#worker) this.#receive(data);
@@ -86,6 +90,7 @@ export class Engine {
 
   #receive(event: EngineEvent): void {
     const state = this.#state;
+    if (event.kind === "started") return;
     if (event.kind === "progress") state.loading = { kind: "loading", progress: event.progress };
     else if (event.kind === "warning") state.warnings.push(event.message);
     else if (event.kind === "policies") state.policies = event.policies;

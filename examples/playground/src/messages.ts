@@ -30,7 +30,9 @@ export type EngineRequest =
   | { readonly kind: "generate"; readonly messages: readonly ChatMessage[]; readonly options: GenerateOptions }
   | { readonly kind: "stop" };
 
+/** Each worker says first that it has started. */
 export type EngineEvent =
+  | { readonly kind: "started" }
   | { readonly kind: "progress"; readonly progress: Progress }
   | { readonly kind: "warning"; readonly message: string }
   | { readonly kind: "loaded"; readonly model: ModelDescription }
@@ -64,6 +66,7 @@ export type QuantizeRequest =
   | { readonly kind: "zip" };
 
 export type QuantizeEvent =
+  | { readonly kind: "started" }
   | { readonly kind: "progress"; readonly progress: Progress }
   | { readonly kind: "quantized"; readonly files: readonly File[]; readonly report: QuantizationReport }
   | { readonly kind: "cancelled" }

@@ -37,3 +37,5 @@ async function zip(): Promise<void> {
   const entries = files.map((file) => ({ name: `${name}/${file.name}`, input: file, lastModified: new Date(file.lastModified) }));
   post({ kind: "zipped", zip: await downloadZip(entries).blob() });
 }
+
+post({ kind: "started" });

@@ -5,6 +5,7 @@ import { type InputPolicy, INPUTS, type LayerPolicies, notedPolicies } from "./p
 import { saveBlob } from "./saving.ts";
 import { sourceName } from "./sources.ts";
 import type { State } from "./state.ts";
+import { watchStart } from "./worker-start.ts";
 
 export class Quantizer {
   readonly #state: State;
@@ -22,6 +23,11 @@ export class Quantizer {
     this.#name = sourceName(source);
     const worker = new Worker(new URL("./quantize-worker.ts", import.meta.url), { type: "module", name: "quantizer" });
     this.#worker = worker;
+    watchStart(worker, "quantizer", (message) => {
+      if (worker !== this.#worker) return;
+      this.#state.warnings.push(message);
+      this.#changed();
+    });
     worker.addEventListener("message", ({ data }: MessageEvent<QuantizeEvent>) => {
       if (worker === this.#worker) this.#receive(data);
     });
@@ -50,6 +56,7 @@ export class Quantizer {
 
   #receive(event: QuantizeEvent): void {
     const state = this.#state;
+    if (event.kind === "started") return;
     if (event.kind === "zipped") return saveBlob(event.zip, `${this.#name.replace(/\.gguf$/i, "")}-w4a8.zip`);
     if (event.kind === "progress") state.quantizing = { kind: "running", name: this.#name, progress: event.progress };
     else if (event.kind === "quantized") {

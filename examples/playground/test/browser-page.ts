@@ -3,6 +3,7 @@
  * reader gives things.
  */
 import { writeFileSync } from "node:fs";
+import { NoWorkerError, SILENCE } from "./no-worker.ts";
 import type { Page } from "../../../test/runtimes/launch-browser.ts";
 
 /** As much of puppeteer's page as is used here besides. */
@@ -50,12 +51,18 @@ export class BrowserPage {
     writeFileSync(file, await this.#page.screenshot({ type: "png" }));
   }
 
-  /** Waits until an expression is neither false, null, undefined, nor empty, and gives it. */
+  /**
+   * Waits until an expression is neither false, null, undefined, nor empty, and gives it.
+   *
+   * @throws NoWorkerError if it does not become so because the browser started no worker
+   */
   async until<T>(what: string, expression: string): Promise<T> {
     const ends = performance.now() + LIMIT_MS;
     while (performance.now() < ends) {
       const value = await this.evaluate<T>(expression);
       if (value) return value;
+      const silence = await this.evaluate<string | undefined>(SILENCE);
+      if (silence !== undefined) throw new NoWorkerError(silence);
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
     const shown = await this.evaluate<string>("document.body.innerText");

@@ -1,6 +1,7 @@
 /** Figures of a real model, printed and not judged: they are the machine's as much as the page's. */
 import { assert } from "./checks.ts";
 import type { BrowserPage } from "./browser-page.ts";
+import { NoWorkerError, SILENCE } from "./no-worker.ts";
 import { longestTask, watchLongTasks } from "./long-tasks.ts";
 
 /**
@@ -18,18 +19,26 @@ const FIRST_TEXT = `new Promise((resolve) => {
       button.click();
       sent = true;
     }
+    const silence = ${SILENCE};
     if (document.querySelector("article.assistant .text")?.textContent) resolve(performance.now());
+    else if (silence !== undefined) resolve(silence);
     else requestAnimationFrame(step);
   };
   step();
 })`;
 
+async function firstText(page: BrowserPage): Promise<number> {
+  const outcome = await page.evaluate<number | string>(FIRST_TEXT);
+  if (typeof outcome === "string") throw new NoWorkerError(outcome);
+  return outcome;
+}
+
 /** @returns for people to read */
 export async function measure(page: BrowserPage, url: string, seesLongTasks: boolean): Promise<string> {
   await page.goto(url);
-  const cold = await page.evaluate<number>(FIRST_TEXT);
+  const cold = await firstText(page);
   await page.goto(url);
-  const warm = await page.evaluate<number>(FIRST_TEXT);
+  const warm = await firstText(page);
   await page.press("Escape");
   await page.until("an end", `document.querySelector("article.assistant dl.figures") !== null`);
   await page.click("New chat");
