@@ -6,7 +6,7 @@ import type {
   LanguageModelV4Usage,
 } from "@ai-sdk/provider";
 import type { GenerationResult } from "../decoding/generation-options.ts";
-import type { AnswerPart } from "../server/tool-calls/answer-parser.ts";
+import type { AnswerPart } from "../decoding/tool-calls/answer-parser.ts";
 
 /**
  * Parts of one kind that follow each other are one content.

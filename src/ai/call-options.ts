@@ -5,7 +5,7 @@ import type { JsonObject } from "../json-object.ts";
 import { checkOptions, type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { AskedForm } from "../server/answers/answer-grammar.ts";
 import type { ChatRequest } from "../server/requests/chat-request.ts";
-import type { CallFormat } from "../server/tool-calls/call-formats.ts";
+import type { CallFormat } from "../decoding/tool-calls/call-formats.ts";
 
 /** `providerOptions.fptq` of a language model: what the AI SDK has no setting for. */
 export type FptqLanguageOptions = Pick<

@@ -9,9 +9,9 @@ import type {
 } from "@ai-sdk/provider";
 import type { Generation } from "../decoding/generation.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
-import { conversationPrompt } from "../server/conversation.ts";
+import { conversationPrompt } from "../decoding/conversation.ts";
 import { answerGrammar } from "../server/answers/answer-grammar.ts";
-import { type AnswerReading, answerParsing } from "../server/tool-calls/answer-parsing.ts";
+import { type AnswerReading, answerParsing } from "../decoding/tool-calls/answer-parsing.ts";
 import { ContentStream, contentOf, finishReasonOf, usageOf } from "./answer-content.ts";
 import { callOf } from "./call-options.ts";
 import { conversationOf } from "./prompt-messages.ts";

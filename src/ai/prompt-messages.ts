@@ -1,7 +1,7 @@
 /** Prompts of the AI SDK as messages of a chat template. */
 import type { LanguageModelV4Message, LanguageModelV4Prompt, LanguageModelV4ToolResultPart } from "@ai-sdk/provider";
 import { OptionError } from "../errors.ts";
-import { type Conversation, withBeginning } from "../server/conversation.ts";
+import { type Conversation, withBeginning } from "../decoding/conversation.ts";
 import type { ChatMessage } from "../tokenizer/chat-template.ts";
 
 /** @throws OptionError for what is no text, and what other providers execute */

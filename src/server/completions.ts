@@ -8,12 +8,12 @@ import { answerGrammar } from "./answers/answer-grammar.ts";
 import { chatFormat } from "./answers/chat-format.ts";
 import { completionFormat } from "./answers/completion-format.ts";
 import { ApiError } from "./api-error.ts";
-import { conversationPrompt } from "./conversation.ts";
+import { conversationPrompt } from "../decoding/conversation.ts";
 import { chatSchema, type ChatRequest, conversationOf } from "./requests/chat-request.ts";
 import { completionSchema, type CompletionRequest, promptsOf } from "./requests/completion-request.ts";
 import { parseBody } from "./requests/parse.ts";
 import { generateOptions, type SamplingFields } from "./requests/sampling-fields.ts";
-import { type AnswerReading, answerParsing } from "./tool-calls/answer-parsing.ts";
+import { type AnswerReading, answerParsing } from "../decoding/tool-calls/answer-parsing.ts";
 
 export interface CompletionLimits {
   readonly alias: string;

@@ -184,7 +184,9 @@ test("a model that thinks may do so before the form", async () => {
 });
 
 test("calls that have to be are refused without tools, for a name that is none, and where they are no JSON", async () => {
-  const gemma = clientOf(withTemplate(readFileSync(new URL("function-gemma.jinja", import.meta.url), "utf8")));
+  const gemma = clientOf(
+    withTemplate(readFileSync(new URL("../decoding/tool-calls/function-gemma.jinja", import.meta.url), "utf8")),
+  );
   const hermes = clientOf(withTemplate(family("hermes")));
   const cases = [
     [hermes, { tool_choice: "required" }, "tool_choice"],

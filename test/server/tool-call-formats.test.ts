@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { callFormatOf } from "../../src/server/tool-calls/call-formats.ts";
-import { answerParsing } from "../../src/server/tool-calls/answer-parsing.ts";
+import { callFormatOf } from "../../src/decoding/tool-calls/call-formats.ts";
+import { answerParsing } from "../../src/decoding/tool-calls/answer-parsing.ts";
 import { ChatTemplate } from "../../src/tokenizer/chat-template.ts";
 import { mulberry32 } from "../random.ts";
-import { partsOf } from "./answer-parts.ts";
+import { partsOf } from "../decoding/tool-calls/answer-parts.ts";
 import { scriptedModel } from "./scripted-model.ts";
 import { clientOf, loadTiny } from "./serving.ts";
 
@@ -15,7 +15,7 @@ const test = suite(`formats of calls (seed ${SEED})`);
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
 const family = (name: string) => read(`../chat-template/golden/families/${name}.jinja`);
 const MISTRAL = family("mistral-tools");
-const GEMMA = read("function-gemma.jinja");
+const GEMMA = read("../decoding/tool-calls/function-gemma.jinja");
 
 const TEMPLATES = {
   hermes: family("hermes"),

@@ -4,8 +4,8 @@ import { repeat, oneOf } from "../../decoding/grammar/regular/regular.ts";
 import { jsonSchemaGrammar } from "../../decoding/grammar/response-format.ts";
 import { OptionError } from "../../errors.ts";
 import type { ChatRequest } from "../requests/chat-request.ts";
-import type { AnswerParsing } from "../tool-calls/answer-parsing.ts";
-import type { CallableFunction } from "../tool-calls/forced-calls.ts";
+import type { AnswerParsing } from "../../decoding/tool-calls/answer-parsing.ts";
+import type { CallableFunction } from "../../decoding/tool-calls/forced-calls.ts";
 import { answerForm } from "./answer-form.ts";
 
 type Tools = NonNullable<ChatRequest["tools"]>;

@@ -1,8 +1,8 @@
 /** Answers of `/v1/chat/completions`. */
 import type { PositionLogprobs } from "../../decoding/token-logprobs.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { AnswerParser, AnswerPart } from "../tool-calls/answer-parser.ts";
-import type { AnswerReading } from "../tool-calls/answer-parsing.ts";
+import type { AnswerParser, AnswerPart } from "../../decoding/tool-calls/answer-parser.ts";
+import type { AnswerReading } from "../../decoding/tool-calls/answer-parsing.ts";
 import { type Choice, type Format, now, UNNAMED } from "./format.ts";
 import { chatLogprobs } from "./token-texts.ts";
 import { type FinishReason, finishReason, timingsOf, usageOf } from "./usage.ts";

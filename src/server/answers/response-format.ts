@@ -1,7 +1,7 @@
 /** Answers of `/v1/responses`: one object, or the events that tell how it comes to be. */
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { ResponseRequest } from "../requests/response-request.ts";
-import type { AnswerReading } from "../tool-calls/answer-parsing.ts";
+import type { AnswerReading } from "../../decoding/tool-calls/answer-parsing.ts";
 import { type Choice, type Format, now } from "./format.ts";
 import { ResponseItems } from "./response-items.ts";
 import { chatLogprobs } from "./token-texts.ts";

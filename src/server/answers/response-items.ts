@@ -2,7 +2,7 @@
  * The items of a response as they come: thoughts, text and calls, each whole before the next, with the events
  * that tell of them.
  */
-import type { AnswerPart } from "../tool-calls/answer-parser.ts";
+import type { AnswerPart } from "../../decoding/tool-calls/answer-parser.ts";
 
 /** An event without its number, which the stream gives it. */
 export interface ResponseEvent {

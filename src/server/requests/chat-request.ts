@@ -2,7 +2,7 @@
 import * as z from "zod";
 import type { ChatMessage } from "../../tokenizer/chat-template.ts";
 import { ApiError } from "../api-error.ts";
-import { type Conversation, withBeginning } from "../conversation.ts";
+import { type Conversation, withBeginning } from "../../decoding/conversation.ts";
 import { samplingFields } from "./sampling-fields.ts";
 
 const textPart = z.object({ type: z.literal("text", "need text: this server takes no pictures or sound"), text: z.string() });

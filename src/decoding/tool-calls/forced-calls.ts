@@ -1,5 +1,5 @@
 /** Calls that a model has to make, as grammars: the words of its format, the parameters of the functions. */
-import { choiceOf, type Grammar, repeatOf, sequenceOf, specialToken, textOf } from "../../decoding/grammar/grammar.ts";
+import { choiceOf, type Grammar, repeatOf, sequenceOf, specialToken, textOf } from "../grammar/grammar.ts";
 
 /** A function that may be called. */
 export interface CallableFunction {

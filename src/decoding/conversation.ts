@@ -1,6 +1,6 @@
 /** Conversations as a chat template has them, and the prompts they become. */
-import type { LanguageModel } from "../decoding/language-model.ts";
-import type { PromptOptions } from "../decoding/prompt.ts";
+import type { LanguageModel } from "./language-model.ts";
+import type { PromptOptions } from "./prompt.ts";
 import type { ChatMessage } from "../tokenizer/chat-template.ts";
 
 /** The messages, and what the last one begins of the answer. */

@@ -3,7 +3,7 @@
  * `<think>` and `</think>`, and calls of functions as the model's own template writes them. Text that may be
  * the beginning of a mark is held back until that is known.
  */
-import { firstBeginning } from "../../decoding/stopping.ts";
+import { firstBeginning } from "../stopping.ts";
 
 export type AnswerPart =
   | { readonly kind: "text"; readonly text: string }

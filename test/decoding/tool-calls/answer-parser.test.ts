@@ -1,8 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { AnswerPart } from "../../src/server/tool-calls/answer-parser.ts";
-import { answerParsing } from "../../src/server/tool-calls/answer-parsing.ts";
-import { mulberry32 } from "../random.ts";
+import type { AnswerPart } from "../../../src/decoding/tool-calls/answer-parser.ts";
+import { answerParsing } from "../../../src/decoding/tool-calls/answer-parsing.ts";
+import { mulberry32 } from "../../random.ts";
 import { partsOf } from "./answer-parts.ts";
 
 const SEED = 23;

@@ -1,5 +1,5 @@
 /** The parts of an answer that comes cut at random. */
-import type { AnswerParser, AnswerPart } from "../../src/server/tool-calls/answer-parser.ts";
+import type { AnswerParser, AnswerPart } from "../../../src/decoding/tool-calls/answer-parser.ts";
 
 /** Neighbours of one kind are joined. */
 export function partsOf(parser: AnswerParser, answer: string, random: () => number): AnswerPart[] {

@@ -6,8 +6,8 @@
  *   Mistral                 as in `mistral-calls.ts`
  *   FunctionGemma           as in `gemma-calls.ts`
  */
-import { regularOf } from "../../decoding/grammar/grammar.ts";
-import { oneOf, repeat } from "../../decoding/grammar/regular/regular.ts";
+import { regularOf } from "../grammar/grammar.ts";
+import { oneOf, repeat } from "../grammar/regular/regular.ts";
 import { type AnswerParser, type AnswerPart, type Section, SectionParser } from "./answer-parser.ts";
 import { GEMMA_MARKS, GEMMA_STOP, gemmaCalls } from "./gemma-calls.ts";
 import { callIn } from "./json-call.ts";
