@@ -11,6 +11,7 @@ import { type DraftPolicy, PayingDrafts } from "./drafts/draft-policy.ts";
 import { PassCosts } from "./drafts/pass-costs.ts";
 import { constraintOf } from "./grammar/requested-constraint.ts";
 import type { VocabularyTokens } from "./grammar/vocabulary-trie.ts";
+import { follow } from "./follow-signal.ts";
 import { Generation, GenerationAbortError } from "./generation.ts";
 import { GENERATE_OPTIONS, type GenerateOptions, type GenerationResult, type StopReason } from "./generation-options.ts";
 import { need } from "../need.ts";
@@ -239,18 +240,6 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
 function readerOf(count: number | undefined, pass: ForwardPass): LogprobReader | undefined {
   if (count === undefined) return undefined;
   return new LogprobReader(pass, pass.config.vocabSize, need.whole("logprobs", count, 0, MOST_TOP_LOGPROBS));
-}
-
-/**
- * Aborts a controller when a signal is; what is returned ends that. A function of its own, so that a signal
- * that lives long holds the controller and nothing else.
- */
-function follow(signal: AbortSignal | undefined, controller: AbortController): () => void {
-  if (!signal) return () => {};
-  const onAbort = () => controller.abort(signal.reason);
-  signal.addEventListener("abort", onAbort);
-  if (signal.aborted) onAbort();
-  return () => signal.removeEventListener("abort", onAbort);
 }
 
 /** Gives an AbortError the partial result to carry. */

@@ -52,6 +52,18 @@ test("several prompts, as texts or as ids, and several choices of each", async (
   assert.is(json.usage.completion_tokens, 32);
 });
 
+test("as many choices as one request may have make Node warn of nothing", async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => void warnings.push(warning);
+  process.on("warning", onWarning);
+  const { json } = await server.post("/v1/completions", { ...GREEDY, prompt: PROMPT, max_tokens: 2, n: 16 });
+  // Warnings are told of behind what runs.
+  await new Promise(setImmediate);
+  process.off("warning", onWarning);
+  assert.is(json.choices.length, 16);
+  assert.equal(warnings, []);
+});
+
 test("a stream has the text of the whole, a reason at its end, and usage where asked for", async () => {
   const chunks = await server.stream("/v1/completions", {
     ...GREEDY,
