@@ -38,7 +38,7 @@ export function follow(signal: AbortSignal | undefined, controller: AbortControl
 function listening(signal: AbortSignal): Followers {
   const controllers = new Set<AbortController>();
   const listener = () => {
-    for (const controller of [...controllers]) controller.abort(signal.reason);
+    for (const controller of controllers) controller.abort(signal.reason);
   };
   return { controllers, listener };
 }

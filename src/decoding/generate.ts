@@ -144,6 +144,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
       return yield* steps(stream, { cache, choose, isOver, meter: meters.decode, policy, signal: leaving.signal });
     } finally {
       unfollow();
+      cache.leave(sequence);
       model.end?.();
     }
   }
@@ -170,6 +171,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
         }
         if (logprobs) positions.push(drawn[sequence.length - prompt.length]!);
         sequence.push(token);
+        cache.give(sequence, sequence.length);
         const piece = pieceOf(token, stream);
         text += piece;
         if (piece !== "") yield piece;
@@ -204,7 +206,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
             drafter?.push(sequence.at(-1)!);
             drafts.accepted++;
           }
-          cache.given = before + taken++;
+          taken++;
           meters.decode.count();
           yield token;
         }

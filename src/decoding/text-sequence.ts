@@ -47,7 +47,12 @@ export class TextSequence implements Disposable {
     this.#cache = new TokenCache(sequence);
   }
 
-  /** Token ids, in order. */
+  /**
+   * Token ids, in order: those of every prompt and of what came of it, as `GenerationResult.tokens` has them.
+   * The end token that ended a text is none of them; the last token of one that was cut by `maxTokens` is,
+   * and `generate([])` goes on behind it as one longer generation would. What a prompt that was aborted had
+   * evaluated stays. A text that ended for "context" has no room for its last token.
+   */
   get tokens(): readonly number[] {
     return this.#cache.givenIds;
   }
@@ -138,7 +143,9 @@ export class TextSequence implements Disposable {
   /** What a generation has evaluated and not given yet is no part of a copy. */
   #forkGiven(): Sequence {
     const fork = this.#sequence.fork();
-    fork.truncate(this.tokens.length);
+    const cache = new TokenCache(fork);
+    cache.give(this.tokens, Infinity);
+    cache.settle();
     return fork;
   }
 

@@ -9,13 +9,23 @@ import type { ForwardPass, LogitsBlock, PassTime } from "../model/forward-pass.t
 /** What `ForwardOptions` has under this name. */
 type OnPass = (pass: PassTime) => void;
 
+/** What a text goes through. */
+export interface TextPass extends ForwardPass {
+  /** Appends ids of which nothing is computed until something behind them is. */
+  append(ids: readonly number[]): void;
+}
+
 export class TokenCache {
-  readonly forwardPass: ForwardPass;
-  /** How many ids are the text so far, where a generation has evaluated tokens it has not given yet. */
-  given = Infinity;
+  readonly forwardPass: TextPass;
+  /**
+   * The text of a generation that is going on, and how much of it has been given: the last token of that is
+   * not evaluated yet, or drafts behind it are already.
+   */
+  #text: readonly number[] | undefined;
+  #given = 0;
   #busy = false;
 
-  constructor(forwardPass: ForwardPass) {
+  constructor(forwardPass: TextPass) {
     this.forwardPass = forwardPass;
   }
 
@@ -25,8 +35,18 @@ export class TokenCache {
 
   /** The ids of the text so far. */
   get givenIds(): readonly number[] {
-    const { ids } = this.forwardPass;
-    return ids.length > this.given ? ids.slice(0, this.given) : ids;
+    return this.#text?.slice(0, this.#given) ?? this.forwardPass.ids;
+  }
+
+  /** Says how much of a text has been given; its array may become longer for a while, never another one. */
+  give(text: readonly number[], length: number): void {
+    this.#text = text;
+    this.#given = length;
+  }
+
+  /** Has exactly what was given of a text, unless something else goes on in its place. */
+  leave(text: readonly number[]): void {
+    if (this.#text === text && !this.#busy) this.settle();
   }
 
   /** The ids that are there, in order. */
@@ -38,8 +58,13 @@ export class TokenCache {
    * How many leading ids need not be evaluated again. At most all but the last one, whose logits are wanted.
    */
   reusable(ids: readonly number[]): number {
+    return Math.min(this.#common(ids), ids.length - 1);
+  }
+
+  /** How many leading ids are there. */
+  #common(ids: readonly number[]): number {
     const cached = this.ids;
-    const most = Math.min(cached.length, ids.length - 1);
+    const most = Math.min(cached.length, ids.length);
     let length = 0;
     while (length < most && cached[length] === ids[length]) length++;
     return length;
@@ -61,11 +86,17 @@ export class TokenCache {
     onPass?: OnPass,
   ): Promise<T> {
     return this.#alone(async () => {
-      const start = this.reusable(ids);
+      const common = this.#common(ids);
+      const start = Math.min(common, ids.length - 1);
       this.forwardPass.truncate(start);
       let result: T;
       const options = { logits: "last", read: (logits: Float32Array) => void (result = read(logits)), signal, onPass } as const;
-      await this.forwardPass.forward(ids.slice(start), options);
+      try {
+        await this.forwardPass.forward(ids.slice(start), options);
+      } catch (error) {
+        this.#have(ids.slice(0, common));
+        throw error;
+      }
       return result!;
     });
   }
@@ -108,19 +139,27 @@ export class TokenCache {
     });
   }
 
-  /** Forgets what is not of the text yet: a generation that goes on will evaluate it again. */
+  /** Has what was given, all of it and nothing else: a generation that goes on evaluates what it lacks. */
   settle(): void {
-    this.trim(this.given);
+    const text = this.#text?.slice(0, this.#given);
+    this.#text = undefined;
+    if (!text) return;
+    this.trim(this.#common(text));
+    this.#have(text);
   }
 
-  /** Forgets what is behind `length` ids; one that was disposed has nothing to forget. */
+  /** Appends what is missing of ids that begin with those that are there, as far as there is room. */
+  #have(ids: readonly number[]): void {
+    const { length, mostTokens } = this.forwardPass;
+    const missing = ids.slice(length, mostTokens);
+    if (missing.length > 0) undisposed(() => this.forwardPass.append(missing));
+  }
+
+  /** Forgets what is behind `length` ids. */
   trim(length: number): void {
-    this.given = Infinity;
-    try {
+    undisposed(() => {
       if (this.forwardPass.length > length) this.forwardPass.truncate(length);
-    } catch (error) {
-      if (!(error instanceof DisposedError)) throw error;
-    }
+    });
   }
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {
@@ -138,5 +177,14 @@ export class TokenCache {
   /** Forgets everything. */
   clear(): void {
     this.forwardPass.truncate(0);
+  }
+}
+
+/** A sequence that was disposed has nothing to forget or to add to. */
+function undisposed(change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    if (!(error instanceof DisposedError)) throw error;
   }
 }

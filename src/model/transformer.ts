@@ -136,6 +136,10 @@ export class Transformer implements ForwardPass, SequenceOwner {
     return this.#own.forward(ids, options);
   }
 
+  append(ids: readonly number[]): void {
+    this.#own.append(ids);
+  }
+
   truncate(length: number): void {
     this.#own.truncate(length);
   }

@@ -117,7 +117,7 @@ test("a sequence goes on, forks, is cut, saved and restored", async () => {
   using sequence = model.createSequence();
   const beginning = text(30);
   const { tokens } = await sequence.generate(beginning, greedy).result;
-  assert.equal(sequence.tokens, [...model.promptIds(beginning), ...tokens].slice(0, sequence.tokens.length));
+  assert.equal(sequence.tokens, [...model.promptIds(beginning), ...tokens]);
   const length = sequence.tokens.length;
   using fork = sequence.fork();
   const bytes = await sequence.save();
@@ -133,6 +133,67 @@ test("a sequence goes on, forks, is cut, saved and restored", async () => {
   assert.instance(await rejection(restored.restore(bytes.slice(0, -1))), CheckpointError);
   const logits = await fork.logits([1, 2, 3]);
   assert.is(logits.length, 3 * model.config.vocabSize);
+  await model.dispose();
+});
+
+test("a text cut by its length goes on as one longer text would, drawn or greedy, saved, forked or aborted between", async () => {
+  const model = await load({ cacheTokens: 2048 });
+  const ids = model.promptIds(text(20));
+  for (const sampling of [{ temperature: 0 }, { logitBias: { 7: 3 }, temperature: 0, repeatPenalty: 1.3, repeatLastN: -1 }]) {
+    const options = { ...sampling, ignoreEos: true } as const;
+    const whole = await model.generate(ids, { ...options, maxTokens: 24 }).result;
+    for (const cut of [1, 8, 23]) {
+      using sequence = model.createSequence();
+      const first = await sequence.generate(ids, { ...options, maxTokens: cut }).result;
+      assert.equal(sequence.tokens, [...ids, ...first.tokens]);
+      using fork = sequence.fork();
+      using restored = model.createSequence();
+      await restored.restore(await sequence.save());
+      const stopped = new AbortController();
+      const aborted = sequence.generate([], { ...options, signal: stopped.signal }).result;
+      stopped.abort();
+      const { partial } = (await rejection(aborted)) as GenerationAbortError;
+      assert.equal(sequence.tokens, [...ids, ...first.tokens, ...partial.tokens]);
+      sequence.truncate(ids.length + cut);
+      for (const one of [sequence, fork, restored]) {
+        assert.equal(one.tokens, [...ids, ...first.tokens]);
+        const rest = await one.generate([], { ...options, maxTokens: 24 - cut }).result;
+        assert.is(first.text + rest.text, whole.text);
+        assert.equal([...first.tokens, ...rest.tokens], whole.tokens);
+        assert.equal(one.tokens, [...ids, ...whole.tokens]);
+      }
+    }
+  }
+  await model.dispose();
+});
+
+test("the tokens of a sequence are those given, between two pieces and when it is left, and logits go on behind them", async () => {
+  const model = await load({ cacheTokens: 2048 });
+  const ids = model.promptIds(text(10));
+  using sequence = model.createSequence();
+  const generation = sequence.generate(ids, { temperature: 0, ignoreEos: true, maxTokens: 9, logprobs: 0 });
+  let pieces = 0;
+  for await (const _ of generation) {
+    const given = generation.logprobs!.map(({ id }) => id);
+    assert.equal(sequence.tokens, [...ids, ...given]);
+    if (++pieces === 4) break;
+  }
+  const { tokens } = await generation.result;
+  assert.equal(sequence.tokens, [...ids, ...tokens]);
+  const after = await sequence.logits([3]);
+  assert.equal(after, (await model.logits([...ids, ...tokens, 3])).slice(-model.config.vocabSize));
+  sequence.truncate(ids.length + 2);
+  assert.equal(sequence.tokens, [...ids, ...tokens.slice(0, 2)]);
+  await model.dispose();
+});
+
+test("a context that is full has no room for the last token, and the sequence says so", async () => {
+  const model = await load({ contextSize: 64, cacheTokens: 64 });
+  using sequence = model.createSequence();
+  const { tokens, stop } = await sequence.generate([5, 6], { temperature: 0, ignoreEos: true }).result;
+  assert.is(stop, "context");
+  assert.equal(sequence.tokens, [5, 6, ...tokens].slice(0, 64));
+  assert.is(tokens.length, 63);
   await model.dispose();
 });
 

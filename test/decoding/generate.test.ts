@@ -148,6 +148,7 @@ test("maxTokens counts tokens, and 0 only fills the cache", async () => {
       [...PROMPT, ...bytes("hello").slice(0, Math.max(0, maxTokens - 1))],
       "the last token is not evaluated",
     );
+    assert.equal(pass.ids, [...PROMPT, ...result.tokens], "and there all the same");
   }
 });
 
@@ -330,6 +331,7 @@ test("aborted in a decode step: text, tokens and cache so far are there", async 
     assert.is(partial.decode.tokens, after - 1);
     assert.is(pieces.join(""), "hel\nUser".slice(0, Math.min(after, 3)));
     assert.equal(pass.cached, [...PROMPT, ...partial.tokens.slice(0, -1)]);
+    assert.equal(pass.ids, [...PROMPT, ...partial.tokens]);
   }
 });
 

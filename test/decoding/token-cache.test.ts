@@ -63,6 +63,50 @@ test("after an abort the cache knows which whole chunks it kept, and goes on fro
   assert.equal(pass.calls, [6, 2]);
 });
 
+test("an abort before anything was evaluated takes nothing from what was there, its last id included", async () => {
+  const pass = toy({ chunkSize: 2 });
+  const cache = new TokenCache(pass);
+  await cache.evaluate([1, 2], read);
+  cache.give([1, 2, 3], 3);
+  cache.settle();
+  assert.equal(
+    [cache.ids, pass.cached],
+    [
+      [1, 2, 3],
+      [1, 2],
+    ],
+  );
+  const controller = new AbortController();
+  pass.onChunk = () => controller.abort();
+  for (const ids of [
+    [1, 2, 3],
+    [1, 2, 3, 0],
+  ]) {
+    const error = await cache.evaluate(ids, read, controller.signal).catch((e: unknown) => e);
+    assert.instance(error, AbortError);
+    assert.equal(cache.ids, [1, 2, 3]);
+  }
+});
+
+test("a text that was given is left as it was given, more or less of it evaluated; another's is not touched", () => {
+  const pass = toy();
+  const cache = new TokenCache(pass);
+  pass.append([1, 2, 3, 0]);
+  const text = [1, 2];
+  cache.give(text, 2);
+  assert.equal(cache.givenIds, [1, 2]);
+  cache.leave([1, 2]);
+  assert.equal(cache.ids, [1, 2, 3, 0]);
+  cache.leave(text);
+  assert.equal(
+    [cache.ids, cache.givenIds],
+    [
+      [1, 2],
+      [1, 2],
+    ],
+  );
+});
+
 test("a pass that someone else emptied is noticed", async () => {
   const pass = toy();
   const cache = new TokenCache(pass);

@@ -5,7 +5,8 @@
  */
 import { type ModelConfig, USUAL } from "../../src/architecture/model-config.ts";
 import { NULL } from "../../src/kernels/pointer.ts";
-import type { ForwardOptions, ForwardPass, LogitsBlock } from "../../src/model/forward-pass.ts";
+import type { TextPass } from "../../src/decoding/token-cache.ts";
+import type { ForwardOptions, LogitsBlock } from "../../src/model/forward-pass.ts";
 import { throwIfAborted } from "../../src/errors.ts";
 
 export interface ToyModel {
@@ -16,12 +17,14 @@ export interface ToyModel {
   readonly logits: (ids: readonly number[]) => ArrayLike<number>;
 }
 
-export class ToyForwardPass implements ForwardPass {
+export class ToyForwardPass implements TextPass {
   readonly config: ModelConfig;
   readonly contextSize: number;
   readonly #model: ToyModel;
   /** What the KV cache holds. */
   readonly cached: number[] = [];
+  /** Ids behind those, of which nothing is computed. */
+  readonly #appended: number[] = [];
   /** Sizes of the calls to `forward`, in order. */
   readonly calls: number[] = [];
   /** Ids that went through it. */
@@ -36,7 +39,7 @@ export class ToyForwardPass implements ForwardPass {
   }
 
   get ids(): readonly number[] {
-    return this.cached;
+    return [...this.cached, ...this.#appended];
   }
 
   get mostTokens(): number {
@@ -44,7 +47,7 @@ export class ToyForwardPass implements ForwardPass {
   }
 
   get length(): number {
-    return this.cached.length;
+    return this.cached.length + this.#appended.length;
   }
 
   createSequence(): ToyForwardPass & Disposable {
@@ -55,6 +58,7 @@ export class ToyForwardPass implements ForwardPass {
     if (this.length + ids.length > this.contextSize) throw new Error("toy model: the cache is full");
     if (ids.length === 0) throw new Error("toy model: nothing to evaluate");
     this.calls.push(ids.length);
+    this.cached.push(...this.#appended.splice(0));
     const chunkSize = this.#model.chunkSize ?? Infinity;
     for (let begin = 0; begin < ids.length; begin += chunkSize) {
       this.onChunk();
@@ -79,7 +83,12 @@ export class ToyForwardPass implements ForwardPass {
     return undefined;
   }
 
+  append(ids: readonly number[]): void {
+    this.#appended.push(...ids);
+  }
+
   truncate(length: number): void {
+    this.#appended.length = Math.max(0, Math.min(this.#appended.length, length - this.cached.length));
     this.cached.length = Math.min(length, this.cached.length);
   }
 

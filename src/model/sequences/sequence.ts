@@ -130,6 +130,13 @@ export class Sequence implements ForwardPass, Disposable {
     this.#model.release(this, length);
   }
 
+  /** Appends ids of which nothing is computed until something behind them is. @throws as `forward` does */
+  append(ids: readonly number[]): void {
+    this.checkUsable();
+    this.#model.checkIds(ids, this.length);
+    for (const id of ids) this.#ids.push(id);
+  }
+
   /** Makes a sequence with the same ids, which shares all blocks until one of the two goes on. */
   fork(): Sequence {
     this.checkUsable();
