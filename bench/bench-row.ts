@@ -1,11 +1,11 @@
 /** What a file of `bench/rows/` exports: `rows`, each one kernel on one shape. */
-import { BOARD_BYTES } from "../src/kernels/job-board.ts";
+import { BOARD_BYTES } from "../src/kernels/threads/job-board.ts";
 import { instantiateKernels, Kernels } from "../src/kernels/kernels.ts";
-import { KernelThreads } from "../src/kernels/kernel-threads.ts";
+import { KernelThreads } from "../src/kernels/threads/kernel-threads.ts";
 import type { KernelExports, KernelWork, SplitKernel } from "../src/kernels/kernel-table.ts";
 import { STATIC_DATA_BYTES } from "../src/kernels/memory-plan.ts";
 import type { Pointer } from "../src/kernels/pointer.ts";
-import { ThreadPool } from "../src/kernels/thread-pool.ts";
+import { ThreadPool } from "../src/kernels/threads/thread-pool.ts";
 import { nodeHost } from "../src/host/node.ts";
 import { mulberry32 } from "../test/random.ts";
 

@@ -3,7 +3,7 @@
  *
  *   tsx scripts/make-tiny-model.ts FOLDER [SEED] [ARCHITECTURE] [F32|F16|BF16]     defaults: 1, llama, F32
  */
-import { createOutputFolder } from "../src/host/node/node-output-folder.ts";
+import { createOutputFolder } from "../src/host/node/output/node-output-folder.ts";
 import { tinyModel, type TinyModelOptions } from "../test/tiny-model.ts";
 
 const [path, seed = "1", architecture = "llama", type = "F32"] = process.argv.slice(2);

@@ -11,8 +11,8 @@
 import type * as core from "./core.ts";
 import * as library from "./library.ts";
 import { nodeHost } from "./host/node.ts";
-import { createOutputFile } from "./host/node/node-output-file.ts";
-import { createOutputFolder } from "./host/node/node-output-folder.ts";
+import { createOutputFile } from "./host/node/output/node-output-file.ts";
+import { createOutputFolder } from "./host/node/output/node-output-folder.ts";
 import { nodeSources } from "./host/node/node-sources.ts";
 import { withGivenKernels } from "./host/host-options.ts";
 

@@ -30,7 +30,7 @@ import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import type { LayerInputReport, QuantizationReport } from "../../src/quantizer/write/quantization-report.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import type { Work } from "../../src/host/work.ts";
-import { createOutputFolder } from "../../src/host/node/node-output-folder.ts";
+import { createOutputFolder } from "../../src/host/node/output/node-output-folder.ts";
 import { type PartFigures, partFigures } from "./parts.ts";
 import {
   type ActivationFigures,

@@ -29,7 +29,7 @@ interface SamplingKey {
   readonly max: number;
 }
 
-/** The domains are those of the options, `src/decoding/sampling.ts`. */
+/** The domains are those of the options, `src/decoding/sampling/sampling.ts`. */
 const SAMPLING_KEYS: readonly SamplingKey[] = [
   { option: "temperature", json: "temperature", gguf: "temp", min: 0, max: 1e6 },
   { option: "topK", json: "top_k", gguf: "top_k", whole: true, min: 0, max: Number.MAX_SAFE_INTEGER },

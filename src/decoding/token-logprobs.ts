@@ -9,7 +9,7 @@
  */
 import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
 
-import { topK } from "./logits-processors.ts";
+import { topK } from "./sampling/logits-processors.ts";
 
 /** The most alternatives that can be asked for, OpenAI's limit. */
 export const MOST_TOP_LOGPROBS = 20;

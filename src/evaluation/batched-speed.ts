@@ -8,7 +8,7 @@
  *     T_PP, S_PP  seconds of all prompts, and their tokens per second
  *     T_TG, S_TG  the same of the steps; T, S of both
  */
-import { Xoshiro128 } from "../decoding/random.ts";
+import { Xoshiro128 } from "../decoding/sampling/random.ts";
 import { OptionError } from "../errors.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
 import { BLOCK_TOKENS } from "../model/layers/attention.ts";

@@ -7,7 +7,7 @@
  * reads.
  */
 import { throwIfAborted } from "../errors.ts";
-import { BOARD_BYTES } from "../kernels/job-board.ts";
+import { BOARD_BYTES } from "../kernels/threads/job-board.ts";
 import { chooseKernels } from "../kernels/choose-kernels.ts";
 import type { BuildName } from "../kernels/kernel-build.ts";
 import { type Kernels, kernelSizes } from "../kernels/kernels.ts";
@@ -15,7 +15,7 @@ import { MemoryPlan } from "../kernels/memory-plan.ts";
 import { openKernels } from "../kernels/open-kernels.ts";
 import { NULL, type Pointer } from "../kernels/pointer.ts";
 import type { Host } from "../host/host.ts";
-import { Xoshiro128 } from "../decoding/random.ts";
+import { Xoshiro128 } from "../decoding/sampling/random.ts";
 
 export interface KernelSpeed {
   /** The calling one included. */

@@ -8,7 +8,7 @@
  *
  * Neither tokenization nor sampling is timed: ids are drawn beforehand, whatever the logits say.
  */
-import { Xoshiro128 } from "../decoding/random.ts";
+import { Xoshiro128 } from "../decoding/sampling/random.ts";
 import { OptionError } from "../errors.ts";
 import { need } from "../need.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";

@@ -3,7 +3,7 @@
  * one runtime and is the only kind of file that imports a runtime's own modules.
  */
 import type { KernelBuild } from "../kernels/kernel-build.ts";
-import type { WorkerStart } from "../kernels/job-board.ts";
+import type { WorkerStart } from "../kernels/threads/job-board.ts";
 
 export interface Host {
   /** A name for reports: "node", "deno", "bun", "workerd", "browser". */
@@ -39,10 +39,10 @@ export interface Host {
    */
   readonly threadsObstacle?: string;
   /**
-   * Starts `runKernelWorker(start)` (`src/kernels/kernel-worker.ts`) on a thread of its own. Present where
-   * memory can be shared and the calling thread may sleep in `Atomics.wait`, which a page's main thread may
-   * not. If the thread dies without being told to, `markDead(start)` has to be called even while the calling
-   * thread sleeps. What it throws counts as a worker that does not start.
+   * Starts `runKernelWorker(start)` (`src/kernels/threads/kernel-worker.ts`) on a thread of its own. Present
+   * where memory can be shared and the calling thread may sleep in `Atomics.wait`, which a page's main
+   * thread may not. If the thread dies without being told to, `markDead(start)` has to be called even while
+   * the calling thread sleeps. What it throws counts as a worker that does not start.
    */
   spawnWorker?(start: WorkerStart): WorkerHandle;
 }

@@ -3,7 +3,7 @@ import { CapabilityError, DisposedError } from "../errors.ts";
 import type { WorkOptions } from "../host/work.ts";
 import { instantiateModules } from "./instantiate.ts";
 import { type KernelExports, type KernelName, KERNELS, type KernelWork, moduleOf, type SplitKernel } from "./kernel-table.ts";
-import { KernelThreads } from "./kernel-threads.ts";
+import { KernelThreads } from "./threads/kernel-threads.ts";
 import { MemoryPlan } from "./memory-plan.ts";
 import type { Pointer } from "./pointer.ts";
 

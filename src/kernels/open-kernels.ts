@@ -1,10 +1,10 @@
 /** Memories as they were planned, the kernels over them, and the threads these share. */
 import type { Host } from "../host/host.ts";
-import { KernelThreads } from "./kernel-threads.ts";
+import { KernelThreads } from "./threads/kernel-threads.ts";
 import { instantiateKernels, Kernels } from "./kernels.ts";
 import type { MemoryPlan } from "./memory-plan.ts";
 import type { Pointer } from "./pointer.ts";
-import { ThreadPool } from "./thread-pool.ts";
+import { ThreadPool } from "./threads/thread-pool.ts";
 
 export interface PlannedMemory {
   readonly plan: MemoryPlan;

@@ -4,7 +4,7 @@
  * prompt too. No bit depends on the number of threads.
  */
 import type { Kernels } from "../kernels/kernels.ts";
-import { ThreadChoice } from "../kernels/thread-choice.ts";
+import { ThreadChoice } from "../kernels/threads/thread-choice.ts";
 
 /** A layer was held up if the calling thread slept so much of its time waiting for others, */
 const STALLED_PART = 1 / 4;

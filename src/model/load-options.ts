@@ -9,10 +9,10 @@ import type { ModelConfig } from "../architecture/model-config.ts";
 import { OptionError } from "../errors.ts";
 import { isWhole, need, shown } from "../need.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
-import { MOST_THREADS } from "../kernels/job-board.ts";
+import { MOST_THREADS } from "../kernels/threads/job-board.ts";
 import { BUILD_NAMES, type BuildName } from "../kernels/kernel-build.ts";
 import { ADDRESSABLE_BYTES } from "../kernels/memory-plan.ts";
-import { DEFAULT_POLL, MOST_POLL } from "../kernels/polling.ts";
+import { DEFAULT_POLL, MOST_POLL } from "../kernels/threads/polling.ts";
 import type { Host } from "../host/host.ts";
 import type { WorkOptions } from "../host/work.ts";
 import {

@@ -4,7 +4,7 @@
  */
 import type { Work } from "../host/work.ts";
 import { chooseKernels } from "../kernels/choose-kernels.ts";
-import { BOARD_BYTES } from "../kernels/job-board.ts";
+import { BOARD_BYTES } from "../kernels/threads/job-board.ts";
 import { kernelBuild } from "../kernels/kernel-build.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { MemoryPlan } from "../kernels/memory-plan.ts";

@@ -19,7 +19,7 @@ import * as assert from "uvu/assert";
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { AbortError, CapabilityError, CheckpointError, OptionError } from "../../src/errors.ts";
 import { openFile, openFolder, openLocation } from "../../src/host/node/node-files.ts";
-import { createOutputFolder } from "../../src/host/node/node-output-folder.ts";
+import { createOutputFolder } from "../../src/host/node/output/node-output-folder.ts";
 import { tinyModel } from "../tiny-model.ts";
 
 const test = suite<{ root: string }>("node files");

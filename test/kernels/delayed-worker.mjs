@@ -4,8 +4,8 @@
  * its first share.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { BOARD } from "../../src/kernels/job-board.ts";
-import { runKernelWorker } from "../../src/kernels/kernel-worker.ts";
+import { BOARD } from "../../src/kernels/threads/job-board.ts";
+import { runKernelWorker } from "../../src/kernels/threads/kernel-worker.ts";
 import { delayAtomics } from "./delay-atomics.ts";
 
 if (workerData.delays === "before its first share") {

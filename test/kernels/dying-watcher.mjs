@@ -4,7 +4,7 @@
  */
 import { parentPort } from "node:worker_threads";
 import "../../src/host/node/node-thread-watcher.ts";
-import { boardWords } from "../../src/kernels/job-board.ts";
+import { boardWords } from "../../src/kernels/threads/job-board.ts";
 
 if (process.env["FPTQ_TEST_WATCHER"] === "throws") throw new Error("nobody watches today");
 

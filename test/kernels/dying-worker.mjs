@@ -1,7 +1,7 @@
 /** A kernel worker of which the first one dies, or every one with a number, when `workerData.death` says. */
 import { parentPort, workerData } from "node:worker_threads";
-import { BOARD, boardWords, claimShare } from "../../src/kernels/job-board.ts";
-import { runKernelWorker } from "../../src/kernels/kernel-worker.ts";
+import { BOARD, boardWords, claimShare } from "../../src/kernels/threads/job-board.ts";
+import { runKernelWorker } from "../../src/kernels/threads/kernel-worker.ts";
 
 const ready = () => parentPort.postMessage("ready");
 if (typeof workerData.death === "number") {

@@ -1,10 +1,10 @@
 /** A pool of threads over a memory of its own, without a model. */
-import { BOARD_BYTES } from "../../src/kernels/job-board.ts";
+import { BOARD_BYTES } from "../../src/kernels/threads/job-board.ts";
 import { instantiateKernels, Kernels } from "../../src/kernels/kernels.ts";
-import { KernelThreads } from "../../src/kernels/kernel-threads.ts";
+import { KernelThreads } from "../../src/kernels/threads/kernel-threads.ts";
 import { MemoryPlan } from "../../src/kernels/memory-plan.ts";
 import type { Pointer } from "../../src/kernels/pointer.ts";
-import { ThreadPool } from "../../src/kernels/thread-pool.ts";
+import { ThreadPool } from "../../src/kernels/threads/thread-pool.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import type { Host } from "../../src/host/host.ts";
 

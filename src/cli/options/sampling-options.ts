@@ -1,7 +1,7 @@
 /** Options of the commands that generate text, with llama.cpp's names and defaults. */
 import { type Command, Option } from "commander";
 import type { GenerateOptions } from "../../decoding/generation-options.ts";
-import { DEFAULT_SAMPLING } from "../../decoding/sampling.ts";
+import { DEFAULT_SAMPLING } from "../../decoding/sampling/sampling.ts";
 import type { RecommendedSampling } from "../../checkpoint/recommended-sampling.ts";
 import { describe, isJsonObject, type JsonObject } from "../../json-object.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";

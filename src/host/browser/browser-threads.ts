@@ -1,6 +1,6 @@
 /** Kernel workers in a page: Web Workers over shared memory. */
 import { CapabilityError } from "../../errors.ts";
-import type { WorkerStart } from "../../kernels/job-board.ts";
+import type { WorkerStart } from "../../kernels/threads/job-board.ts";
 import type { ThreadOrder } from "./browser-worker.ts";
 import type { WorkerHandle } from "../host.ts";
 

@@ -1,6 +1,6 @@
 /** A kernel thread in a page. */
-import { markDead, type WorkerStart } from "../../kernels/job-board.ts";
-import { runKernelWorker } from "../../kernels/kernel-worker.ts";
+import { markDead, type WorkerStart } from "../../kernels/threads/job-board.ts";
+import { runKernelWorker } from "../../kernels/threads/kernel-worker.ts";
 
 /** The message to the thread. */
 export interface ThreadOrder {

@@ -9,7 +9,7 @@ import { CheckpointError, throwIfAborted, unlessAborted } from "../../errors.ts"
 import { standsForFolder } from "../../sources/file-url.ts";
 import { hubNameHint } from "../../sources/hub.ts";
 import { digestAside, type FileIdentity, type PendingDigest } from "./node-digest-thread.ts";
-import { siblingPrefix } from "./node-output-owner.ts";
+import { siblingPrefix } from "./output/node-output-owner.ts";
 import { pathOf } from "./node-paths.ts";
 import { codeOf, messageOf } from "./system-error.ts";
 

@@ -9,7 +9,7 @@
  * takes.
  */
 import { parentPort, Worker } from "node:worker_threads";
-import { answer, markDead, type WorkerStart } from "../../kernels/job-board.ts";
+import { answer, markDead, type WorkerStart } from "../../kernels/threads/job-board.ts";
 import type { WatcherOrder, WatcherReport } from "./node-threads.ts";
 
 const workers = new Map<number, { readonly worker: Worker; readonly start: WorkerStart }>();

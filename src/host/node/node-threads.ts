@@ -2,7 +2,7 @@
  * Kernel workers on Node, Deno and Bun: `worker_threads`, below one watching thread that all models share.
  */
 import { Worker } from "node:worker_threads";
-import { markDead, type WorkerStart } from "../../kernels/job-board.ts";
+import { markDead, type WorkerStart } from "../../kernels/threads/job-board.ts";
 import type { WorkerHandle } from "../host.ts";
 
 /** Longest time to wait until a worker has ended; it takes milliseconds. */

@@ -12,7 +12,7 @@ import { type Description, widestInput } from "../../architecture/description.ts
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import type { Work } from "../../host/work.ts";
 import { type ChosenKernels, chooseKernels } from "../../kernels/choose-kernels.ts";
-import { BOARD_BYTES } from "../../kernels/job-board.ts";
+import { BOARD_BYTES } from "../../kernels/threads/job-board.ts";
 import { type BuildName, kernelBuild } from "../../kernels/kernel-build.ts";
 import type { KernelExports } from "../../kernels/kernel-table.ts";
 import { kernelSizes } from "../../kernels/kernels.ts";
