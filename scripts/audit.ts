@@ -1,5 +1,6 @@
 /**
- * Checks what a user installs with the package: licences, signatures of the registry, known vulnerabilities.
+ * Checks what a user installs with the package, or gets as a part of it: licences, signatures of the
+ * registry, known vulnerabilities.
  *
  *     npm run audit -- [--json] [--offline]       --offline: licences only
  *
@@ -22,7 +23,8 @@ const results: CheckResult[] = [
 ];
 if (!flags.offline) {
   results.push(readSignatures(npmAudit(["signatures"], root)));
-  results.push(readAdvisories(npmAudit(["--omit=dev"], root)));
+  const names = packages.map(({ name }) => name);
+  results.push(readAdvisories(npmAudit([], root), names));
 }
 if (flags.json) console.log(JSON.stringify(results, null, 2));
 else for (const { check, state, details } of results) console.log([`${check}: ${state}`, ...details].join("\n  "));

@@ -5,7 +5,7 @@
  *   src/*.ts -> dist/*.js, dist/chunks/*.js (what they share)          declarations -> dist/types/
  */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { deflateRawSync } from "node:zlib";
@@ -14,6 +14,7 @@ import { rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
 import { interleave } from "../src/host/interleave.ts";
 import { INLINE_FILES } from "../src/kernels/kernel-build.ts";
+import { BUNDLED, INSTALLED } from "./bundled-packages.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = `${root}dist`;
@@ -64,6 +65,29 @@ const SHARED: BuildOptions = {
   logLevel: "warning",
 };
 
+/** What came from packages into the output is what `bundled-packages.ts` lists. */
+function checkBundled(files: readonly string[]): void {
+  const found = new Set(files.flatMap((path) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []));
+  const others = [...found].filter((name) => !BUNDLED.includes(name));
+  const missing = BUNDLED.filter((name) => !found.has(name));
+  if (others.length + missing.length > 0)
+    throw new Error(`bundled: got ${[...found].join(", ")}, need ${BUNDLED.join(", ")} (scripts/bundled-packages.ts)`);
+}
+
+/** The notices that licences of bundled packages ask for; the text of Apache-2.0 is the package's own. */
+function notices(): string {
+  const parts = BUNDLED.map((name) => {
+    const folder = `${root}node_modules/${name}`;
+    const { version, license } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8")) as Record<string, string>;
+    const file = license === "Apache-2.0" ? undefined : readdirSync(folder).find((entry) => /^licen[cs]e(\.|$)/i.test(entry));
+    if (license !== "Apache-2.0" && file === undefined) throw new Error(`${name}: got no text of its licence, need one`);
+    if (existsSync(`${folder}/NOTICE`)) throw new Error(`${name}: has a NOTICE, which has to go along`);
+    const text = file === undefined ? "the text is in LICENSE" : readFileSync(`${folder}/${file}`, "utf8").trim();
+    return `${name} ${version}, ${license}\n\n${text}\n`;
+  });
+  return `Parts of these packages are in the files beside this one.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`;
+}
+
 /** `src/host/node.ts` names files by their place relative to its own, two folders below the package. */
 function checkPlaceOf(source: string, outputs: Record<string, { inputs: Record<string, unknown> }>): void {
   const places = Object.entries(outputs).filter(([, { inputs }]) => source in inputs);
@@ -79,10 +103,12 @@ const { metafile } = await build({
   entryPoints: inputs(ENTRIES),
   splitting: true,
   chunkNames: "chunks/[name]-[hash]",
-  packages: "external",
-  external: ["*.wasm", "*.wasm?module"],
+  external: ["*.wasm", "*.wasm?module", "node:*", ...INSTALLED],
+  mainFields: ["module", "main"],
   plugins: [inlineKernels],
 });
+checkBundled(Object.values(metafile!.outputs).flatMap(({ inputs: parts }) => Object.keys(parts)));
+writeFileSync(`${dist}/THIRD-PARTY-NOTICES.txt`, notices());
 checkPlaceOf("src/host/node.ts", metafile!.outputs);
 for (const file of Object.keys(metafile!.outputs)) {
   // Nothing here does anything when it is imported, so an import of no name is only there to keep an order;

@@ -52,7 +52,7 @@ export type {
 } from "./decoding/generation-options.ts";
 export type { ResponseFormat } from "./decoding/grammar/response-format.ts";
 export { LanguageModel, type ModelMemory } from "./decoding/language-model.ts";
-export type { Prompt, PromptOptions } from "./decoding/prompt.ts";
+export type { Messages, Prompt, PromptOptions } from "./decoding/prompt.ts";
 export type { PositionLogprobs, TokenLogprob } from "./decoding/token-logprobs.ts";
 export type { RerankOptions } from "./decoding/rerank.ts";
 export { TextSequence } from "./decoding/text-sequence.ts";

@@ -12,7 +12,7 @@ const test = suite("docs");
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Not of this repository, or made by a command. */
-const SKIPPED = new Set(["node_modules", "dist", "build", ".git", ".cache", ".wrangler"]);
+const SKIPPED = new Set(["node_modules", "dist", "build", ".git", ".cache", ".wrangler", ".next"]);
 /**
  * Folders whose files are named by their path: from the root, or from the folder of the page (an example's
  * own `src/`).

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { build, type Metafile } from "esbuild";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { BUNDLED } from "../scripts/bundled-packages.ts";
 
 const test = suite("package");
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -22,8 +23,6 @@ const manifest = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
 
 /** Unpacked, without models (docs/decisions/small-package.md). Raising it needs a reason in the commit. */
 const MOST_BYTES = 2_200_000;
-/** What runs everywhere. Every other dependency is for Node alone, or for the command line. */
-const PORTABLE = ["@assemblyscript/loader", "@huggingface/tokenizers", "@noble/hashes", "leven", "wasm-feature-detect"];
 /** Entry points that are imported where there is no Node. */
 const ELSEWHERE = {
   browser: { specifier: "fptq", conditions: ["browser"] },
@@ -115,17 +114,16 @@ test(`at most ${MOST_BYTES / 1000} kB unpacked, and no sources, tests or models`
   assert.ok(unpackedSize <= MOST_BYTES, `${unpackedSize} bytes`);
   const others = files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist\/.+\.(js|d\.ts|wasm)|LICENSE|README\.md|package\.json)$/.test(path));
+    .filter(
+      (path) => !/^(dist\/.+\.(js|d\.ts|wasm)|dist\/THIRD-PARTY-NOTICES\.txt|LICENSE|README\.md|package\.json)$/.test(path),
+    );
   assert.equal(others, []);
 });
 
 for (const [name, entry] of Object.entries(ELSEWHERE)) {
-  test(`${name}: bundles of what runs everywhere, and nothing of Node`, async () => {
+  test(`${name}: imports no other package, and nothing of Node`, async () => {
     const made = await bundle(entry, "esm");
-    assert.equal(
-      packagesIn(made).filter((dependency) => !PORTABLE.includes(dependency)),
-      [],
-    );
+    assert.equal(packagesIn(made), []);
     const outside = importsOf(made).filter(
       (path) => !/^\.\/wasm\/fptq-((kept-)?(simd128|relaxed|relaxed-i16)|relaxed-(u8|s8)|probe)\.wasm(\?module)?$/.test(path),
     );
@@ -217,8 +215,13 @@ test("an uncaught error shows its line, its class and its code, also from a prog
   }
 });
 
-test("a dependency that is portable is one", () => {
-  for (const name of PORTABLE) assert.ok(name in manifest.dependencies, name);
+test("a package whose code is in the files is named in them, and not installed once more", () => {
+  const notices = readFileSync(`${root}dist/THIRD-PARTY-NOTICES.txt`, "utf8");
+  for (const name of BUNDLED) {
+    const { version } = JSON.parse(readFileSync(`${root}node_modules/${name}/package.json`, "utf8")) as { version: string };
+    assert.ok(notices.includes(`${name} ${version}, `), name);
+    assert.not.ok(name in manifest.dependencies, name);
+  }
 });
 
 test.run();

@@ -1,6 +1,7 @@
 /** The licences of what a user of the package installs with it. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { BUNDLED } from "../bundled-packages.ts";
 
 /** Licences that ask for no more than a notice, by SPDX identifier. */
 const ALLOWED: ReadonlySet<string> = new Set([
@@ -30,14 +31,14 @@ interface LockEntry {
 }
 
 /**
- * Packages of the lockfile that are not for development alone.
+ * Packages of the lockfile that are not for development alone, and those whose code is in what is published.
  *
  * @param root folder of `package-lock.json`, and of `node_modules` if they are installed
  */
 export function productionPackages(root: string): LicensedPackage[] {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as { packages: Record<string, LockEntry> };
   return Object.entries(lock.packages)
-    .filter(([place, { dev }]) => place !== "" && dev !== true)
+    .filter(([place, { dev }]) => place !== "" && (dev !== true || BUNDLED.some((name) => place === `node_modules/${name}`)))
     .map(([place, { version = "", license }]) => {
       const manifest = join(root, place, "package.json");
       const installed = existsSync(manifest)

@@ -45,12 +45,18 @@ interface Advisories {
   readonly vulnerabilities?: Readonly<Record<string, { readonly severity?: string; readonly range?: string }>>;
 }
 
-/** Reads `npm audit --omit=dev --json`: known vulnerabilities of what users install. */
-export function readAdvisories(answer: { stdout: string; stderr: string }): CheckResult {
+/**
+ * Reads `npm audit --json`: known vulnerabilities of what users get.
+ *
+ * @param names the packages that count; others are for development
+ */
+export function readAdvisories(answer: { stdout: string; stderr: string }, names: readonly string[]): CheckResult {
   const check = "known vulnerabilities";
   const { vulnerabilities } = (jsonOf(answer.stdout) ?? {}) as Advisories;
   if (typeof vulnerabilities !== "object") return unavailable(check, answer, "the registry has no list of them, or does not answer");
-  const details = Object.entries(vulnerabilities).map(([name, { severity, range }]) => `${name} ${range}: ${severity}`);
+  const details = Object.entries(vulnerabilities)
+    .filter(([name]) => names.includes(name))
+    .map(([name, { severity, range }]) => `${name} ${range}: ${severity}`);
   return { check, state: details.length > 0 ? "failed" : "passed", details };
 } // prettier-ignore
 

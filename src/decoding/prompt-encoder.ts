@@ -1,7 +1,7 @@
 /** Prompts to token ids, by the tokenizer and chat template of a model. */
 import type { TokenizerFiles } from "../checkpoint/checkpoint.ts";
 import { OptionError } from "../errors.ts";
-import { ChatTemplate } from "../tokenizer/chat-template.ts";
+import { type ChatMessage, ChatTemplate } from "../tokenizer/chat-template.ts";
 import { type ChatPrompt, chatPrompt } from "../tokenizer/chat-prompt.ts";
 import { fewestTokens } from "../tokenizer/fewest-tokens.ts";
 import type { EncodeOptions, Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -87,7 +87,7 @@ export class PromptEncoder {
     if (typeof prompt === "string") return { text: prompt, options: { addSpecialTokens: length === 0, parseSpecial } };
     if (isIds(prompt)) return { ids: prompt };
     this.#template ??= new ChatTemplate(this.#tokenizerConfig, this.#name);
-    const chat = chatPrompt(this.#tokenizer.specialTexts, this.#template, prompt, {
+    const chat = chatPrompt(this.#tokenizer.specialTexts, this.#template, prompt as readonly ChatMessage[], {
       parseSpecial,
       ...(tools && { tools }),
       ...(variables && { variables }),

@@ -5,8 +5,14 @@ import type { JsonObject } from "../json-object.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { ChatMessage } from "../tokenizer/chat-template.ts";
 
+/**
+ * Messages of a conversation. The second form is for an interface of your own, which TypeScript takes for
+ * nothing with an index signature.
+ */
+export type Messages = readonly (ChatMessage | { readonly role: string; readonly content?: unknown })[];
+
 /** What to continue: text, its token ids, or a conversation for the model's chat template. */
-export type Prompt = string | readonly number[] | readonly ChatMessage[];
+export type Prompt = string | readonly number[] | Messages;
 
 /** How a prompt becomes token ids. */
 export interface PromptOptions {
@@ -40,6 +46,6 @@ function foundIn(prompt: unknown): string {
 }
 
 /** Tells token ids from messages. */
-export function isIds(prompt: readonly number[] | readonly ChatMessage[]): prompt is readonly number[] {
+export function isIds(prompt: readonly number[] | Messages): prompt is readonly number[] {
   return prompt.every((entry) => typeof entry === "number");
 }

@@ -6,10 +6,14 @@
  */
 import * as tokenizers from "@huggingface/tokenizers";
 
-/** The part of the library used here; its own declarations do not resolve under NodeNext. */
-const { SplitPreTokenizer } = tokenizers as unknown as {
+interface Split {
   readonly SplitPreTokenizer: new (config: object) => { readonly pattern: RegExp };
-};
+}
+/**
+ * Its own declarations do not resolve under NodeNext. Named as a property, it comes into a bundle without the
+ * rest of the library.
+ */
+const SplitPreTokenizer = (tokenizers as unknown as Split).SplitPreTokenizer;
 
 /** Deeper nesting could overflow the stack of the translation. */
 const MOST_CHARACTERS = 2 ** 13;
