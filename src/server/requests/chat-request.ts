@@ -32,6 +32,9 @@ const toolChoice = z.union([
   z.object({ type: z.literal("function"), function: z.looseObject({ name: z.string() }) }),
 ]);
 
+/** Whatever JSON can say. */
+export const templateVariable = z.json();
+
 export const chatSchema = z.object({
   ...samplingFields,
   messages: z.array(message).min(1),
@@ -42,7 +45,7 @@ export const chatSchema = z.object({
   tool_choice: toolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   functions: z.tuple([], "need tools, which took their place").nullish(),
-  chat_template_kwargs: z.record(z.string(), z.json()).nullish(),
+  chat_template_kwargs: z.record(z.string(), templateVariable).nullish(),
 });
 
 export type ChatRequest = z.output<typeof chatSchema>;
