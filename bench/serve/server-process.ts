@@ -10,6 +10,8 @@ export interface ServerProcess {
   /** Resident bytes; 0 where the system does not say. */
   rss(): number;
   stop(): Promise<void>;
+  /** Ends it at once, in the middle of whatever it does. */
+  kill(): void;
 }
 
 /** @throws Error with what the server said, if it ended before it listened */
@@ -35,6 +37,7 @@ export async function startServer(model: string, words: readonly string[]): Prom
         child.once("exit", () => resolve());
         child.kill("SIGTERM");
       }),
+    kill: () => void child.kill("SIGKILL"),
   };
 }
 
