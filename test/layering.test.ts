@@ -22,8 +22,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   quantizer: ["training", "model", "kernels", "architecture", "checkpoint", "tokenizer"],
   export: ["tokenizer", "architecture", "checkpoint"],
   server: ["decoding", "tokenizer"],
-  // Only what finds calls in an answer.
-  ai: ["decoding", "tokenizer", "server"],
+  ai: ["decoding", "tokenizer"],
   evaluation: ["quantizer", "decoding", "model", "kernels", "tokenizer", "architecture", "checkpoint"],
   host: ["kernels", "checkpoint", "sources"],
   "core.ts": ["export", "kernels", "sources", "model", "decoding", "quantizer", "evaluation", "tokenizer", "architecture", "checkpoint"],

@@ -3,8 +3,10 @@ import type { LanguageModelV4CallOptions, SharedV4Warning } from "@ai-sdk/provid
 import type { GenerateOptions } from "../decoding/generation-options.ts";
 import type { JsonObject } from "../json-object.ts";
 import { checkOptions, type OptionKeys, optionKeys } from "../option-keys.ts";
-import type { AskedForm } from "../server/answers/answer-grammar.ts";
-import type { ChatRequest } from "../server/requests/chat-request.ts";
+import { OptionError } from "../errors.ts";
+import type { Grammar } from "../decoding/grammar/grammar.ts";
+import { jsonSchemaGrammar } from "../decoding/grammar/response-format.ts";
+import { type AskedCalls, askedCalls, type ToolChoice } from "../decoding/tool-calls/asked-calls.ts";
 import type { CallFormat } from "../decoding/tool-calls/call-formats.ts";
 
 /** `providerOptions.fptq` of a language model: what the AI SDK has no setting for. */
@@ -17,15 +19,14 @@ const LANGUAGE_OPTIONS: OptionKeys = optionKeys<FptqLanguageOptions>({
   minP: 0, repeatPenalty: 0, repeatLastN: 0, logitBias: 0, ignoreEos: 0, draftMax: 0, whenFull: 0, templateVariables: 0,
 }); // prettier-ignore
 
-/** A function in OpenAI's form. */
-export type FunctionTool = JsonObject & NonNullable<ChatRequest["tools"]>[number];
-
 export interface Call {
   readonly options: GenerateOptions;
   /** Functions for the chat template, in OpenAI's form; undefined for none. */
-  readonly tools: readonly FunctionTool[] | undefined;
-  /** What the answer is held to, in OpenAI's fields. */
-  readonly form: AskedForm;
+  readonly tools: readonly JsonObject[] | undefined;
+  /** What is asked of calls of them. */
+  readonly calls: AskedCalls | undefined;
+  /** What an answer is held to that is no call; undefined for any. */
+  readonly form: Grammar | undefined;
   readonly variables: JsonObject | undefined;
   readonly warnings: SharedV4Warning[];
 }
@@ -43,7 +44,9 @@ export function callOf(asked: LanguageModelV4CallOptions, template: string, call
   const { templateVariables, ...rest } = own;
   const thinking = thoughts(asked.reasoning, template, unsupported);
   const tools = toolsOf(asked, calls, unsupported);
-  const form = formOf(asked, tools !== undefined && calls?.forced !== undefined, rest.ignoreEos);
+  const forces = tools !== undefined && calls?.forced !== undefined;
+  const askedOf = tools && askedCalls({ tools, toolChoice: forces ? choiceOf(asked.toolChoice) : "auto" }, true);
+  const form = formOf(asked, rest.ignoreEos);
   const variables = thinking || templateVariables ? { ...thinking, ...templateVariables } : undefined;
   const options: GenerateOptions = {
     ...rest,
@@ -58,7 +61,7 @@ export function callOf(asked: LanguageModelV4CallOptions, template: string, call
     keptTokens: tools && calls?.marks,
     signal: asked.abortSignal,
   };
-  return { options, tools, form, variables, warnings };
+  return { options, tools, calls: askedOf, form, variables, warnings };
 }
 
 type Unsupported = (feature: string, details: string) => void;
@@ -79,7 +82,7 @@ function toolsOf(
   { tools, toolChoice }: LanguageModelV4CallOptions,
   calls: CallFormat | undefined,
   unsupported: Unsupported,
-): readonly FunctionTool[] | undefined {
+): readonly JsonObject[] | undefined {
   if (toolChoice?.type === "none" || !tools?.length) return undefined;
   if (!calls) {
     unsupported("tools", "the model's chat template shows no way to call them that is read here");
@@ -101,14 +104,15 @@ function toolsOf(
 const isForcing = (choice: LanguageModelV4CallOptions["toolChoice"]): boolean =>
   choice?.type === "required" || choice?.type === "tool";
 
-/** @param forces whether calls can be made to be */
-function formOf(asked: LanguageModelV4CallOptions, forces: boolean, ignoreEos: boolean | undefined): AskedForm {
-  const { responseFormat, toolChoice: choice } = asked;
-  const schema = responseFormat?.type === "json" ? (responseFormat.schema ?? { type: "object" }) : undefined;
-  return {
-    ...(schema && { response_format: { type: "json_schema", json_schema: { schema: schema as JsonObject } } }),
-    ...(forces && choice?.type === "required" && { tool_choice: "required" }),
-    ...(forces && choice?.type === "tool" && { tool_choice: { type: "function", function: { name: choice.toolName } } }),
-    ...(ignoreEos !== undefined && { ignore_eos: ignoreEos }),
-  };
+function choiceOf(choice: LanguageModelV4CallOptions["toolChoice"]): ToolChoice {
+  if (choice?.type === "tool") return { type: "function", function: { name: choice.toolName } };
+  return choice?.type ?? "auto";
+}
+
+/** @throws OptionError for a schema that answers cannot be held to */
+function formOf({ responseFormat }: LanguageModelV4CallOptions, ignoresEnd: boolean | undefined): Grammar | undefined {
+  if (responseFormat?.type !== "json") return undefined;
+  if (ignoresEnd)
+    throw new OptionError("ignoreEos: got true beside responseFormat, which says where the answer ends, need false");
+  return jsonSchemaGrammar(responseFormat.schema ?? { type: "object" }, "responseFormat.schema");
 }

@@ -10,7 +10,7 @@ import type {
 import type { Generation } from "../decoding/generation.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
 import { conversationPrompt } from "../decoding/conversation.ts";
-import { answerGrammar } from "../server/answers/answer-grammar.ts";
+import { answerGrammar } from "../decoding/tool-calls/answer-grammar.ts";
 import { type AnswerReading, answerParsing } from "../decoding/tool-calls/answer-parsing.ts";
 import { ContentStream, contentOf, finishReasonOf, usageOf } from "./answer-content.ts";
 import { callOf } from "./call-options.ts";
@@ -84,10 +84,10 @@ export class FptqLanguageModel implements LanguageModelV4 {
     const model = await this.#load();
     const template = model.chatTemplate ?? "";
     const parsing = answerParsing(template);
-    const { options, tools, form, variables, warnings } = callOf(asked, template, parsing.calls);
+    const { options, tools, calls, form, variables, warnings } = callOf(asked, template, parsing.calls);
     const prompted = { ...(tools && { tools }), ...(variables && { templateVariables: variables }) };
     const { ids, end } = conversationPrompt(model, conversationOf(asked.prompt), prompted);
-    const grammar = answerGrammar(form, tools && [...tools], parsing, end, "responseFormat.schema");
+    const grammar = answerGrammar(form, calls, parsing, end);
     const reading = parsing.reading(end, tools !== undefined);
     return { generation: model.generate(ids, { ...options, grammar }), reading, warnings };
   }

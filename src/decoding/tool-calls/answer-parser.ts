@@ -8,13 +8,19 @@ import { firstBeginning } from "../stopping.ts";
 export type AnswerPart =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "reasoning"; readonly text: string }
-  /** `arguments`: JSON, as OpenAI gives it. */
-  | { readonly kind: "call"; readonly name: string; readonly arguments: string };
+  /** `text`: what the model wrote, marks included; of a list of calls, all of it for each of them. */
+  | ({ readonly kind: "call"; readonly text: string } & FoundCall);
+
+export interface FoundCall {
+  readonly name: string;
+  /** JSON, as OpenAI gives it. */
+  readonly arguments: string;
+}
 
 export interface AnswerParser {
   /** The parts that are certain, of the text held back and this piece. */
   push(piece: string): AnswerPart[];
-  /** The rest, at the end of the answer: a call that was not finished is text. */
+  /** The rest, at the end of the answer: a call that was not finished is text. Then there is nothing left. */
   flush(): AnswerPart[];
 }
 
@@ -24,10 +30,12 @@ export interface Section {
   /** What ends it, or where text that begins inside it ends: undefined while that is not there yet. */
   readonly close: string | ((held: string) => number | undefined);
   /**
-   * What a whole section is; undefined if it is none of its kind, and then is text as it stands.
+   * The calls of a whole section; undefined if it is none of its kind, and then is text as it stands.
    * Absent: its text is thoughts, given as it comes.
    */
-  readonly read?: (inner: string) => AnswerPart[] | undefined;
+  readonly read?: (inner: string) => readonly FoundCall[] | undefined;
+  /** Whether thoughts stay in the text, with their marks: nothing is looked for in them. */
+  readonly staysText?: boolean;
 }
 
 export class SectionParser implements AnswerParser {
@@ -54,10 +62,12 @@ export class SectionParser implements AnswerParser {
     const rest = this.#held;
     this.#held = "";
     const inside = this.#inside;
+    this.#inside = undefined;
     if (!inside) return this.#text(rest);
-    if (!inside.read) return rest === "" ? [] : [{ kind: "reasoning", text: rest }];
+    if (!inside.read) return this.#thoughts(inside, rest);
     // Models end their text behind a call, some without closing it.
-    return inside.read(rest) ?? this.#text(inside.open + rest);
+    const written = inside.open + rest;
+    return callParts(inside.read(rest), written) ?? this.#text(written);
   }
 
   /** Takes one step in the held text; says whether there may be another. */
@@ -72,24 +82,31 @@ export class SectionParser implements AnswerParser {
       parts.push(...this.#text(this.#held.slice(0, end)));
       this.#held = this.#held.slice(end + (found ? found.section.open.length : 0));
       this.#inside = found?.section;
+      if (found?.section.staysText) parts.push(...this.#text(found.section.open));
       return found !== undefined;
     }
     const close = ending(inside, this.#held);
     if (!inside.read) {
       const end = close?.at ?? firstBeginning(this.#held, typeof inside.close === "string" ? [inside.close] : []);
-      const text = this.#held.slice(0, end);
-      if (text !== "") parts.push({ kind: "reasoning", text });
+      const staying = inside.staysText && close ? close.behind : end;
+      parts.push(...this.#thoughts(inside, this.#held.slice(0, staying)));
       this.#held = this.#held.slice(close?.behind ?? end);
     } else if (close) {
-      const read = inside.read(this.#held.slice(0, close.at));
-      parts.push(...(read ?? this.#text(inside.open + this.#held.slice(0, close.behind))));
-      this.#trims = read !== undefined;
+      const written = inside.open + this.#held.slice(0, close.behind);
+      const calls = callParts(inside.read(this.#held.slice(0, close.at)), written);
+      parts.push(...(calls ?? this.#text(written)));
+      this.#trims = calls !== undefined;
       this.#held = this.#held.slice(close.behind);
     }
     if (!close) return false;
     this.#inside = undefined;
-    this.#trims ||= !inside.read;
+    this.#trims ||= !inside.read && !inside.staysText;
     return true;
+  }
+
+  #thoughts({ staysText }: Section, text: string): AnswerPart[] {
+    if (staysText) return this.#text(text);
+    return text === "" ? [] : [{ kind: "reasoning", text }];
   }
 
   #text(text: string): AnswerPart[] {
@@ -98,6 +115,11 @@ export class SectionParser implements AnswerParser {
     this.#trims = false;
     return [{ kind: "text", text: said }];
   }
+}
+
+/** @param written what they were read from */
+export function callParts(calls: readonly FoundCall[] | undefined, written: string): AnswerPart[] | undefined {
+  return calls?.map((call) => ({ kind: "call", ...call, text: written }));
 }
 
 /** Where a section ends in the text that begins inside it, and where text goes on. */

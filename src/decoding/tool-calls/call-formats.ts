@@ -8,7 +8,7 @@
  */
 import { regularOf } from "../grammar/grammar.ts";
 import { oneOf, repeat } from "../grammar/regular/regular.ts";
-import { type AnswerParser, type AnswerPart, type Section, SectionParser } from "./answer-parser.ts";
+import { type AnswerParser, type AnswerPart, callParts, type Section, SectionParser } from "./answer-parser.ts";
 import { GEMMA_MARKS, GEMMA_STOP, gemmaCalls } from "./gemma-calls.ts";
 import { callIn } from "./json-call.ts";
 import { hermesForced, llamaForced, mistralForced, type ForcedCalls } from "./forced-calls.ts";
@@ -91,8 +91,12 @@ class WholeAnswerCall implements AnswerParser {
   }
 
   flush(): AnswerPart[] {
-    const call = this.#isText ? undefined : callIn(this.#held, "parameters");
-    return call ? [call] : [...this.#give(), ...this.#parser.flush()];
+    const held = this.#held;
+    const call = this.#isText ? undefined : callIn(held, "parameters");
+    const calls = callParts(call && [call], held);
+    this.#held = "";
+    this.#isText = true;
+    return calls ?? [...this.#parser.push(held), ...this.#parser.flush()];
   }
 
   #give(): AnswerPart[] {

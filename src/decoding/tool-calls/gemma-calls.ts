@@ -22,7 +22,7 @@ export const gemmaCalls: Section = {
   read(inner) {
     const head = HEAD.exec(inner);
     const json = head && new Arguments(inner, head[0].length - 1).json();
-    return head && json !== undefined ? [{ kind: "call", name: head[1]!, arguments: json! }] : undefined;
+    return head && json !== undefined ? [{ name: head[1]!, arguments: json! }] : undefined;
   },
 };
 

@@ -1,20 +1,19 @@
 /** Calls of functions as JSON objects: a name, and arguments under a name that differs between models. */
 import { isJsonObject } from "../../json-object.ts";
-import type { AnswerPart } from "./answer-parser.ts";
+import type { FoundCall } from "./answer-parser.ts";
 
-export type Call = Extract<AnswerPart, { kind: "call" }>;
 type Field = "arguments" | "parameters";
 
 /** @returns undefined for text that is no JSON, or not of this shape */
-export function callIn(text: string, field: Field): Call | undefined {
+export function callIn(text: string, field: Field): FoundCall | undefined {
   return callOf(parsed(text), field);
 }
 
 /** @returns undefined for what is not of this shape */
-export function callOf(json: unknown, field: Field): Call | undefined {
+export function callOf(json: unknown, field: Field): FoundCall | undefined {
   if (!isJsonObject(json) || typeof json["name"] !== "string") return undefined;
   const given = json[field] ?? {};
-  return { kind: "call", name: json["name"], arguments: typeof given === "string" ? given : JSON.stringify(given) };
+  return { name: json["name"], arguments: typeof given === "string" ? given : JSON.stringify(given) };
 }
 
 /** @returns undefined for text that is no JSON */

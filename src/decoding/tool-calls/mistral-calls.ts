@@ -4,7 +4,7 @@
  *   to version 3    [TOOL_CALLS][{"name": "f", "arguments": {...}, "id": "9 characters"}, ...]
  *   from version 7  [TOOL_CALLS]f[CALL_ID]9 characters[ARGS]{...}, [CALL_ID] and [ARGS] not in all of them
  */
-import type { AnswerPart, Section } from "./answer-parser.ts";
+import type { FoundCall, Section } from "./answer-parser.ts";
 import { callOf, jsonEnd, parsed } from "./json-call.ts";
 
 /** These are special tokens, which are no text otherwise. */
@@ -19,7 +19,7 @@ export const mistralCalls: Section = {
     const before = LIST.exec(held) ?? HEAD.exec(held);
     return before ? jsonEnd(held, before[0].length) : undefined;
   },
-  read(inner): AnswerPart[] | undefined {
+  read(inner): FoundCall[] | undefined {
     if (LIST.test(inner)) {
       const list = parsed(inner);
       const calls = Array.isArray(list) ? list.map((call: unknown) => callOf(call, "arguments")) : [];

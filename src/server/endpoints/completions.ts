@@ -1,10 +1,12 @@
 /** `/v1/chat/completions` and `/v1/completions`: from bodies to jobs, and how they are worded. */
 import type { Context } from "hono";
 import type { GenerateOptions } from "../../decoding/generation-options.ts";
+import { answerGrammar } from "../../decoding/tool-calls/answer-grammar.ts";
+import { type AnswerReading, answerParsing } from "../../decoding/tool-calls/answer-parsing.ts";
+import { askedCalls } from "../../decoding/tool-calls/asked-calls.ts";
 import { OptionError } from "../../errors.ts";
 import { answer, type Answering, type Job, type Prompt } from "../answers/answer.ts";
 import { answerForm } from "../answers/answer-form.ts";
-import { answerGrammar } from "../answers/answer-grammar.ts";
 import { chatFormat } from "../answers/chat-format.ts";
 import { completionFormat } from "../answers/completion-format.ts";
 import { ApiError } from "../api-error.ts";
@@ -13,7 +15,6 @@ import { chatSchema, type ChatRequest, conversationOf } from "../requests/chat-r
 import { completionSchema, type CompletionRequest, promptsOf } from "../requests/completion-request.ts";
 import { parseBody } from "../requests/parse.ts";
 import { generateOptions, type SamplingFields } from "../requests/sampling-fields.ts";
-import { type AnswerReading, answerParsing } from "../../decoding/tool-calls/answer-parsing.ts";
 
 export interface CompletionLimits {
   readonly alias: string;
@@ -43,14 +44,8 @@ export function chatJob(
   names: { readonly messages: string; readonly tokens: string; readonly schema?: string },
 ): { job: Job; reading: AnswerReading } {
   const parsing = answerParsing(model.chatTemplate ?? "");
-  const tools = body.tool_choice === "none" || !body.tools?.length ? undefined : body.tools;
-  if (!tools && body.tool_choice && body.tool_choice !== "none" && body.tool_choice !== "auto")
-    throw new ApiError(400, "tool_choice: got a call that has to be, need tools to call", { param: "tool_choice" });
-  if (tools && !parsing.calls) {
-    throw new ApiError(400, "tools: got some, need none: this model's template shows no way to call them that is read here", {
-      param: "tools",
-    });
-  }
+  const asked = blaming(() => askedCallsOf(body, parsing.calls !== undefined));
+  const tools = asked && body.tools!;
   const variables = body.chat_template_kwargs;
   const prompted = { ...(tools && { tools }), ...(variables && { templateVariables: variables }) };
   const { ids, end } = conversationPrompt(model, conversationOf(body), prompted);
@@ -59,10 +54,14 @@ export function chatJob(
   const sampling = generateOptions(body, most, limits.maxTokens);
   const calls = tools && parsing.calls;
   const written = { keptTokens: calls?.marks, stop: [...(sampling.stop ?? []), ...(calls?.stop ?? [])] };
-  const grammar = blaming(() => answerGrammar(body, tools, parsing, end, names.schema));
+  const grammar = blaming(() => answerGrammar(answerForm(body, names.schema), asked, parsing, end));
   const options = { ...sampling, ...logprobs, ...written, grammar };
   const job = jobOf(body, { field: names.messages, prompts: [{ ids, echo: undefined }] }, options);
   return { job, reading: parsing.reading(end, tools !== undefined) };
+}
+
+function askedCallsOf({ tools, tool_choice: toolChoice, parallel_tool_calls: several }: ChatRequest, readsCalls: boolean) {
+  return askedCalls({ tools, toolChoice, parallelToolCalls: several }, readsCalls, "tool_choice");
 }
 
 export async function completeText(c: Context, server: Serving): Promise<Response> {

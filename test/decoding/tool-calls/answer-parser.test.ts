@@ -17,7 +17,7 @@ const parse = (template: string, answer: string, { prompt = "", random = mulberr
   partsOf(answerParsing(template).reading(prompt, true).parser(), answer, random);
 
 const text = (said: string): AnswerPart => ({ kind: "text", text: said });
-const call = (name: string, args: object): AnswerPart => ({ kind: "call", name, arguments: JSON.stringify(args) });
+const call = (name: string, args: object): AnswerPart => ({ kind: "call", name, arguments: JSON.stringify(args), text: "" });
 /** Numbers stay as the model wrote them. */
 const asData = (parts: readonly AnswerPart[]) =>
   parts.map((part) => (part.kind === "call" ? { name: part.name, arguments: JSON.parse(part.arguments) as unknown } : part));
