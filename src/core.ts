@@ -49,12 +49,15 @@ export type {
   SamplingOptions,
   StageTiming,
   StopReason,
+  TokenUsage,
 } from "./decoding/generation-options.ts";
 export type { ResponseFormat } from "./decoding/grammar/response-format.ts";
 export { LanguageModel, type ModelMemory } from "./decoding/language-model.ts";
 export type { Messages, Prompt, PromptOptions } from "./decoding/prompt.ts";
 export type { PositionLogprobs, TokenLogprob } from "./decoding/token-logprobs.ts";
 export type { RerankOptions } from "./decoding/rerank.ts";
+export type { ToolChoice } from "./decoding/tool-calls/asked-calls.ts";
+export type { ToolCall } from "./decoding/tool-calls/tool-call.ts";
 export { TextSequence } from "./decoding/text-sequence.ts";
 export * from "./errors.ts";
 export type { FolderExport } from "./export/compressed-tensors/export-view.ts";

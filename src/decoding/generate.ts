@@ -9,14 +9,22 @@ import { decode, type Decoding } from "./decode.ts";
 import { Drafter } from "./drafts/drafter.ts";
 import { type DraftPolicy, PayingDrafts } from "./drafts/draft-policy.ts";
 import { PassCosts } from "./drafts/pass-costs.ts";
+import { GeneratedText } from "./generated-text.ts";
+import type { Grammar } from "./grammar/grammar.ts";
 import { constraintOf } from "./grammar/requested-constraint.ts";
 import type { VocabularyTokens } from "./grammar/vocabulary-trie.ts";
 import { follow } from "./follow-signal.ts";
 import { Generation, GenerationAbortError } from "./generation.ts";
-import { GENERATE_OPTIONS, type GenerateOptions, type GenerationResult, type StopReason } from "./generation-options.ts";
+import {
+  GENERATE_OPTIONS,
+  type GenerateOptions,
+  type GenerationResult,
+  type StopReason,
+  type TokenUsage,
+} from "./generation-options.ts";
 import { need } from "../need.ts";
 import { checkOptions } from "../option-keys.ts";
-import { PROMPT_OPTIONS } from "./prompt.ts";
+import { checkPromptIds, PROMPT_OPTIONS } from "./prompt.ts";
 import type { PendingIds } from "./prompt-encoder.ts";
 import { prefill } from "./prefill.ts";
 import { Sampler } from "./sampling/sampler.ts";
@@ -25,6 +33,8 @@ import { StageMeter } from "./stage-meter.ts";
 import { limitReached, StopStrings } from "./stopping.ts";
 import type { TokenCache } from "./token-cache.ts";
 import { LogprobReader, MOST_TOP_LOGPROBS, type PositionLogprobs } from "./token-logprobs.ts";
+import type { AnswerParsing } from "./tool-calls/answer-parsing.ts";
+import { endOf, offeredCalls, withMore } from "./tool-calls/offered-calls.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
 
 /** llama.cpp's default. */
@@ -62,6 +72,8 @@ export interface TextModel {
    * turn).
    */
   readonly endTokenIds: readonly number[];
+  /** What the chat template says of answers; absent for a model without one. */
+  readonly answers?: (() => AnswerParsing) | undefined;
   /** Makes what says, in one generation, how many tokens to guess ahead. */
   readonly draftPolicy?: (() => DraftPolicy) | undefined;
   /** What the model's authors recommend; the caller's options stand above it. */
@@ -89,7 +101,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   let sequence: number[] = [];
   const drafts = { drafted: 0, accepted: 0 };
   const begin = (ids: ArrayLike<number>) => {
-    prompt = checkPrompt(ids, tokenizer.bosTokenId, config.vocabSize, contextSize);
+    prompt = checkPromptIds(ids, tokenizer.bosTokenId, config.vocabSize, contextSize);
     sequence = [...prompt];
   };
   // Nobody waits for a prompt of which nothing will be made.
@@ -102,8 +114,12 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   };
   const draftMax = resolveDraftMax(options.draftMax, cache.forwardPass.mostTokens);
   const policy = model.draftPolicy?.() ?? new PayingDrafts(new PassCosts());
-  const stops = new StopStrings(options.stop ?? [], options.keptTokens);
-  const constraint = constraintOf(options, tokenizer, model.endTokenIds);
+  const calls = offeredCalls(options, model.answers?.());
+  const stops = new StopStrings(withMore(options.stop, calls?.stop), withMore(options.keptTokens, calls?.keptTokens));
+  const beside = calls && ((form?: Grammar) => calls.grammar(form, endOf(prompt, tokenizer)));
+  // Of a prompt that is still to be made the end is not known, only whether it can be.
+  let constraint = constraintOf(options, tokenizer, model.endTokenIds, beside);
+  const written = new GeneratedText(tokenizer, stops, calls && (() => calls.reading(endOf(prompt, tokenizer))));
   const logprobs = readerOf(options.logprobs, cache.forwardPass);
   /** Drawn, and of those the ones that are part of the text. */
   const drawn: PositionLogprobs[] = [];
@@ -112,26 +128,30 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
 
   const leaving = new AbortController();
   const meters = { prefill: new StageMeter(), decode: new StageMeter() };
-  let text = "";
 
   const resultWith = (stop: StopReason): GenerationResult => ({
-    text,
+    text: written.text,
+    ...(calls && { toolCalls: [...written.toolCalls] }),
     tokens: sequence.slice(prompt.length),
     ...(logprobs && { logprobs: [...positions] }),
     promptTokens: prompt.length,
     prefill: meters.prefill.timing,
     decode: meters.decode.timing,
+    usage: usageOf(prompt.length, meters.prefill.timing.tokens, sequence.length - prompt.length),
     drafts: { ...drafts },
     stop,
     seed: sampling.kind === "sample" ? sampling.seed : (options.seed ?? 0),
   });
 
-  async function* run(stream: TextStream): AsyncGenerator<string, GenerationResult, void> {
-    const sampler = new Sampler(sampling, config.vocabSize, cache.forwardPass, constraint);
+  async function* run(): AsyncGenerator<string, GenerationResult, void> {
     const unfollow = follow(signal, leaving);
     try {
       throwIfAborted(leaving.signal, "generation");
-      if (typeof promptIds === "function") begin(await promptIds(pause));
+      if (typeof promptIds === "function") {
+        begin(await promptIds(pause));
+        if (beside) constraint = constraintOf(options, tokenizer, model.endTokenIds, beside);
+      }
+      const sampler = new Sampler(sampling, config.vocabSize, cache.forwardPass, constraint);
       model.begin?.(Math.min(limits.contextSize, prompt.length + limits.maxTokens));
       const choose = (logits: Float32Array, ids: readonly number[]) => {
         const logprobsOf = logprobs?.read(logits);
@@ -141,7 +161,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
         return token;
       };
       constraint?.prepare();
-      return yield* steps(stream, { cache, choose, isOver, meter: meters.decode, policy, signal: leaving.signal });
+      return yield* steps({ cache, choose, isOver, meter: meters.decode, policy, signal: leaving.signal });
     } finally {
       unfollow();
       cache.leave(sequence);
@@ -158,7 +178,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
     throwIfAborted(leaving.signal, "generation");
   }
 
-  async function* steps(stream: TextStream, decoding: Decoding): AsyncGenerator<string, GenerationResult, void> {
+  async function* steps(decoding: Decoding): AsyncGenerator<string, GenerationResult, void> {
     let stop = limitReached(limits, 0, prompt.length); // maxTokens = 0 only fills the cache
     const next = await prefill(cache, prompt, (logits) => decoding.choose(logits, sequence), meters.prefill, leaving.signal);
     const tokens = tokensAfter(next, decoding);
@@ -172,9 +192,9 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
         if (logprobs) positions.push(drawn[sequence.length - prompt.length]!);
         sequence.push(token);
         cache.give(sequence, sequence.length);
-        const piece = pieceOf(token, stream);
-        text += piece;
-        if (piece !== "") yield piece;
+        const before = written.toolCalls.length;
+        const piece = written.push(token);
+        if (piece !== "" || written.toolCalls.length > before) yield piece;
         stop = stops.found === undefined ? undefined : "stop";
         if (constraint?.isOver(sequence.slice(prompt.length))) stop ??= "eos";
         stop ??= limitReached(limits, sequence.length - prompt.length, sequence.length);
@@ -182,7 +202,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
     } finally {
       await tokens.return(undefined);
     }
-    const rest = flush(stream);
+    const rest = written.flush();
     if (rest !== "") yield rest;
     return resultWith(stops.found === undefined ? stop : "stop");
   }
@@ -217,25 +237,19 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
     }
   }
 
-  function pieceOf(id: number, stream: TextStream): string {
-    const token = tokenizer.idToToken(id);
-    const piece = stops.push(token === undefined ? "" : stream.push(id));
-    return token !== undefined && tokenizer.specialIds.has(id) ? piece + stops.push(token, true) : piece;
-  }
-
-  /** What the stream and the stop strings still hold. */
-  function flush(stream: TextStream): string {
-    const rest = stops.push(stream.flush()) + stops.flush();
-    text += rest;
-    return rest;
-  }
-
-  const stream = tokenizer.streamDecoder({ skipSpecialTokens: true, continues: true });
   const partial = () => {
-    flush(stream);
+    written.flush();
     return resultWith("cancelled");
   };
-  return new Generation(explainAbort(run(stream), partial), partial, () => leaving.abort(), logprobs && positions);
+  return new Generation(explainAbort(run(), partial), partial, () => leaving.abort(), {
+    logprobs: logprobs && positions,
+    toolCalls: calls && written.toolCalls,
+  });
+}
+
+function usageOf(promptTokens: number, evaluated: number, completionTokens: number): TokenUsage {
+  const cachedTokens = promptTokens - evaluated;
+  return { promptTokens, cachedTokens, completionTokens, totalTokens: promptTokens + completionTokens };
 }
 
 /** @throws OptionError for a number that is none, or of more tokens than can be given */
@@ -270,21 +284,4 @@ function checkWhenFull(whenFull: unknown): void {
 function resolveDraftMax(draftMax: number | undefined, mostTokens: number): number {
   if (draftMax === undefined) return Math.min(DEFAULT_DRAFT_MAX, mostTokens - 1);
   return need.whole("draftMax", draftMax, 0, mostTokens - 1);
-}
-
-function checkPrompt(
-  ids: ArrayLike<number>,
-  bosTokenId: number | undefined,
-  vocabSize: number,
-  contextSize: number,
-): readonly number[] {
-  if (ids.length === 0 && bosTokenId === undefined)
-    throw new OptionError("prompt: got no tokens, need at least 1: this tokenizer has no beginning-of-sequence token");
-  if (ids.length > contextSize)
-    throw new OptionError(`prompt: got ${ids.length} tokens, need at most ${contextSize}, the context size`);
-  const prompt = ids.length === 0 ? [bosTokenId!] : Array.from(ids);
-  const outside = prompt.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
-  if (outside >= 0)
-    throw new OptionError(`prompt: got token id ${prompt[outside]}, need whole numbers from 0 to ${vocabSize - 1}`);
-  return prompt;
 }

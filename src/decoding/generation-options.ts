@@ -4,6 +4,8 @@ import type { Grammar } from "./grammar/grammar.ts";
 import type { ResponseFormat } from "./grammar/response-format.ts";
 import type { PromptOptions } from "./prompt.ts";
 import type { PositionLogprobs } from "./token-logprobs.ts";
+import type { ToolChoice } from "./tool-calls/asked-calls.ts";
+import type { ToolCall } from "./tool-calls/tool-call.ts";
 
 /**
  * How the next token is drawn. An option that is not given is what the model's authors recommend, if they do
@@ -52,6 +54,13 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
   readonly responseFormat?: ResponseFormat | undefined;
   /** The same as a grammar, in llama.cpp's notation (GBNF), in place of `responseFormat`. */
   readonly grammar?: string | Grammar | undefined;
+  /**
+   * Which of `tools` are called, as OpenAI's `tool_choice`: "auto" leaves it to the model (the default),
+   * "none" offers none, "required" makes it call one, `{ type: "function", function: { name } }` that one.
+   */
+  readonly toolChoice?: ToolChoice | undefined;
+  /** Whether calls that have to be, or are in place of a form, may be several. Default true. */
+  readonly parallelToolCalls?: boolean | undefined;
   /** Keep generating after an end token. Default false. */
   readonly ignoreEos?: boolean | undefined;
   /**
@@ -71,8 +80,8 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
 
 export const GENERATE_OPTIONS: OptionKeys = optionKeys<Omit<GenerateOptions, keyof PromptOptions>>({
   temperature: 0, topK: 0, topP: 0, minP: 0, repeatPenalty: 0, repeatLastN: 0, presencePenalty: 0, frequencyPenalty: 0,
-  logitBias: 0, seed: 0, maxTokens: 0, logprobs: 0, stop: 0, keptTokens: 0, responseFormat: 0, grammar: 0, ignoreEos: 0,
-  draftMax: 0, whenFull: 0, signal: 0,
+  logitBias: 0, seed: 0, maxTokens: 0, logprobs: 0, stop: 0, keptTokens: 0, responseFormat: 0, grammar: 0, toolChoice: 0,
+  parallelToolCalls: 0, ignoreEos: 0, draftMax: 0, whenFull: 0, signal: 0,
 }); // prettier-ignore
 
 /** One of the two stages; what counts as its tokens is said in `prefill.ts` and `decode.ts`. */
@@ -95,9 +104,20 @@ export interface DraftCounts {
   readonly accepted: number;
 }
 
+/** Tokens of a generation, counted as OpenAI does. */
+export interface TokenUsage {
+  readonly promptTokens: number;
+  /** Those of them that were computed already. */
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  readonly totalTokens: number;
+}
+
 export interface GenerationResult {
-  /** The text of `tokens`, up to a stop string if one was found. */
+  /** The text of `tokens`, up to a stop string if one was found, without calls of functions. */
   readonly text: string;
+  /** Calls of the functions that were offered; undefined where none were. */
+  readonly toolCalls?: readonly ToolCall[];
   /** Generated ids, the end token not included; those of a stop string are. */
   readonly tokens: readonly number[];
   /** Those of `tokens`, if they were asked for. */
@@ -106,6 +126,7 @@ export interface GenerationResult {
   readonly promptTokens: number;
   readonly prefill: StageTiming;
   readonly decode: StageTiming;
+  readonly usage: TokenUsage;
   readonly drafts: DraftCounts;
   readonly stop: StopReason;
   /** Gives the same tokens again with the same options; 0 if greedy and none was given. */

@@ -2,6 +2,7 @@
 import { AbortError } from "../errors.ts";
 import type { GenerationResult } from "./generation-options.ts";
 import type { PositionLogprobs } from "./token-logprobs.ts";
+import type { ToolCall } from "./tool-calls/tool-call.ts";
 
 /** An aborted generation. What it had made until then is not lost. */
 export class GenerationAbortError extends AbortError {
@@ -11,6 +12,12 @@ export class GenerationAbortError extends AbortError {
     super(`generation: aborted after ${partial.tokens.length} tokens`, { cause });
     this.partial = partial;
   }
+}
+
+/** What there is beside the text, each undefined if nobody asked for it. */
+interface FoundSoFar {
+  readonly logprobs?: readonly PositionLogprobs[] | undefined;
+  readonly toolCalls?: readonly ToolCall[] | undefined;
 }
 
 /**
@@ -28,7 +35,7 @@ export class Generation implements AsyncIterable<string> {
   readonly #run: AsyncGenerator<string, GenerationResult, void>;
   readonly #partial: () => GenerationResult;
   readonly #stop: () => void;
-  readonly #logprobs: readonly PositionLogprobs[] | undefined;
+  readonly #found: FoundSoFar;
   readonly #pieces: string[] = [];
   #end: { kind: "result"; result: GenerationResult } | { kind: "error"; error: unknown } | undefined;
   #step: Promise<void> | undefined;
@@ -39,18 +46,18 @@ export class Generation implements AsyncIterable<string> {
    * @param run yields pieces of text, returns the result
    * @param partial the result as far as it is known when `run` is left early
    * @param stop makes the step of `run` that is in progress, if any, end with a GenerationAbortError
-   * @param logprobs those of the tokens so far, which `run` adds to; undefined if nobody asked for them
+   * @param found what `run` adds to
    */
   constructor(
     run: AsyncGenerator<string, GenerationResult, void>,
     partial: () => GenerationResult,
     stop: () => void,
-    logprobs?: readonly PositionLogprobs[],
+    found: FoundSoFar = {},
   ) {
     this.#run = run;
     this.#partial = partial;
     this.#stop = stop;
-    this.#logprobs = logprobs;
+    this.#found = found;
   }
 
   /**
@@ -58,7 +65,15 @@ export class Generation implements AsyncIterable<string> {
    * stop string; undefined unless they were asked for.
    */
   get logprobs(): readonly PositionLogprobs[] | undefined {
-    return this.#logprobs?.slice();
+    return this.#found.logprobs?.slice();
+  }
+
+  /**
+   * Calls of functions that are whole so far; undefined unless some were offered. With each comes a piece of
+   * text, which may be empty.
+   */
+  get toolCalls(): readonly ToolCall[] | undefined {
+    return this.#found.toolCalls?.slice();
   }
 
   /**

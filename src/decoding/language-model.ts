@@ -22,6 +22,7 @@ import { PassCosts } from "./drafts/pass-costs.ts";
 import { embed, EMBED_OPTIONS, type EmbedOptions } from "./embed.ts";
 import type { TextTokenizer } from "./generate.ts";
 import type { Generation } from "./generation.ts";
+import { type AnswerParsing, answerParsing } from "./tool-calls/answer-parsing.ts";
 import { GENERATE_OPTIONS, type GenerateOptions } from "./generation-options.ts";
 import { rerank, RERANK_OPTIONS, type RerankOptions } from "./rerank.ts";
 
@@ -54,6 +55,9 @@ export class LanguageModel implements AsyncDisposable {
   readonly #passCosts = new PassCosts();
   /** @internal Tests have others. */
   draftPolicy: () => DraftPolicy = () => new PayingDrafts(this.#passCosts);
+  /** @internal What the chat template says of answers. */
+  readonly answers = (): AnswerParsing => (this.#answers ??= answerParsing(this.chatTemplate ?? ""));
+  #answers: AnswerParsing | undefined;
   readonly #name: string;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #prompts: PromptEncoder | IdsOnly;
@@ -171,8 +175,9 @@ export class LanguageModel implements AsyncDisposable {
   }
 
   /** @internal Those of a prompt behind `length` tokens. @throws OptionError also for one that cannot fit */
-  promptIdsBehind(length: number, prompt: Prompt, options: PromptOptions): readonly number[] | PendingIds {
-    return this.#prompts.encodeFor(prompt, options, { length, contextSize: this.forwardPass.contextSize });
+  promptIdsBehind(length: number, prompt: Prompt, options: GenerateOptions): readonly number[] | PendingIds {
+    const shown = options.toolChoice === "none" ? { ...options, tools: undefined } : options;
+    return this.#prompts.encodeFor(prompt, shown, { length, contextSize: this.forwardPass.contextSize });
   }
 
   /**

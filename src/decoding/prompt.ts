@@ -21,7 +21,10 @@ export interface PromptOptions {
    * which is the caller's own, and false in what messages say, so that no message can end its turn.
    */
   readonly parseSpecial?: boolean | undefined;
-  /** JSON schemas of functions the model may call, for the chat template. */
+  /**
+   * Functions the model may call, as OpenAI's `tools`, for the chat template. `generate()` finds calls of them
+   * in what the model says: `result.toolCalls`.
+   */
   readonly tools?: readonly JsonObject[] | undefined;
   /** Further variables of the chat template, for instance `{ enable_thinking: false }`. */
   readonly templateVariables?: JsonObject | undefined;
@@ -48,4 +51,25 @@ function foundIn(prompt: unknown): string {
 /** Tells token ids from messages. */
 export function isIds(prompt: readonly number[] | Messages): prompt is readonly number[] {
   return prompt.every((entry) => typeof entry === "number");
+}
+
+/**
+ * Token ids as a generation begins with them.
+ * @throws OptionError for none, more than the context holds, or ids outside the vocabulary
+ */
+export function checkPromptIds(
+  ids: ArrayLike<number>,
+  bosTokenId: number | undefined,
+  vocabSize: number,
+  contextSize: number,
+): readonly number[] {
+  if (ids.length === 0 && bosTokenId === undefined)
+    throw new OptionError("prompt: got no tokens, need at least 1: this tokenizer has no beginning-of-sequence token");
+  if (ids.length > contextSize)
+    throw new OptionError(`prompt: got ${ids.length} tokens, need at most ${contextSize}, the context size`);
+  const prompt = ids.length === 0 ? [bosTokenId!] : Array.from(ids);
+  const outside = prompt.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+  if (outside >= 0)
+    throw new OptionError(`prompt: got token id ${prompt[outside]}, need whole numbers from 0 to ${vocabSize - 1}`);
+  return prompt;
 }

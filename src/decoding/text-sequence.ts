@@ -12,8 +12,9 @@ import { generate, type TextModel, type TextTokenizer } from "./generate.ts";
 import type { Generation } from "./generation.ts";
 import type { GenerateOptions } from "./generation-options.ts";
 import type { PendingIds } from "./prompt-encoder.ts";
-import type { Prompt, PromptOptions } from "./prompt.ts";
+import type { Prompt } from "./prompt.ts";
 import { TokenCache } from "./token-cache.ts";
+import type { AnswerParsing } from "./tool-calls/answer-parsing.ts";
 import { LogprobReader, MOST_TOP_LOGPROBS, type PositionLogprobs } from "./token-logprobs.ts";
 import { need } from "../need.ts";
 
@@ -24,7 +25,8 @@ interface TextSequenceModel {
   readonly forwardPass: Transformer;
   readonly draftPolicy: () => DraftPolicy;
   textTokenizerFor(options: GenerateOptions): TextTokenizer;
-  promptIdsBehind(length: number, prompt: Prompt, options: PromptOptions): readonly number[] | PendingIds;
+  readonly answers: () => AnswerParsing;
+  promptIdsBehind(length: number, prompt: Prompt, options: GenerateOptions): readonly number[] | PendingIds;
 }
 
 /**
@@ -81,7 +83,7 @@ export class TextSequence implements Disposable {
 
   #generate(ids: readonly number[] | PendingIds, options: GenerateOptions, end: () => void): Generation {
     const tokenizer = this.#model.textTokenizerFor(options);
-    const { endTokenIds, recommendedSampling, draftPolicy, forwardPass } = this.#model;
+    const { endTokenIds, recommendedSampling, draftPolicy, forwardPass, answers } = this.#model;
     const begin = (needed: number) => {
       const { available: free } = forwardPass.cacheTokens;
       if (options.whenFull === "refuse" && needed > free) {
@@ -94,7 +96,7 @@ export class TextSequence implements Disposable {
     };
     const letEventsRun = () => forwardPass.pacer.letEventsRun();
     const own = { cache: this.#cache, begin, end, letEventsRun } satisfies Partial<TextModel>;
-    return generate({ ...own, tokenizer, endTokenIds, recommendedSampling, draftPolicy }, ids, options);
+    return generate({ ...own, tokenizer, endTokenIds, recommendedSampling, draftPolicy, answers }, ids, options);
   }
 
   /**

@@ -11,6 +11,7 @@ export const RESULT: GenerationResult = {
   promptTokens: 5,
   prefill: { tokens: 5, ms: 20, tokensPerSecond: 250 },
   decode: { tokens: 2, ms: 25, tokensPerSecond: 80 },
+  usage: { promptTokens: 5, cachedTokens: 0, completionTokens: 3, totalTokens: 8 },
   drafts: { drafted: 0, accepted: 0 },
   stop: "length",
   seed: 42,

@@ -43,6 +43,17 @@ test("json gives an object of its schema, of a model that knows no JSON", () => 
   assert.match(run("json.mjs", [model, "abc"]).stdout, /^\{\s*name: ['"`][^]*,\s*age: \d+\s*\}\n$/);
 });
 
+test("tools calls the function with arguments of its schema, and answers", () => {
+  const calling = join(work, "calling");
+  mkdirSync(calling);
+  const { files } = tinyModel(SEED, { config: { contextLength: 2048 } });
+  const config = JSON.parse(new TextDecoder().decode(files.get("tokenizer_config.json")!.bytes)) as { chat_template: string };
+  config.chat_template = `{% if tools %}{{ tools | tojson }}<tool_call>{% endif %}${config.chat_template}`;
+  for (const [name, { bytes }] of files) writeFileSync(join(calling, name), bytes);
+  writeFileSync(join(calling, "tokenizer_config.json"), JSON.stringify(config));
+  assert.match(run("tools.mjs", [calling, "abc"]).stdout, /^weather\(\{"city":"(?:[^"\\]|\\.)*"\}\)\n/);
+});
+
 test("embed puts the text that is the query first", () => {
   const lines = run("embed.mjs", [model, "abc", "xyzzy", "abc"]).stdout.trimEnd().split("\n");
   assert.is(lines.length, 2);

@@ -56,7 +56,7 @@ test("every format is told from its template", () => {
     "mistral-tools": "mistral",
     "function-gemma": "function-gemma",
   });
-  assert.is(callFormatOf(family("gemma-3")), undefined);
+  for (const name of ["gemma-3", "qwen-3-coder", "glm-4"]) assert.is(callFormatOf(family(name)), undefined, name);
 });
 
 const model = await loadTiny();

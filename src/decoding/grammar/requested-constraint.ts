@@ -8,6 +8,7 @@ import { TokenConstraint } from "./token-constraint.ts";
 import type { VocabularyTokens } from "./vocabulary-trie.ts";
 
 /**
+ * @param beside what the form becomes where functions may be called
  * @returns undefined where nothing is asked
  * @throws OptionError for a form that texts cannot be held to, or two of them
  */
@@ -15,13 +16,14 @@ export function constraintOf(
   { responseFormat, grammar, ignoreEos }: GenerateOptions,
   tokenizer: VocabularyTokens,
   endTokenIds: readonly number[],
+  beside: (form: Grammar | undefined) => Grammar | undefined = (form) => form,
 ): TokenConstraint | undefined {
   const format = responseFormat === undefined ? undefined : responseFormatGrammar(responseFormat, "responseFormat");
   const given = grammar === undefined ? undefined : grammarOf(grammar);
   if (format && given) throw new OptionError("grammar: got one beside a responseFormat, need one of them");
-  const asked = format ?? given;
+  const asked = beside(format ?? given);
   if (!asked) return undefined;
-  if (ignoreEos === true) throw new OptionError("ignoreEos: got true beside a grammar or responseFormat, which say where the text ends, need false"); // prettier-ignore
+  if (ignoreEos === true) throw new OptionError("ignoreEos: got true beside a grammar, responseFormat or calls, which say where the text ends, need false"); // prettier-ignore
   return new TokenConstraint(asked, tokenizer, endTokenIds);
 }
 

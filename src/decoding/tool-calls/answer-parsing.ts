@@ -20,8 +20,9 @@ export interface AnswerParsing {
   /**
    * @param prompt what the model was shown: a template may open the thoughts itself
    * @param withTools whether functions were offered
+   * @param keepsThoughts whether thoughts stay in the text. Default false
    */
-  reading(prompt: string, withTools: boolean): AnswerReading;
+  reading(prompt: string, withTools: boolean, keepsThoughts?: boolean): AnswerReading;
 }
 
 /** @param template the source of the chat template; empty for none */
@@ -32,9 +33,10 @@ export function answerParsing(template: string): AnswerParsing {
   return {
     calls,
     thoughts: (prompt) => (thinks ? { ...THOUGHTS, isOpen: isOpen(prompt) } : undefined),
-    reading(prompt, withTools) {
-      const sections = thinks ? [THOUGHTS] : [];
-      const inside = isOpen(prompt) ? THOUGHTS : undefined;
+    reading(prompt, withTools, keepsThoughts = false) {
+      const thoughts: Section = keepsThoughts ? { ...THOUGHTS, staysText: true } : THOUGHTS;
+      const sections = thinks ? [thoughts] : [];
+      const inside = isOpen(prompt) ? thoughts : undefined;
       return {
         parser: () => (withTools && calls ? calls.parser(sections, inside) : new SectionParser(sections, inside)),
         callId: () => calls?.callId?.() ?? `call_${crypto.randomUUID()}`,

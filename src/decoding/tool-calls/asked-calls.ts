@@ -1,7 +1,6 @@
 /** Functions that are offered to a model, and what is asked of its calls, in OpenAI's shapes. */
 import { OptionError } from "../../errors.ts";
 import { describe, isJsonObject } from "../../json-object.ts";
-import { shown } from "../../need.ts";
 
 /** OpenAI's `tool_choice`. */
 export type ToolChoice =
@@ -72,5 +71,5 @@ function choiceOf(choice: ToolChoice | null | undefined, name: string): ToolChoi
   if (choice === undefined || choice === null) return "auto";
   if (choice === "auto" || choice === "none" || choice === "required") return choice;
   if (isJsonObject(choice) && isJsonObject(choice.function) && typeof choice.function.name === "string") return choice;
-  throw new OptionError(`${name}: got ${shown(choice)}, need "auto", "none", "required" or a function with its name`);
+  throw new OptionError(`${name}: got ${describe(choice)}, need "auto", "none", "required" or a function with its name`);
 }

@@ -65,7 +65,8 @@ const LLAMA_3: CallFormat = {
 
 /** @returns undefined for a template that shows no way this package reads */
 export function callFormatOf(template: string): CallFormat | undefined {
-  if (template.includes("<tool_call>")) return HERMES;
+  // Qwen3-Coder and GLM write something else than JSON between these marks.
+  if (template.includes("<tool_call>")) return /<function=|<arg_key>/.test(template) ? undefined : HERMES;
   if (template.includes(mistralCalls.open)) return mistral(template);
   if (template.includes(gemmaCalls.open)) return FUNCTION_GEMMA;
   if (/"parameters"/.test(template) && template.includes("ipython")) return LLAMA_3;
