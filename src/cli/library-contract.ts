@@ -34,7 +34,7 @@ import type {
   SpeedResult,
   SpeedTest,
 } from "../index.ts";
-import type { listen } from "../host/node/node-http-server.ts";
+import type { listen, remoteAddress } from "../host/node/node-http-server.ts";
 import type { createServer } from "../server.ts";
 
 /** The part of a loaded model that commands use. */
@@ -73,4 +73,5 @@ export interface Library {
 export interface ServerLibrary {
   readonly createServer: typeof createServer;
   readonly listen: typeof listen;
+  readonly remoteAddress: typeof remoteAddress;
 }

@@ -117,7 +117,7 @@ export function generate(model: TextModel, promptIds: ArrayLike<number> | Pendin
   const calls = offeredCalls(options, model.answers?.());
   const stops = new StopStrings(withMore(options.stop, calls?.stop), withMore(options.keptTokens, calls?.keptTokens));
   const beside = calls && ((form?: Grammar) => calls.grammar(form, endOf(prompt, tokenizer)));
-  // Of a prompt that is still to be made the end is not known, only whether it can be.
+  // Once more when the prompt is there, whose end may open thoughts; what cannot be is refused now.
   let constraint = constraintOf(options, tokenizer, model.endTokenIds, beside);
   const written = new GeneratedText(tokenizer, stops, calls && (() => calls.reading(endOf(prompt, tokenizer))));
   const logprobs = readerOf(options.logprobs, cache.forwardPass);

@@ -22,8 +22,8 @@ export interface PromptOptions {
    */
   readonly parseSpecial?: boolean | undefined;
   /**
-   * Functions the model may call, as OpenAI's `tools`, for the chat template. `generate()` finds calls of them
-   * in what the model says: `result.toolCalls`.
+   * Functions the model may call, as OpenAI's `tools`, for the chat template. `generate()` finds calls of
+   * them in what the model says: `result.toolCalls`.
    */
   readonly tools?: readonly JsonObject[] | undefined;
   /** Further variables of the chat template, for instance `{ enable_thinking: false }`. */

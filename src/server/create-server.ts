@@ -2,7 +2,7 @@
  * A server of OpenAI's protocol over one model, for every runtime with `fetch` handlers: many requests at a
  * time, each answered as if it were alone.
  */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { bearerAuth } from "hono/bearer-auth";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
@@ -31,7 +31,7 @@ import { checkOptions, type OptionKeys, optionKeys } from "../option-keys.ts";
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 
 const SERVER_OPTIONS: OptionKeys = optionKeys<ServerOptions>({
-  alias: 0, parallel: 0, maxWaiting: 0, maxTokens: 0, apiKeys: 0, corsOrigin: 0, maxBodyBytes: 0, embedding: 0, pooling: 0,
+  alias: 0, parallel: 0, maxWaiting: 0, maxTokens: 0, apiKeys: 0, clientAddress: 0, corsOrigin: 0, maxBodyBytes: 0, embedding: 0, pooling: 0,
   rerank: 0, slots: 0, shutdown: 0, onError: 0, waitUntil: 0,
 }); // prettier-ignore
 
@@ -64,7 +64,9 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
   const shutdown = new Shutdown(options.shutdown);
   const limits = { alias, maxTokens };
   const slots = options.slots && new Slots(parallel, options.slots);
-  const line = { admission, metrics, shutdown, waitUntil };
+  const hasKeys = apiKeys.length > 0;
+  const clientOf = (c: Context) => (hasKeys ? c.req.header("Authorization") : options.clientAddress?.(c)) ?? "";
+  const line = { admission, metrics, shutdown, waitUntil, clientOf };
   const serving = async () => ({ ...line, model: await load(), limits, alias, abilities, slots, onError });
   const load = () => {
     const loading = resident.get();
@@ -86,7 +88,7 @@ export function createServer(model: ServedModel, options: ServerOptions = {}): H
     c.header("X-Request-Id", crypto.randomUUID());
     await next();
   });
-  if (apiKeys.length > 0) {
+  if (hasKeys) {
     const authenticate = bearerAuth({ token: [...apiKeys] });
     app.use((c, next) => (OPEN_PATHS.has(c.req.path) ? next() : authenticate(c, next)));
   }

@@ -1,4 +1,5 @@
 /** What a server is told, with llama-server's names where it has them. */
+import type { Context } from "hono";
 import type { EmbedOptions } from "../decoding/embed.ts";
 import type { LanguageModel } from "../decoding/language-model.ts";
 import type { SlotStore } from "./slots.ts";
@@ -21,6 +22,11 @@ export interface ServerOptions {
   readonly maxTokens?: number | undefined;
   /** Keys of which clients have to show one (`Authorization: Bearer KEY`). Default: none is asked for. */
   readonly apiKeys?: readonly string[] | undefined;
+  /**
+   * Tells clients apart by their address, where there are no keys, so that their requests wait in turn:
+   * `(c) => getConnInfo(c).remote.address` of hono's adapter for the place. Default: all are one client.
+   */
+  readonly clientAddress?: ((c: Context) => string | undefined) | undefined;
   /** Origin whose pages may read answers, or "*". Default: none. */
   readonly corsOrigin?: string | undefined;
   /** Largest body of a request in bytes. Default 4 MiB, a batch of long prompts as token ids. */

@@ -11,6 +11,8 @@ export interface Receiving {
   readonly metrics: Metrics;
   readonly shutdown: Shutdown;
   readonly waitUntil: (work: Promise<unknown>) => void;
+  /** Names whoever asks, for turns to be fair. */
+  readonly clientOf: (c: Context) => string;
 }
 
 export class Visit {
@@ -32,7 +34,7 @@ export class Visit {
    */
   constructor(c: Context, server: Receiving, deadline?: number) {
     this.#server = server;
-    this.#place = server.admission.enter();
+    this.#place = server.admission.enter(server.clientOf(c));
     this.#timer = deadline === undefined ? undefined : setTimeout(() => this.#over.abort(), 1000 * deadline);
     this.#request = c.req.raw.signal;
     this.#request.addEventListener("abort", this.gone);

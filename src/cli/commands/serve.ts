@@ -63,7 +63,7 @@ async function serve(context: CommandContext, flags: ServeFlags): Promise<void> 
   const { output, signal } = context;
   const apiKeys = flags.apiKeyFile === undefined ? [] : await readKeys(context, flags.apiKeyFile);
   const slots = flags.slotSavePath === undefined ? undefined : await SlotFolder.open(flags.slotSavePath);
-  const { createServer, listen } = await context.server();
+  const { createServer, listen, remoteAddress } = await context.server();
   // Whole blocks of the cache for each.
   const cacheTokens = flags.parallel * 64 * Math.ceil((flags.ctxSize ?? CONTEXT) / 64);
   // Choices and prompts of one request are sequences of their own.
@@ -77,6 +77,7 @@ async function serve(context: CommandContext, flags: ServeFlags): Promise<void> 
       parallel: flags.parallel,
       maxTokens: flags.predict,
       apiKeys,
+      clientAddress: remoteAddress,
       corsOrigin: flags.cors,
       embedding: flags.embedding,
       pooling: flags.pooling,

@@ -2,6 +2,7 @@
 import type { AddressInfo, Socket } from "node:net";
 import { createServer } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
+import { getConnInfo } from "@hono/node-server/conninfo";
 import { CapabilityError } from "../../errors.ts";
 
 export interface ListenOptions {
@@ -43,14 +44,17 @@ const CLOSING_INTERVAL = 100;
 /** What is left to those that were told that they are late. */
 const LAST_WORDS = 1000;
 
+/** The address a request came from. */
+export const remoteAddress = (c: Parameters<typeof getConnInfo>[0]): string | undefined => getConnInfo(c).remote.address;
+
 /** @throws CapabilityError for an address or port that cannot be listened at */
 export async function listen(
-  app: { fetch(request: Request): Response | Promise<Response> },
+  app: { fetch(request: Request, env?: unknown): Response | Promise<Response> },
   { hostname, port, limits = {} }: ListenOptions,
 ): Promise<ListeningServer> {
   const { headers, request: whole, reading, idle, interval } = { ...LIMITS, ...limits };
   const server = createAdaptorServer({
-    fetch: (request) => app.fetch(request),
+    fetch: (request, env) => app.fetch(request, env),
     createServer,
     serverOptions: {
       headersTimeout: headers,
