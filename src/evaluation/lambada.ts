@@ -26,6 +26,10 @@ export interface LambadaResult {
   readonly accuracy: Uncertain;
   /** exp of the mean negative log-likelihood of a whole target. */
   readonly targetPerplexity: Uncertain;
+  /** ln p of each passage's target, in nats. */
+  readonly logLikelihoods: readonly number[];
+  /** Whether each passage was solved. */
+  readonly solved: readonly boolean[];
 }
 
 /**
@@ -55,5 +59,7 @@ export async function lambada(
     items: scores.length,
     accuracy: uncertainMean(scores.map(({ greedy }) => (greedy ? 1 : 0))),
     targetPerplexity: uncertainExp(uncertainMean(scores.map(({ logLikelihood }) => -logLikelihood))),
+    logLikelihoods: scores.map(({ logLikelihood }) => logLikelihood),
+    solved: scores.map(({ greedy }) => greedy),
   };
 }

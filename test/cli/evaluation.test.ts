@@ -21,7 +21,8 @@ test("lambada prints accuracy and perplexity with their errors, and the promised
       assert.is(items.length, 1);
       assert.is(limit, 5);
       const accuracy = { value: 0.292, standardError: 0.0204 };
-      return Promise.resolve({ items: 500, accuracy, targetPerplexity: { value: 56.08, standardError: 7.5 } });
+      const targetPerplexity = { value: 56.08, standardError: 7.5 };
+      return Promise.resolve({ items: 500, accuracy, targetPerplexity, logLikelihoods: [-4.5, -0.25], solved: [false, true] });
     },
   };
   const run = (...words: string[]) =>
@@ -36,7 +37,9 @@ test("lambada prints accuracy and perplexity with their errors, and the promised
     target_ppl_stderr: 7.5,
     items: 500,
   });
-  assert.is(model.disposed, 2);
+  const { log_likelihoods, solved, items } = JSON.parse((await run("--log-samples")).stdout);
+  assert.equal([items, log_likelihoods, solved], [500, [-4.5, -0.25], [0, 1]]);
+  assert.is(model.disposed, 3);
 });
 
 test("choice prints both accuracies, and the promised keys as JSON", async () => {
@@ -44,7 +47,7 @@ test("choice prints both accuracies, and the promised keys as JSON", async () =>
     items: 400,
     accuracy: { value: 0.315, standardError: 0.023 },
     normalizedAccuracy: { value: 0.4225, standardError: 0.0247 },
-    logLikelihoods: [],
+    logLikelihoods: [[-1.5, -2]],
   };
   const library = {
     parseChoiceItems,
@@ -63,6 +66,7 @@ test("choice prints both accuracies, and the promised keys as JSON", async () =>
     accuracy_norm_stderr: 0.0247,
     items: 400,
   });
+  assert.equal(JSON.parse((await run("--log-samples")).stdout).log_likelihoods, [[-1.5, -2]]);
 });
 
 test("a file with a mistake is refused with its line, before any model is loaded", async () => {

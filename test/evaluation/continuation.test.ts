@@ -97,8 +97,10 @@ test("LAMBADA: the last word is found only if each of its tokens is likeliest", 
   });
   const items = parseLambadaItems(['{"text": "this is the end"}', '{"text": "this is the eve"}'].join("\n"), "f");
   assert.equal(items[0], { name: "f, line 1", context: "this is the", target: " end" });
-  const { accuracy, targetPerplexity, items: count } = await lambada(model, items);
+  const { accuracy, targetPerplexity, items: count, logLikelihoods, solved } = await lambada(model, items);
   assert.is(count, 2);
+  assert.is(accuracy.value, (Number(solved[0]) + Number(solved[1])) / 2);
+  assert.is(targetPerplexity.value, Math.exp(-(logLikelihoods[0]! + logLikelihoods[1]!) / 2));
   assert.is(accuracy.value, 0.5);
   assert.is(accuracy.standardError, Math.sqrt(0.5) / Math.sqrt(2));
   const likely = Math.log(1 + 127 * Math.exp(-5)); // -ln p of a token that is likeliest, and of another

@@ -15,6 +15,7 @@ interface ChoiceFlags extends ModelFlags {
   readonly file: string;
   readonly limit?: number;
   readonly json?: boolean;
+  readonly logSamples?: boolean;
 }
 
 const EXAMPLES = `
@@ -31,7 +32,9 @@ export function choiceCommand(context: CommandContext): Command {
   addRequiredOption(command, "-f, --file <path>", "JSON Lines; - for stdin", nonEmpty);
   command.option("--limit <n>", "the first n items only (default: all)", integer(1));
   addModelOptions(command, "most tokens in an item (default: the model's context, at most 4096)");
-  return addOutputOptions(command, "accuracy, accuracy_stderr, accuracy_norm, accuracy_norm_stderr, items")
+  addOutputOptions(command, "accuracy, accuracy_stderr, accuracy_norm, accuracy_norm_stderr, items");
+  return command
+    .option("--log-samples", "that document, with log_likelihoods of each item's choices too")
     .addHelpText("after", EXAMPLES)
     .action((flags: ChoiceFlags) => measure(context, flags));
 }
@@ -44,7 +47,8 @@ async function measure(context: CommandContext, flags: ChoiceFlags): Promise<voi
   await using model = await loadModelFromFlags(context, flags);
   using progress = displayProgress(output.logStream);
   const result = await multipleChoice(model, items, { limit: flags.limit, signal, onProgress: progress.onProgress });
-  if (flags.json) output.json(choiceDocument(result));
+  if (flags.logSamples) output.json({ ...choiceDocument(result), log_likelihoods: result.logLikelihoods });
+  else if (flags.json) output.json(choiceDocument(result));
   else {
     output.print(`items                ${result.items}`);
     output.print(`accuracy             ${formatShare(result.accuracy)}`);

@@ -12,6 +12,7 @@ interface LambadaFlags extends ModelFlags {
   readonly file: string;
   readonly limit?: number;
   readonly json?: boolean;
+  readonly logSamples?: boolean;
 }
 
 const EXAMPLES = `
@@ -29,7 +30,9 @@ export function lambadaCommand(context: CommandContext): Command {
   addRequiredOption(command, "-f, --file <path>", "JSON Lines; - for stdin", nonEmpty);
   command.option("--limit <n>", "the first n passages only (default: all)", integer(1));
   addModelOptions(command, "most tokens in a passage (default: the model's context, at most 4096)");
-  return addOutputOptions(command, "accuracy, accuracy_stderr, target_ppl, target_ppl_stderr, items")
+  addOutputOptions(command, "accuracy, accuracy_stderr, target_ppl, target_ppl_stderr, items");
+  return command
+    .option("--log-samples", "that document, with log_likelihoods and solved (1 or 0) of each passage too")
     .addHelpText("after", EXAMPLES)
     .action((flags: LambadaFlags) => measure(context, flags));
 }
@@ -42,7 +45,8 @@ async function measure(context: CommandContext, flags: LambadaFlags): Promise<vo
   await using model = await loadModelFromFlags(context, flags);
   using progress = displayProgress(output.logStream);
   const result = await lambada(model, items, { limit: flags.limit, signal, onProgress: progress.onProgress });
-  if (flags.json) output.json(lambadaDocument(result));
+  if (flags.logSamples) output.json({ ...lambadaDocument(result), ...lambadaSamples(result) });
+  else if (flags.json) output.json(lambadaDocument(result));
   else {
     output.print(`passages           ${result.items}`);
     output.print(`accuracy           ${formatShare(result.accuracy)}`);
@@ -59,4 +63,9 @@ export function lambadaDocument({ items, accuracy, targetPerplexity }: LambadaRe
     target_ppl_stderr: targetPerplexity.standardError,
     items,
   };
+}
+
+/** What each passage got; log-likelihoods in nats. */
+function lambadaSamples({ logLikelihoods, solved }: LambadaResult) {
+  return { log_likelihoods: logLikelihoods, solved: solved.map(Number) };
 }
