@@ -89,15 +89,18 @@ export class MemoryPlan {
       return memoryOf(this.pages, shared);
     } catch (cause) {
       const kind = shared ? " of shared memory" : "";
-      const available = largestMemory(this.pages * PAGE_BYTES, shared);
+      const bytes = this.pages * PAGE_BYTES;
+      const available = largestMemory(bytes, shared);
+      // Phones often refuse the one and not the other.
+      if (shared && largestMemory(bytes, false) === bytes) {
+        const problem = `memory: needs ${bytes} bytes of shared memory, about ${available} are available`;
+        throw new CapabilityError(`${problem}; with threads: 1 memory need not be shared, and there is enough`, { cause });
+      }
       const advice =
         available > 0
           ? "a smaller contextSize needs less, and with a smaller memoryLimit it is asked for in pieces"
           : "engines reserve several GiB of addresses for any memory: does a limit on this process (ulimit -v) leave too few?";
-      throw new CapabilityError(
-        `memory: needs ${this.pages * PAGE_BYTES} bytes${kind}, about ${available} are available; ${advice}`,
-        { cause },
-      );
+      throw new CapabilityError(`memory: needs ${bytes} bytes${kind}, about ${available} are available; ${advice}`, { cause });
     }
   }
 }

@@ -234,6 +234,8 @@ async function fileLocation(remote: Remote, spec: RemoteFileSpec, signal: AbortS
 async function openRemote(capabilities: SourceCapabilities, options: SourceOptions, client: HttpClient): Promise<Remote> {
   const { offline, onWarning, cache } = options;
   const store = cache === false ? undefined : (cache ?? (await capabilities.defaultCache?.()));
+  if (cache === undefined && capabilities.defaultCache && !store)
+    onWarning?.("cache: this page may keep nothing (a private window, or no https), so that it will be downloaded again");
   return new Remote({
     client,
     cache: new BlockCache(store, onWarning),

@@ -4,16 +4,24 @@
  */
 import type { BlockStore } from "../../sources/block-cache.ts";
 
-/** A folder of the origin private file system, or the Cache API; undefined where a page has neither. */
+/**
+ * A folder of the origin private file system, or the Cache API; undefined where a page has neither: over
+ * http from another machine, or in a private window of some browsers, which refuse both.
+ */
 export async function browserBlockStore(name = "fptq"): Promise<BlockStore | undefined> {
   const storage = navigator.storage as StorageManager | undefined;
-  if (typeof storage?.getDirectory === "function") {
-    const root = await storage.getDirectory().catch(() => undefined); // refused in some private windows
-    // Safari has the files without a way to write them from outside a worker before version 26.
-    const writes = typeof FileSystemFileHandle === "function" && "createWritable" in FileSystemFileHandle.prototype;
-    if (root && writes) return opfsBlockStore(await root.getDirectoryHandle(name, { create: true }));
+  // Safari has the files without a way to write them from outside a worker before version 26.
+  const writes = typeof FileSystemFileHandle === "function" && "createWritable" in FileSystemFileHandle.prototype;
+  if (typeof storage?.getDirectory === "function" && writes) {
+    const folder = await privateFolder(storage, name).catch(() => undefined);
+    if (folder) return opfsBlockStore(folder);
   }
-  return typeof caches === "object" ? cacheApiBlockStore(await caches.open(name)) : undefined;
+  const cache = typeof caches === "object" ? await caches.open(name).catch(() => undefined) : undefined;
+  return cache && cacheApiBlockStore(cache);
+}
+
+async function privateFolder(storage: StorageManager, name: string): Promise<FileSystemDirectoryHandle> {
+  return (await storage.getDirectory()).getDirectoryHandle(name, { create: true });
 }
 
 /**
@@ -82,7 +90,8 @@ export function cacheApiBlockStore(cache: Cache): BlockStore {
 }
 
 async function storageRoom(): Promise<{ used: number; free: number } | undefined> {
-  const { usage, quota } = await navigator.storage.estimate();
+  const storage = navigator.storage as StorageManager | undefined;
+  const { usage, quota } = (await storage?.estimate()) ?? {};
   return usage === undefined || quota === undefined ? undefined : { used: usage, free: Math.max(0, quota - usage) };
 }
 
