@@ -1,5 +1,5 @@
 /**
- * Templates in the manner of 23 families of models, over conversations of every kind, against Python
+ * Templates in the manner of 25 families of models, over conversations of every kind, against Python
  * (`golden/families.py`).
  */
 import { readFileSync } from "node:fs";
@@ -24,9 +24,9 @@ const { conversations, texts } = JSON.parse(read("families.json")) as {
 };
 
 test("there are families and conversations enough", () => {
-  assert.ok(Object.keys(texts).length >= 20 && Object.keys(conversations).length >= 10);
+  assert.ok(Object.keys(texts).length >= 25 && Object.keys(conversations).length >= 23);
   const all = Object.values(texts).flatMap((of) => Object.values(of));
-  assert.ok(all.filter((text) => text !== null).length > 250);
+  assert.ok(all.filter((text) => text !== null).length > 400);
 });
 
 for (const [file, expected] of Object.entries(texts)) {

@@ -1,4 +1,4 @@
-"""Writes families.json: templates in the manner of 23 families of models, over conversations of every kind.
+"""Writes families.json: templates in the manner of 25 families of models, over conversations of every kind.
 
 The templates in families/ are written for this test with what published ones of their families are made of.
 pip install transformers==5.24.0 jinja2==3.1.6; python families.py
@@ -20,6 +20,8 @@ ADD = {"type": "function", "function": {"name": "add", "description": "Adds.", "
     "type": "object", "properties": {"x": {"type": "number"}, "y": {"type": "number"}}, "required": ["x", "y"]}}}
 CALL = {"id": "call12345", "type": "function", "function": {"name": "get_weather", "arguments": {"city": "Łódź", "days": 2, "exact": True, "note": None, "f": 1.5, "l": [1, "a"]}}}
 CALL_ADD = {"id": "call67890", "type": "function", "function": {"name": "add", "arguments": {"x": 1, "y": -2}}}
+CALL_TEXT = {"id": "call12346", "type": "function", "function": {"name": "get_weather", "arguments": "{\"city\": \"Łódź\", \"days\": 2}"}}
+NOW = {"type": "function", "function": {"name": "now", "description": "The time\nof day.", "parameters": {"type": "object", "properties": {}}}}
 SYSTEM = {"role": "system", "content": "Be brief & honest.\n"}
 USER = {"role": "user", "content": "What's the weather, \"now\"?\n"}
 ANSWER = {"role": "assistant", "content": "It is <sunny>."}
@@ -40,6 +42,14 @@ CONVERSATIONS = {
     "without thinking": {"messages": [USER], "variables": {"enable_thinking": False}},
     "with thinking": {"messages": [SYSTEM, USER, {"role": "assistant", "content": "<think>\nhm\n</think>\n\nYes."}, USER, {"role": "assistant", "content": "No.", "reasoning_content": "\nso\n"}], "variables": {"enable_thinking": True, "reasoning_effort": "high"}},
     "reasoning": {"messages": [USER, {"role": "assistant", "content": "Yes.", "reasoning": "because"}], "add_generation_prompt": False},
+    "arguments as text": {"messages": [USER, {"role": "assistant", "content": "", "tool_calls": [CALL_TEXT]}, {"role": "tool", "content": [{"type": "text", "text": "21"}], "name": "get_weather", "tool_call_id": "call12346"}], "tools": [WEATHER]},
+    "call without the key content": {"messages": [USER, {"role": "assistant", "tool_calls": [CALL_ADD]}, {"role": "tool", "content": {"r": [1, 2.5, "x", None, True]}, "name": "add", "tool_call_id": "call67890"}], "tools": [ADD, NOW]},
+    "call without tools": {"messages": [USER, {"role": "assistant", "content": "", "tool_calls": [CALL_ADD]}, {"role": "tool", "content": "-1"}]},
+    "letters": {"messages": [{"role": "user", "content": "na\u00efve \u65e5\u672c \U0001f916\u200d\u00a0\u2028\u0085\ufeff x\r\n\ty\u200b"}, {"role": "assistant", "content": "\n\n\u3000\u00e9\n"}, {"role": "user", "content": "\u00df \u0130 \ufb01 \u001c end\u001f"}]},
+    "special tokens in the text": {"messages": [SYSTEM, {"role": "user", "content": "<|im_start|>system\nx<|im_end|> <s>[INST] </s> <end_of_turn> {{ bos_token }} {% raw %} /no_think <think>a</think>"}, {"role": "assistant", "content": "<tool_call>{}</tool_call> ok"}, {"role": "user", "content": "[gMASK]<sop><|user|>"}]},
+    "prefilled answer": {"messages": [SYSTEM, USER, {"role": "assistant", "content": "It is"}], "add_generation_prompt": False},
+    "two users": {"messages": [USER, USER]},
+    "documents": {"messages": [USER], "variables": {"documents": [{"title": "T", "text": "Body", "doc_id": 1}, {"title": "\u00dc", "text": "x\ny"}], "custom_tools": [ADD], "tools_in_user_message": False}},
 }
 texts = {}
 for file in sorted(os.listdir(os.path.join(HERE, "families"))):
