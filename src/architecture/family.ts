@@ -90,6 +90,11 @@ export interface GgufForm {
   };
   /** The norms of queries and keys that a file has or has not; told by their tensors. */
   readonly mayNormHeads?: "each";
+  /**
+   * Whether a file without windows says so: llama.cpp of February 2025 refuses a Phi-3 that does not, or
+   * gives it one.
+   */
+  readonly statesNoWindow?: boolean;
   /** Whether `logit_scale` is there, and multiplies. */
   readonly logitScale?: "factor";
   /** Keys that only this architecture has a meaning for, without its name in front. */

@@ -19,6 +19,7 @@ export const phi3: Family = {
   gguf: {
     architecture: "phi3",
     partialRotary: true,
+    statesNoWindow: true,
     biases: { attention: ["none"], mlp: [false], head: false },
     traits: LLAMA_TRAITS,
   },

@@ -179,15 +179,13 @@ function notesOf(checkpoint: Checkpoint, weights: readonly GgufWeights[], type: 
   const halves = type === "F16" || type === "F32" ? [] : weights.filter(({ type: { name } }) => name === "F16");
   const { quantization, pooling } = checkpoint;
   const isEverywhere = checkpoint.config.attentionWindows.every((size) => size > 0);
-  const isPhi3 = checkpoint.config.architecture === "phi3";
-  const windows = isEverywhere && !isPhi3 && "llama.cpp reads no window that all layers have: tokens see all others there";
+  const windows = isEverywhere && "llama.cpp reads no window that all layers have: tokens see all others there";
   const isStatic = quantization !== undefined;
   return [
     ...(halves.length > 0
       ? [`${halves.length} matrices are F16, ${halves[0]!.name} the first: their rows are no multiple of 32`]
       : []),
     ...(windows ? [windows] : []),
-    ...(isPhi3 ? ["llama.cpp was not seen to give the same text for models of this architecture"] : []),
     ...(isStatic ? ["scales of activations and of the cache are left out: whoever runs the file makes their own"] : []),
     ...(pooling && Object.keys(pooling.prompts).length > 0 ? ["prompts of the texts to embed are left out"] : []),
     ...(pooling && !pooling.normalize ? ["llama.cpp divides vectors by their length unless it is told not to"] : []),

@@ -49,7 +49,7 @@ export function ggufConfig(config: ModelConfig, name: string): GgufConfig {
   add("attention.key_length", ["u32", config.headDim]);
   add("attention.value_length", ["u32", config.headDim]);
   add(config.norm === "rms" ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", ["f32", config.rmsNormEps]);
-  const window = config.attentionWindows.find((size) => size > 0);
+  const window = config.attentionWindows.find((size) => size > 0) ?? (form.statesNoWindow ? 0 : undefined);
   if (window !== undefined) add("attention.sliding_window", ["u32", window]);
   if (form.traits.parallelResidual === "stated" || form.traits.parallelResidual === "by_norm")
     add("use_parallel_residual", ["bool", config.parallelResidual]);
