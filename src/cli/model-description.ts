@@ -28,7 +28,7 @@ export interface ModelDescription {
   readonly bytes: number;
   /** All stored bytes, scales included, over the parameters. */
   readonly bits_per_weight: number;
-  /** By element type as stored: weights, and bits of each with its scales. */
+  /** By type as stored, of packed weights their own: weights, and bits of each with its scales. */
   readonly weight_types: readonly { readonly dtype: string; readonly parameters: number; readonly bits: number }[];
   readonly context_length: number;
   readonly quantized: {
@@ -83,27 +83,45 @@ export async function describeModel(checkpoint: Checkpoint, equalized: ReadonlyS
   };
 }
 
-/** The most weights first; what counts as none (`SIDE_TENSOR`) is left out. */
+/** The most weights first; bytes of `SIDE_TENSOR`s are their module's. */
 function describeTypes(checkpoint: Checkpoint): ModelDescription["weight_types"] {
+  const tensors = [...checkpoint.tensors.values()];
+  const sideBytes = new Map<string, number>();
+  for (const { name, bytes } of tensors) {
+    const module = name.replace(SIDE_TENSOR, "");
+    if (module !== name) sideBytes.set(module, (sideBytes.get(module) ?? 0) + bytes);
+  }
   const types = new Map<string, { parameters: number; bytes: number }>();
-  for (const tensor of checkpoint.tensors.values()) {
+  for (const tensor of tensors) {
     const parameters = parameterCount(checkpoint, tensor);
-    const found = types.get(tensor.type) ?? { parameters: 0, bytes: 0 };
-    if (parameters > 0) types.set(tensor.type, { parameters: found.parameters + parameters, bytes: found.bytes + tensor.bytes });
+    if (parameters === 0) continue;
+    const scheme = packedScheme(checkpoint, tensor);
+    const dtype = scheme?.weights.toUpperCase() ?? tensor.type;
+    const bytes = tensor.bytes + (sideBytes.get(moduleOf(tensor.name)) ?? 0);
+    const found = types.get(dtype) ?? { parameters: 0, bytes: 0 };
+    types.set(dtype, { parameters: found.parameters + parameters, bytes: found.bytes + bytes });
   }
   return [...types]
     .map(([dtype, { parameters, bytes }]) => ({ dtype, parameters, bits: (8 * bytes) / parameters }))
     .toSorted((a, b) => b.parameters - a.parameters);
 }
 
-function parameterCount({ config, quantization }: Checkpoint, { name, shape }: TensorInfo): number {
+const PACKED = ".weight_packed";
+const moduleOf = (tensor: string) => tensor.replace(/\.weight(_packed)?$/, "");
+
+/** The scheme of weights of which several are in a word. */
+function packedScheme({ quantization }: Checkpoint, { name }: TensorInfo) {
+  return name.endsWith(PACKED) ? quantization?.linear(moduleOf(name)) : undefined;
+}
+
+function parameterCount(checkpoint: Checkpoint, tensor: TensorInfo): number {
+  const { config } = checkpoint;
+  const { name, shape } = tensor;
   const isSecondCopy = config.tiedEmbedding && name === `${familyOf(config.architecture).names.head}.weight`;
   if (isSecondCopy || SIDE_TENSOR.test(name)) return 0;
   const elements = shape.reduce((product, length) => product * length, 1);
-  if (!name.endsWith(".weight_packed")) return elements;
-  const scheme = quantization?.linear(name.slice(0, -".weight_packed".length));
-  const bits = scheme ? WEIGHT_BITS[scheme.weights] : 32;
-  return elements * (32 / bits);
+  const scheme = packedScheme(checkpoint, tensor);
+  return scheme ? elements * (32 / WEIGHT_BITS[scheme.weights]) : elements;
 }
 
 function describeQuantization(checkpoint: Checkpoint): ModelDescription["quantized"] {

@@ -101,6 +101,13 @@ test("norms around both branches, and a rotation for each kind of layer", () => 
   assert.equal(blocks.map(({ rope, window }) => [rope, window]), [[1, 8], [1, 8], [1, 8], [1, 8], [1, 8], [0, 0], [1, 8]]); // prettier-ignore
 });
 
+test("transformers' two spellings of one pattern in a file are nothing to note", async () => {
+  const { folder } = familyFolder({ ...gemma3, sliding_window_pattern: 3, _sliding_window_pattern: 3 }, 5);
+  const checkpoint = await openSafetensorsCheckpoint(folder);
+  assert.equal(checkpoint.notes, []);
+  assert.equal(checkpoint.config.attentionWindows, [8, 8, 0, 8, 8, 0, 8]);
+});
+
 test("weights of norms are read with the 1 that files leave out", async () => {
   for (const json of [gemma2, gemma3]) {
     const { folder, tensors } = familyFolder(json, SEED);

@@ -51,6 +51,10 @@ test("a W4A8 folder: the policy and scale of each layer input; packed words coun
   assert.match(stdout, /^ +1 {2}lae\+static 0\.0\d+ +dynamic /m);
   const document = JSON.parse((await runCli(["inspect", quantized, "--json"])).stdout);
   assert.is(document.parameters, 168_384);
+  // A scale of 32 bits for 32 weights, an input's scale and a shape of 16 bytes for each module.
+  const [int4, f32] = document.weight_types as { dtype: string; bits: number }[];
+  assert.equal([int4!.dtype, f32!.dtype, f32!.bits], ["INT4", "F32", 32]);
+  assert.ok(int4!.bits > 5 && int4!.bits < 5.1, `${int4!.bits}`);
   assert.equal(document.quantized, {
     weight_bits: 4,
     weight_types: ["int4"],

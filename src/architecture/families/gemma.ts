@@ -87,7 +87,10 @@ export const gemma3: Family = {
       theta: 1_000_000,
       rope: parseGlobalRope,
     });
-    const pattern = fields.raw("sliding_window_pattern") === undefined ? "_sliding_window_pattern" : "sliding_window_pattern";
+    // transformers writes both, as one.
+    const isUnderscored = fields.raw("_sliding_window_pattern") !== undefined;
+    const isPlain = fields.raw("sliding_window_pattern") !== undefined;
+    const pattern = isUnderscored && !isPlain ? "_sliding_window_pattern" : "sliding_window_pattern";
     return {
       ...config,
       qkNorm: "head",
