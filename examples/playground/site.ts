@@ -1,6 +1,8 @@
 /**
  * How the page is built and served: what is in `vite.config.ts`, and with a tiny model what the tests use.
  */
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import sirv from "sirv";
 import type { Plugin, UserConfig } from "vite";
@@ -11,7 +13,10 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 export const EMBEDDED = path("../../models/smollm2-135m-instruct-w4a8");
 
 export interface Site {
-  /** Folder that is served as `model/`, which the page loads when it is opened. */
+  /**
+   * Folder that is served as `model/`, which the page loads when it is opened; when built, whose name and size
+   * the page tells. Empty for a page that is told neither.
+   */
   readonly model: string;
   /** Whether the page may share memory between threads. Only a test wants it not to. */
   readonly isolated?: boolean;
@@ -49,6 +54,7 @@ export function site({ model, isolated = true }: Site): UserConfig {
     base: "./",
     appType: "mpa",
     plugins: [serveModel(model)],
+    define: { EMBEDDED_MODEL_FACTS: JSON.stringify(describeModel(model)) ?? "undefined" },
     // The package of this repository, as `npm run build` made it. A project that has fptq installed needs no
     // alias.
     resolve: { alias: [{ find: /^fptq$/, replacement: path("../../dist/browser.js") }] },
@@ -61,6 +67,23 @@ export function site({ model, isolated = true }: Site): UserConfig {
       rolldownOptions: { checks: { pluginTimings: false } },
     },
     preview: { host: "127.0.0.1", port: 8080, headers: { ...HEADERS, ...(isolated && ISOLATION) } },
+  };
+}
+
+/**
+ * The name of a model and the bytes of its files. A quantized one is called as its source, without the file's
+ * ending and kind; another as its folder.
+ */
+function describeModel(folder: string): { name: string; bytes: number } | undefined {
+  if (folder === "") return undefined;
+  const report = `${folder}/quantization-report.json`;
+  const { source } = existsSync(report)
+    ? (JSON.parse(readFileSync(report, "utf8")) as { source: string })
+    : { source: basename(folder) };
+  const files = readdirSync(folder).filter((file) => /\.(json|safetensors)$/.test(file));
+  return {
+    name: source.replace(/\.gguf$/i, "").replace(/[.-](I?Q\d\w*|B?F(16|32))$/i, ""),
+    bytes: files.reduce((sum, file) => sum + statSync(`${folder}/${file}`).size, 0),
   };
 }
 

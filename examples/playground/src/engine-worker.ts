@@ -71,7 +71,8 @@ function hasChatTemplate(loaded: LanguageModel): boolean {
 
 async function generate({ messages, options }: EngineRequest & { kind: "generate" }): Promise<void> {
   stopping = new AbortController();
-  const prompt = chats ? messages : messages.map(({ content }) => content).join("");
+  const said = () => messages.flatMap(({ role, content }) => (role === "system" ? [] : [content])).join("");
+  const prompt = chats ? messages : said();
   const generation = model!.generate(prompt, { ...options, signal: stopping.signal });
   try {
     for await (const text of generation) post({ kind: "text", text });

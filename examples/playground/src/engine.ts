@@ -16,12 +16,17 @@ export interface EngineSettings {
 export class Engine {
   readonly #state: State;
   readonly #changed: () => void;
+  readonly #answered: () => void;
   #worker: Worker | undefined;
 
-  /** @param changed asks for the page to be drawn again */
-  constructor(state: State, changed: () => void) {
+  /**
+   * @param changed asks for the page to be drawn again
+   * @param answered is told when an answer ended
+   */
+  constructor(state: State, changed: () => void, answered: () => void) {
     this.#state = state;
     this.#changed = changed;
+    this.#answered = answered;
   }
 
   /**
@@ -56,10 +61,23 @@ export class Engine {
     this.#changed();
   }
 
-  generate(text: string, options: GenerateOptions): void {
-    const { messages } = this.#state;
-    messages.push({ role: "user", content: text });
-    this.#send({ kind: "generate", messages: messages.map(({ role, content }) => ({ role, content })), options });
+  /** Asks something, and shows the answer as it comes. */
+  ask(text: string, options: GenerateOptions): void {
+    this.#state.messages.push({ role: "user", content: text });
+    this.#answer(options);
+  }
+
+  /** Gives the last question another answer. */
+  answerAgain(options: GenerateOptions): void {
+    this.#state.messages.pop();
+    this.#answer(options);
+  }
+
+  #answer(options: GenerateOptions): void {
+    const { messages, system } = this.#state;
+    const said = messages.map(({ role, content }) => ({ role, content }));
+    const told = system.trim() === "" ? [] : [{ role: "system", content: system.trim() }];
+    this.#send({ kind: "generate", messages: [...told, ...said], options });
     messages.push({ role: "assistant", content: "" });
     Object.assign(this.#state, { generating: { startedAt: undefined, pieces: 0 }, chatError: undefined, announcement: "" });
     this.#changed();
@@ -107,6 +125,7 @@ export class Engine {
       state.generating = undefined;
       const how = stop === "cancelled" ? "Stopped" : "Answered";
       state.announcement = `${how}: ${counted(event.result.tokens.length, "token")}, ${rate(decode.tokensPerSecond)}.`;
+      this.#answered();
     } else if (event.work === "load") state.loading = { kind: "failed", why: explain(event.failure) };
     else {
       this.#takeBack(true);

@@ -1,13 +1,16 @@
 /** The page: its state, what changes it, and one drawing of it per frame at most. */
 import { html, nothing, render } from "lit-html";
+import { Chats } from "./chats.ts";
 import { Engine } from "./engine.ts";
 import { Quantizer } from "./quantizer.ts";
-import { EMBEDDED } from "./sources.ts";
+import { EMBEDDED, sourceName } from "./sources.ts";
 import { initialState, type State, type View } from "./state.ts";
 import { chatView } from "./views/chat.ts";
 import { layersView } from "./views/layers.ts";
 import { quantizeView } from "./views/quantize.ts";
-import { type Page, settingsView } from "./views/settings.ts";
+import type { Page } from "./views/page.ts";
+import { settingsView } from "./views/settings.ts";
+import { closeSheet, isNarrow, onWidth, openSheet, SHEET_OPEN } from "./views/sheet.ts";
 
 const VIEWS: readonly (readonly [View, string])[] = [
   ["chat", "Chat"],
@@ -24,7 +27,9 @@ const changed = () => {
     draw();
   });
 };
-const page: Page = { state, changed, engine: new Engine(state, changed), quantizer: new Quantizer(state, changed) };
+const chats = new Chats(state, changed);
+const engine = new Engine(state, changed, () => void chats.keep());
+const page: Page = { state, changed, engine, chats, quantizer: new Quantizer(state, changed) };
 
 function show(view: View): void {
   state.view = view;
@@ -43,16 +48,29 @@ function draw(): void {
       <button type="button" aria-current=${state.view === name ? "page" : nothing} @click=${() => show(name)}>${label}</button>
     `,
   );
+  const isCovered = isNarrow() && state.sheet;
+  const { loading, source } = state;
   const content = html`
-    <a class="skip" href="#content">Skip to the content</a>
-    <header>
+    <a class="skip" href="#content" ?inert=${isCovered}>Skip to the content</a>
+    <header ?inert=${isCovered}>
       <h1>fptq <span>playground</span></h1>
+      <button
+        type="button"
+        id=${SHEET_OPEN}
+        class="small"
+        aria-haspopup="dialog"
+        aria-label=${`Settings. ${sourceName(source)}, ${loading.kind}`}
+        ?hidden=${!isNarrow()}
+        @click=${() => openSheet(page)}
+      >
+        <span>${sourceName(source)}</span><span aria-hidden="true">⚙</span>
+      </button>
       <nav aria-label="Views">${tabs}</nav>
     </header>
     ${state.warnings.map((warning) => html`<p class="warning" role="note">${warning}</p>`)}
     <div class="columns">
       ${settingsView(page)}
-      <main id="content" tabindex="-1">
+      <main id="content" tabindex="-1" ?inert=${isCovered}>
         ${chosenView(state)}
         <div class="view" ?hidden=${state.view !== "quantize"}>${quantizeView(page)}</div>
       </main>
@@ -64,5 +82,10 @@ function draw(): void {
 
 // A drop beside the places that take one would leave the page.
 for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault());
-addEventListener("keydown", ({ key }) => key === "Escape" && page.engine.stop());
-page.engine.load(EMBEDDED, { threads: undefined, build: "auto" });
+addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape") return;
+  if (state.sheet) closeSheet(page);
+  else engine.stop();
+});
+onWidth(changed);
+engine.load(EMBEDDED, { threads: undefined, build: "auto" });

@@ -8,6 +8,9 @@ import type { FileSource, Source } from "./messages.ts";
  */
 export const EMBEDDED = globalThis.document ? new URL("model/", document.baseURI).href : "";
 
+/** What that model is called and weighs; undefined for a page built without one. */
+export const EMBEDDED_MODEL: { readonly name: string; readonly bytes: number } | undefined = EMBEDDED_MODEL_FACTS;
+
 type LoadModel = typeof loadModel;
 
 /** The Hub's library is fetched for `hf:` names alone. */
@@ -18,12 +21,12 @@ export async function loadArguments(
   return [source, source.startsWith("hf:") ? { hub: await import("@huggingface/hub") } : {}];
 }
 
+/** The model's name, as far as its address or files have it: without folders, `.gguf` and revision. */
 export function sourceName(source: Source): string {
-  if (typeof source !== "string") return source.name;
-  if (source === EMBEDDED) return "the built-in model";
-  if (!URL.canParse(source) || source.startsWith("hf:")) return source;
-  const url = new URL(source);
-  return url.origin === location.origin ? url.pathname : `${url.host}${url.pathname}`;
+  if (source === EMBEDDED) return EMBEDDED_MODEL?.name ?? "the built-in model";
+  const path = typeof source === "string" ? source.replace(/^hf:/, "").replace(/[?#].*$/, "") : source.name;
+  const name = path.split("/").findLast((part) => part !== "") ?? path;
+  return name.replace(/\.gguf$/i, "").replace(/@[^@]*$/, "") || path;
 }
 
 /** @param files of an `<input type=file>`; those of a folder know the folder's name */

@@ -1,5 +1,6 @@
 /** Everything the page shows. One object, changed by the controllers, drawn by the views. */
 import type { GenerationResult, Progress, QuantizationReport } from "fptq";
+import type { SavedChat } from "./chat-store.ts";
 import type { Explanation } from "./explain.ts";
 import type { ModelDescription, Source } from "./messages.ts";
 import type { LayerPolicies } from "./policies.ts";
@@ -38,7 +39,15 @@ export interface State {
   /** What works, but not as it might be wanted. */
   warnings: string[];
   policies: LayerPolicies | undefined;
+  /** What the model is told before the conversation; empty for nothing. */
+  system: string;
   messages: Message[];
+  /** Chats that are kept, the latest first; "none" where nothing can be kept. Undefined until they are known. */
+  chats: readonly SavedChat[] | "none" | undefined;
+  /** The chat deleted last, which can be taken back. */
+  removed: SavedChat | undefined;
+  /** Whether the settings, which lie over a narrow page, are open. */
+  sheet: boolean;
   /**
    * Milliseconds at which text began to come, and how many pieces there were; undefined when nothing is
    * generated.
@@ -58,7 +67,11 @@ export const initialState = (source: Source): State => ({
   loading: { kind: "loading", progress: undefined },
   warnings: [],
   policies: undefined,
+  system: "",
   messages: [],
+  chats: undefined,
+  removed: undefined,
+  sheet: false,
   generating: undefined,
   draft: "",
   chatError: undefined,

@@ -21,7 +21,7 @@ const QUESTIONS = [
 ];
 const docs = fileURLToPath(new URL("../../../docs", import.meta.url));
 
-await buildPage();
+await buildPage(EMBEDDED);
 const server = await servePage({ model: EMBEDDED });
 const browser = await launchBrowser(CHROMIUM);
 try {

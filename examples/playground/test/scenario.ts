@@ -1,24 +1,10 @@
 /** What a person does with the page, in the order they would: one browser, one tab, tiny models. */
+import { useChats } from "./chats.ts";
 import { assert, type Checks } from "./checks.ts";
-import type { BrowserPage } from "./browser-page.ts";
 import { longestTask, watchLongTasks } from "./long-tasks.ts";
-import { IN_PAGE, type Models } from "./models.ts";
+import { IN_PAGE } from "./models.ts";
+import { ANSWERS, ask, newChat, READY, type Scene } from "./scene.ts";
 
-export interface Scene {
-  readonly name: string;
-  readonly page: BrowserPage;
-  readonly models: Models;
-  readonly url: string;
-  /** Whether the browser tells of tasks of the main thread that were long. */
-  readonly seesLongTasks: boolean;
-  /** Called in every state worth a picture. */
-  look(state: string): Promise<void>;
-  /** A picture alone, where things move. */
-  glance(state: string): Promise<void>;
-}
-
-const READY = `document.querySelector(".composer .primary:not([disabled])")?.innerText === "Send"`;
-const ANSWERS = `document.querySelectorAll("article.assistant dl.figures").length`;
 const GREEDY = { temperature: "0", maxTokens: "4000", seed: "1" };
 
 export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
@@ -65,6 +51,8 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
     const second = await page.evaluate<string>(`document.querySelector("article.assistant .text").textContent`);
     assert(first === second && first !== "", `${JSON.stringify(first)} and ${JSON.stringify(second)}`);
   });
+
+  await useChats(checks, scene);
 
   await check("stops with Esc and keeps what there is", async () => {
     await newChat(page);
@@ -179,7 +167,7 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
     await page.click("Chat");
     await page.evaluate(`document.querySelector(".skip").focus()`);
     const stops: string[] = [];
-    for (let i = 0; i < 40 && stops.at(-1) !== "prompt"; i++) {
+    for (let i = 0; i < 80 && stops.at(-1) !== "prompt"; i++) {
       await page.press("Tab");
       stops.push(
         await page.evaluate<string>(`{
@@ -208,15 +196,4 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
   await check("nothing broke the policy or went uncaught", async () => {
     assert(page.problems.length === 0, page.problems.join("\n"));
   });
-}
-
-async function newChat(page: BrowserPage): Promise<void> {
-  await page.click("New chat");
-  await page.until("an empty chat", `document.querySelector("article") === null`);
-}
-
-async function ask(page: BrowserPage, text: string): Promise<void> {
-  await page.evaluate(`document.getElementById("prompt").focus()`);
-  await page.type(text);
-  await page.press("Enter");
 }

@@ -2,8 +2,9 @@
 import { build, preview } from "vite";
 import { site, type Site } from "../site.ts";
 
-export async function buildPage(): Promise<void> {
-  await build({ ...site({ model: "" }), configFile: false, logLevel: "warn" });
+/** @param model the folder whose name and size the page tells; by default neither */
+export async function buildPage(model = ""): Promise<void> {
+  await build({ ...site({ model }), configFile: false, logLevel: "warn" });
 }
 
 export async function servePage(options: Site): Promise<{ url: string; headers: Headers; close(): Promise<void> }> {

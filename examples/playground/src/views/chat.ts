@@ -5,8 +5,11 @@ import { live } from "lit-html/directives/live.js";
 import { counted, megabytes, rate } from "../format.ts";
 import { sourceName } from "../sources.ts";
 import type { Message, State } from "../state.ts";
+import { copyButton } from "./copy-button.ts";
+import { markdownView } from "./markdown.ts";
+import type { Page } from "./page.ts";
 import { failureView, progressView } from "./progress.ts";
-import { type Page, samplingOptions } from "./settings.ts";
+import { samplingOptions } from "./sampling.ts";
 
 const EXAMPLES = ["Why is the sky blue?", "Write a haiku about the sea.", "Give me three ideas for a rainy day."];
 
@@ -22,10 +25,11 @@ export function chatView(page: Page): TemplateResult {
   const { state } = page;
   const { messages, generating, chatError } = state;
   return html`
-    <section class="chat" aria-label="Chat">
+    <section class="chat" aria-labelledby="conversation-title">
+      <h2 id="conversation-title" class="for-screen-readers">Chat</h2>
       <div class="log" role="log" aria-label="Conversation" aria-busy=${generating ? "true" : "false"} tabindex="0">
         <div>
-          ${messages.map((message, at) => messageView(message, at === messages.length - 1 ? state : undefined))}
+          ${messages.map((message, at) => messageView(page, message, at === messages.length - 1))}
           ${messages.length === 0 || state.loading.kind !== "ready" ? beginning(page) : nothing}
           ${chatError ? failureView(chatError) : nothing}
         </div>
@@ -39,7 +43,7 @@ function beginning(page: Page): TemplateResult {
   const { state, engine } = page;
   const { loading, source } = state;
   const name = sourceName(source);
-  const title = `${name[0]!.toUpperCase()}${name.slice(1)}`;
+  const title = name.replace(/^the /, "The ");
   if (loading.kind === "loading") {
     return html`
       <div class="beginning">
@@ -73,15 +77,38 @@ function beginning(page: Page): TemplateResult {
   `;
 }
 
-/** @param state of the page, for the last message: it may still grow */
-function messageView({ role, content, result }: Message, state: State | undefined): TemplateResult {
-  const isGrowing = state?.generating !== undefined && role === "assistant";
+/** @param isLast the last message may still grow, and can be answered again */
+function messageView(page: Page, { role, content, result }: Message, isLast: boolean): TemplateResult {
+  const { state } = page;
+  if (role === "user") return html`<article class="user" aria-label="You"><div class="text">${content}</div></article>`;
+  const isGrowing = isLast && state.generating !== undefined;
   return html`
-    <article class=${role} aria-label=${role === "user" ? "You" : "Model"}>
-      <div class="text">${content}${isGrowing ? html`<span class="caret" aria-hidden="true"></span>` : nothing}</div>
+    <article class="assistant" aria-label="Model">
+      <div class=${`text markdown${isGrowing ? " growing" : ""}`}>${markdownView(content)}</div>
       ${isGrowing ? growing(state) : result ? ended(result) : nothing}
+      ${isGrowing ? nothing : answerButtons(page, content, isLast)}
     </article>
   `;
+}
+
+function answerButtons(page: Page, content: string, isLast: boolean): TemplateResult {
+  const { state, engine } = page;
+  const again = () => {
+    const options = samplingOptions(page);
+    if (options) engine.answerAgain(options);
+  };
+  const button = html`
+    <button
+      type="button"
+      class="small quiet"
+      title="With a seed in the settings, the answer is the same again"
+      ?disabled=${state.loading.kind !== "ready" || state.generating !== undefined}
+      @click=${again}
+    >
+      Answer again
+    </button>
+  `;
+  return html`<div class="answer-buttons">${copyButton(content, "Copy the answer")}${isLast ? button : nothing}</div>`;
 }
 
 function growing({ generating }: State): TemplateResult {
@@ -117,15 +144,15 @@ function ended({ prefill, decode, stop, seed }: GenerationResult): TemplateResul
 function send(page: Page, text: string): boolean {
   const { state, engine } = page;
   if (state.loading.kind !== "ready" || state.generating || text.trim() === "") return false;
-  const options = samplingOptions();
+  const options = samplingOptions(page);
   if (!options) return false;
-  engine.generate(text.trim(), options);
+  engine.ask(text.trim(), options);
   focusMessage();
   return true;
 }
 
 function composer(page: Page): TemplateResult {
-  const { state, engine, changed } = page;
+  const { state, engine, chats } = page;
   const { loading, generating, messages } = state;
   const submit = (event: Event) => {
     event.preventDefault();
@@ -141,9 +168,7 @@ function composer(page: Page): TemplateResult {
     state.draft = (event.target as HTMLTextAreaElement).value;
   };
   const clear = () => {
-    state.messages = [];
-    state.chatError = undefined;
-    changed();
+    chats.begin();
     focusMessage();
   };
   return html`

@@ -7,9 +7,9 @@ import { canChooseFolder, saveToFolder } from "../saving.ts";
 import type { Quantizing } from "../state.ts";
 import { dropZone } from "./drop-zone.ts";
 import { factList } from "./facts.ts";
+import type { Page } from "./page.ts";
 import { policyPicture } from "./policy-picture.ts";
 import { failureView, progressView } from "./progress.ts";
-import type { Page } from "./settings.ts";
 
 export function quantizeView(page: Page): TemplateResult {
   const { quantizing } = page.state;
