@@ -2,9 +2,10 @@
 import type { GenerateOptions, BuildName } from "fptq";
 import { explain } from "./explain.ts";
 import { counted, rate } from "./format.ts";
-import type { EngineEvent, EngineRequest, Source } from "./messages.ts";
+import type { EngineEvent, EngineRequest, Source, Task, TaskResults } from "./messages.ts";
 import { sourceName } from "./sources.ts";
 import type { State } from "./state.ts";
+import { type RunOptions, Tasks } from "./tasks.ts";
 import { watchStart } from "./worker-start.ts";
 
 export interface EngineSettings {
@@ -17,6 +18,7 @@ export class Engine {
   readonly #state: State;
   readonly #changed: () => void;
   readonly #answered: () => void;
+  readonly #tasks = new Tasks((request) => this.#send(request));
   #worker: Worker | undefined;
 
   /**
@@ -87,6 +89,11 @@ export class Engine {
     if (this.#state.generating) this.#send({ kind: "stop" });
   }
 
+  /** Asks the model something beside the conversation. Rejects with a `Failure`. */
+  run<T extends Task>(task: T, options?: RunOptions): Promise<TaskResults[T["name"]]> {
+    return this.#tasks.run(task, options);
+  }
+
   #send(request: EngineRequest): void {
     this.#worker!.postMessage(request);
   }
@@ -94,6 +101,8 @@ export class Engine {
   #end(): void {
     this.#worker?.terminate();
     this.#worker = undefined;
+    this.#tasks.end();
+    this.#state.indexHash = undefined;
     if (this.#state.generating) this.#takeBack(this.#state.messages.at(-1)!.content === "");
   }
 
@@ -109,9 +118,10 @@ export class Engine {
   #receive(event: EngineEvent): void {
     const state = this.#state;
     if (event.kind === "started") return;
+    if (event.kind === "piece" || event.kind === "result" || event.kind === "refused") return this.#tasks.receive(event);
     if (event.kind === "progress") state.loading = { kind: "loading", progress: event.progress };
     else if (event.kind === "warning") state.warnings.push(event.message);
-    else if (event.kind === "policies") state.policies = event.policies;
+    else if (event.kind === "policies") Object.assign(state, { policies: event.policies, indexHash: event.indexHash });
     else if (event.kind === "loaded") {
       state.loading = { kind: "ready", model: event.model };
       state.announcement = `${sourceName(state.source)} is ready.`;

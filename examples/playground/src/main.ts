@@ -1,20 +1,29 @@
 /** The page: its state, what changes it, and one drawing of it per frame at most. */
-import { html, nothing, render } from "lit-html";
+import { html, nothing, render, type TemplateResult } from "lit-html";
 import { Chats } from "./chats.ts";
+import { Comparer } from "./comparer.ts";
 import { Engine } from "./engine.ts";
 import { Quantizer } from "./quantizer.ts";
 import { EMBEDDED, sourceName } from "./sources.ts";
-import { initialState, type State, type View } from "./state.ts";
+import { initialState, type View } from "./state.ts";
 import { chatView } from "./views/chat.ts";
+import { compareView } from "./views/compare.ts";
+import { exactView } from "./views/exact.ts";
+import { formsView } from "./views/forms.ts";
 import { layersView } from "./views/layers.ts";
 import { quantizeView } from "./views/quantize.ts";
 import type { Page } from "./views/page.ts";
+import { searchView } from "./views/search.ts";
 import { settingsView } from "./views/settings.ts";
 import { closeSheet, isNarrow, onWidth, openSheet, SHEET_OPEN } from "./views/sheet.ts";
 
 const VIEWS: readonly (readonly [View, string])[] = [
   ["chat", "Chat"],
+  ["forms", "JSON"],
+  ["search", "Search"],
+  ["compare", "Compare"],
   ["layers", "Layers"],
+  ["exact", "Exact"],
   ["quantize", "Quantize"],
 ];
 
@@ -29,23 +38,35 @@ const changed = () => {
 };
 const chats = new Chats(state, changed);
 const engine = new Engine(state, changed, () => void chats.keep());
-const page: Page = { state, changed, engine, chats, quantizer: new Quantizer(state, changed) };
+const comparer = new Comparer(state, changed, engine);
+const page: Page = { state, changed, engine, chats, comparer, quantizer: new Quantizer(state, changed) };
 
-function show(view: View): void {
+function show(view: View, { currentTarget }: Event): void {
   state.view = view;
   changed();
+  // On a phone not all of them are in sight.
+  (currentTarget as HTMLElement).scrollIntoView({ block: "nearest", inline: "center" });
 }
 
-/** Quantizing is always there, hidden, so that what was chosen for it is not lost. */
-function chosenView({ view: chosen }: State) {
-  if (chosen === "layers") return layersView(state);
-  return chosen === "chat" ? chatView(page) : nothing;
+/** Forms are always there, hidden, so that what was written into them is not lost. */
+const KEPT = { forms: formsView, search: searchView, compare: compareView, quantize: quantizeView } as const;
+
+function views(): TemplateResult {
+  const kept = Object.entries(KEPT).map(
+    ([name, view]) => html`<div class="view" ?hidden=${state.view !== name}>${view(page)}</div>`,
+  );
+  return html`
+    ${state.view === "chat" ? chatView(page) : nothing} ${state.view === "layers" ? layersView(page) : nothing}
+    ${state.view === "exact" ? exactView(page) : nothing} ${kept}
+  `;
 }
 
 function draw(): void {
   const tabs = VIEWS.map(
     ([name, label]) => html`
-      <button type="button" aria-current=${state.view === name ? "page" : nothing} @click=${() => show(name)}>${label}</button>
+      <button type="button" aria-current=${state.view === name ? "page" : nothing} @click=${(event: Event) => show(name, event)}>
+        ${label}
+      </button>
     `,
   );
   const isCovered = isNarrow() && state.sheet;
@@ -70,10 +91,7 @@ function draw(): void {
     ${state.warnings.map((warning) => html`<p class="warning" role="note">${warning}</p>`)}
     <div class="columns">
       ${settingsView(page)}
-      <main id="content" tabindex="-1" ?inert=${isCovered}>
-        ${chosenView(state)}
-        <div class="view" ?hidden=${state.view !== "quantize"}>${quantizeView(page)}</div>
-      </main>
+      <main id="content" tabindex="-1" ?inert=${isCovered}>${views()}</main>
     </div>
     <p class="for-screen-readers" role="status">${state.announcement}</p>
   `;

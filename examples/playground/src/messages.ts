@@ -26,9 +26,12 @@ export type EngineRequest =
       readonly source: Source;
       readonly threads: number | undefined;
       readonly build: BuildName | "auto";
+      /** Whether weights and cache are to be float32, whatever the files say. */
+      readonly floats?: boolean;
     }
   | { readonly kind: "generate"; readonly messages: readonly ChatMessage[]; readonly options: GenerateOptions }
-  | { readonly kind: "stop" };
+  | { readonly kind: "stop" }
+  | TaskRequest;
 
 /** Each worker says first that it has started. */
 export type EngineEvent =
@@ -36,10 +39,50 @@ export type EngineEvent =
   | { readonly kind: "progress"; readonly progress: Progress }
   | { readonly kind: "warning"; readonly message: string }
   | { readonly kind: "loaded"; readonly model: ModelDescription }
-  | { readonly kind: "policies"; readonly policies: LayerPolicies | undefined }
+  | { readonly kind: "policies"; readonly policies: LayerPolicies | undefined; readonly indexHash: string | undefined }
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "generated"; readonly result: GenerationResult }
-  | { readonly kind: "failed"; readonly work: "load" | "generate"; readonly failure: Failure };
+  | { readonly kind: "failed"; readonly work: "load" | "generate"; readonly failure: Failure }
+  | TaskEvent;
+
+/** What was said, by whom. */
+export type Said = { readonly role: "system" | "user" | "assistant"; readonly content: string };
+
+export interface Token {
+  readonly id: number;
+  readonly text: string;
+}
+
+/** What a model is asked beside the conversation. */
+export type Task =
+  | { readonly name: "write"; readonly messages: readonly Said[]; readonly options: GenerateOptions }
+  | { readonly name: "embed"; readonly query: string; readonly documents: readonly string[] }
+  | { readonly name: "tokens"; readonly messages: readonly Said[]; readonly maxTokens: number }
+  | { readonly name: "choices"; readonly ids: readonly number[]; readonly count: number }
+  | { readonly name: "digest"; readonly text: string };
+
+export interface TaskResults {
+  readonly write: GenerationResult;
+  readonly embed: {
+    /** Cosine of each document and the query. */
+    readonly scores: readonly number[];
+    readonly dimensions: number;
+    readonly pooling: string;
+    /** Whether the model was made for vectors of texts. */
+    readonly made: boolean;
+  };
+  readonly tokens: { readonly prompt: readonly number[]; readonly tokens: readonly Token[]; readonly tokensPerSecond: number };
+  readonly choices: readonly Token[];
+  readonly digest: { readonly hash: string; readonly tokens: number; readonly numbers: number };
+}
+
+export type TaskRequest =
+  { readonly kind: "run"; readonly id: number; readonly task: Task } | { readonly kind: "cancel"; readonly id: number };
+
+export type TaskEvent =
+  | { readonly kind: "piece"; readonly id: number; readonly text: string }
+  | { readonly kind: "result"; readonly id: number; readonly value: TaskResults[Task["name"]] }
+  | { readonly kind: "refused"; readonly id: number; readonly failure: Failure };
 
 export interface ModelDescription {
   readonly architecture: string;

@@ -1,8 +1,9 @@
 /**
- * The policy of each layer input, read from a checkpoint: what the quantizer noted in `config.json`, else
- * what the weights' scheme says.
+ * The policy of each layer input, read from a checkpoint: what the quantizer wrote into its report, else what
+ * it noted in `config.json`, else what the weights' scheme says.
  */
 import type { Checkpoint } from "fptq";
+import { type Measured, measuredIn } from "./measured.ts";
 
 export const INPUTS = ["qkv", "o", "up", "down"] as const;
 export type Input = (typeof INPUTS)[number];
@@ -18,8 +19,8 @@ export interface InputPolicy {
   readonly kind: PolicyKind;
   /** As the recipe calls it: "static", "lae+static", "smoothquant+dynamic". */
   readonly name: string;
-  /** Largest absolute activation during calibration; undefined where nobody noted it. */
-  readonly range: number | undefined;
+  /** What was measured of it, as far as anybody noted it. */
+  readonly measured: Measured;
 }
 
 /** By layer. */
@@ -33,26 +34,33 @@ const MODULES: Readonly<Record<Input, string>> = {
   down: "mlp.down_proj",
 };
 
-/** @returns undefined for a model that is not quantized */
-export function policiesOf({ config, configJson, quantization }: Checkpoint): LayerPolicies | undefined {
+/**
+ * @param report that of the quantizer, where there is one; it comes from whoever made the model
+ * @returns undefined for a model that is not quantized
+ */
+export function policiesOf(
+  { config, configJson, quantization }: Checkpoint,
+  report: { readonly layers?: unknown } | undefined,
+): LayerPolicies | undefined {
   if (!quantization) return undefined;
-  const noted = notedPolicies((configJson["fptq"] as { layers?: unknown } | undefined)?.layers);
+  const noted = notedPolicies(report?.layers ?? (configJson["fptq"] as { layers?: unknown } | undefined)?.layers);
   return Array.from({ length: config.layers }, (_, layer) => {
     const of = (input: Input): InputPolicy => {
       const name = quantization.linear(`model.layers.${layer}.${MODULES[input]}`)?.activations.kind ?? "none";
-      return noted.get(`model.layers.${layer}.${input}`) ?? { kind: kindOf(name), name, range: undefined };
+      return noted.get(`model.layers.${layer}.${input}`) ?? { kind: kindOf(name), name, measured: {} };
     };
     return { qkv: of("qkv"), o: of("o"), up: of("up"), down: of("down") };
   });
 }
 
-/** From a list of `{ name, policy, range }`, as in a report; entries of another shape say nothing. */
+/** From a list of `{ name, policy, range, ... }`, as in a report; entries of another shape say nothing. */
 export function notedPolicies(layers: unknown): ReadonlyMap<string, InputPolicy> {
   const found = new Map<string, InputPolicy>();
   for (const entry of Array.isArray(layers) ? (layers as unknown[]) : []) {
-    const { name, policy, range } = (entry ?? {}) as Record<string, unknown>;
+    const fields = (entry ?? {}) as Record<string, unknown>;
+    const { name, policy } = fields;
     if (typeof name !== "string" || typeof policy !== "string") continue;
-    found.set(name, { kind: kindOf(policy), name: policy, range: typeof range === "number" ? range : undefined });
+    found.set(name, { kind: kindOf(policy), name: policy, measured: measuredIn(fields) });
   }
   return found;
 }

@@ -11,7 +11,11 @@ export class Quantizer {
   readonly #state: State;
   readonly #changed: () => void;
   #worker: Worker | undefined;
-  #name = "";
+  #source: Source = "";
+
+  get #name(): string {
+    return sourceName(this.#source);
+  }
 
   constructor(state: State, changed: () => void) {
     this.#state = state;
@@ -20,7 +24,7 @@ export class Quantizer {
 
   start(source: Source, options: (QuantizeRequest & { kind: "quantize" })["options"]): void {
     this.#worker?.terminate();
-    this.#name = sourceName(source);
+    this.#source = source;
     const worker = new Worker(new URL("./quantize-worker.ts", import.meta.url), { type: "module", name: "quantizer" });
     this.#worker = worker;
     watchStart(worker, "quantizer", (message) => {
@@ -61,7 +65,7 @@ export class Quantizer {
     if (event.kind === "progress") state.quantizing = { kind: "running", name: this.#name, progress: event.progress };
     else if (event.kind === "quantized") {
       const { files, report } = event;
-      state.quantizing = { kind: "done", files, report, policies: reportedPolicies(report.layers) };
+      state.quantizing = { kind: "done", source: this.#source, files, report, policies: reportedPolicies(report.layers) };
       state.announcement = `${this.#name} is quantized.`;
     } else {
       this.#worker!.terminate();

@@ -11,6 +11,10 @@ export const EMBEDDED = globalThis.document ? new URL("model/", document.baseURI
 /** What that model is called and weighs; undefined for a page built without one. */
 export const EMBEDDED_MODEL: { readonly name: string; readonly bytes: number } | undefined = EMBEDDED_MODEL_FACTS;
 
+/** The float model of the checkpoint in this repository; undefined for a page that comes with another one. */
+export const EMBEDDED_ORIGINAL =
+  EMBEDDED_MODEL?.name === "SmolLM2-135M-Instruct" ? "hf:HuggingFaceTB/SmolLM2-135M-Instruct" : undefined;
+
 type LoadModel = typeof loadModel;
 
 /** The Hub's library is fetched for `hf:` names alone. */

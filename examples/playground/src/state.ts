@@ -1,11 +1,17 @@
 /** Everything the page shows. One object, changed by the controllers, drawn by the views. */
 import type { GenerationResult, Progress, QuantizationReport } from "fptq";
+import type { Asked } from "./asked.ts";
 import type { SavedChat } from "./chat-store.ts";
 import type { Explanation } from "./explain.ts";
 import type { ModelDescription, Source } from "./messages.ts";
+import type { QuantityName } from "./measured.ts";
+import type { Comparison } from "./comparer.ts";
 import type { LayerPolicies } from "./policies.ts";
+import type { Digest } from "./views/exact.ts";
+import type { FormedAnswer } from "./views/forms.ts";
+import type { Found } from "./views/search.ts";
 
-export type View = "chat" | "layers" | "quantize";
+export type View = "chat" | "forms" | "search" | "compare" | "layers" | "exact" | "quantize";
 
 export type Loading =
   | { readonly kind: "loading"; readonly progress: Progress | undefined }
@@ -25,6 +31,8 @@ export type Quantizing =
   | { readonly kind: "running"; readonly name: string; readonly progress: Progress | undefined }
   | {
       readonly kind: "done";
+      /** What was quantized. */
+      readonly source: Source;
       readonly files: readonly File[];
       readonly report: QuantizationReport;
       readonly policies: LayerPolicies;
@@ -39,6 +47,20 @@ export interface State {
   /** What works, but not as it might be wanted. */
   warnings: string[];
   policies: LayerPolicies | undefined;
+  /** SHA-256 of the index of the model's files, which has the digest of each; undefined for a model without. */
+  indexHash: string | undefined;
+  /** The layer that is looked at, and the quantity drawn over all layers. */
+  layer: number;
+  quantity: QuantityName;
+  form: Asked<FormedAnswer>;
+  found: Asked<Found>;
+  /** All computations in this page, the last at the end. */
+  digest: Asked<readonly Digest[]>;
+  comparison: Asked<Comparison>;
+  /** How far the float model of a comparison is loaded. */
+  referenceProgress: Progress | undefined;
+  /** What a model was quantized from in this page. */
+  original: { readonly of: Source; readonly source: Source } | undefined;
   /** What the model is told before the conversation; empty for nothing. */
   system: string;
   messages: Message[];
@@ -67,6 +89,15 @@ export const initialState = (source: Source): State => ({
   loading: { kind: "loading", progress: undefined },
   warnings: [],
   policies: undefined,
+  indexHash: undefined,
+  layer: 0,
+  quantity: "range",
+  form: { kind: "idle" },
+  found: { kind: "idle" },
+  digest: { kind: "idle" },
+  comparison: { kind: "idle" },
+  referenceProgress: undefined,
+  original: undefined,
   system: "",
   messages: [],
   chats: undefined,

@@ -1,10 +1,12 @@
 /** The models the tests load: tiny, from a seed, quantized by Node for comparison. */
+import { createHash } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { quantize } from "../../../src/index.ts";
+import { loadModel, quantize } from "../../../src/index.ts";
 import { buildGguf } from "../../../test/checkpoint/gguf/gguf-fixture.ts";
 import { tinyGguf } from "../../../test/checkpoint/gguf/tiny-gguf.ts";
 import { MemoryOutputFolder } from "../../../test/memory-folder.ts";
 import { tinyModel } from "../../../test/tiny-model.ts";
+import published from "../src/published-logits.json" with { type: "json" };
 
 export const SEED = 31;
 /** Thresholds around the tiny model's ranges, so that static, equalized and dynamic inputs all occur. */
@@ -18,7 +20,9 @@ export interface Models {
   /** The files in `f32/`: the same model before it was quantized. */
   readonly folder: readonly string[];
   /** Name of the policy of each layer input. */
-  readonly policies: readonly { readonly name: string; readonly policy: string }[];
+  readonly policies: readonly { readonly name: string; readonly policy: string; readonly input_scale: number | null }[];
+  /** SHA-256 of the model's logits after the tokens of the published text, computed here. */
+  readonly logitsHash: string;
   /** The tensors that quantizing `tiny.gguf` with `IN_PAGE` gives in Node. */
   readonly shard: Uint8Array;
 }
@@ -52,5 +56,9 @@ export async function makeModels(directory: string): Promise<Models> {
   };
   await quantize(file, { ...IN_PAGE, threads: 1, output });
   const shard = [...output.result.files.keys()].find((name) => name.endsWith(".safetensors"))!;
-  return { directory, folder: [...folder.files.keys()], policies: layers, shard: output.result.bytes(shard) };
+  const model = await loadModel(directory);
+  const logits = await model.logits(model.promptIds(published.text));
+  const logitsHash = createHash("sha256").update(logits).digest("hex");
+  await model.dispose();
+  return { directory, logitsHash, folder: [...folder.files.keys()], policies: layers, shard: output.result.bytes(shard) };
 }

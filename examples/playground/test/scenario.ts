@@ -1,6 +1,7 @@
 /** What a person does with the page, in the order they would: one browser, one tab, tiny models. */
 import { useChats } from "./chats.ts";
 import { assert, type Checks } from "./checks.ts";
+import { useDemos, useLayers } from "./demos.ts";
 import { longestTask, watchLongTasks } from "./long-tasks.ts";
 import { IN_PAGE } from "./models.ts";
 import { ANSWERS, ask, newChat, READY, type Scene } from "./scene.ts";
@@ -93,17 +94,8 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
     });
   }
 
-  await check("draws the policy of each layer input", async () => {
-    await page.click("Layers");
-    const titles = await page.until<string>(
-      "a picture",
-      `[...document.querySelectorAll(".policy svg.wide title")].map((title) => title.textContent).join("\\n")`,
-    );
-    const drawn = titles.split("\n");
-    assert(drawn.length === models.policies.length, `${drawn.length} cells for ${models.policies.length} inputs`);
-    models.policies.forEach(({ policy }, i) => assert(drawn[i]!.includes(`: ${policy}, range`), `${drawn[i]}: need ${policy}`));
-    await look("layers");
-  });
+  await useDemos(checks, scene);
+  await useLayers(checks, scene);
 
   await check("says what is wrong with a file that is no GGUF, and with an address where nothing is", async () => {
     await page.click("Chat");

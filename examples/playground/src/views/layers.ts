@@ -1,10 +1,11 @@
 /** How the loaded model quantizes what goes into its layers. */
 import { html, type TemplateResult } from "lit-html";
 import { sourceName } from "../sources.ts";
-import type { State } from "../state.ts";
-import { policyPicture } from "./policy-picture.ts";
+import { layersPanel } from "./layers-panel.ts";
+import type { Page } from "./page.ts";
 
-export function layersView({ policies, loading, source }: State): TemplateResult {
+export function layersView(page: Page): TemplateResult {
+  const { policies, loading, source } = page.state;
   return html`
     <section class="page" aria-labelledby="layers-title">
       <h2 id="layers-title">Policy of each layer input</h2>
@@ -15,9 +16,9 @@ export function layersView({ policies, loading, source }: State): TemplateResult
       </p>
       ${
         policies
-          ? policyPicture(policies, "loaded")
+          ? layersPanel(page, policies, "loaded")
           : html`<p class="notice">
-              ${loading.kind === "ready" ? `${sourceName(source)} is not quantized: it runs in float32 and has no policy.` : "There is no model yet."}
+              ${loading.kind === "ready" ? `${sourceName(source)} was not quantized by a recipe, so it has no policy. Quantize it to see one.` : "There is no model yet."}
             </p>`
       }
     </section>

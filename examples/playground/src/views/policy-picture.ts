@@ -7,7 +7,13 @@ import { html, nothing, svg, type SVGTemplateResult, type TemplateResult } from 
 import { number } from "../format.ts";
 import { countKinds, type Input, type InputPolicy, INPUTS, KINDS, type LayerPolicies, type PolicyKind } from "../policies.ts";
 
-const INPUT_LABELS: Readonly<Record<Input, string>> = { qkv: "q, k, v", o: "attn. out", up: "gate, up", down: "down" };
+/** Which layer is looked at, and how it becomes another one. */
+export interface Selection {
+  readonly layer: number;
+  select(layer: number): void;
+}
+
+export const INPUT_LABELS: Readonly<Record<Input, string>> = { qkv: "q, k, v", o: "attn. out", up: "gate, up", down: "down" };
 const KIND_LABELS: Readonly<Record<PolicyKind, string>> = {
   static: "static: one scale",
   equalized: "equalized, then static",
@@ -26,19 +32,18 @@ const TICKS = 18;
 const TICK_STEP = 5;
 
 /**
- * Layers from left to right where there is room, from top to bottom on a phone; then a table for whoever
- * wants the numbers.
+ * Layers from left to right where there is room, from top to bottom on a phone.
  *
  * @param id begins the ids of this picture, which are of the whole page
  */
-export function policyPicture(policies: LayerPolicies, id: string): TemplateResult {
+export function policyPicture(policies: LayerPolicies, id: string, selection: Selection): TemplateResult {
   const counts = countKinds(policies);
   const present = KINDS.filter((kind) => counts[kind] > 0 || PAPER_KINDS.has(kind));
   const total = policies.length * INPUTS.length;
   const summary = `${policies.length} layers with ${INPUTS.length} inputs each: ${present.map((kind) => `${counts[kind]} ${kind}`).join(", ")}.`;
   return html`
     <figure class="policy">
-      ${grid(policies, "wide", summary, id)} ${grid(policies, "tall", summary, id)}
+      ${grid(policies, "wide", summary, id, selection)} ${grid(policies, "tall", summary, id, selection)}
       <figcaption>
         <ul class="legend">
           ${present.map(
@@ -54,14 +59,16 @@ export function policyPicture(policies: LayerPolicies, id: string): TemplateResu
         </ul>
       </figcaption>
     </figure>
-    <details class="numbers">
-      <summary>The same as a table</summary>
-      ${table(policies)}
-    </details>
   `;
 }
 
-function grid(policies: LayerPolicies, shape: "wide" | "tall", summary: string, id: string): TemplateResult {
+function grid(
+  policies: LayerPolicies,
+  shape: "wide" | "tall",
+  summary: string,
+  id: string,
+  { layer: selected, select }: Selection,
+): TemplateResult {
   const isWide = shape === "wide";
   const along = policies.length * SIZE;
   const across = INPUTS.length * SIZE;
@@ -71,9 +78,20 @@ function grid(policies: LayerPolicies, shape: "wide" | "tall", summary: string, 
     INPUTS.map((input, row) => {
       const [x, y] = isWide ? [LABEL + at * SIZE, row * SIZE] : [TICKS + row * LABEL, TICKS + at * SIZE];
       const cellWidth = isWide ? SIZE - GAP : LABEL - GAP;
-      return svg`<g><title>${describe(at, input, layer[input])}</title>${cell(layer[input].kind, x, y, SIZE - GAP, `${id}-${shape}`, cellWidth)}</g>`;
+      return svg`<g @pointerenter=${() => select(at)}><title>${describe(at, input, layer[input])}</title>${cell(layer[input].kind, x, y, SIZE - GAP, `${id}-${shape}`, cellWidth)}</g>`;
     }),
   );
+  const [frameX, frameY] = isWide ? [LABEL + selected * SIZE, 0] : [TICKS, TICKS + selected * SIZE];
+  const frame = svg`
+    <rect
+      class="selected"
+      x=${frameX - GAP / 2}
+      y=${frameY - GAP / 2}
+      width=${isWide ? SIZE : INPUTS.length * LABEL}
+      height=${isWide ? across : SIZE}
+      rx="3"
+    />
+  `;
   const names = INPUTS.map((input, row) =>
     isWide
       ? svg`<text x=${LABEL - 8} y=${row * SIZE + SIZE / 2 - 1} text-anchor="end" dominant-baseline="central">${INPUT_LABELS[input]}</text>`
@@ -94,7 +112,7 @@ function grid(policies: LayerPolicies, shape: "wide" | "tall", summary: string, 
       role="img"
       aria-label=${`Policy by layer and input. ${summary}`}
     >
-      ${patterns(`${id}-${shape}`)}${names}${ticks}${cells}
+      ${patterns(`${id}-${shape}`)}${names}${ticks}${cells}${frame}
     </svg>
   `;
 }
@@ -120,31 +138,6 @@ function cell(kind: PolicyKind, x: number, y: number, height: number, id: string
   return svg`${rect(kind)}${pattern ? rect("pattern", `url(#${id}-${pattern})`) : nothing}`;
 }
 
-function describe(layer: number, input: Input, { name, range }: InputPolicy): string {
+function describe(layer: number, input: Input, { name, measured: { range } }: InputPolicy): string {
   return `layer ${layer}, ${INPUT_LABELS[input]}: ${name}${range === undefined ? "" : `, range ${number(range, 2)}`}`;
-}
-
-function table(policies: LayerPolicies): TemplateResult {
-  return html`
-    <div class="scroll" tabindex="0" role="region" aria-label="Policy by layer and input">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Layer</th>
-            ${INPUTS.map((input) => html`<th scope="col">${INPUT_LABELS[input]}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${policies.map(
-            (layer, at) => html`
-              <tr>
-                <th scope="row">${at}</th>
-                ${INPUTS.map((input) => html`<td>${layer[input].name}${layer[input].range === undefined ? "" : html` <small>${number(layer[input].range, 1)}</small>`}</td>`)}
-              </tr>
-            `,
-          )}
-        </tbody>
-      </table>
-    </div>
-  `;
 }

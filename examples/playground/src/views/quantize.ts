@@ -8,7 +8,7 @@ import type { Quantizing } from "../state.ts";
 import { dropZone } from "./drop-zone.ts";
 import { factList } from "./facts.ts";
 import type { Page } from "./page.ts";
-import { policyPicture } from "./policy-picture.ts";
+import { layersPanel } from "./layers-panel.ts";
 import { failureView, progressView } from "./progress.ts";
 
 export function quantizeView(page: Page): TemplateResult {
@@ -86,10 +86,8 @@ function outcome(page: Page): TemplateResult | typeof nothing {
   return quantizing.kind === "done" ? result(page, quantizing) : nothing;
 }
 
-function result(
-  { state, engine, quantizer, changed }: Page,
-  { files, report, policies }: Quantizing & { kind: "done" },
-): TemplateResult {
+function result(page: Page, { source, files, report, policies }: Quantizing & { kind: "done" }): TemplateResult {
+  const { state, engine, quantizer, changed } = page;
   const facts: [string, string][] = [
     ["Size", megabytes(files.reduce((sum, { size }) => sum + size, 0))],
     ["Bits per weight", number(report.bits_per_weight, 2)],
@@ -98,7 +96,9 @@ function result(
     ["Took", duration(report.seconds)],
   ];
   const chat = () => {
-    engine.load({ name: `${report.source.replace(/\.gguf$/i, "")}-w4a8`, files }, { threads: undefined, build: "auto" });
+    const quantized = { name: `${report.source.replace(/\.gguf$/i, "")}-w4a8`, files };
+    state.original = { of: quantized, source };
+    engine.load(quantized, { threads: undefined, build: "auto" });
     state.view = "chat";
     changed();
   };
@@ -121,6 +121,6 @@ function result(
       ${canChooseFolder() ? html`<button type="button" @click=${save}>Save to a folder</button>` : nothing}
       <button type="button" @click=${chat}>Chat with it</button>
     </p>
-    ${policyPicture(policies, "quantized")}
+    ${layersPanel(page, policies, "quantized")}
   `;
 }
