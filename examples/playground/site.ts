@@ -6,6 +6,7 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import sirv from "sirv";
 import type { Plugin, UserConfig } from "vite";
+import { staticFiles } from "./static-files.ts";
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -14,8 +15,8 @@ export const EMBEDDED = path("../../models/smollm2-135m-instruct-w4a8");
 
 export interface Site {
   /**
-   * Folder that is served as `model/`, which the page loads when it is opened; when built, whose name and size
-   * the page tells. Empty for a page that is told neither.
+   * Folder that is served as `model/`, which the page loads when it is opened; when built, whose name and
+   * size the page tells. Empty for a page that is told neither.
    */
   readonly model: string;
   /** Whether the page may share memory between threads. Only a test wants it not to. */
@@ -53,7 +54,7 @@ export function site({ model, isolated = true }: Site): UserConfig {
     // Relative, so that the built folder can be served from anywhere.
     base: "./",
     appType: "mpa",
-    plugins: [serveModel(model)],
+    plugins: [serveModel(model), staticFiles({ ...HEADERS, ...ISOLATION })],
     define: { EMBEDDED_MODEL_FACTS: JSON.stringify(describeModel(model)) ?? "undefined" },
     // The package of this repository, as `npm run build` made it. A project that has fptq installed needs no
     // alias.
@@ -64,7 +65,12 @@ export function site({ model, isolated = true }: Site): UserConfig {
       // The policy allows no data: URLs.
       assetsInlineLimit: 0,
       // On a busy machine everything takes long; that is no fault of a plugin.
-      rolldownOptions: { checks: { pluginTimings: false } },
+      rolldownOptions: {
+        checks: { pluginTimings: false },
+        // A service worker keeps its address from one version to the next.
+        input: { index: path("index.html"), sw: path("src/service-worker.ts") },
+        output: { entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+      },
     },
     preview: { host: "127.0.0.1", port: 8080, headers: { ...HEADERS, ...(isolated && ISOLATION) } },
   };

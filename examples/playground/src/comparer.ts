@@ -20,7 +20,7 @@ export interface ComparedToken {
   readonly text: string;
   /** Whether the other text has it at this point. */
   readonly isCommon: boolean;
-  /** What the float model would have said here instead; undefined where it agrees, or is the one that says it. */
+  /** What the float model would have said here; undefined where it agrees, or is the one that says it. */
   readonly instead: string | undefined;
 }
 

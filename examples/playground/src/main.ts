@@ -3,6 +3,7 @@ import { html, nothing, render, type TemplateResult } from "lit-html";
 import { Chats } from "./chats.ts";
 import { Comparer } from "./comparer.ts";
 import { Engine } from "./engine.ts";
+import { keepPage } from "./offline.ts";
 import { Quantizer } from "./quantizer.ts";
 import { EMBEDDED, sourceName } from "./sources.ts";
 import { initialState, type View } from "./state.ts";
@@ -106,4 +107,5 @@ addEventListener("keydown", ({ key }) => {
   else engine.stop();
 });
 onWidth(changed);
+keepPage();
 engine.load(EMBEDDED, { threads: undefined, build: "auto" });

@@ -9,7 +9,7 @@ export interface ListedModel {
   /** How its weights are stored. */
   readonly form: string;
   readonly source: string;
-  /** Of the download; undefined for a model whose folder was not there when the page was built. */
+  /** Size of the download; undefined for a model whose folder was not there when the page was built. */
   readonly bytes: number | undefined;
   readonly note: string;
 }

@@ -1,6 +1,7 @@
 /** From what a person named or dropped to what the library takes. */
 import type { loadModel } from "fptq";
 import type { FileSource, Source } from "./messages.ts";
+import { isOutOfReach } from "./offline.ts";
 
 /**
  * The model that comes with the page, in the folder beside it; workers are given addresses, and lie
@@ -20,9 +21,10 @@ type LoadModel = typeof loadModel;
 /** The Hub's library is fetched for `hf:` names alone. */
 export async function loadArguments(
   source: Source,
-): Promise<[Parameters<LoadModel>[0], Pick<NonNullable<Parameters<LoadModel>[1]>, "hub">]> {
+): Promise<[Parameters<LoadModel>[0], Pick<NonNullable<Parameters<LoadModel>[1]>, "hub" | "offline">]> {
   if (typeof source !== "string") return [source.files, {}];
-  return [source, source.startsWith("hf:") ? { hub: await import("@huggingface/hub") } : {}];
+  const offline = await isOutOfReach(source);
+  return [source, source.startsWith("hf:") ? { offline, hub: await import("@huggingface/hub") } : { offline }];
 }
 
 /** The model's name, as far as its address or files have it: without folders, `.gguf` and revision. */

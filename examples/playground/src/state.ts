@@ -47,7 +47,7 @@ export interface State {
   /** What works, but not as it might be wanted. */
   warnings: string[];
   policies: LayerPolicies | undefined;
-  /** SHA-256 of the index of the model's files, which has the digest of each; undefined for a model without. */
+  /** SHA-256 of the index of the model's files, which has the digest of each; undefined without one. */
   indexHash: string | undefined;
   /** The layer that is looked at, and the quantity drawn over all layers. */
   layer: number;
@@ -64,7 +64,7 @@ export interface State {
   /** What the model is told before the conversation; empty for nothing. */
   system: string;
   messages: Message[];
-  /** Chats that are kept, the latest first; "none" where nothing can be kept. Undefined until they are known. */
+  /** Chats that are kept, the latest first; "none" where none can be. Undefined until they are known. */
   chats: readonly SavedChat[] | "none" | undefined;
   /** The chat deleted last, which can be taken back. */
   removed: SavedChat | undefined;

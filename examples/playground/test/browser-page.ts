@@ -12,6 +12,7 @@ interface PuppeteerPage extends Page {
   on(event: "console", handler: (message: { type(): string; text(): string }) => void): void;
   setViewport(size: { width: number; height: number }): Promise<void>;
   emulateMediaFeatures(features: { name: string; value: string }[]): Promise<void>;
+  evaluateOnNewDocument(script: string): Promise<unknown>;
   screenshot(options: { type: "png" }): Promise<Uint8Array>;
   readonly keyboard: { press(key: string): Promise<void>; type(text: string): Promise<void> };
 }
@@ -37,6 +38,8 @@ export class BrowserPage {
   press = (key: string) => this.#page.keyboard.press(key);
   type = (text: string) => this.#page.keyboard.type(text);
   close = () => this.#page.close();
+  /** Runs a script before those of every page that is opened from now on. */
+  before = (script: string) => this.#page.evaluateOnNewDocument(script);
 
   async scheme(name: "light" | "dark"): Promise<void> {
     await this.#page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: name }]);

@@ -70,7 +70,8 @@ export async function useChats(checks: Checks, { name, page, url, look }: Scene)
     const answer = await text("article.assistant .text");
     const saved = {
       id: "00000000-0000-4000-8000-000000000000", title: "A chat with everything", saved: 0, model: "a model", system: "Be brief.",
-      messages: [{ role: "user", content: "Show me <b>everything</b>" }, { role: "assistant", content: ANSWER }],
+      messages: [{ role: "user", content: "Show me <b>everything</b>" }, { role: "assistant", content: ANSWER },
+        { role: "user", content: "Quote me" }, { role: "assistant", content: `${">".repeat(5000)} deep` }],
     }; // prettier-ignore
     await page.evaluate(`(async () => {
       const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("chats");
@@ -106,6 +107,8 @@ export async function useChats(checks: Checks, { name, page, url, look }: Scene)
       const shown = (await text(`article.assistant ${selector}`)).trim();
       assert(shown.startsWith(content), `${selector}: got ${JSON.stringify(shown)}, need ${content}`);
     }
+    const deep = await text("article:last-of-type .text");
+    assert(deep.length > 5000 && deep.endsWith("deep"), `deep quotes became ${deep.length} characters`);
     const all = await text("article.assistant .text");
     assert(all.includes("<img src="), all);
     const made = await page.evaluate<number>(`document.querySelectorAll("article img, article a:not([href^=https])").length`);

@@ -63,7 +63,7 @@ export async function useDemos(checks: Checks, { name, page, models, url, look }
   await check("computes the same logits as Node, by hash", async () => {
     await page.click("Exact");
     await page.click("Compute here");
-    await page.until("a hash", `document.querySelector("td .hash")`);
+    await page.until("a hash", `document.querySelector("td .hash") !== null`);
     await page.click("Compute here");
     const hashes = await page.until<string[]>(
       "hashes",

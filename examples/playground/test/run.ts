@@ -17,8 +17,10 @@ import { assert, Checks } from "./checks.ts";
 import { makeModels } from "./models.ts";
 import { measure } from "./measure.ts";
 import { NoWorkerError } from "./no-worker.ts";
+import { goOffline } from "./offline.ts";
 import { walkThrough } from "./scenario.ts";
 import { buildPage, servePage } from "./server.ts";
+import { checkSite } from "./site.ts";
 
 const out = fileURLToPath(new URL("../../../build/playground", import.meta.url));
 mkdirSync(out, { recursive: true });
@@ -35,6 +37,8 @@ await checks.check("headers", async () => {
   const wanted = { "content-security-policy": /script-src 'self' 'wasm-unsafe-eval'/, "x-content-type-options": /nosniff/, "referrer-policy": /no-referrer/, "cross-origin-opener-policy": /same-origin/, "cross-origin-embedder-policy": /require-corp/ }; // prettier-ignore
   for (const [name, pattern] of Object.entries(wanted)) assert(pattern.test(server.headers.get(name) ?? ""), name);
 });
+
+await checkSite(checks, server.headers);
 
 /** What the page is about: where it is, its figures are printed. */
 const real = process.env["FPTQ_PLAYGROUND_MODEL"] ?? EMBEDDED;
@@ -68,14 +72,22 @@ async function visit(description: typeof CHROMIUM, name: string, visited: Checks
     });
     await page.close();
 
-    await visited.check(`${name}: a page that is not isolated computes with one thread, and says so once`, async () => {
-      const alone = new BrowserPage(await browser.newPage());
-      await alone.goto(plain.url);
-      await alone.until("a model", `/1 thread,/.test(document.querySelector(".settings .facts")?.textContent)`);
-      const notices = await alone.evaluate<string[]>(`[...document.querySelectorAll(".warning")].map((n) => n.textContent)`);
-      assert(notices.length === 1 && /cross-origin isolated/.test(notices[0]!), JSON.stringify(notices));
-      await alone.screenshot(`${out}/${name}-not-isolated.png`);
-    });
+    await visited.check(
+      `${name}: a page without isolation has one thread, one without private files keeps no chats; both say so`,
+      async () => {
+        const alone = new BrowserPage(await browser.newPage());
+        await alone.before(
+          `StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException("no", "SecurityError"))`,
+        );
+        await alone.goto(plain.url);
+        await alone.until("a model", `/1 thread,/.test(document.querySelector(".settings .facts")?.textContent)`);
+        const notices = await alone.evaluate<string[]>(`[...document.querySelectorAll(".warning")].map((n) => n.textContent)`);
+        assert(notices.length === 1 && /cross-origin isolated/.test(notices[0]!), JSON.stringify(notices));
+        await alone.until("a word about chats", `/no private storage/.test(document.querySelector(".chats .hint")?.textContent)`);
+        await alone.screenshot(`${out}/${name}-not-isolated.png`);
+      },
+    );
+    await goOffline(visited, name, browser, models);
     if (figures) {
       await visited.check(`${name}: figures of ${basename(real)}`, async () => {
         const visitor = new BrowserPage(await browser.newPage());

@@ -2,10 +2,13 @@
 import { useChats } from "./chats.ts";
 import { assert, type Checks } from "./checks.ts";
 import { useDemos, useLayers } from "./demos.ts";
+import { checkLayout } from "./layout-shift.ts";
 import { longestTask, watchLongTasks } from "./long-tasks.ts";
 import { IN_PAGE } from "./models.ts";
 import { ANSWERS, ask, newChat, READY, type Scene } from "./scene.ts";
 
+/** Where a model is quantized; the forms of other tabs are in the page too. */
+const QUANTIZE = "[aria-labelledby=quantize-title]";
 const GREEDY = { temperature: "0", maxTokens: "4000", seed: "1" };
 
 export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
@@ -19,7 +22,9 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
     await page.click("Load");
     await page.until("a progress bar", "bars");
     await page.until("a model", READY);
+    const layout = seesLongTasks ? await checkLayout(page) : "layout shifts are not reported by this browser";
     await look("ready");
+    return layout;
   });
 
   await check("sends with Enter, streams, and gives the figures of both stages", async () => {
@@ -100,11 +105,11 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
   await check("says what is wrong with a file that is no GGUF, and with an address where nothing is", async () => {
     await page.click("Chat");
     await page.drop(["/model/broken.gguf"], ".settings .drop");
-    const wrong = await page.text(".failure");
+    const wrong = await page.text(".chat .failure");
     assert(/neither a GGUF/.test(wrong), wrong);
     await page.fill("source", `${scene.url}nothing/`);
     await page.click("Load");
-    await page.until("what is wrong", `/no model at this address/.test(document.querySelector(".failure")?.innerText)`);
+    await page.until("what is wrong", `/no model at this address/.test(document.querySelector(".chat .failure")?.innerText)`);
     await look("failed");
     await page.fill("source", "");
   });
@@ -113,8 +118,8 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
     await page.click("Quantize");
     await look("quantize");
     for (const [field, value] of Object.entries(IN_PAGE)) await page.fill(field, String(value));
-    await page.drop(["/model/tiny.gguf"], "main .drop");
-    await page.until("a result", `document.querySelector("main .buttons .primary")?.innerText === "Download as zip"`);
+    await page.drop(["/model/tiny.gguf"], `${QUANTIZE} .drop`);
+    await page.until("a result", `document.querySelector("${QUANTIZE} .buttons .primary")?.innerText === "Download as zip"`);
     await look("quantized");
     // A real download would end up in some folder of this machine.
     await page.evaluate(`{
@@ -141,11 +146,11 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
   await check("quantizes the files of a folder, and chats with what became of them", async () => {
     await page.drop(
       models.folder.map((file) => `/model/f32/${file}`),
-      "main .drop",
+      `${QUANTIZE} .drop`,
     );
     await page.until(
       "a result",
-      `document.querySelector("main h3")?.innerText !== "tiny.gguf" && document.querySelector("main .buttons .primary") !== null`,
+      `document.querySelector("${QUANTIZE} h3")?.innerText !== "tiny.gguf" && document.querySelector("${QUANTIZE} .buttons .primary") !== null`,
     );
     await page.click("Chat with it");
     await page.until("a model", READY);
@@ -178,11 +183,11 @@ export async function walkThrough(checks: Checks, scene: Scene): Promise<void> {
   await check("cancels quantizing", async () => {
     await page.fill("samples", "1024");
     await page.fill("contextSize", "128");
-    await page.drop(["/model/tiny.gguf"], "main .drop");
+    await page.drop(["/model/tiny.gguf"], `${QUANTIZE} .drop`);
     await page.until("progress", `document.querySelector("progress[aria-label=Quantizing]")?.value > 0`);
     await glance("quantizing");
     await page.click("Cancel");
-    await page.until("a note", `/Cancelled/.test(document.querySelector("main .notice")?.innerText)`);
+    await page.until("a note", `/Cancelled/.test(document.querySelector("${QUANTIZE} .notice")?.innerText)`);
   });
 
   await check("nothing broke the policy or went uncaught", async () => {

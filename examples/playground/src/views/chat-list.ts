@@ -24,12 +24,12 @@ export function chatList(page: Page): TemplateResult {
   `;
 }
 
-function kept(page: Page): TemplateResult | typeof nothing {
+function kept(page: Page): TemplateResult {
   const { chats } = page.state;
-  if (chats === undefined) return nothing;
   if (chats === "none")
     return html`<p class="hint">This window has no private storage (OPFS), so chats are gone when it is closed.</p>`;
-  if (chats.length === 0) return html`<p class="hint">Chats are kept in this browser, and nowhere else.</p>`;
+  if (chats === undefined || chats.length === 0)
+    return html`<p class="hint">Chats are kept in this browser, and nowhere else.</p>`;
   return html`
     <ul aria-labelledby="chats-title">
       ${repeat(

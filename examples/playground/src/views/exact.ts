@@ -13,7 +13,7 @@ export interface Digest {
   readonly hash: string;
   readonly tokens: number;
   readonly numbers: number;
-  /** Of the model's index; undefined for a model without. */
+  /** Digest of the model's index; undefined for a model without. */
   readonly indexHash: string | undefined;
 }
 

@@ -17,8 +17,18 @@ const MOST_DEPTH = 16;
 const LINK = /^(https?:|mailto:)/i;
 const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'", nbsp: "\u00a0" };
 
-export function markdownView(text: string): TemplateResult {
-  return html`${marked.lexer(text, OPTIONS).map((token) => guard([token.raw], () => blockView(token, 0)))}`;
+/** Drawn again only when the text is another one: a conversation has many, and one of them grows. */
+export function markdownView(text: string): unknown {
+  return guard([text], () => partsOf(text).map((token) => guard([token.raw], () => blockView(token, 0))));
+}
+
+/** What marked cannot read, thousands of quotes in quotes, is shown as it stands. */
+function partsOf(text: string): readonly Token[] {
+  try {
+    return marked.lexer(text, OPTIONS);
+  } catch {
+    return [{ type: "text", raw: text, text }];
+  }
 }
 
 type Drawn = TemplateResult | string | typeof nothing;

@@ -63,16 +63,16 @@ export function modelForm(page: Page): TemplateResult {
   `;
 }
 
-function modelFacts({ loading, source }: State): TemplateResult | typeof nothing {
-  if (loading.kind !== "ready") return nothing;
-  const { architecture, layers, contextSize, threads, build, memory, seconds } = loading.model;
+/** Before there is a model its facts are dashes, so that nothing moves when they come. */
+function modelFacts({ loading, source }: State): TemplateResult {
+  const model = loading.kind === "ready" ? loading.model : undefined;
   return factList([
     ["Model", sourceName(source)],
-    ["Kind", `${architecture}, ${layers} layers`],
-    ["Context", `${contextSize} tokens`],
-    ["Running on", `${counted(threads, "thread")}, ${build}`],
-    ["Memory", megabytes(memory)],
-    ["Loaded in", `${seconds.toFixed(1)} s`],
+    ["Kind", model ? `${model.architecture}, ${model.layers} layers` : "–"],
+    ["Context", model ? `${model.contextSize} tokens` : "–"],
+    ["Running on", model ? `${counted(model.threads, "thread")}, ${model.build}` : "–"],
+    ["Memory", model ? megabytes(model.memory) : "–"],
+    ["Loaded in", model ? `${model.seconds.toFixed(1)} s` : "–"],
   ]);
 }
 
