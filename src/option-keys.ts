@@ -49,7 +49,7 @@ export function withOptionKeys<T extends object>(options: T, keys: OptionKeys): 
 /**
  * The name that is meant by another spelling: `max_tokens`, `topk`, `nThreads`; half of it has to be right.
  */
-function nearestName(written: string, names: readonly string[]): string | undefined {
+export function nearestName(written: string, names: readonly string[]): string | undefined {
   const bySpelling = new Map(names.map((name) => [plain(name), name]));
   const spelling = plain(written);
   const nearest = closestMatch(spelling, [...bySpelling.keys()]);

@@ -2,6 +2,7 @@
  * The places a command writes to: data on stdout, everything a person reads meanwhile on stderr, so that a
  * pipe gets data only.
  */
+import { showsColors, type Style, styled, type TerminalStream } from "./terminal.ts";
 
 export interface Output {
   /** Data, as it is. */
@@ -15,16 +16,22 @@ export interface Output {
   /** A line for a person about something that works, but not as it might be wanted. */
   warn(text: string): void;
   /** The stream of `log`, for the progress bar. */
-  readonly logStream: LogStream;
+  readonly logStream: TerminalStream;
+  /** Columns of the terminal that shows data; undefined where none does. */
+  readonly columns: number | undefined;
+  /** Text among data, or in lines for a person, in a colour where that stream shows colours. */
+  paint(style: Style, text: string, stream?: "data" | "log"): string;
+  /** No colours from now on: `--no-color`. */
+  withoutColors(): void;
 }
 
-/** The part of stderr that progress needs to know. */
-export interface LogStream extends NodeJS.WritableStream {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-}
-
-export function createOutput(dataStream: NodeJS.WritableStream, logStream: LogStream): Output {
+/** @param environment of the process, for `NO_COLOR` */
+export function createOutput(
+  dataStream: TerminalStream,
+  logStream: TerminalStream,
+  environment: NodeJS.ProcessEnv = process.env,
+): Output {
+  const colors = { data: showsColors(dataStream, environment), log: showsColors(logStream, environment) };
   const write = (text: string) => void dataStream.write(text);
   const print = (text: string) => write(`${text}\n`);
   return {
@@ -34,6 +41,11 @@ export function createOutput(dataStream: NodeJS.WritableStream, logStream: LogSt
     log: (text) => void logStream.write(`${text}\n`),
     warn: (text) => void logStream.write(`warning: ${text}\n`),
     logStream,
+    get columns() {
+      return dataStream.isTTY ? dataStream.columns : undefined;
+    },
+    paint: (style, text, stream = "data") => (colors[stream] ? styled(style, text) : text),
+    withoutColors: () => void (colors.data = colors.log = false),
   };
 }
 

@@ -1,6 +1,6 @@
 /** The command line as a whole: its commands, its help, and what happens from words to exit code. */
 import { Command } from "commander";
-import { fromLlamaSpelling, messageInLlamaSpelling, optionTerm } from "./arguments.ts";
+import { fromLlamaSpelling, messageInLlamaSpelling } from "./arguments.ts";
 import type { CommandContext } from "./command-context.ts";
 import { analyzeCommand } from "./commands/analyze.ts";
 import { benchCommand } from "./commands/bench.ts";
@@ -18,6 +18,7 @@ import { quantizeCommand } from "./commands/quantize.ts";
 import { rerankCommand } from "./commands/rerank.ts";
 import { runCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
+import { fitHelp, HELP, helpWidth } from "./help.ts";
 import { errorMessage, EXIT_OK, exitCode, UsageError } from "./exit.ts";
 
 const EXAMPLES = `
@@ -57,16 +58,22 @@ export function createProgram(context: CommandContext, version: string): Command
   for (const command of commands) {
     program.addCommand(command(context, version));
   }
-  for (const command of [program, ...program.commands]) {
+  const { output } = context;
+  const width = () => helpWidth(output.columns);
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((parent) => parent.commands)]) {
     command
       .exitOverride()
-      .configureHelp({ optionTerm })
+      .configureHelp(HELP)
       .configureOutput({
         outputError: (message, write) => write(messageInLlamaSpelling(message)),
-        writeOut: (text) => context.output.write(text),
-        writeErr: (text) => void context.output.logStream.write(text),
+        writeOut: (text) => output.write(fitHelp(text, width())),
+        writeErr: (text) => void output.logStream.write(text),
+        getOutHelpWidth: width,
       });
   }
+  program.hook("preAction", (_, command) => {
+    if (command.opts<{ color?: boolean }>().color === false) output.withoutColors();
+  });
   return program;
 }
 

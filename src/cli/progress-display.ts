@@ -7,8 +7,8 @@
  */
 import cliProgress from "cli-progress";
 import type { OnProgress, Progress } from "../progress.ts";
-import type { LogStream } from "./output.ts";
 import { formatBytes, formatDuration } from "./quantities.ts";
+import type { TerminalStream } from "./terminal.ts";
 
 /** Seconds before a phase shows anything: a bar that flashes by is noise. */
 const QUIET_SECONDS = 0.3;
@@ -29,7 +29,7 @@ interface Phase {
 }
 
 /** @param now seconds of a steady clock */
-export function displayProgress(stream: LogStream, now = () => performance.now() / 1000): ProgressDisplay {
+export function displayProgress(stream: TerminalStream, now = () => performance.now() / 1000): ProgressDisplay {
   let phase: Phase | undefined;
 
   const end = () => {
@@ -96,7 +96,7 @@ function payload(progress: Progress, seconds: number) {
   };
 }
 
-function startBar(stream: LogStream, progress: Progress, words: ReturnType<typeof payload>): cliProgress.SingleBar {
+function startBar(stream: TerminalStream, progress: Progress, words: ReturnType<typeof payload>): cliProgress.SingleBar {
   const bar = new cliProgress.SingleBar({
     format: "{phase} {bar} {percent} % | {amount} {left}",
     stream,

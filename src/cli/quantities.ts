@@ -18,8 +18,9 @@ export function formatCount(count: number): string {
 
 const two = (value: number) => `${value}`.padStart(2, "0");
 
-/** `0.84 s`, `41.2 s`, `2 min 05 s`, `1 h 02 min` */
+/** `0.4 ms`, `840 ms`, `1.25 s`, `41.2 s`, `2 min 05 s`, `1 h 02 min` */
 export function formatDuration(seconds: number): string {
+  if (seconds < 0.9995) return `${(1000 * seconds).toFixed(seconds < 0.00995 ? 1 : 0)} ms`;
   if (seconds < 9.95) return `${seconds.toFixed(2)} s`;
   if (seconds < 99.5) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);

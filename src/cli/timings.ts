@@ -1,5 +1,6 @@
 /** The timing lines that llama.cpp ends with, in its form, so that scripts that read them keep working. */
 import type { DraftCounts, GenerationResult, StageTiming } from "../decoding/generation-options.ts";
+import { formatDuration, formatSignificant } from "./quantities.ts";
 
 export function timingLines({ prefill, decode, drafts, stop, seed, promptTokens, tokens }: GenerationResult): string[] {
   const total = `${(prefill.ms + decode.ms).toFixed(2).padStart(10)} ms / ${`${promptTokens + tokens.length}`.padStart(5)} tokens`;
@@ -11,6 +12,14 @@ export function timingLines({ prefill, decode, drafts, stop, seed, promptTokens,
     ...(drafts.drafted > 0 ? [acceptance(drafts)] : []),
     `            stop = ${stop}, seed ${seed}`,
   ];
+}
+
+/** The speed of an answer in one line: `42 tokens, 38.2 tok/s; prompt 25 tokens, 310 tok/s`. */
+export function speedLine({ tokens, stop, prefill, decode }: GenerationResult): string {
+  const count = (number: number) => `${number} token${number === 1 ? "" : "s"}`;
+  const rate = (stage: StageTiming) => (stage.tokens > 0 ? `, ${formatSignificant(stage.tokensPerSecond)} tok/s` : "");
+  const cut = stop === "length" ? "; cut by -n" : stop === "context" ? "; the context is full" : "";
+  return `${count(tokens.length)}${rate(decode)}; prompt ${count(prefill.tokens)}${rate(prefill)}${cut}`;
 }
 
 function acceptance({ drafted, accepted }: DraftCounts): string {
@@ -32,14 +41,11 @@ export interface StartTimes {
 
 /** What the time from a command to its first text went into. */
 export function startLine({ command, library, model, text }: StartTimes): string {
-  const parts = [
-    `command ${command.toFixed(0)} ms`,
-    `code ${(library - command).toFixed(0)} ms`,
-    `model ${(model - library).toFixed(0)} ms`,
-  ];
-  if (text === 0) return `start: ${parts.join(", ")}: ready after ${model.toFixed(0)} ms; no text`;
-  parts.push(`first text ${(text - model).toFixed(0)} ms`);
-  return `start: ${parts.join(", ")}: ready after ${model.toFixed(0)} ms, first text after ${text.toFixed(0)} ms`;
+  const time = (ms: number) => formatDuration(ms / 1000);
+  const parts = [`command ${time(command)}`, `code ${time(library - command)}`, `model ${time(model - library)}`];
+  if (text === 0) return `start: ${parts.join(", ")}: ready after ${time(model)}; no text`;
+  parts.push(`first text ${time(text - model)}`);
+  return `start: ${parts.join(", ")}: ready after ${time(model)}, first text after ${time(text)}`;
 }
 
 function stage({ ms, tokens, tokensPerSecond }: StageTiming, unit: string): string {

@@ -13,19 +13,22 @@ export interface Outcome {
 
 export interface HarnessOptions {
   readonly library?: Partial<Library>;
-  /** What stands on stdin. */
-  readonly input?: string;
+  /** What stands on stdin, or a stream of it. */
+  readonly input?: string | CommandContext["input"];
   readonly signal?: AbortSignal;
+  /** Columns of a terminal that shows both streams; without it they are files. */
+  readonly columns?: number;
+  readonly environment?: NodeJS.ProcessEnv;
 }
 
 const refuse = (name: string) => () => Promise.reject(new Error(`${name} was called and should not have been`));
 
 export async function runCli(words: readonly string[], options: HarnessOptions = {}): Promise<Outcome> {
-  const stdout = new TextSink();
-  const stderr = new TextSink();
+  const stdout = new TextSink(options.columns !== undefined, options.columns);
+  const stderr = new TextSink(options.columns !== undefined, options.columns);
   const context: CommandContext = {
-    output: createOutput(stdout, stderr),
-    input: Readable.from([Buffer.from(options.input ?? "")]),
+    output: createOutput(stdout, stderr, options.environment ?? {}),
+    input: typeof options.input === "object" ? options.input : Readable.from([Buffer.from(options.input ?? "")]),
     signal: options.signal ?? new AbortController().signal,
     library: () => Promise.resolve({ ...NOTHING, ...options.library } as Library),
     server: refuse("server"),
@@ -38,11 +41,12 @@ export async function runCli(words: readonly string[], options: HarnessOptions =
 export class TextSink extends Writable {
   text = "";
   readonly isTTY: boolean;
-  readonly columns = 100;
+  readonly columns: number;
 
-  constructor(isTTY = false) {
+  constructor(isTTY = false, columns = 100) {
     super();
     this.isTTY = isTTY;
+    this.columns = columns;
   }
 
   override _write(chunk: Buffer | string, _encoding: string, done: () => void): void {

@@ -8,7 +8,7 @@ const test = suite("quantities and tables");
 test("bytes, counts and durations", () => {
   assert.equal([0, 1023, 1024, 98_362_432, 3 * 2 ** 30].map(formatBytes), ["0 B", "1023 B", "1.00 KiB", "93.8 MiB", "3.00 GiB"]);
   assert.equal([0, 9999, 10_000, 134_515_008, 1.236e9].map(formatCount), ["0", "9999", "10.0 k", "134.5 M", "1.24 B"]);
-  assert.equal([0.042, 9.94, 41.25, 99.5, 125, 3725].map(formatDuration), ["0.04 s", "9.94 s", "41.3 s", "1 min 40 s", "2 min 05 s", "1 h 02 min"]); // prettier-ignore
+  assert.equal([0.0004, 0.042, 0.9994, 0.9996, 9.94, 41.25, 99.5, 125, 3725].map(formatDuration), ["0.4 ms", "42 ms", "999 ms", "1.00 s", "9.94 s", "41.3 s", "1 min 40 s", "2 min 05 s", "1 h 02 min"]); // prettier-ignore
 });
 
 test("three significant digits", () => {

@@ -72,14 +72,14 @@ test("-v says what the time to the first text went into", async () => {
   const quiet = await runCli(["run", "-m", "m", "-p", "x"], loading(model));
   assert.not.match(quiet.stderr, /start:/);
   const { stderr } = await runCli(["run", "-m", "m", "-p", "x", "-v"], loading(model));
-  const line =
-    /^start: command (\d+) ms, code \d+ ms, model \d+ ms, first text \d+ ms: ready after (\d+) ms, first text after (\d+) ms$/m;
-  const [command, ready, text] = (line.exec(stderr) ?? []).slice(1).map(Number);
+  const line = /^start: command (.+), code .+ ms, model .+ ms, first text .+ ms: ready after (.+), first text after (.+)$/m;
+  const inMs = (time: string) => Number.parseFloat(time) * (time.endsWith(" ms") ? 1 : 1000);
+  const [command, ready, text] = (line.exec(stderr) ?? []).slice(1).map(inMs);
   assert.ok(command! > 0 && command! <= ready! && ready! <= text!, stderr);
   model.pieces = [];
   assert.match(
     (await runCli(["run", "-m", "m", "-p", "x", "-v"], loading(model))).stderr,
-    /^start: .+: ready after \d+ ms; no text$/m,
+    /^start: .+: ready after [\d.]+ m?s; no text$/m,
   );
 });
 
@@ -214,7 +214,7 @@ test("--verbose says what was loaded and what it takes", async () => {
   const { stderr } = await runCli(["run", "-m", "m", "-p", "x", "-v"], loading(new FakeModel()));
   assert.match(
     stderr,
-    /loaded m in \d+ ms; 1\.88 MiB: weights 1\.00 MiB, cache \(q8 and f32\) 512\.0 KiB, scratch 256\.0 KiB, JavaScript 128\.0 KiB/,
+    /loaded m in [\d.]+ ms; 1\.88 MiB: weights 1\.00 MiB, cache \(q8 and f32\) 512\.0 KiB, scratch 256\.0 KiB, JavaScript 128\.0 KiB/,
   );
 });
 

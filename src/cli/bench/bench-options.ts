@@ -6,6 +6,7 @@ import { InvalidArgumentError } from "commander";
 import type { SpeedTest } from "../../evaluation/speed.ts";
 import type { LoadOptions } from "../../model/load-options.ts";
 import type { CachePrecision } from "../../model/precision.ts";
+import type { WordParser } from "../options/option-values.ts";
 
 /** A longer list is a slip: every element is at least one run of a model. */
 const MOST_VALUES = 10_000;
@@ -47,7 +48,11 @@ function integerRange(text: string): number[] {
 
 /** A repeatable option whose values may also be given in one list. */
 export function wordList<T extends string>(parse: (word: string) => T) {
-  return (text: string, earlier: readonly T[] = []): T[] => [...earlier, ...text.split(",").map(parse)];
+  const parseList = (text: string, earlier: readonly T[] = []): T[] => [
+    ...earlier,
+    ...text.split(",").map((word) => parse(word)),
+  ];
+  return Object.assign(parseList, { choices: (parse as Partial<WordParser<T>>).choices });
 }
 
 /** `512,128`: a prompt and a generation in one test. */

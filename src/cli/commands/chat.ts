@@ -1,10 +1,12 @@
 /** `fptq chat`: a conversation on the terminal, or turns from a pipe, one per line. */
 import { createInterface, type Interface } from "node:readline";
 import { Command } from "commander";
-import { AbortError, OptionError } from "../../errors.ts";
+import { AbortError, CheckpointError, OptionError } from "../../errors.ts";
+import { CHAT_HELP, readChatLine, SavedFiles } from "../chat/chat-commands.ts";
+import { Conversation } from "../chat/conversation.ts";
 import type { CommandContext } from "../command-context.ts";
 import type { GenerateOptions } from "../../decoding/generation-options.ts";
-import type { ChatMessage } from "../../tokenizer/chat-template.ts";
+import { LineWrap } from "../line-wrap.ts";
 import type { LoadedModel } from "../library-contract.ts";
 import { addOutputOptions, addModelOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
 import {
@@ -15,19 +17,16 @@ import {
   type SamplingFlags,
   unescape,
 } from "../options/sampling-options.ts";
+import { speedLine } from "../timings.ts";
 
 interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly systemPrompt?: string;
+  readonly showTimings?: boolean;
 }
-
-const HELP = `/reset   forget the conversation so far
-/help    this text
-/exit    leave (so do Ctrl-D, and Ctrl-C when nothing is being written)
-Ctrl-C   stops an answer. A line that ends in \\ goes on in the next.`;
 
 const EXAMPLES = `
 In the conversation:
-${HELP.replaceAll(/^/gm, "  ")}
+${CHAT_HELP.replaceAll(/^/gm, "  ")}
 
 Examples:
   fptq chat -m SmolLM2-w4a8
@@ -42,129 +41,169 @@ export function chatCommand(context: CommandContext): Command {
   addModelOptions(command, "tokens of the whole conversation (default: the model's, at most 4096)");
   addSamplingOptions(command, -1);
   return addOutputOptions(command)
+    .option("--show-timings", "tokens and tokens a second after each answer, on stderr (default: on a terminal)")
+    .option("--no-show-timings", "without them")
     .addHelpText("after", EXAMPLES)
-    .action((flags: ChatFlags) => holdConversation(context, flags));
+    .action((flags: ChatFlags) => new Chat(context, flags).hold());
 }
 
-/** The flags, and the form of answers that they ask for. */
-interface Conversation extends ChatFlags {
-  readonly form: GenerateOptions;
-}
+/** What a terminal calls a conversation, while a model is loaded. */
+class Chat {
+  readonly #context: CommandContext;
+  readonly #flags: ChatFlags;
+  readonly #conversation: Conversation;
+  readonly #saved = new SavedFiles();
+  /** Whether a person types and reads, so that a line that fails is not the end. */
+  readonly #isInteractive: boolean;
+  #form: GenerateOptions = {};
+  #answering: AbortController | undefined;
 
-async function holdConversation(context: CommandContext, given: ChatFlags): Promise<void> {
-  const flags = { ...given, form: await formOptions(context, given) };
-  await using model = await loadModelFromFlags(context, flags);
-  if (flags.verbose) context.output.log(samplingLine(flags, model.recommendedSampling));
-  const interactive = context.input.isTTY === true && context.output.logStream.isTTY === true;
-  // The prompt mark and the echo go to stderr: stdout carries the answers only.
-  const terminal = createInterface({
-    input: context.input,
-    output: context.output.logStream,
-    terminal: interactive,
-    prompt: "> ",
-  });
-  const onAbort = () => terminal.close();
-  context.signal.addEventListener("abort", onAbort);
-  if (interactive) context.output.log("/help shows the commands; Ctrl-C stops an answer.\n");
-  try {
-    await converse(context, flags, model, terminal, interactive);
-  } finally {
-    context.signal.removeEventListener("abort", onAbort);
-    terminal.close();
+  constructor(context: CommandContext, flags: ChatFlags) {
+    this.#context = context;
+    this.#flags = flags;
+    this.#isInteractive = context.input.isTTY === true && context.output.logStream.isTTY === true;
+    this.#conversation = new Conversation(flags.systemPrompt === undefined ? undefined : unescape(flags, flags.systemPrompt));
   }
-  if (context.signal.aborted) throw new AbortError("chat: aborted");
-}
 
-async function converse(
-  context: CommandContext,
-  flags: Conversation,
-  model: LoadedModel,
-  terminal: Interface,
-  interactive: boolean,
-) {
-  const { output } = context;
-  const opening: ChatMessage[] =
-    flags.systemPrompt === undefined ? [] : [{ role: "system", content: unescape(flags, flags.systemPrompt) }];
-  let messages = opening;
-  let answering: AbortController | undefined;
-  let unfinished = "";
-
-  // On a terminal readline owns the keys, Ctrl-C among them.
-  terminal.on("SIGINT", () => {
-    if (answering) answering.abort();
-    else terminal.close();
-  });
-  const ask = (mark: string) => {
-    if (!interactive) return;
-    terminal.setPrompt(mark);
-    terminal.prompt();
-  };
-
-  ask("> ");
-  for await (const line of terminal) {
-    if (line.endsWith("\\")) {
-      unfinished += `${line.slice(0, -1)}\n`;
-      ask("… ");
-      continue;
+  async hold(): Promise<void> {
+    const { input, output, signal } = this.#context;
+    this.#form = await formOptions(this.#context, this.#flags);
+    await using model = await loadModelFromFlags(this.#context, this.#flags);
+    if (this.#flags.verbose) output.log(samplingLine(this.#flags, model.recommendedSampling));
+    // The prompt mark and the echo go to stderr: stdout carries the answers only.
+    const terminal = createInterface({ input, output: output.logStream, terminal: this.#isInteractive, prompt: "> " });
+    const onAbort = () => terminal.close();
+    signal.addEventListener("abort", onAbort);
+    if (this.#isInteractive) output.log("/help shows the commands; Ctrl-C stops an answer.\n");
+    try {
+      await this.#converse(model, terminal);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      terminal.close();
     }
-    const text = unfinished + line;
-    unfinished = "";
+    if (signal.aborted) throw new AbortError("chat: aborted");
+  }
 
-    if (text.trim() === "/exit") return;
-    if (text.trim() === "/reset") {
-      messages = opening;
-      output.log("(the conversation starts anew)");
-    } else if (text.trim() === "/help") output.log(HELP);
-    else if (/^\/[a-z]+$/.test(text.trim())) output.log(`unknown command ${text.trim()}\n${HELP}`);
-    else if (text.trim() !== "") {
-      answering = new AbortController();
-      const answer = await answerTurn(
-        context,
-        flags,
-        model,
-        [...messages, { role: "user", content: text }],
-        answering.signal,
-        interactive,
-      );
-      answering = undefined;
-      // An answer cut short stays in the conversation as far as it got: that is what the person has read. No
-      // answer, no turn.
-      if (answer !== undefined) messages = [...messages, { role: "user", content: text }, { role: "assistant", content: answer }];
-    }
-    if (context.signal.aborted) return;
+  async #converse(model: LoadedModel, terminal: Interface): Promise<void> {
+    let unfinished = "";
+    // On a terminal readline owns the keys, Ctrl-C among them.
+    terminal.on("SIGINT", () => this.#interrupt(terminal));
+    const ask = (mark: string) => {
+      if (!this.#isInteractive) return;
+      terminal.setPrompt(mark);
+      terminal.prompt();
+    };
     ask("> ");
-  }
-  // Left by Ctrl-D or Ctrl-C: the shell's prompt belongs on a line of its own.
-  if (interactive) output.log("");
-}
-
-/**
- * Writes the answer while it comes and returns it, whole or as far as it was stopped; undefined if the turn
- * cannot be taken.
- */
-async function answerTurn(
-  { output, signal }: CommandContext,
-  flags: Conversation,
-  model: LoadedModel,
-  messages: readonly ChatMessage[],
-  stopped: AbortSignal,
-  interactive: boolean,
-): Promise<string | undefined> {
-  let answer = "";
-  try {
-    const options = { ...generateOptions(flags, AbortSignal.any([signal, stopped])), ...flags.form };
-    for await (const piece of model.generate(messages, options)) {
-      answer += piece;
-      output.write(piece);
+    for await (const line of terminal) {
+      if (line.endsWith("\\")) {
+        unfinished += `${line.slice(0, -1)}\n`;
+        ask("… ");
+        continue;
+      }
+      const text = unfinished + line;
+      unfinished = "";
+      if ((await this.#take(model, text)) === "leave" || this.#context.signal.aborted) return;
+      ask("> ");
     }
-  } catch (error) {
-    if (error instanceof OptionError && interactive) {
-      output.log(`error: ${error.message}\n(/reset starts a new conversation)`);
+    // Left by Ctrl-D or Ctrl-C: the shell's prompt belongs on a line of its own.
+    if (this.#isInteractive) this.#context.output.log("");
+  }
+
+  /** Stops an answer, takes back what is being typed, or leaves: the first of these that there is to do. */
+  #interrupt(terminal: Interface): void {
+    if (this.#answering && !this.#answering.signal.aborted) this.#answering.abort();
+    else if (!this.#answering && terminal.line !== "") terminal.write(null, { ctrl: true, name: "u" });
+    else terminal.close();
+  }
+
+  /** @throws what is wrong with a line, unless a person can type another one */
+  async #take(model: LoadedModel, text: string): Promise<"leave" | undefined> {
+    try {
+      return await this.#carryOut(model, text);
+    } catch (error) {
+      const canGoOn = error instanceof OptionError || error instanceof CheckpointError;
+      if (!canGoOn || !this.#isInteractive) throw error;
+      this.#context.output.log(`error: ${error.message}`);
       return undefined;
     }
-    if (!(error instanceof AbortError)) throw error;
-    if (!signal.aborted) output.log(" (stopped)");
   }
-  output.write("\n");
-  return answer;
+
+  async #carryOut(model: LoadedModel, text: string): Promise<"leave" | undefined> {
+    const { output } = this.#context;
+    const conversation = this.#conversation;
+    const line = readChatLine(text);
+    if (line.kind === "question") await this.#answer(model, line.text, false);
+    if (line.kind === "unknown") {
+      output.log(`unknown command /${line.name}${line.nearest ? `\n(Did you mean /${line.nearest}?)` : `\n${CHAT_HELP}`}`);
+    }
+    if (line.kind !== "command") return undefined;
+    switch (line.name) {
+      case "exit":
+        return "leave";
+      case "help":
+        output.log(CHAT_HELP);
+        break;
+      case "clear":
+      case "reset":
+        conversation.forget();
+        output.log("(the conversation starts anew)");
+        break;
+      case "system":
+        conversation.system = line.argument || undefined;
+        output.log(line.argument ? "(system message set)" : "(no system message)");
+        break;
+      case "save":
+        await this.#saved.save(conversation, line.argument);
+        output.log(`(wrote ${line.argument})`);
+        break;
+      case "regen": {
+        const last = conversation.takeBack();
+        if (!last) throw new OptionError("/regen: got no answer yet, need one to replace");
+        if (!(await this.#answer(model, last.question, true))) conversation.add(last.question, last.answer);
+      }
+    }
+    return undefined;
+  }
+
+  /**
+   * Writes an answer while it comes, and keeps it, whole or as far as it was stopped: that is what the person
+   * has read.
+   *
+   * @returns whether there is one
+   */
+  async #answer(model: LoadedModel, question: string, isRepetition: boolean): Promise<boolean> {
+    const { output, signal } = this.#context;
+    const conversation = this.#conversation;
+    this.#answering = new AbortController();
+    const options = generateOptions(this.#flags, AbortSignal.any([signal, this.#answering.signal]));
+    const seed = conversation.seed(options.seed, isRepetition);
+    const lines = new LineWrap(
+      () => output.columns,
+      (text) => output.write(text),
+    );
+    let answer = "";
+    try {
+      const generation = model.generate(conversation.asking(question), { ...options, seed, ...this.#form });
+      for await (const piece of generation) {
+        answer += piece;
+        lines.push(piece);
+      }
+      lines.end();
+      output.write("\n");
+      if (this.#flags.showTimings ?? this.#isInteractive)
+        output.log(output.paint("dim", speedLine(await generation.result), "log"));
+    } catch (error) {
+      if (error instanceof OptionError && this.#isInteractive)
+        throw new OptionError(`${error.message}\n(/clear starts a new conversation)`);
+      if (!(error instanceof AbortError)) throw error;
+      lines.end();
+      output.write("\n");
+      if (!signal.aborted) output.log("(stopped)");
+      if (answer === "") return false;
+    } finally {
+      this.#answering = undefined;
+    }
+    conversation.add(question, answer);
+    return true;
+  }
 }

@@ -7,7 +7,7 @@ import type { CachePrecision, Precision, WeightPrecision } from "../../model/pre
 import type { LoadedModel } from "../library-contract.ts";
 import { byteCount, integer, nonEmpty, oneOf } from "./option-values.ts";
 import { displayProgress } from "../progress-display.ts";
-import { formatBytes } from "../quantities.ts";
+import { formatBytes, formatDuration } from "../quantities.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "./source-options.ts";
 
 /** A build of the kernels, in the words of `LoadOptions.build`. */
@@ -79,7 +79,10 @@ export function addModelOptions(command: Command, contextHelp: string): Command 
 export function addOutputOptions(command: Command, json?: string): Command {
   command.optionsGroup("Output:");
   if (json !== undefined) command.option("--json", `print one JSON document instead: ${json}`);
-  return command.option("-v, --verbose", "more on stderr; errors with their stack").helpOption("-h, --help", "show this help");
+  return command
+    .option("--no-color", "no colours on a terminal (nor with NO_COLOR in the environment)")
+    .option("-v, --verbose", "more on stderr; errors with their stack")
+    .helpOption("-h, --help", "show this help");
 }
 
 /** Loads the model the flags name, with progress on stderr. */
@@ -99,7 +102,9 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
     const { k, v } = model.forwardPass.kvCache;
     const types = k === v ? k : `${k} and ${v}`;
     const parts = `weights ${formatBytes(weights)}, cache (${types}) ${formatBytes(kvCache)}, scratch ${formatBytes(scratch)}, JavaScript ${formatBytes(js)}`;
-    context.output.log(`loaded ${flags.model} in ${(performance.now() - began).toFixed(0)} ms; ${formatBytes(total)}: ${parts}`);
+    context.output.log(
+      `loaded ${flags.model} in ${formatDuration((performance.now() - began) / 1000)}; ${formatBytes(total)}: ${parts}`,
+    );
   }
   return model;
 }

@@ -1,5 +1,6 @@
 /** Option values: text from the command line to a checked value, or a message that says what was expected. */
 import { InvalidArgumentError } from "commander";
+import { nearestName } from "../../option-keys.ts";
 
 /** An integer in `[least, greatest]`. */
 export function integer(least: number, greatest = Number.MAX_SAFE_INTEGER): (text: string) => number {
@@ -33,22 +34,31 @@ export function byteCount(text: string): number {
   return value;
 }
 
+/** What reads an option's value, and the words that it takes, for completion. */
+export type WordParser<T> = ((text: string) => T) & { readonly choices: readonly string[] };
+
 /** One of a few words. */
-export function oneOf<T extends string>(...choices: readonly T[]): (text: string) => T {
-  return (text) => {
+export function oneOf<T extends string>(...choices: readonly T[]): WordParser<T> {
+  const parse = (text: string) => {
     const value = choices.find((choice) => choice === text);
-    if (value === undefined) throw new InvalidArgumentError(`Allowed choices are ${choices.join(", ")}.`);
-    return value;
+    if (value !== undefined) return value;
+    const near = nearestName(text, choices);
+    const hint = near === undefined ? "" : `\n(Did you mean ${near}?)`;
+    throw new InvalidArgumentError(`Allowed choices are ${choices.join(", ")}.${hint}`);
   };
+  return Object.assign(parse, { choices });
 }
 
-/** One of a few integers. */
-export function integerOf<T extends number>(...choices: readonly T[]): (text: string) => T {
-  return (text) => {
-    const value = choices.find((choice) => `${choice}` === text);
-    if (value === undefined) throw new InvalidArgumentError(`Allowed choices are ${choices.join(", ")}.`);
-    return value;
-  };
+/** Several of a few words, with commas between. */
+export function someOf<T extends string>(...choices: readonly T[]): WordParser<T[]> {
+  const one = oneOf(...choices);
+  return Object.assign((text: string) => text.split(",").map((word) => one(word)), { choices });
+}
+
+/** The same, or "none". */
+export function someOrNoneOf<T extends string>(...choices: readonly T[]): WordParser<T[]> {
+  const some = someOf(...choices);
+  return Object.assign((text: string) => (text === "none" ? [] : some(text)), { choices: [...choices, "none"] });
 }
 
 /** Text that must not be empty, for paths and stop strings. */

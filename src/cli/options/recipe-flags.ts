@@ -3,8 +3,8 @@ import { type Command, InvalidArgumentError } from "commander";
 import { MAX_RANK } from "../../checkpoint/quantization/low-rank.ts";
 import { CACHE_SCHEMES } from "../../checkpoint/quantization/quantization-config.ts";
 import { EQUALIZATIONS } from "../../quantizer/transform/equalize.ts";
-import { type Fold, FOLDS } from "../../quantizer/transform/fold.ts";
-import { type TransformName, TRANSFORMS } from "../../quantizer/transform/fptquant/transform-names.ts";
+import { FOLDS } from "../../quantizer/transform/fold.ts";
+import { TRANSFORMS } from "../../quantizer/transform/fptquant/transform-names.ts";
 import { parsePolicyOverride, type PolicyOverride } from "../../quantizer/decide/policy.ts";
 import { RANGE_NORMS } from "../../quantizer/decide/range-search.ts";
 import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../../quantizer/recipe/recipe.ts";
@@ -14,8 +14,8 @@ import { ROUNDINGS, SEARCH_WEIGHTINGS } from "../../quantizer/recipe/rounding-me
 import { SCALE_CONSTRAINTS } from "../../quantizer/round/scale-constraint.ts";
 import { SCALE_TYPES } from "../../quantizer/recipe/scale-type.ts";
 import { withOptionKeys } from "../../option-keys.ts";
-import { LOSSES, TRAINABLE, type Trainable } from "../../quantizer/recipe/resolve-recipe.ts";
-import { integer, number, oneOf } from "./option-values.ts";
+import { LOSSES, TRAINABLE } from "../../quantizer/recipe/resolve-recipe.ts";
+import { integer, number, oneOf, someOf, someOrNoneOf } from "./option-values.ts";
 
 /**
  * Flags of the recipe, undefined unless given (all but `recipe`): a preset refuses what it has no stage for.
@@ -24,6 +24,15 @@ export interface RecipeFlags extends Omit<RecipeOptions, "overrides"> {
   readonly recipe: string;
   readonly override?: readonly PolicyOverride[];
 }
+
+const GROUP_SIZE = oneOf("32", "64", "128", "channel");
+const parseGroupSize = Object.assign(
+  (text: string): number | "channel" => {
+    const size = GROUP_SIZE(text);
+    return size === "channel" ? size : Number(size);
+  },
+  { choices: GROUP_SIZE.choices },
+);
 
 export function addRecipeOptions(command: Command): Command {
   const choice = (name: string, choices: readonly string[], description: string) =>
@@ -63,13 +72,17 @@ export function addRecipeOptions(command: Command): Command {
   command.optionsGroup("Equalization:");
   choice("equalize", EQUALIZATIONS, "even out the channels of inputs that follow a norm");
   command.option("--alpha <x>", "strength of lae (default: 1) or smoothquant (default: 0.5)", number(0));
-  command.option("--folds <list>", `even out channels that only two linears see: ${FOLDS.join(",")}, or none`, parseFolds);
+  command.option(
+    "--folds <list>",
+    `even out channels that only two linears see: ${FOLDS.join(",")}, or none`,
+    someOrNoneOf(...FOLDS),
+  );
   command.optionsGroup("Transforms:");
   command
     .option(
       "--transforms <list>",
       `those of FPTQuant, before anything is decided: ${TRANSFORMS.join(",")}, or none`,
-      parseTransforms,
+      someOrNoneOf(...TRANSFORMS),
     )
     .option(
       "--local-steps <n>",
@@ -118,7 +131,7 @@ export function addRecipeOptions(command: Command): Command {
     );
   choice("distill-loss", LOSSES, "divergence it lowers: Kullback-Leibler's, or Jensen and Shannon's (default: kl)");
   return command
-    .option("--distill-train <list>", `what it tunes: ${TRAINABLE.join(",")} (default: norms,scales)`, parseTrainable)
+    .option("--distill-train <list>", `what it tunes: ${TRAINABLE.join(",")} (default: norms,scales)`, someOf(...TRAINABLE))
     .option(
       "--distill-validation <n>",
       "sequences held out of the text; the step that is best on them is kept, and training ends where nothing gets better (default: 0, the last step)",
@@ -128,30 +141,6 @@ export function addRecipeOptions(command: Command): Command {
 
 export function recipeOptions({ override, ...flags }: RecipeFlags): RecipeOptions {
   return { ...withOptionKeys<RecipeOptions>(flags, RECIPE_OPTIONS), overrides: override };
-}
-
-function parseGroupSize(text: string): number | "channel" {
-  if (text === "channel") return text;
-  const size = [32, 64, 128].find((candidate) => `${candidate}` === text);
-  if (size === undefined) throw new InvalidArgumentError("Allowed choices are 32, 64, 128, channel.");
-  return size;
-}
-
-function parseFolds(text: string): Fold[] {
-  if (text === "none") return [];
-  const allowed = oneOf(...FOLDS);
-  return text.split(",").map((name) => allowed(name) as Fold);
-}
-
-function parseTrainable(text: string): Trainable[] {
-  const allowed = oneOf(...TRAINABLE);
-  return text.split(",").map((name) => allowed(name) as Trainable);
-}
-
-function parseTransforms(text: string): TransformName[] {
-  if (text === "none") return [];
-  const allowed = oneOf(...TRANSFORMS);
-  return text.split(",").map((name) => allowed(name) as TransformName);
 }
 
 function policyOverrides(text: string, earlier: readonly PolicyOverride[] = []): PolicyOverride[] {
