@@ -2,6 +2,7 @@
  * The places a command writes to: data on stdout, everything a person reads meanwhile on stderr, so that a
  * pipe gets data only.
  */
+import { wrapWords } from "./line-wrap.ts";
 import { showsColors, type Style, styled, type TerminalStream } from "./terminal.ts";
 
 export interface Output {
@@ -39,7 +40,11 @@ export function createOutput(
     print,
     json: (document) => print(jsonText(document)),
     log: (text) => void logStream.write(`${text}\n`),
-    warn: (text) => void logStream.write(`warning: ${text}\n`),
+    warn(text) {
+      const line = `warning: ${text}`;
+      const lines = logStream.isTTY && logStream.columns ? wrapWords(line, logStream.columns) : [line];
+      logStream.write(`${lines.join("\n")}\n`);
+    },
     logStream,
     get columns() {
       return dataStream.isTTY ? dataStream.columns : undefined;

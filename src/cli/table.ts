@@ -1,5 +1,6 @@
 /** Columns of text, without lines between them, so that a table pastes well and `awk` reads it. */
 import CliTable from "cli-table3";
+import { wrapWords } from "./line-wrap.ts";
 
 export interface Column {
   readonly head: string;
@@ -28,8 +29,22 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
     .join("\n");
 }
 
-/** `label   value` lines. */
-export function formatFields(fields: readonly (readonly [label: string, value: string])[]): string {
-  const width = Math.max(...fields.map(([label]) => label.length));
-  return fields.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join("\n");
+/**
+ * `label   value` lines.
+ *
+ * @param columns of a terminal, within which values are wrapped
+ */
+export function formatFields(fields: readonly (readonly [label: string, value: string])[], columns = Infinity): string {
+  const width = Math.max(...fields.map(([label]) => label.length)) + 2;
+  const lines = (value: string) => (columns === Infinity ? [value] : wrapWords(value, columns - width));
+  return fields
+    .flatMap(([label, value]) => lines(value).map((line, i) => `${(i === 0 ? label : "").padEnd(width)}${line}`))
+    .join("\n");
+}
+
+/** Numbers as texts, with their points below each other in a column that is aligned to the right. */
+export function alignPoints(numbers: readonly string[]): string[] {
+  const tail = (text: string) => (text.includes(".") ? text.length - text.indexOf(".") : 0);
+  const longest = Math.max(...numbers.map(tail));
+  return numbers.map((text) => text + " ".repeat(longest - tail(text)));
 }

@@ -39,11 +39,35 @@ test("the table has a row per layer input with the policy it leads to, then the 
   const { code, stdout } = await analyze([]);
   assert.is(code, 0);
   const lines = stdout.trimEnd().split("\n");
-  assert.is(lines.length, 1 + 8 + 1 + 1 + 4);
-  assert.match(lines[1]!, /^model\.layers\.0\.qkv +0 +2\.50 +10\.0 +5\.00 {2}static$/);
+  assert.is(lines.length, 1 + 8 + 1 + 1 + 4 + 2);
+  const ends = lines.slice(1, 9).map((line) => line.split(/ +/).at(-1));
+  const count = (policy: string) => ends.filter((end) => end === policy).length;
+  assert.ok(count("static") > 0 && count("lae+static") > 0 && count("dynamic") > 0);
+  const counts = `${count("static")} static, ${count("lae+static")} equalized, ${count("dynamic")} dynamic`;
+  assert.is(lines.at(-1), `8 layer inputs: ${counts} (v0 = 15, v1 = 150)`);
+  // Their points stand below each other.
+  assert.is(new Set(lines.slice(1, 9).map((line) => /^\S+ +\S+ +\d+(?=\.| )/.exec(line)![0].length)).size, 1);
+  assert.match(lines[1]!, /^model\.layers\.0\.qkv +0 +2\.50 +10\.0 +5\.00 +static$/);
   assert.match(lines[3]!, /^model\.layers\.0\.up .* lae\+static$/);
   assert.match(lines[8]!, /^model\.layers\.1\.down .* dynamic$/);
   assert.match(lines[11]!, /^qkv +0 +160/);
+});
+
+test("on a terminal policies have colours, unless they are off, and names are short where columns are few", async () => {
+  const library = { analyze: () => Promise.resolve(ANALYSIS) };
+  const { stdout } = await runCli(["analyze", "m"], { library, columns: 60 });
+  assert.match(stdout, /^0\.qkv .*\u001b\[32mstatic\u001b\[39m$/m);
+  const plain = stdout.replaceAll(/\u001b\[\d+m/g, "").split("\n").slice(0, 10); // prettier-ignore
+  assert.equal(plain.filter((line) => line.length > 60), []); // prettier-ignore
+  for (const [words, environment] of [
+    [["--no-color"], {}],
+    [[], { NO_COLOR: "1" }],
+    [[], { TERM: "dumb" }],
+  ] as const) {
+    const off = await runCli(["analyze", "m", ...words], { library, columns: 120, environment });
+    assert.not.match(off.stdout, /\u001b/);
+    assert.match(off.stdout, /^model\.layers\.0\.qkv /m);
+  }
 });
 
 test("--json is one document, with channels on request; thresholds change the policy", async () => {
@@ -53,6 +77,7 @@ test("--json is one document, with channels on request; thresholds change the po
     document.summary.map((row: { input: string }) => row.input),
     [...INPUT_NAMES],
   );
+  assert.equal(document.policies, { static: 0, equalized: 0, dynamic: 8 });
   const channels = JSON.parse((await analyze(["--json", "--channels"])).stdout);
   assert.equal(channels.layers[1].channel_absmax, [20, 10, 5, 0]);
 });

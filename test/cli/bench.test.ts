@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type BenchFlags, crossProduct, integerRanges, testName } from "../../src/cli/bench/bench-options.ts";
+import { batchedBenchPrinter } from "../../src/cli/bench/batched-bench-report.ts";
+import { benchPrinter, type BenchRecord } from "../../src/cli/bench/bench-report.ts";
 import * as fptq from "../../src/index.ts";
 import { kernelFiles } from "../../src/host/node.ts";
 import { tinyModel } from "../tiny-model.ts";
@@ -71,6 +73,41 @@ test("md: llama-bench's columns, one row for each test", async () => {
   }
   assert.match(stdout, /\nbuild: fptq 1\.2\.3, node \d+\.\d+\.\d+, wasm [0-9a-f]{12}\n$/);
   assert.is(new Set(lines.slice(0, 10).map((line) => line.length)).size, 1, "the table is aligned");
+});
+
+test("md on a narrow terminal: the model above, no line too wide", async () => {
+  const record = {
+    model_type: "llama 134.5 M W4A8 int4 g32", model_size: 2 ** 27, model_n_params: 1e8, backends: "Wasm", simd: "relaxed", n_threads: 2,
+    type_k: "q8", type_v: "q8", n_prompt: 512, n_gen: 0, n_depth: 4096, avg_ts: 1234.5, stddev_ts: 1.5,
+    build_commit: "1.2.3", runtime: "node", runtime_version: "26.10.0", wasm_sha256: "0123456789abcdef",
+  } as unknown as BenchRecord; // prettier-ignore
+  for (const columns of [60, 80]) {
+    let text = "";
+    const printer = benchPrinter("md", (written) => (text += written), ["type_k"], columns);
+    for (const model_type of [record.model_type, record.model_type, "other"]) printer.row({ ...record, model_type });
+    printer.end();
+    assert.equal(text.split("\n").filter((line) => line.length > columns), []); // prettier-ignore
+    assert.match(text, /^llama 134\.5 M W4A8 int4 g32, 128\.00 MiB, 100\.00 M, Wasm\s+relaxed\n\n\| threads \| type_k \|/);
+    assert.is(text.match(/1234\.50 ± 1\.50/g)!.length, 3);
+    assert.is(text.match(/threads/g)!.length, 2);
+  }
+});
+
+test("-np on a narrow terminal: columns that others say as well are left out", () => {
+  for (const [columns, heads] of [
+    [100, ["PP", "TG", "B", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s", "T s", "S t/s"]],
+    [80, ["PP", "TG", "B", "N_KV", "S_PP t/s", "S_TG t/s", "S t/s"]],
+    [60, ["PP", "TG", "B", "S_PP t/s", "S_TG t/s", "S t/s"]],
+  ] as const) {
+    let text = "";
+    const printer = batchedBenchPrinter("md", (written) => (text += written), columns);
+    printer.model({ model: "m", threads: 1, build: "simd128", cpu: "a processor of a long name, with its frequency and cores" });
+    printer.row({ promptTokens: 16, generatedTokens: 4, sequences: 2 }, { promptSeconds: 1, generationSeconds: 2 });
+    printer.end();
+    const lines = text.trimEnd().split("\n");
+    assert.ok(lines.every((line) => line.length <= columns), text); // prettier-ignore
+    assert.equal(lines.at(-3)!.split("|").slice(1, -1).map((cell) => cell.trim()), [...heads]); // prettier-ignore
+  }
 });
 
 test("json and jsonl: llama-bench's keys and ours, with every sample", async () => {

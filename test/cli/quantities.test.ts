@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { formatBytes, formatCount, formatDuration, formatSignificant } from "../../src/cli/quantities.ts";
-import { formatFields, formatTable } from "../../src/cli/table.ts";
+import { alignPoints, formatFields, formatTable } from "../../src/cli/table.ts";
 
 const test = suite("quantities and tables");
 
@@ -22,6 +22,15 @@ test("a table is plain columns, numbers to the right, nothing after a line's end
   const table = formatTable([{ head: "name" }, { head: "n", align: "right" }, { head: "policy" }], [["a", "1", "static"], ["long name", "123", ""]]); // prettier-ignore
   assert.equal(table.split("\n"), ["name         n  policy", "a            1  static", "long name  123"]);
   assert.is(formatFields([["a", "1"], ["long", "2"]]), "a     1\nlong  2"); // prettier-ignore
+});
+
+test("numbers with their points below each other", () => {
+  assert.equal(alignPoints(["1.25", "10", "0.5"]), ["1.25", "10   ", "0.5 "]);
+  assert.equal(alignPoints(["1", "10"]), ["1", "10"]);
+});
+
+test("values are wrapped within the columns of a terminal", () => {
+  assert.is(formatFields([["a", "one two three"]], 10), "a  one two\n   three");
 });
 
 test.run();

@@ -1,5 +1,6 @@
 /** Results of `fptq bench -np` in llama-batched-bench's table, or as one JSON object a row. */
 import type { BatchedSpeedResult, BatchedSpeedTest } from "../../evaluation/batched-speed.ts";
+import { wrapWords } from "../line-wrap.ts";
 import type { BenchFormat } from "./bench-report.ts";
 
 /** What was loaded. */
@@ -35,18 +36,37 @@ interface BatchedBenchRecord extends BatchedBenchSubject {
   readonly speed: number;
 }
 
-/** @param write receives text as it is */
-export function batchedBenchPrinter(format: BenchFormat, write: (text: string) => void): BatchedBenchPrinter {
+/** Those left out first where a terminal has few columns: what the others say as well. */
+const SPARE = [["T_PP s", "T_TG s", "T s"], ["N_KV"]];
+
+/** Places of the columns that fit. */
+function fitting(limit: number): number[] {
+  const width = (places: readonly number[]) => places.reduce((sum, place) => sum + COLUMNS[place]![1] + 3, 0);
+  let places = COLUMNS.map((_, i) => i);
+  for (const names of SPARE) {
+    if (width(places) > limit) places = places.filter((place) => !names.includes(COLUMNS[place]![0]));
+  }
+  return places;
+}
+
+/**
+ * @param write receives text as it is
+ * @param columns of a terminal, if it has fewer than the table takes
+ */
+export function batchedBenchPrinter(format: BenchFormat, write: (text: string) => void, columns = Infinity): BatchedBenchPrinter {
   let subject: BatchedBenchSubject;
   const records: BatchedBenchRecord[] = [];
-  const line = (cells: readonly string[]) => write(`|${cells.map((cell, i) => cell.padStart(COLUMNS[i]![1])).join(" | ")} |\n`);
+  const places = fitting(columns);
+  const line = (cells: readonly string[]) =>
+    write(`|${places.map((place) => cells[place]!.padStart(COLUMNS[place]![1])).join(" | ")} |\n`);
   return {
     model(loaded) {
       subject = loaded;
       if (format !== "md") return;
-      write(`${records.length > 0 ? "\n" : ""}${loaded.model}, ${loaded.build}, ${loaded.threads} threads, ${loaded.cpu}\n\n`);
+      const title = `${loaded.model}, ${loaded.build}, ${loaded.threads} threads, ${loaded.cpu}`;
+      write(`${records.length > 0 ? "\n" : ""}${columns === Infinity ? title : wrapWords(title, columns).join("\n")}\n\n`);
       line(COLUMNS.map(([name]) => name));
-      write(`|${COLUMNS.map(([, width]) => "-".repeat(width)).join("-|-")}-|\n`);
+      write(`|${places.map((place) => "-".repeat(COLUMNS[place]![1])).join("-|-")}-|\n`);
     },
     row(test, result) {
       const found = record(subject, test, result);

@@ -1,6 +1,7 @@
 /** Results of `fptq bench` in llama-bench's formats; rows are written as they come. */
 import type { SpeedResult, SpeedTest } from "../../evaluation/speed.ts";
 import { mean, standardDeviation } from "../../evaluation/statistics.ts";
+import { wrapWords } from "../line-wrap.ts";
 import { testName } from "./bench-options.ts";
 
 /** One test of one model, with llama-bench's keys and then ours. Keys about other devices are left out. */
@@ -79,9 +80,15 @@ export type BenchFormat = (typeof FORMATS)[number];
 /**
  * @param write receives text as it is
  * @param shown columns that `md` has beside the usual ones
+ * @param columns of a terminal, if it has fewer than llama-bench's table takes
  */
-export function benchPrinter(format: BenchFormat, write: (text: string) => void, shown: readonly ShownColumn[]): BenchPrinter {
-  if (format === "md") return markdownPrinter(write, shown);
+export function benchPrinter(
+  format: BenchFormat,
+  write: (text: string) => void,
+  shown: readonly ShownColumn[],
+  columns = Infinity,
+): BenchPrinter {
+  if (format === "md") return markdownPrinter(write, shown, columns);
   if (format === "csv") return csvPrinter(write);
   if (format === "jsonl") return { row: (record) => write(`${JSON.stringify(record)}\n`), end() {} };
   let before = "[\n";
@@ -114,27 +121,42 @@ const WIDTHS: Record<string, number> = {
   model: -30, size: 10, params: 10, backend: -12, threads: 7, type_k: 6, type_v: 6, test: 15, "t/s": 20,
 }; // prettier-ignore
 
+/** The width of speeds where columns are few. */
+const NARROW_SPEED = 17;
+
 const aligned = (text: string, width: number) => (width < 0 ? text.padEnd(-width) : text.padStart(width));
 
-function markdownPrinter(write: (text: string) => void, shown: readonly ShownColumn[]): BenchPrinter {
-  const columns = ["model", "size", "params", "backend", "threads", ...shown, "test", "t/s"];
+/** What is the same in every row of a model stands above its rows where columns are few. */
+const ABOVE = ["model", "size", "params", "backend"];
+
+function markdownPrinter(write: (text: string) => void, shown: readonly ShownColumn[], limit: number): BenchPrinter {
+  const all = ["model", "size", "params", "backend", "threads", ...shown, "test", "t/s"];
+  const isNarrow = all.reduce((sum, column) => sum + Math.abs(WIDTHS[column]!) + 3, 1) > limit;
+  const width = (column: string) => (isNarrow && column === "t/s" ? NARROW_SPEED : WIDTHS[column]!);
+  const columns = isNarrow ? all.filter((column) => !ABOVE.includes(column)) : all;
   const line = (cell: (column: string, width: number) => string) =>
-    write(`| ${columns.map((column) => cell(column, WIDTHS[column]!)).join(" | ")} |\n`);
+    write(`| ${columns.map((column) => cell(column, width(column))).join(" | ")} |\n`);
+  const head = () => {
+    line(aligned);
+    line((_, width) => `${"-".repeat(Math.abs(width) - 1)}${width > 0 ? ":" : "-"}`);
+  };
+  const wrapped = (text: string) => `${isNarrow ? wrapWords(text, limit).join("\n") : text}\n`;
   let last: BenchRecord | undefined;
+  let above = "";
   return {
     row(record) {
-      if (!last) {
-        line(aligned);
-        line((_, width) => `${"-".repeat(Math.abs(width) - 1)}${width > 0 ? ":" : "-"}`);
-      }
-      last = record;
       const cells = markdownCells(record);
+      const title = ABOVE.map((column) => cells[column]!).join(", ");
+      if (isNarrow && title !== above) write(`${above && "\n"}${wrapped(title)}\n`);
+      if (!last || (isNarrow && title !== above)) head();
+      above = title;
+      last = record;
       line((column, width) => aligned(cells[column]!, width));
     },
     end() {
       if (!last) return;
       const { build_commit, runtime, runtime_version, wasm_sha256 } = last;
-      write(`\nbuild: fptq ${build_commit}, ${runtime} ${runtime_version}, wasm ${wasm_sha256.slice(0, 12)}\n`);
+      write(`\n${wrapped(`build: fptq ${build_commit}, ${runtime} ${runtime_version}, wasm ${wasm_sha256.slice(0, 12)}`)}`);
     },
   };
 }

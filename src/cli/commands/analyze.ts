@@ -13,7 +13,9 @@ import { displayProgress } from "../progress-display.ts";
 import { addSourceOptions, SOURCE_FORMS, type SourceFlags, sourceOptions } from "../options/source-options.ts";
 import { loadFigures } from "../figures/load-figures.ts";
 import { formatSignificant } from "../quantities.ts";
-import { formatTable } from "../table.ts";
+import { displayWidth } from "../line-wrap.ts";
+import type { Output } from "../output.ts";
+import { alignPoints, formatTable } from "../table.ts";
 
 interface AnalyzeFlags extends CalibrationFlags, SourceFlags {
   readonly v0: number;
@@ -40,7 +42,7 @@ export function analyzeCommand(context: CommandContext): Command {
     .option("--v0 <range>", "activations up to this range get a static scale as they are", number(0), PAPER_THRESHOLDS.v0)
     .option("--v1 <range>", "activations from this range on get a scale per token", number(0), PAPER_THRESHOLDS.v1);
   addSourceOptions(command.optionsGroup("Model:"));
-  return addOutputOptions(command, "layers, summary")
+  return addOutputOptions(command, "layers, policies, summary")
     .option("--channels", "with the largest value of every channel in the JSON")
     .option("--svg <file>", "draw the range of each layer input, over the layers", nonEmpty)
     .option("--svg-channels <file>", "draw the range of each channel, for a few layers", nonEmpty)
@@ -72,7 +74,7 @@ async function analyzeSource(context: CommandContext, source: string, flags: Ana
   const rows = describe(analysis, flags);
 
   if (flags.json) output.json(analysisDocument(rows, analysis, flags.channels === true));
-  else output.print(`${rangeTable(rows)}\n\n${summaryTable(analysis)}`);
+  else output.print(`${rangeTable(rows, output)}\n\n${summaryTable(analysis)}\n\n${policyLine(rows, flags, output)}`);
 
   if (figures === undefined) return;
   if (flags.svg !== undefined) await writeFigure(context, "--svg", flags.svg, figures.drawRanges(analysis, flags));
@@ -93,22 +95,48 @@ function describe(analysis: readonly InputAnalysis[], { v0, v1 }: AnalyzeFlags):
 
 const numberColumn = (head: string) => ({ head, align: "right" as const });
 
-function rangeTable(rows: readonly Row[]): string {
-  return formatTable(
-    [{ head: "layer input" }, ...["smallest", "median", "range", "equalized"].map(numberColumn), { head: "policy" }],
-    rows.map(({ name, smallest, median, range, equalizedRange, policy }) =>
-      [name].concat([smallest, median, range, equalizedRange].map(formatCell), policy),
-    ),
+/** Policies by what they cost, and their colours. */
+const KINDS = [
+  { kind: "static", color: "green", is: (policy: string) => policy === "static" },
+  { kind: "equalized", color: "cyan", is: (policy: string) => policy === "lae+static" },
+  { kind: "dynamic", color: "yellow", is: (policy: string) => policy.endsWith("dynamic") },
+] as const;
+
+function rangeTable(rows: readonly Row[], { columns = Infinity, paint }: Output): string {
+  const numbers = (["smallest", "median", "range", "equalizedRange"] as const).map((key) =>
+    alignPoints(rows.map((row) => formatCell(row[key]))),
   );
+  const colorOf = (policy: string) => paint(KINDS.find(({ is }) => is(policy))?.color ?? "bold", policy);
+  const table = (name: (row: Row) => string) =>
+    formatTable(
+      [{ head: "layer input" }, ...["smallest", "median", "range", "equalized"].map(numberColumn), { head: "policy" }],
+      rows.map((row, i) => [name(row), ...numbers.map((column) => column[i]!), colorOf(row.policy)]),
+    );
+  const whole = table(({ name }) => name);
+  if (whole.split("\n").every((line) => displayWidth(line) <= columns)) return whole;
+  return table(({ layer, input }) => `${layer}.${input}`);
+}
+
+/** How many inputs the policy treats in which way. */
+function countPolicies(rows: readonly Row[]) {
+  return KINDS.map(({ kind, color, is }) => ({ kind, color, count: rows.filter(({ policy }) => is(policy)).length }));
+}
+
+/** `120 layer inputs: 81 static, 12 equalized, 27 dynamic (v0 = 15, v1 = 150)` */
+function policyLine(rows: readonly Row[], { v0, v1 }: AnalyzeFlags, { paint }: Output): string {
+  const parts = countPolicies(rows).map(({ kind, color, count }) => paint(color, `${count} ${kind}`));
+  return `${rows.length} layer inputs: ${parts.join(", ")} (v0 = ${v0}, v1 = ${v1})`;
 }
 
 /** The paper's Tables 8 and 9 for this model. */
 function summaryTable(analysis: readonly InputAnalysis[]): string {
+  const rows = summarizeRanges(analysis);
+  const numbers = (["min", "max", "equalizedMin", "equalizedMax"] as const).map((key) =>
+    alignPoints(rows.map((row) => formatCell(row[key]))),
+  );
   return formatTable(
     [{ head: "all layers" }, ...["min", "max", "equalized min", "equalized max"].map(numberColumn)],
-    summarizeRanges(analysis).map(({ input, min, max, equalizedMin, equalizedMax }) =>
-      [input as string].concat([min, max, equalizedMin, equalizedMax].map(formatCell)),
-    ),
+    rows.map(({ input }, i) => [input, ...numbers.map((column) => column[i]!)]),
   );
 }
 
@@ -125,6 +153,7 @@ function analysisDocument(rows: readonly Row[], analysis: readonly InputAnalysis
       policy,
       ...(channels ? { channel_absmax: Array.from(channelAbsmax) } : {}),
     })),
+    policies: Object.fromEntries(countPolicies(rows).map(({ kind, count }) => [kind, count])),
     summary: summarizeRanges(analysis).map(({ input, min, max, equalizedMin, equalizedMax }) => ({
       input,
       min,

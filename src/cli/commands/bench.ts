@@ -53,7 +53,7 @@ Examples:
   fptq bench -m SmolLM2-w4a8
   fptq bench -m SmolLM2-w4a8 -p 512 -n 64 -d 0,4096 -t 1,2
   fptq bench -m SmolLM2-w4a8 -p 0 -n 128 -o jsonl | jq .avg_ts
-  fptq bench -m SmolLM2-w4a8 -np 1,2,4,8,16 -p 128 -n 64     llama-batched-bench's table: so many sequences at a time`;
+  fptq bench -m SmolLM2-w4a8 -np 1,2,4,8,16 -p 128 -n 64     # llama-batched-bench's table: so many sequences at a time`;
 
 export function benchCommand(context: CommandContext, version: string): Command {
   const command = new Command("bench").description("measure tokens per second").optionsGroup("Tests:");
@@ -84,7 +84,7 @@ async function bench(context: CommandContext, version: string, flags: BenchFlags
   const { cacheTypeK = [undefined], cacheTypeV = [undefined], build = [undefined], repetitions, warmup, poll, verbose } = flags;
   const setups = crossProduct({ model: flags.model, nPrompt, nGen, promptGen, nDepth, threads, cacheTypeK, cacheTypeV, build });
   const shown = [...(flags.cacheTypeK ? (["type_k"] as const) : []), ...(flags.cacheTypeV ? (["type_v"] as const) : [])];
-  const printer = benchPrinter(flags.output, (text) => output.write(text), shown);
+  const printer = benchPrinter(flags.output, (text) => output.write(text), shown, output.columns);
   const { measureSpeed } = await context.library();
   for (const setup of setups) {
     if (setup.tests.length === 0) continue;
@@ -104,7 +104,7 @@ async function batchedBench(context: CommandContext, flags: BenchFlags, parallel
   const { output, signal } = context;
   const { nPrompt = [128], nGen = [64], threads = [undefined], build = [undefined] } = flags;
   const { measureBatchedSpeed } = await context.library();
-  const printer = batchedBenchPrinter(flags.output, (text) => output.write(text));
+  const printer = batchedBenchPrinter(flags.output, (text) => output.write(text), output.columns);
   const ctxSize = Math.max(...nPrompt) + Math.max(...nGen);
   const most = Math.max(...parallel);
   const room = { ctxSize, cacheTokens: most * 64 * Math.ceil(ctxSize / 64), maxSequences: most };

@@ -53,16 +53,16 @@ async function inspectModel(context: CommandContext, source: string, flags: Insp
     const { config, notes } = settled;
     const description = await describeModel(checkpointView(checkpoint, { config, notes }), await readEqualizedInputs(location));
     const run = await describeRun(settled, { contextSize: flags.ctxSize, memoryLimit: flags.memoryLimit });
-    if (flags.json) context.output.json({ ...description, run });
-    else context.output.print(screen(description, run, config));
+    if (flags.json) output.json({ ...description, run });
+    else output.print(screen(description, run, config, output.columns));
   } finally {
     await checkpoint.close();
   }
 }
 
-function screen(model: ModelDescription, run: RunDescription, config: ModelConfig): string {
+function screen(model: ModelDescription, run: RunDescription, config: ModelConfig, columns: number | undefined): string {
   const notes = model.notes.map((note): [string, string] => ["note", note]);
-  const sections = [formatFields([...summary(model, config), ...runFields(run), ...notes])];
+  const sections = [formatFields([...summary(model, config), ...runFields(run), ...notes], columns)];
   if (model.policy.length > 0) sections.push(policyTable(model));
   sections.push(tensorTable(model));
   return sections.join("\n\n");
