@@ -6,6 +6,7 @@ import { analyzeCommand } from "./commands/analyze.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { choiceCommand } from "./commands/choice.ts";
+import { completionCommand } from "./commands/completion.ts";
 import { diagnoseCommand } from "./commands/diagnose.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { embedCommand } from "./commands/embed.ts";
@@ -54,6 +55,7 @@ export function createProgram(context: CommandContext, version: string): Command
     inspectCommand,
     analyzeCommand,
     doctorCommand,
+    completionCommand,
   ];
   for (const command of commands) {
     program.addCommand(command(context, version));

@@ -31,6 +31,15 @@ test("--version is the package's, on stdout", () => {
   assert.equal(fptq("--version"), { code: 0, stdout: `${version}\n`, stderr: "" });
 });
 
+test("an older Node is told so, in one line", () => {
+  const older = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.18.9' } })";
+  assert.equal(fptqIn(["--import", `data:text/javascript,${older}`], "--version"), {
+    code: 1,
+    stdout: "",
+    stderr: "error: Node: got 20.18.9, need 20.19 or newer: https://nodejs.org\n",
+  });
+});
+
 test("an unknown option is exit 2 with a suggestion on stderr", () => {
   const { code, stdout, stderr } = fptq("run", "-m", "m", "-p", "x", "--tmep", "0");
   assert.is(code, 2);
