@@ -1,4 +1,4 @@
-/** Help at any width: names and descriptions side by side where there is room, one below the other elsewhere. */
+/** Help at any width: names and descriptions side by side where there is room, else one below the other. */
 import type { Help } from "commander";
 import { optionTerm } from "./arguments.ts";
 import { displayWidth, wrapWords } from "./line-wrap.ts";
@@ -60,7 +60,10 @@ export function fitHelp(text: string, width: number): string {
 function fitLine(line: string, width: number): string[] {
   if (!line.startsWith(INDENT)) return wrapWords(line, width);
   const [, command, comment] = /^ {2}((?:fptq|printf|deno|bunx) .*?)(?:\s{2,}# (.*))?$/.exec(line) ?? [];
-  if (command !== undefined) return [...(comment ? [`${INDENT}# ${comment}`] : []), ...fitCommand(command, width)];
+  if (command !== undefined) {
+    const above = comment === undefined ? [] : wrapWords(comment, width - INDENT.length - 2);
+    return [...above.map((part) => `${INDENT}# ${part}`), ...fitCommand(command, width)];
+  }
   const [head] = /^ {2}\S+(?: \S+)* {2,}/.exec(line) ?? [INDENT];
   const rest = wrapWords(line.slice(head.length), width - head.length);
   return rest.map((part, i) => (i === 0 ? head : " ".repeat(head.length)) + part);

@@ -17,7 +17,7 @@ export function timingLines({ prefill, decode, drafts, stop, seed, promptTokens,
 /** The speed of an answer in one line: `42 tokens, 38.2 tok/s; prompt 25 tokens, 310 tok/s`. */
 export function speedLine({ tokens, stop, prefill, decode }: GenerationResult): string {
   const count = (number: number) => `${number} token${number === 1 ? "" : "s"}`;
-  const rate = (stage: StageTiming) => (stage.tokens > 0 ? `, ${formatSignificant(stage.tokensPerSecond)} tok/s` : "");
+  const rate = (timing: StageTiming) => (timing.tokens > 0 ? `, ${formatSignificant(timing.tokensPerSecond)} tok/s` : "");
   const cut = stop === "length" ? "; cut by -n" : stop === "context" ? "; the context is full" : "";
   return `${count(tokens.length)}${rate(decode)}; prompt ${count(prefill.tokens)}${rate(prefill)}${cut}`;
 }

@@ -132,10 +132,10 @@ const ABOVE = ["model", "size", "params", "backend"];
 function markdownPrinter(write: (text: string) => void, shown: readonly ShownColumn[], limit: number): BenchPrinter {
   const all = ["model", "size", "params", "backend", "threads", ...shown, "test", "t/s"];
   const isNarrow = all.reduce((sum, column) => sum + Math.abs(WIDTHS[column]!) + 3, 1) > limit;
-  const width = (column: string) => (isNarrow && column === "t/s" ? NARROW_SPEED : WIDTHS[column]!);
+  const widthOf = (column: string) => (isNarrow && column === "t/s" ? NARROW_SPEED : WIDTHS[column]!);
   const columns = isNarrow ? all.filter((column) => !ABOVE.includes(column)) : all;
   const line = (cell: (column: string, width: number) => string) =>
-    write(`| ${columns.map((column) => cell(column, width(column))).join(" | ")} |\n`);
+    write(`| ${columns.map((column) => cell(column, widthOf(column))).join(" | ")} |\n`);
   const head = () => {
     line(aligned);
     line((_, width) => `${"-".repeat(Math.abs(width) - 1)}${width > 0 ? ":" : "-"}`);

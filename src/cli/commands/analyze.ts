@@ -130,13 +130,13 @@ function policyLine(rows: readonly Row[], { v0, v1 }: AnalyzeFlags, { paint }: O
 
 /** The paper's Tables 8 and 9 for this model. */
 function summaryTable(analysis: readonly InputAnalysis[]): string {
-  const rows = summarizeRanges(analysis);
+  const inputs = summarizeRanges(analysis);
   const numbers = (["min", "max", "equalizedMin", "equalizedMax"] as const).map((key) =>
-    alignPoints(rows.map((row) => formatCell(row[key]))),
+    alignPoints(inputs.map((row) => formatCell(row[key]))),
   );
   return formatTable(
     [{ head: "all layers" }, ...["min", "max", "equalized min", "equalized max"].map(numberColumn)],
-    rows.map(({ input }, i) => [input, ...numbers.map((column) => column[i]!)]),
+    inputs.map(({ input }, i) => [input as string].concat(numbers.map((column) => column[i]!))),
   );
 }
 

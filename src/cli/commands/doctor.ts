@@ -6,7 +6,6 @@ import type { CommandContext } from "../command-context.ts";
 import { type Machine, readMachine } from "../machine.ts";
 import { addOutputOptions } from "../options/model-options.ts";
 import { integer } from "../options/option-values.ts";
-import type { DotOperand } from "../../kernels/dot-probe.ts";
 import { helpWidth } from "../help.ts";
 import { wrapWords } from "../line-wrap.ts";
 import { formatBytes, formatSignificant } from "../quantities.ts";
@@ -62,7 +61,7 @@ const BUILD_STATES: Record<BuildState, string> = {
   unfit: "for engines whose relaxed dot takes another operand",
 };
 
-const DOTS: Record<DotOperand, string> = {
+const DOTS: Record<NonNullable<Diagnosis["dotOperand"]>, string> = {
   unsigned: "whole bytes, the second unsigned: one instruction (VNNI)",
   signed: "whole bytes, both signed: one instruction (Arm's dot product)",
   saturating: "bytes of 7 and 8 bits, pairs saturate: one instruction (SSSE3)",
