@@ -10,6 +10,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { pack } from "../../scripts/package/pack.ts";
 import { loadModel } from "../../src/index.ts";
 import { makeFolders, writeFolders } from "../runtimes/fixtures.ts";
 import { NotInstalledError, outputOf } from "../runtimes/launch.ts";
@@ -48,20 +49,18 @@ function equal(found: unknown, needed: unknown): void {
 }
 
 /** The package as a file, and unpacked where `app` finds it. */
-function pack(): string {
-  const { status, stderr } = spawnSync("npm", ["pack", "--ignore-scripts", "--pack-destination", directory], { cwd: root, encoding: "utf8" }); // prettier-ignore
-  if (status !== 0) throw new Error(stderr);
-  const file = `${directory}/${readdirSync(directory).find((name) => name.endsWith(".tgz"))!}`;
+function packAndUnpack(): string {
+  const { file: packed } = pack(directory);
   const unpacked = `${directory}/node_modules/fptq`;
   mkdirSync(unpacked, { recursive: true });
-  const tar = spawnSync("tar", ["-xzf", file, "-C", unpacked, "--strip-components=1"], { encoding: "utf8" });
+  const tar = spawnSync("tar", ["-xzf", packed, "-C", unpacked, "--strip-components=1"], { encoding: "utf8" });
   if (tar.status !== 0) throw new Error(tar.stderr);
-  return file;
+  return packed;
 }
 
 rmSync(directory, { recursive: true, force: true });
 mkdirSync(directory, { recursive: true });
-const file = pack();
+const file = packAndUnpack();
 const bin = (name: string) => `${here}node_modules/.bin/${name}`;
 
 await check("publint", async () => {

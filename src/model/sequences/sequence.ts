@@ -14,17 +14,23 @@ export interface SequenceOwner extends Pick<
   "config" | "contextSize" | "mostTokens" | "softmax" | "argmax" | "crossEntropy" | "klDivergence"
 > {
   createSequence(): Sequence;
-  /** @throws DisposedError */
+  /** @internal @throws DisposedError */
   checkNotDisposed(): void;
-  /** Gives a place in the line for room in the cache. */
+  /** @internal Gives a place in the line for room in the cache. */
   arrive(): number;
+  /** @internal */
   checkIds(ids: ArrayLike<number>, length: number): void;
-  /** Computes what is missing of a sequence's ids, and gives logits of those from `from` on. */
+  /** @internal Computes what is missing of a sequence's ids, and gives logits of those from `from` on. */
   evaluate(sequence: Sequence, from: number, options: ForwardOptions): Promise<Float32Array | undefined>;
+  /** @internal */
   release(sequence: Sequence, length: number): void;
+  /** @internal */
   share(from: Sequence, to: Sequence): void;
+  /** @internal */
   save(sequence: Sequence): Promise<Uint8Array<ArrayBuffer>>;
+  /** @internal */
   restore(sequence: Sequence, bytes: Uint8Array): Promise<void>;
+  /** @internal */
   forget(sequence: Sequence): void;
 }
 

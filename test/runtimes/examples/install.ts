@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } fro
 import { tmpdir } from "node:os";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
+import { pack } from "../../../scripts/package/pack.ts";
 import { outputOf } from "../launch.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -31,14 +32,12 @@ export async function installExamples(): Promise<InstalledExamples> {
         filter: (path) => basename(path) !== "node_modules",
       });
     }
-    // What was built is packed; lifecycle scripts would build it again.
-    const pack = ["pack", "--ignore-scripts", "--silent", "--pack-destination", directory];
-    const archive = (await outputOf("npm", pack, { cwd: root })).trim();
+    const { file } = pack(directory);
     const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--omit=dev"];
     for (const name of ["workers", "deno", "bun"]) {
       const cwd = `${directory}/examples/${name}`;
       if (name === "workers") await outputOf("npm", ["ci", ...quiet], { cwd });
-      await outputOf("npm", ["install", "--no-save", ...quiet, `${directory}/${archive}`], { cwd });
+      await outputOf("npm", ["install", "--no-save", ...quiet, file], { cwd });
     }
     return { directory, model: `${directory}/${MODEL}`, remove };
   } catch (error) {
