@@ -40,7 +40,7 @@ export function runtimesTable(rows: readonly RuntimeRow[]): string {
 export function runtimesReport(rows: readonly RuntimeRow[], { date, machine, rounds }: RunDescription): string {
   return `# Benchmarks: runtimes
 
-Written by \`npm run bench:runtimes\`; do not edit. ${date}, ${machine}.
+Written by \`npm run bench:runtimes -- --write-docs\`; do not edit. ${date}, ${machine}.
 
 \`\`\`
 npm run bench:runtimes -- --rounds ${rounds}

@@ -2,16 +2,18 @@
  * Tokens per second of SmolLM2-135M in every runtime of `test/runtimes`: prefill of 512 tokens, decode of 64.
  * Needs `npm run build` before.
  *
- *   npm run bench:runtimes -- [NAME ...] [--threads 1,2] [--rounds 5] [--json]
+ *   npm run bench:runtimes -- [NAME ...] [--threads 1,2] [--rounds 5] [--json] [--write-docs]
  *
- * With every runtime and number of threads, it also writes docs/benchmarks-runtimes.md.
+ * With every runtime and number of threads, it also writes build/benchmarks-runtimes.md; with
+ * --write-docs, that of docs/.
  *
  * Runtimes take turns, each started anew in every round, so that what else the machine does meets all alike.
  * A start gives the median of three repetitions after a warm-up; the table has the median of the starts, and
  * how much of current Node that is.
  */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { SpeedFigures } from "../test/runtimes/job.ts";
@@ -26,6 +28,7 @@ const { values, positionals } = parseArgs({
     threads: { type: "string", default: "1,2" },
     rounds: { type: "string", default: "5" },
     json: { type: "boolean", default: false },
+    "write-docs": { type: "boolean", default: false },
   },
 });
 const threadCounts = values.threads.split(",").map(Number);
@@ -75,7 +78,9 @@ const measured = rows.map(({ row }) => row).filter(({ runtime }) => !absent.has(
 console.log(values.json ? JSON.stringify(measured, null, 2) : runtimesTable(measured));
 if (positionals.length === 0 && threadCounts.length === 2 && absent.size === 0) {
   const machine = `${cpus()[0]!.model}, ${cpus().length} hardware threads, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`;
-  const file = fileURLToPath(new URL("../docs/benchmarks-runtimes.md", import.meta.url));
+  const name = `${values["write-docs"] ? "docs" : "build"}/benchmarks-runtimes.md`;
+  const file = fileURLToPath(new URL(`../${name}`, import.meta.url));
+  mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, runtimesReport(measured, { date: new Date().toISOString().slice(0, 10), machine, rounds }));
-  process.stderr.write("wrote docs/benchmarks-runtimes.md\n");
+  process.stderr.write(`wrote ${name}\n`);
 }

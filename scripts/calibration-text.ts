@@ -3,7 +3,7 @@
  * model to be quantized writes itself, from openings beside this file. An encyclopedia alone calibrates a
  * model for encyclopedias.
  *
- *     npm run calibration-text -- -m MODEL --text wiki.valid.txt -o calibration.jsonl
+ *     npm run calibration-text -- -o calibration.jsonl [-m MODEL] [--text wiki.valid.txt] [--data build/data]
  *                                 [--passages 72] [--tokens 480]
  *                                 [--context 1024] [--threads N]
  *
@@ -14,12 +14,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { displayProgress } from "../src/cli/progress-display.ts";
 import { loadModel } from "../src/index.ts";
+import { DATA_FOLDER, needData } from "./data/data-folder.ts";
 import { OPENINGS } from "./calibration-text/openings.ts";
 
 const { values: flags } = parseArgs({
   options: {
     model: { type: "string", short: "m" },
     text: { type: "string" },
+    data: { type: "string", default: DATA_FOLDER },
     output: { type: "string", short: "o" },
     passages: { type: "string", default: `${2 * OPENINGS.length}` },
     tokens: { type: "string", default: "480" },
@@ -27,8 +29,16 @@ const { values: flags } = parseArgs({
     threads: { type: "string" },
   },
 });
-const { model: source, text: textPath, output } = flags;
-if (!source || !textPath || !output) throw new Error("need -m MODEL, --text FILE and -o FILE");
+const { output } = flags;
+let source: string, textPath: string;
+try {
+  if (!output) throw new Error("--output: got none, need a file to write");
+  source = flags.model ?? needData(flags.data, "SmolLM2-135M-Instruct.Q4_1.gguf");
+  textPath = flags.text ?? needData(flags.data, "wiki.valid.txt");
+} catch (error) {
+  console.error((error as Error).message);
+  process.exit(2);
+}
 const [passages, tokens] = [Number(flags.passages), Number(flags.tokens)];
 
 using progress = displayProgress(process.stderr);

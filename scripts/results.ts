@@ -1,22 +1,25 @@
 /**
- * Measures what docs/results.md compares and writes it.
+ * Measures what docs/results.md compares and writes it, into build/results or, with --write-docs, into docs/.
  *
  *     npm run results -- [--only PATTERN ...] [--all] [--report] [--list]
- *                        [--model FILE] [--text FILE] [--calibration FILE] [--lambada FILE]
- *                        [--hellaswag FILE] [--chunks 16] [--part-chunks 4] [--ctx-size 512] [--samples 32]
- *                        [--lambada-items 500] [--hellaswag-items 400] [--threads N] [--output docs]
+ *                        [--data build/data] [--model FILE] [--text FILE] [--calibration FILE]
+ *                        [--lambada FILE] [--hellaswag FILE] [--chunks 16] [--part-chunks 4]
+ *                        [--ctx-size 512] [--samples 32] [--lambada-items 500]
+ *                        [--hellaswag-items 400] [--threads N] [--output build/results | --write-docs]
  *
  * Measured is what is missing in results.json or was made with something else: of the rows whose id is or
  * contains a PATTERN if there are any, all again with --all. --report measures nothing. Each row is written
- * when it is done, so that an interrupted run goes on where it was.
+ * when it is done, so that an interrupted run goes on where it was. Rows whose files are not there are named
+ * and left out; `npm run data` fetches files.
  */
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { displayProgress } from "../src/cli/progress-display.ts";
 import { formatDuration } from "../src/cli/quantities.ts";
 import { RECIPE_NAMES } from "../src/quantizer/recipe/recipe-presets.ts";
+import { DATA_FOLDER, missingData } from "./data/data-folder.ts";
 import { drawFigures } from "./results/figures.ts";
 import { Measurement } from "./results/measure.ts";
 import { type FigureName, renderReport } from "./results/report.ts";
@@ -30,7 +33,7 @@ import {
   writeResults,
 } from "./results/results-file.ts";
 import { ROWS, type Row } from "./results/rows.ts";
-import { DEFAULT_SETTINGS, type Settings } from "./results/settings.ts";
+import { DEFAULT_SETTINGS, FILES, type Settings, withPaths } from "./results/settings.ts";
 import { TimeLeft } from "./results/time-left.ts";
 
 const { values: flags } = parseArgs({
@@ -51,11 +54,13 @@ const { values: flags } = parseArgs({
     "lambada-items": { type: "string", default: `${DEFAULT_SETTINGS.lambadaItems}` },
     "hellaswag-items": { type: "string", default: `${DEFAULT_SETTINGS.hellaswagItems}` },
     threads: { type: "string" },
-    output: { type: "string", default: fileURLToPath(new URL("../docs", import.meta.url)) },
+    data: { type: "string", default: DATA_FOLDER },
+    output: { type: "string", default: fileURLToPath(new URL("../build/results", import.meta.url)) },
+    "write-docs": { type: "boolean", default: false },
   },
 });
 
-const settings: Settings = {
+const given: Settings = {
   model: flags.model,
   text: flags.text,
   calibration: flags.calibration,
@@ -69,13 +74,19 @@ const settings: Settings = {
   hellaswagItems: Number(flags["hellaswag-items"]),
   threads: flags.threads === undefined ? undefined : Number(flags.threads),
 };
+const settings = withPaths(given, flags.data);
+const DOCS = fileURLToPath(new URL("../docs", import.meta.url));
+const output = flags["write-docs"] ? DOCS : flags.output;
 const say = (text: string) => console.error(text);
 
 /** The ranges of activations, which are measured once and belong to no row. */
 const ACTIVATIONS = { id: "activations", label: "activation ranges", recipe: "fptq", evaluate: [] } as const satisfies Row;
 
-const path = join(flags.output, "results.json");
+mkdirSync(output, { recursive: true });
+const path = join(output, "results.json");
 const results = readResults(path);
+/** To set beside what is measured here. */
+const published = output === DOCS ? undefined : readResults(join(DOCS, "results.json"));
 const asked = [ACTIVATIONS, ...ROWS].filter(({ id }) => !flags.only || flags.only.some((pattern) => selects(pattern, id)));
 if (asked.length === 0) throw new Error(`--only: no row's id contains ${flags.only!.join(" or ")}; --list shows them`);
 const jobs = asked.filter(isKnown).map((row) => ({ row, id: row.id, wanted: madeWith(row, settings) }));
@@ -84,7 +95,12 @@ if (flags.list) {
   for (const { row, id, wanted } of jobs) console.log(`${id.padEnd(24)} ${state(id, wanted).padEnd(8)} ${row.label}`);
 } else {
   let failed = 0;
-  if (!flags.report) failed = await measureAll(jobs.filter(({ id, wanted }) => flags.all || state(id, wanted) !== "measured"));
+  if (!flags.report) {
+    const todo = jobs.filter(({ id, wanted }) => flags.all || state(id, wanted) !== "measured");
+    const possible = withFiles(todo);
+    if (todo.length > 0 && possible.length === 0) process.exit(2);
+    failed = await measureAll(possible);
+  }
   writeReport(results);
   process.exitCode = failed > 0 ? 1 : 0;
 }
@@ -107,6 +123,17 @@ function state(id: string, wanted: MadeWith): "measured" | "failed" | "changed" 
   if (!result) return "missing";
   if (result.failure !== undefined) return "failed";
   return isCurrent(result, wanted) ? "measured" : "changed";
+}
+
+/** Those whose files are there; of the others says what is missing, a line for each file. */
+function withFiles(todo: typeof jobs): typeof jobs {
+  const lacking = FILES.map((file) => ({
+    name: basename(settings[file]),
+    rows: existsSync(settings[file]) ? [] : todo.filter(({ wanted }) => wanted.data[file] !== undefined).map(({ id }) => id),
+  })).filter(({ rows }) => rows.length > 0);
+  for (const { name, rows } of lacking) say(`${missingData(flags.data, [name])}; left out: ${rows.join(", ")}`);
+  const out = new Set(lacking.flatMap(({ rows }) => rows));
+  return todo.filter(({ id }) => !out.has(id));
 }
 
 /** @returns how many failed */
@@ -134,6 +161,8 @@ async function measureAll(todo: typeof jobs): Promise<number> {
         const figures = await measurement.measure(row);
         results.rows[id] = { madeWith: wanted, environment, ...figures, seconds: seconds() };
         say(summary(results.rows[id]));
+        const other = published?.rows[id];
+        if (other && isCurrent(other, wanted)) say(`in docs/: ${summary(other)} by ${other.environment.cpu}`);
       }
     } catch (error) {
       if (signal.aborted) break;
@@ -160,14 +189,14 @@ function writeReport(measured: Results): void {
   const files: Partial<Record<FigureName, string>> = {};
   for (const [name, svg] of Object.entries(drawFigures(measured)) as [FigureName, string | undefined][]) {
     const file = `results-${name}.svg`;
-    if (svg === undefined) rmSync(join(flags.output, file), { force: true });
+    if (svg === undefined) rmSync(join(output, file), { force: true });
     else {
-      writeFileSync(join(flags.output, file), svg);
+      writeFileSync(join(output, file), svg);
       files[name] = file;
     }
   }
-  const notes = join(flags.output, "results.notes.md");
+  const notes = join(output, "results.notes.md");
   const text = existsSync(notes) ? readFileSync(notes, "utf8") : undefined;
-  writeFileSync(join(flags.output, "results.md"), renderReport(measured, { settings, notes: text, figures: files }));
-  say(`wrote ${join(flags.output, "results.md")}`);
+  writeFileSync(join(output, "results.md"), renderReport(measured, { settings: given, notes: text, figures: files }));
+  say(`wrote ${join(output, "results.md")}`);
 }

@@ -1,12 +1,13 @@
 /** What `run.ts` is asked to measure, and where it writes. */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { DATA_FOLDER, findData, missingData } from "../../scripts/data/data-folder.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-/** Taken if it is there and nothing else is named. */
-const MODEL = join(ROOT, "../shared/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+/** Taken from the folder of data if nothing else is named. */
+const MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
 export interface Settings {
   readonly quick: boolean;
@@ -32,6 +33,7 @@ export function readSettings(args: readonly string[]): Settings {
     options: {
       quick: { type: "boolean", default: false },
       model: { type: "string" },
+      data: { type: "string", default: DATA_FOLDER },
       text: { type: "string" },
       samples: { type: "string", default: "32" },
       quantized: { type: "string" },
@@ -43,8 +45,8 @@ export function readSettings(args: readonly string[]): Settings {
       "write-docs": { type: "boolean", default: false },
     },
   });
-  const model = flags.model ?? (existsSync(MODEL) ? MODEL : undefined);
-  if (model === undefined) throw new Error("--model: got none, need a GGUF: a path, a URL or hf:ORG/MODEL/FILE.gguf");
+  const model = flags.model ?? findData(flags.data, MODEL);
+  if (model === undefined) throw new Error(`${missingData(flags.data, [MODEL])}; or --model, a path, URL or hf: name`);
   const output = flags["write-docs"] ? join(ROOT, "docs") : flags.output;
   mkdirSync(output, { recursive: true });
   return {

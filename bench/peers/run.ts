@@ -4,7 +4,7 @@
  *
  *     npm run bench:peers -- [--quick] [--model FILE.gguf|URL|hf:ORG/MODEL/FILE.gguf] [--repetitions 5]
  *                            [--threads 1,2] [--depth 4096] [--only NAME] [--text FILE] [--samples 32]
- *                            [--quantized FOLDER] [--output build/peers | --write-docs]
+ *                            [--quantized FOLDER] [--data build/data] [--output build/peers | --write-docs]
  *
  * Every engine stays loaded while all are measured, one call after another, so that a busy moment of the
  * machine meets all alike. An engine that fails stays in the tables with its reason. Writes benchmarks.md,

@@ -51,8 +51,9 @@ function introduction(results: Results, settings: Settings): string {
     (path) => basename(path),
   );
   const missing = ROWS.filter((row) => !isShown(results.rows[row.id]));
-  return `Written by \`npm run results\`; do not edit. Numbers are in \`results.json\`, with what each was made with; \`npm run results\` measures
-again what is missing there or was made with something else.
+  return `Written by \`npm run results -- --write-docs\`; do not edit. Numbers are in \`results.json\`, with what each was made with; the same command
+measures again what is missing there or was made with something else. \`npm run data\` fetches the model and the texts, and \`npm run results --
+--only NAME\` measures a row on your machine, beside what stands here.
 
 Model: ${model}. Calibration: the first ${samples} x ${contextSize} tokens of ${calibration}, or as many random ones. Perplexity (PPL) by
 llama-perplexity's rule, its ratio to float32, KL divergence to float32 (mean, nats) and top-1 agreement with it: ${chunks} chunks of ${contextSize}

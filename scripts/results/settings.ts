@@ -1,5 +1,6 @@
 /** Which model and texts the results are of, and how much of them. */
-import { fileURLToPath } from "node:url";
+import { existsSync } from "node:fs";
+import { findData } from "../data/data-folder.ts";
 
 export interface Settings {
   /** Paths. */
@@ -22,14 +23,16 @@ export interface Settings {
   readonly threads?: number | undefined;
 }
 
-const shared = (relative: string) => fileURLToPath(new URL(`../../../shared/${relative}`, import.meta.url));
+/** The settings that are files. */
+export const FILES = ["model", "text", "calibration", "lambada", "hellaswag"] as const;
 
+/** What `docs/results.json` is of. Files are names, to be found in a folder of data. */
 export const DEFAULT_SETTINGS: Settings = {
-  model: shared("models/SmolLM2-135M-Instruct.Q4_1.gguf"),
-  text: shared("data/wiki.test.txt"),
-  calibration: shared("data/wiki.valid.txt"),
-  lambada: shared("data/lambada_test.jsonl"),
-  hellaswag: shared("data/hellaswag_val_400.jsonl"),
+  model: "SmolLM2-135M-Instruct.Q4_1.gguf",
+  text: "wiki.test.txt",
+  calibration: "wiki.valid.txt",
+  lambada: "lambada_test.jsonl",
+  hellaswag: "hellaswag_val_400.jsonl",
   contextSize: 512,
   chunks: 16,
   partChunks: 4,
@@ -37,3 +40,9 @@ export const DEFAULT_SETTINGS: Settings = {
   lambadaItems: 500,
   hellaswagItems: 400,
 };
+
+/** Files by their path: as it was given, or where the folder of data has it; else the name alone. */
+export function withPaths(settings: Settings, folder: string): Settings {
+  const pathOf = (file: string) => (existsSync(file) ? file : (findData(folder, file) ?? file));
+  return { ...settings, ...Object.fromEntries(FILES.map((name) => [name, pathOf(settings[name])])) };
+}

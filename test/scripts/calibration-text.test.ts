@@ -45,7 +45,7 @@ test("pieces of the text and passages of the model by turns, the same every time
 });
 
 test("what is missing is named", () => {
-  assert.match(run("-m", join(folder, "model")).stderr, /need -m MODEL, --text FILE and -o FILE/);
+  assert.match(run("-m", join(folder, "model")).stderr, /--output: got none, need a file to write/);
   const { status, stderr } = run("-m", join(folder, "model"), "--text", join(folder, "text.txt"), "-o", join(folder, "no"), "--tokens", "90", "--context", "250"); // prettier-ignore
   assert.is(status, 1);
   assert.match(stderr, /--text: \d+ tokens, need 6480/);
