@@ -36,7 +36,6 @@ export async function installExamples(): Promise<InstalledExamples> {
     const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--omit=dev"];
     for (const name of ["workers", "deno", "bun"]) {
       const cwd = `${directory}/examples/${name}`;
-      if (name === "workers") await outputOf("npm", ["ci", ...quiet], { cwd });
       await outputOf("npm", ["install", "--no-save", ...quiet, file], { cwd });
     }
     return { directory, model: `${directory}/${MODEL}`, remove };
