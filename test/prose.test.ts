@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 const COLUMNS = 110;
 const FOLDERS = ["src", "assembly", "test", "bench", "scripts", "examples"];
-const NOT_OURS = /(^|\/)(node_modules|dist|build|\.next)\//;
+const NOT_OURS = /(^|\/)(node_modules|dist|build|\.next|\.wrangler)\//;
 
 interface Comment {
   /** Number of its first line, counted from 1. */
