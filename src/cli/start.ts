@@ -1,6 +1,6 @@
 /** The process around the command line. */
 import { readFileSync } from "node:fs";
-import { EXIT_INTERRUPTED } from "./exit.ts";
+import { EXIT_FAILURE, EXIT_INTERRUPTED } from "./exit.ts";
 import { createOutput } from "./output.ts";
 import { runCommandLine } from "./program.ts";
 
@@ -16,11 +16,14 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-// `fptq inspect MODEL | head` closes the pipe early; that is the reader's right and no error.
+// `fptq inspect MODEL | head` closes the pipe early; that is the reader's right. Anything else is an error,
+// a full disk for instance.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+  if (error.code !== "EPIPE") process.stderr.write(`error: output: cannot be written: ${error.message}\n`);
+  process.exit(error.code === "EPIPE" ? 0 : EXIT_FAILURE);
 });
+// Whoever reads no messages still gets the data.
+process.stderr.on("error", () => {});
 
 process.exitCode = await runCommandLine(
   process.argv.slice(2),

@@ -3,7 +3,7 @@
  * tested without one.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -38,6 +38,19 @@ test("an older Node is told so, in one line", () => {
     stdout: "",
     stderr: "error: Node: got 20.18.9, need 20.19 or newer: https://nodejs.org\n",
   });
+});
+
+test("output that cannot be written is one line and exit 1", () => {
+  if (process.platform !== "linux") return;
+  const full = openSync("/dev/full", "w");
+  const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", "--version"], {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", full, "pipe"],
+  });
+  closeSync(full);
+  assert.is(stderr, "error: output: cannot be written: ENOSPC: no space left on device, write\n");
+  assert.is(status, 1);
 });
 
 test("an unknown option is exit 2 with a suggestion on stderr", () => {
