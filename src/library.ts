@@ -15,10 +15,13 @@ import { QUANTIZE_OPTIONS } from "./quantizer/quantize-options.ts";
 import { RECIPE_OPTIONS } from "./quantizer/recipe/resolve-recipe.ts";
 import { SOURCE_OPTIONS } from "./sources/locate-model.ts";
 
+/** How a model is found, loaded and run. */
 export interface LoadOptions extends core.LoadOptions, core.SourceOptions, HostOptions {}
 
+/** How a model is found and analyzed. */
 export interface AnalyzeOptions extends core.AnalyzeOptions, core.SourceOptions, HostOptions {}
 
+/** How a model is found and quantized, and where to. */
 export interface QuantizeOptions extends core.QuantizeOptions, core.SourceOptions, HostOptions {
   /** Path or `file:` URL of the folder to write or, where there is no file system, what takes the files. */
   readonly output: string | URL | core.OutputFolder;
@@ -26,6 +29,7 @@ export interface QuantizeOptions extends core.QuantizeOptions, core.SourceOption
   readonly force?: boolean | undefined;
 }
 
+/** How a model is found and written as a GGUF, and where to. */
 export interface ExportGgufOptions extends core.ExportGgufOptions, core.SourceOptions {
   /** Path or `file:` URL of the file to write or, where there is no file system, what takes its bytes. */
   readonly output: string | URL | core.OutputFile;
@@ -33,6 +37,7 @@ export interface ExportGgufOptions extends core.ExportGgufOptions, core.SourceOp
   readonly force?: boolean | undefined;
 }
 
+/** How a model is found and written as a folder, and where to. */
 export interface ExportFolderOptions extends core.ExportFolderOptions, core.SourceOptions {
   /** Path or `file:` URL of the folder to write or, where there is no file system, what takes the files. */
   readonly output: string | URL | core.OutputFolder;
@@ -40,10 +45,12 @@ export interface ExportFolderOptions extends core.ExportFolderOptions, core.Sour
   readonly force?: boolean | undefined;
 }
 
+/** How models are found, and how much of a text is scored. */
 export interface LossByPartOptions extends core.LossByPartOptions, core.SourceOptions, HostOptions {}
 
 const OUTPUT_OPTIONS = optionKeys<Pick<QuantizeOptions, "output" | "force">>({ output: 0, force: 0 });
 
+/** What a diagnosis starts, and with which kernels. */
 export interface DiagnoseOptions extends core.DiagnoseOptions, HostOptions {}
 
 interface PlaceOptions {

@@ -2,13 +2,17 @@
 export interface Progress {
   /** The work going on, for a person: "download", "load", "calibrate", "quantize", "write", "perplexity". */
   readonly phase: string;
+  /** Units done so far. */
   readonly done: number;
+  /** Units in all. */
   readonly total: number;
+  /** What is counted. */
   readonly unit: "bytes" | "tokens" | "layers" | "tensors" | "chunks" | "items" | "steps";
   /** Seconds left at the rate of the last few seconds; absent while there is no rate yet. */
   readonly secondsLeft?: number;
 }
 
+/** Function that is told of progress, at most 20 times a second. */
 export type OnProgress = (progress: Progress) => void;
 
 /**

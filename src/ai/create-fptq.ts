@@ -10,10 +10,31 @@ export type ProvidedModel = LanguageModel | (() => Promise<LanguageModel>);
 
 /** A provider by specification v4: `fptq(id)` is `fptq.languageModel(id)`. */
 export interface FptqProvider<Id extends string = string> {
+  /**
+   * Language model of this name.
+   *
+   * @throws UnsupportedModelError for a name that was not given
+   */
   (modelId: Id): FptqLanguageModel;
+  /** Version of the AI SDK's specification. */
   readonly specificationVersion: "v4";
+  /**
+   * Language model of this name.
+   *
+   * @throws UnsupportedModelError for a name that was not given
+   */
   languageModel(modelId: Id): FptqLanguageModel;
+  /**
+   * Embedding model of this name.
+   *
+   * @throws UnsupportedModelError for a name that was not given
+   */
   embeddingModel(modelId: Id): FptqEmbeddingModel;
+  /**
+   * Reranking model of this name.
+   *
+   * @throws UnsupportedModelError for a name that was not given
+   */
   rerankingModel(modelId: Id): FptqRerankingModel;
   /** @throws UnsupportedModelError */
   imageModel(modelId: string): never;

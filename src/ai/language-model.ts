@@ -25,9 +25,13 @@ interface Answer {
   readonly warnings: SharedV4Warning[];
 }
 
+/** Language model of the AI SDK (specification v4) over a model of this process. */
 export class FptqLanguageModel implements LanguageModelV4 {
+  /** Version of the AI SDK's specification. */
   readonly specificationVersion = "v4";
+  /** Name of the provider, as telemetry has it. */
   readonly provider = PROVIDER;
+  /** Name by which the provider knows it. */
   readonly modelId: string;
   /** No file is read from anywhere. */
   readonly supportedUrls = {};
@@ -39,6 +43,7 @@ export class FptqLanguageModel implements LanguageModelV4 {
     this.#load = load;
   }
 
+  /** Generates a whole answer; `generateText` calls it. */
   async doGenerate(options: LanguageModelV4CallOptions): Promise<LanguageModelV4GenerateResult> {
     const { generation, reading, warnings } = await this.#begin(options);
     const result = await generation.result;
@@ -54,6 +59,7 @@ export class FptqLanguageModel implements LanguageModelV4 {
     };
   }
 
+  /** Generates an answer part by part; `streamText` calls it. */
   async doStream(options: LanguageModelV4CallOptions): Promise<LanguageModelV4StreamResult> {
     const parts = this.#parts(await this.#begin(options));
     const stream = new ReadableStream<LanguageModelV4StreamPart>({

@@ -17,12 +17,17 @@ export type FptqEmbeddingOptions = Omit<EmbedOptions, "signal">;
 /** `providerOptions.fptq` of a reranking model. */
 export type FptqRerankingOptions = Omit<RerankOptions, "signal">;
 
+/** Embedding model of the AI SDK (specification v4) over a model of this process. */
 export class FptqEmbeddingModel implements EmbeddingModelV4 {
+  /** Version of the AI SDK's specification. */
   readonly specificationVersion = "v4";
+  /** Name of the provider, as telemetry has it. */
   readonly provider = PROVIDER;
+  /** Name by which the provider knows it. */
   readonly modelId: string;
   /** Texts go through the model together as far as there is room; how many a call has does not matter. */
   readonly maxEmbeddingsPerCall = Infinity;
+  /** Whether calls may run beside each other. */
   readonly supportsParallelCalls = true;
   readonly #load: () => Promise<LanguageModel>;
 
@@ -32,6 +37,7 @@ export class FptqEmbeddingModel implements EmbeddingModelV4 {
     this.#load = load;
   }
 
+  /** Vectors of texts, in their order; `embedMany` calls it. */
   async doEmbed({ values, abortSignal: signal, providerOptions }: EmbeddingModelV4CallOptions): Promise<EmbeddingModelV4Result> {
     const model = await this.#load();
     const options = providerOptions?.[PROVIDER] as FptqEmbeddingOptions | undefined;
@@ -42,9 +48,13 @@ export class FptqEmbeddingModel implements EmbeddingModelV4 {
   }
 }
 
+/** Reranking model of the AI SDK (specification v4) over a model of this process. */
 export class FptqRerankingModel implements RerankingModelV4 {
+  /** Version of the AI SDK's specification. */
   readonly specificationVersion = "v4";
+  /** Name of the provider, as telemetry has it. */
   readonly provider = PROVIDER;
+  /** Name by which the provider knows it. */
   readonly modelId: string;
   readonly #load: () => Promise<LanguageModel>;
 
@@ -54,6 +64,7 @@ export class FptqRerankingModel implements RerankingModelV4 {
     this.#load = load;
   }
 
+  /** Orders documents by how well they answer a query; `rerank` calls it. */
   async doRerank(asked: RerankingModelV4CallOptions): Promise<RerankingModelV4Result> {
     const { documents, query, topN, abortSignal: signal, providerOptions } = asked;
     const model = await this.#load();

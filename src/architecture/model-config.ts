@@ -56,15 +56,25 @@ export interface Rope {
   readonly ropeScaling: RopeScaling;
 }
 
+/** Sizes and choices of a model, whatever file they were read from. */
 export interface ModelConfig extends Rope {
+  /** Family whose tensors and arithmetic it has. */
   readonly architecture: Architecture;
+  /** Rows of the embedding, V. */
   readonly vocabSize: number; // V
+  /** Width of the residual stream, E. */
   readonly hiddenSize: number; // E
+  /** Number of blocks, L. */
   readonly layers: number; // L
+  /** Query heads, H. */
   readonly heads: number; // H
+  /** Heads of keys and values, Hkv, which divides H. */
   readonly kvHeads: number; // Hkv, divides H
+  /** Channels of a head, D, even. */
   readonly headDim: number; // D, even
+  /** Width of the MLP, F. */
   readonly ffnSize: number; // F
+  /** Kind of its norms: RMSNorm or LayerNorm. */
   readonly norm: "rms" | "layer";
   /** Whether LayerNorms have a bias; RMSNorms have none. */
   readonly normBias: boolean;
@@ -98,11 +108,13 @@ export interface ModelConfig extends Rope {
   readonly embeddingSize: number | undefined;
   /** Which attention projections have a bias. */
   readonly attentionBias: "none" | "qkv" | "qkvo";
+  /** Whether the linear layers of the MLP have a bias. */
   readonly mlpBias: boolean;
   /** Whether `lm_head` has a bias. */
   readonly headBias: boolean;
   /** There is no `lm_head`, neither one of its own nor the embedding: states come out and no logits. */
   readonly headless?: true;
+  /** Function between the linear layers of the MLP. */
   readonly activation: Activation;
   /** down(activation(gate(x)) * up(x)), or down(activation(up(x))). */
   readonly gatedMlp: boolean;
@@ -127,10 +139,13 @@ export interface ModelConfig extends Rope {
   readonly scoreDivisor: number | undefined;
   /** Scores, after that, and logits become cap * tanh(x / cap); 0: they stay. */
   readonly scoreCap: number;
+  /** The same for logits. */
   readonly logitCap: number;
   /** What embedded tokens are multiplied by, each branch before it is added to the stream, and logits. */
   readonly embeddingScale: number;
+  /** Factor of each branch. */
   readonly residualScale: number;
+  /** Factor of logits. */
   readonly logitScale: number;
   /** What a transformed model computes besides; no architecture says it, and no `config.json` of one. */
   readonly online?: OnlineTransforms;

@@ -27,6 +27,7 @@ export interface ByteSource {
    * @throws CheckpointError naming the file if they differ, or it cannot be read
    */
   verify?(sha256: string | undefined, signal?: AbortSignal): Promise<void>;
+  /** Lets go of the file; it is not read afterwards. */
   close(): Promise<void>;
 }
 
@@ -64,7 +65,9 @@ export interface OutputFolder {
    * it resolves.
    */
   create(fileName: string): Promise<{ write(data: Uint8Array): Promise<void>; close(): Promise<void> }>;
+  /** Makes the folder visible under its name, in place of what stood there. */
   commit(): Promise<void>;
+  /** Removes what was written. */
   discard(): Promise<void>;
   /** Room that is left where the files go, where that can be found out. */
   freeBytes?(): Promise<number | undefined>;
@@ -83,7 +86,9 @@ export interface OutputFile {
   readonly name: string;
   /** The next bytes, which may be reused after it resolves. */
   write(data: Uint8Array): Promise<void>;
+  /** Makes the file visible under its name, in place of what stood there. */
   commit(): Promise<void>;
+  /** Removes what was written. */
   discard(): Promise<void>;
   /** Room that is left where the file goes, where that can be found out. */
   freeBytes?(): Promise<number | undefined>;

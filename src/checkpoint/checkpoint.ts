@@ -20,9 +20,11 @@ export type TensorType =
   | "INT4" | "INT8"
   | "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q2_K" | "Q3_K" | "Q4_K" | "Q5_K" | "Q6_K" | "IQ4_NL" | "IQ4_XS" | "MXFP4"; // prettier-ignore
 
+/** What is known of a tensor before it is read. */
 export interface TensorInfo {
   /** Hugging Face name, for instance `model.layers.0.self_attn.q_proj.weight`. */
   readonly name: string;
+  /** How its numbers are stored. */
   readonly type: TensorType;
   /** Row-major, outermost first: `[out_features, in_features]` for a linear layer. */
   readonly shape: readonly number[];
@@ -47,10 +49,13 @@ export interface GenerationConfig {
   readonly sampling: RecommendedSampling;
 }
 
+/** Opened files of a model: its configuration, and its tensors to be read. */
 export interface Checkpoint {
   /** Path or URL, for messages. */
   readonly name: string;
+  /** Kind of files. */
   readonly format: "safetensors" | "gguf";
+  /** Sizes and choices of the model. */
   readonly config: ModelConfig;
   /**
    * `config.json` as it was, for writing it again with keys this package does not know; made from the
@@ -59,7 +64,9 @@ export interface Checkpoint {
   readonly configJson: JsonObject;
   /** The scheme of linear layers stored quantized in compressed-tensors form, if they are. */
   readonly quantization: QuantizationScheme | undefined;
+  /** Files of the tokenizer; undefined where there are none. */
   readonly tokenizer: TokenizerFiles | undefined;
+  /** Tokens that end texts, and sampling its authors recommend. */
   readonly generation: GenerationConfig;
   /** How states become vectors of texts, where the files say so. */
   readonly pooling?: Pooling | undefined;
@@ -123,6 +130,7 @@ export interface Checkpoint {
    */
   verify(signal?: AbortSignal): Promise<void>;
 
+  /** Closes the files. */
   close(): Promise<void>;
 }
 

@@ -8,9 +8,12 @@ import { describe, isJsonObject, JsonFields, type JsonObject } from "../json-obj
 
 /** The state of the last token, the mean of all, or the state of the first one. */
 export const POOLINGS = ["last", "mean", "cls"] as const;
+/** Which states of a text become its vector. */
 export type PoolingKind = (typeof POOLINGS)[number];
 
+/** How the states of a text become its vector. */
 export interface Pooling {
+  /** Which states. */
   readonly kind: PoolingKind;
   /** Whether a vector is divided by its length. */
   readonly normalize: boolean;

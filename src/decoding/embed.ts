@@ -15,6 +15,7 @@ import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { roomForTogether } from "./together.ts";
 
+/** How texts become vectors. */
 export interface EmbedOptions {
   /**
    * What becomes of the states: that of the last token, the mean, or that of the first token. By default as
@@ -27,6 +28,7 @@ export interface EmbedOptions {
   readonly promptName?: string | undefined;
   /** The first so many channels only, before the division; default all. For models trained for that. */
   readonly dimensions?: number | undefined;
+  /** Ends the work with an `AbortError`. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -34,6 +34,7 @@ export interface SamplingOptions {
   readonly seed?: number | undefined;
 }
 
+/** How a text is generated: sampling, its end, its form. */
 export interface GenerateOptions extends SamplingOptions, PromptOptions {
   /** At most this many tokens; by default until the context is full. */
   readonly maxTokens?: number | undefined;
@@ -75,6 +76,7 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
    * and free. Nobody's text changes either way.
    */
   readonly whenFull?: "wait" | "refuse" | undefined;
+  /** Ends the generation, with a `GenerationAbortError` that has what came until then. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -88,6 +90,7 @@ export const GENERATE_OPTIONS: OptionKeys = optionKeys<Omit<GenerateOptions, key
 export interface StageTiming {
   /** Tokens evaluated in this stage. */
   readonly tokens: number;
+  /** Milliseconds it took. */
   readonly ms: number;
   /** 0 if no token was evaluated. */
   readonly tokensPerSecond: number;
@@ -113,6 +116,7 @@ export interface TokenUsage {
   readonly totalTokens: number;
 }
 
+/** What a generation came to. */
 export interface GenerationResult {
   /** The text of `tokens`, up to a stop string if one was found, without calls of functions. */
   readonly text: string;
@@ -124,10 +128,14 @@ export interface GenerationResult {
   readonly logprobs?: readonly PositionLogprobs[];
   /** All tokens of the prompt; `prefill.tokens` are those that were not in the KV cache already. */
   readonly promptTokens: number;
+  /** Prompt, as far as it was computed. */
   readonly prefill: StageTiming;
+  /** Tokens after it. */
   readonly decode: StageTiming;
   readonly usage: TokenUsage;
+  /** Tokens that were guessed ahead. */
   readonly drafts: DraftCounts;
+  /** Why it ended. */
   readonly stop: StopReason;
   /** Gives the same tokens again with the same options; 0 if greedy and none was given. */
   readonly seed: number;

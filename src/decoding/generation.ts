@@ -6,6 +6,7 @@ import type { ToolCall } from "./tool-calls/tool-call.ts";
 
 /** An aborted generation. What it had made until then is not lost. */
 export class GenerationAbortError extends AbortError {
+  /** What had been generated. */
   readonly partial: GenerationResult;
 
   constructor(partial: GenerationResult, cause: unknown) {

@@ -28,16 +28,21 @@ import { rerank, RERANK_OPTIONS, type RerankOptions } from "./rerank.ts";
 
 /** Bytes a model holds: three regions of WebAssembly memory, and what JavaScript keeps beside it. */
 export interface ModelMemory {
+  /** Packed weights. */
   readonly weights: number;
+  /** Cache of keys and values, for all sequences. */
   readonly kvCache: number;
   /** What a forward pass works in, threads included. */
   readonly scratch: number;
   /** The tokenizer, estimated (`Tokenizer.heapBytes`); nothing else of size stays on JavaScript's heap. */
   readonly js: number;
+  /** Sum of all. */
   readonly total: number;
 }
 
+/** Loaded model: texts, vectors, scores. */
 export class LanguageModel implements AsyncDisposable {
+  /** Sizes and choices of the model. */
   readonly config: ModelConfig;
   /** The model itself: ids in, logits out, over a sequence of its own that nothing else uses. */
   readonly forwardPass: Transformer;
@@ -215,6 +220,7 @@ export class LanguageModel implements AsyncDisposable {
     return rerank(this, query, documents, options);
   }
 
+  /** Bytes it takes, by purpose. */
   memory(): ModelMemory {
     const { weights, kvCache, scratch } = this.forwardPass.memory();
     const js = this.#tokenizer?.heapBytes ?? 0;

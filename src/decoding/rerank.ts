@@ -13,9 +13,11 @@ import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { roomForTogether } from "./together.ts";
 
+/** How documents are put in order. */
 export interface RerankOptions {
   /** What the query asks for; default: passages that answer a web search, in the model card's words. */
   readonly instruction?: string | undefined;
+  /** Ends the work with an `AbortError`. */
   readonly signal?: AbortSignal | undefined;
 }
 

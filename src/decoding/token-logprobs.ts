@@ -14,7 +14,9 @@ import { topK } from "./sampling/logits-processors.ts";
 /** The most alternatives that can be asked for, OpenAI's limit. */
 export const MOST_TOP_LOGPROBS = 20;
 
+/** Token and its log-probability. */
 export interface TokenLogprob {
+  /** Id of the token. */
   readonly id: number;
   /** Natural logarithm. */
   readonly logprob: number;

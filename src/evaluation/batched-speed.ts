@@ -14,14 +14,21 @@ import type { ForwardPass } from "../model/forward-pass.ts";
 import { BLOCK_TOKENS } from "../model/layers/attention.ts";
 import { need } from "../need.ts";
 
+/** What is timed: prompts, and tokens after them, side by side. */
 export interface BatchedSpeedTest {
+  /** Tokens of each prompt, PP. */
   readonly promptTokens: number;
+  /** Tokens each sequence generates, TG. */
   readonly generatedTokens: number;
+  /** Sequences at a time, B. */
   readonly sequences: number;
 }
 
+/** Times of a test. */
 export interface BatchedSpeedResult {
+  /** Seconds of all prompts, T_PP. */
   readonly promptSeconds: number;
+  /** Seconds of all steps after them, T_TG. */
   readonly generationSeconds: number;
 }
 

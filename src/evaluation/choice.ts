@@ -16,9 +16,11 @@ import { type EvaluationOptions, scoreItems } from "./continuation.ts";
 import { kindOf, parseJsonLines, stringField } from "./json-lines.ts";
 import { type Uncertain, uncertainMean } from "./statistics.ts";
 
+/** Question with its choices. */
 export interface ChoiceItem {
   /** The file and line, for messages. */
   readonly name: string;
+  /** Text before the choice. */
   readonly context: string;
   /** The choices as they follow the context, so usually with a leading space. */
   readonly choices: readonly string[];
@@ -26,10 +28,13 @@ export interface ChoiceItem {
   readonly answer: number;
 }
 
+/** How often the right choice is the likeliest. */
 export interface ChoiceResult {
+  /** Questions asked. */
   readonly items: number;
   /** 0..1. */
   readonly accuracy: Uncertain;
+  /** Share of questions whose right choice is the likeliest per character. */
   readonly normalizedAccuracy: Uncertain;
   /** ln p of each choice of each item, in nats. */
   readonly logLikelihoods: readonly (readonly number[])[];

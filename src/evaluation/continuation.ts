@@ -34,9 +34,11 @@ export interface ContinuationScore {
   readonly greedy: boolean;
 }
 
+/** How items are scored. */
 export interface EvaluationOptions {
   /** The first so many items only; default all. */
   readonly limit?: number | undefined;
+  /** Ends the work with an `AbortError`. */
   readonly signal?: AbortSignal | undefined;
   /** A function called after each item. */
   readonly onProgress?: OnProgress | undefined;

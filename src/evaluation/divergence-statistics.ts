@@ -12,24 +12,35 @@ export interface DivergenceSamples {
   readonly sameTop: number[];
 }
 
+/** Values of all targets, summed up. */
 export interface Distribution {
+  /** Mean. */
   readonly mean: Uncertain;
+  /** Largest. */
   readonly maximum: number;
+  /** Smallest. */
   readonly minimum: number;
+  /** Median. */
   readonly median: number;
   /** Value at each of the asked fractions, in their order. */
   readonly quantiles: readonly { readonly fraction: number; readonly value: number }[];
 }
 
+/** How far a model is from its base, over the same targets. */
 export interface DivergenceStatistics {
   /** Targets scored. */
   readonly scored: number;
+  /** Perplexity of the model. */
   readonly ppl: Uncertain;
+  /** Perplexity of the base. */
   readonly basePpl: Uncertain;
   /** Correlation of both models' losses, -1..1; NaN if a model's never vary. */
   readonly correlation: number;
+  /** Natural logarithm of the ratio of both. */
   readonly lnPplRatio: Uncertain;
+  /** Perplexity over that of the base. */
   readonly pplRatio: Uncertain;
+  /** Perplexity less that of the base. */
   readonly pplDifference: Uncertain;
   /** KL(base || model) of a target, in nats. */
   readonly kld: Distribution;

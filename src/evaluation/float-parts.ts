@@ -14,6 +14,7 @@ import type { KvPrecision } from "../model/precision.ts";
  * embedding.
  */
 export const MODEL_PARTS = ["weights", "qkv", "o", "up", "down", "keys", "values", "head", "embedding"] as const;
+/** Part of a quantized model that can be put back to float. */
 export type ModelPart = (typeof MODEL_PARTS)[number];
 
 /**

@@ -17,6 +17,7 @@ import { NULL, type Pointer } from "../kernels/pointer.ts";
 import type { Host } from "../host/host.ts";
 import { Xoshiro128 } from "../decoding/sampling/random.ts";
 
+/** How fast the 4-bit kernels are. */
 export interface KernelSpeed {
   /** The calling one included. */
   readonly threads: number;
@@ -26,6 +27,7 @@ export interface KernelSpeed {
   readonly gemmMacsPerSecond: number;
   /** Packed weights a second that the GEMV reads, from `streamBytes` of them, which no usual cache holds. */
   readonly gemvBytesPerSecond: number;
+  /** Bytes of packed weights the GEMV reads. */
   readonly streamBytes: number;
 }
 

@@ -26,17 +26,23 @@ import { type ChunkOptions, textChunks } from "./text-chunks.ts";
 /** 12.6 MB of logits for V = 49152. */
 const BLOCK_ROWS = 64;
 
+/** How much of a text is scored. */
 export interface KlDivergenceOptions extends ChunkOptions {
+  /** Ends the work with an `AbortError`. */
   readonly signal?: AbortSignal | undefined;
   /** A function called after each chunk, with the statistics so far. */
   readonly onProgress?: ((progress: KlDivergenceProgress) => void) | undefined;
 }
 
+/** Statistics so far. */
 export interface KlDivergenceProgress extends Progress {
+  /** Statistics of the chunks done. */
   readonly statistics: DivergenceStatistics;
 }
 
+/** Divergence of a model from its base over a text. */
 export interface KlDivergenceResult extends DivergenceStatistics {
+  /** Chunks scored. */
   readonly chunks: number;
   /** Tokens of those chunks. */
   readonly tokens: number;

@@ -12,15 +12,19 @@ import { type EvaluationOptions, scoreItems } from "./continuation.ts";
 import { parseJsonLines, stringField } from "./json-lines.ts";
 import { type Uncertain, uncertainExp, uncertainMean } from "./statistics.ts";
 
+/** Passage, split before its last word. */
 export interface LambadaItem {
   /** The file and line, for messages. */
   readonly name: string;
+  /** Passage without its last word. */
   readonly context: string;
   /** The last word, with its leading space. */
   readonly target: string;
 }
 
+/** How often the last word is found. */
 export interface LambadaResult {
+  /** Passages asked. */
   readonly items: number;
   /** Passages solved, 0..1. */
   readonly accuracy: Uncertain;

@@ -26,6 +26,7 @@ const RECORDED_BYTES = 2 ** 30;
 /** llama-perplexity's. */
 const DEFAULT_CONTEXT = 512;
 
+/** How much of a text is scored. */
 export interface LossByPartOptions extends WorkOptions, Omit<ChunkOptions, "bosTokenId"> {}
 
 export const LOSS_BY_PART_OPTIONS: OptionKeys = optionKeys<LossByPartOptions>({
@@ -34,6 +35,7 @@ export const LOSS_BY_PART_OPTIONS: OptionKeys = optionKeys<LossByPartOptions>({
 
 /** What is left of the loss with a part in float. */
 export interface PartLoss {
+  /** Which part. */
   readonly part: ModelPart;
   /** With this part alone in float. */
   readonly alone: DivergenceStatistics;
@@ -41,11 +43,13 @@ export interface PartLoss {
   readonly cumulative: DivergenceStatistics;
 }
 
+/** Loss of a quantized model, split by part. */
 export interface LossByPart {
   /** The model as it is, beside the base. */
   readonly quantized: DivergenceStatistics;
   /** In the order in which they are put back; the model after the last one is the base. */
   readonly parts: readonly PartLoss[];
+  /** Chunks scored. */
   readonly chunks: number;
   /** Tokens of those chunks. */
   readonly tokens: number;

@@ -14,7 +14,9 @@ import { NumericError, throwIfAborted } from "../errors.ts";
 import type { Progress } from "../progress.ts";
 import { type ChunkOptions, textChunks } from "./text-chunks.ts";
 
+/** How much of a text is scored. */
 export interface PerplexityOptions extends ChunkOptions {
+  /** Ends the work with an `AbortError`. */
   readonly signal?: AbortSignal | undefined;
   /** A function called after each chunk, with the estimate so far. */
   readonly onProgress?: ((progress: PerplexityProgress) => void) | undefined;
@@ -37,17 +39,23 @@ export interface PerplexityProgress extends Progress {
   readonly allPositions: Estimate;
 }
 
+/** Perplexity of a model over a text. */
 export interface PerplexityResult {
   /** The perplexity of the second halves: the figure to compare with llama-perplexity. */
   readonly ppl: number;
+  /** Perplexity over all positions. */
   readonly pplAllPositions: number;
+  /** Estimate over the second halves of chunks. */
   readonly secondHalf: Estimate;
+  /** Estimate over all positions. */
   readonly allPositions: Estimate;
+  /** Chunks scored. */
   readonly chunks: number;
   /** Tokens of those chunks, `chunks * contextSize`. */
   readonly tokens: number;
   /** Mean negative log-likelihood (natural logarithm) of each chunk, both ways. */
   readonly meanNllSecondHalf: readonly number[];
+  /** The same over all positions of each chunk. */
   readonly meanNllAllPositions: readonly number[];
 }
 

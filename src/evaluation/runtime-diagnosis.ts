@@ -13,9 +13,11 @@ import { resolveThreads } from "../model/load-options.ts";
 import type { Platform, Host } from "../host/host.ts";
 import { type KernelSpeed, measureKernels } from "./kernel-speed.ts";
 
+/** What a diagnosis starts. */
 export interface DiagnoseOptions {
   /** The number of threads, as in `LoadOptions`. */
   readonly threads?: number | undefined;
+  /** Ends the work with an `AbortError`. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,10 +30,13 @@ export const DIAGNOSE_OPTIONS: OptionKeys = optionKeys<DiagnoseOptions>({ thread
  */
 export type BuildState = "passed" | "wrong" | "missing" | "untested" | "unfit";
 
+/** What a runtime has, and what the kernels reach in it. */
 export interface Diagnosis {
+  /** Name and version of the runtime. */
   readonly runtime: { readonly name: string; readonly version: string };
   /** The machine; undefined where a program is not told. */
   readonly platform: Platform | undefined;
+  /** Features of WebAssembly it has. */
   readonly features: Readonly<Record<WasmFeature, boolean>>;
   /** The self-test of each build. */
   readonly builds: Readonly<Record<BuildName, BuildState>>;
@@ -43,6 +48,7 @@ export interface Diagnosis {
   readonly dotOperand: DotOperand | undefined;
   /** Whether memory can be shared between threads. */
   readonly sharedMemory: boolean;
+  /** Threads: how many, and why not more. */
   readonly threads: {
     /** The number a load takes, or the one asked for. */
     readonly planned: number;

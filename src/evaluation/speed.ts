@@ -13,13 +13,17 @@ import { OptionError } from "../errors.ts";
 import { need } from "../need.ts";
 import type { ForwardPass } from "../model/forward-pass.ts";
 
+/** What is timed: a prompt, or tokens after one. */
 export interface SpeedTest {
+  /** Tokens of the prompt; 0 for none. */
   readonly promptTokens: number;
+  /** Tokens generated; 0 for none. */
   readonly generatedTokens: number;
   /** Tokens in the KV cache before the clock starts. */
   readonly depth: number;
 }
 
+/** How often a test is repeated. */
 export interface SpeedOptions {
   /** Default 5. */
   readonly repetitions?: number | undefined;
@@ -30,9 +34,11 @@ export interface SpeedOptions {
   readonly warmup?: boolean | undefined;
   /** Seed of the token ids. Default 0. */
   readonly seed?: number | undefined;
+  /** Ends the work with an `AbortError`. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Times of a test's repetitions. */
 export interface SpeedResult {
   /** Nanoseconds of each repetition. */
   readonly samplesNs: readonly number[];

@@ -2,7 +2,9 @@
 
 /** A value and its standard error, in the same unit. */
 export interface Uncertain {
+  /** Estimate. */
   readonly value: number;
+  /** Standard error of it. */
   readonly standardError: number;
 }
 

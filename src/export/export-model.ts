@@ -10,6 +10,7 @@ import { EXPORT_TYPES, type ExportType } from "./gguf/gguf-weights.ts";
 
 type Work = Pick<WorkOptions, "signal" | "onProgress" | "onWarning">;
 
+/** How a GGUF is written. */
 export interface ExportGgufOptions extends Work {
   /**
    * What matrices become. Codes that a checkpoint has already are kept where the type has room for them; the
@@ -25,8 +26,10 @@ export const EXPORT_GGUF_OPTIONS: OptionKeys = optionKeys<ExportGgufOptions>({
 
 /** What `exportFolder` writes. */
 export const FOLDER_FORMATS = ["w4a16", "w4a8-int"] as const;
+/** Forms of folders for vLLM and transformers. */
 export type FolderFormat = (typeof FOLDER_FORMATS)[number];
 
+/** How such a folder is written. */
 export interface ExportFolderOptions extends Work {
   /**
    * "w4a16": 4-bit weights, packed, and float activations, which vLLM runs on every GPU. "w4a8-int": the same

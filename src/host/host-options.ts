@@ -8,6 +8,7 @@ import { CapabilityError } from "../errors.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import type { Host } from "./host.ts";
 
+/** Kernels and workers other than the package's own. */
 export interface HostOptions {
   /**
    * The kernels, instead of those the package brings: modules the platform compiled (`import simd128 from

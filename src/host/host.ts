@@ -5,9 +5,11 @@
 import type { KernelBuild } from "../kernels/kernel-build.ts";
 import type { WorkerStart } from "../kernels/threads/job-board.ts";
 
+/** What a place where models run brings: kernels, threads, a clock. */
 export interface Host {
   /** A name for reports: "node", "deno", "bun", "workerd", "browser". */
   readonly name: string;
+  /** Version of the runtime, in its own words. */
   readonly version: string;
   /** The machine below, as far as a program is told. */
   platform?(): Platform;
@@ -47,14 +49,17 @@ export interface Host {
   spawnWorker?(start: WorkerStart): WorkerHandle;
 }
 
+/** Machine a runtime says it runs on. */
 export interface Platform {
   /** "linux", "darwin", "win32", ... */
   readonly os: string;
   /** "x64", "arm64", ... */
   readonly arch: string;
+  /** Name of the processor. */
   readonly cpu: string;
 }
 
+/** Started thread. */
 export interface WorkerHandle {
   /**
    * Resolves when the worker waits for its first job; rejects if it could not start or died. There are fewer

@@ -31,6 +31,7 @@ import {
  */
 export const MAX_CHUNK_ROWS = 256;
 
+/** How a model is loaded and run. */
 export interface LoadOptions extends WorkOptions {
   /**
    * Precision of the KV cache; by default what the checkpoint asks for. Where it says nothing: "q8t" beside

@@ -19,7 +19,9 @@ export type StoredCachePrecision = CachePrecision | "q4";
 
 /** Precision of the two halves of the KV cache. */
 export interface KvPrecision {
+  /** Keys. */
   readonly k: StoredCachePrecision;
+  /** Values. */
   readonly v: StoredCachePrecision;
 }
 

@@ -7,12 +7,15 @@ import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import { CALIBRATION_OPTIONS, type CalibrationOptions } from "./calibrate/calibration-source.ts";
 import { RECIPE_OPTIONS, type RecipeOptions } from "./recipe/resolve-recipe.ts";
 
+/** How a model is quantized: recipe, calibration, work. */
 export interface QuantizeOptions extends CalibrationOptions, RecipeOptions, WorkOptions {
   /** "fptq" by default. */
   readonly recipe?: string | undefined;
 }
 
+/** What a model is analyzed with: recipe, calibration, work. */
 export interface AnalyzeOptions extends CalibrationOptions, RecipeOptions, WorkOptions {
+  /** Name of a recipe. Default `fptq`. */
   readonly recipe?: string | undefined;
 }
 

@@ -8,6 +8,7 @@ import type { ShutdownOptions } from "./shutdown.ts";
 /** A loaded model, or what loads one with the first request: an isolate begins with a request. */
 export type ServedModel = LanguageModel | (() => Promise<LanguageModel>);
 
+/** What a server answers, to whom, and how much at a time. */
 export interface ServerOptions {
   /** What clients see as the model's name. Default "fptq". */
   readonly alias?: string | undefined;

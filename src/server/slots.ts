@@ -8,6 +8,7 @@ import { ApiError } from "./api-error.ts";
 
 /** Where saved slots are kept: a folder, or whatever a place has. Names are checked before. */
 export interface SlotStore {
+  /** Keeps bytes under a name, in place of what had it. */
   write(name: string, bytes: Uint8Array): Promise<void>;
   /**
    * @param most bytes that may be read; more is an error

@@ -179,18 +179,26 @@ async function nameKey(url: string): Promise<string> {
  * Keeps everything in memory: for tests, and for models loaded several times by a process without storage.
  */
 export class MemoryBlockStore implements BlockStore {
+  /** Name for messages. */
   readonly name = "memory";
   readonly #values = new Map<string, Uint8Array>();
   readonly #limitBytes: number;
 
+  /**
+   * Makes an empty store.
+   *
+   * @param limitBytes most it keeps; without, no limit
+   */
   constructor({ limitBytes = Infinity }: { limitBytes?: number } = {}) {
     this.#limitBytes = limitBytes;
   }
 
+  /** Value of a key; undefined if there is none. */
   get(key: string): Promise<Uint8Array | undefined> {
     return Promise.resolve(this.#values.get(key)?.slice());
   }
 
+  /** Keeps a value. */
   async put(key: string, value: Uint8Array): Promise<void> {
     const { free } = await this.room();
     if (value.length - (this.#values.get(key)?.length ?? 0) > free) {
@@ -201,11 +209,13 @@ export class MemoryBlockStore implements BlockStore {
     this.#values.set(key, value.slice());
   }
 
+  /** Forgets a value. */
   delete(key: string): Promise<void> {
     this.#values.delete(key);
     return Promise.resolve();
   }
 
+  /** Bytes kept, and bytes left. */
   room(): Promise<{ used: number; free: number }> {
     let used = 0;
     for (const { length } of this.#values.values()) used += length;

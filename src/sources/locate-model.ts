@@ -22,6 +22,7 @@ import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
 /** A path, a `file:` or http(s) URL, `hf:ORG/MODEL`, files chosen in a page, or another kind of location. */
 export type ModelSource = string | URL | FileLike | Iterable<FileLike> | ArrayLike<FileLike> | ModelLocation;
 
+/** How a model is found and downloaded. */
 export interface SourceOptions {
   /** A `fetch` instead of the runtime's own: a Worker's asset binding, a proxy. */
   readonly fetch?: Fetch | undefined;
@@ -36,8 +37,11 @@ export interface SourceOptions {
   readonly authorization?: string | undefined;
   /** `import * as hub from "@huggingface/hub"`, for `hf:` names where the runtime does not bring it. */
   readonly hub?: HubLibrary | undefined;
+  /** Ends the work with an `AbortError`. */
   readonly signal?: AbortSignal | undefined;
+  /** Told of bytes read and the time left. */
   readonly onProgress?: OnProgress | undefined;
+  /** Told of what goes on differently than expected, for a person. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
@@ -47,13 +51,17 @@ export const SOURCE_OPTIONS: OptionKeys = optionKeys<SourceOptions>({
 
 /** The capabilities a runtime brings; whatever is absent is refused by name when it is needed. */
 export interface SourceCapabilities {
+  /** Function that asks servers; without it, no URLs. */
   readonly fetch?: Fetch | undefined;
+  /** Clock for waits between attempts; the runtime's by default. */
   readonly clock?: Clock | undefined;
+  /** Digests faster than those in JavaScript. */
   readonly createSha256?: CreateSha256 | undefined;
   /** The place where downloads are kept by default. Asked for when the first one begins. */
   readonly defaultCache?: (() => Promise<BlockStore | undefined>) | undefined;
   /** Opens a path or a `file:` URL. @throws CheckpointError if there is nothing */
   readonly openPath?: ((path: string | URL) => Promise<ModelLocation>) | undefined;
+  /** Access to the Hugging Face Hub. */
   readonly hub?: HubCapability | undefined;
   /** What to say of a connection that could not be made: a proxy that is not heeded. */
   readonly connectionAdvice?: (() => string | undefined) | undefined;

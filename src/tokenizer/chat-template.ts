@@ -9,6 +9,7 @@ import { Template } from "../chat-template/template.ts";
 import { describe, isJsonObject, type JsonObject } from "../json-object.ts";
 import { CheckpointError, OptionError, UnsupportedModelError } from "../errors.ts";
 
+/** Message of a conversation. */
 export interface ChatMessage {
   /** "system", "user", "assistant", "tool", or what the template knows. */
   role: string;

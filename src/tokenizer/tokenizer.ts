@@ -43,6 +43,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 const ENCODE_OPTIONS = optionKeys<EncodeOptions>({ addSpecialTokens: 0, parseSpecial: 0 });
 const DECODE_OPTIONS = optionKeys<DecodeOptions>({ skipSpecialTokens: 0 });
 
+/** Text to token ids and back, as `tokenizer.json` says. */
 export class Tokenizer implements TokenSource {
   /** One more than the largest id. */
   readonly vocabSize: number;
@@ -52,11 +53,17 @@ export class Tokenizer implements TokenSource {
   readonly longestToken: number;
   /** The texts that stand for them. */
   readonly specialTexts: readonly string[];
+  /** Id of the token that begins a text. */
   readonly bosTokenId: number | undefined;
+  /** Id of the token that ends a text. */
   readonly eosTokenId: number | undefined;
+  /** Id of the token that fills up. */
   readonly padTokenId: number | undefined;
+  /** Id of the token for what has none. */
   readonly unkTokenId: number | undefined;
+  /** Whether a text loses the space that was put in front of it. */
   readonly stripsLeadingSpace: boolean;
+  /** Whether it loses every space of its first token. */
   readonly stripsFirstToken: boolean;
 
   readonly #name: string;
@@ -186,6 +193,7 @@ export class Tokenizer implements TokenSource {
     return new StreamDecoder(this, options);
   }
 
+  /** Id of a token by its text; undefined if there is none. */
   tokenToId(token: string): number | undefined {
     return this.#added.get(token) ?? this.#vocab.get(token);
   }
@@ -195,6 +203,7 @@ export class Tokenizer implements TokenSource {
     return this.#tokens[id];
   }
 
+  /** Whether an id is that of a special token. */
   isSpecial(id: number): boolean {
     return this.specialIds.has(id);
   }

@@ -20,7 +20,9 @@ import { SafetensorsWriter, type TensorPlan } from "../../checkpoint/safetensors
 import { NumericError, throwIfAborted, UnsupportedModelError } from "../../errors.ts";
 import type { OnProgress } from "../../progress.ts";
 
+/** What was written as a folder. */
 export interface FolderExport {
+  /** Tensors in it. */
   readonly tensors: number;
   /** Bytes of the tensors. */
   readonly bytes: number;

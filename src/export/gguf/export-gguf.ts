@@ -21,8 +21,11 @@ import { type GgufArray, type GgufLayout, type GgufScalar, layOutGguf, paddingAf
 import { ggufVocabulary } from "./gguf-vocabulary.ts";
 import { encodeWeights, type ExportType, type GgufWeights, planWeights } from "./gguf-weights.ts";
 
+/** What was written as a GGUF. */
 export interface GgufExport {
+  /** Tensors in it. */
   readonly tensors: number;
+  /** Bytes of it. */
   readonly bytes: number;
   /** Blocks of kept codes whose scale is no float16, and became the nearest one. */
   readonly roundedBlocks: number;

@@ -15,6 +15,7 @@ import type { GgufTensorPlan } from "./gguf-header.ts";
 
 /** What matrices become; vectors, norms and positions are F32 everywhere. */
 export const EXPORT_TYPES = ["F32", "F16", "Q8_0", "Q4_0", "Q4_1"] as const;
+/** Types of weights a GGUF is written with. */
 export type ExportType = (typeof EXPORT_TYPES)[number];
 
 /** Embedding and head have more bits than the blocks: what is lost there is lost for every token. */

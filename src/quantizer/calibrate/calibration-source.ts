@@ -10,6 +10,7 @@ import { type OptionKeys, optionKeys } from "../../option-keys.ts";
 import { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { samplesFromRandomTokens, samplesFromText, textFromJsonLines } from "./calibration-data.ts";
 
+/** What a model is calibrated on: a text, token ids, or random tokens. */
 export type CalibrationSource =
   /**
    * `name` is for messages and the report; a name that ends in `.jsonl` means one object with a `text` per

@@ -7,10 +7,13 @@ import { type ActivationStats, channelAbsmax, type ChannelStats, largest } from 
 import { equalizationFactors, equalizedRange, type EqualizationMethod } from "../transform/equalize.ts";
 import type { WeightStats } from "../calibrate/weight-stats.ts";
 
+/** Range of a layer's input, and what equalization makes of it. */
 export interface InputAnalysis {
   /** `model.layers.0.qkv` */
   readonly name: string;
+  /** Number of the block. */
   readonly layer: number;
+  /** Which input of the block. */
   readonly input: InputName;
   /** Whether a norm makes it, which can absorb factors. */
   readonly followsNorm: boolean;
@@ -18,6 +21,7 @@ export interface InputAnalysis {
   readonly range: number;
   /** The smallest and the median channel absmax: how far outliers stand out. */
   readonly smallest: number;
+  /** Median channel absmax. */
   readonly median: number;
   /** Range after equalization; the range itself where no norm precedes the input. */
   readonly equalizedRange: number;

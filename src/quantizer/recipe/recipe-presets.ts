@@ -5,6 +5,7 @@ import { DEFAULT_TOLERANCE, PAPER_THRESHOLDS } from "../decide/policy.ts";
 import type { Recipe } from "./recipe.ts";
 import { GPTQ_DEFAULTS } from "./rounding-method.ts";
 
+/** Names of the recipes: what `recipe` and `--recipe` take. */
 export const RECIPE_NAMES = [
   "fptq",
   "fptq+gptq",

@@ -39,6 +39,7 @@ export const ACTIVATION_TYPES: readonly ActivationType[] = [
   "none",
 ];
 
+/** How a model is quantized, with a choice for every stage. */
 export interface Recipe {
   /** The preset it started from. */
   readonly name: string;
@@ -67,6 +68,7 @@ export interface Recipe {
   readonly transforms: readonly TransformName[];
   /** Steps of the local stage, which tunes those that have numbers to tune; 0 keeps what they start with. */
   readonly localSteps: number;
+  /** How inputs get static scales or one per token. */
   readonly policy: PolicyRule;
   /** Applied after the rule, later ones win. */
   readonly overrides: readonly PolicyOverride[];
@@ -75,6 +77,7 @@ export interface Recipe {
    * the calibration (`range-search.ts`); absent: the largest magnitude.
    */
   readonly ranges?: RangeNorm;
+  /** How weights are rounded. */
   readonly round: RoundingMethod;
   /**
    * Weights along in_features that share a scale; "auto": the largest of 128, 64, 32 that divides, per input;

@@ -16,11 +16,13 @@ export interface LayerInputReport {
   readonly range: number;
   /** The same after equalization. */
   readonly equalized_range: number;
+  /** How the input is rounded. */
   readonly policy: PolicyName;
   /** The pattern that set the policy by hand, or null. */
   readonly override: string | null;
   /** null for a dynamic input. */
   readonly input_scale: number | null;
+  /** Weights with one scale, along the input. */
   readonly group_size: number;
   /** How the weights are stored, where some of the model's have more bits than others. */
   readonly weights?: Recipe["weights"];
@@ -40,32 +42,44 @@ export interface LayerInputReport {
    * it was not measured.
    */
   readonly output_nmse: number | null;
+  /** The same if weights were rounded to nearest. */
   readonly nearest_output_nmse: number | null;
   /**
    * What rounding activations leaves, with one scale and with one per token, each token relative to itself:
    * what policy "auto" decides on.
    */
   readonly static_output_nmse: number | null;
+  /** With one scale per token. */
   readonly dynamic_output_nmse: number | null;
+  /** Signal to quantization noise of the weights, in decibels; null without noise. */
   readonly weight_sqnr_db: number | null;
+  /** Largest error of a weight. */
   readonly weight_max_abs_error: number;
+  /** Share of the weights that became 0. */
   readonly weight_rounded_to_zero: number;
 }
 
+/** What quantizing did: `quantization-report.json`. */
 export interface QuantizationReport {
+  /** Version of this form. */
   readonly format_version: 1;
   /** Last part of the source's path or URL. */
   readonly source: string;
+  /** Recipe with every choice. */
   readonly recipe: Recipe;
+  /** What was calibrated on. */
   readonly calibration: CalibrationDescription;
+  /** Inputs of the linear layers, in the order of the model. */
   readonly layers: readonly LayerInputReport[];
   /** int8 cache scales per layer, or null. */
   readonly kv_cache: readonly { name: string; k_range: number; v_range: number; k_scale: number; v_scale: number }[] | null;
   /** Tables 8 and 9 of the paper for this model. */
   readonly ranges: readonly RangeSummary[];
+  /** Ranges of activations during calibration. */
   readonly activations: StatsSummary;
   /** NMSE of int8 embedding and head; null where they are stored as floats or, for the head, tied. */
   readonly embedding_nmse: number | null;
+  /** NMSE of the int8 head; null where it is stored as floats, or tied. */
   readonly head_nmse: number | null;
   /** What became of codes that were to be kept; null where none were to. */
   readonly kept: KeptSummary | null;
@@ -97,6 +111,7 @@ export interface QuantizationReport {
   readonly static_share: number | null;
   /** Size of all tensors written. */
   readonly bytes: number;
+  /** Seconds it took, calibration included. */
   readonly seconds: number;
   /** Seconds of each stage. */
   readonly stages: Readonly<Record<string, number>>;
