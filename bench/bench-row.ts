@@ -108,12 +108,15 @@ export class BenchMemory {
   rows(sequences: number, M: number, position: number): Pointer {
     const blocks = Math.ceil((position + M) / 64);
     const tables = this.reserve(4 * sequences * blocks);
-    const pointer = this.reserve(8 * sequences * M);
+    const pointer = this.reserve(12 * sequences * M);
     const numbers = new Int32Array(this.memory.buffer, tables, sequences * blocks);
-    const rows = new Int32Array(this.memory.buffer, pointer, 2 * sequences * M);
+    const rows = new Int32Array(this.memory.buffer, pointer, 3 * sequences * M);
     for (let i = 0; i < sequences; i++) {
       for (let b = 0; b < blocks; b++) numbers[i * blocks + b] = b * sequences + i;
-      for (let m = 0; m < M; m++) rows.set([position + m, tables + 4 * i * blocks], 2 * (i * M + m));
+      for (let m = 0; m < M; m++) {
+        rows.set([position + m, tables + 4 * i * blocks], 2 * (i * M + m));
+        rows[2 * sequences * M + i * M + m] = position + m + 1;
+      }
     }
     return pointer;
   }

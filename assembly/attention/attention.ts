@@ -1,16 +1,18 @@
 /**
- * Causal attention of M new rows over a KV cache, with grouped-query heads and an optional sliding window:
+ * Attention of M new rows over a KV cache, with grouped-query heads and an optional sliding window:
  *
  *   y[m, h, :]  = sum over s of softmax over s of score[m, h, s] * V[g, s, :],      g = floor(h * Hkv / H)
  *   score       = capped(q[m, h] . K[g, s] / divisor) + slopes[h] * (s - p),        p = rows[m].position
  *   capped(x)   = cap * tanh(x / cap); x itself where cap is 0
- *   s from max(0, p - window + 1) (from 0 where window is 0) to p
+ *   s from max(0, p - window + 1) to min(visible[m], p + window) - 1; without the window where it is 0.
+ *   Causal where `visible` is p + 1; a row that sees tokens behind it has them in the same call or before
  *
  *   q       rows of `stride` f32, head h at h * D
  *   k, v    pools of layout-kv.ts; static int8 ones (qs8) are worth kScale, vScale a unit; dynamic ones (qd8)
  *           have scales of their own
  *   y       f32[M, H * D]; the units begin .. end - 1 are written
- *   rows    Row[M] of layout-kv.ts; rows of one sequence follow one another in ascending positions
+ *   rows    Row[M] of layout-kv.ts, then visible i32[M]; rows of one sequence follow one another in
+ *           ascending positions
  *   slopes  f32[H] (alibi.ts), or 0: none
  *   divisor of scores: the root of D in most models
  *   scratch attention_scratch_bytes(M, S, D), of the calling thread alone
@@ -26,7 +28,7 @@
  * (measured: one row at 4095, 32 heads, D = 128, int8, on one EPYC core: 5.0 ms head by head, 2.8 so; with
  * each head in one piece for all tokens it was 2.7).
  *
- * A row's bits depend on its query and on the cache at its own positions only: each lane sums one row in an
+ * A row's bits depend on its query and on the cache where it attends only: each lane sums one row in an
  * order fixed from position 0, and masked tokens add exactly 0 (attention-v*.ts). So any chunking, any split
  * of heads, any mix of sequences and any places of their blocks give the same bits. NaN in q, or in an f32
  * cache where the row attends, gives NaN.
@@ -56,6 +58,7 @@ import {
   storedTokens,
   TILE_ROWS,
   TileRow,
+  visibleTo,
 } from "../layouts/layout-kv";
 
 /** How keys or values lie in their pool. */
@@ -118,7 +121,8 @@ export function attention(
       row.query = q + ((<usize>m * stride + <usize>h * D) << 2);
       row.y = y + (((<usize>m * H + h) * D) << 2);
       row.begin = window > 0 ? max(0, token.position - window + 1) : 0;
-      row.end = token.position + 1;
+      row.end = visibleTo(rows, M, m);
+      if (window > 0) row.end = min(row.end, token.position + window);
       if (slopes != 0) row.slope = load<f32>(slopes + ((<usize>h) << 2)) * LOG2E;
     }
     unit += apart ? 1 : R;

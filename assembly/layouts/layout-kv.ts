@@ -43,7 +43,10 @@ export const TILE_ROWS: i32 = 4;
  */
 export const BLOCK: i32 = 64;
 
-/** A row of a call, in the row table: where its token is in its sequence, and the sequence's block table. */
+/**
+ * A row of a call, in the row table: where its token is in its sequence, and the sequence's block table.
+ * Behind the M rows the table says of each how many of its sequence's tokens it may see.
+ */
 @unmanaged
 export class Row {
   position: i32;
@@ -54,6 +57,12 @@ export class Row {
 @inline
 export function rowAt(rows: usize, m: i32): Row {
   return changetype<Row>(rows + <usize>m * offsetof<Row>());
+}
+
+/** Tokens that row m of M may see: its own and those before it, or more where some follow. */
+@inline
+export function visibleTo(rows: usize, M: i32, m: i32): i32 {
+  return load<i32>(rows + <usize>M * offsetof<Row>() + ((<usize>m) << 2));
 }
 
 /** Address in a block, the one that holds token t, of what lies at `cache` in block 0. */

@@ -16,6 +16,7 @@ import {
   vOffsetF32,
   vOffsetQs8,
   weightsOffset,
+  visibleTo,
 } from "../layouts/layout-kv";
 import { F32, QD8, QS8 } from "../attention/attention";
 import { LEAST_WEIGHT } from "../attention/attention-vqd8";
@@ -266,7 +267,8 @@ export function attention(
     const query = q + ((<usize>m * stride + <usize>h * D) << 2);
     const out = y + (((<usize>m * H + h) * D) << 2);
     const first = window > 0 ? max(0, row.position - window + 1) : 0;
-    const last = row.position + 1;
+    const visible = visibleTo(rows, M, m);
+    const last = window > 0 ? min(visible, row.position + window) : visible;
     if (kKind == F32) scoresF32(query, kHead, scores, D, divisor, first, last);
     else scoresQs8(query, kHead, scratch + queriesOffset(D), scores, D, kKind == QD8 ? 1 : kScale, divisor, first, last);
     if (kKind == QD8) scaleScores(kHead, scores, D, first, last);

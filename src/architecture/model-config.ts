@@ -99,6 +99,8 @@ export interface ModelConfig extends Rope {
   readonly contextLength: number;
   /** Per layer: how many of the latest tokens a token sees, itself included; 0 means all. L entries. */
   readonly attentionWindows: readonly number[];
+  /** Whether a token sees those after it as well, within a window as many as before it: models of vectors. */
+  readonly bidirectional: boolean;
   /** Whether `lm_head` is the embedding matrix. */
   readonly tiedEmbedding: boolean;
   /**
@@ -156,6 +158,7 @@ export const USUAL = {
   rotaryPairs: "halves",
   windowRope: undefined,
   unrotatedLayers: [],
+  bidirectional: false,
   normBias: true,
   positionOffset: 0,
   embeddingSize: undefined,

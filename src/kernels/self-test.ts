@@ -136,7 +136,7 @@ class Problem extends TestMemory {
     const attend = (M: number, units: number) => {
       const position = T - M;
       const query = offsetBy(qkv, 4 * position * QKV);
-      const from = offsetBy(rows, 8 * position);
+      const from = position === 0 ? rows : this.#rowTable(position);
       attention(query, k, v, y, from, NULL, M, QKV, H, HKV, D, T, 0, Math.sqrt(D), 0, scale, scale, 0, units, scratch);
       this.mix(y, M * H * D);
     };
@@ -146,13 +146,18 @@ class Problem extends TestMemory {
     this.end = start;
   }
 
-  /** T rows of one sequence, its blocks in descending order. */
-  #rowTable(): Pointer {
+  /** The rows of one sequence of T tokens from `first` on, its blocks in descending order. */
+  #rowTable(first = 0): Pointer {
     const last = Math.ceil(T / 64) - 1;
     const blocks = this.reserve(4 * (last + 1));
-    const rows = this.reserve(8 * T);
+    const M = T - first;
+    const rows = this.reserve(12 * M);
     new Int32Array(this.memory.buffer, blocks, last + 1).forEach((_, b, table) => (table[b] = last - b));
-    new Int32Array(this.memory.buffer, rows, 2 * T).forEach((_, i, table) => (table[i] = i % 2 === 0 ? i / 2 : blocks));
+    const table = new Int32Array(this.memory.buffer, rows, 3 * M);
+    for (let m = 0; m < M; m++) {
+      table.set([first + m, blocks], 2 * m);
+      table[2 * M + m] = first + m + 1;
+    }
     return rows;
   }
 

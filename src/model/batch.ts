@@ -3,6 +3,7 @@
  * positions, appending to the cache and attention look at which sequence a row belongs to, in the row table:
  *
  *   i32[M, 2]   position of the row's token in its sequence, address of the sequence's block table i32[]
+ *   i32[M]      how many of its sequence's tokens the row may see
  */
 import type { Workspace } from "./workspace/workspace.ts";
 
@@ -17,6 +18,9 @@ export interface Span {
   readonly table: number;
 }
 
+/** Words of that table for each row. */
+export const ROW_WORDS = 3;
+
 export interface Batch {
   /** One a row; not read where the residual stream is already there. */
   readonly ids: ArrayLike<number>;
@@ -30,13 +34,14 @@ export function wholeSequence(rows: number, ids: ArrayLike<number> = []): Batch 
 }
 
 /** Writes the row table of a workspace; to be called before a batch's first block there. */
-export function enterRows({ kernels, buffers, blockTables }: Workspace, { rows, spans }: Batch): void {
-  const table = kernels.i32(buffers.rows, 2 * rows);
+export function enterRows({ kernels, buffers, blockTables, config }: Workspace, { rows, spans }: Batch): void {
+  const table = kernels.i32(buffers.rows, ROW_WORDS * rows);
   for (const { begin, rows: count, position, table: number } of spans) {
     const blocks = blockTables[number]!;
     for (let row = 0; row < count; row++) {
       table[2 * (begin + row)] = position + row;
       table[2 * (begin + row) + 1] = blocks;
+      table[2 * rows + begin + row] = position + (config.bidirectional ? count : row + 1);
     }
   }
 }

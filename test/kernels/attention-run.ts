@@ -79,7 +79,7 @@ export function runSequences(
   calls: readonly (readonly number[])[],
   { splits = [], forks = [], capacity = Math.max(...inputs.map(({ T }) => T)) }: SequencesOptions,
 ): { y: Float32Array[]; untouched: boolean } {
-  const { H, Hkv, D, window, kScale, vScale, kind, slopes, divisor = Math.sqrt(D), cap = 0 } = inputs[0]!;
+  const { H, Hkv, D, window, kScale, vScale, kind, slopes, divisor = Math.sqrt(D), cap = 0, bothWays = false } = inputs[0]!;
   const stride = (H + 2 * Hkv) * D;
   const kernels = new KernelMemory(build);
   const { run } = kernels;
@@ -101,7 +101,7 @@ export function runSequences(
   const tableAt = tables.map((table) => kernels.put(table));
   const slopesAt = slopes ? kernels.put(slopes) : NULL;
   const most = Math.max(...calls.map((rows) => rows.reduce((sum, M) => sum + M, 0)));
-  const [x, rowsAt, yAt] = [nan(4 * most * stride), nan(8 * most), nan(4 * most * H * D)];
+  const [x, rowsAt, yAt] = [nan(4 * most * stride), nan(12 * most), nan(4 * most * H * D)];
   const scratch = nan(run.attention_scratch_bytes(most, capacity, D));
   const positions = inputs.map((_, i) => forks[i]?.tokens ?? 0);
   const y = inputs.map(({ T }) => new Float32Array(T * H * D));
@@ -123,7 +123,9 @@ export function runSequences(
     rows.forEach(({ sequence, position }, m) => {
       const source = inputs[sequence]!.qkv.subarray(position * stride, (position + 1) * stride);
       new Float32Array(kernels.memory.buffer, x + 4 * m * stride, stride).set(source);
-      new Int32Array(kernels.memory.buffer, rowsAt + 8 * m, 2).set([position, tableAt[sequence]!]);
+      const table = new Int32Array(kernels.memory.buffer, rowsAt, 3 * M);
+      table.set([position, tableAt[sequence]!], 2 * m);
+      table[2 * M + m] = bothWays ? inputs[sequence]!.T : position + 1;
     });
     const [kAt, vAt] = [offsetBy(x, 4 * H * D), offsetBy(x, 4 * (H + Hkv) * D)];
     if (kType === "qs8") run.append_k_qs8(kAt, k, rowsAt, stride, Hkv, D, kScale, 0, M);

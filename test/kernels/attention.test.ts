@@ -64,6 +64,18 @@ for (const build of SIMD_BUILDS) {
       console.log(`\nfigure: ${build} attention_f32_${kind}: largest error / derived bound ${closest.toFixed(3)}`);
     });
 
+    test(`${build} ${kind}: tokens that see those after them, with windows and groups of heads`, () => {
+      for (const [H, Hkv, window, T] of [[4, 2, 0, 140], [3, 1, 5, 71], [1, 1, 64, 140], [3, 3, 1, 9], [8, 1, 0, 1]] as const) {
+        const problem = input(kind, { T, H, Hkv, D: 16, window, bothWays: true });
+        const whole = runAttention(build, problem, [T]);
+        assert.ok(whole.untouched, "wrote past the end of a region");
+        const { y, bound } = attentionOracle(problem);
+        assertWithin(whole.y, y, (i) => bound[i]!, `window ${window}`);
+        assertSameBits(whole.y, runAttention("scalar", problem, [T]).y, "scalar twin");
+        if (H > 1) assertSameBits(runAttention(build, problem, [T], [1, H - 1]).y, whole.y, "heads split");
+      }
+    }); // prettier-ignore
+
     test(`${build} ${kind}: head sizes, and more than two blocks of 64 tokens`, () => {
       for (const D of [8, 16, 32, 64, 80, 96, 128]) check(build, input(kind, { T: 140, H: 3, Hkv: 1, D }), [[140], [7]], [[2]]);
     });

@@ -25,8 +25,10 @@ export interface AttentionInput {
   H: number;
   Hkv: number;
   D: number;
-  /** 0: all earlier tokens. */
+  /** 0: all tokens. */
   window: number;
+  /** Whether a token sees those after it as well, as many as before it; false by default. */
+  bothWays?: boolean;
   kScale: number;
   vScale: number;
   kind: AttentionKind;
@@ -103,7 +105,8 @@ export function attentionOracle(input: AttentionInput): { y: Float64Array; bound
     const { values, scales } = stored(qkv, { T, D, stride, begin: (H + Hkv + g) * D }, vKind, vScale);
     for (let p = 0; p < T; p++) {
       const first = window > 0 ? Math.max(0, p - window + 1) : 0;
-      const n = p + 1 - first;
+      const last = !input.bothWays ? p + 1 : window > 0 ? Math.min(T, p + window) : T;
+      const n = last - first;
       const toPowers = Math.LOG2E / Math.fround(input.divisor ?? Math.sqrt(D));
       const cap = Math.fround(input.cap ?? 0) * Math.LOG2E;
       const q = qkv.subarray(p * stride + h * D, p * stride + h * D + D);

@@ -24,10 +24,10 @@ const APPEND = { args: "k cache rows stride Hkv D", ...ROWS } as const;
 const APPEND_QS8 = { args: "k cache rows stride Hkv D scale", ...ROWS } as const;
 
 /**
- * M rows over the pools; causal; window 0 means all. q: rows of `stride` elements, head h at h * D; y f32[M,
- * H * D]. Rows of one sequence follow one another in ascending positions, all below S. slopes: f32[H] of
- * ALiBi, or NULL for none. Scores are divided by `divisor`, then become cap * tanh(score / cap), cap 0: stay.
- * kScale and vScale are read for qs8 caches only. Units go by K/V head.
+ * M rows over the pools; each sees what the row table says; window 0 means all. q: rows of `stride` elements,
+ * head h at h * D; y f32[M, H * D]. Rows of one sequence follow one another in ascending positions, all below
+ * S. slopes: f32[H] of ALiBi, or NULL for none. Scores are divided by `divisor`, then become
+ * cap * tanh(score / cap), cap 0: stay. kScale and vScale are read for qs8 caches only. Units go by K/V head.
  *
  * Not all of them are given out beforehand, because later rows of a prompt see more tokens: 32 are eight
  * tiles of rows; a row alone is given out whole. GEMVs are shared equally: their streams from memory must be

@@ -5,7 +5,7 @@ export interface Buffers {
   /** Most rows (tokens) of a pass. */
   readonly maxRows: number; // M
   readonly ids: Pointer; // i32[M]
-  readonly rows: Pointer; // i32[M, 2], the row table (`batch.ts`)
+  readonly rows: Pointer; // i32[3 M], the row table (`batch.ts`)
   /** f32[M, W]; NULL where the embedding has as many channels as the blocks. */
   readonly embedded: Pointer;
   readonly hidden: Pointer; // f32[M, E], the residual stream

@@ -1,6 +1,7 @@
 /** Memory for what a forward pass reads and writes beside weights and caches. */
 import { type Block, embeddingChannels, INPUT_NAMES, type InputName, widestInput } from "../../architecture/description.ts";
 import { NULL, offsetBy } from "../../kernels/pointer.ts";
+import { ROW_WORDS } from "../batch.ts";
 import type { Buffers } from "./buffers.ts";
 import { planHeads } from "../layers/attention.ts";
 import { paddedInputs } from "../layers/linear.ts";
@@ -44,7 +45,7 @@ export function planBuffers(planner: Planner, { rows: maxRows, rank = 0, keepsWe
   return {
     maxRows,
     ids: f32("token ids", 1),
-    rows: f32("row table", 2),
+    rows: f32("row table", ROW_WORDS),
     embedded: W === E ? NULL : f32("embedded tokens", W),
     hidden: f32("hidden states", E),
     normed: f32("normalized states", E),
