@@ -75,7 +75,12 @@ export async function lossByPart(
   checkSameVocabulary(...tokenizers);
   const { addedBosTokenId: bosTokenId } = tokenizers[0];
   const ids = tokenizers[0].encode(text, { addSpecialTokens: false, parseSpecial: false });
-  const excerpt: Excerpt = { ids, contextSize, chunks: textChunks(ids, { contextSize, chunks }, contextSize).length, bosTokenId };
+  const excerpt: Excerpt = {
+    ids,
+    contextSize,
+    chunks: textChunks(ids, { contextSize, chunks, bosTokenId }, contextSize).length,
+    bosTokenId,
+  };
   for (const checkpoint of [base, quantized]) checkpoint.startVerifying?.();
   const transformed = transformCheckpoint(base, await fitTransform(base, quantized, work));
   for (const checkpoint of [base, quantized]) await checkpoint.verify(signal);

@@ -1,7 +1,7 @@
 /**
  * Chunks of a text, cut as llama-perplexity does: pieces of n = contextSize tokens from the start, without
- * overlap; what is left over is not used. If the tokenizer adds a beginning-of-sequence token, it stands in
- * for the first id of each chunk.
+ * overlap; what is left over is not used. If the tokenizer adds a beginning-of-sequence token, the text
+ * begins with it, and it stands in for the first id of each chunk after that.
  */
 import { OptionError } from "../errors.ts";
 import { need } from "../need.ts";
@@ -24,11 +24,13 @@ export interface ChunkOptions {
 export function textChunks(ids: ArrayLike<number>, options: ChunkOptions, mostTokens: number): number[][] {
   // Fewer leave a second half with at most one target.
   const n = need.whole("contextSize", options.contextSize ?? 512, 4, mostTokens);
-  const available = Math.floor(ids.length / n);
-  if (available === 0) throw new OptionError(`text: got ${ids.length} tokens, need at least ${n} for one chunk of contextSize`);
+  const bos = options.bosTokenId === undefined ? 0 : 1;
+  const available = Math.floor((ids.length + bos) / n);
+  if (available === 0)
+    throw new OptionError(`text: got ${ids.length} tokens, need at least ${n - bos} for one chunk of contextSize`);
   const count = Math.min(available, options.chunks === undefined ? available : need.whole("chunks", options.chunks, 1));
   return Array.from({ length: count }, (__, chunk) => {
-    const chunkIds = Array.from({ length: n }, (_, i) => ids[chunk * n + i]!);
+    const chunkIds = Array.from({ length: n }, (_, i) => ids[chunk * n + i - bos]!);
     if (options.bosTokenId !== undefined) chunkIds[0] = options.bosTokenId;
     return chunkIds;
   });

@@ -22,8 +22,9 @@ const TEXT = Array.from({ length: 100 }, () => Math.floor(random() * V));
 /** llama-perplexity's loop, by the definition. */
 function oracle(ids: readonly number[], n: number, chunks: number, first: number, bos?: number) {
   const losses: number[][] = [];
+  const text = bos === undefined ? ids : [bos, ...ids]; // `common_tokenize(ctx, prompt, true)`
   for (let c = 0; c < chunks; c++) {
-    const chunk = ids.slice(c * n, (c + 1) * n);
+    const chunk = text.slice(c * n, (c + 1) * n);
     if (bos !== undefined) chunk[0] = bos;
     losses.push([]);
     for (let row = first; row < n - 1; row++) {
@@ -58,7 +59,7 @@ for (const n of [4, 5, 16, 33, 64]) {
   for (const chunkSize of [Infinity, 1, 3, 8]) {
     for (const bos of [undefined, 6]) {
       test(`equals the definition: chunks of ${n}, evaluated by ${chunkSize}, ${bos === undefined ? "no bos" : "bos"}`, async () => {
-        const chunks = Math.floor(TEXT.length / n);
+        const chunks = Math.floor((TEXT.length + (bos === undefined ? 0 : 1)) / n);
         const result = await perplexity(toy(chunkSize), TEXT, { contextSize: n, bosTokenId: bos });
         assert.is(result.chunks, chunks);
         assert.is(result.tokens, chunks * n);
