@@ -20,6 +20,7 @@ export function checkpointView(checkpoint: Checkpoint, changes: Partial<Checkpoi
     keptForm: (module) => checkpoint.keptForm(module),
     readKept: (module, options) => checkpoint.readKept(module, options),
     readKeptOrder: async (module, signal) => checkpoint.readKeptOrder?.(module, signal),
+    readDense: async (signal) => (await checkpoint.readDense?.(signal)) ?? [],
     startVerifying: () => checkpoint.startVerifying?.(),
     verify: (signal) => checkpoint.verify(signal),
     close: () => checkpoint.close(),

@@ -35,7 +35,7 @@ export const MAX_CHUNK_ROWS = 256;
 export interface LoadOptions extends WorkOptions {
   /**
    * Precision of the KV cache; by default what the checkpoint asks for. Where it says nothing: "q8t" beside
-   * kept weights, float32 beside others. "q8" is
+   * kept weights, but float32 for keys that have a bias or a norm, and float32 beside others. "q8" is
    * int8 with the checkpoint's scales, and where it has none, as "q8t", with a scale for each token and K/V
    * head.
    */
@@ -65,7 +65,8 @@ export interface LoadOptions extends WorkOptions {
   readonly maxSequences?: number | undefined;
   /**
    * Tokens of a prompt that go through a layer together, at most 256, the default. Fewer need less scratch
-   * memory and reuse weights less; the logits are the same.
+   * memory and reuse weights less; the logits are the same. A text whose tokens see those after them goes
+   * through as a whole, whatever this says.
    */
   readonly chunkSize?: number | undefined;
   /**
@@ -159,8 +160,9 @@ export function resolveLoadOptions(options: LoadOptions, checkpoint: Checkpoint)
   const stored = checkpoint.quantization?.kvCache ?? (weights === "kept" && hasKeptWeights(checkpoint) ? "q8t" : "f32");
   const asked = kvPrecisions(options, stored);
   const int8 = stored === "q8" ? "q8" : "q8t";
-  const precision = (half: StoredCachePrecision = stored): StoredCachePrecision => (half === "q8" ? int8 : half);
-  const kv = { k: precision(asked.k), v: precision(asked.v) };
+  const precision = (half: StoredCachePrecision): StoredCachePrecision => (half === "q8" ? int8 : half);
+  const keys = checkpoint.quantization?.kvCache === undefined && hasUnevenKeys(checkpoint.config) ? "f32" : stored;
+  const kv = { k: precision(asked.k ?? keys), v: precision(asked.v ?? stored) };
   for (const name of simulatedActivations(checkpoint)) options.onWarning?.(simulationNote(name));
   const contextSize = resolveContextSize(options, checkpoint.config);
   const { chunkSize = MAX_CHUNK_ROWS } = options;
@@ -186,6 +188,15 @@ function isOwn({ quantization, config }: Checkpoint): boolean {
 /** Whether a block has weights that are stored quantized. */
 export function hasKeptWeights(checkpoint: Checkpoint): boolean {
   return blockModules(describeModel(checkpoint.config)).some(({ name }) => checkpoint.keptForm(name) !== undefined);
+}
+
+/**
+ * Whether keys most likely have channels far beyond the others, which a scale for a whole head leaves few
+ * codes for the rest: those of a bias (Qwen2), or of the weights of a norm (Gemma 3). Nobody has equalized
+ * weights that are kept (docs/decisions/kept-weights.md).
+ */
+function hasUnevenKeys({ attentionBias, qkNorm }: ModelConfig): boolean {
+  return attentionBias !== "none" || qkNorm !== "none";
 }
 
 function resolvePoll(poll: number = DEFAULT_POLL): number {

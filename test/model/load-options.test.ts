@@ -9,6 +9,8 @@ import {
   type LinearScheme,
   parseQuantizationConfig,
 } from "../../src/checkpoint/quantization/quantization-config.ts";
+import type { Architecture } from "../../src/architecture/model-config.ts";
+import type { KeptForm } from "../../src/checkpoint/quantization/kept-form.ts";
 import { checkpointView } from "../../src/checkpoint/checkpoint-view.ts";
 import { linearModules } from "../linear-modules.ts";
 import { tinyConfig, tinyModel } from "../tiny-model.ts";
@@ -67,6 +69,21 @@ test("the cache is as the caller says, else as the checkpoint does; int8 without
     assert.is(kvOf(stored, { k: "q8", v: "f32" }), `${int8} f32`, stored);
   }
   assert.throws(() => kvOf("q8", "q4" as never), /kvCache\.k: got "q4", need "f32", "q8" or "q8t"/);
+});
+
+test("beside kept weights the cache is int8, but for keys that have a bias or a norm", async () => {
+  const checkpoint = await openSafetensorsCheckpoint(tinyModel(3));
+  const keptForm = (): KeptForm => ({ form: "qb8w", groupSize: 32 });
+  const kvOf = (architecture: Architecture, options: LoadOptions = {}) => {
+    const { kv } = resolveLoadOptions(options, checkpointView(checkpoint, { config: tinyConfig(architecture), keptForm }));
+    return `${kv.k} ${kv.v}`;
+  };
+  assert.is(kvOf("llama"), "q8t q8t");
+  for (const architecture of ["qwen2", "qwen3"] as const) {
+    assert.is(kvOf(architecture), "f32 q8t", architecture);
+    assert.is(kvOf(architecture, { kvCache: "q8t" }), "q8t q8t", architecture);
+    assert.is(kvOf(architecture, { weights: "f32" }), "f32 f32", architecture);
+  }
 });
 
 test("8-bit floats are said to be simulated, once however many layers have them", async () => {
