@@ -77,8 +77,8 @@ function findFamily(fields: JsonFields): Family {
 }
 
 /** What transformers calls a family's model without a head: `Qwen3Model`. */
-function bareClassName({ className }: Family): string {
-  return className.replace(/(ForCausalLM|LMHeadModel)$/, "Model");
+function bareClassName({ className, bareClassName: own }: Family): string {
+  return own ?? className.replace(/(ForCausalLM|LMHeadModel)$/, "Model");
 }
 
 export interface ModelConfigExtras {

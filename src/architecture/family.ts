@@ -126,6 +126,8 @@ export interface Family {
   readonly architecture: Architecture;
   /** Values of `architectures` in `config.json`. */
   readonly className: string;
+  /** Without a head, where it is not `className` with "Model" at the end. */
+  readonly bareClassName?: string;
   readonly names: ModuleNames;
   /** Begins names of the model's tensors, but is missing in files that were saved without the head. */
   readonly optionalPrefix?: string;

@@ -38,7 +38,7 @@ export interface Folder {
   /** File names in the folder itself, not below it. */
   list(): Promise<string[]>;
   /**
-   * Opens a file of the folder, or the one below it that is read: `POOLING_FILE` (`pooling.ts`).
+   * Opens a file of the folder, or one below it that is read: `FILES_BELOW` (`pooling.ts`).
    * @throws CheckpointError if there is no such file
    */
   open(fileName: string): Promise<ByteSource>;

@@ -6,7 +6,7 @@
  */
 import type { JsonObject } from "../json-object.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
-import type { Pooling } from "./pooling.ts";
+import type { DenseWeights, Pooling } from "./pooling.ts";
 import type { KeptForm, KeptRows } from "./quantization/kept-form.ts";
 import type { QuantizationScheme } from "./quantization/quantization-config.ts";
 import type { RecommendedSampling } from "./recommended-sampling.ts";
@@ -70,6 +70,11 @@ export interface Checkpoint {
   readonly generation: GenerationConfig;
   /** How states become vectors of texts, where the files say so. */
   readonly pooling?: Pooling | undefined;
+  /**
+   * Weights of the linear layers behind pooling, where there are any.
+   * @throws CheckpointError, UnsupportedModelError for files that are not as `pooling` says
+   */
+  readDense?(signal?: AbortSignal): Promise<readonly DenseWeights[]>;
   /** The tensors by Hugging Face name, in file order. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**

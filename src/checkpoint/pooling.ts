@@ -15,6 +15,8 @@ export type PoolingKind = (typeof POOLINGS)[number];
 export interface Pooling {
   /** Which states. */
   readonly kind: PoolingKind;
+  /** Linear layers behind that, in order: what EmbeddingGemma has. */
+  readonly dense?: readonly DenseLayer[];
   /** Whether a vector is divided by its length. */
   readonly normalize: boolean;
   /** What is put in front of texts, by name: `query`. */
@@ -23,10 +25,32 @@ export interface Pooling {
   readonly defaultPrompt?: string | undefined;
 }
 
+/** y = W x + b, of one vector: a Dense module of sentence-transformers, without an activation. */
+export interface DenseLayer {
+  /** Where its files are. */
+  readonly folder: string;
+  readonly inFeatures: number; // K
+  readonly outFeatures: number; // N
+  readonly bias: boolean;
+}
+
+export interface DenseWeights {
+  readonly weight: Float32Array; // f32[N, K]
+  readonly bias: Float32Array | undefined; // f32[N]
+}
+
 export const MODULES_FILE = "modules.json";
-/** The second module of a sentence-transformers model, the only one of its folders that is read. */
+/** The modules of a sentence-transformers model whose folders are read: the second one, and those behind. */
 export const POOLING_FOLDER = "1_Pooling";
 export const POOLING_FILE = `${POOLING_FOLDER}/config.json`;
+export const DENSE_FOLDERS: readonly string[] = ["2_Dense", "3_Dense"];
+/** What each of these folders has. */
+export const DENSE_FILES = { config: "config.json", weights: "model.safetensors" } as const;
+/** All files in folders of a model's folder that are read. */
+export const FILES_BELOW: ReadonlySet<string> = new Set([
+  POOLING_FILE,
+  ...DENSE_FOLDERS.flatMap((folder) => Object.values(DENSE_FILES).map((file) => `${folder}/${file}`)),
+]);
 export const PROMPTS_FILE = "config_sentence_transformers.json";
 
 /** What sentence-transformers calls them. */
@@ -44,38 +68,71 @@ export interface PoolingFiles {
   readonly modules: JsonObject;
   readonly pooling: JsonObject;
   readonly prompts: JsonObject | undefined;
+  /** Gives `config.json` of a Dense module. */
+  readonly dense: (folder: string) => Promise<JsonObject>;
 }
 
 /**
  * @param where for messages: the folder
  * @throws UnsupportedModelError for a module or a kind of pooling that is not run, naming it
  */
-export function parsePooling({ modules, pooling, prompts }: PoolingFiles, where: string): Pooling {
-  const normalize = checkModules(modules[MODULES_FILE], `${where}: ${MODULES_FILE}`);
+export async function parsePooling(files: PoolingFiles, where: string): Promise<Pooling> {
+  const { modules, pooling, prompts } = files;
+  const { folders, normalize } = checkModules(modules[MODULES_FILE], `${where}: ${MODULES_FILE}`);
   const kind = poolingKind(new JsonFields(pooling, `${where}: ${POOLING_FILE}`));
-  return { kind, normalize, ...parsePrompts(new JsonFields(prompts ?? {}, `${where}: ${PROMPTS_FILE}`)) };
+  const dense: DenseLayer[] = [];
+  for (const folder of folders) {
+    const name = `${where}: ${folder}/${DENSE_FILES.config}`;
+    dense.push(parseDense(new JsonFields(await files.dense(folder), name), folder));
+  }
+  const said = parsePrompts(new JsonFields(prompts ?? {}, `${where}: ${PROMPTS_FILE}`));
+  return { kind, ...(dense.length > 0 && { dense }), normalize, ...said };
 }
 
-/** @returns whether the last module divides by the length */
-function checkModules(modules: unknown, where: string): boolean {
+/** The widest vector between two of them. */
+const MOST_FEATURES = 2 ** 16;
+
+/** @throws UnsupportedModelError for one with an activation */
+function parseDense(fields: JsonFields, folder: string): DenseLayer {
+  const activation = fields.string("activation_function", "");
+  if (!activation.endsWith(".Identity")) {
+    throw new UnsupportedModelError(`${fields.where}: activation_function: got ${describe(activation)}, supported: Identity`);
+  }
+  return {
+    folder,
+    inFeatures: fields.positiveInteger("in_features", MOST_FEATURES),
+    outFeatures: fields.positiveInteger("out_features", MOST_FEATURES),
+    bias: fields.boolean("bias", true),
+  };
+}
+
+/** @returns folders of Dense modules, and whether the last module divides by the length */
+function checkModules(modules: unknown, where: string): { readonly folders: string[]; readonly normalize: boolean } {
   if (!Array.isArray(modules)) throw new CheckpointError(`${where}: got ${describe(modules)}, need an array`);
   const types = (modules as unknown[]).map((module) => {
     const fields = new JsonFields(isJsonObject(module) ? module : {}, where);
     const type = fields.string("type");
     return { type, name: type.slice(type.lastIndexOf(".") + 1), path: fields.raw("path") };
   });
+  const last = types.length - 1;
+  const folders: string[] = [];
   for (const [i, { type, name, path }] of types.entries()) {
+    const isDense = i > 1 && name === "Dense" && path === DENSE_FOLDERS[i - 2];
+    if (isDense) folders.push(DENSE_FOLDERS[i - 2]!);
     const isKnown =
       i === 0
         ? name === "Transformer" && path === TRANSFORMER_FOLDER
-        : (i === 1 && name === "Pooling" && path === POOLING_FOLDER) || (i === 2 && name === "Normalize");
+        : i === 1
+          ? name === "Pooling" && path === POOLING_FOLDER
+          : isDense || (i === last && name === "Normalize");
     if (isKnown) continue;
     throw new UnsupportedModelError(
-      `${where}: module ${i}: got "${type}" in ${describe(path)}, need Transformer, Pooling in "${POOLING_FOLDER}" and Normalize, in this order`,
+      `${where}: module ${i}: got "${type}" in ${describe(path)}, need Transformer, Pooling in "${POOLING_FOLDER}", ` +
+        `up to ${DENSE_FOLDERS.length} Dense in ${DENSE_FOLDERS.map((folder) => `"${folder}"`).join(" and ")}, and Normalize, in this order`,
     );
   }
   if (types.length < 2) throw new UnsupportedModelError(`${where}: got ${types.length} modules, need Transformer and Pooling`);
-  return types.length === 3;
+  return { folders, normalize: types[last]!.name === "Normalize" };
 }
 
 function poolingKind(fields: JsonFields): PoolingKind {
@@ -101,6 +158,12 @@ function parsePrompts(fields: JsonFields): Pick<Pooling, "prompts" | "defaultPro
   if (defaultPrompt === undefined) return { prompts };
   if (Object.hasOwn(prompts, defaultPrompt)) return { prompts, defaultPrompt };
   throw new CheckpointError(`${fields.where}: default_prompt_name: got "${defaultPrompt}", need the name of a prompt`);
+}
+
+/** @throws UnsupportedModelError for linear layers behind pooling: what is written has no place for them */
+export function checkNoDense({ name, pooling }: { readonly name: string; readonly pooling?: Pooling | undefined }): void {
+  const layer = pooling?.dense?.[0];
+  if (layer) throw new UnsupportedModelError(`${name}: got linear layers behind pooling (${layer.folder}), need a model without`);
 }
 
 /** By the number that `pooling_type` has for them. */

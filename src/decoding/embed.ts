@@ -1,12 +1,13 @@
 /**
  * Vectors of texts: the states of a text's tokens after the final norm, pooled as the checkpoint says
  * (Qwen3-Embedding: the last token's, divided by its length). Texts go through the model together, each a
- * sequence of its own, so what else is in a call changes no bit of a vector.
+ * sequence of its own, so what else is in a call changes no bit of a vector. Linear layers behind pooling
+ * (EmbeddingGemma) are computed here too.
  *
  * Sums are taken in double precision, in the order of tokens and channels; square roots and divisions are
  * exact (IEEE 754), so the vectors are the same everywhere.
  */
-import { type Pooling, type PoolingKind, POOLINGS } from "../checkpoint/pooling.ts";
+import { type DenseWeights, type Pooling, type PoolingKind, POOLINGS } from "../checkpoint/pooling.ts";
 import { OptionError } from "../errors.ts";
 import type { StatesBlock } from "../model/forward-pass.ts";
 import type { Transformer } from "../model/transformer.ts";
@@ -43,10 +44,13 @@ export interface EmbeddingModel {
   readonly forwardPass: Transformer;
   /** undefined where the checkpoint says nothing */
   readonly pooling: Pooling | undefined;
+  /** Weights of the linear layers behind pooling. */
+  readonly dense: readonly DenseWeights[];
 }
 
 interface Form {
   readonly kind: PoolingKind;
+  readonly dense: readonly DenseWeights[];
   readonly normalize: boolean;
   readonly dimensions: number;
 }
@@ -63,11 +67,13 @@ export async function embed(
   options: EmbedOptions,
 ): Promise<Float32Array[]> {
   const { forwardPass, pooling } = model;
-  const { hiddenSize: E } = forwardPass.config;
+  const { dense } = model;
+  const channels = pooling?.dense?.at(-1)?.outFeatures ?? forwardPass.config.hiddenSize;
   const form: Form = {
     kind: embeddingPooling({ pooling }, options.pooling),
+    dense,
     normalize: options.normalize ?? pooling?.normalize ?? true,
-    dimensions: need.whole("dimensions", options.dimensions ?? E, 1, E),
+    dimensions: need.whole("dimensions", options.dimensions ?? channels, 1, channels),
   };
   const encoded = embeddingIds(model, texts, options.promptName);
   const vectors: Float32Array[] = [];
@@ -120,20 +126,30 @@ function promptText(pooling: Pooling | undefined, asked: string | undefined): st
 async function embedOne(
   forwardPass: Transformer,
   ids: readonly number[],
-  { kind, normalize, dimensions }: Form,
+  { kind, dense, normalize, dimensions }: Form,
   signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
-  const pooled = new Float64Array(dimensions);
+  const pooled = new Float64Array(dense.length > 0 ? forwardPass.config.hiddenSize : dimensions);
   const add = ({ values, rows, firstRow }: StatesBlock) => {
     const E = values.length / rows;
     const counted = kind === "cls" ? Number(firstRow === 0) : rows;
-    for (let row = 0; row < counted; row++) for (let d = 0; d < dimensions; d++) pooled[d]! += values[row * E + d]!;
+    for (let row = 0; row < counted; row++) for (let d = 0; d < pooled.length; d++) pooled[d]! += values[row * E + d]!;
   };
   using sequence = forwardPass.createSequence();
   sequence.shares = true;
   await sequence.forward(ids, { logits: "none", states: { of: kind === "last" ? "last" : "all", read: add }, signal });
   const divisor = kind === "mean" ? ids.length : 1;
-  return scaled(pooled.map((value) => value / divisor), normalize); // prettier-ignore
+  const vector = dense.reduce(throughDense, pooled.map((value) => value / divisor)); // prettier-ignore
+  return scaled(vector.subarray(0, dimensions), normalize);
+}
+
+function throughDense(x: Float64Array, { weight, bias }: DenseWeights): Float64Array {
+  const K = x.length;
+  return Float64Array.from({ length: weight.length / K }, (_, n) => {
+    let sum = bias?.[n] ?? 0;
+    for (let k = 0; k < K; k++) sum += weight[n * K + k]! * x[k]!;
+    return sum;
+  });
 }
 
 /** The vector, or the unit vector in its direction; one of zeros stays. */

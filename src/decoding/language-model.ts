@@ -2,7 +2,7 @@
 import { openModel } from "../checkpoint/open-checkpoint.ts";
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { Pooling } from "../checkpoint/pooling.ts";
+import type { DenseWeights, Pooling } from "../checkpoint/pooling.ts";
 import type { RecommendedSampling } from "../checkpoint/recommended-sampling.ts";
 import type { ModelConfig } from "../architecture/model-config.ts";
 import { CheckpointError, DownloadError } from "../errors.ts";
@@ -57,6 +57,8 @@ export class LanguageModel implements AsyncDisposable {
   readonly chatTemplate: string | undefined;
   /** How states become vectors of texts, where the checkpoint says so: `embed()` goes by it. */
   readonly pooling: Pooling | undefined;
+  /** @internal Weights of the linear layers behind pooling. */
+  readonly dense: readonly DenseWeights[];
   readonly #passCosts = new PassCosts();
   /** @internal Tests have others. */
   draftPolicy: () => DraftPolicy = () => new PayingDrafts(this.#passCosts);
@@ -71,7 +73,7 @@ export class LanguageModel implements AsyncDisposable {
     checkpoint: Checkpoint,
     tokenizer: Tokenizer | undefined,
     forwardPass: Transformer,
-    { onWarning }: LoadOptions,
+    { onWarning, dense }: Pick<LoadOptions, "onWarning"> & { readonly dense: readonly DenseWeights[] },
   ) {
     const { config, name, tokenizer: files } = checkpoint;
     this.config = config;
@@ -85,6 +87,7 @@ export class LanguageModel implements AsyncDisposable {
     this.endTokenIds = [...new Set(ends)];
     this.recommendedSampling = checkpoint.generation.sampling;
     this.pooling = checkpoint.pooling;
+    this.dense = dense;
   }
 
   /**
@@ -115,8 +118,9 @@ export class LanguageModel implements AsyncDisposable {
       const makeTokenizer = files && (() => void (tokenizer = new Tokenizer(files, name)));
       const forwardPass = await Transformer.load(checkpoint, host, options, makeTokenizer);
       try {
+        const dense = (await checkpoint.readDense?.(options.signal)) ?? [];
         await checkpoint.verify(options.signal);
-        return new LanguageModel(checkpoint, tokenizer, forwardPass, options);
+        return new LanguageModel(checkpoint, tokenizer, forwardPass, { ...options, dense });
       } catch (error) {
         await forwardPass.dispose();
         throw error;

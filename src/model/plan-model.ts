@@ -48,7 +48,8 @@ export async function readModelPlan(checkpoint: Checkpoint, given: LoadOptions):
   const keepsWeights = linears.some(({ products }) => products.some(isKeptProduct));
   const rank = Math.max(...blocks.map(largestRank));
   const refined = Math.max(0, ...linears.filter(isRefinedLayer).map(({ N }) => N));
-  const rows = Math.min(chunkSize, contextSize);
+  // A text whose tokens see those after them goes through a layer as a whole.
+  const rows = description.config.bidirectional ? contextSize : Math.min(chunkSize, contextSize);
   const pass = { rows, positions: contextSize, sequences: maxSequences, rank, keepsWeights, refined };
   const size = { ...pass, build, poll, memoryLimit };
   return { description, options, head, blocks, scales, size, cacheBlocks: Math.ceil(cacheTokens / BLOCK_TOKENS) };

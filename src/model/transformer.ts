@@ -43,11 +43,15 @@ export class Transformer implements ForwardPass, SequenceOwner {
     this.#saved = new SavedSequences(this.#cache, parts.weights);
     this.#functions = new LogitsFunctions(kernels, parts.logits);
     const { maxRows } = buffers;
+    const { bidirectional } = this.config;
     const passes = {
       maxRows,
+      whole: bidirectional,
       reserve: ({ sequence, from, options: { logits, states } }: Job, rows: number) => {
         const wantsAll = typeof logits === "function" || states?.of === "all";
-        return this.#cache.reserve(sequence, rows, wantsAll ? from : sequence.length - 1);
+        // Where tokens see those after them, keys of the same beginning are not the same.
+        const shared = bidirectional ? 0 : wantsAll ? from : sequence.length - 1;
+        return this.#cache.reserve(sequence, rows, shared);
       },
       reserveFree: ({ sequence }: Job, rows: number) => this.#cache.reserveFree(sequence, rows),
       run: (batch: readonly Part[]) => (this.#pass = this.#run(batch).finally(() => (this.#pass = undefined))),
@@ -219,6 +223,11 @@ export class Transformer implements ForwardPass, SequenceOwner {
     this.checkNotDisposed();
     const { vocabSize: V } = this.config;
     const needed = length + ids.length;
+    if (this.config.bidirectional && length > 0 && ids.length > 0) {
+      throw new OptionError(
+        `sequence: got ${ids.length} tokens after ${length} others, need a whole text: its tokens see those after them`,
+      );
+    }
     if (needed > this.contextSize) {
       throw new OptionError(
         `context: ${length} tokens in the cache and ${ids.length} more, but it holds ${this.contextSize}; raise contextSize or shorten the prompt`,

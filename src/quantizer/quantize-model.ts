@@ -6,6 +6,7 @@ import { allInputs, blockModules, describeModel, type Description } from "../arc
 import type { OutputFolder } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { isFloat8 } from "../checkpoint/formats/float8.ts";
+import { checkNoDense } from "../checkpoint/pooling.ts";
 import { TWO_LEVEL_GROUP } from "../checkpoint/quantization/two-level.ts";
 import { CapabilityError, RecipeError } from "../errors.ts";
 import type { Work } from "../host/work.ts";
@@ -161,7 +162,9 @@ async function discardOnError<T>(output: OutputFolder, work: () => Promise<T>): 
 }
 
 /** @throws RecipeError for what can be known to fail before anything is read */
-function checkBefore({ name, quantization, config }: Checkpoint, recipe: Recipe): void {
+function checkBefore(checkpoint: Checkpoint, recipe: Recipe): void {
+  const { name, quantization, config } = checkpoint;
+  checkNoDense(checkpoint);
   const description = describeModel(config);
   // Integers of another program are read as the floats they stand for.
   const modules = [description.embedding, description.head ?? [], blockModules(description)].flat();

@@ -1,6 +1,6 @@
 /** Files a page was given: a dropped folder, an `<input type=file>`, a GGUF. */
 import type { ByteSource, ModelLocation } from "../checkpoint/byte-source.ts";
-import { POOLING_FILE } from "../checkpoint/pooling.ts";
+import { FILES_BELOW } from "../checkpoint/pooling.ts";
 import { CheckpointError, OptionError, throwIfAborted } from "../errors.ts";
 
 /** The part of a `File` that is used. */
@@ -29,8 +29,10 @@ export function fileListLocation(files: readonly FileLike[]): ModelLocation {
   const configs = files.filter(({ name }) => name === "config.json").toSorted((a, b) => depth(folderOf(a)) - depth(folderOf(b)));
   const path = folderOf(configs[0] ?? first);
   const inFolder = new Map(files.filter((file) => folderOf(file) === path).map((file) => [file.name, file]));
-  const below = files.find(({ webkitRelativePath }) => webkitRelativePath === path + POOLING_FILE);
-  if (below) inFolder.set(POOLING_FILE, below);
+  for (const below of FILES_BELOW) {
+    const file = files.find(({ webkitRelativePath }) => webkitRelativePath === path + below);
+    if (file) inFolder.set(below, file);
+  }
   const name = path === "" ? "files" : path.slice(0, -1);
   return {
     kind: "folder",

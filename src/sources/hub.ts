@@ -10,7 +10,7 @@
  * resolve in every bundler (esbuild takes its Node build for a page), and a page that loads from its own
  * server needs none of it.
  */
-import { MODULES_FILE, POOLING_FILE, POOLING_FOLDER } from "../checkpoint/pooling.ts";
+import { DENSE_FOLDERS, FILES_BELOW, MODULES_FILE, POOLING_FOLDER } from "../checkpoint/pooling.ts";
 import { AbortError, CheckpointError, DownloadError, OptionError } from "../errors.ts";
 import { isWhole } from "../need.ts";
 import { standsForFolder } from "./file-url.ts";
@@ -159,18 +159,24 @@ async function listOnce(
     const repo = { type: "model", name: repository } as const;
     const list = async (of: string) => {
       const files: HubFile[] = [];
+      const folders = new Set<string>();
       for await (const { type, path, size, oid, lfs } of library.listFiles({ ...params, repo, revision: sha, path: of })) {
+        if (type === "directory") folders.add(path.slice(path.lastIndexOf("/") + 1));
         if (type !== "file") continue;
         if (!isWhole(size, 0))
           throw new CheckpointError(`hf:${repository}/${path}: listing: got ${String(size)} bytes, need a size`);
         files.push({ path: checkPath(path, of, repository), size, sha256: lfs?.oid, gitOid: lfs ? undefined : oid });
       }
-      return files;
+      return { files, folders };
     };
-    const files = await list(folder);
+    const { files, folders } = await list(folder);
     const isOfVectors = files.some(({ path }) => hubFileName(path) === MODULES_FILE);
-    const below = isOfVectors ? await list(folder === "" ? POOLING_FOLDER : `${folder}/${POOLING_FOLDER}`) : [];
-    return { commit: sha, files: [...files, ...below.filter(({ path }) => hubFileName(path) === POOLING_FILE)] };
+    if (!isOfVectors) return { commit: sha, files };
+    for (const module of [POOLING_FOLDER, ...DENSE_FOLDERS.filter((dense) => folders.has(dense))]) {
+      const below = await list(folder === "" ? module : `${folder}/${module}`);
+      files.push(...below.files.filter(({ path }) => FILES_BELOW.has(hubFileName(path))));
+    }
+    return { commit: sha, files };
   } catch (error) {
     throw hubError(name, endpoint, error);
   }
@@ -202,7 +208,9 @@ export function chooseHubFiles(name: HubName, files: readonly HubFile[]): HubFil
 
 /** What a file of a listing is called in its folder. */
 export function hubFileName(path: string): string {
-  return `/${path}`.endsWith(`/${POOLING_FILE}`) ? POOLING_FILE : path.slice(path.lastIndexOf("/") + 1);
+  const parts = path.split("/");
+  const below = parts.slice(-2).join("/");
+  return FILES_BELOW.has(below) ? below : parts.at(-1)!;
 }
 
 /** The folder to list: that of the path, or the path itself. */

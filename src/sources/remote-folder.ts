@@ -3,7 +3,7 @@
  * has listed.
  */
 import type { ByteSource, Folder, ModelLocation } from "../checkpoint/byte-source.ts";
-import { MODULES_FILE, POOLING_FILE, PROMPTS_FILE } from "../checkpoint/pooling.ts";
+import { DENSE_FILES, DENSE_FOLDERS, MODULES_FILE, POOLING_FILE, PROMPTS_FILE } from "../checkpoint/pooling.ts";
 import { parseJsonObject } from "../json-object.ts";
 import { INDEX_FILE } from "../checkpoint/safetensors/safetensors.ts";
 import { parseSafetensorsIndex } from "../checkpoint/safetensors/safetensors-index.ts";
@@ -108,8 +108,14 @@ class UrlFolder implements Folder {
     const isKnown = (offline || this.#remote.isUnreachable) && Array.isArray(known);
     const mayBeThere = (file: string) => !isKnown || known.includes(file);
     for (const file of OPTIONAL_FILES) if (mayBeThere(file)) await this.#text(file).catch(unlessAbsent);
-    if (this.#specs.has(MODULES_FILE))
-      for (const file of POOLING_FILES) if (mayBeThere(file)) await this.#text(file).catch(unlessAbsent);
+    if (this.#specs.has(MODULES_FILE)) {
+      const denseFiles = DENSE_FOLDERS.map((folder) => `${folder}/${DENSE_FILES.config}`);
+      for (const file of [...POOLING_FILES, ...denseFiles]) if (mayBeThere(file)) await this.#text(file).catch(unlessAbsent);
+      for (const folder of DENSE_FOLDERS) {
+        const weights = `${folder}/${DENSE_FILES.weights}`;
+        if (this.#specs.has(`${folder}/${DENSE_FILES.config}`)) this.#specs.set(weights, this.#spec(weights));
+      }
+    }
     const index = mayBeThere(INDEX_FILE) ? await this.#text(INDEX_FILE).catch(unlessAbsent) : undefined;
     if (index !== undefined) this.#addShards(index);
     else {

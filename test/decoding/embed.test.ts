@@ -81,7 +81,7 @@ test("the reference model: last states and their unit vectors", async () => {
   const tokenizer = { encode: () => [] }; // ids are given
   const old = JSON.parse(readFileSync(`${path}/config.old.json`, "utf8")) as JsonObject;
   assert.equal(parseModelConfig(old, "config.old.json"), checkpoint.config);
-  const vectors = (options: EmbedOptions) => embed({ tokenizer, forwardPass, pooling: undefined }, texts, options);
+  const vectors = (options: EmbedOptions) => embed({ tokenizer, forwardPass, pooling: undefined, dense: [] }, texts, options);
   const [units, whole] = [await vectors({ pooling: "last" }), await vectors({ pooling: "last", normalize: false })];
   for (let i = 0; i < 3; i++) {
     const last = new Float32Array(await buffer(`last_hidden.${i}`));
@@ -166,11 +166,11 @@ test("what cannot be pooled is refused by name", async () => {
   await refuses(model.embed(["a"], { pooling: "last", promptName: "query" }), OptionError, /promptName: got "query", need none/);
   await refuses(model.embed(["a"], { pooling: "last", dimensions: 65 }), OptionError, /^dimensions: got 65/);
   await refuses(model.rerank("a", ["b"]), UnsupportedModelError, /rerank: got a tokenizer without "<think>"/);
-  const dense = [...MODULES.slice(0, 2), { idx: 2, name: "2", path: "2_Dense", type: "sentence_transformers.models.Dense" }];
+  const others = [...MODULES.slice(0, 2), { idx: 2, name: "2", path: "2_CNN", type: "sentence_transformers.models.CNN" }];
   await refuses(
-    load(embeddingFolder({ modules: dense })),
+    load(embeddingFolder({ modules: others })),
     UnsupportedModelError,
-    /modules\.json: module 2: got ".*Dense" in "2_Dense"/,
+    /modules\.json: module 2: got ".*CNN" in "2_CNN"/,
   );
   await refuses(load(embeddingFolder({ modules: {} })), CheckpointError, /modules\.json: got {}, need an array/);
   const max = { pooling_mode_max_tokens: true };

@@ -32,6 +32,7 @@ function scheduling(onPass: (pass: Record<string, number>) => void = () => {}) {
   const scheduler = new Scheduler(
     {
       maxRows: MOST_ROWS,
+      whole: false,
       reserve: () => true,
       reserveFree: (_, rows) => rows,
       async run(parts) {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openCheckpoint } from "../../src/checkpoint/open-checkpoint.ts";
+import { encodeSafetensors } from "../../src/checkpoint/safetensors/safetensors-layout.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { openFolder, openLocation } from "../../src/host/node/node-files.ts";
 import { nodeSources } from "../../src/host/node/node-sources.ts";
@@ -92,5 +93,61 @@ test("files chosen in a page", async () => {
   });
   assert.equal(await poolingOf(files, {}), POOLING);
 });
+
+const withDense = withPooling.copy();
+withDense.set("modules.json", JSON.stringify([{ path: "", type: "x.Transformer" }, { path: "1_Pooling", type: "x.Pooling" }, { path: "2_Dense", type: "x.Dense" }])); // prettier-ignore
+const WEIGHTS = Float32Array.from({ length: 2 * 64 }, (_, i) => i);
+withDense.set(
+  "2_Dense/config.json",
+  JSON.stringify({ in_features: 64, out_features: 2, bias: false, activation_function: "torch.nn.modules.linear.Identity" }),
+);
+withDense.set(
+  "2_Dense/model.safetensors",
+  encodeSafetensors([{ name: "linear.weight", type: "F32", shape: [2, 64] }], [WEIGHTS]),
+);
+
+test("linear layers behind pooling, wherever a model comes from", () =>
+  inFolder(async (path) => {
+    const given = async (source: ModelSource, sources: SourceCapabilities) => {
+      const checkpoint = await openCheckpoint(await locateModel(source, sources));
+      assert.equal(await checkpoint.readDense!(), [{ weight: WEIGHTS, bias: undefined }]);
+      await checkpoint.close();
+    };
+    const disk = join(path, "disk");
+    for (const folder of ["1_Pooling", "2_Dense"]) mkdirSync(join(disk, folder), { recursive: true });
+    for (const [name, { bytes }] of withDense.files) writeFileSync(join(disk, name), bytes);
+    await given(disk, nodeSources({}));
+
+    await using server = await FaultServer.start();
+    server.addFolder("/model", withDense.files);
+    await given(`${server.origin}/model`, { fetch });
+
+    serveModel(server, model);
+    const inHub = [...withDense.files].filter(([name]) => name.includes("/") || name === "modules.json");
+    for (const [name, { bytes }] of inHub) server.files.set(`/org/model/resolve/${COMMIT}/${name}`, Buffer.from(bytes));
+    const answer = server.respond!;
+    server.respond = (request, response) => {
+      const [, folder = ""] = /\/tree\/\w+\/?([^?]*)/.exec(decodeURIComponent(request.url!)) ?? [];
+      if (!request.url!.includes("/tree/")) return answer(request, response);
+      const names = [...withDense.files.keys()].filter((name) => name.slice(0, Math.max(0, name.lastIndexOf("/"))) === folder);
+      const files = names.map((name) => {
+        const bytes = Buffer.from(withDense.files.get(name)!.bytes);
+        return { type: "file", path: name, size: bytes.length, oid: gitOid(bytes) };
+      });
+      const folders = folder === "" ? ["1_Pooling", "2_Dense"].map((name) => ({ type: "directory", path: name, size: 0, oid: "" })) : []; // prettier-ignore
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify([...files, ...folders]));
+      return true;
+    };
+    const sources = nodeSources({ HF_HOME: join(path, "hub"), HF_ENDPOINT: server.origin });
+    await given("hf:org/model", sources);
+    const { cachedFolder: _, ...hub } = sources.hub!;
+    await given("hf:org/model", { ...sources, hub });
+
+    const files = [...withDense.files].map(([name, { bytes }]) => {
+      const file = new File([bytes.slice()], name.slice(name.lastIndexOf("/") + 1));
+      return Object.defineProperty(file, "webkitRelativePath", { value: `model/${name}` });
+    });
+    await given(files, {});
+  }));
 
 test.run();

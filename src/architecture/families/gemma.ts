@@ -65,6 +65,8 @@ export const gemma2: Family = {
 export const gemma3: Family = {
   architecture: "gemma3_text",
   className: "Gemma3ForCausalLM",
+  bareClassName: "Gemma3TextModel",
+  optionalPrefix: "model.", // of EmbeddingGemma
   names: { ...LLAMA_NAMES, block: { ...BLOCK, queryNorm: "self_attn.q_norm", keyNorm: "self_attn.k_norm" } },
   storedNorms: "less_one",
   gguf: {
@@ -91,16 +93,35 @@ export const gemma3: Family = {
     const isUnderscored = fields.raw("_sliding_window_pattern") !== undefined;
     const isPlain = fields.raw("sliding_window_pattern") !== undefined;
     const pattern = isUnderscored && !isPlain ? "_sliding_window_pattern" : "sliding_window_pattern";
-    return {
+    const windows = parseWindows(fields, config.layers, fields.positiveInteger(pattern, MAX.layers, PATTERN.gemma3));
+    const gemma: ModelConfig = {
       ...config,
       qkNorm: "head",
       windowRope: parseLocalRope(fields, config),
-      attentionWindows: parseWindows(fields, config.layers, fields.positiveInteger(pattern, MAX.layers, PATTERN.gemma3)),
+      attentionWindows: windows,
       logitCap: capOf(fields, "final_logit_softcapping", 0),
     };
+    return fields.boolean("use_bidirectional_attention", false) ? bothWays(gemma) : gemma;
   },
-  writeConfig: (config) => ({ ...writeGemma(config), rope_local_base_freq: config.windowRope!.ropeTheta }),
+  writeConfig: ({ bidirectional, attentionWindows, ...config }) => ({
+    ...writeGemma({
+      ...config,
+      bidirectional,
+      attentionWindows: bidirectional ? attentionWindows.map((size) => 2 * Math.max(0, size - 1)) : attentionWindows,
+    }),
+    rope_local_base_freq: config.windowRope!.ropeTheta,
+    ...(bidirectional && { use_bidirectional_attention: true }),
+  }),
 };
+
+/**
+ * EmbeddingGemma: `sliding_window` counts both sides, each with half of it beside the token itself
+ * (transformers, `configuration_gemma3.py`). States come out, and nothing is predicted of them.
+ */
+function bothWays(config: ModelConfig): ModelConfig {
+  const attentionWindows = config.attentionWindows.map((size) => (size > 0 ? Math.floor(size / 2) + 1 : 0));
+  return { ...config, bidirectional: true, attentionWindows, tiedEmbedding: false, headless: true };
+}
 
 function parseGemma(fields: JsonFields, defaults: LlamaDefaults): ModelConfig {
   const config = parseLlamaConfig(fields, defaults);

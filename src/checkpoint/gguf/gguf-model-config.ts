@@ -184,8 +184,12 @@ export function ggufForm(metadata: GgufMetadata, file: string): GgufForm {
   const family = FAMILIES.find(({ gguf }) => gguf?.architecture === architecture);
   if (family?.gguf) return family.gguf;
   const supported = [...new Set(FAMILIES.flatMap(({ gguf }) => gguf?.architecture ?? []))].join(", ");
-  throw new UnsupportedModelError(`${file}: architecture: got "${architecture}", need one of ${supported}`);
+  const what = ENCODERS.test(architecture) ? ", an encoder of texts," : "";
+  throw new UnsupportedModelError(`${file}: architecture: got "${architecture}"${what} need one of ${supported}`);
 }
+
+/** Architectures of llama.cpp that give vectors of texts and generate none (`llama-arch.cpp`). */
+const ENCODERS = /(^|-)bert(-|$)|^(t5encoder|gemma-embedding|llama-embed)$/;
 
 /** An integer above 0, or an array with one entry per layer that are all the same one. */
 function positiveInteger(metadata: GgufMetadata, key: string, file: string): number {

@@ -2,7 +2,15 @@
 import { familyOf } from "../../architecture/families.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import { type JsonObject, parseJsonObject } from "../../json-object.ts";
-import { MODULES_FILE, parsePooling, type Pooling, POOLING_FILE, poolingOfConfig, PROMPTS_FILE } from "../pooling.ts";
+import {
+  DENSE_FILES,
+  MODULES_FILE,
+  parsePooling,
+  type Pooling,
+  POOLING_FILE,
+  poolingOfConfig,
+  PROMPTS_FILE,
+} from "../pooling.ts";
 
 /**
  * Reads the files of sentence-transformers, or what a quantized model's `config.json` has of them.
@@ -23,7 +31,8 @@ export async function readPooling(
   // The file is an array, and the one reader of JSON takes objects.
   const modules = parseJsonObject(`{"${MODULES_FILE}": ${await read(MODULES_FILE)}}`, `${folder}: ${MODULES_FILE}`);
   const prompts = files.has(PROMPTS_FILE) ? await readJson(PROMPTS_FILE) : undefined;
-  return parsePooling({ modules, pooling: await readJson(POOLING_FILE), prompts }, folder);
+  const dense = (of: string) => readJson(`${of}/${DENSE_FILES.config}`);
+  return parsePooling({ modules, pooling: await readJson(POOLING_FILE), prompts, dense }, folder);
 }
 
 /** The configuration of a model of vectors, which may leave out the head that it would have. */

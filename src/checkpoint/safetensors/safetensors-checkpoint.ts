@@ -17,12 +17,13 @@ import { familyOf, parseModelConfig } from "../../architecture/families.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import { checkOnlineTransforms } from "../../architecture/online-transforms.ts";
 import { textPartOf } from "../../architecture/text-part.ts";
-import type { Pooling } from "../pooling.ts";
+import type { DenseWeights, Pooling } from "../pooling.ts";
 import type { KeptForm, KeptRows } from "../quantization/kept-form.ts";
 import { packedKeptForm, readPackedRows } from "../quantization/kept-packed.ts";
 import { IntegerModules, type ReadTensor } from "../quantization/integer-modules.ts";
 import { parseIntegerConfig } from "../quantization/integer-scheme.ts";
 import { parseQuantizationConfig, type QuantizationScheme } from "../quantization/quantization-config.ts";
+import { readDense } from "./dense-files.ts";
 import { IntegerTensors } from "./integer-tensors.ts";
 import { readPooling, withoutHead } from "./pooling-files.ts";
 import { INDEX_FILE } from "./safetensors.ts";
@@ -113,7 +114,7 @@ export async function openSafetensorsCheckpoint(folder: Folder, signal?: AbortSi
         tensors,
         notes,
       },
-      { parts, orders, integers: modules },
+      { folder, parts, orders, integers: modules },
       digestsOf(parts, index),
     );
   } catch (error) {
@@ -155,6 +156,7 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly pooling: Pooling | undefined;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly notes: readonly string[];
+  readonly #folder: Folder;
   readonly #parts: Parts;
   readonly #orders: StoredOrders;
   readonly #integers: IntegerModules;
@@ -167,9 +169,18 @@ class SafetensorsCheckpoint implements Checkpoint {
   constructor(
     fields: Omit<
       Checkpoint,
-      "format" | "readF32" | "readRaw" | "keptForm" | "readKept" | "readKeptOrder" | "startVerifying" | "verify" | "close"
+      | "format"
+      | "readF32"
+      | "readRaw"
+      | "keptForm"
+      | "readKept"
+      | "readKeptOrder"
+      | "readDense"
+      | "startVerifying"
+      | "verify"
+      | "close"
     >,
-    { parts, orders, integers }: { parts: Parts; orders: StoredOrders; integers: IntegerModules },
+    { folder, parts, orders, integers }: { folder: Folder; parts: Parts; orders: StoredOrders; integers: IntegerModules },
     digests: ReadonlyMap<ByteSource, string | undefined>,
   ) {
     this.name = fields.name;
@@ -181,6 +192,7 @@ class SafetensorsCheckpoint implements Checkpoint {
     this.pooling = fields.pooling;
     this.tensors = fields.tensors;
     this.notes = fields.notes;
+    this.#folder = folder;
     this.#parts = parts;
     this.#orders = orders;
     this.#integers = integers;
@@ -228,6 +240,10 @@ class SafetensorsCheckpoint implements Checkpoint {
   async readKeptOrder(module: string, signal?: AbortSignal): Promise<Int32Array | undefined> {
     const integers = this.#integers.get(module);
     return integers && this.#integers.readOrder(integers, signal);
+  }
+
+  readDense(signal?: AbortSignal): Promise<readonly DenseWeights[]> {
+    return readDense(this.#folder, this.pooling?.dense ?? [], this.config.hiddenSize, signal);
   }
 
   startVerifying(): void {

@@ -80,7 +80,7 @@ function summary(model: ModelDescription, config: ModelConfig): [string, string]
     ["weights", model.weight_types.map(({ dtype, parameters, bits }) => `${dtype} ${formatCount(parameters)}, ${bits.toFixed(2)} bits`).join("; ")],
     ["context", `${model.context_length} tokens${contextNote(config)}`],
     ["layers", `${config.layers}, hidden ${config.hiddenSize}, ffn ${config.ffnSize}`],
-    ["attention", `${config.heads} heads, ${config.kvHeads} kv heads, head size ${config.headDim}${windows.length > 0 ? `, window ${windows.join(", ")}` : ""}${convolutionNote(config)}`],
+    ["attention", `${config.heads} heads, ${config.kvHeads} kv heads, head size ${config.headDim}${windows.length > 0 ? `, window ${windows.join(", ")}` : ""}${config.bidirectional ? ", tokens see those after them" : ""}${convolutionNote(config)}`],
     ["vocabulary", `${config.vocabSize}`],
     ["rope", `theta ${config.ropeTheta}${scalingNote(config)}`],
     ...(model.quantized?.simulated ? [["simulated", model.quantized.simulated] satisfies [string, string]] : []),

@@ -10,7 +10,7 @@ import type { OutputFolder } from "../../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { writeJson, writeTextFiles } from "../../checkpoint/folder-files.ts";
 import { encodeBF16, encodeF16 } from "../../checkpoint/formats/float-formats.ts";
-import { poolingJson } from "../../checkpoint/pooling.ts";
+import { checkNoDense, poolingJson } from "../../checkpoint/pooling.ts";
 import { lowRank } from "../../checkpoint/quantization/low-rank.ts";
 import { unpackInt32 } from "../../checkpoint/quantization/pack-quantized.ts";
 import type { LinearScheme } from "../../checkpoint/quantization/quantization-config.ts";
@@ -62,6 +62,7 @@ export async function exportView(checkpoint: Checkpoint, output: OutputFolder, w
   const { config, configJson, pooling, name } = checkpoint;
   const description = describeModel(config);
   checkFamily(checkpoint);
+  checkNoDense(checkpoint);
   const coded = new Map<string, CodedModule>();
   for (const module of blockModules(description)) coded.set(module.name, await codedModule(checkpoint, module, work.signal));
   const { head, embedding } = description;

@@ -8,7 +8,7 @@
 import type { ByteSource, OutputFile } from "../../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { openGgufCheckpoint } from "../../checkpoint/gguf/gguf-checkpoint.ts";
-import { ggufPoolingType } from "../../checkpoint/pooling.ts";
+import { checkNoDense, ggufPoolingType } from "../../checkpoint/pooling.ts";
 import { ggufSampling } from "../../checkpoint/recommended-sampling.ts";
 import type { ModelConfig } from "../../architecture/model-config.ts";
 import { familyOf } from "../../architecture/families.ts";
@@ -51,6 +51,7 @@ const QUANTIZATION_VERSION = 2;
 export async function exportGguf(checkpoint: Checkpoint, output: OutputFile, work: ExportWork): Promise<GgufExport> {
   const { type, signal, onProgress } = work;
   const { config, name } = checkpoint;
+  checkNoDense(checkpoint);
   const { architecture, entries, ropeFactors, ropeScaling } = ggufConfig(config, name);
   const weights = planWeights(checkpoint, type, ropeFactors);
   const metadata = new Map<string, GgufScalar | GgufArray>([

@@ -4,7 +4,7 @@ import { readSync } from "node:fs";
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { ByteSource, Folder, ModelLocation } from "../../checkpoint/byte-source.ts";
-import { POOLING_FILE } from "../../checkpoint/pooling.ts";
+import { FILES_BELOW } from "../../checkpoint/pooling.ts";
 import { CheckpointError, throwIfAborted, unlessAborted } from "../../errors.ts";
 import { standsForFolder } from "../../sources/file-url.ts";
 import { hubNameHint } from "../../sources/hub.ts";
@@ -56,7 +56,7 @@ export function openFolder(path: string): Folder {
       }
     },
     async open(fileName) {
-      if (fileName !== POOLING_FILE && (basename(fileName) !== fileName || fileName === "..")) {
+      if (!FILES_BELOW.has(fileName) && (basename(fileName) !== fileName || fileName === "..")) {
         throw new CheckpointError(`${path}: file name: got "${fileName}", need the name of a file in this folder`);
       }
       return openFile(join(path, fileName));

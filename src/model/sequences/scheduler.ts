@@ -50,6 +50,8 @@ export interface Part {
 /** What a scheduler asks of a model. */
 export interface Passes {
   readonly maxRows: number;
+  /** Whether all rows of a sequence have to be in one pass. */
+  readonly whole: boolean;
   /** Makes room for the next rows of a sequence; says whether there was. */
   reserve(job: Job, rows: number): boolean;
   /** Makes room for more rows, as far as it is free; says for how many in all. */
@@ -146,22 +148,23 @@ export class Scheduler {
     this.#dropSettled();
     const missing = ({ sequence, drafts }: Job) => sequence.length - drafts - sequence.held.length;
     const line = this.#jobs.toSorted((a, b) => a.sequence.rank! - b.sequence.rank!);
-    const { maxRows } = this.#passes;
-    let single = line.filter((job) => missing(job) === 1).length;
+    const { maxRows, whole } = this.#passes;
+    const isStep = (job: Job) => !whole && missing(job) === 1;
+    let single = line.filter(isStep).length;
     let room = maxRows;
-    let promptRoom = single + this.#steps > 0 ? PROMPT_ROWS_BESIDE_STEPS : maxRows;
+    let promptRoom = !whole && single + this.#steps > 0 ? PROMPT_ROWS_BESIDE_STEPS : maxRows;
     const parts: Part[] = [];
     for (const job of line) {
-      const isStep = missing(job) === 1;
-      const rows = isStep ? Math.min(1, room) : Math.min(room - Math.min(single, room), promptRoom, missing(job));
-      if (isStep) single--;
-      if (rows < 1 || !this.#passes.reserve(job, rows)) continue;
+      const takesStep = isStep(job);
+      const rows = takesStep ? Math.min(1, room) : Math.min(room - Math.min(single, room), promptRoom, missing(job));
+      if (takesStep) single--;
+      if (rows < 1 || (whole && rows < missing(job)) || !this.#passes.reserve(job, rows)) continue;
       // What was found in shared blocks need not be computed.
       const left = Math.min(rows, missing(job));
       const drafts = left === missing(job) ? this.#settleDrafts(job, line.length === 1 ? room - left : 0) : 0;
       parts.push({ job, rows: left + drafts });
       room -= left;
-      if (!isStep) promptRoom -= left;
+      if (!takesStep) promptRoom -= left;
     }
     return parts;
   }
