@@ -66,7 +66,7 @@ test("keys of their own, in both spellings", () => {
 
 test("variants that are not run are refused by name", () => {
   assertUnsupported(gemma2, { hidden_activation: "gelu" }, /hidden_activation: got "gelu", supported: gelu_pytorch_tanh/);
-  assertUnsupported(gemma3, { use_bidirectional_attention: true }, /use_bidirectional_attention: got true, need false/);
+  assertUnsupported(gemma2, { use_bidirectional_attention: true }, /use_bidirectional_attention: got true, need false/);
   assertUnsupported(gemma3, { attn_logit_softcapping: 50 }, /attn_logit_softcapping: got 50/);
   assertUnsupported(gemma2, { layer_types: ["full_attention", "chunked_attention", "full_attention"] }, /"chunked_attention" is not supported/); // prettier-ignore
   assertUnsupported(granite, { num_local_experts: 8 }, /num_local_experts: got 8/);
