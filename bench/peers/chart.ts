@@ -3,11 +3,15 @@
  * number of threads.
  */
 import * as Plot from "@observablehq/plot";
-import { parseHTML } from "linkedom";
+import { addLegend, COLORS, FIGURE_STYLE, INK, MUTED, newDocument, svgText } from "../../src/cli/figures/figure.ts";
 import { type Measurements, rateOf, significant } from "./measurements.ts";
 
-/** Okabe and Ito's colours, which people with colour-blindness tell apart: ours, native, in a page. */
-const [OURS, NATIVE, WEB] = ["#0072b2", "#999999", "#e69f00"] as const;
+const [OURS, NATIVE, WEB] = [COLORS[0], MUTED, COLORS[2]];
+const LEGEND = [
+  { label: "fptq, WebAssembly", color: OURS, kind: "bar" },
+  { label: "llama.cpp, native code", color: NATIVE, kind: "bar" },
+  { label: "llama.cpp, WebAssembly", color: WEB, kind: "bar" },
+] as const;
 const BAR_HEIGHT = 21;
 
 const colorOf = (name: string) => (name.startsWith("fptq") ? OURS : name.includes("native") ? NATIVE : WEB);
@@ -39,16 +43,15 @@ export function drawBenchmarks({ tests, models }: Measurements): string {
       label: rate ? significant(rate.median) : "failed",
     };
   });
-  const document = parseHTML("<!doctype html><html><body></body></html>").document as unknown as Document;
   const place = { y: "engine", fx: "threads", fy: "test" } as const;
   const figure = Plot.plot({
-    document,
+    document: newDocument(),
     width: 960,
-    height: 70 + tests.length * (engines.length * BAR_HEIGHT + 22),
+    height: 94 + tests.length * (engines.length * BAR_HEIGHT + 22),
     marginLeft: 150,
-    marginRight: 120,
-    marginTop: 60,
-    style: { fontFamily: "system-ui, sans-serif", fontSize: "12px", background: "white" },
+    marginRight: 140,
+    marginTop: 84,
+    style: FIGURE_STYLE,
     x: { axis: null, domain: [0, 1.2] },
     y: { domain: engines, label: null, tickSize: 0, padding: 0.15 },
     fx: {
@@ -60,17 +63,18 @@ export function drawBenchmarks({ tests, models }: Measurements): string {
     fy: { domain: tests.map(({ name }) => name), label: null, padding: 0.14 },
     marks: [
       Plot.barX(bars, { ...place, x: "share", fill: "color" }),
-      Plot.ruleY(bars, { ...place, x1: "low", x2: "high", stroke: "#333", strokeWidth: 1.2 }),
+      Plot.ruleY(bars, { ...place, x1: "low", x2: "high", stroke: INK, strokeWidth: 1.2 }),
       Plot.text(bars, {
         ...place,
         x: (bar: { share: number; high: number }) => Math.max(bar.share, bar.high),
         text: "label",
         textAnchor: "start",
         dx: 5,
+        fill: INK,
       }),
-      Plot.ruleX([0], { stroke: "#333" }),
+      Plot.ruleX([0], { stroke: INK }),
     ],
   });
-  figure.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  return `${figure.outerHTML}\n`;
+  addLegend(figure, LEGEND, 150, 38);
+  return svgText(figure);
 }

@@ -1,15 +1,17 @@
 /** The figures of `docs/results.md`, each an SVG document, or undefined while there is nothing to draw. */
 import * as Plot from "@observablehq/plot";
-import { INPUT_NAMES, type InputName } from "../../src/architecture/description.ts";
+import { INPUT_NAMES } from "../../src/architecture/description.ts";
 import { drawRanges } from "../../src/cli/figures/activation-figures.ts";
 import {
   aboveZero,
+  addLegend,
   COLORS,
   FAINT,
   FIGURE_STYLE,
   formatTick,
   HALO,
   INK,
+  logAxis,
   MUTED,
   newDocument,
   svgText,
@@ -50,8 +52,8 @@ function drawRatios({ rows }: Results): string | undefined {
       document: newDocument(),
       width: 860,
       height: 120 + ROW_HEIGHT * points.length,
-      marginLeft: 250,
-      marginRight: 70,
+      marginLeft: 270,
+      marginRight: 96,
       marginTop: 70,
       marginBottom: 44,
       style: FIGURE_STYLE,
@@ -69,7 +71,9 @@ function drawRatios({ rows }: Results): string | undefined {
       color: { domain: formats, range: COLORS.slice(0, formats.length) },
       marks: [
         Plot.ruleX([1], { stroke: INK }),
-        Plot.ruleX(references, { x: "pplRatio", stroke: MUTED, strokeDasharray: "5,4" }),
+        references.map((reference, line) =>
+          Plot.ruleX([reference], { x: "pplRatio", stroke: MUTED, strokeDasharray: "5,4", insetTop: -24 - 15 * line }),
+        ),
         references.map((reference, line) =>
           Plot.text([reference], {
             x: "pplRatio",
@@ -123,6 +127,10 @@ function drawActivations({ activations }: Results): string | undefined {
     values.map((value, channel) => ({ panel, channel, value: aboveZero(value) })),
   );
   const ranges = panels.map(({ panel, values }) => ({ panel, range: aboveZero(Math.max(...values)) }));
+  const y = logAxis(
+    dots.map(({ value }) => value),
+    "largest |activation| of the channel",
+  );
   return svgText(
     Plot.plot({
       document: newDocument(),
@@ -133,9 +141,10 @@ function drawActivations({ activations }: Results): string | undefined {
       marginBottom: 40,
       style: FIGURE_STYLE,
       x: { label: `channel of ${name}`, labelAnchor: "center", labelArrow: "none", ticks: 6, tickFormat: "d" },
-      y: { type: "log", label: "largest |activation| of the channel", grid: true, tickFormat: formatTick, nice: true },
+      y: y.scale,
       fx: { domain: panels.map(({ panel }) => panel), label: null, padding: 0.06 },
       marks: [
+        ...y.marks,
         Plot.frame({ stroke: FAINT }),
         Plot.dot(dots, { fx: "panel", x: "channel", y: "value", r: 1.8, fill: COLORS[0], fillOpacity: 0.75 }),
         Plot.ruleY(ranges, { fx: "panel", y: "range", stroke: COLORS[3], strokeWidth: 1.5 }),
@@ -176,40 +185,42 @@ function drawErrors({ rows }: Results): string | undefined {
   );
   const labels = recipes.map(({ label }) => label);
   const panels = Object.values(KINDS).filter((kind) => points.some((point) => point.kind === kind));
-  return svgText(
-    Plot.plot({
-      document: newDocument(),
-      width: 1000,
-      height: 110 + 210 * panels.length,
-      marginLeft: 60,
-      marginRight: 112,
-      marginTop: 62,
-      marginBottom: 40,
-      style: FIGURE_STYLE,
-      x: { label: "layer", labelAnchor: "center", labelArrow: "none", ticks: 4, tickFormat: "d" },
-      y: { type: "log", label: "error / signal, mean squares", grid: true, tickFormat: formatTick, ticks: 4 },
-      fx: { domain: [...INPUT_NAMES], label: null, padding: 0.08 },
-      fy: { domain: panels, label: null, padding: 0.1 },
-      color: { domain: labels, range: COLORS.slice(0, labels.length) },
-      marks: [
-        Plot.frame({ stroke: FAINT }),
-        Plot.line(points, { fx: "input", fy: "kind", x: "layer", y: "nmse", stroke: "label", strokeWidth: 1.6 }),
-        Plot.text(legendOf(labels, panels[0]!), {
-          fx: "input",
-          fy: "panel",
-          text: ({ label }: { label: string }) => `— ${label}`,
-          frameAnchor: "top-left",
-          textAnchor: "start",
-          dy: -44,
-          fill: "label",
-          fontWeight: "bold",
-        }),
-      ],
-    }),
+  const y = logAxis(
+    points.map(({ nmse }) => nmse),
+    "error / signal, mean squares",
+    [1],
   );
+  const figure = Plot.plot({
+    document: newDocument(),
+    width: 1000,
+    height: 124 + 210 * panels.length,
+    marginLeft: 72,
+    marginRight: 112,
+    marginTop: 76,
+    marginBottom: 40,
+    style: FIGURE_STYLE,
+    x: { label: "layer", labelAnchor: "center", labelArrow: "none", ticks: 4, tickFormat: "d" },
+    y: y.scale,
+    fx: { domain: [...INPUT_NAMES], label: null, padding: 0.08 },
+    fy: { axis: "right", domain: panels, label: null, padding: 0.1 },
+    color: { domain: labels, range: labels.map((_, i) => colorOf(i)) },
+    marks: [
+      ...y.marks,
+      Plot.frame({ stroke: FAINT }),
+      labels.map((label, i) =>
+        Plot.line(
+          points.filter((point) => point.label === label),
+          { fx: "input", fy: "kind", x: "layer", y: "nmse", stroke: "label", strokeWidth: widthOf(i) },
+        ),
+      ),
+    ],
+  });
+  const entries = labels.map((label, i) => ({ label, color: colorOf(i), kind: "line", width: widthOf(i) }) as const);
+  addLegend(figure, entries, 72, 34);
+  return svgText(figure);
 }
 
-/** Names of the lines, one above each small figure of the top row. */
-function legendOf(labels: readonly string[], panel: string): { label: string; input: InputName; panel: string }[] {
-  return labels.map((label, i) => ({ label, input: INPUT_NAMES[i % INPUT_NAMES.length]!, panel }));
-}
+const colorOf = (i: number) => COLORS[i % COLORS.length]!;
+
+/** The first recipe's line is broad: FPTQ rounds weights as RTN does, and its line lies on it. */
+const widthOf = (i: number) => (i === 0 ? 4.5 : 1.6);
