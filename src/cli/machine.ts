@@ -3,9 +3,9 @@ import { freemem, totalmem } from "node:os";
 import { physicalCores } from "../host/node/node-cores.ts";
 
 export interface Machine {
-  /** Bytes of RAM, and of it what is free. */
-  readonly memory: number;
-  readonly freeMemory: number;
+  /** Bytes of RAM, and of it what is free; undefined where it is not told (Deno's `--allow-sys`). */
+  readonly memory: number | undefined;
+  readonly freeMemory: number | undefined;
   /** Bytes that a container may take; undefined without a limit below the RAM. */
   readonly memoryLimit: number | undefined;
   /** Cores with vector units of their own. */
@@ -18,12 +18,21 @@ interface Constrained {
   constrainedMemory?(): number | undefined;
 }
 
-export function readMachine({ constrainedMemory }: Constrained = process, memory = totalmem()): Machine {
-  const limit = constrainedMemory?.call(process) ?? 0;
+export function readMachine({ constrainedMemory }: Constrained = process, memory = told(totalmem)): Machine {
+  const limit = told(() => constrainedMemory?.call(process)) ?? 0;
   return {
     memory,
-    freeMemory: freemem(),
-    memoryLimit: limit > 0 && limit < memory ? limit : undefined,
+    freeMemory: told(freemem),
+    memoryLimit: limit > 0 && limit < (memory ?? 2 ** 53) ? limit : undefined,
     cores: physicalCores(),
   };
+}
+
+/** What the runtime says, or undefined where it may not. */
+function told(ask: () => number | undefined): number | undefined {
+  try {
+    return ask();
+  } catch {
+    return undefined;
+  }
 }

@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Diagnosis } from "../../src/evaluation/runtime-diagnosis.ts";
 import * as fptq from "../../src/index.ts";
-import { diagnosisFields, verdict } from "../../src/cli/commands/doctor.ts";
+import { diagnosisDocument, diagnosisFields, verdict } from "../../src/cli/commands/doctor.ts";
 import { type Machine, readMachine } from "../../src/cli/machine.ts";
 import { formatFields } from "../../src/cli/table.ts";
 import { runCli } from "./command-harness.ts";
@@ -34,6 +34,12 @@ const doctor = (diagnosis: Diagnosis, ...words: string[]) =>
   runCli(["doctor", ...words], { library: { diagnose: () => Promise.resolve(diagnosis) } });
 
 const MACHINE: Machine = { memory: 8 * 2 ** 30, freeMemory: 2 ** 30, memoryLimit: undefined, cores: 4 };
+
+test("memory that the runtime does not tell is not told", () => {
+  const silent = { ...MACHINE, memory: undefined, freeMemory: undefined };
+  assert.match(formatFields(diagnosisFields(PAGE, silent)), /^RAM +not told$/m);
+  assert.equal(diagnosisDocument(PAGE, silent).memory, { bytes: null, free: null, limit: null });
+});
 
 test("a line for everything that was found, nothing on stderr", async () => {
   const { code, stdout, stderr } = await doctor(PAGE);

@@ -48,7 +48,7 @@ function comparisons(result: Partial<SuiteResult>, { relaxed }: TestedRuntime, n
   ];
 }
 
-const widths = [24, 16, 9, 9, ...MODELS.map(() => 18)];
+const widths = [24, 16, 13, 9, ...MODELS.map(() => 18)];
 const row = (...cells: readonly unknown[]) => console.log(cells.map((cell, i) => String(cell).padEnd(widths[i] ?? 0)).join("").trimEnd()); // prettier-ignore
 
 /** One row for each way of computing. */

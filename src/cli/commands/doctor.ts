@@ -103,7 +103,8 @@ export function diagnosisFields(diagnosis: Diagnosis, machine: Machine): [string
 
 function memoryLine({ memory, freeMemory, memoryLimit }: Machine): string {
   const limit = memoryLimit === undefined ? "" : `; this container may take ${formatBytes(memoryLimit)}`;
-  return `${formatBytes(memory)}, ${formatBytes(freeMemory)} free${limit}`;
+  const free = freeMemory === undefined ? "" : `, ${formatBytes(freeMemory)} free`;
+  return `${memory === undefined ? "not told" : formatBytes(memory)}${free}${limit}`;
 }
 
 function threadsLine({ planned, started, obstacle }: Diagnosis["threads"]): string {
@@ -151,7 +152,7 @@ export function diagnosisDocument(diagnosis: Diagnosis, machine: Machine) {
     runtime,
     platform: platform ?? null,
     cores: machine.cores,
-    memory: { bytes: machine.memory, free: machine.freeMemory, limit: machine.memoryLimit ?? null },
+    memory: { bytes: machine.memory ?? null, free: machine.freeMemory ?? null, limit: machine.memoryLimit ?? null },
     wasm_features: features,
     builds,
     build: build ?? null,
