@@ -159,7 +159,7 @@ async function describeSubject(
     gpu_info: "",
     backends: "WASM",
     model_filename: setup.model,
-    model_type: `${architecture} ${formatCount(parameters)} ${quantized ? `W${quantized.weight_bits}A8` : `${mainType(description)} as F32`}`,
+    model_type: `${architecture} ${formatCount(parameters)} ${quantized ? `W${quantized.weight_bits}A8` : typeRun(mainType(description))}`,
     model_size: bytes,
     model_n_params: parameters,
     n_batch: MAX_CHUNK_ROWS,
@@ -187,3 +187,6 @@ function mainType({ tensors }: ModelDescription): string {
   for (const tensor of tensors) bytes.set(tensor.dtype, (bytes.get(tensor.dtype) ?? 0) + tensor.bytes);
   return [...bytes].reduce((most, entry) => (entry[1] > most[1] ? entry : most))[0];
 }
+
+/** Weights that a file has quantized run as they are, others as floats. */
+const typeRun = (stored: string) => (/^B?F\d+$/.test(stored) ? `${stored} as F32` : stored);
