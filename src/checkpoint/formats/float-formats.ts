@@ -75,6 +75,11 @@ export function decodeF32(bytes: Uint8Array): Float32Array {
   return new Float32Array(buffer, byteOffset, byteLength / 4);
 }
 
+/** What decodes floats of a type, by its name in safetensors; undefined for a type that is none of these. */
+export function floatDecoder(type: string): ((bytes: Uint8Array) => Float32Array) | undefined {
+  return type === "F32" ? decodeF32 : type === "F16" ? decodeF16 : type === "BF16" ? decodeBF16 : undefined;
+}
+
 export function encodeF16(values: Float32Array): Uint8Array {
   return encode16(values, f32ToF16);
 }

@@ -2,11 +2,9 @@
 import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import { describe } from "../../json-object.ts";
 import type { Folder } from "../byte-source.ts";
-import { decodeBF16, decodeF16, decodeF32 } from "../formats/float-formats.ts";
+import { floatDecoder } from "../formats/float-formats.ts";
 import { DENSE_FILES, type DenseLayer, type DenseWeights } from "../pooling.ts";
 import { readSafetensorsHeader, type SafetensorsFile } from "./safetensors.ts";
-
-const DECODE = { F32: decodeF32, F16: decodeF16, BF16: decodeBF16 } as const;
 
 /**
  * @param E channels of what the first one reads
@@ -57,7 +55,7 @@ async function readTensor(
     throw new CheckpointError(`${source.name}: tensor ${name}: got ${found ?? "nothing"}, need [${shape.join(", ")}]`);
   }
   const { type, offset, bytes } = tensor;
-  const decode = Object.hasOwn(DECODE, type) ? DECODE[type as keyof typeof DECODE] : undefined;
+  const decode = floatDecoder(type);
   if (!decode) {
     throw new UnsupportedModelError(`${source.name}: tensor ${name}: got element type ${describe(type)}, need F32, F16 or BF16`);
   }

@@ -1,7 +1,7 @@
 /** Which tensors of a folder are weights that another program stored as integers. */
 import { blockModules, type Description, type LinearModule } from "../../architecture/description.ts";
 import type { TensorInfo } from "../checkpoint.ts";
-import { decodeBF16, decodeF16, decodeF32 } from "../formats/float-formats.ts";
+import { floatDecoder } from "../formats/float-formats.ts";
 import { findIntegerModule, type IntegerModule } from "../quantization/integer-module.ts";
 import type { IntegerModules, ReadTensor } from "../quantization/integer-modules.ts";
 import type { IntegerScheme } from "../quantization/integer-scheme.ts";
@@ -68,7 +68,7 @@ export class IntegerTensors {
     for (const { name } of this.#found(modules)) {
       const bias = tensors.get(`${name}.bias`);
       if (!bias || this.#modules.get(name)!.bias) continue;
-      const decode = { F32: decodeF32, F16: decodeF16, BF16: decodeBF16 }[bias.type as string];
+      const decode = floatDecoder(bias.type);
       if (decode?.(await read(bias.name, {})).every((value) => value === 0)) empty.push(bias);
     }
     if (empty.length === 0) return tensors;

@@ -9,7 +9,7 @@ import { CheckpointError, throwIfAborted, UnsupportedModelError } from "../../er
 import { type ByteSource, type Folder, readText } from "../byte-source.ts";
 import type { Checkpoint, GenerationConfig, ReadOptions, TensorInfo, TokenizerFiles } from "../checkpoint.ts";
 import { checkTensors, expectedTensors } from "../expected-tensors.ts";
-import { decodeBF16, decodeF16, decodeF32 } from "../formats/float-formats.ts";
+import { floatDecoder } from "../formats/float-formats.ts";
 import { parseGenerationConfig } from "../generation-config.ts";
 import { type JsonObject, type LargeParts, parseJsonObject } from "../../json-object.ts";
 import { blockModules, describeModel } from "../../architecture/description.ts";
@@ -204,7 +204,7 @@ class SafetensorsCheckpoint implements Checkpoint {
     const { type, file } = this.#info(name);
     const module = this.#integers.ofTensor(name);
     if (module) return this.#integers.readF32(module, options);
-    const decode = type === "F32" ? decodeF32 : type === "F16" ? decodeF16 : type === "BF16" ? decodeBF16 : undefined;
+    const decode = floatDecoder(type);
     if (!decode) throw new UnsupportedModelError(`${file}: tensor ${name}: got element type ${type}, need F32, F16 or BF16`);
     const values = decode(await this.readRaw(name, options));
     if (this.#lessOne.has(name)) for (let i = 0; i < values.length; i++) values[i]! += 1;
