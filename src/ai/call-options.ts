@@ -8,6 +8,7 @@ import type { Grammar } from "../decoding/grammar/grammar.ts";
 import { jsonSchemaGrammar } from "../decoding/grammar/response-format.ts";
 import { type AskedCalls, askedCalls, type ToolChoice } from "../decoding/tool-calls/asked-calls.ts";
 import type { CallFormat } from "../decoding/tool-calls/call-formats.ts";
+import { withMore } from "../decoding/tool-calls/offered-calls.ts";
 
 /** `providerOptions.fptq` of a language model: what the AI SDK has no setting for. */
 export type FptqLanguageOptions = Pick<
@@ -57,7 +58,7 @@ export function callOf(asked: LanguageModelV4CallOptions, template: string, call
     presencePenalty: asked.presencePenalty,
     frequencyPenalty: asked.frequencyPenalty,
     seed: asked.seed,
-    stop: [...(asked.stopSequences ?? []), ...((tools && calls?.stop) ?? [])],
+    stop: withMore(asked.stopSequences, tools && calls?.stop),
     keptTokens: tools && calls?.marks,
     signal: asked.abortSignal,
   };

@@ -66,8 +66,7 @@ export async function embed(
   texts: readonly (string | readonly number[])[],
   options: EmbedOptions,
 ): Promise<Float32Array[]> {
-  const { forwardPass, pooling } = model;
-  const { dense } = model;
+  const { forwardPass, pooling, dense } = model;
   const channels = pooling?.dense?.at(-1)?.outFeatures ?? forwardPass.config.hiddenSize;
   const form: Form = {
     kind: embeddingPooling({ pooling }, options.pooling),

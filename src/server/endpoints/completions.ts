@@ -4,6 +4,7 @@ import type { GenerateOptions } from "../../decoding/generation-options.ts";
 import { answerGrammar } from "../../decoding/tool-calls/answer-grammar.ts";
 import { type AnswerReading, answerParsing } from "../../decoding/tool-calls/answer-parsing.ts";
 import { askedCalls } from "../../decoding/tool-calls/asked-calls.ts";
+import { withMore } from "../../decoding/tool-calls/offered-calls.ts";
 import { OptionError } from "../../errors.ts";
 import { answer, type Answering, type Job, type Prompt } from "../answers/answer.ts";
 import { answerForm } from "../answers/answer-form.ts";
@@ -53,7 +54,7 @@ export function chatJob(
   const logprobs = body.logprobs ? { logprobs: body.top_logprobs ?? 0 } : {};
   const sampling = generateOptions(body, most, limits.maxTokens);
   const calls = tools && parsing.calls;
-  const written = { keptTokens: calls?.marks, stop: [...(sampling.stop ?? []), ...(calls?.stop ?? [])] };
+  const written = { keptTokens: calls?.marks, stop: withMore(sampling.stop, calls?.stop) };
   const grammar = blaming(() => answerGrammar(answerForm(body, names.schema), asked, parsing, end));
   const options = { ...sampling, ...logprobs, ...written, grammar };
   const job = jobOf(body, { field: names.messages, prompts: [{ ids, echo: undefined }] }, options);
