@@ -7,28 +7,19 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { loadModel, perplexity, quantize } from "../../src/index.ts";
 import { tinyModel } from "../tiny-model.ts";
+import { freePort } from "./free-port.ts";
 
 const example = fileURLToPath(new URL("../../examples/cluster", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "fptq-cluster-"));
 const children: ChildProcess[] = [];
 const RECIPES = ["rtn", "fptq"];
 const [CHUNKS, CONTEXT] = [6, 64];
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 
 /** Resolves with the first line that begins so. */
 function line(child: ChildProcess, begin: string): Promise<string> {

@@ -7,14 +7,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { startServer } from "../../bench/serve/server-process.ts";
 import { tinyModel } from "../tiny-model.ts";
+import { freePort } from "./free-port.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const SERVERS = 3;
@@ -24,14 +23,6 @@ const LAYERS = 24;
 const TOKENS = 120;
 const folder = mkdtempSync(join(tmpdir(), "fptq-nginx-"));
 const endings: (() => unknown)[] = [];
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 
 /** Runs nginx until it is killed; resolves when it hands requests on. */
 async function startNginx(words: readonly string[], origin: string): Promise<ChildProcess> {
