@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { APICallError, embedMany, generateText, jsonSchema, streamText, tool } from "ai";
 import type { LanguageModel } from "../../src/core.ts";
-import type { Checks } from "./checks.ts";
+import type { Checks } from "../checks.ts";
 import { calling, CITY, serve } from "./serve.ts";
 
 const LIMITS = { temperature: 0, maxOutputTokens: 12, maxRetries: 0 };

@@ -2,7 +2,7 @@
 import * as assert from "uvu/assert";
 import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import type { LanguageModel } from "../../src/core.ts";
-import type { Checks } from "./checks.ts";
+import type { Checks } from "../checks.ts";
 import { calling, CITY, serve } from "./serve.ts";
 
 export async function langchainChecks({ check }: Checks, model: LanguageModel): Promise<void> {

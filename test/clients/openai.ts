@@ -2,7 +2,7 @@
 import * as assert from "uvu/assert";
 import OpenAI from "openai";
 import type { LanguageModel } from "../../src/core.ts";
-import type { Checks } from "./checks.ts";
+import type { Checks } from "../checks.ts";
 import { calling, CITY, serve } from "./serve.ts";
 
 const MESSAGES = [{ role: "user", content: "the dog ran" }] as const;

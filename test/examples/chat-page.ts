@@ -1,7 +1,7 @@
 /** What every page of the examples has: a field, Ask, Stop, an answer that grows, a line of status. */
 import { BrowserPage } from "../../examples/playground/test/browser-page.ts";
 import { CHROMIUM, launchBrowser } from "../runtimes/launch-browser.ts";
-import { assert, type Checks } from "./checks.ts";
+import { assert, type Checks } from "../checks.ts";
 import { root } from "./start.ts";
 
 const STATUS = `document.querySelector("[role=status]").innerText`;

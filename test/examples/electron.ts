@@ -9,7 +9,7 @@ import { installed } from "../runtimes/launch.ts";
 import { CHROMIUM, launchBrowser } from "../runtimes/launch-browser.ts";
 import { BrowserPage } from "../../examples/playground/test/browser-page.ts";
 import { chatChecks } from "./chat-page.ts";
-import { assert, type Checks } from "./checks.ts";
+import { assert, type Checks } from "../checks.ts";
 import { environment, install, root, started } from "./start.ts";
 
 /** As much of puppeteer's page as is used here besides. */

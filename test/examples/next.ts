@@ -1,6 +1,6 @@
 /** `examples/next`: the route handler asked as a program would, and the page over it. */
 import { chatChecks, inChromium } from "./chat-page.ts";
-import { assert, type Checks } from "./checks.ts";
+import { assert, type Checks } from "../checks.ts";
 import { install, npmStart } from "./start.ts";
 
 const QUESTION = JSON.stringify([{ role: "user", content: "Why is the sky blue?" }]);

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { BrowserPage } from "../../examples/playground/test/browser-page.ts";
 import { chatChecks, inChromium } from "./chat-page.ts";
-import { assert, type Checks } from "./checks.ts";
+import { assert, type Checks } from "../checks.ts";
 import { install, npmStart, root } from "./start.ts";
 
 /** Scripts that take something away in the worker, whose text the page makes a `Blob` of. */

@@ -8,7 +8,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Checks } from "./checks.ts";
+import { Checks } from "../checks.ts";
 import { electronChecks } from "./electron.ts";
 import { nextChecks } from "./next.ts";
 import { pageChecks } from "./page.ts";

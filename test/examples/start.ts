@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { outputOf } from "../runtimes/launch.ts";
-import { assert } from "./checks.ts";
+import { assert } from "../checks.ts";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { outputOf } from "../runtimes/launch.ts";
 import { chatChecks, inChromium, type Shown } from "./chat-page.ts";
-import { assert, type Checks } from "./checks.ts";
+import { assert, type Checks } from "../checks.ts";
 import { environment, install, npmStart, root, started } from "./start.ts";
 
 const folder = `${root}examples/vite-react`;

@@ -1,5 +1,5 @@
 /** Conversations: what answers look like, what can be done with them, and that they are kept. */
-import { assert, type Checks } from "./checks.ts";
+import { assert, type Checks } from "../../../test/checks.ts";
 import { ANSWERS, ask, newChat, READY, type Scene } from "./scene.ts";
 
 /** Everything an answer may have in it, and what it must never do. */

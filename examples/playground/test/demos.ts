@@ -1,5 +1,5 @@
 /** What the page shows of the library besides chatting: forms, search, comparing, exactness, layers. */
-import { assert, type Checks } from "./checks.ts";
+import { assert, type Checks } from "../../../test/checks.ts";
 import type { Scene } from "./scene.ts";
 
 export async function useDemos(checks: Checks, { name, page, models, url, look }: Scene): Promise<void> {

@@ -1,5 +1,5 @@
 /** How much of a page moves by itself (Layout Instability API; Chromium has it, Firefox does not). */
-import { assert } from "./checks.ts";
+import { assert } from "../../../test/checks.ts";
 import type { BrowserPage } from "./browser-page.ts";
 
 /** Sum of the shifts nobody caused; below 0.1 is called good (web.dev/cls), and this page needs no shift. */

@@ -1,5 +1,5 @@
 /** How long the main thread was held by one task (Long Tasks API; Chromium has it, Firefox does not). */
-import { assert } from "./checks.ts";
+import { assert } from "../../../test/checks.ts";
 import type { BrowserPage } from "./browser-page.ts";
 
 /** @param supported whether this browser is to report them */

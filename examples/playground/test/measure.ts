@@ -1,5 +1,5 @@
 /** Figures of a real model, printed and not judged: they are the machine's as much as the page's. */
-import { assert } from "./checks.ts";
+import { assert } from "../../../test/checks.ts";
 import type { BrowserPage } from "./browser-page.ts";
 import { NoWorkerError, SILENCE } from "./no-worker.ts";
 import { longestTask, watchLongTasks } from "./long-tasks.ts";

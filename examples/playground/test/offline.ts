@@ -1,7 +1,7 @@
 /** The page without its server: it opens again, isolated as before, and the model answers. */
 import type { launchBrowser } from "../../../test/runtimes/launch-browser.ts";
 import { BrowserPage } from "./browser-page.ts";
-import { assert, type Checks } from "./checks.ts";
+import { assert, type Checks } from "../../../test/checks.ts";
 import type { Models } from "./models.ts";
 import { ANSWERS, ask, READY } from "./scene.ts";
 import { servePage } from "./server.ts";

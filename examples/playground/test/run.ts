@@ -8,12 +8,11 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { NotInstalledError } from "../../../test/runtimes/launch.ts";
 import { CHROMIUM, FIREFOX, launchBrowser } from "../../../test/runtimes/launch-browser.ts";
 import { EMBEDDED } from "../site.ts";
 import { Accessibility } from "./accessibility.ts";
 import { BrowserPage } from "./browser-page.ts";
-import { assert, Checks } from "./checks.ts";
+import { assert, Checks } from "../../../test/checks.ts";
 import { makeModels } from "./models.ts";
 import { measure } from "./measure.ts";
 import { NoWorkerError } from "./no-worker.ts";
@@ -27,7 +26,6 @@ mkdirSync(out, { recursive: true });
 /** Times that a browser is opened. */
 const TRIES = 4;
 const checks = new Checks();
-let skipped = 0;
 const models = await makeModels(`${out}/model`);
 await buildPage();
 const server = await servePage({ model: models.directory });
@@ -102,7 +100,7 @@ async function visit(description: typeof CHROMIUM, name: string, visited: Checks
 /** Visits, again where the browser starts no worker; checks of a visit that was broken off do not count. */
 async function visitAgain(description: typeof CHROMIUM, name: string): Promise<void> {
   for (let left = TRIES - 1; ; left--) {
-    const attempt = new Checks();
+    const attempt = new Checks((error) => !(error instanceof NoWorkerError));
     try {
       await visit(description, name, attempt);
       return checks.add(attempt);
@@ -120,16 +118,10 @@ for (const description of [CHROMIUM, FIREFOX]) {
   try {
     await visitAgain(description, name);
   } catch (error) {
-    const skips = error instanceof NotInstalledError && process.env["FPTQ_REQUIRE_DATA"] === undefined;
-    if (!skips) await checks.check(name, async () => assert(false, (error as Error).message));
-    else {
-      skipped++;
-      console.log(`skip: ${name}: ${error.message}`);
-    }
+    await checks.check(name, () => Promise.reject(error));
   }
 }
 await server.close();
 await plain.close();
 await figures?.close();
-console.log(`${checks.passed} passed, ${checks.failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
-process.exitCode = checks.failed > 0 || checks.passed === 0 ? 1 : 0;
+checks.end();

@@ -1,6 +1,6 @@
 /** What a person does with the page, in the order they would: one browser, one tab, tiny models. */
 import { useChats } from "./chats.ts";
-import { assert, type Checks } from "./checks.ts";
+import { assert, type Checks } from "../../../test/checks.ts";
 import { useDemos, useLayers } from "./demos.ts";
 import { checkLayout } from "./layout-shift.ts";
 import { longestTask, watchLongTasks } from "./long-tasks.ts";

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { assert, type Checks } from "./checks.ts";
+import { assert, type Checks } from "../../../test/checks.ts";
 
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
 /** Bytes, compressed with gzip, of the page and all it needs to run a model; models apart. */
