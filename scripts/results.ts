@@ -3,7 +3,8 @@
  *
  *     npm run results -- [--only PATTERN ...] [--all] [--report] [--list]
  *                        [--data build/data] [--model FILE] [--text FILE] [--calibration FILE]
- *                        [--lambada FILE] [--hellaswag FILE] [--chunks 16] [--part-chunks 4]
+ *                        [--lambada FILE] [--hellaswag FILE] [--arc-challenge FILE] [--winogrande FILE]
+ *                        [--openbookqa FILE] [--chunks 16] [--part-chunks 4]
  *                        [--ctx-size 512] [--samples 32] [--lambada-items 500]
  *                        [--hellaswag-items 400] [--threads N] [--output build/results | --write-docs]
  *
@@ -47,6 +48,9 @@ const { values: flags } = parseArgs({
     calibration: { type: "string", default: DEFAULT_SETTINGS.calibration },
     lambada: { type: "string", default: DEFAULT_SETTINGS.lambada },
     hellaswag: { type: "string", default: DEFAULT_SETTINGS.hellaswag },
+    "arc-challenge": { type: "string", default: DEFAULT_SETTINGS.arcChallenge },
+    winogrande: { type: "string", default: DEFAULT_SETTINGS.winogrande },
+    openbookqa: { type: "string", default: DEFAULT_SETTINGS.openbookqa },
     chunks: { type: "string", default: `${DEFAULT_SETTINGS.chunks}` },
     "part-chunks": { type: "string", default: `${DEFAULT_SETTINGS.partChunks}` },
     "ctx-size": { type: "string", default: `${DEFAULT_SETTINGS.contextSize}` },
@@ -66,6 +70,9 @@ const given: Settings = {
   calibration: flags.calibration,
   lambada: flags.lambada,
   hellaswag: flags.hellaswag,
+  arcChallenge: flags["arc-challenge"],
+  winogrande: flags.winogrande,
+  openbookqa: flags.openbookqa,
   chunks: Number(flags.chunks),
   partChunks: Number(flags["part-chunks"]),
   contextSize: Number(flags["ctx-size"]),
@@ -178,8 +185,9 @@ async function measureAll(todo: typeof jobs): Promise<number> {
   return signal.aborted ? failed + 1 : failed;
 }
 
-function summary({ text, lambada, parts, seconds }: RowResult): string {
+function summary({ text, lambada, parts, testSet, seconds }: RowResult): string {
   if (parts) return `${parts.parts.length} parts, in ${formatDuration(seconds)}`;
+  if (testSet) return `${testSet.items} items, in ${formatDuration(seconds)}`;
   const ratio = text?.divergence && `, ratio ${text.divergence.pplRatio.value.toFixed(3)}`;
   const words = lambada && `, LAMBADA ${(100 * lambada.accuracy.value).toFixed(1)} %`;
   return `PPL ${text?.ppl.value.toFixed(2)}${ratio ?? ""}${words ?? ""}, in ${formatDuration(seconds)}`;

@@ -64,13 +64,27 @@ export type { FolderExport } from "./export/compressed-tensors/export-view.ts";
 export type { ExportFolderOptions, ExportGgufOptions, FolderFormat } from "./export/export-model.ts";
 export type { GgufExport } from "./export/gguf/export-gguf.ts";
 export type { ExportType } from "./export/gguf/gguf-weights.ts";
-export { type ChoiceItem, type ChoiceResult, multipleChoice, parseChoiceItems } from "./evaluation/choice.ts";
+export {
+  type ChoiceComparison,
+  type ChoiceItem,
+  type ChoiceResult,
+  compareChoices,
+  multipleChoice,
+  parseChoiceItems,
+} from "./evaluation/choice.ts";
 export type { EvaluationOptions } from "./evaluation/continuation.ts";
 export type { DivergenceStatistics, Distribution } from "./evaluation/divergence-statistics.ts";
 export type { ModelPart } from "./evaluation/float-parts.ts";
 export type { LossByPart, LossByPartOptions, PartLoss } from "./evaluation/loss-by-part.ts";
 export type { KlDivergenceOptions, KlDivergenceProgress, KlDivergenceResult } from "./evaluation/kl-divergence.ts";
-export { lambada, type LambadaItem, type LambadaResult, parseLambadaItems } from "./evaluation/lambada.ts";
+export {
+  compareLambada,
+  lambada,
+  type LambadaComparison,
+  type LambadaItem,
+  type LambadaResult,
+  parseLambadaItems,
+} from "./evaluation/lambada.ts";
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
 export type { BatchedSpeedResult, BatchedSpeedTest } from "./evaluation/batched-speed.ts";
 export type { SpeedOptions, SpeedResult, SpeedTest } from "./evaluation/speed.ts";

@@ -72,6 +72,36 @@ export const DATA_FILES = [
       how: "400 items of hellaswag_val.jsonl from https://github.com/rowanz/hellaswag, as `fptq choice` reads them; others give other figures",
     },
   },
+  {
+    name: "arc_challenge_test.jsonl",
+    sha256: "74690b8c90f0d25dcc784947cbcf5e6cfbe52fed488caa724f66b4bf3b04787d",
+    bytes: 385_482,
+    licence: "CC-BY-SA-4.0",
+    source: {
+      kind: "owner",
+      how: "the 1,172 test questions of ARC-Challenge from https://huggingface.co/datasets/allenai/ai2_arc, in lm-evaluation-harness's prompt, as `fptq choice` reads them; others give other figures",
+    },
+  },
+  {
+    name: "winogrande_dev.jsonl",
+    sha256: "c918e6d112183b26a364671b3a04432264075a4c9f64807937df79b0c560d034",
+    bytes: 237_430,
+    licence: "CC-BY-2.0",
+    source: {
+      kind: "owner",
+      how: "the 1,267 items of WinoGrande's development set from https://winogrande.allenai.org, with whole sentences as choices, as `fptq choice` reads them; others give other figures",
+    },
+  },
+  {
+    name: "openbookqa_test.jsonl",
+    sha256: "f5cb26ead86f2a0a6c075eaa8dbc60cdf2a73794303c230a71315e4882930d4f",
+    bytes: 92_043,
+    licence: "Apache-2.0",
+    source: {
+      kind: "owner",
+      how: "the 500 test questions of OpenBookQA from https://allenai.org/data/open-book-qa, in lm-evaluation-harness's prompt, as `fptq choice` reads them; others give other figures",
+    },
+  },
 ] as const satisfies readonly DataFile[];
 
 export type DataName = (typeof DATA_FILES)[number]["name"];

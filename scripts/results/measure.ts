@@ -43,6 +43,7 @@ import {
 } from "./results-file.ts";
 import type { CalibrationKind, Evaluation, Row } from "./rows.ts";
 import type { Settings } from "./settings.ts";
+import { measureTestSet, type TestSet } from "./test-sets.ts";
 
 export interface MeasureOptions {
   readonly signal: AbortSignal;
@@ -78,27 +79,33 @@ export class Measurement implements AsyncDisposable {
     try {
       const output = join(folder, "model");
       const report = await this.#quantize(resolveRecipe(row.recipe, row.options), row.calibration ?? "text", output);
-      const figures = await this.#evaluateFolder(output, row.evaluate);
+      const figures = await this.#evaluateFolder(output, row);
       return { quantization: quantizationFigures(report, row.layerErrors ?? false), ...figures };
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
   }
 
-  async #measureFolder(folder: string, { evaluate, layerErrors = false }: Row) {
+  async #measureFolder(folder: string, row: Row) {
     const path = fileURLToPath(new URL(`../../${folder}`, import.meta.url));
     return {
-      quantization: quantizationFigures(readReport(folder), layerErrors),
-      ...(await this.#evaluateFolder(path, evaluate)),
+      quantization: quantizationFigures(readReport(folder), row.layerErrors ?? false),
+      ...(await this.#evaluateFolder(path, row)),
     };
   }
 
-  async #evaluateFolder(path: string, evaluations: readonly Evaluation[]): Promise<Pick<RowResult, Evaluation>> {
-    const parts = evaluations.includes("parts") ? { parts: await this.#lossByPart(path) } : {};
-    const others = evaluations.filter((evaluation) => evaluation !== "parts");
+  async #evaluateFolder(path: string, { evaluate, testSet }: Row): Promise<Pick<RowResult, Evaluation>> {
+    const parts = evaluate.includes("parts") ? { parts: await this.#lossByPart(path) } : {};
+    const others = evaluate.filter((evaluation) => evaluation !== "parts");
     if (others.length === 0) return parts;
     await using model = await this.#load(path);
-    return { ...parts, ...(await this.#evaluate(others, model)) };
+    const asked = testSet === undefined ? {} : { testSet: await this.#askTestSet(testSet, model) };
+    return { ...parts, ...asked, ...(await this.#evaluate(others, model)) };
+  }
+
+  async #askTestSet(set: TestSet, model: LanguageModel) {
+    const { model: base } = await this.#floatModel();
+    return measureTestSet(set, this.#settings, { model, base }, this.#evaluationOptions);
   }
 
   async #lossByPart(path: string): Promise<PartFigures> {

@@ -10,6 +10,7 @@ import { partBlocks } from "./parts.ts";
 import { type Environment, isCurrent, madeWith, type Results, type RowResult } from "./results-file.ts";
 import { FLOAT_ROW, GIVEN, ROWS, type Row, type Section, SECTIONS } from "./rows.ts";
 import type { Settings } from "./settings.ts";
+import { testSetBlocks } from "./test-sets.ts";
 
 export interface ReportOptions {
   readonly settings: Settings;
@@ -32,6 +33,7 @@ export function renderReport(results: Results, { settings, notes, figures }: Rep
     ...figure("perplexity", "Perplexity ratio of each recipe to float32"),
     given(),
     ...hellaswagBlocks(results),
+    ...testSetBlocks(results, settings),
     ...partBlocks(results, settings),
     ...others.flatMap((section) => sectionBlocks(section, results, settings)),
     "## Activations and errors by layer",

@@ -14,6 +14,7 @@ import type { QuantizationReport } from "../../src/quantizer/write/quantization-
 import type { PartFigures } from "./parts.ts";
 import type { CalibrationKind, Evaluation, Row } from "./rows.ts";
 import type { Settings } from "./settings.ts";
+import type { TestSetFigures } from "./test-sets.ts";
 
 /** Everything a measurement depends on, but the code and the machine. */
 export interface MadeWith {
@@ -51,6 +52,7 @@ export interface RowResult {
   readonly lambada?: { readonly items: number; readonly accuracy: Uncertain; readonly targetPerplexity: Uncertain };
   readonly hellaswag?: { readonly items: number; readonly accuracy: Uncertain; readonly normalizedAccuracy: Uncertain };
   readonly parts?: PartFigures;
+  readonly testSet?: TestSetFigures;
   /** The time the whole row took. */
   readonly seconds: number;
   /** Why there are no figures. Such a row is measured again. */
@@ -123,7 +125,10 @@ export function readReport(folder: string): QuantizationReport {
   return JSON.parse(readFileSync(path, "utf8")) as QuantizationReport;
 }
 
-function dataOf({ recipe, calibration = "text", evaluate }: Omit<Row, "id" | "label">, settings: Settings): DataDescription {
+function dataOf(
+  { recipe, calibration = "text", evaluate, testSet }: Omit<Row, "id" | "label">,
+  settings: Settings,
+): DataDescription {
   const { model, contextSize, chunks, partChunks, samples, lambadaItems, hellaswagItems } = settings;
   return {
     model: basename(model),
@@ -134,6 +139,7 @@ function dataOf({ recipe, calibration = "text", evaluate }: Omit<Row, "id" | "la
     ...(evaluate.includes("parts") && { text: basename(settings.text), partChunks }),
     ...(evaluate.includes("lambada") && { lambada: basename(settings.lambada), lambadaItems }),
     ...(evaluate.includes("hellaswag") && { hellaswag: basename(settings.hellaswag), hellaswagItems }),
+    ...(testSet !== undefined && { [testSet]: basename(settings[testSet]) }),
   };
 }
 

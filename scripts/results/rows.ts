@@ -3,12 +3,14 @@
  * some of the rows side by side.
  */
 import type { RecipeOptions } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { TestSet } from "./test-sets.ts";
 
 /**
  * "text": perplexity, and beside float32 its ratio, KL divergence and top-1 agreement; "lambada": the last
- * words; "hellaswag": multiple choice; "parts": its loss by part, in a section of its own.
+ * words; "hellaswag": multiple choice; "parts": its loss by part, in a section of its own;
+ * "testSet": the row's test set, every item, beside float32.
  */
-export type Evaluation = "text" | "lambada" | "hellaswag" | "parts";
+export type Evaluation = "text" | "lambada" | "hellaswag" | "parts" | "testSet";
 
 /** What the model is calibrated on: the calibration text, or as many random tokens of seed 0. */
 export type CalibrationKind = "text" | "random";
@@ -26,6 +28,7 @@ export interface Row {
   /** Default "text". */
   readonly calibration?: CalibrationKind;
   readonly evaluate: readonly Evaluation[];
+  readonly testSet?: TestSet;
   /** Whether the errors of each layer are kept, for the figure. */
   readonly layerErrors?: boolean;
 }
@@ -219,10 +222,27 @@ const BY_PART: readonly Row[] = [
   },
 ];
 
+const TEST_SETS: readonly Row[] = (
+  [
+    ["openbookqa", "OpenBookQA", "openbookqa"],
+    ["winogrande", "WinoGrande", "winogrande"],
+    ["arc-challenge", "ARC-Challenge", "arcChallenge"],
+    ["hellaswag", "HellaSwag, 400 items", "hellaswag"],
+    ["lambada", "LAMBADA", "lambada"],
+  ] as const
+).map(([id, label, testSet]) => ({
+  id: `embedded-${id}`,
+  label,
+  folder: "models/smollm2-135m-instruct-w4a8",
+  evaluate: ["testSet"],
+  testSet,
+}));
+
 /** In the order they are measured. */
 export const ROWS: readonly Row[] = [
   ...RECIPES,
   ...BY_PART,
+  ...TEST_SETS,
   ...ZEROQUANT_FP,
   ...W4A4,
   ...SMOOTHQUANT,

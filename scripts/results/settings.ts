@@ -9,6 +9,9 @@ export interface Settings {
   readonly calibration: string;
   readonly lambada: string;
   readonly hellaswag: string;
+  readonly arcChallenge: string;
+  readonly winogrande: string;
+  readonly openbookqa: string;
   /** Tokens of a chunk and of a calibration sequence. */
   readonly contextSize: number;
   /** Chunks of the text that are scored. */
@@ -24,7 +27,16 @@ export interface Settings {
 }
 
 /** The settings that are files. */
-export const FILES = ["model", "text", "calibration", "lambada", "hellaswag"] as const;
+export const FILES = [
+  "model",
+  "text",
+  "calibration",
+  "lambada",
+  "hellaswag",
+  "arcChallenge",
+  "winogrande",
+  "openbookqa",
+] as const;
 
 /** What `docs/results.json` is of. Files are names, to be found in a folder of data. */
 export const DEFAULT_SETTINGS: Settings = {
@@ -33,6 +45,9 @@ export const DEFAULT_SETTINGS: Settings = {
   calibration: "wiki.valid.txt",
   lambada: "lambada_test.jsonl",
   hellaswag: "hellaswag_val_400.jsonl",
+  arcChallenge: "arc_challenge_test.jsonl",
+  winogrande: "winogrande_dev.jsonl",
+  openbookqa: "openbookqa_test.jsonl",
   contextSize: 512,
   chunks: 16,
   partChunks: 4,

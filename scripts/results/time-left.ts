@@ -6,7 +6,16 @@ import type { MadeWith, Results } from "./results-file.ts";
  * Seconds on two cores of a Sapphire Rapids Xeon, to begin with; only their proportions matter once a row is
  * done.
  */
-const FIRST_GUESS = { calibration: 55, hessians: 290, statistics: 15, text: 25, lambada: 75, hellaswag: 120, parts: 600 };
+const FIRST_GUESS = {
+  calibration: 55,
+  hessians: 290,
+  statistics: 15,
+  text: 25,
+  lambada: 75,
+  hellaswag: 120,
+  parts: 600,
+  testSet: 1200,
+};
 
 function firstGuess({ recipe, evaluate }: MadeWith): number {
   // The activations alone, which come first: the rows after them use the same calibration.

@@ -7,6 +7,7 @@ import type {
   AnalyzeOptions,
   BatchedSpeedResult,
   BatchedSpeedTest,
+  ChoiceComparison,
   ChoiceItem,
   ChoiceResult,
   DiagnoseOptions,
@@ -19,6 +20,7 @@ import type {
   InputAnalysis,
   KlDivergenceOptions,
   KlDivergenceResult,
+  LambadaComparison,
   LambadaItem,
   LambadaResult,
   LanguageModel,
@@ -65,8 +67,10 @@ export interface Library {
   lossByPart(quantized: string, base: string, text: string, options: LossByPartOptions & SourceOptions): Promise<LossByPart>;
   parseLambadaItems(content: string, name: string): LambadaItem[];
   lambada(model: LoadedModel, items: readonly LambadaItem[], options: EvaluationOptions): Promise<LambadaResult>;
+  compareLambada(model: LambadaResult, base: LambadaResult): LambadaComparison;
   parseChoiceItems(content: string, name: string): ChoiceItem[];
   multipleChoice(model: LoadedModel, items: readonly ChoiceItem[], options: EvaluationOptions): Promise<ChoiceResult>;
+  compareChoices(model: ChoiceResult, base: ChoiceResult): ChoiceComparison;
 }
 
 /** A server of models, and what makes it listen. */

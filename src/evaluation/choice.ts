@@ -14,7 +14,7 @@ import { OptionError } from "../errors.ts";
 import { isWhole } from "../need.ts";
 import { type EvaluationOptions, scoreItems } from "./continuation.ts";
 import { kindOf, parseJsonLines, stringField } from "./json-lines.ts";
-import { type Uncertain, uncertainMean } from "./statistics.ts";
+import { type Uncertain, uncertainDifference, uncertainMean } from "./statistics.ts";
 
 /** Question with its choices. */
 export interface ChoiceItem {
@@ -38,6 +38,18 @@ export interface ChoiceResult {
   readonly normalizedAccuracy: Uncertain;
   /** ln p of each choice of each item, in nats. */
   readonly logLikelihoods: readonly (readonly number[])[];
+  /** Whether the right choice of each item was the likeliest. */
+  readonly solved: readonly boolean[];
+  /** Whether it was the likeliest per character. */
+  readonly solvedNormalized: readonly boolean[];
+}
+
+/** A model beside another on the same questions. */
+export interface ChoiceComparison {
+  /** Accuracy over that of the base, -1..1; paired. */
+  readonly accuracyDifference: Uncertain;
+  /** The same of the normalized accuracy. */
+  readonly normalizedAccuracyDifference: Uncertain;
 }
 
 /**
@@ -72,17 +84,28 @@ export async function multipleChoice(
   const asked = items.map(({ name, context, choices }) => ({ name, context, continuations: choices }));
   const scores = await scoreItems(model, "choice", asked, options);
   const logLikelihoods = scores.map((choices) => choices.map(({ logLikelihood }) => logLikelihood));
-  const rightBy = (score: (logLikelihood: number, choice: string) => number) =>
+  const solvedBy = (score: (logLikelihood: number, choice: string) => number) =>
     logLikelihoods.map((choices, i) => {
       const item = items[i]!;
-      return indexOfLargest(choices.map((choice, c) => score(choice, item.choices[c]!))) === item.answer ? 1 : 0;
+      return indexOfLargest(choices.map((choice, c) => score(choice, item.choices[c]!))) === item.answer;
     });
+  const solved = solvedBy((logLikelihood) => logLikelihood);
+  const solvedNormalized = solvedBy((logLikelihood, choice) => logLikelihood / characters(choice));
   return {
     items: scores.length,
-    accuracy: uncertainMean(rightBy((logLikelihood) => logLikelihood)),
-    normalizedAccuracy: uncertainMean(rightBy((logLikelihood, choice) => logLikelihood / characters(choice))),
+    accuracy: uncertainMean(solved.map(Number)),
+    normalizedAccuracy: uncertainMean(solvedNormalized.map(Number)),
     logLikelihoods,
+    solved,
+    solvedNormalized,
   };
+}
+
+/** Compares the results of two models, question by question. */
+export function compareChoices(model: ChoiceResult, base: ChoiceResult): ChoiceComparison {
+  const difference = (solved: "solved" | "solvedNormalized") =>
+    uncertainDifference(model[solved].map(Number), base[solved].map(Number));
+  return { accuracyDifference: difference("solved"), normalizedAccuracyDifference: difference("solvedNormalized") };
 }
 
 /** Code points of a choice without its leading space. */

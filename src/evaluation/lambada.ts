@@ -10,7 +10,7 @@ import type { LanguageModel } from "../decoding/language-model.ts";
 import { OptionError } from "../errors.ts";
 import { type EvaluationOptions, scoreItems } from "./continuation.ts";
 import { parseJsonLines, stringField } from "./json-lines.ts";
-import { type Uncertain, uncertainExp, uncertainMean } from "./statistics.ts";
+import { type Uncertain, uncertainDifference, uncertainExp, uncertainMean } from "./statistics.ts";
 
 /** Passage, split before its last word. */
 export interface LambadaItem {
@@ -34,6 +34,14 @@ export interface LambadaResult {
   readonly logLikelihoods: readonly number[];
   /** Whether each passage was solved. */
   readonly solved: readonly boolean[];
+}
+
+/** A model beside another on the same passages. */
+export interface LambadaComparison {
+  /** Accuracy over that of the base, -1..1; paired. */
+  readonly accuracyDifference: Uncertain;
+  /** Target perplexity over that of the base; paired. */
+  readonly targetPerplexityRatio: Uncertain;
 }
 
 /**
@@ -65,5 +73,13 @@ export async function lambada(
     targetPerplexity: uncertainExp(uncertainMean(scores.map(({ logLikelihood }) => -logLikelihood))),
     logLikelihoods: scores.map(({ logLikelihood }) => logLikelihood),
     solved: scores.map(({ greedy }) => greedy),
+  };
+}
+
+/** Compares the results of two models, passage by passage. */
+export function compareLambada(model: LambadaResult, base: LambadaResult): LambadaComparison {
+  return {
+    accuracyDifference: uncertainDifference(model.solved.map(Number), base.solved.map(Number)),
+    targetPerplexityRatio: uncertainExp(uncertainDifference(base.logLikelihoods, model.logLikelihoods)),
   };
 }

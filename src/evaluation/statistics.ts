@@ -38,6 +38,16 @@ export function uncertainMean(values: ArrayLike<number>): Uncertain {
   return { value: mean(values), standardError: standardDeviation(values) / Math.sqrt(values.length) };
 }
 
+/**
+ * The mean of a - b over the same items. Its error is that of the differences, so what both find hard does
+ * not count twice.
+ * @throws Error if there are not as many of both
+ */
+export function uncertainDifference(a: readonly number[], b: readonly number[]): Uncertain {
+  if (a.length !== b.length) throw new Error(`paired samples: got ${a.length} and ${b.length} values`);
+  return uncertainMean(a.map((value, i) => value - b[i]!));
+}
+
 /** exp of an uncertain value; its error to first order: exp(x) dx. */
 export function uncertainExp({ value, standardError }: Uncertain): Uncertain {
   const exponential = Math.exp(value);

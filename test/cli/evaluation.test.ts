@@ -1,10 +1,10 @@
 /** `kld`, `lambada`, `choice`: what they ask of the library and what they print. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { parseChoiceItems } from "../../src/evaluation/choice.ts";
+import { compareChoices, parseChoiceItems } from "../../src/evaluation/choice.ts";
 import { divergenceStatistics } from "../../src/evaluation/divergence-statistics.ts";
 import type { KlDivergenceOptions } from "../../src/evaluation/kl-divergence.ts";
-import { parseLambadaItems } from "../../src/evaluation/lambada.ts";
+import { compareLambada, parseLambadaItems } from "../../src/evaluation/lambada.ts";
 import type { LoadOptions } from "../../src/model/load-options.ts";
 import { runCli } from "./command-harness.ts";
 import { FakeModel } from "./fake-model.ts";
@@ -48,6 +48,8 @@ test("choice prints both accuracies, and the promised keys as JSON", async () =>
     accuracy: { value: 0.315, standardError: 0.023 },
     normalizedAccuracy: { value: 0.4225, standardError: 0.0247 },
     logLikelihoods: [[-1.5, -2]],
+    solved: [true],
+    solvedNormalized: [true],
   };
   const library = {
     parseChoiceItems,
@@ -67,6 +69,58 @@ test("choice prints both accuracies, and the promised keys as JSON", async () =>
     items: 400,
   });
   assert.equal(JSON.parse((await run("--log-samples")).stdout).log_likelihoods, [[-1.5, -2]]);
+});
+
+test("lambada and choice compare with a base item by item; the base runs in float32, and is disposed first", async () => {
+  const loaded: [string, LoadOptions][] = [];
+  const base = new FakeModel();
+  const model = new FakeModel();
+  const share = (value: number) => ({ value, standardError: 0.25 });
+  const library = {
+    parseLambadaItems,
+    compareLambada,
+    parseChoiceItems,
+    compareChoices,
+    loadModel: (source: string, options: LoadOptions = {}) => {
+      loaded.push([source, options]);
+      if (source === "m") assert.is(base.disposed, 1);
+      return Promise.resolve(source === "m" ? model : base);
+    },
+    lambada: (asked: unknown) =>
+      Promise.resolve({
+        items: 4,
+        accuracy: share(asked === model ? 0.25 : 0.5),
+        targetPerplexity: share(asked === model ? 60 : 50),
+        logLikelihoods: asked === model ? [-1, -2, -3, -4] : [-1, -2, -3, -3],
+        solved: asked === model ? [true, false, false, false] : [true, true, false, false],
+      }),
+    multipleChoice: (asked: unknown) =>
+      Promise.resolve({
+        items: 2,
+        accuracy: share(0.5),
+        normalizedAccuracy: share(1),
+        logLikelihoods: [],
+        solved: asked === model ? [true, false] : [false, true],
+        solvedNormalized: [true, true],
+      }),
+  };
+  const words = ["-m", "m", "--base", "float", "-f", "-", "-ctk", "q8t", "--head", "f32"];
+  const run = async (command: string, input: string, ...more: string[]) => {
+    base.disposed = 0;
+    return (await runCli([command, ...words, ...more], { input, library })).stdout;
+  };
+  const passage = '{"text": "one two"}';
+  assert.match(await run("lambada", passage), /^base accuracy {6}50\.00 ± 25\.00 %, difference -25\.00 ± 25\.00 %$/m);
+  assert.match(await run("lambada", passage), /^base perplexity {4}50\.0000 ± 0\.2500, ratio 1\.2840 ± 0\.3210$/m);
+  const document = JSON.parse(await run("lambada", passage, "--json"));
+  assert.is(document.base.accuracy, 0.5);
+  assert.equal([document.accuracy_difference, document.accuracy_difference_stderr], [-0.25, 0.25]);
+  assert.match(await run("choice", CHOICE), /^base accuracy {8}50\.00 ± 25\.00 %, difference 0\.00 ± 100\.00 %$/m);
+  const choices = JSON.parse(await run("choice", CHOICE, "--json"));
+  assert.equal([choices.accuracy_norm_difference, choices.accuracy_norm_difference_stderr], [0, 0]);
+  const [[first, baseOptions], [second, modelOptions]] = loaded as [[string, LoadOptions], [string, LoadOptions]];
+  assert.equal([first, baseOptions.weights, baseOptions.head, baseOptions.kvCache], ["float", "f32", undefined, {}]);
+  assert.equal([second, modelOptions.weights, modelOptions.head, modelOptions.kvCache], ["m", undefined, "f32", { k: "q8t" }]);
 });
 
 test("a file with a mistake is refused with its line, before any model is loaded", async () => {

@@ -3,16 +3,24 @@
  * form.
  */
 import { Command } from "commander";
-import type { ChoiceResult } from "../../evaluation/choice.ts";
+import type { ChoiceComparison, ChoiceItem, ChoiceResult } from "../../evaluation/choice.ts";
 import { addRequiredOption } from "../arguments.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { formatShare } from "../evaluation-report.ts";
-import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
+import type { LoadedModel } from "../library-contract.ts";
+import {
+  addModelOptions,
+  addOutputOptions,
+  loadBaseFromFlags,
+  loadModelFromFlags,
+  type ModelFlags,
+} from "../options/model-options.ts";
 import { integer, nonEmpty } from "../options/option-values.ts";
 import { displayProgress } from "../progress-display.ts";
 
 interface ChoiceFlags extends ModelFlags {
   readonly file: string;
+  readonly base?: string;
   readonly limit?: number;
   readonly json?: boolean;
   readonly logSamples?: boolean;
@@ -22,17 +30,23 @@ const EXAMPLES = `
 FILE has one JSON object a line, {"context": "...", "choices": [" ...", " ..."], "answer": 0}; a choice is scored as it follows the
 context, so it usually begins with a space. The answer is the choice the model finds likeliest: as it is (accuracy), and per character
 (normalized).
+With --base both models are asked, one after the other, and compared item by item.
 
 Examples:
   fptq choice -m SmolLM2-w4a8 -f hellaswag.jsonl
+  fptq choice -m SmolLM2-w4a8 --base SmolLM2.gguf -f hellaswag.jsonl
   fptq choice -m SmolLM2.gguf -f arc_easy.jsonl --limit 100 --json`;
 
 export function choiceCommand(context: CommandContext): Command {
   const command = new Command("choice").description("measure multiple choice by likelihood").optionsGroup("Text:");
   addRequiredOption(command, "-f, --file <path>", "JSON Lines; - for stdin", nonEmpty);
+  command.option("--base <source>", "a model to compare with, usually the unquantized one; runs in f32", nonEmpty);
   command.option("--limit <n>", "the first n items only (default: all)", integer(1));
   addModelOptions(command, "most tokens in an item (default: the model's context, at most 4096)");
-  addOutputOptions(command, "accuracy, accuracy_stderr, accuracy_norm, accuracy_norm_stderr, items");
+  addOutputOptions(
+    command,
+    "accuracy, accuracy_stderr, accuracy_norm, accuracy_norm_stderr, items; with --base also base, accuracy_difference, accuracy_norm_difference",
+  );
   return command
     .option("--log-samples", "that document, with log_likelihoods of each item's choices too")
     .addHelpText("after", EXAMPLES)
@@ -40,20 +54,44 @@ export function choiceCommand(context: CommandContext): Command {
 }
 
 async function measure(context: CommandContext, flags: ChoiceFlags): Promise<void> {
-  const { output, signal } = context;
+  const { output } = context;
   const content = await readTextFile(context, "--file", flags.file);
-  const { multipleChoice, parseChoiceItems } = await context.library();
+  const { compareChoices, parseChoiceItems } = await context.library();
   const items = parseChoiceItems(content, flags.file);
-  await using model = await loadModelFromFlags(context, flags);
-  using progress = displayProgress(output.logStream);
-  const result = await multipleChoice(model, items, { limit: flags.limit, signal, onProgress: progress.onProgress });
-  if (flags.logSamples) output.json({ ...choiceDocument(result), log_likelihoods: result.logLikelihoods });
-  else if (flags.json) output.json(choiceDocument(result));
-  else {
-    output.print(`items                ${result.items}`);
-    output.print(`accuracy             ${formatShare(result.accuracy)}`);
-    output.print(`normalized accuracy  ${formatShare(result.normalizedAccuracy)}`);
+  const { base: source } = flags;
+  const base =
+    source === undefined ? undefined : await ask(context, flags, items, () => loadBaseFromFlags(context, source, flags));
+  const result = await ask(context, flags, items, () => loadModelFromFlags(context, flags));
+  const comparison = base && compareChoices(result, base);
+  if (flags.json || flags.logSamples) {
+    output.json({
+      ...choiceDocument(result),
+      ...(flags.logSamples && { log_likelihoods: result.logLikelihoods }),
+      ...(base && { base: choiceDocument(base) }),
+      ...(comparison && comparisonDocument(comparison)),
+    });
+    return;
   }
+  output.print(`items                ${result.items}`);
+  output.print(`accuracy             ${formatShare(result.accuracy)}`);
+  output.print(`normalized accuracy  ${formatShare(result.normalizedAccuracy)}`);
+  if (!base || !comparison) return;
+  output.print(`base accuracy        ${formatShare(base.accuracy)}, difference ${formatShare(comparison.accuracyDifference)}`);
+  output.print(
+    `base, normalized     ${formatShare(base.normalizedAccuracy)}, difference ${formatShare(comparison.normalizedAccuracyDifference)}`,
+  );
+}
+
+async function ask(
+  { library, output, signal }: CommandContext,
+  { limit }: ChoiceFlags,
+  items: readonly ChoiceItem[],
+  load: () => Promise<LoadedModel>,
+): Promise<ChoiceResult> {
+  const { multipleChoice } = await library();
+  await using model = await load();
+  using progress = displayProgress(output.logStream);
+  return await multipleChoice(model, items, { limit, signal, onProgress: progress.onProgress });
 }
 
 /** The JSON of `choice`; accuracies 0..1. */
@@ -64,5 +102,14 @@ export function choiceDocument({ items, accuracy, normalizedAccuracy }: ChoiceRe
     accuracy_norm: normalizedAccuracy.value,
     accuracy_norm_stderr: normalizedAccuracy.standardError,
     items,
+  };
+}
+
+function comparisonDocument({ accuracyDifference, normalizedAccuracyDifference }: ChoiceComparison) {
+  return {
+    accuracy_difference: accuracyDifference.value,
+    accuracy_difference_stderr: accuracyDifference.standardError,
+    accuracy_norm_difference: normalizedAccuracyDifference.value,
+    accuracy_norm_difference_stderr: normalizedAccuracyDifference.standardError,
   };
 }

@@ -6,7 +6,13 @@ import { Command } from "commander";
 import { addRequiredOption } from "../arguments.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { divergenceDocument, divergenceReport } from "../evaluation-report.ts";
-import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
+import {
+  addModelOptions,
+  addOutputOptions,
+  loadBaseFromFlags,
+  loadModelFromFlags,
+  type ModelFlags,
+} from "../options/model-options.ts";
 import { integer, nonEmpty } from "../options/option-values.ts";
 import { displayProgress } from "../progress-display.ts";
 
@@ -44,9 +50,9 @@ async function compare(context: CommandContext, flags: KldFlags): Promise<void> 
   const contextSize = flags.ctxSize ?? DEFAULT_CONTEXT;
   const text = await readTextFile(context, "--file", flags.file);
   const { klDivergence } = await context.library();
-  const { head: _, ...baseFlags } = { ...flags, cacheTypeK: undefined, cacheTypeV: undefined, weights: "f32" as const };
-  await using base = await loadModelFromFlags(context, { ...baseFlags, model: flags.base, ctxSize: contextSize });
-  await using model = await loadModelFromFlags(context, { ...flags, ctxSize: contextSize });
+  const chunked = { ...flags, ctxSize: contextSize };
+  await using base = await loadBaseFromFlags(context, flags.base, chunked);
+  await using model = await loadModelFromFlags(context, chunked);
   using progress = displayProgress(output.logStream);
   const options = { contextSize, chunks: flags.chunks, signal, onProgress: progress.onProgress };
   const result = await klDivergence(base, model, text, options);

@@ -1,15 +1,23 @@
 /** `fptq lambada`: how often a model finds the last word of a passage. */
 import { Command } from "commander";
-import type { LambadaResult } from "../../evaluation/lambada.ts";
+import type { LambadaComparison, LambadaItem, LambadaResult } from "../../evaluation/lambada.ts";
 import { addRequiredOption } from "../arguments.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { formatShare, formatUncertain } from "../evaluation-report.ts";
-import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
+import type { LoadedModel } from "../library-contract.ts";
+import {
+  addModelOptions,
+  addOutputOptions,
+  loadBaseFromFlags,
+  loadModelFromFlags,
+  type ModelFlags,
+} from "../options/model-options.ts";
 import { integer, nonEmpty } from "../options/option-values.ts";
 import { displayProgress } from "../progress-display.ts";
 
 interface LambadaFlags extends ModelFlags {
   readonly file: string;
+  readonly base?: string;
   readonly limit?: number;
   readonly json?: boolean;
   readonly logSamples?: boolean;
@@ -18,9 +26,11 @@ interface LambadaFlags extends ModelFlags {
 const EXAMPLES = `
 FILE has one JSON object a line, {"text": "..."}. The last word of each text is the target; it counts as found if each of its
 tokens is the model's likeliest one.
+With --base both models are asked, one after the other, and compared passage by passage.
 
 Examples:
   fptq lambada -m SmolLM2-w4a8 -f lambada_test.jsonl
+  fptq lambada -m SmolLM2-w4a8 --base SmolLM2.gguf -f lambada_test.jsonl
   fptq lambada -m SmolLM2.gguf -f lambada_test.jsonl --limit 500 --json`;
 
 export function lambadaCommand(context: CommandContext): Command {
@@ -28,9 +38,13 @@ export function lambadaCommand(context: CommandContext): Command {
     .description("measure how often the last word of a passage is found")
     .optionsGroup("Text:");
   addRequiredOption(command, "-f, --file <path>", "JSON Lines; - for stdin", nonEmpty);
+  command.option("--base <source>", "a model to compare with, usually the unquantized one; runs in f32", nonEmpty);
   command.option("--limit <n>", "the first n passages only (default: all)", integer(1));
   addModelOptions(command, "most tokens in a passage (default: the model's context, at most 4096)");
-  addOutputOptions(command, "accuracy, accuracy_stderr, target_ppl, target_ppl_stderr, items");
+  addOutputOptions(
+    command,
+    "accuracy, accuracy_stderr, target_ppl, target_ppl_stderr, items; with --base also base, accuracy_difference, target_ppl_ratio",
+  );
   return command
     .option("--log-samples", "that document, with log_likelihoods and solved (1 or 0) of each passage too")
     .addHelpText("after", EXAMPLES)
@@ -38,20 +52,44 @@ export function lambadaCommand(context: CommandContext): Command {
 }
 
 async function measure(context: CommandContext, flags: LambadaFlags): Promise<void> {
-  const { output, signal } = context;
+  const { output } = context;
   const content = await readTextFile(context, "--file", flags.file);
-  const { lambada, parseLambadaItems } = await context.library();
+  const { compareLambada, parseLambadaItems } = await context.library();
   const items = parseLambadaItems(content, flags.file);
-  await using model = await loadModelFromFlags(context, flags);
-  using progress = displayProgress(output.logStream);
-  const result = await lambada(model, items, { limit: flags.limit, signal, onProgress: progress.onProgress });
-  if (flags.logSamples) output.json({ ...lambadaDocument(result), ...lambadaSamples(result) });
-  else if (flags.json) output.json(lambadaDocument(result));
-  else {
-    output.print(`passages           ${result.items}`);
-    output.print(`accuracy           ${formatShare(result.accuracy)}`);
-    output.print(`target perplexity  ${formatUncertain(result.targetPerplexity)}`);
+  const { base: source } = flags;
+  const base =
+    source === undefined ? undefined : await ask(context, flags, items, () => loadBaseFromFlags(context, source, flags));
+  const result = await ask(context, flags, items, () => loadModelFromFlags(context, flags));
+  const comparison = base && compareLambada(result, base);
+  if (flags.json || flags.logSamples) {
+    output.json({
+      ...lambadaDocument(result),
+      ...(flags.logSamples && lambadaSamples(result)),
+      ...(base && { base: lambadaDocument(base) }),
+      ...(comparison && comparisonDocument(comparison)),
+    });
+    return;
   }
+  output.print(`passages           ${result.items}`);
+  output.print(`accuracy           ${formatShare(result.accuracy)}`);
+  output.print(`target perplexity  ${formatUncertain(result.targetPerplexity)}`);
+  if (!base || !comparison) return;
+  output.print(`base accuracy      ${formatShare(base.accuracy)}, difference ${formatShare(comparison.accuracyDifference)}`);
+  output.print(
+    `base perplexity    ${formatUncertain(base.targetPerplexity)}, ratio ${formatUncertain(comparison.targetPerplexityRatio)}`,
+  );
+}
+
+async function ask(
+  { library, output, signal }: CommandContext,
+  { limit }: LambadaFlags,
+  items: readonly LambadaItem[],
+  load: () => Promise<LoadedModel>,
+): Promise<LambadaResult> {
+  const { lambada } = await library();
+  await using model = await load();
+  using progress = displayProgress(output.logStream);
+  return await lambada(model, items, { limit, signal, onProgress: progress.onProgress });
 }
 
 /** The JSON of `lambada`; accuracy 0..1. */
@@ -68,4 +106,13 @@ export function lambadaDocument({ items, accuracy, targetPerplexity }: LambadaRe
 /** What each passage got; log-likelihoods in nats. */
 function lambadaSamples({ logLikelihoods, solved }: LambadaResult) {
   return { log_likelihoods: logLikelihoods, solved: solved.map(Number) };
+}
+
+function comparisonDocument({ accuracyDifference, targetPerplexityRatio }: LambadaComparison) {
+  return {
+    accuracy_difference: accuracyDifference.value,
+    accuracy_difference_stderr: accuracyDifference.standardError,
+    target_ppl_ratio: targetPerplexityRatio.value,
+    target_ppl_ratio_stderr: targetPerplexityRatio.standardError,
+  };
 }

@@ -109,6 +109,15 @@ export async function loadModelFromFlags(context: CommandContext, flags: ModelFl
   return model;
 }
 
+/**
+ * Loads the model to compare with. Options of precision are the other model's: this one runs in f32, or as
+ * W4A8 if it is that.
+ */
+export async function loadBaseFromFlags(context: CommandContext, base: string, flags: ModelFlags): Promise<LoadedModel> {
+  const { head: _, ...others } = { ...flags, cacheTypeK: undefined, cacheTypeV: undefined, weights: "f32" as const };
+  return loadModelFromFlags(context, { ...others, model: base });
+}
+
 export function loadOptions(flags: ModelFlags): LoadOptions {
   const { ctxSize, cacheTokens, maxSequences, threads, cacheTypeK, cacheTypeV, weights, head, build, poll, memoryLimit } = flags;
   const kvCache = { ...(cacheTypeK && { k: cacheTypeK }), ...(cacheTypeV && { v: cacheTypeV }) };
