@@ -309,6 +309,12 @@ v1 on it gets a scale per token. The paper has 15 and 150. Policy \`auto\` measu
     rows: ["fptq-group-32", "fptq-group-64", "fptq", "fptq-group-channel"],
   },
   {
+    title: "GPTQ after the equalization",
+    about:
+      "The FPTQ paper's Table 7, on this model: weights rounded to the nearest code, or by GPTQ, both behind LAE and under FPTQ's policy.",
+    rows: ["fptq", "fptq+gptq"],
+  },
+  {
     title: "Calibration on text or on random tokens",
     about:
       "The FPTQ paper's Table 6, on this model: the same number of tokens, of the calibration text or drawn at random (seed 0).",
