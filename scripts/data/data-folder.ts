@@ -1,5 +1,5 @@
 /** Where measurements find models and texts: a folder that `npm run data` fills, or that somebody has. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -8,8 +8,9 @@ export const DATA_FOLDER = fileURLToPath(new URL("../../build/data", import.meta
 /** The file in the folder, or in one of the folders in it; undefined if there is none. */
 export function findData(folder: string, name: string): string | undefined {
   if (!existsSync(folder)) return undefined;
-  const inside = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return ["", ...inside.map((entry) => entry.name)].map((place) => join(folder, place, name)).find((path) => existsSync(path));
+  // A link to a folder is as good as one; a link to nothing is none.
+  const inside = readdirSync(folder).filter((entry) => statSync(join(folder, entry), { throwIfNoEntry: false })?.isDirectory());
+  return ["", ...inside].map((place) => join(folder, place, name)).find((path) => existsSync(path));
 }
 
 /** What to say of a file that is not there, on one line. */

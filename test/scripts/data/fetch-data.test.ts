@@ -1,5 +1,5 @@
 /** Files of the catalogue from a server that acts as the Hub, and fails on purpose. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
@@ -104,12 +104,17 @@ test("what nobody may hand out is said to be from its owner", () =>
     await rejects(fetch(fileOf({ kind: "owner", how: "ask" })), Error, /model\.gguf: got none, need it from its owner: ask/);
   }));
 
-test("files are found in the folder and in those in it; what is missing is said on one line", () => {
+test("files are found in the folder and in those in it, linked or not; what is missing is said on one line", () => {
   const folder = mkdtempSync(join(tmpdir(), "fptq-data-"));
   mkdirSync(join(folder, "texts"));
   writeFileSync(join(folder, "texts/a.txt"), "");
   assert.is(findData(folder, "a.txt"), join(folder, "texts", "a.txt"));
   assert.is(findData(join(folder, "none"), "a.txt"), undefined);
+  const links = join(folder, "links");
+  mkdirSync(links);
+  symlinkSync(join(folder, "texts"), join(links, "linked"), "junction");
+  symlinkSync(join(folder, "gone"), join(links, "broken"), "junction");
+  assert.is(findData(links, "a.txt"), join(links, "linked", "a.txt"));
   assert.throws(() => needData(folder, "b.txt"), /got no b\.txt, need it: npm run data fetches/);
   assert.match(missingData(folder, ["b", "c"]), /got no b, c, need them: [^\n]*$/);
   rmSync(folder, { recursive: true });
