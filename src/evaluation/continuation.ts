@@ -3,14 +3,16 @@
  *
  *     ln p(continuation | context) = sum over i of ln p(c[i] | context, c[0 .. i-1])
  *
- * The context is evaluated once and its KV cache serves every continuation; prefill and decode give the same
- * bits for a token, so that sharing changes none of them.
+ * The context is evaluated once and its KV cache serves every continuation. Several items go through the
+ * model together, since passes of few rows take longest to read the weights. A token gets the same bits in
+ * prefill and decode, alone and beside others, so none of that changes a score.
  */
 import type { LanguageModel } from "../decoding/language-model.ts";
 import { NumericError, OptionError, throwIfAborted } from "../errors.ts";
 import { need } from "../need.ts";
 import { checkOptions, optionKeys } from "../option-keys.ts";
 import type { ForwardPass, LogitsBlock } from "../model/forward-pass.ts";
+import { BLOCK_TOKENS } from "../model/layers/attention.ts";
 import type { OnProgress } from "../progress.ts";
 
 /** What an evaluation by items asks of a model. */
@@ -74,15 +76,41 @@ export async function scoreItems(
   }));
   for (const item of tokenized) checkItem(item, forwardPass.contextSize);
 
-  const scores: ContinuationScore[][] = [];
-  using sequence = forwardPass.createSequence();
-  for (const item of tokenized) {
-    throwIfAborted(signal, phase);
-    scores.push(await scoreItem(sequence, item, signal));
-    onProgress?.({ phase, done: scores.length, total: tokenized.length, unit: "items" });
-  }
+  const scores = new Array<ContinuationScore[]>(tokenized.length);
+  let next = 0;
+  let done = 0;
+  const failures: { readonly item: number; readonly error: unknown }[] = [];
+  const scoreNext = async () => {
+    using sequence = forwardPass.createSequence();
+    while (failures.length === 0 && next < tokenized.length) {
+      const item = next++;
+      try {
+        throwIfAborted(signal, phase);
+        scores[item] = await scoreItem(sequence, tokenized[item]!, signal);
+      } catch (error) {
+        failures.push({ item, error });
+        return;
+      }
+      onProgress?.({ phase, done: ++done, total: tokenized.length, unit: "items" });
+    }
+  };
+  await Promise.all(Array.from({ length: itemsTogether(tokenized, forwardPass.mostTokens) }, scoreNext));
+  // The first in the file, whichever came first.
+  if (failures.length > 0) throw failures.toSorted((a, b) => a.item - b.item)[0]!.error;
   return scores;
 }
+
+/** Rows of as many items read the weights about as seldom as a whole chunk of a prompt does. */
+const MOST_TOGETHER = 8;
+
+/** As many as have room in the cache, so that none takes it from another. */
+function itemsTogether(items: readonly TokenizedItem[], cacheTokens: number): number {
+  const longest = Math.max(...items.map(({ context, continuations }) => context.length + longestOf(continuations)));
+  const blocks = (tokens: number) => Math.ceil(tokens / BLOCK_TOKENS);
+  return Math.max(1, Math.min(MOST_TOGETHER, items.length, Math.floor(blocks(cacheTokens) / blocks(longest))));
+}
+
+const longestOf = (continuations: readonly (readonly number[])[]) => Math.max(...continuations.map(({ length }) => length));
 
 interface TokenizedItem {
   readonly name: string;

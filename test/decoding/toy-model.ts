@@ -31,6 +31,8 @@ export class ToyForwardPass implements TextPass {
   evaluated = 0;
   /** Called before each chunk. */
   onChunk: () => void = () => {};
+  /** Called with how many ids went through it. */
+  count: (ids: number) => void = () => {};
 
   constructor(model: ToyModel) {
     this.#model = model;
@@ -50,8 +52,13 @@ export class ToyForwardPass implements TextPass {
     return this.cached.length + this.#appended.length;
   }
 
+  /** One with a cache of its own, whose calls are counted here. */
   createSequence(): ToyForwardPass & Disposable {
-    return Object.assign(this, { [Symbol.dispose]: () => this.truncate(0) });
+    const { calls } = this;
+    const sequence = new ToyForwardPass(this.#model);
+    const onChunk = () => this.onChunk();
+    const count = (ids: number) => (this.evaluated += ids);
+    return Object.assign(sequence, { calls, onChunk, count, [Symbol.dispose]: () => sequence.truncate(0) });
   }
 
   async forward(ids: ArrayLike<number>, { logits, read, signal }: ForwardOptions): Promise<Float32Array | undefined> {
@@ -69,6 +76,7 @@ export class ToyForwardPass implements TextPass {
       for (let i = begin; i < end; i++) {
         this.cached.push(ids[i]!);
         this.evaluated++;
+        this.count(1);
         if (typeof logits === "function") rows.push(Float32Array.from(this.#model.logits(this.cached)));
       }
       if (typeof logits === "function") {

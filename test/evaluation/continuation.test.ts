@@ -73,6 +73,37 @@ test("a context is evaluated once for all of its choices", async () => {
   assert.equal(pass.calls, ["the ca".length, " sat".length, " ran away".length, " o".length]);
 });
 
+test("items scored together have the scores they have alone, in any room", async () => {
+  const items = Array.from({ length: 21 }, (_, i) => ({
+    name: `item ${i}`,
+    context: "a text of some length ".slice(0, 3 + (i % 17)),
+    choices: ["one", " another one", " x".repeat(1 + (i % 5))],
+    answer: i % 3,
+  }));
+  const alone: (readonly number[])[] = [];
+  for (const item of items) {
+    alone.push((await multipleChoice(toyLanguageModel(logitsAfter).model, [item])).logLikelihoods[0]!);
+  }
+  for (const contextSize of [64, 256, 640]) {
+    const { model, pass } = toyLanguageModel(logitsAfter, { contextSize });
+    let most = 0;
+    let running = 0;
+    const forward = pass.createSequence.bind(pass);
+    pass.createSequence = () => {
+      most = Math.max(most, ++running);
+      return forward();
+    };
+    const done: number[] = [];
+    const { logLikelihoods } = await multipleChoice(model, items, { onProgress: (progress) => done.push(progress.done) });
+    assert.equal(logLikelihoods, alone);
+    assert.equal(
+      done,
+      items.map((_, i) => i + 1),
+    );
+    assert.is(most, { 64: 1, 256: 4, 640: 8 }[contextSize]);
+  }
+});
+
 test("length decides what is normalized: per character, code points, without the leading space", async () => {
   // Every token has p = 1/2 or 1/4: two characters of 1/2 are as likely as one of 1/4, and better for each
   // character.
