@@ -10,6 +10,7 @@ import { embedMany, generateText, isStepCount, Output, streamText, tool, wrapLan
 import * as z from "zod";
 import type * as ai from "../../src/ai.ts";
 import type * as library from "../../src/index.ts";
+import { Checks } from "../checks.ts";
 import { tinyModel } from "../tiny-model.ts";
 
 const SEED = 91;
@@ -49,17 +50,8 @@ function scripted(): typeof model {
   return { chatTemplate, tokenizer: model.tokenizer, promptIds, generate } as unknown as typeof model;
 }
 
-let [passed, failed] = [0, 0];
-async function check(what: string, run: () => Promise<void>): Promise<void> {
-  try {
-    await run();
-    passed++;
-    console.log(`ok   ${what}`);
-  } catch (error) {
-    failed++;
-    console.log(`FAIL ${what}\n${String((error as Error).stack)}`);
-  }
-}
+const counted = new Checks();
+const { check } = counted;
 
 const PROMPT = "the dog ran";
 const SETTINGS = { temperature: 0, maxOutputTokens: 12, providerOptions: { fptq: { ignoreEos: true } } } as const;
@@ -203,5 +195,4 @@ await check("embedMany: the library's vectors", async () => {
 
 await model[Symbol.asyncDispose]();
 rmSync(folder, { recursive: true });
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+counted.end();
