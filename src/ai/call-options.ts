@@ -45,8 +45,8 @@ export function callOf(asked: LanguageModelV4CallOptions, template: string, call
   const { templateVariables, ...rest } = own;
   const thinking = thoughts(asked.reasoning, template, unsupported);
   const tools = toolsOf(asked, calls, unsupported);
-  const forces = tools !== undefined && calls?.forced !== undefined;
-  const askedOf = tools && askedCalls({ tools, toolChoice: forces ? choiceOf(asked.toolChoice) : "auto" }, true);
+  const askedOf =
+    tools && askedCalls({ tools: tools.map(({ offered }) => offered), toolChoice: choiceOf(asked.toolChoice) }, true);
   const form = formOf(asked, rest.ignoreEos);
   const variables = thinking || templateVariables ? { ...thinking, ...templateVariables } : undefined;
   const options: GenerateOptions = {
@@ -62,7 +62,7 @@ export function callOf(asked: LanguageModelV4CallOptions, template: string, call
     keptTokens: tools && calls?.marks,
     signal: asked.abortSignal,
   };
-  return { options, tools, calls: askedOf, form, variables, warnings };
+  return { options, tools: tools?.map(({ shown }) => shown), calls: askedOf, form, variables, warnings };
 }
 
 type Unsupported = (feature: string, details: string) => void;
@@ -79,31 +79,27 @@ function thoughts(
   return undefined;
 }
 
+/** Functions as the model is shown them, and with what is asked of their calls. */
 function toolsOf(
   { tools, toolChoice }: LanguageModelV4CallOptions,
   calls: CallFormat | undefined,
   unsupported: Unsupported,
-): readonly JsonObject[] | undefined {
+): readonly { readonly shown: JsonObject; readonly offered: JsonObject }[] | undefined {
   if (toolChoice?.type === "none" || !tools?.length) return undefined;
   if (!calls) {
     unsupported("tools", "the model's chat template shows no way to call them that is read here");
     return undefined;
   }
-  if (!calls.forced && isForcing(toolChoice))
-    unsupported("toolChoice", "calls of this model are not JSON, and it cannot be made to make one");
   for (const tool of tools) {
     if (tool.type === "provider") unsupported(`tool ${tool.id}`, "this provider executes no tools");
   }
   const functions = tools.filter((tool) => tool.type === "function");
   if (functions.length === 0) return undefined;
-  return functions.map(({ name, description, inputSchema }) => {
-    const parameters = inputSchema as JsonObject;
-    return { type: "function", function: { name, ...(description !== undefined && { description }), parameters } };
+  return functions.map(({ name, description, inputSchema, strict }) => {
+    const said = { name, ...(description !== undefined && { description }), parameters: inputSchema as JsonObject };
+    return { shown: { type: "function", function: said }, offered: { type: "function", function: { ...said, strict } } };
   });
 }
-
-const isForcing = (choice: LanguageModelV4CallOptions["toolChoice"]): boolean =>
-  choice?.type === "required" || choice?.type === "tool";
 
 function choiceOf(choice: LanguageModelV4CallOptions["toolChoice"]): ToolChoice {
   if (choice?.type === "tool") return { type: "function", function: { name: choice.toolName } };

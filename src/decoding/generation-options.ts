@@ -58,9 +58,10 @@ export interface GenerateOptions extends SamplingOptions, PromptOptions {
   /**
    * Which of `tools` are called, as OpenAI's `tool_choice`: "auto" leaves it to the model (the default),
    * "none" offers none, "required" makes it call one, `{ type: "function", function: { name } }` that one.
+   * Functions with `strict: true` have arguments of their schema wherever they are called.
    */
   readonly toolChoice?: ToolChoice | undefined;
-  /** Whether calls that have to be, or are in place of a form, may be several. Default true. */
+  /** Whether there may be several calls. Default true. */
   readonly parallelToolCalls?: boolean | undefined;
   /** Keep generating after an end token. Default false. */
   readonly ignoreEos?: boolean | undefined;

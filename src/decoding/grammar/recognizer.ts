@@ -45,6 +45,8 @@ export interface Way {
   readonly state: number;
   /** The position of a text that is read in this way only. */
   readonly alone: Position;
+  /** Whether nothing follows it. */
+  readonly isLast: boolean;
 }
 
 export class Recognizer {
@@ -79,8 +81,9 @@ export class Recognizer {
   /** The ways to read a text that has got to a position; it may go on as any of them does. */
   ways({ stacks }: Position): Way[] {
     return stacks.map((stack) => {
-      const { automaton } = this.#places[stack.place] as Extract<Place, { kind: "read" }>;
-      return { automaton, state: stack.count, alone: this.#positionOf(false, [stack]) };
+      const { automaton, next } = this.#places[stack.place] as Extract<Place, { kind: "read" }>;
+      const isLast = stack.below === undefined && this.#places[next]!.kind === "end";
+      return { automaton, state: stack.count, alone: this.#positionOf(false, [stack]), isLast };
     });
   }
 

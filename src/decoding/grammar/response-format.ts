@@ -5,6 +5,8 @@ import { shown } from "../../need.ts";
 import { gbnfGrammar } from "./gbnf.ts";
 import type { Grammar } from "./grammar.ts";
 import { recognizerOf } from "./recognizer.ts";
+import { JSON_NOTATION } from "./json/json-notation.ts";
+import type { Notation } from "./json/notation.ts";
 import { schemaGrammar } from "./json/schema-grammar.ts";
 
 /** The form of an answer, as OpenAI's `response_format` has it. */
@@ -50,9 +52,22 @@ export function responseFormatGrammar(format: ResponseFormat, where: string): Gr
   }
 }
 
-/** JSON that a schema holds for. @param where as above @throws OptionError as above */
-export function jsonSchemaGrammar(schema: unknown, where: string): Grammar {
-  return remembered(`schema ${JSON.stringify(schema)}`, where, () => schemaGrammar(schema, where));
+/**
+ * JSON, or what a notation has for it, that a schema holds for.
+ * @param where as above @throws OptionError as above
+ */
+export function jsonSchemaGrammar(schema: unknown, where: string, notation: Notation = JSON_NOTATION): Grammar {
+  const key = `${notation.name} ${schemaText(schema, where)}`;
+  return remembered(key, where, () => schemaGrammar(schema, where, notation));
+}
+
+/** @throws OptionError for one that is nested too deep to be written */
+export function schemaText(schema: unknown, where: string): string {
+  try {
+    return JSON.stringify(schema) ?? "";
+  } catch (cause) {
+    throw new OptionError(`${where}: got one that cannot be written as JSON, need a schema`, { cause });
+  }
 }
 
 /** llama.cpp's grammars. @throws OptionError for one that is malformed, naming the line */

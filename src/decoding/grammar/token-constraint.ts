@@ -9,6 +9,9 @@ import { vocabularyTrie, type VocabularyTokens } from "./vocabulary-trie.ts";
 /** What is known of a tokenizer, for as long as there is one; of a grammar, as long as it is kept. */
 const tokenizers = new WeakMap<VocabularyTokens, { automata: AutomatonMasks; masks: WeakMap<Grammar, TokenMasks> }>();
 
+/** 32 tokens that all may come, as most do where a text is free. */
+const ALL_OF_WORD = 0xffffffff;
+
 export class TokenConstraint {
   readonly #grammar: Grammar;
   readonly #tokenizer: VocabularyTokens;
@@ -57,6 +60,7 @@ export class TokenConstraint {
       any ||= allowed !== 0;
       const begin = word * 32;
       const end = Math.min(begin + 32, logits.length);
+      if (allowed === ALL_OF_WORD) continue;
       if (allowed === 0) logits.fill(-Infinity, begin, end);
       else for (let id = begin; id < end; id++) if (((allowed >>> (id - begin)) & 1) === 0) logits[id] = -Infinity;
     }

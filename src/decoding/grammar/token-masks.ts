@@ -50,10 +50,10 @@ export class TokenMasks {
   #find(position: Position): TokenMask {
     const mask: TokenMask = new Uint32Array(Math.ceil(this.#automata.trie.vocabSize / 32));
     const most = this.#recognizer.work + MOST_WORK;
-    for (const { automaton, state, alone } of this.#recognizer.ways(position)) {
+    for (const { automaton, state, alone, isLast } of this.#recognizer.ways(position)) {
       const { inside, exits } = this.#automata.of(automaton, state);
       for (let word = 0; word < mask.length; word++) mask[word]! |= inside[word]!;
-      for (const { node, bytes } of exits) {
+      for (const { node, bytes } of isLast ? [] : exits) {
         let at: Position | null = alone;
         for (const byte of bytes) if (at) at = this.#recognizer.after(at, byte);
         if (at) this.#walkBelow(node, at, mask, most);

@@ -1,13 +1,22 @@
 /** What an answer in a conversation is held to: its form, calls that have to be, thoughts before either. */
+import { OptionError } from "../../errors.ts";
+import { describe, isJsonObject } from "../../json-object.ts";
+import { shown } from "../../need.ts";
 import { choiceOf, type Grammar, regularOf, sequenceOf, textOf, upTo } from "../grammar/grammar.ts";
 import { repeat, oneOf } from "../grammar/regular/regular.ts";
-import { jsonSchemaGrammar } from "../grammar/response-format.ts";
-import { OptionError } from "../../errors.ts";
+import { jsonSchemaGrammar, schemaText } from "../grammar/response-format.ts";
 import type { AnswerParsing } from "./answer-parsing.ts";
 import type { AskedCalls, OfferedFunction } from "./asked-calls.ts";
-import type { CallableFunction } from "./forced-calls.ts";
+import type { CallableFunction } from "./call-grammars.ts";
+import type { CallFormat } from "./call-formats.ts";
 
+/** OpenAI's are shorter. */
+const MOST_NAME = 256;
 const NO_PARAMETERS = { type: "object", properties: {}, additionalProperties: false };
+
+/** Grammars of calls by what they are made of: a conversation asks for the same with each of its turns. */
+const MOST_KNOWN = 32;
+const known = new WeakMap<CallFormat, Map<string, Grammar>>();
 
 /**
  * @param form of an answer that is no call; undefined for any
@@ -22,17 +31,60 @@ export function answerGrammar(
   { calls, thoughts }: Pick<AnswerParsing, "calls" | "thoughts">,
   prompt: string,
 ): Grammar | undefined {
-  const functions = asked && (asked.forced ?? (form && asked.functions));
-  if (!functions) return form && behindThoughts(form, thoughts(prompt));
-  if (!calls?.forced) {
-    throw new OptionError('tool_choice: got calls that have to be, need "auto" or "none": this model\'s calls are not JSON');
-  }
-  const forced = calls.forced(functions.map(callable), asked.several);
-  return behindThoughts(form && !asked.forced ? choiceOf(form, forced) : forced, thoughts(prompt));
+  const around = thoughts(prompt);
+  if (!asked || !calls) return form && behindThoughts(form, around);
+  const { functions, forced, several } = asked;
+  // What is neither strict nor limited to one call may be any text, as may what it calls.
+  if (!forced && !form && several && !functions.some(({ isStrict }) => isStrict)) return undefined;
+  const callables = (held: readonly OfferedFunction[], all: boolean): CallableFunction[] =>
+    held.map((one) => callable(one, all || one.isStrict, calls));
+  if (!forced && !form)
+    return remembered(calls, [functions, several, around], () =>
+      calls.grammars.inText(callables(functions, false), several, around),
+    );
+  const held = forced ?? functions;
+  const made = (thinks: boolean) => {
+    const grammar = calls.grammars.forced(callables(held, true), several);
+    return thinks ? behindThoughts(grammar, around) : grammar;
+  };
+  if (!form || forced) return remembered(calls, ["forced", held, several, around], () => made(true));
+  return behindThoughts(
+    choiceOf(
+      form,
+      remembered(calls, ["forced", held, several], () => made(false)),
+    ),
+    around,
+  );
 }
 
-function callable({ name, parameters, where }: OfferedFunction): CallableFunction {
-  return { name, arguments: jsonSchemaGrammar(parameters ?? NO_PARAMETERS, where) };
+/** @param isHeld whether its arguments are held to its schema; otherwise they are any object */
+function callable(
+  { name, parameters, where }: OfferedFunction,
+  isHeld: boolean,
+  { notation, names }: CallFormat,
+): CallableFunction {
+  if (name.length > MOST_NAME || names?.test(name) === false)
+    throw new OptionError(
+      `${where}.name: got ${shown(name)}, need one of at most ${MOST_NAME} characters${names ? " without spaces and brackets" : ""}`,
+    );
+  if (!isHeld) return { name, arguments: notation.object };
+  const place = `${where}.parameters`;
+  const given = parameters ?? NO_PARAMETERS;
+  if (!isJsonObject(given)) throw new OptionError(`${place}: got ${describe(given)}, need a JSON schema of an object`);
+  if (given["type"] !== undefined && given["type"] !== "object")
+    throw new OptionError(`${place}.type: got ${describe(given["type"])}, need "object"`);
+  return { name, arguments: jsonSchemaGrammar({ type: "object", ...given }, place, notation) };
+}
+
+function remembered(calls: CallFormat, of: readonly unknown[], make: () => Grammar): Grammar {
+  let grammars = known.get(calls);
+  if (!grammars) known.set(calls, (grammars = new Map<string, Grammar>()));
+  const key = schemaText(of, "tools");
+  const grammar = grammars.get(key) ?? make();
+  grammars.delete(key);
+  grammars.set(key, grammar);
+  if (grammars.size > MOST_KNOWN) grammars.delete(grammars.keys().next().value!);
+  return grammar;
 }
 
 /** White space that models put behind their thoughts. */

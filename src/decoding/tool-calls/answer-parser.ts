@@ -24,11 +24,17 @@ export interface AnswerParser {
   flush(): AnswerPart[];
 }
 
+/** Where a section ends in the text that begins inside it, and where text goes on behind its mark. */
+export interface Ending {
+  readonly at: number;
+  readonly behind: number;
+}
+
 /** A part of an answer between two marks, or one that shows its end by itself. */
 export interface Section {
   readonly open: string;
   /** What ends it, or where text that begins inside it ends: undefined while that is not there yet. */
-  readonly close: string | ((held: string) => number | undefined);
+  readonly close: string | ((held: string) => Ending | undefined);
   /**
    * The calls of a whole section; undefined if it is none of its kind, and then is text as it stands.
    * Absent: its text is thoughts, given as it comes.
@@ -122,8 +128,8 @@ export function callParts(calls: readonly FoundCall[] | undefined, written: stri
   return calls?.map((call) => ({ kind: "call", ...call, text: written }));
 }
 
-/** Where a section ends in the text that begins inside it, and where text goes on. */
-function ending({ close }: Section, held: string): { at: number; behind: number } | undefined {
-  const at = typeof close === "string" ? held.indexOf(close) : (close(held) ?? -1);
-  return at < 0 ? undefined : { at, behind: at + (typeof close === "string" ? close.length : 0) };
+function ending({ close }: Section, held: string): Ending | undefined {
+  if (typeof close !== "string") return close(held);
+  const at = held.indexOf(close);
+  return at < 0 ? undefined : { at, behind: at + close.length };
 }

@@ -12,7 +12,7 @@ export interface OfferedFunction {
   readonly parameters: unknown;
   /** Whether its arguments have to be of that schema wherever it is called. */
   readonly isStrict: boolean;
-  /** What the schema is called in messages. */
+  /** What it is called in messages. */
   readonly where: string;
 }
 
@@ -64,7 +64,7 @@ function offered(tool: unknown, where: string): OfferedFunction {
   if (!isJsonObject(given) || typeof given["name"] !== "string" || given["name"] === "")
     throw new OptionError(`${where}.function: got ${describe(given)}, need an object with a name`);
   const { name, parameters, strict } = given;
-  return { name, parameters: parameters ?? undefined, isStrict: strict === true, where: `${where}.function.parameters` };
+  return { name, parameters: parameters ?? undefined, isStrict: strict === true, where: `${where}.function` };
 }
 
 function choiceOf(choice: ToolChoice | null | undefined, name: string): ToolChoice {

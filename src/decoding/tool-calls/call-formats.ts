@@ -6,13 +6,21 @@
  *   Mistral                 as in `mistral-calls.ts`
  *   FunctionGemma           as in `gemma-calls.ts`
  */
-import { regularOf } from "../grammar/grammar.ts";
-import { oneOf, repeat } from "../grammar/regular/regular.ts";
+import { JSON_NOTATION } from "../grammar/json/json-notation.ts";
+import type { Notation } from "../grammar/json/notation.ts";
 import { type AnswerParser, type AnswerPart, callParts, type Section, SectionParser } from "./answer-parser.ts";
+import {
+  type CallGrammars,
+  gemmaGrammars,
+  hermesGrammars,
+  llamaGrammars,
+  mistralGrammars,
+  UNQUOTED_NAME,
+} from "./call-grammars.ts";
 import { GEMMA_MARKS, GEMMA_STOP, gemmaCalls } from "./gemma-calls.ts";
-import { callIn } from "./json-call.ts";
-import { hermesForced, llamaForced, mistralForced, type ForcedCalls } from "./forced-calls.ts";
-import { CALL_ID_CHARACTERS, CALL_ID_LENGTH, MISTRAL_MARKS, mistralCallId, mistralCalls } from "./mistral-calls.ts";
+import { GEMMA_NOTATION } from "./gemma-notation.ts";
+import { callIn, markBehindJson } from "./json-call.ts";
+import { MISTRAL_MARKS, mistralCallId, mistralCalls } from "./mistral-calls.ts";
 
 export interface CallFormat {
   readonly name: "hermes" | "llama3" | "mistral" | "function-gemma";
@@ -23,13 +31,17 @@ export interface CallFormat {
   readonly marks?: readonly string[];
   /** Text that ends an answer with calls. */
   readonly stop?: readonly string[];
-  /** Absent where arguments are not written as JSON. */
-  readonly forced?: ForcedCalls;
+  readonly grammars: CallGrammars;
+  /** How arguments are written. */
+  readonly notation: Notation;
+  /** Names of functions that it can write; absent for any. */
+  readonly names?: RegExp;
 }
 
+const HERMES_MARKS = ["<tool_call>", "</tool_call>"] as const;
 const hermesCalls: Section = {
-  open: "<tool_call>",
-  close: "</tool_call>",
+  open: HERMES_MARKS[0],
+  close: (held) => markBehindJson(held, HERMES_MARKS[1]),
   read(inner) {
     const call = callIn(inner, "arguments");
     return call && [call];
@@ -38,7 +50,9 @@ const hermesCalls: Section = {
 
 const HERMES: CallFormat = {
   name: "hermes",
-  forced: hermesForced,
+  marks: HERMES_MARKS,
+  grammars: hermesGrammars,
+  notation: JSON_NOTATION,
   parser: (sections, inside) => new SectionParser([...sections, hermesCalls], inside),
 };
 
@@ -46,12 +60,17 @@ const mistral = (template: string): CallFormat => ({
   name: "mistral",
   marks: MISTRAL_MARKS,
   callId: mistralCallId,
-  forced: mistralForced(template, regularOf(repeat(oneOf(CALL_ID_CHARACTERS), CALL_ID_LENGTH, CALL_ID_LENGTH))),
+  grammars: mistralGrammars(template),
+  notation: JSON_NOTATION,
+  ...(/\[(?:ARGS|CALL_ID)\]/.test(template) && { names: UNQUOTED_NAME }),
   parser: (sections, inside) => new SectionParser([...sections, mistralCalls], inside),
 });
 
 const FUNCTION_GEMMA: CallFormat = {
   name: "function-gemma",
+  grammars: gemmaGrammars,
+  notation: GEMMA_NOTATION,
+  names: UNQUOTED_NAME,
   marks: GEMMA_MARKS,
   stop: [GEMMA_STOP],
   parser: (sections, inside) => new SectionParser([...sections, gemmaCalls], inside),
@@ -59,7 +78,8 @@ const FUNCTION_GEMMA: CallFormat = {
 
 const LLAMA_3: CallFormat = {
   name: "llama3",
-  forced: llamaForced,
+  grammars: llamaGrammars,
+  notation: JSON_NOTATION,
   parser: (sections, inside) => new WholeAnswerCall(new SectionParser(sections, inside)),
 };
 

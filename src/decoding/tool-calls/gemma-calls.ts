@@ -7,6 +7,7 @@ import type { Section } from "./answer-parser.ts";
 import { parsed } from "./json-call.ts";
 
 const [OPEN, CLOSE, ESCAPE] = ["<start_function_call>", "<end_function_call>", "<escape>"] as const;
+export const GEMMA_ESCAPE = ESCAPE;
 /** Special tokens in some files of this model, which are no text otherwise. */
 export const GEMMA_MARKS = [OPEN, CLOSE, ESCAPE] as const;
 /** Where the model waits for what the functions gave. */
@@ -14,7 +15,7 @@ export const GEMMA_STOP = "<start_function_response>";
 
 const HEAD = /^\s*call:([^\s{}]+)\{/;
 /** As deep as arguments may be nested. */
-const MOST_DEPTH = 32;
+const MOST_DEPTH = 500;
 
 export const gemmaCalls: Section = {
   open: OPEN,
@@ -56,8 +57,9 @@ class Arguments {
   }
 
   #entry(depth: number): string | undefined {
-    const key = this.#escaped() ?? this.#until(/[:,{}]/);
-    if (key === "" || !this.#takes(":")) return undefined;
+    const escaped = this.#escaped();
+    const key = escaped ?? this.#until(/[:,{}]/);
+    if ((escaped === undefined && key === "") || !this.#takes(":")) return undefined;
     const value = this.#value(depth + 1);
     return value === undefined ? undefined : `${JSON.stringify(key)}:${value}`;
   }

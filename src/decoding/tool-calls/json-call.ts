@@ -1,6 +1,6 @@
 /** Calls of functions as JSON objects: a name, and arguments under a name that differs between models. */
 import { isJsonObject } from "../../json-object.ts";
-import type { FoundCall } from "./answer-parser.ts";
+import type { Ending, FoundCall } from "./answer-parser.ts";
 
 type Field = "arguments" | "parameters";
 
@@ -39,4 +39,21 @@ export function jsonEnd(text: string, begin: number): number | undefined {
     else if ((char === "}" || char === "]") && --depth === 0) return at + 1;
   }
   return undefined;
+}
+
+/** The first place of a mark that stands in no string of JSON; undefined while there is none. */
+export function markBehindJson(text: string, mark: string): Ending | undefined {
+  for (let at = text.indexOf(mark); at >= 0; at = text.indexOf(mark, at + 1))
+    if (!isQuoted(text, at)) return { at, behind: at + mark.length };
+  return undefined;
+}
+
+/** Whether a place of a JSON text is in a string. */
+function isQuoted(text: string, place: number): boolean {
+  let quoted = false;
+  for (let at = 0; at < place; at++) {
+    if (text[at] === '"') quoted = !quoted;
+    else if (quoted && text[at] === "\\") at++;
+  }
+  return quoted;
 }

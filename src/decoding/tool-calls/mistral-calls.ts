@@ -17,7 +17,8 @@ export const mistralCalls: Section = {
   open: MISTRAL_MARKS[0],
   close(held) {
     const before = LIST.exec(held) ?? HEAD.exec(held);
-    return before ? jsonEnd(held, before[0].length) : undefined;
+    const at = before ? jsonEnd(held, before[0].length) : undefined;
+    return at === undefined ? undefined : { at, behind: at };
   },
   read(inner): FoundCall[] | undefined {
     if (LIST.test(inner)) {

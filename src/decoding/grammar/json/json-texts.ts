@@ -6,6 +6,7 @@ import { patternLanguage } from "../regular/pattern-language.ts";
 import { either, oneOf, optional, range, type Regular, repeat, sequence, text } from "../regular/regular.ts";
 import { automatonOf, type Grammar, regularOf, repeatOf, sequenceOf } from "../grammar.ts";
 import { FORMATS } from "./formats.ts";
+import type { StringBounds } from "./notation.ts";
 
 /** Ways to write it differ; more than this no model needs, and a weak one would write without end. */
 export const SPACE: Regular = optional(either(text(" "), sequence(repeat(text("\n"), 1, 2), repeat(oneOf(" \t"), 0, 20))));
@@ -51,18 +52,7 @@ export const ANY_STRING: Grammar = regularOf(sequence(QUOTE, repeat(ANY_CHARACTE
 const CHARACTER = determinize(ANY_CHARACTER);
 
 /** Lengths that are counted by states of an automaton, which is faster than counting beside one. */
-const LONGEST_COUNTED = 500;
-
-export interface StringBounds {
-  /** Characters. */
-  readonly minLength: number;
-  readonly maxLength: number;
-  readonly pattern: string | undefined;
-  /** A name of `FORMATS`. */
-  readonly format: string | undefined;
-}
-
-export const UNBOUNDED: StringBounds = { minLength: 0, maxLength: Infinity, pattern: undefined, format: undefined };
+export const LONGEST_COUNTED = 500;
 
 /**
  * Strings in their quotes.
@@ -78,13 +68,19 @@ export function strings(bounds: StringBounds): Grammar {
   return sequenceOf(quote, repeatOf(character, minLength, maxLength), quote);
 }
 
-/** What stands between the quotes, in one spelling. @throws as `strings` */
-export function stringContents({ minLength, maxLength, pattern, format }: StringBounds): Automaton {
+/**
+ * What a string says, each of its characters in one spelling: that between JSON's quotes, unless told.
+ * @throws as `strings`
+ */
+export function stringContents(
+  { minLength, maxLength, pattern, format }: StringBounds,
+  spelling: (set: CodePoints) => Regular = jsonCharacter,
+): Automaton {
   const languages = [pattern, format === undefined ? undefined : FORMATS[format]!]
     .filter((expression) => expression !== undefined)
-    .map((expression) => patternLanguage(expression, jsonCharacter));
+    .map((expression) => patternLanguage(expression, spelling));
   if (languages.length === 0 || minLength > 0 || maxLength < Infinity)
-    languages.push(determinize(repeat(jsonCharacter(ALL_CODE_POINTS), minLength, maxLength)));
+    languages.push(determinize(repeat(spelling(ALL_CODE_POINTS), minLength, maxLength)));
   return languages.reduce(intersection);
 }
 

@@ -4,9 +4,10 @@ import { describe, isJsonObject, type JsonObject } from "../../../json-object.ts
 import { shown } from "../../../need.ts";
 import { automatonOf, type Grammar, NONE, regularOf } from "../grammar.ts";
 import { isEmpty } from "../regular/automaton.ts";
-import { either, text } from "../regular/regular.ts";
+import { either } from "../regular/regular.ts";
 import { FORMATS } from "./formats.ts";
-import { ANY_NUMBER, type StringBounds, strings } from "./json-texts.ts";
+import { ANY_NUMBER } from "./json-texts.ts";
+import type { Notation, StringBounds } from "./notation.ts";
 import { numberLanguage } from "./number-language.ts";
 import { countOf, type JsonType, numberOf, textOfKeyword } from "./schema-keywords.ts";
 
@@ -40,8 +41,9 @@ export function numberValues(schema: JsonObject, type: "integer" | "number", whe
 const NUMBER = regularOf(ANY_NUMBER);
 
 /** @throws OptionError for a pattern or format that cannot be carried out, or that no string has */
-export function stringValues(schema: JsonObject, where: string): Grammar {
-  return inSchema(schema["pattern"] === undefined ? where : `${where}.pattern`, () => strings(stringBounds(schema, where)));
+export function stringValues(schema: JsonObject, where: string, notation: Notation): Grammar {
+  const place = schema["pattern"] === undefined ? where : `${where}.pattern`;
+  return inSchema(place, () => notation.string(stringBounds(schema, where)));
 }
 
 /** @throws OptionError */
@@ -80,9 +82,9 @@ export function literalsOf(schema: JsonObject, where: string): readonly unknown[
 }
 
 /** Exactly one of some values, written without spaces. */
-export function literalValues(values: readonly unknown[], where: string): Grammar {
+export function literalValues(values: readonly unknown[], where: string, notation: Notation): Grammar {
   if (values.length === 0) return NONE;
-  return inSchema(where, () => regularOf(either(...values.map((value) => text(JSON.stringify(value))))));
+  return inSchema(where, () => regularOf(either(...values.map((value) => notation.literal(value)))));
 }
 
 export function isOfType(value: unknown, type: JsonType): boolean {

@@ -1,16 +1,19 @@
 /**
- * JSON Schema to a grammar: every text of it is JSON that the schema holds for. It is narrower than the
- * schema where a model would only go astray: properties come in the order the schema has them, and others
- * than those only where it says `additionalProperties`; numbers have at most 15 digits.
+ * JSON Schema to a grammar: every text of it is a value that the schema holds for, as JSON or in a model's own
+ * notation. It is narrower than the schema where a model would only go astray: properties come in one order,
+ * in JSON that of the schema, and others than those only where it says `additionalProperties`; numbers have
+ * at most 15 digits.
  */
 import { OptionError } from "../../../errors.ts";
 import { describe, isJsonObject, type JsonObject } from "../../../json-object.ts";
 import { choiceOf, type Grammar, NONE, type Rule, ruleOf, textOf } from "../grammar.ts";
 import { mergeSchemas } from "./merge-schemas.ts";
 import { checkDisjoint } from "./one-of.ts";
+import { JSON_NOTATION } from "./json-notation.ts";
+import type { Notation } from "./notation.ts";
 import { isOfType, literalsOf, literalValues, numberValues, stringValues } from "./scalar-values.ts";
 import { checkKeywords, isAnnotation, type JsonType, type Schema, typesOf } from "./schema-keywords.ts";
-import { anyObject, anyValue, arrayOf, objectOf, OBJECT_KEYWORDS, type WriteSchema } from "./structures.ts";
+import { arrayOf, objectOf, OBJECT_KEYWORDS, type WriteSchema } from "./structures.ts";
 
 /** Schemas inside of schemas, references followed. */
 const MOST_DEPTH = 64;
@@ -21,20 +24,22 @@ const MOST_SCHEMAS = 10_000;
  * @param where what the schema is called in messages
  * @throws OptionError naming what answers cannot be held to
  */
-export function schemaGrammar(schema: unknown, where: string): Grammar {
-  return new SchemaWriter(schema, where).write();
+export function schemaGrammar(schema: unknown, where: string, notation: Notation = JSON_NOTATION): Grammar {
+  return new SchemaWriter(schema, where, notation).write();
 }
 
 class SchemaWriter {
   readonly #root: unknown;
   readonly #where: string;
+  readonly #notation: Notation;
   readonly #references = new Map<string, Rule>();
   #depth = 0;
   #count = 0;
 
-  constructor(root: unknown, where: string) {
+  constructor(root: unknown, where: string, notation: Notation) {
     this.#root = root;
     this.#where = where;
+    this.#notation = notation;
   }
 
   write(): Grammar {
@@ -43,7 +48,7 @@ class SchemaWriter {
 
   readonly #value: WriteSchema = (unchecked, where) => {
     const schema = checkKeywords(unchecked, where);
-    if (schema === true) return anyValue();
+    if (schema === true) return this.#notation.value;
     if (schema === false) return NONE;
     if (++this.#depth > MOST_DEPTH)
       throw new OptionError(`${where}: got schemas nested more than ${MOST_DEPTH} deep, need at most that`);
@@ -133,9 +138,9 @@ class SchemaWriter {
         (keyword) => !isAnnotation(keyword) && !["type", "enum", "const"].includes(keyword),
       );
       if (beside.length > 0) throw new OptionError(`${where}: got ${beside[0]} beside enum or const, need one of them`);
-      return literalValues(fitting, `${where}.enum`);
+      return literalValues(fitting, `${where}.enum`, this.#notation);
     }
-    if (!types) return anyValue();
+    if (!types) return this.#notation.value;
     const written = types.includes("number") ? types.filter((type) => type !== "integer") : types;
     return choiceOf(...[...new Set(written)].map((type) => this.#ofType(type, schema, where)));
   }
@@ -150,12 +155,12 @@ class SchemaWriter {
       case "number":
         return numberValues(schema, type, where);
       case "string":
-        return stringValues(schema, where);
+        return stringValues(schema, where, this.#notation);
       case "array":
-        return arrayOf(schema, where, this.#value);
+        return arrayOf(schema, where, this.#value, this.#notation);
       case "object": {
         const isFree = OBJECT_KEYWORDS.every((keyword) => schema[keyword] === undefined);
-        return isFree ? anyObject() : objectOf(schema, where, this.#value);
+        return isFree ? this.#notation.object : objectOf(schema, where, this.#value, this.#notation);
       }
     }
   }
