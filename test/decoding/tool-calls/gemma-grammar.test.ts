@@ -1,4 +1,4 @@
-/** Calls as FunctionGemma writes them, by schemas: texts drawn of a grammar are read as values of its schema. */
+/** FunctionGemma's calls by schemas: texts drawn of a grammar are read as values of its schema. */
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { suite } from "uvu";
