@@ -1,15 +1,17 @@
 /**
  * What holding a text to a schema costs with a large vocabulary, per token and once.
  *
- *     npx tsx bench/grammar.bench.ts [MODEL_FOLDER] [--tokens 150000]
+ *     npx tsx bench/grammar.bench.ts [GGUF|FOLDER] [--tokens 150000]
  *
  * The vocabulary is the model's, or one from a seed: words, with and without a space before them, digits,
  * signs and characters of other scripts. The text of each schema goes through twice: once where nothing is
- * known of it, once where it is. Processor time, so that other programs count less.
+ * known of it, once where it is. A GGUF's step of decoding is timed too, by one thread, and what masks take is
+ * said as a part of it. Processor time, so that other programs count less.
  */
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { loadModel } from "../src/index.ts";
 import { jsonSchemaGrammar } from "../src/decoding/grammar/response-format.ts";
 import { TokenConstraint } from "../src/decoding/grammar/token-constraint.ts";
 import type { VocabularyTokens } from "../src/decoding/grammar/vocabulary-trie.ts";
@@ -71,11 +73,27 @@ const clock = () => {
 };
 const ms = (value: number) => `${value.toFixed(2).padStart(8)} ms`;
 
-const vocabulary = positionals[0] === undefined ? seededVocabulary(Number(values.tokens)) : tokenizerOf(positionals[0]);
+/** Tokens that are decoded to time one, behind a few that are not counted. */
+const STEPS = { before: 4, timed: 32 };
+
+const [place] = positionals;
+await using model = place?.endsWith(".gguf") ? await loadModel(place, { threads: 1, contextSize: 128 }) : undefined;
+const vocabulary = model?.tokenizer ?? (place === undefined ? seededVocabulary(Number(values.tokens)) : tokenizerOf(place));
+const stepMs = model && (await decodeStep());
 console.log(`${cpus()[0]?.model}, Node ${process.version}, ${vocabulary.vocabSize} tokens`);
+if (stepMs !== undefined) console.log(`a step of decoding, threads: 1${ms(stepMs)}`);
 const ids = new Map<string, number>();
 for (let id = 0; id < vocabulary.vocabSize; id++) {
   if (vocabulary.idToToken(id) !== undefined && !vocabulary.specialIds.has(id)) ids.set(vocabulary.readBytes(id).join(), id);
+}
+
+async function decodeStep(): Promise<number> {
+  let [count, began] = [0, 0];
+  const maxTokens = STEPS.before + STEPS.timed;
+  for await (const _ of model!.generate("Once upon a time", { maxTokens, draftMax: 0, temperature: 0, ignoreEos: true }))
+    if (++count === STEPS.before) began = clock();
+  if (count <= STEPS.before) throw new Error(`got ${count} pieces of text, need one for each token`);
+  return (clock() - began) / (count - STEPS.before);
 }
 
 /** The longest tokens, from the start on. */
@@ -109,8 +127,11 @@ for (const [name, schema, text] of CASES) {
     });
     const sorted = times.toSorted((a, b) => a - b);
     const mean = times.reduce((a, b) => a + b) / times.length;
+    const median = sorted[sorted.length >> 1]!;
+    const percent = (part: number) => `${((100 * part) / stepMs!).toFixed(1)} %`;
+    const shares = stepMs === undefined ? "" : `; of a step: median ${percent(median)}, mean ${percent(mean)}`;
     console.log(
-      `${name.padEnd(12)} ${round}: grammar ${ms(compiled)}, ${String(tokens.length).padStart(4)} tokens: median ${ms(sorted[sorted.length >> 1]!)}, mean ${ms(mean)}, longest ${ms(sorted.at(-1)!)}`,
+      `${name.padEnd(12)} ${round}: grammar ${ms(compiled)}, ${String(tokens.length).padStart(4)} tokens: median ${ms(median)}, mean ${ms(mean)}, longest ${ms(sorted.at(-1)!)}${shares}`,
     );
   }
 }

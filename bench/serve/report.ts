@@ -1,7 +1,9 @@
 /** Figures of a server under load as Markdown, and the place in docs/serving.md they are written to. */
 import type { ChurnFigures } from "./churn.ts";
 import type { LoadFigures, Percentiles } from "./load.ts";
+import type { Beside, OverheadFigures } from "./overhead.ts";
 import type { PrefixFigures } from "./prefix.ts";
+import type { SchemaFigures } from "./schemas.ts";
 
 export interface Figures {
   readonly date: string;
@@ -12,6 +14,16 @@ export interface Figures {
   readonly load: readonly LoadFigures[];
   readonly prefix?: PrefixFigures;
   readonly churn?: ChurnFigures;
+  readonly schemas?: SchemaFigures;
+  readonly overhead?: OverheadFigures;
+  readonly peer?: PeerFigures;
+}
+
+/** The same load at another engine's server. */
+export interface PeerFigures {
+  readonly engine: string;
+  readonly model: string;
+  readonly load: readonly LoadFigures[];
 }
 
 const [BEGIN, END] = ["<!-- bench:serve -->", "<!-- /bench:serve -->"];
@@ -48,14 +60,41 @@ export function churnSentence({
   return `${clients} clients for ${seconds} s, some slow, some leaving: ${finished} answers finished, ${different} of them other than the model's alone, ${left} left, ${turnedAway} told to come back, ${lost.length} lost, ${stuck} stuck; resident MiB every 10 s: ${mib}.`;
 }
 
-export function section({ date, machine, model, command, threads, load, prefix, churn }: Figures): string {
+export function schemasSentence({ schemas, asked, valid, cut, wrong }: SchemaFigures): string {
+  return `${asked} answers over ${schemas} schemas: ${valid} whole and valid, ${cut} cut by their length, which say so and begin such a text; ${asked - wrong.length} of ${asked} as they should be.`;
+}
+
+export function overheadSentence({ rounds, tokens, clock, processor }: OverheadFigures): string {
+  const percent = (part: number) => (100 * part).toFixed(1);
+  const words = ({ libraryMs, serverMs, share }: Beside) =>
+    `${libraryMs.toFixed(2)} ms a token by the library, ${serverMs.toFixed(2)} ms as a stream of the server, ${percent(share.p50)} % more (median; half of the rounds from ${percent(share.p25)} to ${percent(share.p75)} %)`;
+  const beside = processor ? `; processor time of the thread that serves: ${words(processor)}` : "";
+  return `One client, ${tokens} tokens, ${rounds} rounds of both in turn: ${words(clock)}${beside}.`;
+}
+
+export function peerTable({ engine, model, load }: PeerFigures): string {
+  return `The same load at ${engine} (node-llama-cpp behind a server of a page of code, its own batches), ${model}:\n\n${loadTable(load)}`;
+}
+
+/** What was measured besides the load, each in a paragraph. */
+export function sentences({ prefix, churn, schemas, overhead, peer }: Figures): string[] {
+  return [
+    ...(peer ? [peerTable(peer)] : []),
+    ...(prefix ? [prefixSentence(prefix)] : []),
+    ...(overhead ? [overheadSentence(overhead)] : []),
+    ...(schemas ? [schemasSentence(schemas)] : []),
+    ...(churn ? [churnSentence(churn)] : []),
+  ];
+}
+
+export function section(figures: Figures): string {
+  const { date, machine, model, command, threads, load } = figures;
   const prompts = load[0] ? ` Prompts of 50 to 500 tokens, ${load[0].tokens / load[0].requests} tokens an answer.` : "";
   return [
     `Written by \`npm run bench:serve\`; do not edit. ${date}, ${machine}; ${model}, threads: ${threads}.${prompts}`,
     `\`\`\`\n${command}\n\`\`\``,
     loadTable(load),
-    ...(prefix ? [prefixSentence(prefix)] : []),
-    ...(churn ? [churnSentence(churn)] : []),
+    ...sentences(figures),
   ].join("\n\n");
 }
 

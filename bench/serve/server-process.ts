@@ -1,12 +1,15 @@
-/** `fptq serve` of the built package, in a process of its own. */
+/** A server in a process of its own: `fptq serve` of the built package, or another engine's. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const PROGRAM = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const PEER = fileURLToPath(new URL("../peers/llama-cpp-server.mjs", import.meta.url));
 
 export interface ServerProcess {
   readonly origin: string;
+  /** What it said of itself when it began to listen. */
+  readonly said: string;
   /** Resident bytes; 0 where the system does not say. */
   rss(): number;
   stop(): Promise<void>;
@@ -15,10 +18,17 @@ export interface ServerProcess {
 }
 
 /** @throws Error with what the server said, if it ended before it listened */
-export async function startServer(model: string, words: readonly string[]): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [PROGRAM, "serve", "-m", model, "--port", "0", ...words], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+export function startServer(model: string, words: readonly string[]): Promise<ServerProcess> {
+  return start([PROGRAM, "serve", "-m", model, "--port", "0", ...words]);
+}
+
+/** llama.cpp over a GGUF. @param context tokens of one request @throws Error as above */
+export function startPeer(gguf: string, threads: number, parallel: number, context: number): Promise<ServerProcess> {
+  return start([PEER, gguf, ...[threads, parallel, context].map(String)]);
+}
+
+async function start(words: readonly string[]): Promise<ServerProcess> {
+  const child = spawn(process.execPath, words, { stdio: ["ignore", "ignore", "pipe"] });
   let log = "";
   child.stderr.setEncoding("utf8");
   const origin = await new Promise<string>((resolve, reject) => {
@@ -31,6 +41,7 @@ export async function startServer(model: string, words: readonly string[]): Prom
   });
   return {
     origin,
+    said: log,
     rss: () => residentBytes(child.pid!),
     stop: () =>
       new Promise((resolve) => {

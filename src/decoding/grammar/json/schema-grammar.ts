@@ -1,8 +1,8 @@
 /**
  * JSON Schema to a grammar: every text of it is a value that the schema holds for, as JSON or in a notation
- * of a model. It is narrower than the schema where a model would only go astray: properties come in one order,
- * in JSON that of the schema, and others than those only where it says `additionalProperties`; numbers have
- * at most 15 digits.
+ * of a model. It is narrower than the schema where a model would only go astray: properties come in one
+ * order, in JSON that of the schema, and others than those only where it says `additionalProperties`; numbers
+ * have at most 15 digits.
  */
 import { OptionError } from "../../../errors.ts";
 import { describe, isJsonObject, type JsonObject } from "../../../json-object.ts";
