@@ -5,8 +5,8 @@
  *
  * The vocabulary is the model's, or one from a seed: words, with and without a space before them, digits,
  * signs and characters of other scripts. The text of each schema goes through twice: once where nothing is
- * known of it, once where it is. A GGUF's step of decoding is timed too, by one thread, and what masks take is
- * said as a part of it. Processor time, so that other programs count less.
+ * known of it, once where it is. A GGUF's step of decoding is timed too, by one thread, and what masks take
+ * is said as a part of it. Processor time, so that other programs count less.
  */
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";

@@ -11,7 +11,7 @@ import { listen } from "../../src/host/node/node-http-server.ts";
 import { createServer } from "../../src/server.ts";
 import type { Answer, CompletionRequest } from "./ask.ts";
 
-/** Milliseconds a token, medians; and what the server takes more, as a part of the library's, round by round. */
+/** Milliseconds a token, medians; and what the server takes more, as a part of the library's time. */
 export interface Beside {
   readonly libraryMs: number;
   readonly serverMs: number;
@@ -23,7 +23,7 @@ export interface OverheadFigures {
   readonly tokens: number;
   /** From the first token of the text to the last. */
   readonly clock: Beside;
-  /** Of the thread that generates and serves, from the request to the end; undefined where no system says it. */
+  /** The thread that generates and serves, from the request to the end; undefined off Linux. */
   readonly processor: Beside | undefined;
 }
 
@@ -96,7 +96,7 @@ async function timed(run: () => Promise<Omit<Run, "processorMs">>): Promise<Run>
   return { ...done, processorMs: processorMs() - began };
 }
 
-/** Of this thread so far, as Linux has it; 0 elsewhere. */
+/** Processor time of this thread so far, as Linux has it; 0 elsewhere. */
 function processorMs(): number {
   try {
     return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ")[0]) / 1e6;
