@@ -3,14 +3,15 @@
  *
  *     npm run bench:serve -- [--model FOLDER|GGUF] [--clients 1,8,32,64] [--requests 4] [--tokens 32]
  *                            [--threads 1] [--churn SECONDS] [--prefix 1000] [--overhead ROUNDS]
- *                            [--schemas ANSWERS] [--peer GGUF] [-o json] [--write-docs]
+ *                            [--schemas ANSWERS] [--shares] [--peer GGUF] [-o json] [--write-docs]
  *
  * Each number of clients has a server that answers as many at a time; eight also have one that answers one
  * at a time. `--requests` is for each client. `--churn` lets 64 clients come for so many seconds, of which
  * some are slow and some leave, and ends with 1 if an answer is lost, stuck or not the model's own.
  * `--prefix` is the number of tokens that prompts share where their first token is timed; 0 for none.
  * `--overhead` has the library and the server say the same text in turn, in one process. `--schemas` asks for
- * so many answers over 20 schemas, and ends with 1 if one is not as it should be. `--peer` puts the same load
+ * so many answers over 20 schemas, and ends with 1 if one is not as it should be. `--shares` times what eight
+ * clients have in common, and says how many tokens they can have at most. `--peer` puts the same load
  * before llama.cpp's engine, which `npx tsx bench/peers/install.ts` installs; a GGUF of the same model.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -26,6 +27,7 @@ import { measureOverhead } from "./serve/overhead.ts";
 import { type Figures, loadTable, type PeerFigures, section, sentences, withSection } from "./serve/report.ts";
 import { requestsOf } from "./serve/requests.ts";
 import { measureSchemas } from "./serve/schemas.ts";
+import { measureShares } from "./serve/shares.ts";
 import { type ServerProcess, startPeer, startServer } from "./serve/server-process.ts";
 import { needing } from "../src/need.ts";
 
@@ -51,6 +53,7 @@ const { values: flags } = parseArgs({
     prefix: { type: "string", default: "1000" },
     overhead: { type: "string", default: "0" },
     schemas: { type: "string", default: "0" },
+    shares: { type: "boolean", default: false },
     peer: { type: "string" },
     output: { type: "string", short: "o", default: "table" },
     "write-docs": { type: "boolean", default: false },
@@ -66,7 +69,7 @@ const say = (text: string) => console.error(text);
 const pages = readdirSync(`${root}docs`).filter((name) => name.endsWith(".md"));
 const text = pages.map((name) => readFileSync(`${root}docs/${name}`, "utf8")).join("\n").slice(0, 200_000); // prettier-ignore
 const context = PROMPTS.longest + tokens + 1;
-await using model = await loadModel(flags.model, { threads, contextSize: context });
+await using model = await loadModel(flags.model, { threads, contextSize: context, cacheTokens: 8 * context });
 const ids = model.tokenizer.encode(text, { addSpecialTokens: false });
 const serve = (parallel: number, size = context) => startServer(flags.model, ["-t", `${threads}`, "--np", `${parallel}`, "-c", `${size}`]); // prettier-ignore
 
@@ -79,10 +82,11 @@ const figures: { -readonly [Key in keyof Figures]: Figures[Key] } = {
   date: new Date().toISOString().slice(0, 10),
   machine: `${cpus()[0]!.model}, ${cpus().length} hardware threads, Node ${process.versions.node}`,
   model: basename(flags.model),
-  command: `npm run bench:serve -- --clients ${flags.clients} --requests ${requests} --tokens ${tokens} --threads ${threads} --churn ${churnSeconds} --prefix ${prefixTokens} --overhead ${rounds} --schemas ${answers}${flags.peer === undefined ? "" : ` --peer ${basename(flags.peer)}`}`,
+  command: `npm run bench:serve -- --clients ${flags.clients} --requests ${requests} --tokens ${tokens} --threads ${threads} --churn ${churnSeconds} --prefix ${prefixTokens} --overhead ${rounds} --schemas ${answers}${flags.shares ? " --shares" : ""}${flags.peer === undefined ? "" : ` --peer ${basename(flags.peer)}`}`,
   threads,
   load,
 };
+if (flags.shares) figures.shares = await measureShares(model, (PROMPTS.shortest + PROMPTS.longest) / 2, tokens);
 if (flags.peer !== undefined) figures.peer = await peerFigures(flags.peer);
 if (prefixTokens > 0)
   figures.prefix = await withServer(serve(1, prefixTokens + 64), ({ origin }) => measurePrefix(origin, ids, prefixTokens));

@@ -4,6 +4,7 @@ import type { LoadFigures, Percentiles } from "./load.ts";
 import type { Beside, OverheadFigures } from "./overhead.ts";
 import type { PrefixFigures } from "./prefix.ts";
 import type { SchemaFigures } from "./schemas.ts";
+import type { ShareFigures } from "./shares.ts";
 
 export interface Figures {
   readonly date: string;
@@ -17,6 +18,7 @@ export interface Figures {
   readonly schemas?: SchemaFigures;
   readonly overhead?: OverheadFigures;
   readonly peer?: PeerFigures;
+  readonly shares?: ShareFigures;
 }
 
 /** The same load at another engine's server. */
@@ -60,6 +62,10 @@ export function churnSentence({
   return `${clients} clients for ${seconds} s, some slow, some leaving: ${finished} answers finished, ${different} of them other than the model's alone, ${left} left, ${turnedAway} told to come back, ${lost.length} lost, ${stuck} stuck; resident MiB every 10 s: ${mib}.`;
 }
 
+export function sharesSentence({ promptMs, aloneMs, togetherMs, promptTokens, tokens, bound }: ShareFigures): string {
+  return `Processor time: ${promptMs.toFixed(2)} ms a token of a prompt, ${aloneMs.toFixed(2)} ms a step alone, ${togetherMs.toFixed(2)} ms a step of one of eight. So eight clients with prompts of ${promptTokens} tokens and answers of ${tokens} have at most ${bound.toFixed(2)} times the tokens of one, however passes are composed.`;
+}
+
 export function schemasSentence({ schemas, asked, valid, cut, wrong }: SchemaFigures): string {
   return `${asked} answers over ${schemas} schemas: ${valid} whole and valid, ${cut} cut by their length, which say so and begin such a text; ${asked - wrong.length} of ${asked} as they should be.`;
 }
@@ -77,8 +83,9 @@ export function peerTable({ engine, model, load }: PeerFigures): string {
 }
 
 /** What was measured besides the load, each in a paragraph. */
-export function sentences({ prefix, churn, schemas, overhead, peer }: Figures): string[] {
+export function sentences({ prefix, churn, schemas, overhead, peer, shares }: Figures): string[] {
   return [
+    ...(shares ? [sharesSentence(shares)] : []),
     ...(peer ? [peerTable(peer)] : []),
     ...(prefix ? [prefixSentence(prefix)] : []),
     ...(overhead ? [overheadSentence(overhead)] : []),

@@ -7,7 +7,7 @@ import type { JsonObject } from "../../src/json-object.ts";
 import { SCHEMAS } from "../../test/decoding/grammar/schemas.ts";
 
 /** Tokens of an answer, and of every tenth, which is to be cut. */
-const [TOKENS, FEW_TOKENS] = [300, 8];
+const [TOKENS, FEW_TOKENS] = [200, 8];
 const CLIENTS = 4;
 
 export interface SchemaFigures {
@@ -53,7 +53,7 @@ export async function measureSchemas(origin: string, answers: number): Promise<S
 
 async function asked(origin: string, name: string, schema: JsonObject, seed: number): Promise<Reply> {
   const body = {
-    messages: [{ role: "user", content: `Give me an example of this as JSON (${name}): ${JSON.stringify(schema)}` }],
+    messages: [{ role: "user", content: `Give me a short example, as JSON: ${name}` }],
     max_tokens: seed % 10 === 9 ? FEW_TOKENS : TOKENS,
     temperature: 1,
     seed,

@@ -22,7 +22,7 @@ const random = mulberry32(SEED);
 const below = (count: number) => Math.floor(random() * count);
 const pick = <T>(list: readonly T[]): T => list[below(list.length)]!;
 
-const CHAT_KEYS = ["messages", "tools", "tool_choice", "response_format", "logprobs", "top_logprobs", "max_completion_tokens", "chat_template_kwargs", "functions"]; // prettier-ignore
+const CHAT_KEYS = ["messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "logprobs", "top_logprobs", "max_completion_tokens", "chat_template_kwargs", "functions"]; // prettier-ignore
 const TEXT_KEYS = ["prompt", "echo", "logprobs", "suffix", "best_of"];
 const SAMPLING_KEYS = ["temperature", "stop", "n", "seed", "top_p", "top_k", "min_p", "stream", "logit_bias", "stream_options", "repeat_penalty", "presence_penalty", "id_slot", "grammar", "model", "ignore_eos"]; // prettier-ignore
 /** What an endpoint knows; others come too. */
@@ -55,7 +55,30 @@ function value(depth: number): unknown {
     () => (depth > 3 ? [] : Array.from({ length: below(4) }, () => value(depth + 1))),
     () => (depth > 3 ? {} : Object.fromEntries(Array.from({ length: below(4) }, () => [pick(INNER_KEYS), value(depth + 1)]))),
     () => MESSAGES,
-  ])();
+    () => [{ type: "function", name: "f", strict: true, parameters: schema(depth), function: { name: pick(TEXTS), strict: true, parameters: schema(depth) } }],
+    () => ({ type: "json_schema", schema: schema(depth), json_schema: { schema: schema(depth) } }),
+  ])(); // prettier-ignore
+}
+
+const KEYWORDS = ["type", "properties", "required", "items", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "$defs", "pattern", "format", "minLength", "maxItems", "minimum", "multipleOf", "additionalProperties", "not"]; // prettier-ignore
+
+/** What looks like a schema, mostly a wrong one. */
+function schema(depth: number): unknown {
+  const inner = () => (depth > 3 || random() < 0.2 ? value(depth + 1) : schema(depth + 1));
+  const entry = (): [string, unknown] => {
+    const keyword = pick(KEYWORDS);
+    const fitting: Record<string, () => unknown> = {
+      type: () => pick(["object", "array", "string", "number", "integer", "null", ["string", "object"]]),
+      properties: () => ({ [pick(INNER_KEYS)]: inner(), a: inner() }),
+      $defs: () => ({ a: inner() }),
+      $ref: () => pick(["#", "#/$defs/a", "#/properties/a", "#/x"]),
+      pattern: () => pick(["^a+$", "(", "(a|b)*a(a|b){20}", "\\p{L}"]),
+      anyOf: () => [inner(), inner()],
+      required: () => ["a"],
+    };
+    return [keyword, random() < 0.8 ? (fitting[keyword] ?? inner)() : value(depth + 1)];
+  };
+  return Object.fromEntries(Array.from({ length: below(4) }, entry));
 }
 
 function bodyFor(path: string): string {
