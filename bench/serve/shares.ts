@@ -1,6 +1,6 @@
 /**
- * What several clients can have of one model at most: rows of prompts cost the same in any company, steps of one
- * token cost less together. Processor time, so that other programs count less.
+ * What several clients can have of one model at most: rows of prompts cost the same in any company, steps of
+ * one token cost less together. Processor time, so that other programs count less.
  */
 import { quantile } from "../../src/evaluation/statistics.ts";
 import type { LanguageModel } from "../../src/index.ts";
