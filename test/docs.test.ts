@@ -1,6 +1,6 @@
 /**
  * Links and paths in Markdown lead to something: who moves a file is told which pages still name the old
- * place.
+ * place. Figures that stand in two pages are the same.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { posix } from "node:path";
@@ -120,6 +120,38 @@ test("what is no path of the repository is left alone", () => {
   assert.equal(broken(references("examples/workers/README.md", "`src/worker.ts` `src/gone.ts`")), [
     "examples/workers/README.md:1: src/gone.ts",
   ]);
+});
+
+/** Cells of each row of the tables in a page, by the heads of their columns. */
+function tableRows(markdown: string): Record<string, string>[] {
+  const rows: Record<string, string>[] = [];
+  for (const [table] of markdown.matchAll(/^\|.*\|\n\|[ :|-]+\|\n(\|.*\|\n?)+/gm)) {
+    const [head = [], , ...body] = table.trimEnd().split("\n").map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim())); // prettier-ignore
+    for (const cells of body) rows.push(Object.fromEntries(head.map((name, i) => [name, cells[i] ?? ""])));
+  }
+  return rows;
+}
+
+/** Rows of `docs/papers.md` that `docs/results.md` has not, or with other figures. */
+function otherFigures(papers: string, results: string): string[] {
+  const measured = tableRows(results);
+  return tableRows(papers).flatMap(({ "our row": name, ...cells }) => {
+    if (name === undefined) return [];
+    const same = measured.some(
+      (row) => row[""] === name && ["ratio", "LAMBADA, %"].every((key) => (cells[key] ?? row[key]) === row[key]),
+    );
+    return same ? [] : [name];
+  });
+}
+
+test("figures beside those of papers are those of the results", () => {
+  const [papers, results] = ["papers", "results"].map((page) => readFileSync(`${root}docs/${page}.md`, "utf8")) as [
+    string,
+    string,
+  ];
+  assert.ok(tableRows(papers).filter((row) => "our row" in row).length > 10);
+  assert.equal(otherFigures(papers, results), []);
+  assert.equal(otherFigures(papers.replace("19.6 ± 1.8", "19.7 ± 1.8"), results), ["FPTQ"]);
 });
 
 test.run();
