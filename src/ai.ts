@@ -7,6 +7,8 @@
  *
  *     const fptq = createFptq({ smollm2: await loadModel("SmolLM2-w4a8") });
  *     const { textStream } = streamText({ model: fptq("smollm2"), prompt: "Why is the sky blue?" });
+ *
+ * @module fptq/ai
  */
 export { createFptq } from "./ai/create-fptq.ts";
 export type { FptqProvider, ProvidedModel } from "./ai/create-fptq.ts";

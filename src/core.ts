@@ -2,6 +2,8 @@
  * The library without a runtime: what `fptq` exports, taking the runtime's capabilities as an argument. Use
  * it where no entry point fits, with a `Host` of your own (`WebAssembly.Module`s, a way to yield) and a
  * `ModelLocation` over whatever holds the files.
+ *
+ * @module fptq/core
  */
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import type { ModelLocation, OutputFile, OutputFolder } from "./checkpoint/byte-source.ts";

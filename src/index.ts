@@ -7,6 +7,8 @@
  *     await quantize("SmolLM2-135M-Instruct.Q4_1.gguf", { output: "smollm2-w4a8" });
  *     await using model = await loadModel("smollm2-w4a8");
  *     for await (const text of model.generate("The capital of France is")) process.stdout.write(text);
+ *
+ * @module fptq
  */
 import type * as core from "./core.ts";
 import * as library from "./library.ts";

@@ -6,6 +6,8 @@
  *
  *     const app = createServer(await loadModel("SmolLM2-w4a8"));
  *     export default app;
+ *
+ * @module fptq/server
  */
 export { createServer } from "./server/create-server.ts";
 export type { ServedModel, ServerOptions } from "./server/server-options.ts";

@@ -14,7 +14,7 @@ const test = suite("prose");
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 const COLUMNS = 110;
-const FOLDERS = ["src", "assembly", "test", "bench", "scripts", "examples"];
+const FOLDERS = ["src", "assembly", "test", "bench", "scripts", "examples", "site"];
 const NOT_OURS = /(^|\/)(node_modules|dist|build|\.next|\.wrangler)\//;
 
 interface Comment {
