@@ -117,6 +117,13 @@ export { Tokenizer } from "./tokenizer/tokenizer.ts";
  * Loads a model: a quantized folder, a GGUF, whose quantized weights run as they are, or a folder or GGUF of
  * floats, which then runs in float32.
  *
+ * @example
+ * ```ts
+ * import { loadModel } from "fptq/core";
+ *
+ * // `modelLocation` is what `locateModel` found, `host` what the runtime brings.
+ * const model = await loadModel(modelLocation, host, { contextSize: 2048 });
+ * ```
  * @throws CheckpointError for files that are missing, truncated or damaged; UnsupportedModelError for models
  *   this package does not run; OptionError; CapabilityError if memory is refused; AbortError
  */
@@ -130,6 +137,13 @@ export async function loadModel(location: ModelLocation, host: Host, options: Lo
 /**
  * Measures tokens per second of prefill and decode, by llama-bench's rules, in a sequence of its own.
  *
+ * @example
+ * ```ts
+ * import { measureSpeed } from "fptq";
+ *
+ * const test = { promptTokens: 512, generatedTokens: 0, depth: 0 };
+ * const { samplesTs } = await measureSpeed(model, test, { repetitions: 3 });
+ * ```
  * @throws OptionError for a test that is empty or does not fit the context; AbortError
  */
 export async function measureSpeed(model: LanguageModel, test: SpeedTest, options?: SpeedOptions): Promise<SpeedResult> {
@@ -143,6 +157,14 @@ export async function measureSpeed(model: LanguageModel, test: SpeedTest, option
  * Measures tokens per second of many sequences at a time, by llama-batched-bench's rules. Load the model with
  * room for them (`cacheTokens`).
  *
+ * @example
+ * ```ts
+ * import { loadModel, measureBatchedSpeed } from "fptq";
+ *
+ * const model = await loadModel("model-w4a8", { cacheTokens: 8192 });
+ * const test = { promptTokens: 128, generatedTokens: 32, sequences: 8 };
+ * const { promptSeconds, generationSeconds } = await measureBatchedSpeed(model, test);
+ * ```
  * @throws OptionError for a test that is empty or does not fit the cache; AbortError
  */
 export async function measureBatchedSpeed(
@@ -158,6 +180,12 @@ export async function measureBatchedSpeed(
 /**
  * Quantizes a model to W4A8 (FPTQ, Algorithm 1) and writes it as a Hugging Face folder.
  *
+ * @example
+ * ```ts
+ * import { quantize } from "fptq/core";
+ *
+ * const report = await quantize(modelLocation, outputFolder, host, { recipe: "fptq-best" });
+ * ```
  * @param output committed when everything is written; discarded if anything fails, so that nothing
  *   half-written is left
  * @returns range, policy, scale and error of each layer input, bits per weight, seconds
@@ -189,6 +217,12 @@ export async function quantize(
 /**
  * Writes a model as a GGUF, which llama.cpp and its relatives read.
  *
+ * @example
+ * ```ts
+ * import { exportGguf } from "fptq/core";
+ *
+ * await exportGguf(modelLocation, outputFile, { type: "Q8_0" });
+ * ```
  * @param output committed when everything is written; discarded if anything fails
  * @throws UnsupportedModelError for what a GGUF has no place for; CheckpointError; NumericError for weights
  *   that are not finite; OptionError; CapabilityError if there is too little room; AbortError
@@ -203,6 +237,12 @@ export async function exportGguf(location: ModelLocation, output: OutputFile, op
 /**
  * Writes a quantized model as a folder for vLLM and transformers, by compressed-tensors' rules.
  *
+ * @example
+ * ```ts
+ * import { exportFolder } from "fptq/core";
+ *
+ * await exportFolder(modelLocation, outputFolder, { format: "w4a8-int" });
+ * ```
  * @param output committed when everything is written; discarded if anything fails
  * @throws UnsupportedModelError for a model without 4-bit symmetric weights, or of a layout that others do
  *   not read; CheckpointError; NumericError; OptionError; AbortError
@@ -244,6 +284,12 @@ async function discardingOnError<T>(output: Pick<OutputFile, "discard">, write: 
  * Activation ranges of each layer input, and what the recipe would do with them (FPTQ, section 3.2 and Tables
  * 8 and 9).
  *
+ * @example
+ * ```ts
+ * import { analyze } from "fptq/core";
+ *
+ * const inputs = await analyze(modelLocation, host, { samples: 8 });
+ * ```
  * @throws as `quantize`
  */
 export async function analyze(location: ModelLocation, host: Host, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
@@ -265,6 +311,12 @@ export async function analyze(location: ModelLocation, host: Host, options: Anal
  * Tells where a quantized model's loss comes from: how far its predictions are from those of the float model
  * it was made of, as it is and with each of its parts put back to float, alone and one after another.
  *
+ * @example
+ * ```ts
+ * import { lossByPart } from "fptq/core";
+ *
+ * const { parts } = await lossByPart(modelLocation, baseLocation, text, host);
+ * ```
  * @param base the float model
  * @throws OptionError if the two differ in size or vocabulary, the base is quantized, the text is shorter
  *   than one chunk or an option is outside its domain; UnsupportedModelError if the weights of one are not

@@ -123,7 +123,17 @@ export class AbortError extends FptqError {
   readonly code: string = "ABORT_ERR";
 }
 
-/** @throws AbortError if the signal has been aborted; `work` says what was interrupted */
+/**
+ * Throws where the signal has been aborted.
+ *
+ * @example
+ * ```ts
+ * import { throwIfAborted } from "fptq";
+ *
+ * throwIfAborted(AbortSignal.timeout(1000), "my work");
+ * ```
+ * @throws AbortError if the signal has been aborted; `work` says what was interrupted
+ */
 export function throwIfAborted(signal: AbortSignal | undefined, work: string): void {
   if (signal?.aborted) throw new AbortError(`${work}: aborted`, { cause: signal.reason });
 }
@@ -131,6 +141,13 @@ export function throwIfAborted(signal: AbortSignal | undefined, work: string): v
 /**
  * Waits for a result, but no longer than until the signal is aborted: what makes it goes on, and what becomes
  * of it is not heard.
+ *
+ * @example
+ * ```ts
+ * import { unlessAborted } from "fptq";
+ *
+ * const text = await unlessAborted(fetch("https://example.org"), AbortSignal.timeout(1000), "my work");
+ * ```
  * @throws AbortError, and what `result` rejects with
  */
 export async function unlessAborted<T>(result: Promise<T>, signal: AbortSignal | undefined, work: string): Promise<T> {

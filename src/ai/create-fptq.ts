@@ -44,12 +44,14 @@ export interface FptqProvider<Id extends string = string> {
  * Makes a provider of models that run here, without a server.
  *
  * @example
- *   import { generateText } from "ai";
- *   import { loadModel } from "fptq";
- *   import { createFptq } from "fptq/ai";
+ * ```ts
+ * import { generateText } from "ai";
+ * import { loadModel } from "fptq";
+ * import { createFptq } from "fptq/ai";
  *
- *   const fptq = createFptq({ smollm2: () => loadModel("SmolLM2-w4a8") });
- *   const { text } = await generateText({ model: fptq("smollm2"), prompt: "Why is the sky blue?" });
+ * const fptq = createFptq({ smollm2: () => loadModel("SmolLM2-w4a8") });
+ * const { text } = await generateText({ model: fptq("smollm2"), prompt: "Why is the sky blue?" });
+ * ```
  * @param models by the name that programs call them
  * @throws UnsupportedModelError, when it is asked for a model of another name
  */

@@ -52,7 +52,9 @@ export type RopeScaling =
 
 /** By what queries and keys turn. */
 export interface Rope {
+  /** Base of the wavelengths. */
   readonly ropeTheta: number;
+  /** How wavelengths are stretched for contexts longer than those of training. */
   readonly ropeScaling: RopeScaling;
 }
 

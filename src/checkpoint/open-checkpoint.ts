@@ -12,8 +12,18 @@ import { settleHead } from "./settle-head.ts";
 import { openSafetensorsCheckpoint } from "./safetensors/safetensors-checkpoint.ts";
 
 /**
+ * Opens the tensors and configuration at a location.
+ *
  * The checkpoint owns what it was opened from: closing it closes the file.
  *
+ * @example
+ * ```ts
+ * import { openCheckpoint } from "fptq/core";
+ *
+ * const checkpoint = await openCheckpoint(modelLocation);
+ * console.log(checkpoint.config.layers, checkpoint.tensors.size);
+ * await checkpoint.close();
+ * ```
  * @throws CheckpointError if the location holds no checkpoint, or a damaged one; the message says what was
  *   found
  * @throws UnsupportedModelError if it is one this package does not run

@@ -110,10 +110,13 @@ export interface DraftCounts {
 
 /** Tokens of a generation, counted as OpenAI does. */
 export interface TokenUsage {
+  /** Tokens of the prompt. */
   readonly promptTokens: number;
   /** Those of them that were computed already. */
   readonly cachedTokens: number;
+  /** Tokens generated. */
   readonly completionTokens: number;
+  /** Both together. */
   readonly totalTokens: number;
 }
 
@@ -133,6 +136,7 @@ export interface GenerationResult {
   readonly prefill: StageTiming;
   /** Tokens after it. */
   readonly decode: StageTiming;
+  /** Tokens counted as OpenAI counts them. */
   readonly usage: TokenUsage;
   /** Tokens that were guessed ahead. */
   readonly drafts: DraftCounts;

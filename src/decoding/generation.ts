@@ -4,7 +4,20 @@ import type { GenerationResult } from "./generation-options.ts";
 import type { PositionLogprobs } from "./token-logprobs.ts";
 import type { ToolCall } from "./tool-calls/tool-call.ts";
 
-/** An aborted generation. What it had made until then is not lost. */
+/**
+ * An aborted generation. What it had made until then is not lost.
+ *
+ * @example
+ * ```ts
+ * import { GenerationAbortError } from "fptq";
+ *
+ * try {
+ *   await model.generate("Once upon a time", { signal: AbortSignal.timeout(1000) }).result;
+ * } catch (error) {
+ *   if (error instanceof GenerationAbortError) console.log(error.partial.text);
+ * }
+ * ```
+ */
 export class GenerationAbortError extends AbortError {
   /** What had been generated. */
   readonly partial: GenerationResult;
@@ -22,15 +35,20 @@ interface FoundSoFar {
 }
 
 /**
- * Starts with the first pull, or when `result` is asked for; until then nothing has run.
- *
- *     for await (const text of generation) write(text);
- *     const { stop, decode } = await generation.result;
+ * A text as it comes: pieces to iterate, and a result to await. It starts with the first pull, or when
+ * `result` is asked for; until then nothing has run.
  *
  * Leaving the loop early stops the work, also in the middle of a prompt; `result` then holds what there is,
  * with the reason "cancelled".
  * Every loop over the same generation sees all its pieces. Errors reach both the loop and whoever awaits
  * `result`.
+ *
+ * @example
+ * ```ts
+ * const generation = model.generate("Once upon a time");
+ * for await (const text of generation) process.stdout.write(text);
+ * const { stop, decode } = await generation.result;
+ * ```
  */
 export class Generation implements AsyncIterable<string> {
   readonly #run: AsyncGenerator<string, GenerationResult, void>;
@@ -91,6 +109,7 @@ export class Generation implements AsyncIterable<string> {
     return this.#result;
   }
 
+  /** Pieces of text, from the first one. */
   [Symbol.asyncIterator](): AsyncGenerator<string, void, void> {
     const pieces = this.#iterate();
     // A generator's own `return` and `throw` wait for the piece that is being made; the work must not go on

@@ -40,7 +40,18 @@ export interface ModelMemory {
   readonly total: number;
 }
 
-/** Loaded model: texts, vectors, scores. */
+/**
+ * Loaded model: texts, vectors, scores.
+ *
+ * @example
+ * ```ts
+ * import { loadModel } from "fptq";
+ *
+ * await using model = await loadModel("model-w4a8");
+ * const { text, decode } = await model.generate("Once upon a time", { maxTokens: 40 }).result;
+ * console.log(text, decode.tokensPerSecond, model.memory().total);
+ * ```
+ */
 export class LanguageModel implements AsyncDisposable {
   /** Sizes and choices of the model. */
   readonly config: ModelConfig;
@@ -156,6 +167,12 @@ export class LanguageModel implements AsyncDisposable {
    * before the first piece or the result is asked for, except that a text of up to
    * 64 Ki characters is encoded at once.
    *
+   * @example
+   * ```ts
+   * const generation = model.generate([{ role: "user", content: "Hello" }], { maxTokens: 64 });
+   * for await (const text of generation) process.stdout.write(text);
+   * const { stop, usage } = await generation.result;
+   * ```
    * @returns pieces of text to iterate, never half a character, and `result` with ids, timings and the reason
    *   it ended. The text of a model without a tokenizer is the ids as numbers, with a space between them
    * @throws OptionError at once for options outside their domain or a prompt longer than the context;
@@ -168,13 +185,28 @@ export class LanguageModel implements AsyncDisposable {
     return sequence.generateOnce(ids, options);
   }
 
-  /** Makes an empty sequence, to be continued step by step, forked, cut, saved. Dispose of it after use. */
+  /**
+   * Makes an empty sequence, to be continued step by step, forked, cut, saved. Dispose of it after use.
+   *
+   * @example
+   * ```ts
+   * using story = model.createSequence();
+   * await story.generate("Once upon a time", { maxTokens: 40 }).result;
+   * const { text } = await story.generate(" Suddenly", { maxTokens: 40 }).result;
+   * ```
+   */
   createSequence(): TextSequence {
     return new TextSequence(this);
   }
 
   /**
    * Token ids of a prompt, special tokens included.
+   *
+   * @example
+   * ```ts
+   * const ids = model.promptIds([{ role: "user", content: "Hello" }]);
+   * console.log(`${ids.length} tokens`);
+   * ```
    * @throws OptionError for what is no prompt, or messages that the template refuses; UnsupportedModelError
    *   for messages without a template, or text without a tokenizer
    */
@@ -191,6 +223,12 @@ export class LanguageModel implements AsyncDisposable {
 
   /**
    * Logits after each id of a sequence that starts at position 0.
+   *
+   * @example
+   * ```ts
+   * const ids = model.tokenizer.encode("The capital of France is");
+   * const last = (await model.logits(ids)).slice(-model.config.vocabSize);
+   * ```
    * @returns f32[S, V]
    */
   async logits(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
@@ -202,6 +240,11 @@ export class LanguageModel implements AsyncDisposable {
    * Vectors of texts, pooled and divided by their length as the checkpoint says. Texts go through the model
    * together; a vector does not depend on what else is in a call.
    *
+   * @example
+   * ```ts
+   * const [query, document] = await model.embed(["Which planet is red?", "Mars is."], { pooling: "mean" });
+   * const cosine = query!.reduce((sum, x, i) => sum + x * document![i]!, 0);
+   * ```
    * @param texts texts, or their token ids; what the tokenizer puts around texts is put around these
    * @returns f32[E] for each text, or as many channels as asked for
    * @throws OptionError for a text without tokens or too long for the context, or where neither the options
@@ -216,6 +259,11 @@ export class LanguageModel implements AsyncDisposable {
    * Scores of documents, from 0 to 1: how well each answers a query, by the prompt and the two tokens of
    * Qwen3-Reranker.
    *
+   * @example
+   * ```ts
+   * const documents = ["Venus is hot.", "Mars looks red."];
+   * const scores = await model.rerank("Which planet is red?", documents);
+   * ```
    * @throws UnsupportedModelError for a model without a head, or whose tokenizer lacks a token of the prompt;
    *   OptionError for a document too long for the context; NumericError; AbortError
    */
@@ -240,6 +288,7 @@ export class LanguageModel implements AsyncDisposable {
     await this.forwardPass.dispose();
   }
 
+  /** @see dispose */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }

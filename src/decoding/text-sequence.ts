@@ -30,11 +30,15 @@ interface TextSequenceModel {
 }
 
 /**
+ * Text that is kept: continued, forked, cut, saved.
+ *
  * @example
- *   using sequence = model.createSequence();
- *   await sequence.generate("Once upon a time", { maxTokens: 40 }).result;
- *   using other = sequence.fork();
- *   console.log((await other.generate(" Suddenly", { maxTokens: 40 }).result).text);
+ * ```ts
+ * using sequence = model.createSequence();
+ * await sequence.generate("Once upon a time", { maxTokens: 40 }).result;
+ * using other = sequence.fork();
+ * console.log((await other.generate(" Suddenly", { maxTokens: 40 }).result).text);
+ * ```
  */
 export class TextSequence implements Disposable {
   readonly #model: TextSequenceModel;
@@ -186,6 +190,7 @@ export class TextSequence implements Disposable {
     this.#sequence.dispose();
   }
 
+  /** @see dispose */
   [Symbol.dispose](): void {
     this.dispose();
   }

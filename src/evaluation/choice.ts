@@ -54,6 +54,15 @@ export interface ChoiceComparison {
 
 /**
  * Items of a JSON Lines file of `{"context": "...", "choices": ["...", ...], "answer": 0}`.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { multipleChoice, parseChoiceItems } from "fptq";
+ *
+ * const items = parseChoiceItems(await readFile("hellaswag.jsonl", "utf8"), "hellaswag.jsonl");
+ * const { accuracy } = await multipleChoice(model, items);
+ * ```
  * @throws OptionError naming line and field of the first item that is none
  */
 export function parseChoiceItems(content: string, name: string): ChoiceItem[] {
@@ -75,7 +84,19 @@ export function parseChoiceItems(content: string, name: string): ChoiceItem[] {
   });
 }
 
-/** @throws as `scoreItems` */
+/**
+ * Answers questions with the choice that is the likeliest, and counts.
+ *
+ * @example
+ * ```ts
+ * import { multipleChoice } from "fptq";
+ *
+ * const items = [{ name: "1", context: "Snow is", choices: [" white", " green"], answer: 0 }];
+ * const { normalizedAccuracy } = await multipleChoice(model, items);
+ * console.log(`${normalizedAccuracy.value} ± ${normalizedAccuracy.standardError}`);
+ * ```
+ * @throws as `scoreItems`
+ */
 export async function multipleChoice(
   model: LanguageModel,
   items: readonly ChoiceItem[],

@@ -46,6 +46,15 @@ export interface LambadaComparison {
 
 /**
  * Items of a JSON Lines file of `{"text": "..."}`.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { lambada, parseLambadaItems } from "fptq";
+ *
+ * const items = parseLambadaItems(await readFile("lambada_test.jsonl", "utf8"), "lambada_test.jsonl");
+ * const { accuracy } = await lambada(model, items.slice(0, 500));
+ * ```
  * @throws OptionError naming the line of the first item that is none
  */
 export function parseLambadaItems(content: string, name: string): LambadaItem[] {
@@ -59,7 +68,18 @@ export function parseLambadaItems(content: string, name: string): LambadaItem[] 
   });
 }
 
-/** @throws as `scoreItems` */
+/**
+ * Measures how often the last word of a passage is the likeliest.
+ *
+ * @example
+ * ```ts
+ * import { lambada } from "fptq";
+ *
+ * const items = [{ name: "1", context: "He put the key in the", target: " lock" }];
+ * const { solved } = await lambada(model, items);
+ * ```
+ * @throws as `scoreItems`
+ */
 export async function lambada(
   model: LanguageModel,
   items: readonly LambadaItem[],

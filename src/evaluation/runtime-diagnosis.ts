@@ -76,8 +76,16 @@ export interface Diagnosis {
 }
 
 /**
+ * Tells what a runtime has: WebAssembly, builds, threads, memory, and what the kernels reach.
+ *
  * Takes one to three seconds and up to 140 MB while it measures.
  *
+ * @example
+ * ```ts
+ * import { diagnose } from "fptq/core";
+ *
+ * const { builds } = await diagnose(host);
+ * ```
  * @throws OptionError for a number of threads that cannot be; CapabilityError if there is no memory to
  *   measure in; AbortError
  */

@@ -6,6 +6,15 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { klDivergence, type KlDivergenceOptions, type KlDivergenceResult } from "./kl-divergence.ts";
 
 /**
+ * KL divergence of a model's predictions from those of another one over a text.
+ *
+ * @example
+ * ```ts
+ * import { klDivergence, loadModel } from "fptq";
+ *
+ * const base = await loadModel("model.gguf", { weights: "f32" });
+ * const { kld, sameTop } = await klDivergence(base, model, text, { contextSize: 512, chunks: 16 });
+ * ```
  * @param base what the other model is compared with, usually the unquantized one
  * @param text scored by the rule of `kl-divergence.ts`; special tokens written in it are plain text
  * @throws OptionError if the vocabularies differ, the text is shorter than one chunk or an option is outside

@@ -4,6 +4,14 @@ import { checkOptions, optionKeys } from "../option-keys.ts";
 import { perplexity, type PerplexityOptions, type PerplexityResult } from "./perplexity.ts";
 
 /**
+ * Perplexity of a text under a model, by llama-perplexity's rule.
+ *
+ * @example
+ * ```ts
+ * import { perplexity } from "fptq";
+ *
+ * const { ppl, secondHalf } = await perplexity(model, text, { contextSize: 512, chunks: 16 });
+ * ```
  * @param text scored by the rule of `perplexity.ts`; special tokens written in it are plain text. Or its
  *   token ids, without special ones; what the tokenizer, if there is one, puts before a text is put before
  *   them too

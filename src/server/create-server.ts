@@ -45,8 +45,14 @@ const RERANK_PATHS = ["/v1/rerank", "/rerank", "/v1/reranking", "/reranking"];
  * Makes a server as a hono app: `app.fetch` is its handler.
  *
  * @example
- *   const model = await loadModel("SmolLM2-w4a8", { cacheTokens: 16384 });
- *   Deno.serve({ port: 8080 }, createServer(model).fetch);
+ * ```ts
+ * import { serve } from "@hono/node-server";
+ * import { loadModel } from "fptq";
+ * import { createServer } from "fptq/server";
+ *
+ * const model = await loadModel("SmolLM2-w4a8", { cacheTokens: 16384 });
+ * serve({ fetch: createServer(model, { alias: "smollm2" }).fetch, port: 8080 });
+ * ```
  * @param model a loaded model, or what loads it
  * @throws OptionError for options outside their domain; UnsupportedModelError for a model that is there and
  *   cannot do what they say

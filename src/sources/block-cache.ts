@@ -177,6 +177,15 @@ async function nameKey(url: string): Promise<string> {
 
 /**
  * Keeps everything in memory: for tests, and for models loaded several times by a process without storage.
+ *
+ * @example
+ * ```ts
+ * import { loadModel, MemoryBlockStore } from "fptq";
+ *
+ * const cache = new MemoryBlockStore();
+ * const first = await loadModel("hf:ORG/MODEL", { cache });
+ * const second = await loadModel("hf:ORG/MODEL", { cache }); // from memory
+ * ```
  */
 export class MemoryBlockStore implements BlockStore {
   /** Name for messages. */

@@ -89,6 +89,15 @@ export interface HubCacheRequest {
 }
 
 /**
+ * Finds what a source names, with the means of a runtime.
+ *
+ * @example
+ * ```ts
+ * import { loadModel, locateModel } from "fptq/core";
+ *
+ * const found = await locateModel("https://example.org/model.gguf", { fetch });
+ * const model = await loadModel(found, host);
+ * ```
  * @throws OptionError for a source of no kind; CapabilityError for one this runtime has no means for;
  *   DownloadError; AbortError
  */

@@ -43,7 +43,15 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 const ENCODE_OPTIONS = optionKeys<EncodeOptions>({ addSpecialTokens: 0, parseSpecial: 0 });
 const DECODE_OPTIONS = optionKeys<DecodeOptions>({ skipSpecialTokens: 0 });
 
-/** Text to token ids and back, as `tokenizer.json` says. */
+/**
+ * Text to token ids and back, as `tokenizer.json` says.
+ *
+ * @example
+ * ```ts
+ * const ids = model.tokenizer.encode("The capital of France is");
+ * console.log(ids.length, model.tokenizer.decode(ids));
+ * ```
+ */
 export class Tokenizer implements TokenSource {
   /** One more than the largest id. */
   readonly vocabSize: number;

@@ -2,9 +2,11 @@
 import { parsed } from "./json-call.ts";
 import type { AnswerPart } from "./answer-parser.ts";
 
+/** A call of a function that a model wrote. */
 export interface ToolCall {
   /** Names the call: its result is a message `{ role: "tool", tool_call_id: id, content }`. */
   readonly id: string;
+  /** Name of the function. */
   readonly name: string;
   /** As data; undefined where the model wrote no JSON. A schema holds for them where it was asked to. */
   readonly arguments: unknown;

@@ -29,6 +29,14 @@ export function defaultCacheFolder(environment: NodeJS.ProcessEnv = process.env)
 }
 
 /**
+ * Keeps downloads in a folder, as the `cache` of loading.
+ *
+ * @example
+ * ```ts
+ * import { folderBlockStore, loadModel } from "fptq";
+ *
+ * const model = await loadModel("https://example.org/model.gguf", { cache: folderBlockStore("downloads") });
+ * ```
  * @param folder path or `file:` URL; made when the first value is put
  * @throws OptionError for another URL
  */

@@ -98,6 +98,14 @@ export const RECIPE_OPTIONS: OptionKeys = optionKeys<RecipeOptions>({
 }); // prettier-ignore
 
 /**
+ * Makes the recipe of a preset's name and changes to it, as `quantize` does.
+ *
+ * @example
+ * ```ts
+ * import { resolveRecipe } from "fptq";
+ *
+ * const { weights, round } = resolveRecipe("fptq-best", { groupSize: 64 });
+ * ```
  * @throws OptionError for an unknown option; RecipeError for an unknown preset, a value outside its domain,
  *   an option whose stage the recipe does not have, or stages that contradict each other
  */
