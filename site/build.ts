@@ -1,11 +1,11 @@
 /**
  * Builds the site into `build/site/html`: the reference by TypeDoc, all pages by VitePress; then checks it.
  *
- *     npm run docs -- [--base /fptq/] [--repository ADDRESS] [--serve] [--dev] [--port 5173]
+ *     npm run docs -- [--base /fptq/] [--repository ADDRESS] [--serve] [--port 5173]
  *
  * --base: path below which the site will lie. --repository: where links to files that are no pages lead, such
  * as https://HOST/OWNER/fptq/blob/main/; without one, and without one in package.json, they are no links.
- * --serve: serves what was built. --dev: builds the reference alone and serves the pages as they are edited.
+ * --serve: serves what was built.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,6 @@ const { values: flags } = parseArgs({
     base: { type: "string", default: "/" },
     repository: { type: "string" },
     serve: { type: "boolean", default: false },
-    dev: { type: "boolean", default: false },
     port: { type: "string", default: "5173" },
   },
 });
@@ -37,13 +36,7 @@ run("typedoc/bin/typedoc");
 // Read by the configuration, which VitePress imports by itself.
 process.env["FPTQ_SITE_BASE"] = flags.base;
 if (flags.repository !== undefined) process.env["FPTQ_REPOSITORY"] = flags.repository;
-const { build, createServer, serve } = await import("vitepress");
-if (flags.dev) {
-  const server = await createServer(site, { port });
-  await server.listen();
-  server.printUrls();
-} else {
-  await build(site);
-  await checkSite(site, flags.base);
-  if (flags.serve) await serve({ root: site, base: flags.base, port });
-}
+const { build, serve } = await import("vitepress");
+await build(site);
+await checkSite(site, flags.base);
+if (flags.serve) await serve({ root: site, base: flags.base, port });
