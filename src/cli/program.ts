@@ -14,6 +14,7 @@ import { exportCommand } from "./commands/export.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { kldCommand } from "./commands/kld.ts";
 import { lambadaCommand } from "./commands/lambada.ts";
+import { modelsCommand } from "./commands/models.ts";
 import { pplCommand } from "./commands/ppl.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { rerankCommand } from "./commands/rerank.ts";
@@ -54,6 +55,7 @@ export function createProgram(context: CommandContext, version: string): Command
     benchCommand,
     inspectCommand,
     analyzeCommand,
+    modelsCommand,
     doctorCommand,
     completionCommand,
   ];

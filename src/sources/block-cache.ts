@@ -2,7 +2,7 @@
  * Downloaded bytes, kept between runs as blocks of files.
  *
  *   names/HASH(url)      what a URL was at the last visit: key of its file, size, validator; of a folder, the
- *                        names in it
+ *                        names in it; and the model it is part of, as it may be shown
  *   files/KEY/entry      size of a file, and whether all of it has been compared with its digest
  *   files/KEY/INDEX      one block, and behind it the 32 bytes of its SHA-256
  *
@@ -45,6 +45,8 @@ export interface BlockStore {
  */
 export const BLOCK_BYTES = 2 * 2 ** 20;
 const DIGEST_BYTES = 32;
+/** What a whole block takes where it is kept. */
+export const KEPT_BLOCK_BYTES = BLOCK_BYTES + DIGEST_BYTES;
 
 /**
  * A block to be filled, with room for its digest behind it, so that neither is copied to be kept.
@@ -68,12 +70,18 @@ export interface FileEntry {
 export class BlockCache {
   readonly #store: BlockStore | undefined;
   readonly #onWarning: ((message: string) => void) | undefined;
+  /** The model whose files go through here, as it may be shown; undefined where nothing is kept. */
+  readonly #model: string | undefined;
   #writable: boolean;
   #warned = false;
 
-  /** @param store nothing is kept without one */
-  constructor(store: BlockStore | undefined, onWarning?: (message: string) => void) {
+  /**
+   * @param store nothing is kept without one
+   * @param model written beside what is kept under a URL: its name, without secrets
+   */
+  constructor(store: BlockStore | undefined, onWarning?: (message: string) => void, model?: string) {
     this.#store = store;
+    this.#model = model;
     this.#writable = store !== undefined;
     this.#onWarning = onWarning;
   }
@@ -118,7 +126,20 @@ export class BlockCache {
   }
 
   async putNamed(url: string, value: JsonObject): Promise<void> {
-    await this.#putJson(await nameKey(url), value);
+    await this.#putJson(await nameKey(url), this.#model === undefined ? value : { ...value, model: this.#model });
+  }
+
+  /**
+   * Writes down which model a file is part of, where nothing does yet: names kept by an earlier version, and
+   * files that are known by their digest.
+   */
+  async putModel(url: string, file: { readonly key: string; readonly size: number }): Promise<void> {
+    if (!this.#writable || this.#model === undefined) return;
+    const key = await nameKey(url);
+    const known = await this.#json(key);
+    if (known?.["model"] === this.#model && known["key"] === file.key) return;
+    // A cache that only gives, a folder of a container's image for one, is as good without it.
+    await this.#store!.put(key, jsonBytes({ ...known, ...file, model: this.#model })).catch(() => undefined);
   }
 
   async #json(key: string): Promise<JsonObject | undefined> {
@@ -133,7 +154,7 @@ export class BlockCache {
   }
 
   #putJson(key: string, value: JsonObject): Promise<void> {
-    return this.#put(key, new TextEncoder().encode(JSON.stringify(value)));
+    return this.#put(key, jsonBytes(value));
   }
 
   async #get(key: string): Promise<Uint8Array | undefined> {
@@ -170,6 +191,8 @@ export class BlockCache {
     this.#onWarning?.(`cache: ${problem}${numbers}: ${reason}; going on without it`);
   }
 }
+
+const jsonBytes = (value: JsonObject) => new TextEncoder().encode(JSON.stringify(value));
 
 async function nameKey(url: string): Promise<string> {
   return `names/${hexadecimal(await sha256(new TextEncoder().encode(url)))}`;

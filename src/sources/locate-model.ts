@@ -13,7 +13,7 @@ import { shown } from "../need.ts";
 import type { Clock } from "./clock.ts";
 import { type FileLike, fileListLocation } from "./file-list.ts";
 import { isFileUrl, isUrl, standsForFolder } from "./file-url.ts";
-import { type Fetch, HttpClient } from "./http-client.ts";
+import { displayUrl, type Fetch, HttpClient } from "./http-client.ts";
 import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileName, hubFileUrl, hubFolderOf, type HubLibrary, type HubListing, type HubName, hubNameHint, hubNameOfPage, isHubName, listHubFolder, parseHubName } from "./hub.ts"; // prettier-ignore
 import { listedFolder, urlFolder } from "./remote-folder.ts";
 import { Remote } from "./remote.ts";
@@ -149,17 +149,16 @@ async function locateByUrl(url: URL, capabilities: SourceCapabilities, options: 
   url.hash = "";
   const basic =
     username === "" ? undefined : `Basic ${base64(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)}`;
-  const remote = await openRemote(
-    capabilities,
-    options,
-    httpClient(capabilities, options, url.origin, options.authorization ?? basic),
-  );
-  if (/\.gguf$/i.test(url.pathname)) return fileLocation(remote, { url }, options.signal);
-  // The folder of a file that every model folder has, or the URL as a folder.
-  const fileName = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
-  const folder = standsForFolder(fileName) ? url.pathname.slice(0, -fileName.length) : url.pathname;
-  url.pathname = folder.replace(/\/*$/, "/");
-  return urlFolder(remote, url, options.signal);
+  const isFile = /\.gguf$/i.test(url.pathname);
+  if (!isFile) {
+    // The folder of a file that every model folder has, or the URL as a folder.
+    const fileName = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
+    const folder = standsForFolder(fileName) ? url.pathname.slice(0, -fileName.length) : url.pathname;
+    url.pathname = folder.replace(/\/*$/, "/");
+  }
+  const client = httpClient(capabilities, options, url.origin, options.authorization ?? basic);
+  const remote = await openRemote(capabilities, options, client, displayUrl(url));
+  return isFile ? fileLocation(remote, { url }, options.signal) : urlFolder(remote, url, options.signal);
 }
 
 async function locateOnHub(name: HubName, capabilities: SourceCapabilities, options: SourceOptions): Promise<ModelLocation> {
@@ -201,7 +200,7 @@ async function openOnHub(
     const request = { access: offline ? undefined : access, client, signal, onProgress, onWarning };
     return capabilities.hub.cachedFolder(name, request);
   }
-  const remote = await openRemote(capabilities, options, client);
+  const remote = await openRemote(capabilities, options, client, `hf:${name.repository}`);
   const { commit, files } = await hubListing(remote, access, name, signal);
   const specOf = ({ path, size, sha256 }: HubFile): RemoteFileSpec => ({
     url: hubFileUrl(endpoint, name.repository, commit, path),
@@ -248,14 +247,20 @@ async function fileLocation(remote: Remote, spec: RemoteFileSpec, signal: AbortS
   return { kind: "file", file: await openRemoteFile(remote, spec, signal), forgetUnverified: () => remote.forgetUnverified() };
 }
 
-async function openRemote(capabilities: SourceCapabilities, options: SourceOptions, client: HttpClient): Promise<Remote> {
+/** @param model its name, for who looks at what is kept */
+async function openRemote(
+  capabilities: SourceCapabilities,
+  options: SourceOptions,
+  client: HttpClient,
+  model: string,
+): Promise<Remote> {
   const { offline, onWarning, cache } = options;
   const store = cache === false ? undefined : (cache ?? (await capabilities.defaultCache?.()));
   if (cache === undefined && capabilities.defaultCache && !store)
     onWarning?.("cache: this page may keep nothing (a private window, or no https), so that it will be downloaded again");
   return new Remote({
     client,
-    cache: new BlockCache(store, onWarning),
+    cache: new BlockCache(store, onWarning, model),
     offline,
     createSha256: capabilities.createSha256,
     onWarning,

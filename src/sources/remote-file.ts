@@ -66,6 +66,7 @@ async function openByDigest(
     size = reader.size;
     if (size === undefined) return { ...(await readWhole(reader, signal)), key: undefined, verified: false, reader };
   }
+  await remote.options.cache.putModel(reader.url.href, { key, size });
   return { size, key, verified: entry?.size === size && entry.verified, reader };
 }
 
@@ -79,6 +80,7 @@ async function openByUrl(remote: Remote, reader: HttpReader, signal: AbortSignal
       : undefined;
   if (known && (await stillHolds(remote, reader, known.validator, signal))) {
     reader.expect(known.size, known.validator);
+    await cache.putModel(href, known);
     return { size: known.size, key: known.key, verified: false, reader };
   }
   if (!known) await request(remote, reader, signal);

@@ -75,7 +75,7 @@ test("the Hub, by its cache folder and by one of blocks", () =>
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(files));
       return true;
     };
-    const sources = nodeSources({ HF_HOME: home, HF_ENDPOINT: server.origin });
+    const sources = nodeSources({ HF_HOME: home, FPTQ_CACHE: join(home, "fptq"), HF_ENDPOINT: server.origin });
     assert.equal(await poolingOf("hf:org/model", sources), POOLING);
     const { cachedFolder: _, ...hub } = sources.hub!;
     assert.equal(await poolingOf("hf:org/model", { ...sources, hub }), POOLING);
@@ -138,7 +138,7 @@ test("linear layers behind pooling, wherever a model comes from", () =>
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify([...files, ...folders]));
       return true;
     };
-    const sources = nodeSources({ HF_HOME: join(path, "hub"), HF_ENDPOINT: server.origin });
+    const sources = nodeSources({ HF_HOME: join(path, "hub"), FPTQ_CACHE: join(path, "fptq"), HF_ENDPOINT: server.origin });
     await given("hf:org/model", sources);
     const { cachedFolder: _, ...hub } = sources.hub!;
     await given("hf:org/model", { ...sources, hub });

@@ -59,11 +59,15 @@ export function folderBlockStore(folder: string | URL): BlockStore {
       const file = fileOf(key);
       // Several processes may do this at once: each has a file of its own, and the last rename stands.
       const partial = `${file}.${randomBytes(4).toString("hex")}.partial`;
-      await mkdir(dirname(file), { recursive: true });
+      const makeFolder = () => mkdir(dirname(file), { recursive: true });
+      await makeFolder();
       if (!tidied.has(dirname(file))) await removeAbandoned(dirname(file));
       tidied.add(dirname(file));
       try {
-        const handle = await open(partial, "wx");
+        // Whoever removes a model may take the folder away in between.
+        const handle = await open(partial, "wx").catch((error: unknown) =>
+          isAbsent(error) ? makeFolder().then(() => open(partial, "wx")) : Promise.reject(error as Error),
+        );
         try {
           await handle.writeFile(value);
         } finally {

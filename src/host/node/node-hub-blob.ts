@@ -9,7 +9,7 @@ import type { HubFile } from "../../sources/hub.ts";
 /** Bytes read or written at a time. */
 export const PIECE_BYTES = 2 ** 20;
 /** An unfinished file nobody has written to for so long was left behind by a process that died. */
-const ABANDONED_MS = 60_000;
+export const ABANDONED_MS = 60_000;
 
 /** Room where a path is, or would be. */
 export async function freeBytes(path: string): Promise<number> {
