@@ -133,4 +133,6 @@ const bundle = await rolldown({
   plugins: [dts({ dtsInput: true, emitDtsOnly: true, tsconfig: false })],
   experimental: { attachDebugInfo: "none" },
 });
-await bundle.write({ dir: `${dist}/types`, format: "es", chunkFileNames: "declarations.d.ts" });
+// `Disposable` is known to those alone whose `lib` has it; a reference gives it to everybody.
+const banner = '/// <reference lib="esnext.disposable" />';
+await bundle.write({ dir: `${dist}/types`, format: "es", chunkFileNames: "declarations.d.ts", banner });

@@ -42,7 +42,7 @@ export function addRequiredOption(
   const option = new Option(flags, description).argParser<unknown>(parse as (text: string, earlier: unknown) => unknown);
   return command.addOption(option).hook("preAction", () => {
     if (command.getOptionValue(option.attributeName()) !== undefined) return;
-    throw new UsageError(`required option '${option.flags}' not specified`);
+    throw new UsageError(`required option '${option.flags}' not specified: ${description}`);
   });
 }
 
