@@ -17,10 +17,12 @@ import type { Page } from "./views/page.ts";
 import { searchView } from "./views/search.ts";
 import { settingsView } from "./views/settings.ts";
 import { closeSheet, isNarrow, onWidth, openSheet, SHEET_OPEN } from "./views/sheet.ts";
+import { toolsView } from "./views/tools.ts";
 
 const VIEWS: readonly (readonly [View, string])[] = [
   ["chat", "Chat"],
   ["forms", "JSON"],
+  ["tools", "Tools"],
   ["search", "Search"],
   ["compare", "Compare"],
   ["layers", "Layers"],
@@ -50,7 +52,7 @@ function show(view: View, { currentTarget }: Event): void {
 }
 
 /** Forms are always there, hidden, so that what was written into them is not lost. */
-const KEPT = { forms: formsView, search: searchView, compare: compareView, quantize: quantizeView } as const;
+const KEPT = { forms: formsView, tools: toolsView, search: searchView, compare: compareView, quantize: quantizeView } as const;
 
 function views(): TemplateResult {
   const kept = Object.entries(KEPT).map(

@@ -55,7 +55,7 @@ export interface Token {
 
 /** What a model is asked beside the conversation. */
 export type Task =
-  | { readonly name: "write"; readonly messages: readonly Said[]; readonly options: GenerateOptions }
+  | { readonly name: "write"; readonly messages: readonly ChatMessage[]; readonly options: GenerateOptions }
   | { readonly name: "embed"; readonly query: string; readonly documents: readonly string[] }
   | { readonly name: "tokens"; readonly messages: readonly Said[]; readonly maxTokens: number }
   | { readonly name: "choices"; readonly ids: readonly number[]; readonly count: number }

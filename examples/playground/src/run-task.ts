@@ -1,7 +1,7 @@
 /** What a model is asked beside the conversation; in the worker that holds it. */
-import { CapabilityError, type GenerationAbortError, type LanguageModel, type Prompt } from "fptq";
+import { CapabilityError, type GenerationAbortError, type ChatMessage, type LanguageModel, type Prompt } from "fptq";
 import { hasChatTemplate } from "./chat-prompt.ts";
-import type { Said, Task, TaskResults, Token } from "./messages.ts";
+import type { Task, TaskResults, Token } from "./messages.ts";
 
 export interface TaskWork {
   readonly signal: AbortSignal;
@@ -28,8 +28,8 @@ export function runTask(model: LanguageModel, task: Task, work: TaskWork): Promi
 type Of<N extends Task["name"]> = Extract<Task, { name: N }>;
 
 /** Those without a template for conversations go on with the text. */
-const promptOf = (model: LanguageModel, messages: readonly Said[]): Prompt =>
-  hasChatTemplate(model) ? messages : messages.map(({ content }) => content).join("\n");
+const promptOf = (model: LanguageModel, messages: readonly ChatMessage[]): Prompt =>
+  hasChatTemplate(model) ? messages : messages.map(({ content }) => String(content)).join("\n");
 
 /** Text, held to a form if one is asked for. */
 async function write(model: LanguageModel, { messages, options }: Of<"write">, work: TaskWork): Promise<TaskResults["write"]> {

@@ -1,6 +1,7 @@
 /** Everything the page shows. One object, changed by the controllers, drawn by the views. */
 import type { GenerationResult, Progress, QuantizationReport } from "fptq";
 import type { Asked } from "./asked.ts";
+import type { Called } from "./call-functions.ts";
 import type { SavedChat } from "./chat-store.ts";
 import type { Explanation } from "./explain.ts";
 import type { ModelDescription, Source } from "./messages.ts";
@@ -11,7 +12,7 @@ import type { Digest } from "./views/exact.ts";
 import type { FormedAnswer } from "./views/forms.ts";
 import type { Found } from "./views/search.ts";
 
-export type View = "chat" | "forms" | "search" | "compare" | "layers" | "exact" | "quantize";
+export type View = "chat" | "forms" | "tools" | "search" | "compare" | "layers" | "exact" | "quantize";
 
 export type Loading =
   | { readonly kind: "loading"; readonly progress: Progress | undefined }
@@ -53,6 +54,7 @@ export interface State {
   layer: number;
   quantity: QuantityName;
   form: Asked<FormedAnswer>;
+  called: Asked<Called>;
   found: Asked<Found>;
   /** All computations in this page, the last at the end. */
   digest: Asked<readonly Digest[]>;
@@ -93,6 +95,7 @@ export const initialState = (source: Source): State => ({
   layer: 0,
   quantity: "range",
   form: { kind: "idle" },
+  called: { kind: "idle" },
   found: { kind: "idle" },
   digest: { kind: "idle" },
   comparison: { kind: "idle" },

@@ -29,6 +29,31 @@ export async function useDemos(checks: Checks, { name, page, models, url, look }
     return text.replaceAll(/\s+/g, "");
   });
 
+  await check("calls a function, by its template or by examples, and says where there is no call", async () => {
+    const outcome = `document.querySelector("[aria-labelledby=tools-title] .asked")`;
+    const askAgain = async (example: string, choice: string) => {
+      await page.evaluate(`{
+        const [example, choice] = [document.querySelector("#tools-form [name=example]"), document.querySelector("#tools-form [name=choice]")];
+        example.value = ${JSON.stringify(example)};
+        example.dispatchEvent(new Event("change", { bubbles: true }));
+        choice.value = ${JSON.stringify(choice)} || choice.value;
+      }`);
+      await page.click("Ask");
+      await page.until("computing", `${outcome}?.innerText.length > 0`);
+      return page.until<string>("an outcome", `/template/.test(${outcome}?.innerText) && ${outcome}.innerText`);
+    };
+    await page.click("Tools");
+    const called = await askAgain("2", "");
+    assert(/time\s+with\s+\{"city":"(London|New York|Tokyo|Sydney)"\}/.test(called), called);
+    assert(/gives back\s+time in [A-Z][\w ]+ = \d\d:\d\d\s+The model answers/.test(called), called);
+    assert(/chat template told it/.test(called), called);
+    await look("tools");
+    const free = await askAgain("2", "auto");
+    assert(/The model called no function, and said:/.test(free), free);
+    await look("tools-none");
+    return called.replaceAll(/\s+/g, " ").slice(0, 80);
+  });
+
   await check("finds the document that a query is like", async () => {
     await page.click("Search");
     await page.evaluate(`document.querySelector("[name=query]").value = document.querySelectorAll("[name=document]")[1].value`);

@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { loadModel, quantize } from "../../../src/index.ts";
 import { buildGguf } from "../../../test/checkpoint/gguf/gguf-fixture.ts";
 import { tinyGguf } from "../../../test/checkpoint/gguf/tiny-gguf.ts";
-import { MemoryOutputFolder } from "../../../test/memory-folder.ts";
+import { type MemoryFolder, MemoryOutputFolder } from "../../../test/memory-folder.ts";
 import { tinyModel } from "../../../test/tiny-model.ts";
 import published from "../src/published-logits.json" with { type: "json" };
 
@@ -13,6 +13,8 @@ export const SEED = 31;
 const RECIPE = { groupSize: 32, v0: 6, v1: 20, samples: 4, contextSize: 64 } as const;
 /** What the test chooses in the page. */
 export const IN_PAGE = { recipe: "rtn", samples: 2, contextSize: 16 } as const;
+
+const TOKENIZER_CONFIG = "tokenizer_config.json";
 
 export interface Models {
   /** Folder with a W4A8 model, and beside its files `tiny.gguf`, `broken.gguf` and `f32/`. */
@@ -27,6 +29,13 @@ export interface Models {
   readonly shard: Uint8Array;
 }
 
+/** Gives a model's template words for functions. Behind them it writes a call, since it knows none. */
+function tellOfFunctions(folder: MemoryFolder): void {
+  const config = JSON.parse(new TextDecoder().decode(folder.bytes(TOKENIZER_CONFIG))) as { chat_template: string };
+  config.chat_template = `{% if tools %}{{ tools | tojson }}<tool_call>{% endif %}${config.chat_template}`;
+  folder.set(TOKENIZER_CONFIG, new TextEncoder().encode(JSON.stringify(config)));
+}
+
 export async function makeModels(directory: string): Promise<Models> {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
@@ -37,6 +46,7 @@ export async function makeModels(directory: string): Promise<Models> {
   const folder = tinyModel(SEED, {
     config: { contextLength: 4096, layers: 6, hiddenSize: 256, headDim: 64, ffnSize: 512, attentionWindows: Array(6).fill(0) },
   });
+  tellOfFunctions(folder);
   const w4a8 = new MemoryOutputFolder("w4a8");
   const { layers } = await quantize({ kind: "folder", folder }, { ...RECIPE, threads: 1, output: w4a8 });
   const kinds = new Set(layers.map(({ policy }) => policy));
