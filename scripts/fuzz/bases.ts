@@ -13,6 +13,7 @@ import { tinyTokenizer } from "../../test/tiny-tokenizer.ts";
 import type { BlockType } from "../../test/checkpoint/gguf/ggml-oracle.ts";
 import { buildGguf, f32s, type FixtureValue, i32s, string, strings, u32 } from "../../test/checkpoint/gguf/gguf-fixture.ts";
 import { integerFolder, type IntegerKind } from "../../test/checkpoint/quantization/integer-folder.ts";
+import { splitGguf } from "../../test/checkpoint/gguf/split-gguf.ts";
 import { ggufOf, tinyGguf, type TinyModel } from "../../test/checkpoint/gguf/tiny-gguf.ts";
 import type { Files } from "./subject.ts";
 
@@ -113,6 +114,12 @@ function llamaGguf(type: BlockType, model: Omit<TinyModel, "type"> = { architect
   return gguf(buildGguf({ ...fixture, metadata: [...fixture.metadata, ...sentencePiece(40)] }).bytes);
 }
 
+/** In three parts, of which the first may have nothing but metadata. */
+function llamaParts(type: BlockType, bareFirst: boolean): Files {
+  const { fixture } = tinyGguf({ architecture: "llama", type });
+  return splitGguf({ ...fixture, metadata: [...fixture.metadata, ...sentencePiece(40)] }, 3, { bareFirst });
+}
+
 async function familyGguf(name: keyof typeof CONFIGS): Promise<Files> {
   const checkpoint = await openSafetensorsCheckpoint(family(name));
   const fixture = await ggufOf(checkpoint);
@@ -176,6 +183,8 @@ const MAKERS: Readonly<Record<string, () => Files | Promise<Files>>> = {
   "gguf-bloom": () => familyGguf("bloom"),
   "gguf-stablelm": () => familyGguf("stablelm_parallel"),
   "gguf-lfm2": () => familyGguf("lfm2"),
+  "split-f32": () => llamaParts("F32", false),
+  "split-q8_0": () => llamaParts("Q8_0", true),
   w4a8: () => quantized(llamaLike("llama"), "fptq", {}),
   "w4a8-lorc": () => quantized(llamaLike("qwen2"), "fptq", { lorcRank: 4, embedding: "f16", kvCache: "f32" }),
   "w4a8-online": () => quantized(llamaLike("llama"), "fptquant", { localSteps: 0 }),
@@ -193,6 +202,7 @@ export const BASES: readonly string[] = Object.keys(MAKERS);
 export const BASE_GROUPS = {
   folders: BASES.slice(0, BASES.indexOf("sharded")),
   gguf: BASES.filter((name) => name.startsWith("gguf-")),
+  splitGguf: BASES.filter((name) => name.startsWith("split-")),
   quantized: BASES.filter((name) => name.startsWith("w4a8")),
   integers: BASES.filter((name) => name.startsWith("int-")),
 } as const;

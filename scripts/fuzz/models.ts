@@ -7,7 +7,7 @@ import { BASE_GROUPS, baseFiles } from "./bases.ts";
 import { Choices } from "./choices.ts";
 import { editBytes } from "./edits/byte-edits.ts";
 import { type Edit, type EditedFiles, named, ofFile } from "./edits/edit.ts";
-import { anyGgufBytes, field, metadataEntry, neutralGguf, tensor } from "./edits/gguf-edits.ts";
+import { anyGgufBytes, field, metadataEntry, neutralGguf, partOfGguf, tensor } from "./edits/gguf-edits.ts";
 import { jsonEdit, neutralJsonEdit } from "./edits/json-edits.ts";
 import { CONFIG, GENERATION, INDEX, QUANTIZATION, TOKENIZER, TOKENIZER_CONFIG } from "./edits/json-words.ts";
 import {
@@ -42,12 +42,17 @@ const bytesOf = (name: (files: EditedFiles, choices: Choices) => string | undefi
 
 const NEUTRAL_TOKENIZER = [neutralJsonEdit(file.tokenizer), neutralJsonEdit(file.tokenizerConfig), neutralFile];
 const NEUTRAL_FOLDER = [neutralHeader, neutralJsonEdit(file.config), neutralJsonEdit(file.generation), ...NEUTRAL_TOKENIZER];
-const { folders, gguf, quantized, integers } = BASE_GROUPS;
+const { folders, gguf, splitGguf, quantized, integers } = BASE_GROUPS;
 
 const KINDS: Readonly<Record<string, Kind>> = {
   gguf: {
     bases: gguf,
     edits: [field, field, metadataEntry, metadataEntry, metadataEntry, tensor, tensor, anyGgufBytes],
+    neutral: [neutralGguf],
+  },
+  "gguf-split": {
+    bases: splitGguf,
+    edits: [field, metadataEntry, metadataEntry, tensor, tensor, anyGgufBytes, partOfGguf, partOfGguf],
     neutral: [neutralGguf],
   },
   safetensors: {

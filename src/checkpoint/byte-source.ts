@@ -44,8 +44,21 @@ export interface Folder {
   open(fileName: string): Promise<ByteSource>;
 }
 
+/** A file that the user named, alone or among others. */
+export interface LocatedFile {
+  kind: "file";
+  file: ByteSource;
+  /**
+   * Opens another file of the folder it is in, if there is such a folder.
+   *
+   * @param fileName spelled as the last part of the file's `name` is
+   * @throws CheckpointError if there is no such file
+   */
+  openSibling?(this: void, fileName: string): Promise<ByteSource>;
+}
+
 /** The file or folder that a path, URL or name given by the user stands for. */
-export type ModelLocation = ({ kind: "file"; file: ByteSource } | { kind: "folder"; folder: Folder }) & {
+export type ModelLocation = (LocatedFile | { kind: "folder"; folder: Folder }) & {
   /**
    * For a location behind a cache: forgets what was cached and has not been compared with a digest.
    * @returns whether some of it had been read, so that opening the location again may go better

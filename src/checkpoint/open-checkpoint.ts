@@ -1,6 +1,6 @@
 /**
  * Opens whatever a user's path turned out to be: a GGUF file, a Hugging Face folder, a folder that holds one
- * GGUF.
+ * GGUF. A GGUF may be in parts; any of them stands for all.
  */
 import { CheckpointError } from "../errors.ts";
 import type { ModelLocation } from "./byte-source.ts";
@@ -8,6 +8,7 @@ import type { WorkOptions } from "../host/work.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { GGUF_MAGIC, isGguf } from "./gguf/gguf.ts";
 import { openGgufCheckpoint } from "./gguf/gguf-checkpoint.ts";
+import { firstPart } from "./gguf/gguf-parts.ts";
 import { settleHead } from "./settle-head.ts";
 import { openSafetensorsCheckpoint } from "./safetensors/safetensors-checkpoint.ts";
 
@@ -30,9 +31,9 @@ import { openSafetensorsCheckpoint } from "./safetensors/safetensors-checkpoint.
  */
 export async function openCheckpoint(location: ModelLocation, signal?: AbortSignal): Promise<Checkpoint> {
   if (location.kind === "file") {
-    const { file } = location;
+    const { file, openSibling } = location;
     return closingOnError(file, async () => {
-      if (await isGguf(file)) return openGgufCheckpoint(file, signal);
+      if (await isGguf(file)) return openGgufCheckpoint(file, signal, openSibling);
       const start = file.size >= GGUF_MAGIC.length ? await file.read(0, GGUF_MAGIC.length) : new Uint8Array(0);
       const found = Array.from(start, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
       throw new CheckpointError(
@@ -47,12 +48,13 @@ export async function openCheckpoint(location: ModelLocation, signal?: AbortSign
   if (isModelFolder) return openSafetensorsCheckpoint(folder, signal);
 
   const ggufNames = names.filter((name) => name.toLowerCase().endsWith(".gguf"));
-  if (ggufNames.length === 1) {
-    const file = await folder.open(ggufNames[0]!);
-    return closingOnError(file, () => openGgufCheckpoint(file, signal));
+  const only = ggufNames.length === 1 ? ggufNames[0] : firstPart(ggufNames);
+  if (only !== undefined) {
+    const file = await folder.open(only);
+    return closingOnError(file, () => openGgufCheckpoint(file, signal, (fileName) => folder.open(fileName)));
   }
   const found = ggufNames.length > 1 ? `${ggufNames.length} GGUF files (${listed(ggufNames)})` : listed(names);
-  throw new CheckpointError(`${folder.name}: got ${found || "nothing"}, need config.json with safetensors, or one GGUF file`);
+  throw new CheckpointError(`${folder.name}: got ${found || "nothing"}, need config.json with safetensors, or one GGUF`);
 }
 
 /**

@@ -11,6 +11,7 @@
  * server needs none of it.
  */
 import { DENSE_FOLDERS, FILES_BELOW, MODULES_FILE, POOLING_FOLDER } from "../checkpoint/pooling.ts";
+import { firstPart } from "../checkpoint/gguf/gguf-parts.ts";
 import { AbortError, CheckpointError, DownloadError, OptionError } from "../errors.ts";
 import { isWhole } from "../need.ts";
 import { standsForFolder } from "./file-url.ts";
@@ -199,11 +200,20 @@ export function chooseHubFiles(name: HubName, files: readonly HubFile[]): HubFil
   if (name.tag === undefined) return files;
   const ggufs = files.filter(({ path }) => /\.gguf$/i.test(path));
   const fitting = ggufs.filter(({ path }) => path.toLowerCase().includes(name.tag!.toLowerCase()));
-  if (fitting.length === 1) return fitting[0]!;
+  const only = fitting.length === 1 ? fitting[0]!.path : firstPart(fitting.map(({ path }) => path));
+  if (only !== undefined) return fitting.find(({ path }) => path === only)!;
   const found = (fitting.length > 1 ? fitting : ggufs).map(({ path }) => path).join(", ") || "none";
   throw new OptionError(
     `hf:${name.repository}:${name.tag}: got ${fitting.length} GGUF files with this in their name, need one; there are ${found}`,
   );
+}
+
+/** The file of this name in the folder of another. @throws CheckpointError if it is not listed */
+export function siblingOf({ path }: HubFile, fileName: string, { repository }: HubName, files: readonly HubFile[]): HubFile {
+  const sibling = path.slice(0, path.lastIndexOf("/") + 1) + fileName;
+  const found = files.find((file) => file.path === sibling);
+  if (found) return found;
+  throw new CheckpointError(`hf:${repository}/${sibling} is missing`);
 }
 
 /** What a file of a listing is called in its folder. */

@@ -14,7 +14,7 @@ import type { Clock } from "./clock.ts";
 import { type FileLike, fileListLocation } from "./file-list.ts";
 import { isFileUrl, isUrl, standsForFolder } from "./file-url.ts";
 import { displayUrl, type Fetch, HttpClient } from "./http-client.ts";
-import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileName, hubFileUrl, hubFolderOf, type HubLibrary, type HubListing, type HubName, hubNameHint, hubNameOfPage, isHubName, listHubFolder, parseHubName } from "./hub.ts"; // prettier-ignore
+import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileName, hubFileUrl, hubFolderOf, type HubLibrary, type HubListing, type HubName, hubNameHint, hubNameOfPage, isHubName, listHubFolder, parseHubName, siblingOf } from "./hub.ts"; // prettier-ignore
 import { listedFolder, urlFolder } from "./remote-folder.ts";
 import { Remote } from "./remote.ts";
 import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
@@ -158,7 +158,13 @@ async function locateByUrl(url: URL, capabilities: SourceCapabilities, options: 
   }
   const client = httpClient(capabilities, options, url.origin, options.authorization ?? basic);
   const remote = await openRemote(capabilities, options, client, displayUrl(url));
-  return isFile ? fileLocation(remote, { url }, options.signal) : urlFolder(remote, url, options.signal);
+  if (!isFile) return urlFolder(remote, url, options.signal);
+  const siblingSpec = (fileName: string) => {
+    const sibling = new URL(url);
+    sibling.pathname = url.pathname.slice(0, url.pathname.lastIndexOf("/") + 1) + fileName;
+    return { url: sibling };
+  };
+  return fileLocation(remote, { url }, siblingSpec, options.signal);
 }
 
 async function locateOnHub(name: HubName, capabilities: SourceCapabilities, options: SourceOptions): Promise<ModelLocation> {
@@ -209,7 +215,9 @@ async function openOnHub(
     sha256,
   });
   const chosen = chooseHubFiles(name, files);
-  if ("path" in chosen) return fileLocation(remote, specOf(chosen), signal);
+  if ("path" in chosen) {
+    return fileLocation(remote, specOf(chosen), (fileName) => specOf(siblingOf(chosen, fileName, name, files)), signal);
+  }
   const byName = new Map(chosen.map((file) => [hubFileName(file.path), specOf(file)]));
   return listedFolder(remote, `hf:${name.repository}`, byName, signal);
 }
@@ -243,8 +251,18 @@ function parseListing(value: JsonObject | undefined): HubListing | undefined {
     : undefined;
 }
 
-async function fileLocation(remote: Remote, spec: RemoteFileSpec, signal: AbortSignal | undefined): Promise<ModelLocation> {
-  return { kind: "file", file: await openRemoteFile(remote, spec, signal), forgetUnverified: () => remote.forgetUnverified() };
+async function fileLocation(
+  remote: Remote,
+  spec: RemoteFileSpec,
+  siblingSpec: (fileName: string) => RemoteFileSpec,
+  signal: AbortSignal | undefined,
+): Promise<ModelLocation> {
+  return {
+    kind: "file",
+    file: await openRemoteFile(remote, spec, signal),
+    openSibling: async (fileName) => openRemoteFile(remote, siblingSpec(fileName), signal),
+    forgetUnverified: () => remote.forgetUnverified(),
+  };
 }
 
 /** @param model its name, for who looks at what is kept */

@@ -27,12 +27,15 @@ export async function loadArguments(
   return [source, source.startsWith("hf:") ? { offline, hub: await import("@huggingface/hub") } : { offline }];
 }
 
-/** The model's name, as far as its address or files have it: without folders, `.gguf` and revision. */
+/**
+ * The model's name, as far as its address or files have it: without folders, `.gguf`, number of a part and
+ * revision.
+ */
 export function sourceName(source: Source): string {
   if (source === EMBEDDED) return EMBEDDED_MODEL?.name ?? "the built-in model";
   const path = typeof source === "string" ? source.replace(/^hf:/, "").replace(/[?#].*$/, "") : source.name;
   const name = path.split("/").findLast((part) => part !== "") ?? path;
-  return name.replace(/\.gguf$/i, "").replace(/@[^@]*$/, "") || path;
+  return name.replace(/(-\d{5}-of-\d{5})?\.gguf$/i, "").replace(/@[^@]*$/, "") || path;
 }
 
 /** @param files of an `<input type=file>`; those of a folder know the folder's name */

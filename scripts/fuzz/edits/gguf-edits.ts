@@ -17,7 +17,7 @@ import { brief, type Edit, named, ofFile } from "./edit.ts";
 import { BLOCK_SIZES, type GgufForm, GGUF_TYPE, putTogether, takeApart } from "./gguf-form.ts";
 import { HOSTILE_TEMPLATES } from "./template-edits.ts";
 
-const FILE = named("model.gguf");
+const FILE = named(/\.gguf$/);
 const HOSTILE = [0n, 1n, 2n, 8n, 9n, 255n, 65536n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 40n, 2n ** 53n, 2n ** 62n, 2n ** 63n, 2n ** 64n - 1n]; // prettier-ignore
 
 /** Eight or four bytes where a field begins. */
@@ -49,7 +49,9 @@ const KEYS: readonly (readonly [key: string, values: readonly FixtureValue[]])[]
     "general.architecture",
     ["llama", "qwen2", "qwen3", "gpt2", "phi2", "gptneox", "bloom", "stablelm", "command-r", "lfm2", "mamba", ""].map(string),
   ],
-  ["split.count", [u32(0), u32(1), u32(2), i32(-1)]],
+  ["split.count", [u32(0), u32(1), u32(2), u32(3), u32(4), u32(65535), i32(-1)]],
+  ["split.no", [u32(0), u32(1), u32(2), u32(3), u32(65535), i32(-1)]],
+  ["split.tensors.count", [u32(0), u32(3), u32(2 ** 31), i32(-1)]],
   ["tokenizer.ggml.model", ["llama", "gpt2", "bert", "t5", "none", "no_vocab", ""].map(string)],
   ["tokenizer.ggml.pre", ["gpt-2", "llama-bpe", "smollm", "qwen2", "deepseek-llm", "x", ""].map(string)],
   ["tokenizer.ggml.add_bos_token", [bool(true), bool(false)]],
@@ -206,6 +208,32 @@ export const tensor: Edit = ofFile(FILE, (bytes, choices) => {
   }
   return [putTogether({ ...form, tensors }), what];
 }); // prettier-ignore
+
+/** Parts left out, exchanged, twice, or of other numbers by their names. */
+export const partOfGguf: Edit = (files, choices) => {
+  const names = [...files.keys()];
+  const [name, other] = [choices.pick(names), choices.pick(names)];
+  const bytes = files.get(name);
+  if (!bytes) return undefined;
+  switch (choices.below(4)) {
+    case 0:
+      files.delete(name);
+      return `${name}: left out`;
+    case 1:
+      files.set(name, files.get(other)!);
+      files.set(other, bytes);
+      return `${name} and ${other}: exchanged`;
+    case 2:
+      files.set(other, bytes);
+      return `${other}: as ${name}`;
+    default: {
+      const renamed = choices.pick([name.replace("of-00003", "of-00002"), name.replace(/-0000\d/, "-00004"), "other.gguf"]);
+      files.delete(name);
+      files.set(renamed, bytes);
+      return `${name}: named ${renamed}`;
+    }
+  }
+};
 
 function filledTo(bytes: Uint8Array, length: number): Uint8Array {
   const result = new Uint8Array(length);

@@ -1,16 +1,18 @@
 /**
- * A GGUF file as a checkpoint: Hugging Face names, shapes and row order, values dequantized as rows are read.
+ * A GGUF, in one file or in parts, as a checkpoint: Hugging Face names, shapes and row order, values
+ * dequantized as rows are read.
  */
-import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
+import { CheckpointError } from "../../errors.ts";
 import type { ByteSource } from "../byte-source.ts";
 import type { Checkpoint, GenerationConfig, ReadOptions, TensorInfo, TokenizerFiles } from "../checkpoint.ts";
 import type { KeptForm, KeptRows } from "../quantization/kept-form.ts";
 import { checkTensors } from "../expected-tensors.ts";
 import { ggmlKeptForm, ggmlKeptRows } from "./ggml-kept.ts";
-import { type GgufTensor, readGguf } from "./gguf.ts";
+import type { GgufTensor } from "./gguf.ts";
 import { GgufMetadata } from "./gguf-metadata.ts";
 import { ggufGenerationConfig } from "./gguf-generation-config.ts";
 import { ggufForm, ggufModelConfig } from "./gguf-model-config.ts";
+import { type GgufParts, type OpenSibling, readGgufParts } from "./gguf-parts.ts";
 import { ROPE_FACTOR_TENSORS, type RopeFactors } from "./gguf-rope-config.ts";
 import { noteUnreadKeys } from "./gguf-variants.ts";
 import { ggufPooling, type Pooling } from "../pooling.ts";
@@ -22,24 +24,33 @@ import type { ModelConfig } from "../../architecture/model-config.ts";
 import { writeModelConfig } from "../../architecture/families.ts";
 
 /**
- * @throws CheckpointError if the file is truncated, corrupt or inconsistent
- * @throws UnsupportedModelError for an architecture, tensor type, tensor or split this package does not read
+ * @param openSibling opens the other parts where the file is one of several
+ * @throws CheckpointError if the file or one of its parts is missing, truncated, corrupt or inconsistent
+ * @throws UnsupportedModelError for an architecture, tensor type or tensor this package does not read
  */
-export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal): Promise<Checkpoint> {
-  const { metadata: values, tensors } = await readGguf(file, signal);
-  const metadata = new GgufMetadata(values, file.name);
-  const splits = metadata.integer("split.count") ?? 1;
-  if (splits > 1)
-    throw new UnsupportedModelError(
-      `${file.name}: got one of ${splits} parts of a split GGUF, need the parts merged into one file`,
-    );
+export async function openGgufCheckpoint(
+  named: ByteSource,
+  signal?: AbortSignal,
+  openSibling?: OpenSibling,
+): Promise<Checkpoint> {
+  const parts = await readGgufParts(named, openSibling, signal);
+  try {
+    return await openParts(parts, signal);
+  } catch (error) {
+    for (const part of parts.files) if (part !== named) await part.close();
+    throw error;
+  }
+}
 
+async function openParts({ metadata: values, tensors, files }: GgufParts, signal?: AbortSignal): Promise<Checkpoint> {
+  const [file] = files;
+  const metadata = new GgufMetadata(values, file.name);
   const form = ggufForm(metadata, file.name);
-  const ropeFactors = await readRopeFactors(file, tensors, signal);
+  const ropeFactors = await readRopeFactors(tensors, signal);
   const config = ggufModelConfig(metadata, tensors, ropeFactors, file.name);
 
-  const stored = nameTensors(tensors, config, form.interleavedHeads === true, file.name);
-  const infos = new Map(Array.from(stored, ([name, rows]) => [name, tensorInfo(name, rows, file.name)]));
+  const stored = nameTensors(tensors, config, form.interleavedHeads === true);
+  const infos = new Map(Array.from(stored, ([name, rows]) => [name, tensorInfo(name, rows)]));
   checkTensors(infos, config, undefined, file.name);
 
   const generation = ggufGenerationConfig(metadata, config.vocabSize, file.name);
@@ -50,7 +61,7 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   noteUnreadKeys(metadata, form);
   const configJson = writeModelConfig(config, { bosTokenId, eosTokenIds: generation.eosTokenIds });
   return new GgufCheckpoint(
-    file,
+    files,
     {
       config,
       configJson,
@@ -64,28 +75,24 @@ export async function openGgufCheckpoint(file: ByteSource, signal?: AbortSignal)
   );
 }
 
-async function readRopeFactors(
-  file: ByteSource,
-  tensors: ReadonlyMap<string, GgufTensor>,
-  signal: AbortSignal | undefined,
-): Promise<RopeFactors> {
+async function readRopeFactors(tensors: ReadonlyMap<string, GgufTensor>, signal: AbortSignal | undefined): Promise<RopeFactors> {
   const found = new Map<string, Float32Array>();
   for (const name of ROPE_FACTOR_TENSORS) {
     const tensor = tensors.get(name);
     if (tensor === undefined) continue;
     if (tensor.type.name !== "F32" || tensor.dims.length !== 1) {
       throw new CheckpointError(
-        `${file.name}: tensor "${name}": got ${tensor.type.name} [${tensor.dims.join(", ")}], need an F32 vector`,
+        `${tensor.source.name}: tensor "${name}": got ${tensor.type.name} [${tensor.dims.join(", ")}], need an F32 vector`,
       );
     }
-    found.set(name, await readRows(file, storedRows(tensor, undefined), 0, tensor.dims[0]!, signal));
+    found.set(name, await readRows(storedRows(tensor, undefined), 0, tensor.dims[0]!, signal));
   }
   return found;
 }
 
-function tensorInfo(name: string, { tensor, rows, rowBytes }: StoredRows, file: string): TensorInfo {
+function tensorInfo(name: string, { tensor, rows, rowBytes }: StoredRows): TensorInfo {
   const shape = [rows, ...tensor.dims.toReversed().slice(1)];
-  return { name, type: tensor.type.name, shape, bytes: rows * rowBytes, file };
+  return { name, type: tensor.type.name, shape, bytes: rows * rowBytes, file: tensor.source.name };
 }
 
 class GgufCheckpoint implements Checkpoint {
@@ -99,15 +106,15 @@ class GgufCheckpoint implements Checkpoint {
   readonly pooling: Pooling | undefined;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly notes: readonly string[];
-  readonly #file: ByteSource;
+  readonly #files: GgufParts["files"];
   readonly #stored: ReadonlyMap<string, StoredRows>;
 
   constructor(
-    file: ByteSource,
+    files: GgufParts["files"],
     contents: Pick<Checkpoint, "config" | "configJson" | "tokenizer" | "generation" | "pooling" | "tensors" | "notes">,
     stored: ReadonlyMap<string, StoredRows>,
   ) {
-    this.name = file.name;
+    this.name = files[0].name;
     this.config = contents.config;
     this.configJson = contents.configJson;
     this.tokenizer = contents.tokenizer;
@@ -115,20 +122,20 @@ class GgufCheckpoint implements Checkpoint {
     this.pooling = contents.pooling;
     this.tensors = contents.tensors;
     this.notes = contents.notes;
-    this.#file = file;
+    this.#files = files;
     this.#stored = stored;
   }
 
   async readF32(name: string, options: ReadOptions = {}): Promise<Float32Array> {
     const stored = this.#find(name);
     const [begin, end] = this.#range(stored, options.rows);
-    return readRows(this.#file, stored, begin, end, options.signal);
+    return readRows(stored, begin, end, options.signal);
   }
 
   async readRaw(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
     const stored = this.#find(name);
     const [begin, end] = this.#range(stored, options.rows);
-    return readStoredRows(this.#file, stored, begin, end, options.signal);
+    return readStoredRows(stored, begin, end, options.signal);
   }
 
   keptForm(module: string): KeptForm | undefined {
@@ -146,11 +153,11 @@ class GgufCheckpoint implements Checkpoint {
   }
 
   async verify(signal?: AbortSignal): Promise<void> {
-    await this.#file.verify?.(undefined, signal);
+    for (const file of this.#files) await file.verify?.(undefined, signal);
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  async close(): Promise<void> {
+    for (const file of this.#files) await file.close();
   }
 
   #find(name: string): StoredRows {

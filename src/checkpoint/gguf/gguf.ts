@@ -23,6 +23,8 @@ export interface GgufTensor {
   readonly type: GgmlType;
   /** Sizes in ggml's order, contiguous dimension (in_features) first: the reverse of a Hugging Face shape. */
   readonly dims: readonly number[];
+  /** The file it is in: one of several where a GGUF is split. */
+  readonly source: ByteSource;
   /** Position of the first byte in the file. */
   readonly offset: number;
   readonly bytes: number;
@@ -77,7 +79,7 @@ export async function readGguf(file: ByteSource, signal?: AbortSignal): Promise<
 
   const metadata = await readMetadata(cursor, metadataCount, file.name);
   const alignment = alignmentOf(metadata, file.name);
-  const infos = await readTensorInfos(cursor, tensorCount, alignment, file.name);
+  const infos = await readTensorInfos(cursor, tensorCount, alignment, file);
   const dataStart = Math.ceil(cursor.offset / alignment) * alignment;
   return { version, metadata, tensors: placeTensors(infos, dataStart, file) };
 }
@@ -116,7 +118,13 @@ function alignmentOf(metadata: ReadonlyMap<string, GgufValue>, file: string): nu
   return alignment;
 }
 
-async function readTensorInfos(cursor: GgufCursor, tensors: number, alignment: number, file: string): Promise<GgufTensor[]> {
+async function readTensorInfos(
+  cursor: GgufCursor,
+  tensors: number,
+  alignment: number,
+  source: ByteSource,
+): Promise<GgufTensor[]> {
+  const file = source.name;
   const infos: GgufTensor[] = [];
   const names = new Set<string>();
   for (let i = 0; i < tensors; i++) {
@@ -153,7 +161,7 @@ async function readTensorInfos(cursor: GgufCursor, tensors: number, alignment: n
       throw new CheckpointError(`${file}: tensor "${name}": got offset ${offset}, need a multiple of ${alignment}`);
     }
     const bytes = (Number(elements) / type.blockElements) * type.blockBytes;
-    infos.push({ name, type, dims: sizes.map(Number), offset: Number(offset), bytes });
+    infos.push({ name, type, dims: sizes.map(Number), source, offset: Number(offset), bytes });
   }
   return infos;
 }

@@ -23,7 +23,6 @@ export function nameTensors(
   tensors: ReadonlyMap<string, GgufTensor>,
   config: ModelConfig,
   interleaved: boolean,
-  file: string,
 ): Map<string, StoredRows> {
   const family = familyOf(config.architecture);
   const stored = new Map<string, StoredRows>();
@@ -32,18 +31,18 @@ export function nameTensors(
     const found = huggingFaceNames(tensor.name, family, config);
     // Whether rows of one tensor for q, k and v would be interleaved is not known.
     if (found.length === 0 || (found.length > 1 && family.gguf?.interleavedHeads)) {
-      throw new UnsupportedModelError(`${file}: tensor: got "${tensor.name}", need one that this model has`);
+      throw new UnsupportedModelError(`${tensor.source.name}: tensor: got "${tensor.name}", need one that this model has`);
     }
     if (tensor.dims.length === 1 && tensor.type.blockElements > 1) {
       throw new UnsupportedModelError(
-        `${file}: tensor "${tensor.name}": got a vector of ${tensor.type.name}, need one of floats`,
+        `${tensor.source.name}: tensor "${tensor.name}": got a vector of ${tensor.type.name}, need one of floats`,
       );
     }
     const interleavedBy = interleaved && INTERLEAVED.test(tensor.name) ? config.headDim : undefined;
     const whole = storedRows(CONVOLUTION.test(tensor.name) ? withMiddle(tensor) : tensor, interleavedBy);
     if (found[0]!.includes("*")) for (const [name, part] of splitHeads(found[0]!, whole)) stored.set(name, part);
     else if (found.length === 1) stored.set(found[0]!, whole);
-    else for (const [i, part] of splitQkv(whole, config, file).entries()) stored.set(found[i]!, part);
+    else for (const [i, part] of splitQkv(whole, config).entries()) stored.set(found[i]!, part);
   }
   return stored;
 }
@@ -55,10 +54,11 @@ function withMiddle(tensor: GgufTensor): GgufTensor {
 }
 
 /** The rows of q, of k and of v in a tensor that has all of them. */
-function splitQkv(whole: StoredRows, { heads: H, kvHeads: Hkv, headDim: D }: ModelConfig, file: string): StoredRows[] {
+function splitQkv(whole: StoredRows, { heads: H, kvHeads: Hkv, headDim: D }: ModelConfig): StoredRows[] {
+  const { name, source } = whole.tensor;
   const need = (H + 2 * Hkv) * D;
   if (whole.rows !== need)
-    throw new CheckpointError(`${file}: tensor "${whole.tensor.name}": got ${whole.rows} rows, need ${need} of q, k and v`);
+    throw new CheckpointError(`${source.name}: tensor "${name}": got ${whole.rows} rows, need ${need} of q, k and v`);
   return [
     { ...whole, rows: H * D },
     { ...whole, firstRow: H * D, rows: Hkv * D },

@@ -1,7 +1,6 @@
 /** Rows of a GGUF tensor where they lie, and reading them in Hugging Face order. */
 import { interleavedRow } from "../../architecture/gguf-permute.ts";
 import { throwIfAborted } from "../../errors.ts";
-import type { ByteSource } from "../byte-source.ts";
 import { dequantize } from "./ggml-dequantize.ts";
 import type { GgufTensor } from "./gguf.ts";
 
@@ -34,7 +33,6 @@ export function storedRows(tensor: GgufTensor, interleavedBy: number | undefined
  * READ_BYTES.
  */
 export async function readRows(
-  file: ByteSource,
   stored: StoredRows,
   begin: number,
   end: number,
@@ -45,7 +43,7 @@ export async function readRows(
   const rowsAtOnce = Math.max(1, Math.floor(READ_BYTES / rowBytes));
   for (let row = begin; row < end; row += rowsAtOnce) {
     const rowEnd = Math.min(end, row + rowsAtOnce);
-    const bytes = await readStoredRows(file, stored, row, rowEnd, signal);
+    const bytes = await readStoredRows(stored, row, rowEnd, signal);
     dequantize(tensor.type.name, bytes, values.subarray((row - begin) * columns, (rowEnd - begin) * columns));
   }
   return values;
@@ -53,20 +51,20 @@ export async function readRows(
 
 /** Stored bytes of rows `[begin, end)` in Hugging Face order. */
 export async function readStoredRows(
-  file: ByteSource,
   { tensor, firstRow, rowBytes, interleavedBy }: StoredRows,
   begin: number,
   end: number,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   throwIfAborted(signal, `reading tensor "${tensor.name}"`);
+  const { source } = tensor;
   const offset = tensor.offset + firstRow * rowBytes;
-  if (interleavedBy === undefined) return file.read(offset + begin * rowBytes, (end - begin) * rowBytes, signal);
+  if (interleavedBy === undefined) return source.read(offset + begin * rowBytes, (end - begin) * rowBytes, signal);
 
   // Interleaving stays within a head, so the heads that these rows touch hold all of them.
   const first = Math.floor(begin / interleavedBy) * interleavedBy;
   const last = Math.ceil(end / interleavedBy) * interleavedBy;
-  const heads = await file.read(offset + first * rowBytes, (last - first) * rowBytes, signal);
+  const heads = await source.read(offset + first * rowBytes, (last - first) * rowBytes, signal);
   const bytes = new Uint8Array((end - begin) * rowBytes);
   for (let row = begin; row < end; row++) {
     const at = (interleavedRow(row, interleavedBy) - first) * rowBytes;

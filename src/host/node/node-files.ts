@@ -39,7 +39,7 @@ export async function openLocation(place: string | URL): Promise<ModelLocation> 
   });
   if (found.isDirectory()) return { kind: "folder", folder: openFolder(path) };
   if (standsForFolder(basename(path))) return { kind: "folder", folder: openFolder(dirname(path)) };
-  return { kind: "file", file: await openFile(path) };
+  return { kind: "file", file: await openFile(path), openSibling: (name) => openFile(join(dirname(path), name)) };
 }
 
 /** A folder read through `node:fs`. The path is not looked at before the first call. */

@@ -28,6 +28,7 @@ import {
   type HubListing,
   type HubName,
   listHubFolder,
+  siblingOf,
 } from "../../sources/hub.ts";
 import type { HubCacheRequest } from "../../sources/locate-model.ts";
 import { Remote } from "../../sources/remote.ts";
@@ -75,7 +76,11 @@ class HubSnapshot {
     const listing = await this.#listing();
     if (!listing) return this.#cached();
     const chosen = chooseHubFiles(this.#name, listing.files);
-    if ("path" in chosen) return { kind: "file", file: await this.#open(listing.commit, chosen) };
+    if ("path" in chosen) {
+      const openSibling = (fileName: string) =>
+        this.#open(listing.commit, siblingOf(chosen, fileName, this.#name, listing.files));
+      return { kind: "file", file: await this.#open(listing.commit, chosen), openSibling };
+    }
 
     const byName = new Map(chosen.map((file) => [hubFileName(file.path), file]));
     const name = `hf:${this.#name.repository}`;
@@ -127,7 +132,10 @@ class HubSnapshot {
       gitOid: undefined,
     }));
     const chosen = chooseHubFiles(this.#name, files);
-    if ("path" in chosen) return { kind: "file", file: await openFile(join(snapshot, basename(chosen.path))) };
+    if ("path" in chosen) {
+      const openSibling = (fileName: string) => openFile(join(snapshot, fileName));
+      return { kind: "file", file: await openSibling(basename(chosen.path)), openSibling };
+    }
     return { kind: "folder", folder: openFolder(snapshot) };
   }
 

@@ -275,7 +275,7 @@ test("what is missing, contradictory or not run is refused by name", async () =>
   await rejects(open(llama, { "llama.expert_count": u32(8) }), UnsupportedModelError, "expert_count");
   await rejects(open(llama, { "llama.rope.scaling.type": string("su") }), UnsupportedModelError, "su");
   await rejects(open(llama, { "llama.attention.layer_norm_rms_epsilon": f32(NaN) }), CheckpointError, "layer_norm_rms_epsilon");
-  await rejects(open(llama, { "split.count": u32(3) }), UnsupportedModelError, "3 parts");
+  await rejects(open(llama, { "split.count": u32(3) }), CheckpointError, "split.no");
   await rejects(
     open(llama, {}, (tensors) => tensors.filter(({ name }) => name !== "blk.1.ffn_up.weight")),
     CheckpointError,

@@ -37,6 +37,7 @@ function scalar(type: number, bytes: number, write: (view: DataView) => void): F
   return { type, bytes: data };
 }
 
+export const u16 = (value: number): FixtureValue => scalar(2, 2, (view) => view.setUint16(0, value, true));
 export const u32 = (value: number): FixtureValue => scalar(4, 4, (view) => view.setUint32(0, value, true));
 export const i32 = (value: number): FixtureValue => scalar(5, 4, (view) => view.setInt32(0, value, true));
 export const f32 = (value: number): FixtureValue => scalar(6, 4, (view) => view.setFloat32(0, value, true));

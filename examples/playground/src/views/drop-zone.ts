@@ -28,7 +28,7 @@ export function dropZone({ label, folders, take }: DropZone): TemplateResult {
   return html`
     <div class="drop" @drop=${drop} @dragover=${over} @dragleave=${over}>
       <p>${label}</p>
-      <label class="button">Choose a GGUF<input type="file" accept=".gguf" @change=${choose} /></label>
+      <label class="button">Choose a GGUF<input type="file" accept=".gguf" multiple @change=${choose} /></label>
       ${folders ? html`<label class="button">Choose a folder<input type="file" webkitdirectory @change=${choose} /></label>` : nothing}
     </div>
   `;
