@@ -3,9 +3,9 @@
  * they stand for or in a form that kernels multiply. To everyone else such a module has one tensor,
  * `<module>.weight`.
  */
-import { CheckpointError } from "../../errors.ts";
+import { CheckpointError, UnsupportedModelError } from "../../errors.ts";
 import type { ReadOptions, TensorInfo } from "../checkpoint.ts";
-import { decodeBF16, decodeF16, decodeF32 } from "../formats/float-formats.ts";
+import { decodeF32, floatDecoder } from "../formats/float-formats.ts";
 import { transposeBytes } from "../safetensors/stored-order.ts";
 import { type IntegerModule, integerKeptForm } from "./integer-module.ts";
 import { awqWords, gptqWords, orderColumns, packSigned, unpackZeroRows, unpackZeros, wordsOf } from "./integer-words.ts";
@@ -202,7 +202,8 @@ export class IntegerModules {
     options: ReadOptions,
     signal: AbortSignal | undefined,
   ): Promise<Float32Array> {
-    const decode = type === "F32" ? decodeF32 : type === "F16" ? decodeF16 : decodeBF16;
+    const decode = floatDecoder(type);
+    if (!decode) throw new UnsupportedModelError(`${file}: tensor ${name}: got ${type} scales, need F32, F16 or BF16`);
     const scales = decode(await this.#read(name, { ...options, signal }));
     const bad = scales.findIndex((scale) => !Number.isFinite(scale));
     if (bad < 0) return scales;
