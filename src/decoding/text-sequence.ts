@@ -88,8 +88,9 @@ export class TextSequence implements Disposable {
   #generate(ids: readonly number[] | PendingIds, options: GenerateOptions, end: () => void): Generation {
     const tokenizer = this.#model.textTokenizerFor(options);
     const { endTokenIds, recommendedSampling, draftPolicy, forwardPass, answers } = this.#model;
-    const begin = (needed: number) => {
+    const begin = (tokens: number) => {
       const { available: free } = forwardPass.cacheTokens;
+      const needed = forwardPass.roomOf(tokens);
       if (options.whenFull === "refuse" && needed > free) {
         throw new CapacityError(`cache: got ${needed} tokens to make room for, need at most ${free}, those free now`, {
           needed,

@@ -56,7 +56,10 @@ export interface LoadOptions extends WorkOptions {
    * longrope is that of this length, also for sequences that are shorter.
    */
   readonly contextSize?: number | undefined;
-  /** Tokens of all sequences together that the KV cache holds; by default those of one, `contextSize`. */
+  /**
+   * Tokens of all sequences together that the KV cache holds; by default those of one, `contextSize`. Where
+   * all layers have windows, a sequence takes no more than a window, `chunkSize` and 256 tokens.
+   */
   readonly cacheTokens?: number | undefined;
   /**
    * Sequences that have room in the cache at a time, 1 to 1024; others wait, or give theirs up when they

@@ -1,5 +1,6 @@
 /** A whole model: its memories planned, created and loaded. */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { ModelConfig } from "../architecture/model-config.ts";
 import type { Work } from "../host/work.ts";
 import { loadBlock } from "./block.ts";
 import { loadEmbedding } from "./layers/embedding.ts";
@@ -64,9 +65,17 @@ export async function openModel(
     layerThreads: new LayerThreads(spaces[0]!.kernels, work.onWarning),
     caches: blocks.map(({ space, item }) => ({ space, item: item.cache })),
     cacheBlocks,
+    window: widestWindow(description.config),
+    maxRows: size.rows,
     contextSize: options.contextSize,
     weights: weights.map(({ space, item }) => ({ space, item: item.weights })),
   };
+}
+
+/** How many of the latest tokens a row sees in any layer; Infinity for all. */
+function widestWindow({ attentionWindows, bidirectional }: ModelConfig): number {
+  const slides = !bidirectional && attentionWindows.every((window) => window > 0);
+  return slides ? Math.max(...attentionWindows) : Infinity;
 }
 
 /** One kind of what parts have, in their order. */

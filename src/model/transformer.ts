@@ -70,7 +70,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
   }
 
   get mostTokens(): number {
-    return Math.min(this.contextSize, this.#cache.tokens.total);
+    return Math.min(this.contextSize, this.#cache.mostTokens);
   }
 
   /**
@@ -79,6 +79,11 @@ export class Transformer implements ForwardPass, SequenceOwner {
    */
   get cacheTokens(): { readonly total: number; readonly free: number; readonly shared: number; readonly available: number } {
     return { ...this.#cache.tokens, available: this.#cache.availableTokens };
+  }
+
+  /** Tokens of the cache that a sequence of so many takes at most: fewer where all layers have windows. */
+  roomOf(tokens: number): number {
+    return this.#cache.roomOf(tokens);
   }
 
   /** The kernels' build, with or without shared memory. */
@@ -233,7 +238,7 @@ export class Transformer implements ForwardPass, SequenceOwner {
         `context: ${length} tokens in the cache and ${ids.length} more, but it holds ${this.contextSize}; raise contextSize or shorten the prompt`,
       );
     }
-    const { total: tokens } = this.#cache.tokens;
+    const tokens = this.#cache.mostTokens;
     if (needed > tokens) {
       throw new CapacityError(`cache: got ${needed} tokens of one sequence, need at most ${tokens}, cacheTokens`, {
         needed,

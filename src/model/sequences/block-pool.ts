@@ -5,6 +5,9 @@
  *
  * What a block holds depends on all tokens before it, so blocks form a tree: a block is known by the one
  * before it and its own tokens.
+ *
+ * Where every layer sees a window of the latest tokens only, a sequence lets go of blocks that none of its
+ * later rows reads. It can go back as far as what it holds reaches; before that it has nothing.
  */
 import { BLOCK_TOKENS } from "../layers/attention.ts";
 
@@ -30,6 +33,8 @@ export class CacheBlock {
 /** What a sequence holds of the pool. */
 export interface HeldBlocks {
   readonly blocks: CacheBlock[];
+  /** How many blocks before them it has let go of, where layers have windows. */
+  passed: number;
   /** Tokens of them that are the sequence's; the last block may have others behind. */
   length: number;
   /** Whether what the last block has behind them is of another text, and worth keeping. */
@@ -40,14 +45,21 @@ export class BlockPool {
   readonly #blocks: readonly CacheBlock[];
   /** First blocks of sequences. */
   readonly #roots = new Set<CacheBlock>();
+  /** Whose text begins in a block that has another one by now: nobody finds them. */
+  readonly #lost = new CacheBlock(-1);
   readonly #copy: (from: number, to: number) => void;
+  readonly #window: number;
   #free: number;
   #clock = 0;
 
-  /** @param copy copies a block's keys and values of all layers */
-  constructor(blocks: number, copy: (from: number, to: number) => void) {
+  /**
+   * @param copy copies a block's keys and values of all layers
+   * @param window the latest tokens that a row sees in any layer; Infinity for all
+   */
+  constructor(blocks: number, copy: (from: number, to: number) => void, window = Infinity) {
     this.#blocks = Array.from({ length: blocks }, (_, number) => new CacheBlock(number));
     this.#copy = copy;
+    this.#window = window;
     this.#free = blocks;
   }
 
@@ -71,7 +83,7 @@ export class BlockPool {
    * again.
    */
   match(ids: ArrayLike<number>, most: number): HeldBlocks {
-    const held: HeldBlocks = { blocks: [], length: 0 };
+    const held: HeldBlocks = { blocks: [], passed: 0, length: 0 };
     for (let parent: CacheBlock | undefined; held.length < most; parent = held.blocks.at(-1)) {
       let [best, longest]: [CacheBlock | undefined, number] = [undefined, 0];
       for (const block of parent ? parent.children : this.#roots) {
@@ -89,9 +101,21 @@ export class BlockPool {
   }
 
   /** Holds the same blocks once more. */
-  share({ blocks, length }: HeldBlocks): HeldBlocks {
+  share({ blocks, passed, length }: HeldBlocks): HeldBlocks {
     for (const block of blocks) this.#hold(block);
-    return { blocks: [...blocks], length };
+    return { blocks: [...blocks], passed, length };
+  }
+
+  /**
+   * Lets go of blocks that no row from here on reads, but for one, so that the last few tokens can be taken
+   * back.
+   */
+  slide(held: HeldBlocks): void {
+    const { blocks } = held;
+    const unread = this.#firstRead(held.length) - 1 - held.passed;
+    if (unread <= 0) return;
+    for (const block of blocks.splice(0, unread)) this.#release(block);
+    held.passed += unread;
   }
 
   /**
@@ -104,19 +128,24 @@ export class BlockPool {
     const { blocks, length } = held;
     const last = blocks.at(-1);
     const within = length % BLOCK_TOKENS;
-    const added = Math.ceil((length + count) / BLOCK_TOKENS) - blocks.length;
+    const added = Math.ceil((length + count) / BLOCK_TOKENS) - held.passed - blocks.length;
     const isShared = last !== undefined && within > 0 && last.references > 1;
     if (added + (isShared ? 1 : 0) > this.#free) return false;
     const copies = isShared || (last !== undefined && within > 0 && held.found === true && added < this.#free);
     held.found = false;
     if (copies) {
-      const own = this.#take(last.parent);
+      const own = this.#take();
+      this.#putBehind(last.parent, own);
       this.#copy(last.number, own.number);
       own.tokens = last.tokens.slice(0, within);
       blocks[blocks.length - 1] = own;
       this.#release(last);
     } else if (last && within > 0 && last.tokens.length > within) this.#cut(last, within);
-    for (let i = 0; i < added; i++) blocks.push(this.#take(blocks.at(-1)));
+    for (let i = 0; i < added; i++) {
+      const own = this.#take();
+      this.#putBehind(blocks.at(-1) ?? (held.passed > 0 ? this.#lost : undefined), own);
+      blocks.push(own);
+    }
     return true;
   }
 
@@ -124,15 +153,42 @@ export class BlockPool {
    * Says that the keys and values of `ids`, the next ones of a sequence, are in the blocks `extend` gave it.
    */
   record(held: HeldBlocks, ids: ArrayLike<number>): void {
-    for (let i = 0; i < ids.length; i++) held.blocks[Math.floor(held.length++ / BLOCK_TOKENS)]!.tokens.push(ids[i]!);
+    for (let i = 0; i < ids.length; i++) {
+      held.blocks[Math.floor(held.length++ / BLOCK_TOKENS) - held.passed]!.tokens.push(ids[i]!);
+    }
   }
 
-  /** Lets go of what lies behind `length` tokens. */
+  /** Lets go of what lies behind `length` tokens; of all, if a block that the next row reads is gone. */
   truncate(held: HeldBlocks, length: number): void {
     held.length = Math.min(held.length, length);
-    const kept = Math.ceil(held.length / BLOCK_TOKENS);
+    this.#goBack(held, this.#firstRead(held.length));
+    if (!this.reaches(held)) held.length = 0;
+    if (held.length === 0) held.passed = 0;
+    const kept = Math.ceil(held.length / BLOCK_TOKENS) - held.passed;
     // From the end, so that a block is taken before those it depends on.
     while (held.blocks.length > kept) this.#release(held.blocks.pop()!);
+  }
+
+  /** Whether all is there that the next row reads. */
+  reaches({ passed, length }: HeldBlocks): boolean {
+    return this.#firstRead(length) >= passed;
+  }
+
+  /** Holds blocks again that it has let go of, from the last of them to `first`, as far as they are there. */
+  #goBack(held: HeldBlocks, first: number): void {
+    while (held.passed > first) {
+      // Where the one before has another text by now, this one is lost.
+      const before = held.blocks[0]?.parent;
+      if (!before || before === this.#lost) return;
+      this.#hold(before);
+      held.blocks.unshift(before);
+      held.passed--;
+    }
+  }
+
+  /** The first block that the row behind `length` tokens reads. */
+  #firstRead(length: number): number {
+    return Math.max(0, Math.floor((length - this.#window + 1) / BLOCK_TOKENS));
   }
 
   #hold(block: CacheBlock): void {
@@ -145,27 +201,32 @@ export class BlockPool {
     this.#free++;
   }
 
-  /** A block nobody holds, the one let go first, empty, behind `parent`. */
-  #take(parent: CacheBlock | undefined): CacheBlock {
+  /** A block nobody holds, the one let go first, empty, and of no text. */
+  #take(): CacheBlock {
     let oldest: CacheBlock | undefined;
     for (const block of this.#blocks) {
       if (block.references === 0 && (!oldest || block.released < oldest.released)) oldest = block;
     }
     const block = oldest!;
     this.#cut(block, 0);
+    this.#putBehind(this.#lost, block);
+    this.#hold(block);
+    return block;
+  }
+
+  #putBehind(parent: CacheBlock | undefined, block: CacheBlock): void {
     this.#siblings(block).delete(block);
     block.parent = parent;
     this.#siblings(block).add(block);
-    this.#hold(block);
-    return block;
   }
 
   /** Forgets a block's tokens from `length` on, and what depends on them. */
   #cut(block: CacheBlock, length: number): void {
     block.tokens.length = Math.min(block.tokens.length, length);
     for (const child of block.children) {
-      if (child.references > 0) continue; // its holder is being truncated too
-      this.#cut(child, 0);
+      // Who holds it has let go of this block: it has what it had, but begins with nothing that can be found.
+      if (child.references > 0) this.#putBehind(this.#lost, child);
+      else this.#cut(child, 0);
     }
   }
 

@@ -17,6 +17,10 @@ export interface KvCacheMemory {
   /** One for each layer. */
   readonly caches: readonly Placed<LayerCache>[];
   readonly cacheBlocks: number;
+  /** The latest tokens that a row sees in any layer; Infinity for all. */
+  readonly window: number;
+  /** Rows of a pass at most. */
+  readonly maxRows: number;
 }
 
 export class KvCache {
@@ -30,7 +34,26 @@ export class KvCache {
   constructor(memory: KvCacheMemory) {
     this.memory = memory;
     this.#freeTables = [...memory.spaces[0]!.blockTables.keys()];
-    this.#pool = new BlockPool(memory.cacheBlocks, (from, to) => this.#copyBlock(from, to));
+    this.#pool = new BlockPool(memory.cacheBlocks, (from, to) => this.#copyBlock(from, to), memory.window);
+  }
+
+  /** Tokens of one sequence at most. */
+  get mostTokens(): number {
+    return this.#pool.tokens >= this.#mostHeld ? Infinity : this.#pool.tokens;
+  }
+
+  /** Tokens of the cache that a sequence of so many takes at most. */
+  roomOf(tokens: number): number {
+    return Math.min(tokens, this.#mostHeld);
+  }
+
+  /**
+   * What a sequence of any length takes where all layers have windows: a window, a pass, and blocks that one
+   * of them ends in or that are kept or copied (two before and two behind).
+   */
+  get #mostHeld(): number {
+    const { window, maxRows } = this.memory;
+    return window + maxRows + 4 * BLOCK_TOKENS;
   }
 
   /** Tokens in all, tokens that no sequence holds, and tokens that several hold together. */
@@ -61,6 +84,7 @@ export class KvCache {
       this.#pool.truncate(sequence.held, 0);
       sequence.held = this.#pool.match(sequence.ids, most);
     }
+    this.#pool.slide(sequence.held);
     const missing = Math.min(rows, sequence.length - sequence.held.length);
     while (!this.#pool.extend(sequence.held, missing)) {
       if (!this.#takeFrom(sequence, ({ held }) => held.blocks.length > 0)) return false;
@@ -76,7 +100,7 @@ export class KvCache {
    */
   reserveFree(sequence: Sequence, rows: number): number {
     const { held } = sequence;
-    if (!this.#pool.extend(held, rows)) return held.blocks.length * BLOCK_TOKENS - held.length;
+    if (!this.#pool.extend(held, rows)) return (held.passed + held.blocks.length) * BLOCK_TOKENS - held.length;
     this.#enterBlocks(sequence);
     return rows;
   }
@@ -95,6 +119,17 @@ export class KvCache {
     this.#holders.delete(sequence);
   }
 
+  /**
+   * Lets a sequence that has nothing go on behind blocks that none of its rows reads.
+   * @returns whether that is so, of a row behind `tokens`
+   */
+  pass({ held }: Sequence, blocks: number, tokens: number): boolean {
+    if (!this.#pool.reaches({ blocks: [], passed: blocks, length: tokens })) return false;
+    held.passed = blocks;
+    held.length = blocks * BLOCK_TOKENS;
+    return true;
+  }
+
   /** Lets a sequence that has nothing hold what another one does. */
   share(from: Sequence, to: Sequence): void {
     to.held = this.#pool.share(from.held);
@@ -110,9 +145,11 @@ export class KvCache {
   }
 
   /** Writes the block table of each workspace. */
-  #enterBlocks({ table, held: { blocks } }: Sequence): void {
+  #enterBlocks({ table, held: { blocks, passed } }: Sequence): void {
     const numbers = blocks.map(({ number }) => number);
-    for (const { kernels, blockTables } of this.memory.spaces) kernels.i32(blockTables[table!]!, numbers.length).set(numbers);
+    for (const { kernels, blockTables } of this.memory.spaces) {
+      kernels.i32(blockTables[table!]!, passed + numbers.length).set(numbers, passed);
+    }
   }
 
   /** Takes all it has from a sequence that nobody runs, or that came later; says whether there was one. */

@@ -27,11 +27,12 @@ export class SavedSequences {
     this.#weights = weights;
   }
 
-  /** Gives a sequence's ids and its whole blocks, of which all are computed. */
+  /** Gives a sequence's ids and its whole blocks, as far as later rows may read them; all are computed. */
   async save(sequence: Sequence): Promise<Uint8Array<ArrayBuffer>> {
     await sequence.complete();
     const format = this.#format();
-    const whole = Math.floor(sequence.length / BLOCK_TOKENS);
+    const { passed } = sequence.held;
+    const whole = Math.floor(sequence.length / BLOCK_TOKENS) - passed;
     const blocks = new Uint8Array(whole * format.blockBytes);
     let at = 0;
     for (const { number } of sequence.held.blocks.slice(0, whole)) {
@@ -40,7 +41,7 @@ export class SavedSequences {
         at += bytes.length;
       }
     }
-    return packState({ ids: [...sequence.ids], blocks }, format);
+    return packState({ ids: [...sequence.ids], passed, blocks }, format);
   }
 
   /** @throws CheckpointError for bytes that are not of this model */
@@ -52,10 +53,12 @@ export class SavedSequences {
    * Puts a saved sequence in place of another one, between two passes. Where there is no room for its blocks
    * they are computed again when it goes on.
    */
-  place(sequence: Sequence, { ids, blocks }: SequenceState): void {
+  place(sequence: Sequence, { ids, passed, blocks }: SequenceState): void {
     sequence.adopt(ids);
     const tokens = Math.floor(ids.length / BLOCK_TOKENS) * BLOCK_TOKENS;
-    if (tokens === 0 || !this.#cache.reserve(sequence, tokens, 0)) return;
+    if (tokens === 0 || !this.#cache.pass(sequence, passed, tokens)) return;
+    const begin = passed * BLOCK_TOKENS;
+    if (!this.#cache.reserve(sequence, tokens - begin, 0)) return this.#cache.release(sequence, 0);
     let at = 0;
     for (const { number } of sequence.held.blocks) {
       for (const view of this.#cache.blockViews(number)) {
@@ -63,7 +66,7 @@ export class SavedSequences {
         at += view.length;
       }
     }
-    this.#cache.record(sequence, ids.slice(0, tokens));
+    this.#cache.record(sequence, ids.slice(begin, tokens));
   }
 
   #format(): StateFormat {

@@ -3,7 +3,8 @@
  * block is computed again, so that no byte of another sequence is ever part of it.
  *
  *   "FPTQSEQ1"   u32 length of the header   header, JSON   ids i32[tokens]
- *                blocks: for each, for each layer, keys then values
+ *                blocks: for each, for each layer, keys then values; where all layers have windows, of those
+ *                that later rows may read
  *   SHA-256 of all that, 32 bytes
  *
  * Numbers are little-endian. A block is as it lies in memory (`assembly/layouts/layout-kv.ts`).
@@ -31,15 +32,16 @@ export interface StateFormat {
 
 export interface SequenceState {
   readonly ids: readonly number[];
+  /** Blocks before those that are kept. */
+  readonly passed: number;
   /** Whole blocks, one after another. */
   readonly blocks: Uint8Array;
 }
 
-export async function packState({ ids, blocks }: SequenceState, format: StateFormat): Promise<Uint8Array<ArrayBuffer>> {
+export async function packState({ ids, passed, blocks }: SequenceState, format: StateFormat): Promise<Uint8Array<ArrayBuffer>> {
   const { model, kv, layers, blockBytes } = format;
-  const header = new TextEncoder().encode(
-    JSON.stringify({ model, k: kv.k, v: kv.v, layers, block_bytes: blockBytes, block_tokens: BLOCK_TOKENS, tokens: ids.length }),
-  );
+  const fields = { model, k: kv.k, v: kv.v, layers, block_bytes: blockBytes, block_tokens: BLOCK_TOKENS, tokens: ids.length };
+  const header = new TextEncoder().encode(JSON.stringify(passed > 0 ? { ...fields, passed_blocks: passed } : fields));
   const begin = MAGIC.length + 4 + header.length;
   const bytes = new Uint8Array(begin + 4 * ids.length + blocks.length + DIGEST_BYTES);
   const view = new DataView(bytes.buffer);
@@ -71,7 +73,9 @@ export async function unpackState(bytes: Uint8Array, format: StateFormat): Promi
   const header = new TextDecoder().decode(bytes.subarray(MAGIC.length + 4, begin));
   const fields = new JsonFields(parseJsonObject(header, where), where);
   const tokens = fields.nonNegativeInteger("tokens");
-  const blockCount = Math.floor(tokens / BLOCK_TOKENS);
+  const passed = fields.has("passed_blocks") ? fields.nonNegativeInteger("passed_blocks") : 0;
+  const blockCount = Math.floor(tokens / BLOCK_TOKENS) - passed;
+  if (blockCount < 0) throw new CheckpointError(`${where}: passed_blocks: got ${passed}, need at most those of ${tokens} tokens`);
   need(fields, {
     k: format.kv.k,
     v: format.kv.v,
@@ -90,7 +94,7 @@ export async function unpackState(bytes: Uint8Array, format: StateFormat): Promi
   const ids = Array.from({ length: tokens }, (_, i) => view.getInt32(begin + 4 * i, true));
   const outside = ids.find((id) => id < 0 || id >= format.vocabSize);
   if (outside !== undefined) throw new CheckpointError(`${where}: got token id ${outside}, need 0 to ${format.vocabSize - 1}`);
-  return { ids, blocks: bytes.subarray(begin + 4 * tokens, -DIGEST_BYTES) };
+  return { ids, passed, blocks: bytes.subarray(begin + 4 * tokens, -DIGEST_BYTES) };
 }
 
 function need(fields: JsonFields, expected: Readonly<Record<string, string | number>>): void {

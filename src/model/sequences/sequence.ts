@@ -38,7 +38,7 @@ export class Sequence implements ForwardPass, Disposable {
   readonly #model: SequenceOwner;
   readonly #ids: number[] = [];
   /** @internal Blocks, and how many tokens of them are computed. */
-  held: HeldBlocks = { blocks: [], length: 0 };
+  held: HeldBlocks = { blocks: [], passed: 0, length: 0 };
   /** @internal Number of its block table; undefined while it holds no blocks. */
   table: number | undefined;
   /**
