@@ -3,7 +3,6 @@
  * opened.
  */
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
-import { isJsonObject, type JsonObject } from "../json-object.ts";
 import type { CreateSha256 } from "../checkpoint/sha256.ts";
 import { CapabilityError, DownloadError, OptionError } from "../errors.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
@@ -14,7 +13,8 @@ import type { Clock } from "./clock.ts";
 import { type FileLike, fileListLocation } from "./file-list.ts";
 import { isFileUrl, isUrl, standsForFolder } from "./file-url.ts";
 import { displayUrl, type Fetch, HttpClient } from "./http-client.ts";
-import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileName, hubFileUrl, hubFolderOf, type HubLibrary, type HubListing, type HubName, hubNameHint, hubNameOfPage, isHubName, listHubFolder, parseHubName, siblingOf } from "./hub.ts"; // prettier-ignore
+import { chooseHubFiles, HUB_ENDPOINT, type HubAccess, type HubFile, hubFileName, hubFileUrl, type HubLibrary, type HubName, hubNameHint, hubNameOfPage, isHubName, parseHubName, siblingOf } from "./hub.ts"; // prettier-ignore
+import { hubListing } from "./hub-listing.ts";
 import { listedFolder, urlFolder } from "./remote-folder.ts";
 import { Remote } from "./remote.ts";
 import { openRemoteFile, type RemoteFileSpec } from "./remote-file.ts";
@@ -220,35 +220,6 @@ async function openOnHub(
   }
   const byName = new Map(chosen.map((file) => [hubFileName(file.path), specOf(file)]));
   return listedFolder(remote, `hf:${name.repository}`, byName, signal);
-}
-
-/** The listing of a folder; without a network, that of the last time. */
-async function hubListing(remote: Remote, access: HubAccess, name: HubName, signal: AbortSignal | undefined) {
-  const { cache, offline } = remote.options;
-  const folder = hubFolderOf(name);
-  const key = `${access.endpoint}/${name.repository}@${name.revision}/${folder}`;
-  const known = parseListing(await cache.named(key));
-  if (offline && known) return known;
-  if (offline) throw new DownloadError(`hf:${name.repository}: got nothing in the cache, need it there or a network: offline`);
-  try {
-    // What is known need not wait for a Hub that does not answer.
-    const listing = await listHubFolder(access, name, folder, { retries: !known, signal });
-    await cache.putNamed(key, { ...listing });
-    return listing;
-  } catch (error) {
-    if (!known || !(error as { transient?: boolean }).transient) throw error;
-    remote.warnOnce(`${(error as Error).message}; using what the cache has of hf:${name.repository}`);
-    return known;
-  }
-}
-
-/** A listing as it was kept; undefined if it is none. */
-function parseListing(value: JsonObject | undefined): HubListing | undefined {
-  const { commit, files } = value ?? {};
-  if (typeof commit !== "string" || !Array.isArray(files)) return undefined;
-  return files.every((file) => isJsonObject(file) && typeof file["path"] === "string")
-    ? { commit, files: files as HubFile[] }
-    : undefined;
 }
 
 async function fileLocation(
