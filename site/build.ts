@@ -11,6 +11,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { checkSite } from "./check.ts";
+import { root } from "./pages.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -38,5 +39,5 @@ process.env["FPTQ_SITE_BASE"] = flags.base;
 if (flags.repository !== undefined) process.env["FPTQ_REPOSITORY"] = flags.repository;
 const { build, serve } = await import("vitepress");
 await build(site);
-await checkSite(site, flags.base);
+checkSite(`${root}build/site/html`, flags.base);
 if (flags.serve) await serve({ root: site, base: flags.base, port });

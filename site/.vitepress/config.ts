@@ -48,7 +48,13 @@ export default defineConfig({
   markdown: {
     // Anchors are those that the same files have on GitHub.
     anchor: { slugify: (heading) => slug(heading) },
-    config: (markdown) => linkToPages(markdown, repository),
+    config(markdown) {
+      linkToPages(markdown, repository);
+      // Code that is indented looks like code between fences, and scrolls as it does.
+      markdown.core.ruler.push("indented_code", ({ tokens }) => {
+        for (const token of tokens) if (token.type === "code_block") Object.assign(token, { type: "fence", tag: "code" });
+      });
+    },
   },
   vite: { server: { watch: { ignored: ["**/build/site/html/**", "**/build/site/cache/**", "**/dist/**", "**/models/**"] } } },
   themeConfig: {
