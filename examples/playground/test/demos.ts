@@ -29,7 +29,7 @@ export async function useDemos(checks: Checks, { name, page, models, url, look }
     return text.replaceAll(/\s+/g, "");
   });
 
-  await check("calls a function, by its template or by examples, and says where there is no call", async () => {
+  await check("calls a function that its template told it of, and says where there is no call", async () => {
     const outcome = `document.querySelector("[aria-labelledby=tools-title] .asked")`;
     const askAgain = async (example: string, choice: string) => {
       await page.evaluate(`{

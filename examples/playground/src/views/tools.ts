@@ -66,7 +66,7 @@ function calledView({ by, calls, said, answer }: Called): TemplateResult {
   </p>`;
   if (calls.length === 0) {
     const why = by === "template" ? "The model called no function, and said:" : "The call was cut before it ended:";
-    return html`<p class="verdict">${why}</p>
+    return html`<p>${why}</p>
       <blockquote class="said">${said === "" ? "nothing" : said}</blockquote>
       ${how}`;
   }
