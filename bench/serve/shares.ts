@@ -5,7 +5,7 @@
 import { quantile } from "../../src/evaluation/statistics.ts";
 import type { LanguageModel } from "../../src/index.ts";
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 const STEPS = 24;
 const COMPANY = 8;
 
