@@ -17,6 +17,7 @@
  * other.
  */
 import { arrangeBlock, QD14_QC8W } from "./arrange-activations";
+import { arrangeFew, readsPacked } from "./gemm-few-qc8w";
 import { multiplyBlockQc8w } from "./gemm-qc8w";
 import { ROW_BLOCK } from "../layouts/layout";
 
@@ -35,7 +36,10 @@ export function gemm_qd14_f32_qc8w_x8c4(
 ): void {
   for (let blockBegin = 0; blockBegin < M; blockBegin += ROW_BLOCK) {
     const blockEnd = min(M, blockBegin + ROW_BLOCK);
-    arrangeBlock(q + ((<usize>blockBegin * K) << 1), scratch, blockEnd - blockBegin, K, QD14_QC8W);
+    const rows = blockEnd - blockBegin;
+    const block = q + ((<usize>blockBegin * K) << 1);
+    if (readsPacked(rows)) arrangeFew(block, scratch, rows, K, true);
+    else arrangeBlock(block, scratch, rows, K, QD14_QC8W);
     multiplyBlockQc8w(blockBegin, blockEnd, scales, w, bias, y, M, N, K, begin, end, scratch);
   }
 }

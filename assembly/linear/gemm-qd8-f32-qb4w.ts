@@ -30,7 +30,7 @@ import { arrangeBlock, QD8_QB4W } from "./arrange-activations";
 import { arrangeChunks, chunkedRowBytes } from "./arrange-chunks";
 import { ADD_SCALED, FROM_SUM } from "./accumulators";
 import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "./gemm-tile";
-import { multiplyChunks } from "./gemm-tile-i16";
+import { MOST_PACKED_ROWS, multiplyChunks } from "./gemm-tile-i16";
 import { offsetSums } from "./e2m1";
 import {
   activationScratchBytes,
@@ -116,9 +116,10 @@ function multiply(
       offsetSums(blockSums, starts, rows * groups);
       blockSums = starts;
     }
+    const unpacks = !DOT_I16 || rows == 1 || rows > MOST_PACKED_ROWS;
     let packed = w + <usize>begin * panelBytes;
     for (let p = begin; p < end; p++, packed += panelBytes) {
-      for (let g: usize = 0; g < <usize>groups; g++) {
+      for (let g: usize = 0; unpacks && g < <usize>groups; g++) {
         const source = packed + g * groupBytes + 32;
         const unpacked = panel + g * groupPanelBytes;
         if (e2m1) unpackQb4fw(source, unpacked, G);
@@ -129,10 +130,14 @@ function multiply(
         const R = tileRows(blockEnd - m);
         const sum = blockSums + <usize>(m - blockBegin) * sumStride;
         if (DOT_I16) {
-          if (R == 4) multiplyChunks(4, a, panel, G, groups, packed, groupBytes, tile, e2m1);
-          else if (R == 3) multiplyChunks(3, a, panel, G, groups, packed, groupBytes, tile, e2m1);
-          else if (R == 2) multiplyChunks(2, a, panel, G, groups, packed, groupBytes, tile, e2m1);
-          else multiplyChunks(1, a, panel, G, groups, packed, groupBytes, tile, e2m1);
+          if (!unpacks) {
+            if (R == 4) multiplyI16(4, true, a, packed, G, groups, packed, tile, e2m1);
+            else if (R == 3) multiplyI16(3, true, a, packed, G, groups, packed, tile, e2m1);
+            else multiplyI16(2, true, a, packed, G, groups, packed, tile, e2m1);
+          } else if (R == 4) multiplyI16(4, false, a, panel, G, groups, packed, tile, e2m1);
+          else if (R == 3) multiplyI16(3, false, a, panel, G, groups, packed, tile, e2m1);
+          else if (R == 2) multiplyI16(2, false, a, panel, G, groups, packed, tile, e2m1);
+          else multiplyI16(1, false, a, panel, G, groups, packed, tile, e2m1);
         } else if (R == 4)
           multiplyGroups(4, FROM_SUM, ADD_SCALED, a, panel, groupPanelBytes, groups, packed, groupBytes, sum, sumStride, tile);
         else if (R == 3)
@@ -153,4 +158,21 @@ function multiply(
       }
     }
   }
+}
+
+/** R rows against a panel: packed (`few` rows), or its operands; its scales stand in the packed one. */
+@inline
+function multiplyI16(
+  R: i32,
+  few: bool,
+  a: usize,
+  panel: usize,
+  G: i32,
+  groups: i32,
+  packed: usize,
+  tile: usize,
+  e2m1: bool,
+): void {
+  const source = few ? panel + 32 : panel;
+  multiplyChunks(R, few, e2m1, FROM_SUM, ADD_SCALED, a, source, 32, G, groups, packed, groupBytesQb4w(G), 0, 0, tile);
 }

@@ -16,6 +16,7 @@
  * Activations are arranged once for all panels.
  */
 import { arrangeBlock, QD8_QC8W } from "./arrange-activations";
+import { arrangeFew, readsPacked } from "./gemm-few-qc8w";
 import { multiplyBlockQc8w } from "./gemm-qc8w";
 import { ROW_BLOCK } from "../layouts/layout";
 
@@ -34,7 +35,10 @@ export function gemm_qd8_f32_qc8w_x8c4(
 ): void {
   for (let blockBegin = 0; blockBegin < M; blockBegin += ROW_BLOCK) {
     const blockEnd = min(M, blockBegin + ROW_BLOCK);
-    arrangeBlock(q + <usize>blockBegin * K, scratch, blockEnd - blockBegin, K, QD8_QC8W);
+    const rows = blockEnd - blockBegin;
+    const block = q + <usize>blockBegin * K;
+    if (readsPacked(rows)) arrangeFew(block, scratch, rows, K, false);
+    else arrangeBlock(block, scratch, rows, K, QD8_QC8W);
     multiplyBlockQc8w(blockBegin, blockEnd, scales, w, bias, y, M, N, K, begin, end, scratch);
   }
 }

@@ -88,6 +88,8 @@ const SIZES: readonly (readonly [Kept, number])[] = [
 ];
 const shapes = LAYERS.filter(({ name }) => name === "smollm2-135m/down" || name === "llama-3.2-1b/up");
 
+const FEW_ROWS = [2, 3, 4, 5, 6, 8, 12, 16, 64];
+
 /** Rows put in the order of groups: bytes read and written. */
 function gathering({ name, M, K }: LinearShape): BenchRow {
   return {
@@ -108,7 +110,7 @@ export const rows: BenchRow[] = [
   ...shapes.flatMap((shape) =>
     SIZES.flatMap(([kind, G]) => [linear(kind, { ...shape, G }, shape.M), linear(kind, { ...shape, G }, 1)]),
   ),
-  // Our own checkpoints: a superblock is a whole row.
-  ...shapes.flatMap((shape) => [shape.M, 1].map((M) => linear("qb4mw", { ...shape, G: shape.K }, M))),
+  // Our own checkpoints: a superblock is a whole row. Few rows: sequences side by side, drafts.
+  ...shapes.flatMap((shape) => [shape.M, 1, ...FEW_ROWS].map((M) => linear("qb4mw", { ...shape, G: shape.K }, M))),
   ...([["qb8w", 32], ["qb4zw", 128], ["qb4mw", 256], ["qb4aw", 32], ["qb8aw", 32]] as const).map(([kind, G]) => packing(kind, { ...shapes[0]!, G })), // prettier-ignore
 ];

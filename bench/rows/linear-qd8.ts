@@ -88,4 +88,5 @@ export const rows: BenchRow[] = [
   ]),
   // The head's input has 14 bits; 8 bits are what W8A8 layers of as many channels would take.
   ...HEADS.flatMap((shape) => ([14, 8] as const).flatMap((bits) => [qc8w(shape, shape.M, bits), qc8w(shape, 1, bits)])),
+  ...[2, 4, 8, 16].map((M) => qc8w(HEADS[0]!, M, 14)),
 ];

@@ -6,7 +6,7 @@ import { NULL } from "./pointer.ts";
 import { passesOnce, ROWS, TestMemory } from "./self-test-memory.ts";
 
 /** FNV-1a of the problem's results. `test/kernels/self-test-kept.test.ts` computes it anew with the twins. */
-export const KEPT_SELF_TEST_DIGEST = 0x3e96e914;
+export const KEPT_SELF_TEST_DIGEST = 0x9533f990;
 
 /**
  * Seven panels, which neither 2 nor 3 streams share evenly, the last of seven channels; groups in odd

@@ -132,13 +132,15 @@ const attentionI8: Step = {
   loops: attention((r) => [[2, r, 2 * r + 2, 0], [2, r, 2 * r, 0], [2, r, 2 * r, 0], [2, r, 2 * r, 0]]),
 }; // prettier-ignore
 
+/** Few rows widen weights while loading them, and broadcast four k at once. */
+const eightBits: Step = { ...I16, loops: [...rowsToOne(4), [0, 0, 4, 4], [0, 0, 6, 6], [0, 0, 8, 8]] };
 const SIMD128: Record<string, Step> = {
   gemm_f32_f32_f32w_4x8c1: floats,
   round_f32_f8: float8,
   gemm_qd8_f32_qb4w_x8c4: { ...I16, loops: rowsToOne(4) },
   gemm_qd8_f32_qb4fw_x8c4: { ...I16, loops: rowsToOne(4) },
-  gemm_qd8_f32_qc8w_x8c4: { ...I16, loops: rowsToOne(4) },
-  gemm_qd14_f32_qc8w_x8c4: { ...I16, loops: rowsToOne(4) },
+  gemm_qd8_f32_qc8w_x8c4: eightBits,
+  gemm_qd14_f32_qc8w_x8c4: eightBits,
   // Four k at a time: pairs 0, 2 and 1, 3; 16 bytes hold 32 weights of 4 bits or 16 of 8. One loop for the
   // streams, one for panels left over. Twice: integers and E2M1 differ in their steps only, and the function
   // is one.
@@ -203,9 +205,11 @@ const fours: Step = {
   add: "i16x8.add",
   loops: [[8, 4, 16, 12], [4, 4, 8, 6], [8, 4, 16, 12], [4, 4, 8, 6]],
 }; // prettier-ignore
+/** Tiles of a GEMM; those of two to four rows also over packed groups, of which 16 bytes are both vectors. */
+const tiles: Step = { ...PAIRS, loops: [...rowsToOne(4), [1, 2, 4, 4], [1, 3, 6, 6], [1, 4, 8, 8]] };
 const RELAXED_I16: Record<string, Step> = {
-  gemm_qd8_f32_qb4w_x8c4: { ...PAIRS, loops: rowsToOne(4) },
-  gemm_qd8_f32_qb4fw_x8c4: { ...PAIRS, loops: rowsToOne(4) },
+  gemm_qd8_f32_qb4w_x8c4: tiles,
+  gemm_qd8_f32_qb4fw_x8c4: tiles,
   gemv_qd8_f32_qb4w_1x8c4: fours,
   gemv_qd8_f32_qb4fw_1x8c4: fours,
 };
@@ -214,10 +218,13 @@ const RELAXED_BYTES: Record<string, Step> = {
   gemv_qd8_f32_qb4w_1x8c4: { ...I8, add: "v128.and", loops: [[4, 1, 8, 4], [1, 1, 2, 1]] },
 }; // prettier-ignore
 const KEPT_RELAXED_I16: Record<string, Step> = {
-  gemm_qd8_f32_qb4mw_x8c4: { ...PAIRS, loops: rowsToOne(4) },
+  gemm_qd8_f32_qb4zw_x8c4: tiles,
+  gemm_qd8_f32_qb4mw_x8c4: tiles,
+  gemm_qd8_f32_qb4aw_x8c4: tiles,
   // 16 k at a time, twice for a group, which is widened by its scale.
   gemv_qd8_f32_qb4mw_1x8c4: { ...PAIRS, loops: [[8, 4, 16, 16], [4, 4, 8, 8]] },
   gemv_qd8_f32_qb4zw_1x8c4: { ...fours, loops: fours.loops.slice(0, 2) },
+  gemv_qd8_f32_qb4aw_1x8c4: { ...fours, loops: fours.loops.slice(0, 2) },
 }; // prettier-ignore
 /** Whose exports are all kernels of a module: forms have some. */
 const WHOLE: Record<string, string> = {

@@ -8,8 +8,10 @@
  * The kind is a literal at each call, so a kernel holds nothing of the others.
  */
 import { arrangeBlock, QD8_QB4W, QD8_QB8W } from "../arrange-activations";
+import { arrangeChunks, chunkedRowBytes } from "../arrange-chunks";
 import { ADD_SCALED, FROM_ZERO_POINTS } from "../accumulators";
 import { multiplyGroups, PANEL_BYTES_PER_K, storeTile } from "../gemm-tile";
+import { MOST_PACKED_ROWS, multiplyChunks } from "../gemm-tile-i16";
 import { multiplyAffineGroups, unpackAffineGroups } from "./gemm-tile-qb4aw";
 import { multiplyBlocks, unpackBlocks } from "./gemm-tile-qb4mw";
 import { multiplySignedGroups, signedGroupBytes, unpackSignedGroups } from "./gemm-tile-qb8w";
@@ -54,11 +56,15 @@ function unpack(kind: i32, packed: usize, panel: usize, rest: usize, K: i32, G: 
   }
 }
 
-/** R rows, arranged at `a`, against a panel. `sum`: the first row's sums, `sumStride` bytes each. */
+/**
+ * R rows, arranged at `a`, against a panel; `few`: which is not unpacked (gemm-tile-i16.ts). `sum`: the first
+ * row's sums, `sumStride` bytes each.
+ */
 @inline
 function multiplyTile(
   kind: i32,
   R: i32,
+  few: bool,
   a: usize,
   packed: usize,
   panel: usize,
@@ -70,11 +76,18 @@ function multiplyTile(
   tile: usize,
 ): void {
   if (isSigned(kind)) multiplySignedGroups(R, kind == QB8AW, a, packed, panel, K, G, sum, sumStride, tile);
-  else if (kind == QB4AW) multiplyAffineGroups(R, a, panel, rest, K, G, sum, sumStride, tile);
-  else if (kind == QB4MW) multiplyBlocks(R, a, packed, panel, K, G, sum, sumStride, tile);
+  else if (kind == QB4AW) multiplyAffineGroups(R, few, a, packed, panel, rest, K, G, sum, sumStride, tile);
+  else if (kind == QB4MW) multiplyBlocks(R, few, a, packed, panel, K, G, sum, sumStride, tile);
   else {
     const groupPanelBytes = <usize>G * PANEL_BYTES_PER_K;
     const groupBytes = groupBytesQb4zw(G);
+    if (DOT_I16) {
+      const from = FROM_ZERO_POINTS;
+      const header: usize = 48;
+      const source = few ? packed + header : panel;
+      multiplyChunks(R, few, false, from, ADD_SCALED, a, source, header, G, K / G, packed, groupBytes, sum, sumStride, tile);
+      return;
+    }
     multiplyGroups(R, FROM_ZERO_POINTS, ADD_SCALED, a, panel, groupPanelBytes, K / G, packed, groupBytes, sum, sumStride, tile);
   }
 }
@@ -103,29 +116,39 @@ export function multiplyRows(
   const sumStride = kind == QB4MW ? narrowSumsBytes(K, G) : (<usize>(K / G)) << 2;
   const rest = tile + 2 * tileScratchBytes();
   const operands = isSigned(kind) ? QD8_QB8W : QD8_QB4W;
-  const rowBytes = ((<usize>K * PANEL_BYTES_PER_K) >> 3) << usize(ASC_FEATURE_RELAXED_SIMD && isSigned(kind));
+  const chunked = DOT_I16 && kind == QB4ZW;
+  const rowBytes = chunked
+    ? chunkedRowBytes(K, G, false)
+    : ((<usize>K * PANEL_BYTES_PER_K) >> 3) << usize(ASC_FEATURE_RELAXED_SIMD && isSigned(kind));
   for (let blockBegin = 0; blockBegin < M; blockBegin += ROW_BLOCK) {
     const blockEnd = min(M, blockBegin + ROW_BLOCK);
-    arrangeBlock(q + <usize>blockBegin * K, scratch, blockEnd - blockBegin, K, operands);
+    const rows = blockEnd - blockBegin;
+    if (chunked) arrangeChunks(q + <usize>blockBegin * K, scratch, rows, K, G, false);
+    else arrangeBlock(q + <usize>blockBegin * K, scratch, rows, K, operands);
     let blockSums = sums + <usize>blockBegin * sumStride;
     if (kind == QB4MW) {
       narrowSums(sums, rest, blockBegin, blockEnd, K, G);
       blockSums = rest;
     }
+    const unpacks = !DOT_I16 || rows == 1 || rows > MOST_PACKED_ROWS;
     let packed = w + <usize>begin * stride;
     for (let p = begin; p < end; p++, packed += stride) {
-      unpack(kind, packed, panel, rest, K, G);
+      if (unpacks) unpack(kind, packed, panel, rest, K, G);
       let a = scratch;
       for (let m = blockBegin; m < blockEnd;) {
         const R = tileRows(blockEnd - m);
         const sum = blockSums + <usize>(m - blockBegin) * sumStride;
-        if (R == 4) multiplyTile(kind, 4, a, packed, panel, rest, K, G, sum, sumStride, tile);
-        else if (R == 3) multiplyTile(kind, 3, a, packed, panel, rest, K, G, sum, sumStride, tile);
-        else if (R == 2) multiplyTile(kind, 2, a, packed, panel, rest, K, G, sum, sumStride, tile);
-        else if (R == 1) multiplyTile(kind, 1, a, packed, panel, rest, K, G, sum, sumStride, tile);
+        if (DOT_I16 && !unpacks) {
+          if (R == 4) multiplyTile(kind, 4, true, a, packed, panel, rest, K, G, sum, sumStride, tile);
+          else if (R == 3) multiplyTile(kind, 3, true, a, packed, panel, rest, K, G, sum, sumStride, tile);
+          else multiplyTile(kind, 2, true, a, packed, panel, rest, K, G, sum, sumStride, tile);
+        } else if (R == 4) multiplyTile(kind, 4, false, a, packed, panel, rest, K, G, sum, sumStride, tile);
+        else if (R == 3) multiplyTile(kind, 3, false, a, packed, panel, rest, K, G, sum, sumStride, tile);
+        else if (R == 2) multiplyTile(kind, 2, false, a, packed, panel, rest, K, G, sum, sumStride, tile);
+        else if (R == 1) multiplyTile(kind, 1, false, a, packed, panel, rest, K, G, sum, sumStride, tile);
         else if (MR > 4) {
-          if (R == 6) multiplyTile(kind, 6, a, packed, panel, rest, K, G, sum, sumStride, tile);
-          else multiplyTile(kind, 5, a, packed, panel, rest, K, G, sum, sumStride, tile);
+          if (R == 6) multiplyTile(kind, 6, false, a, packed, panel, rest, K, G, sum, sumStride, tile);
+          else multiplyTile(kind, 5, false, a, packed, panel, rest, K, G, sum, sumStride, tile);
         }
         storeTile(R, tile, scales + ((<usize>m) << 2), bias, y + ((<usize>m * N) << 2), p * NR, N);
         a += <usize>R * rowBytes;

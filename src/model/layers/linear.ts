@@ -59,7 +59,7 @@ export interface Linear {
   readonly lowRank?: LowRank;
 }
 
-/** Rows that go through a GEMV one after another sooner than through a GEMM, which unpacks panels first. */
+/** Rows that go through a GEMV one after another sooner than through a GEMM that unpacks panels first. */
 const GEMV_ROWS = 3;
 const PANEL_ROWS = 8;
 
@@ -177,19 +177,25 @@ interface ProductRows {
   readonly M: number;
 }
 
-function multiplyProduct({ kernels, buffers }: Workspace, linear: Linear, product: Product, { x, y, M }: ProductRows): void {
+function multiplyProduct(
+  { kernels, buffers, build }: Workspace,
+  linear: Linear,
+  product: Product,
+  { x, y, M }: ProductRows,
+): void {
   const { form, input, row, N, K, groupSize: G, weights: w, order } = product;
   const { scales, ordered } = buffers.activations;
   const { q, sums } = order ? ordered! : buffers.activations;
   if (order) kernels.split("gather_qd8", M, buffers.activations.q, order, q, sums, K, G);
-  const { gemm, gemv, longestGemvGroup = Infinity } = weightForm(form);
+  const { gemm, gemv, longestGemvGroup = Infinity, packedTiles } = weightForm(form);
   const bits = INPUT_BITS[input.kind];
   const bias = linear.bias ? offsetBy(linear.bias, 4 * row) : NULL;
   const all = { x, q, scales, sums, w, bias, y: offsetBy(y, 4 * row), M, N: linear.N, K, G, panels: Math.ceil(N / PANEL_ROWS) };
   const one = G > longestGemvGroup ? gemm : (gemv ?? gemm);
   // A GEMM writes whole panels of a row of y, unless the row ends there.
   const isWhole = N === linear.N || N % PANEL_ROWS === 0;
-  if (isWhole && (M > GEMV_ROWS || one === gemm)) return gemm(kernels, bits, all);
+  const gemvRows = packedTiles?.includes(build) ? 1 : GEMV_ROWS;
+  if (isWhole && (M > gemvRows || one === gemm)) return gemm(kernels, bits, all);
   const rowSums = order ? K / G : input.kind === "qd8" ? K / input.sumsOf : 0;
   for (let m = 0; m < M; m++) {
     one(kernels, bits, {

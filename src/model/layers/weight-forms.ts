@@ -3,6 +3,7 @@
  * are packed, and the kernels for many rows of activations and for one. Whoever loads or multiplies reads
  * this table; forms are drawn in `assembly/layouts/`.
  */
+import type { BuildName } from "../../kernels/kernel-build.ts";
 import type { KernelExports } from "../../kernels/kernel-table.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import type { Pointer } from "../../kernels/pointer.ts";
@@ -57,6 +58,11 @@ interface WeightFormRow {
   readonly longestGemvGroup?: number;
   /** What a group is a multiple of, if it is not 16. */
   readonly groupMultiple?: number;
+  /**
+   * Builds whose GEMM reads packed panels where rows are few, so that two take less than two GEMVs; others
+   * unpack panels first.
+   */
+  readonly packedTiles?: readonly BuildName[];
   /** Whether the kernels are those of the third module. */
   readonly isKept?: true;
   bytes(sizes: KernelExports, shape: PackedShape): number;
@@ -67,6 +73,9 @@ interface WeightFormRow {
 }
 
 type GroupedForm = "qb4w" | "qb4fw" | "qb4zw" | "qb4mw" | "qb4aw" | "qb8aw";
+
+/** 4-bit weights in `assembly/linear/gemm-tile-i16.ts`. */
+const PACKED_TILES_I16 = { packedTiles: ["relaxed-i16"] } as const;
 
 /** What forms share whose kernels take sums of activations and the size of a group. */
 function grouped(form: GroupedForm): Pick<WeightFormRow, "gemm" | "gemv" | "codesInWord"> {
@@ -107,10 +116,11 @@ export const WEIGHT_FORMS = {
       kernels.split("gemm_f32_f32_f32w_4x8c1", panels, x, w, bias, y, M, N, K);
     },
   },
-  qb4w: { ...QB4W, ...grouped("qb4w") },
-  qb4fw: { ...QB4W, ...grouped("qb4fw") },
+  qb4w: { ...QB4W, ...grouped("qb4w"), ...PACKED_TILES_I16 },
+  qb4fw: { ...QB4W, ...grouped("qb4fw"), ...PACKED_TILES_I16 },
   qb4zw: {
     ...grouped("qb4zw"),
+    ...PACKED_TILES_I16,
     sumsOf: SUMS_OF_GROUP,
     longestGroup: 4096,
     isKept: true,
@@ -121,6 +131,7 @@ export const WEIGHT_FORMS = {
   },
   qb4mw: {
     ...grouped("qb4mw"),
+    ...PACKED_TILES_I16,
     sumsOf: () => 32,
     longestGroup: 4096,
     groupMultiple: 32,
@@ -132,6 +143,7 @@ export const WEIGHT_FORMS = {
   },
   qb4aw: {
     ...grouped("qb4aw"),
+    ...PACKED_TILES_I16,
     sumsOf: SUMS_OF_GROUP,
     longestGroup: 4096,
     groupMultiple: 32,
@@ -170,6 +182,7 @@ export const WEIGHT_FORMS = {
   },
   qc8w: {
     codesInWord: 4,
+    packedTiles: ["simd128", "relaxed-i16"],
     sumsOf: NO_SUMS,
     longestGroup: Infinity,
     bytes: (sizes, { N, K }) => sizes.packed_bytes_qc8w(N, K),
