@@ -76,7 +76,7 @@ export async function scoreItems(
   }));
   for (const item of tokenized) checkItem(item, forwardPass.contextSize);
 
-  const scores = new Array<ContinuationScore[]>(tokenized.length);
+  const scores = Array.from({ length: tokenized.length }, (): ContinuationScore[] => []);
   let next = 0;
   let done = 0;
   const failures: { readonly item: number; readonly error: unknown }[] = [];
