@@ -122,7 +122,19 @@ export async function multipleChoice(
   };
 }
 
-/** Compares the results of two models, question by question. */
+/**
+ * Compares the results of two models, question by question.
+ *
+ * @example
+ * ```ts
+ * import { compareChoices, loadModel, multipleChoice } from "fptq";
+ *
+ * await using base = await loadModel("model.gguf", { weights: "f32" });
+ * const items = [{ name: "1", context: "Water is", choices: [" wet", " dry"], answer: 0 }];
+ * const [ours, theirs] = [await multipleChoice(model, items), await multipleChoice(base, items)];
+ * const { accuracyDifference } = compareChoices(ours, theirs);
+ * ```
+ */
 export function compareChoices(model: ChoiceResult, base: ChoiceResult): ChoiceComparison {
   const difference = (solved: "solved" | "solvedNormalized") =>
     uncertainDifference(model[solved].map(Number), base[solved].map(Number));

@@ -96,7 +96,18 @@ export async function lambada(
   };
 }
 
-/** Compares the results of two models, passage by passage. */
+/**
+ * Compares the results of two models, passage by passage.
+ *
+ * @example
+ * ```ts
+ * import { compareLambada, lambada, loadModel } from "fptq";
+ *
+ * await using base = await loadModel("model.gguf", { weights: "f32" });
+ * const items = [{ name: "1", context: "He put the key in the", target: " lock" }];
+ * const { accuracyDifference } = compareLambada(await lambada(model, items), await lambada(base, items));
+ * ```
+ */
 export function compareLambada(model: LambadaResult, base: LambadaResult): LambadaComparison {
   return {
     accuracyDifference: uncertainDifference(model.solved.map(Number), base.solved.map(Number)),
