@@ -61,7 +61,7 @@ export type { RerankOptions } from "./decoding/rerank.ts";
 export type { ToolChoice } from "./decoding/tool-calls/asked-calls.ts";
 export type { ToolCall } from "./decoding/tool-calls/tool-call.ts";
 export { TextSequence } from "./decoding/text-sequence.ts";
-export * from "./errors.ts";
+export { AbortError, CapabilityError, CapacityError, CheckpointError, DisposedError, DownloadError, FptqError, NumericError, OptionError, RecipeError, UnsupportedModelError } from "./errors.ts"; // prettier-ignore
 export type { FolderExport } from "./export/compressed-tensors/export-view.ts";
 export type { ExportFolderOptions, ExportGgufOptions, FolderFormat } from "./export/export-model.ts";
 export type { GgufExport } from "./export/gguf/export-gguf.ts";
