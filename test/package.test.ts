@@ -24,7 +24,7 @@ const manifest = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
 };
 
 /** Unpacked, without models (docs/decisions/small-package.md). Raising it needs a reason in the commit. */
-const MOST_BYTES = 2_300_000;
+const MOST_BYTES = 2_400_000;
 /** Entry points that are imported where there is no Node. */
 const ELSEWHERE = {
   browser: { specifier: "fptq", conditions: ["browser"] },
