@@ -38,9 +38,11 @@ export async function useDemos(checks: Checks, { name, page, models, url, look }
         example.dispatchEvent(new Event("change", { bubbles: true }));
         choice.value = ${JSON.stringify(choice)} || choice.value;
       }`);
+      // What was asked before stays until the first of the new text comes.
+      const before = await page.evaluate<string>(`${outcome}?.innerText ?? ""`);
       await page.click("Ask");
-      await page.until("computing", `${outcome}?.innerText.length > 0`);
-      return page.until<string>("an outcome", `/template/.test(${outcome}?.innerText) && ${outcome}.innerText`);
+      const isNew = `/template/.test(${outcome}?.innerText) && ${outcome}.innerText !== ${JSON.stringify(before)}`;
+      return page.until<string>("an outcome", `${isNew} && ${outcome}.innerText`);
     };
     await page.click("Tools");
     const called = await askAgain("2", "");
