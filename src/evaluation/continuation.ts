@@ -105,12 +105,12 @@ const MOST_TOGETHER = 8;
 
 /** As many as have room in the cache, so that none takes it from another. */
 function itemsTogether(items: readonly TokenizedItem[], cacheTokens: number): number {
-  const longest = Math.max(...items.map(({ context, continuations }) => context.length + longestOf(continuations)));
+  const longest = items.reduce((most, { context, continuations }) => {
+    return Math.max(most, context.length + Math.max(...continuations.map(({ length }) => length)));
+  }, 0);
   const blocks = (tokens: number) => Math.ceil(tokens / BLOCK_TOKENS);
   return Math.max(1, Math.min(MOST_TOGETHER, items.length, Math.floor(blocks(cacheTokens) / blocks(longest))));
 }
-
-const longestOf = (continuations: readonly (readonly number[])[]) => Math.max(...continuations.map(({ length }) => length));
 
 interface TokenizedItem {
   readonly name: string;
