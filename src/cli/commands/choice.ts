@@ -3,28 +3,13 @@
  * form.
  */
 import { Command } from "commander";
-import type { ChoiceComparison, ChoiceItem, ChoiceResult } from "../../evaluation/choice.ts";
+import type { ChoiceComparison, ChoiceResult } from "../../evaluation/choice.ts";
 import { addRequiredOption } from "../arguments.ts";
+import { addBaseOption, askBesideBase, type ItemFlags } from "./beside-base.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { formatShare } from "../evaluation-report.ts";
-import type { LoadedModel } from "../library-contract.ts";
-import {
-  addModelOptions,
-  addOutputOptions,
-  loadBaseFromFlags,
-  loadModelFromFlags,
-  type ModelFlags,
-} from "../options/model-options.ts";
+import { addModelOptions, addOutputOptions } from "../options/model-options.ts";
 import { integer, nonEmpty } from "../options/option-values.ts";
-import { displayProgress } from "../progress-display.ts";
-
-interface ChoiceFlags extends ModelFlags {
-  readonly file: string;
-  readonly base?: string;
-  readonly limit?: number;
-  readonly json?: boolean;
-  readonly logSamples?: boolean;
-}
 
 const EXAMPLES = `
 FILE has one JSON object a line, {"context": "...", "choices": [" ...", " ..."], "answer": 0}; a choice is scored as it follows the
@@ -40,7 +25,7 @@ Examples:
 export function choiceCommand(context: CommandContext): Command {
   const command = new Command("choice").description("measure multiple choice by likelihood").optionsGroup("Text:");
   addRequiredOption(command, "-f, --file <path>", "JSON Lines; - for stdin", nonEmpty);
-  command.option("--base <source>", "a model to compare with, usually the unquantized one; runs in f32", nonEmpty);
+  addBaseOption(command);
   command.option("--limit <n>", "the first n items only (default: all)", integer(1));
   addModelOptions(command, "most tokens in an item (default: the model's context, at most 4096)");
   addOutputOptions(
@@ -50,18 +35,15 @@ export function choiceCommand(context: CommandContext): Command {
   return command
     .option("--log-samples", "that document, with log_likelihoods of each item's choices too")
     .addHelpText("after", EXAMPLES)
-    .action((flags: ChoiceFlags) => measure(context, flags));
+    .action((flags: ItemFlags) => measure(context, flags));
 }
 
-async function measure(context: CommandContext, flags: ChoiceFlags): Promise<void> {
+async function measure(context: CommandContext, flags: ItemFlags): Promise<void> {
   const { output } = context;
   const content = await readTextFile(context, "--file", flags.file);
-  const { compareChoices, parseChoiceItems } = await context.library();
+  const { compareChoices, multipleChoice, parseChoiceItems } = await context.library();
   const items = parseChoiceItems(content, flags.file);
-  const { base: source } = flags;
-  const base =
-    source === undefined ? undefined : await ask(context, flags, items, () => loadBaseFromFlags(context, source, flags));
-  const result = await ask(context, flags, items, () => loadModelFromFlags(context, flags));
+  const { result, base } = await askBesideBase(context, flags, (model, options) => multipleChoice(model, items, options));
   const comparison = base && compareChoices(result, base);
   if (flags.json || flags.logSamples) {
     output.json({
@@ -80,18 +62,6 @@ async function measure(context: CommandContext, flags: ChoiceFlags): Promise<voi
   output.print(
     `base, normalized     ${formatShare(base.normalizedAccuracy)}, difference ${formatShare(comparison.normalizedAccuracyDifference)}`,
   );
-}
-
-async function ask(
-  { library, output, signal }: CommandContext,
-  { limit }: ChoiceFlags,
-  items: readonly ChoiceItem[],
-  load: () => Promise<LoadedModel>,
-): Promise<ChoiceResult> {
-  const { multipleChoice } = await library();
-  await using model = await load();
-  using progress = displayProgress(output.logStream);
-  return await multipleChoice(model, items, { limit, signal, onProgress: progress.onProgress });
 }
 
 /** The JSON of `choice`; accuracies 0..1. */

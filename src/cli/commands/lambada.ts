@@ -1,27 +1,12 @@
 /** `fptq lambada`: how often a model finds the last word of a passage. */
 import { Command } from "commander";
-import type { LambadaComparison, LambadaItem, LambadaResult } from "../../evaluation/lambada.ts";
+import type { LambadaComparison, LambadaResult } from "../../evaluation/lambada.ts";
 import { addRequiredOption } from "../arguments.ts";
+import { addBaseOption, askBesideBase, type ItemFlags } from "./beside-base.ts";
 import { type CommandContext, readTextFile } from "../command-context.ts";
 import { formatShare, formatUncertain } from "../evaluation-report.ts";
-import type { LoadedModel } from "../library-contract.ts";
-import {
-  addModelOptions,
-  addOutputOptions,
-  loadBaseFromFlags,
-  loadModelFromFlags,
-  type ModelFlags,
-} from "../options/model-options.ts";
+import { addModelOptions, addOutputOptions } from "../options/model-options.ts";
 import { integer, nonEmpty } from "../options/option-values.ts";
-import { displayProgress } from "../progress-display.ts";
-
-interface LambadaFlags extends ModelFlags {
-  readonly file: string;
-  readonly base?: string;
-  readonly limit?: number;
-  readonly json?: boolean;
-  readonly logSamples?: boolean;
-}
 
 const EXAMPLES = `
 FILE has one JSON object a line, {"text": "..."}. The last word of each text is the target; it counts as found if each of its
@@ -38,7 +23,7 @@ export function lambadaCommand(context: CommandContext): Command {
     .description("measure how often the last word of a passage is found")
     .optionsGroup("Text:");
   addRequiredOption(command, "-f, --file <path>", "JSON Lines; - for stdin", nonEmpty);
-  command.option("--base <source>", "a model to compare with, usually the unquantized one; runs in f32", nonEmpty);
+  addBaseOption(command);
   command.option("--limit <n>", "the first n passages only (default: all)", integer(1));
   addModelOptions(command, "most tokens in a passage (default: the model's context, at most 4096)");
   addOutputOptions(
@@ -48,18 +33,15 @@ export function lambadaCommand(context: CommandContext): Command {
   return command
     .option("--log-samples", "that document, with log_likelihoods and solved (1 or 0) of each passage too")
     .addHelpText("after", EXAMPLES)
-    .action((flags: LambadaFlags) => measure(context, flags));
+    .action((flags: ItemFlags) => measure(context, flags));
 }
 
-async function measure(context: CommandContext, flags: LambadaFlags): Promise<void> {
+async function measure(context: CommandContext, flags: ItemFlags): Promise<void> {
   const { output } = context;
   const content = await readTextFile(context, "--file", flags.file);
-  const { compareLambada, parseLambadaItems } = await context.library();
+  const { compareLambada, lambada, parseLambadaItems } = await context.library();
   const items = parseLambadaItems(content, flags.file);
-  const { base: source } = flags;
-  const base =
-    source === undefined ? undefined : await ask(context, flags, items, () => loadBaseFromFlags(context, source, flags));
-  const result = await ask(context, flags, items, () => loadModelFromFlags(context, flags));
+  const { result, base } = await askBesideBase(context, flags, (model, options) => lambada(model, items, options));
   const comparison = base && compareLambada(result, base);
   if (flags.json || flags.logSamples) {
     output.json({
@@ -78,18 +60,6 @@ async function measure(context: CommandContext, flags: LambadaFlags): Promise<vo
   output.print(
     `base perplexity    ${formatUncertain(base.targetPerplexity)}, ratio ${formatUncertain(comparison.targetPerplexityRatio)}`,
   );
-}
-
-async function ask(
-  { library, output, signal }: CommandContext,
-  { limit }: LambadaFlags,
-  items: readonly LambadaItem[],
-  load: () => Promise<LoadedModel>,
-): Promise<LambadaResult> {
-  const { lambada } = await library();
-  await using model = await load();
-  using progress = displayProgress(output.logStream);
-  return await lambada(model, items, { limit, signal, onProgress: progress.onProgress });
 }
 
 /** The JSON of `lambada`; accuracy 0..1. */
