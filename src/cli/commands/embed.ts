@@ -1,11 +1,10 @@
 /** `fptq embed`: vectors of texts, a line of JSON for each. */
 import { Command, Option } from "commander";
 import { POOLINGS, type PoolingKind } from "../../checkpoint/pooling.ts";
-import { type CommandContext, readTextFile } from "../command-context.ts";
+import { type CommandContext, readTextFile, linesOf } from "../command-context.ts";
 import { UsageError } from "../exit.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
 import { integer, nonEmpty, oneOf, repeatable } from "../options/option-values.ts";
-import { linesOf } from "../text-lines.ts";
 
 interface EmbedFlags extends ModelFlags {
   readonly prompt?: readonly string[];

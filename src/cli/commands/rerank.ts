@@ -1,11 +1,10 @@
 /** `fptq rerank`: how well documents answer a query, best first. */
 import { Command } from "commander";
 import { addRequiredOption } from "../arguments.ts";
-import { type CommandContext, readTextFile } from "../command-context.ts";
+import { type CommandContext, readTextFile, linesOf } from "../command-context.ts";
 import { UsageError } from "../exit.ts";
 import { addModelOptions, addOutputOptions, loadModelFromFlags, type ModelFlags } from "../options/model-options.ts";
 import { nonEmpty } from "../options/option-values.ts";
-import { linesOf } from "../text-lines.ts";
 
 interface RerankFlags extends ModelFlags {
   readonly prompt: string;
