@@ -12,7 +12,7 @@ import { HOST_OPTIONS, type HostOptions } from "./host/host-options.ts";
 import { checkLoadOptions, LOAD_OPTIONS } from "./model/load-options.ts";
 import { checkOptions, optionKeys, withOptionKeys } from "./option-keys.ts";
 import { QUANTIZE_OPTIONS } from "./quantizer/quantize-options.ts";
-import { RECIPE_OPTIONS } from "./quantizer/recipe/resolve-recipe.ts";
+import { RECIPE_OPTIONS } from "./quantizer/recipe/recipe-options.ts";
 import { SOURCE_OPTIONS } from "./sources/locate-model.ts";
 
 /** How a model is found, loaded and run. */

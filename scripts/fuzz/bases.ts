@@ -2,7 +2,8 @@
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import type { Architecture, ModelConfig } from "../../src/architecture/model-config.ts";
 import type { RecipeName } from "../../src/quantizer/recipe/recipe-presets.ts";
 import { CONFIGS, familyFolder } from "../../test/architecture/family-folder.ts";

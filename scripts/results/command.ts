@@ -1,6 +1,6 @@
 /** The command of `fptq` that makes a row's model. */
 import { basename } from "node:path";
-import type { RecipeOptions } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
 import type { Row } from "./rows.ts";
 import type { Settings } from "./settings.ts";
 

@@ -2,7 +2,7 @@
  * What `docs/results.md` compares, as data: a row is a recipe and what to evaluate of it; a section shows
  * some of the rows side by side.
  */
-import type { RecipeOptions } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
 import type { TestSet } from "./test-sets.ts";
 
 /**

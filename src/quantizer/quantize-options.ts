@@ -5,7 +5,7 @@
 import type { WorkOptions } from "../host/work.ts";
 import { type OptionKeys, optionKeys } from "../option-keys.ts";
 import { CALIBRATION_OPTIONS, type CalibrationOptions } from "./calibrate/calibration-source.ts";
-import { RECIPE_OPTIONS, type RecipeOptions } from "./recipe/resolve-recipe.ts";
+import { RECIPE_OPTIONS, type RecipeOptions } from "./recipe/recipe-options.ts";
 
 /** How a model is quantized: recipe, calibration, work. */
 export interface QuantizeOptions extends CalibrationOptions, RecipeOptions, WorkOptions {

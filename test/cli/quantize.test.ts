@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { QuantizeOptions } from "../../src/index.ts";
-import { RECIPE_OPTIONS, type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import { RECIPE_OPTIONS, type RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import type { QuantizationReport } from "../../src/quantizer/write/quantization-report.ts";
 import { runCli } from "./command-harness.ts";
 

@@ -9,7 +9,8 @@ import { floatCache, MODEL_PARTS, type ModelPart, quantizedParts, withFloatParts
 import { nodeHost } from "../../src/host/node.ts";
 import { openLocation } from "../../src/host/node/node-files.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { fitTransform } from "../../src/quantizer/transform/fit-transform.ts";
 import { transformCheckpoint } from "../../src/quantizer/transform/transform.ts";
 import { linearModules } from "../linear-modules.ts";

@@ -15,7 +15,8 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safe
 import type { BuildName } from "../../src/kernels/kernel-build.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import type { BlockType } from "../checkpoint/gguf/ggml-oracle.ts";
 import { buildGguf, memoryFile } from "../checkpoint/gguf/gguf-fixture.ts";

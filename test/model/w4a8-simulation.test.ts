@@ -7,7 +7,8 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safe
 import type { LoadOptions } from "../../src/model/load-options.ts";
 import { Transformer } from "../../src/model/transformer.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { assertWithin, F32_EPSILON } from "../oracle/compare.ts";

@@ -7,7 +7,8 @@ import { CheckpointError, RecipeError, UnsupportedModelError } from "../../src/e
 import { nodeHost } from "../../src/host/node.ts";
 import type { JsonObject } from "../../src/json-object.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import type { MemoryFolder } from "../memory-folder.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { tinySamples } from "./tiny-samples.ts";

@@ -8,7 +8,8 @@ import { f16ToF32, f32ToF16 } from "../../src/checkpoint/formats/float-formats.t
 import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safetensors-checkpoint.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { tinyModel, type TinyModelOptions } from "../tiny-model.ts";
 import { tinySamples } from "./tiny-samples.ts";

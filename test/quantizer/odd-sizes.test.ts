@@ -10,7 +10,8 @@ import { openSafetensorsCheckpoint } from "../../src/checkpoint/safetensors/safe
 import { RecipeError, UnsupportedModelError } from "../../src/errors.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { quantizeModel } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { simulate, type SimulationOptions } from "../oracle/float-simulation.ts";
 import { logitsOf } from "../model/logits-of.ts";

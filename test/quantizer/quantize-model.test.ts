@@ -19,7 +19,8 @@ import { equalizationFactors, equalizeColumns, equalizedRange } from "../../src/
 import { parsePolicyOverride } from "../../src/quantizer/decide/policy.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
 import { dequantizeRows, quantizeRows } from "../../src/quantizer/round/quantize-weights.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { MemoryOutputFolder } from "../memory-folder.ts";
 import { assertSameBits } from "../oracle/compare.ts";

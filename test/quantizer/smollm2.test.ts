@@ -12,7 +12,8 @@ import { absmax, type ActivationStats } from "../../src/quantizer/calibrate/acti
 import { samplesFromText } from "../../src/quantizer/calibrate/calibration-data.ts";
 import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
 import { quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { MemoryFile, MemoryOutputFolder } from "../memory-folder.ts";

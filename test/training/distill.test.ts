@@ -8,7 +8,8 @@ import { AbortError, NumericError, RecipeError, UnsupportedModelError } from "..
 import type { OnProgress } from "../../src/progress.ts";
 import { calibrate } from "../../src/quantizer/calibrate/calibrate.ts";
 import { quantizeModel, quantizeWithStats } from "../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../src/quantizer/recipe/resolve-recipe.ts";
 import { nodeHost } from "../../src/host/node.ts";
 import { distill, type DistillationTask, PATIENCE, STEPS_BETWEEN } from "../../src/training/distill.ts";
 import { calibrationSamples } from "../../src/quantizer/calibrate/calibration-source.ts";

@@ -8,7 +8,7 @@ import { TRANSFORMS } from "../../quantizer/transform/fptquant/transform-names.t
 import { parsePolicyOverride, type PolicyOverride } from "../../quantizer/decide/policy.ts";
 import { RANGE_NORMS } from "../../quantizer/decide/range-search.ts";
 import { ACTIVATION_TYPES, WEIGHT_TYPES } from "../../quantizer/recipe/recipe.ts";
-import { POLICY_RULES, RECIPE_OPTIONS, type RecipeOptions } from "../../quantizer/recipe/resolve-recipe.ts";
+import { POLICY_RULES, RECIPE_OPTIONS, type RecipeOptions } from "../../quantizer/recipe/recipe-options.ts";
 import { RECIPE_NAMES } from "../../quantizer/recipe/recipe-presets.ts";
 import { ROUNDINGS, SEARCH_WEIGHTINGS } from "../../quantizer/recipe/rounding-method.ts";
 import { SCALE_CONSTRAINTS } from "../../quantizer/round/scale-constraint.ts";

@@ -6,7 +6,8 @@ import { AbortError, RecipeError, UnsupportedModelError } from "../../../src/err
 import type { WorkOptions } from "../../../src/host/work.ts";
 import { nodeHost } from "../../../src/host/node.ts";
 import { quantizeModel } from "../../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../../src/quantizer/recipe/resolve-recipe.ts";
 import { checkpointView } from "../../../src/checkpoint/checkpoint-view.ts";
 import { MemoryOutputFolder } from "../../memory-folder.ts";
 import { tinyModel, type TinyModelOptions } from "../../tiny-model.ts";

@@ -6,7 +6,8 @@ import { openSafetensorsCheckpoint } from "../../../src/checkpoint/safetensors/s
 import { RecipeError } from "../../../src/errors.ts";
 import { nodeHost } from "../../../src/host/node.ts";
 import { quantizeModel } from "../../../src/quantizer/quantize-model.ts";
-import { type RecipeOptions, resolveRecipe } from "../../../src/quantizer/recipe/resolve-recipe.ts";
+import type { RecipeOptions } from "../../../src/quantizer/recipe/recipe-options.ts";
+import { resolveRecipe } from "../../../src/quantizer/recipe/resolve-recipe.ts";
 import { MemoryOutputFolder } from "../../memory-folder.ts";
 import { logitsOf } from "../../model/logits-of.ts";
 import { simulate } from "../../oracle/float-simulation.ts";
