@@ -8,13 +8,11 @@
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import type { ModelLocation, OutputFile, OutputFolder } from "./checkpoint/byte-source.ts";
 import { describeModel } from "./architecture/description.ts";
-import { openModel } from "./checkpoint/open-checkpoint.ts";
+import { withModel } from "./checkpoint/open-checkpoint.ts";
 import { LanguageModel } from "./decoding/language-model.ts";
-import { batchedSpeed, type BatchedSpeedResult, type BatchedSpeedTest } from "./evaluation/batched-speed.ts";
 import * as parts from "./evaluation/loss-by-part.ts";
-import { forwardSpeed, type SpeedOptions, type SpeedResult, type SpeedTest } from "./evaluation/speed.ts";
 import { checkLoadOptions, LOAD_OPTIONS, type LoadOptions } from "./model/load-options.ts";
-import { checkOptions, optionKeys, withOptionKeys } from "./option-keys.ts";
+import { checkOptions, withOptionKeys } from "./option-keys.ts";
 import { withPacedProgress } from "./progress.ts";
 import { analyzeInputs, type InputAnalysis } from "./quantizer/decide/analyze-inputs.ts";
 import { calibrate } from "./quantizer/calibrate/calibrate.ts";
@@ -90,6 +88,7 @@ export {
 } from "./evaluation/lambada.ts";
 export type { PerplexityOptions, PerplexityResult } from "./evaluation/perplexity.ts";
 export type { BatchedSpeedResult, BatchedSpeedTest } from "./evaluation/batched-speed.ts";
+export { measureBatchedSpeed, measureSpeed } from "./evaluation/model-speed.ts";
 export type { SpeedOptions, SpeedResult, SpeedTest } from "./evaluation/speed.ts";
 export { type BuildState, diagnose, type DiagnoseOptions, type Diagnosis } from "./evaluation/runtime-diagnosis.ts";
 export type { KernelSpeed } from "./evaluation/kernel-speed.ts";
@@ -137,49 +136,6 @@ export async function loadModel(location: ModelLocation, host: Host, options: Lo
 }
 
 /**
- * Measures tokens per second of prefill and decode, by llama-bench's rules, in a sequence of its own.
- *
- * @example
- * ```ts
- * import { measureSpeed } from "fptq";
- *
- * const test = { promptTokens: 512, generatedTokens: 0, depth: 0 };
- * const { samplesTs } = await measureSpeed(model, test, { repetitions: 3 });
- * ```
- * @throws OptionError for a test that is empty or does not fit the context; AbortError
- */
-export async function measureSpeed(model: LanguageModel, test: SpeedTest, options?: SpeedOptions): Promise<SpeedResult> {
-  checkOptions(test, optionKeys<SpeedTest>({ promptTokens: 0, generatedTokens: 0, depth: 0 }));
-  checkOptions(options, optionKeys<SpeedOptions>({ repetitions: 0, warmup: 0, seed: 0, signal: 0 }));
-  using sequence = model.forwardPass.createSequence();
-  return await forwardSpeed(sequence, test, options);
-}
-
-/**
- * Measures tokens per second of many sequences at a time, by llama-batched-bench's rules. Load the model with
- * room for them (`cacheTokens`).
- *
- * @example
- * ```ts
- * import { loadModel, measureBatchedSpeed } from "fptq";
- *
- * const model = await loadModel("model-w4a8", { cacheTokens: 8192 });
- * const test = { promptTokens: 128, generatedTokens: 32, sequences: 8 };
- * const { promptSeconds, generationSeconds } = await measureBatchedSpeed(model, test);
- * ```
- * @throws OptionError for a test that is empty or does not fit the cache; AbortError
- */
-export async function measureBatchedSpeed(
-  { forwardPass }: LanguageModel,
-  test: BatchedSpeedTest,
-  options: Pick<SpeedOptions, "signal"> = {},
-): Promise<BatchedSpeedResult> {
-  checkOptions(test, optionKeys<BatchedSpeedTest>({ promptTokens: 0, generatedTokens: 0, sequences: 0 }));
-  checkOptions(options, optionKeys<Pick<SpeedOptions, "signal">>({ signal: 0 }));
-  return batchedSpeed(forwardPass, test, { cacheTokens: forwardPass.cacheTokens.total, signal: options.signal });
-}
-
-/**
  * Quantizes a model to W4A8 (FPTQ, Algorithm 1) and writes it as a Hugging Face folder.
  *
  * @example
@@ -200,20 +156,14 @@ export async function quantize(
   host: Host,
   options: QuantizeOptions = {},
 ): Promise<QuantizationReport> {
-  try {
+  return discardingOnError(output, async () => {
     checkOptions(options, QUANTIZE_OPTIONS, SOURCE_OPTIONS);
     const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
-    const checkpoint = await openModel(location, options);
-    try {
+    return withModel(location, options, (checkpoint) => {
       const data = calibrationSamples(checkpoint, options, recipe);
-      return await withWork(host, options, (work) => quantizeModel(checkpoint, data, recipe, output, work));
-    } finally {
-      await checkpoint.close();
-    }
-  } catch (error) {
-    await output.discard();
-    throw error;
-  }
+      return withWork(host, options, (work) => quantizeModel(checkpoint, data, recipe, output, work));
+    });
+  });
 }
 
 /**
@@ -260,17 +210,14 @@ export async function exportFolder(
   });
 }
 
-async function exported<T>(
+function exported<T>(
   location: ModelLocation,
   options: Omit<WorkOptions, "threads">,
   write: (checkpoint: Checkpoint, work: Pick<WorkOptions, "onProgress">) => Promise<T>,
 ): Promise<T> {
-  const checkpoint = await openModel(location, options);
-  try {
-    return await withPacedProgress(options.onProgress, (onProgress) => write(checkpoint, { onProgress }));
-  } finally {
-    await checkpoint.close();
-  }
+  return withModel(location, options, (checkpoint) =>
+    withPacedProgress(options.onProgress, (onProgress) => write(checkpoint, { onProgress })),
+  );
 }
 
 async function discardingOnError<T>(output: Pick<OutputFile, "discard">, write: () => Promise<T>): Promise<T> {
@@ -297,16 +244,13 @@ async function discardingOnError<T>(output: Pick<OutputFile, "discard">, write: 
 export async function analyze(location: ModelLocation, host: Host, options: AnalyzeOptions = {}): Promise<InputAnalysis[]> {
   checkOptions(options, QUANTIZE_OPTIONS, SOURCE_OPTIONS);
   const recipe = resolveRecipe(options.recipe, withOptionKeys(options, RECIPE_OPTIONS));
-  const checkpoint = await openModel(location, options);
-  try {
+  return withModel(location, options, async (checkpoint) => {
     const { samples } = calibrationSamples(checkpoint, options);
     const stats = await withWork(host, options, (work) => calibrate(checkpoint, samples, work));
     const smooth = recipe.equalize.kind === "smoothquant";
     const weightStats = smooth ? await collectWeightStats(checkpoint, options.signal) : undefined;
     return analyzeInputs(describeModel(checkpoint.config), stats, recipe.equalize, weightStats);
-  } finally {
-    await checkpoint.close();
-  }
+  });
 }
 
 /**
@@ -332,17 +276,11 @@ export async function lossByPart(
   options: parts.LossByPartOptions = {},
 ): Promise<parts.LossByPart> {
   checkOptions(options, parts.LOSS_BY_PART_OPTIONS, SOURCE_OPTIONS);
-  const quantized = await openModel(location, options);
-  try {
-    const float = await openModel(base, options);
-    try {
-      return await withWork(host, options, (work) => parts.lossByPart(quantized, float, text, options, work));
-    } finally {
-      await float.close();
-    }
-  } finally {
-    await quantized.close();
-  }
+  return withModel(location, options, (quantized) =>
+    withModel(base, options, (float) =>
+      withWork(host, options, (work) => parts.lossByPart(quantized, float, text, options, work)),
+    ),
+  );
 }
 
 function withWork<T>(host: Host, options: WorkOptions, run: (work: Work) => Promise<T>): Promise<T> {

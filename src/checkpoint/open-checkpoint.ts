@@ -74,6 +74,24 @@ export async function openModel(
   });
 }
 
+/**
+ * Opens a checkpoint as `openModel` does, for as long as it is used.
+ *
+ * @throws as `openModel` and `use`
+ */
+export async function withModel<T>(
+  location: ModelLocation,
+  options: Pick<WorkOptions, "signal" | "onWarning">,
+  use: (checkpoint: Checkpoint) => Promise<T>,
+): Promise<T> {
+  const checkpoint = await openModel(location, options);
+  try {
+    return await use(checkpoint);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
 function listed(names: readonly string[]): string {
   const shown = names.toSorted().slice(0, 8).join(", ");
   return names.length > 8 ? `${shown} and ${names.length - 8} more` : shown;

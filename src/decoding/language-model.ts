@@ -1,5 +1,5 @@
 /** A model ready for use: text in, text out, and everything a caller may want to look at. */
-import { openModel } from "../checkpoint/open-checkpoint.ts";
+import { withModel } from "../checkpoint/open-checkpoint.ts";
 import type { ModelLocation } from "../checkpoint/byte-source.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { DenseWeights, Pooling } from "../checkpoint/pooling.ts";
@@ -120,8 +120,7 @@ export class LanguageModel implements AsyncDisposable {
 
   static async #loadOnce(location: ModelLocation, host: Host, options: LoadOptions): Promise<LanguageModel> {
     prepareKernels(host, options);
-    const checkpoint = await openModel(location, options);
-    try {
+    return withModel(location, options, async (checkpoint) => {
       resolveContextSize(options, checkpoint.config);
       const { tokenizer: files, name } = checkpoint;
       checkpoint.startVerifying?.();
@@ -136,9 +135,7 @@ export class LanguageModel implements AsyncDisposable {
         await forwardPass.dispose();
         throw error;
       }
-    } finally {
-      await checkpoint.close();
-    }
+    });
   }
 
   /** Whether the checkpoint has a tokenizer. A model without one takes token ids in place of text. */
